@@ -1,0 +1,132 @@
+"""The people and things that most tests need: Acme and Globex of one reseller, and a real HTTP provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from integrations import catalog, http, properties
+from integrations.models import Integration, Template
+from integrations.sandbox import Sandbox
+from messaging.models import Assignment, Number
+from portal.models import Account, Membership, Organization, User
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture(autouse=True)
+def _fresh(settings: Any) -> Iterator[None]:
+    """No cached wake-ups, and password hashing that costs nothing."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    cache.clear()
+    yield
+    http.stop()
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return Account.objects.create(name="Southern Voice")
+
+
+@pytest.fixture
+def acme(account: Account) -> Organization:
+    return Organization.objects.create(account=account, name="Acme", domain="acme.example")
+
+
+@pytest.fixture
+def globex(account: Account) -> Organization:
+    return Organization.objects.create(account=account, name="Globex", domain="globex.example")
+
+
+def person(name: str, organization: Organization | None = None, **membership: Any) -> User:
+    """A user called name@<domain> who signs in with PASSWORD."""
+    domain = organization.domain if organization else "patchbay.example"
+    user = User.objects.create_user(f"{name.lower()}@{domain}", PASSWORD, name=name)
+    if organization is not None or membership:
+        Membership.objects.create(user=user, organization=organization, **membership)
+    return user
+
+
+@pytest.fixture
+def alice(acme: Organization) -> User:
+    return person("Alice", acme, extension="101")
+
+
+@pytest.fixture
+def bob(acme: Organization) -> User:
+    return person("Bob", acme, extension="102")
+
+
+@pytest.fixture
+def charlie(globex: Organization) -> User:
+    """A user of another organization of the same account: a stranger to Acme."""
+    return person("Charlie", globex, extension="101")
+
+
+@pytest.fixture
+def admin_of_acme(acme: Organization) -> User:
+    return person("Ada", acme, role=Membership.Role.ORGANIZATION_ADMIN, extension="100")
+
+
+@pytest.fixture
+def admin_of_globex(globex: Organization) -> User:
+    return person("Gus", globex, role=Membership.Role.ORGANIZATION_ADMIN, extension="100")
+
+
+@pytest.fixture
+def reseller(account: Account) -> User:
+    return person("Rosa", None, account=account, role=Membership.Role.ACCOUNT_ADMIN)
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    return User.objects.create_superuser("operator@patchbay.example", PASSWORD, name="Olga")
+
+
+@pytest.fixture
+def generic(db: None) -> Template:
+    """The built-in template in the published format."""
+    catalog.install()
+    return Template.objects.get(account=None, service_id="generic")
+
+
+@pytest.fixture
+def sandbox(settings: Any) -> Iterator[Sandbox]:
+    """A provider on a real port; webhooks that it sends go nowhere until a test gives it an address."""
+    provider = Sandbox(delay_delivered=0.05)
+    provider.start()
+    settings.PATCHBAY_ALLOWED_ORIGINS = [provider.origin]
+    yield provider
+    provider.stop()
+
+
+@pytest.fixture
+def service(acme: Organization, generic: Template, sandbox: Sandbox) -> Integration:
+    """The generic service, enabled for Acme with the sandbox's address and key."""
+    integration = Integration.objects.create(organization=acme, template=generic)
+    properties.store(integration, {"API URL": sandbox.api_url, "API key": "sandbox-key"})
+    return integration
+
+
+@pytest.fixture
+def private(service: Integration, alice: User) -> Number:
+    """Alice's own number."""
+    number = Number.objects.create(
+        organization=service.organization, integration=service, number="+61855555501", country="AU"
+    )
+    Assignment.objects.create(number=number, user=alice)
+    return number
+
+
+@pytest.fixture
+def shared(service: Integration, alice: User, bob: User) -> Number:
+    """A number of Alice and Bob."""
+    number = Number.objects.create(
+        organization=service.organization, integration=service, number="+61855555502", country="AU"
+    )
+    Assignment.objects.create(number=number, user=alice)
+    Assignment.objects.create(number=number, user=bob)
+    return number

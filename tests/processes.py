@@ -1,0 +1,92 @@
+"""Patchbay as its users start it: real processes, real ports, a data folder of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 10, why: Callable[[], str] = str) -> Any:
+    """The first true value; fails after so many seconds, saying why."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"Waited {seconds} s in vain. {why()}")
+
+
+class Process:
+    """A command of Patchbay's, with its output in a file."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PATCHBAY_", "DATABASE_URL", "REDIS_URL", "DJANGO_"))
+        }
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                command, cwd=ROOT, env=inherited | environment, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    @classmethod
+    def manage(cls, *arguments: str, environment: dict[str, str], log: Path) -> Process:
+        """`python manage.py …`"""
+        return cls([sys.executable, "manage.py", *arguments], environment, log)
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait_until_ready(self, url: str, seconds: float = 30) -> None:
+        """Until /readyz answers; fails with the output if the process ends before."""
+
+        def ready() -> bool:
+            if self.popen.poll() is not None:
+                raise AssertionError(f"It ended with {self.popen.returncode}:\n{self.output}")
+            try:
+                with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
+                    return bool(answer.status == 200)
+            except (urllib.error.URLError, OSError):
+                return False
+
+        wait_for(ready, seconds, lambda: self.output)
+
+    def finish(self, seconds: float = 60) -> str:
+        """The output of a command that must succeed."""
+        assert self.popen.wait(seconds) == 0, self.output
+        return self.output
+
+    def kill(self) -> None:
+        """kill -9"""
+        self.popen.kill()
+        self.popen.wait(10)
+
+    def stop(self, seconds: float = 20) -> int:
+        """SIGTERM, and the exit code."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"It did not stop:\n{self.output}") from None
