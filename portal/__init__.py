@@ -1,0 +1,5 @@
+"""WHO: settings, accounts, organizations and people."""
+
+from portal.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,237 @@
+"""Accounts, organizations and people."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.widgets import UnfoldAdminPasswordToggleWidget
+
+from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.models import Account, Membership, Organization, User
+from portal.permissions import in_reach_of
+
+admin.site.site_title = admin.site.site_header = "Patchbay"
+admin.site.index_title = _("Overview")
+
+# Roles replace groups, and people look after their own second factor: no pages for these.
+for module in ("django.contrib.auth.admin", "allauth.account.admin", "allauth.mfa.admin"):
+    import_module(module)
+for model in (Group, EmailAddress, Authenticator):
+    admin.site.unregister(model)
+
+
+@admin.register(Account)
+class AccountAdmin(PortalAdmin):
+    organization_lookup, account_lookup = "", "pk"
+    list_display = ["name", "accountid", "organization_count"]
+    search_fields = ["name", "accountid"]
+    readonly_fields = ["accountid"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).annotate(number_of=Count("organizations"))
+
+    @admin.display(description=_("organizations"))
+    def organization_count(self, account: Any) -> int:
+        return int(account.number_of)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return user_of(request).is_operator
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return user_of(request).is_operator
+
+
+@admin.register(Organization)
+class OrganizationAdmin(PortalAdmin):
+    organization_lookup, account_lookup = "pk", "account"
+    list_display = ["name", "domain", "account", "service_count", "number_count"]
+    list_select_related = ["account"]
+    search_fields = ["name", "domain", "orgid"]
+    change_form_after_template = "admin/organization_next.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        return rows.annotate(
+            services=Count("integrations", filter=Q(integrations__enabled=True), distinct=True),
+            active_numbers=Count("numbers", filter=Q(numbers__active=True), distinct=True),
+        )
+
+    @admin.display(description=_("services"))
+    def service_count(self, organization: Any) -> int:
+        return int(organization.services)
+
+    @admin.display(description=_("numbers"))
+    def number_count(self, organization: Any) -> int:
+        return int(organization.active_numbers)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["account", "name", "domain", *(["orgid"] if obj else [])]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["account", "domain", "orgid"] if obj else []
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        user = request.user
+        return isinstance(user, User) and (user.is_operator or bool(user.administered_accounts))
+
+
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A person, with a password that an administrator may set."""
+
+    new_password = forms.CharField(
+        label=_("Password"),
+        required=False,
+        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}),
+        help_text=_("Leave empty to keep what it is. Tell it to the person; they can change it."),
+    )
+
+    class Meta:
+        model = User
+        fields = ["name", "email", "time_zone", "is_active", "is_operator"]
+
+    def clean_new_password(self) -> str:
+        password: str = self.cleaned_data["new_password"]
+        if password:
+            validate_password(password, self.instance)
+        elif self.instance.pk is None:
+            raise forms.ValidationError(_("Choose a first password."))
+        return password
+
+    def save(self, commit: bool = True) -> Any:
+        if password := self.cleaned_data.get("new_password"):
+            self.instance.set_password(password)
+        return super().save(commit)
+
+
+class MembershipInline(TabularInline):  # type: ignore[misc]
+    """The person's roles, as far as they lie in the reach of who looks."""
+
+    model = Membership
+    extra = 0
+    min_num = 0
+    fields = ["organization", "account", "role", "extension", "status"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).filter(in_reach_of(user_of(request)))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return self.fields if _runs_accounts(user_of(request)) else [f for f in self.fields if f != "account"]
+
+    def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
+        return 0 if obj else 1
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        user = user_of(request)
+        if db_field.name == "organization":
+            kwargs["queryset"] = Organization.objects.administered_by(user)
+        if db_field.name == "account":
+            kwargs["queryset"] = Account.objects.filter(in_reach_of(user, "", "pk"))
+            kwargs["required"] = False
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_choice_field(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if db_field.name == "role" and not _runs_accounts(user_of(request)):
+            kwargs["choices"] = [c for c in Membership.Role.choices if c[0] != Membership.Role.ACCOUNT_ADMIN]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        required = not _runs_accounts(user_of(request))
+        return super().get_formset(request, obj, form=_membership_form(required), **kwargs)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    has_change_permission = has_delete_permission = has_view_permission
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+
+def _membership_form(organization_required: bool) -> type[forms.ModelForm]:  # type: ignore[type-arg]
+    class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            if "organization" in self.fields:
+                self.fields["organization"].required = organization_required
+
+        def clean(self) -> Any:
+            data = super().clean() or self.cleaned_data
+            organization, account = data.get("organization"), data.get("account")
+            if organization is not None:
+                self.instance.account = organization.account
+                data["account"] = organization.account
+            elif account is None and not self.errors:
+                raise forms.ValidationError(_("Choose an organization, or an account for an account admin."))
+            return data
+
+    return MembershipForm
+
+
+@admin.register(User)
+class UserAdmin(PortalAdmin):
+    form = UserForm
+    inlines = [MembershipInline]
+    list_display = ["name", "email", "roles", "is_active", "last_login"]
+    list_filter = ["is_active"]
+    search_fields = ["name", "email"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        user = user_of(request)
+        rows = User.objects.order_by("name", "email").prefetch_related(
+            "memberships__organization", "memberships__account"
+        )
+        if user.is_operator:
+            return rows
+        mine = Membership.objects.filter(in_reach_of(user))
+        return rows.filter(pk__in=mine.values("user"), is_operator=False)
+
+    @admin.display(description=_("roles"))
+    def roles(self, user: User) -> str:
+        return format_html("{}", ", ".join(str(member) for member in user.memberships.all()) or "–")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        fields = ["name", "email", "time_zone", "is_active"]
+        if obj is None or self._is_mine(request, obj):
+            fields.append("new_password")
+        return [*fields, "is_operator"] if user_of(request).is_operator else fields
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if obj is not None and not self._is_mine(request, obj):
+            # A declared field would be taken from what is posted, shown or not.
+            form.base_fields.pop("new_password")
+        return form
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # Whoever has a role beyond the reach of who asks keeps name, address and password.
+        if obj is None or self._is_mine(request, obj):
+            return []
+        return ["name", "email", "time_zone", "is_active"]
+
+    def _is_mine(self, request: HttpRequest, person: User) -> bool:
+        user = user_of(request)
+        if user.is_operator or person.pk == user.pk:
+            return True
+        roles = person.memberships.all()
+        if not _runs_accounts(user) and roles.filter(role=Membership.Role.ACCOUNT_ADMIN).exists():
+            return False
+        return not roles.exclude(pk__in=Membership.objects.filter(in_reach_of(user))).exists()
+
+
+def _runs_accounts(user: User) -> bool:
+    return user.is_operator or bool(user.administered_accounts)
+
+
+__all__ = ["AccountAdmin", "OrganizationAdmin", "OrganizationFilter", "UserAdmin"]

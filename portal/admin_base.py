@@ -1,0 +1,87 @@
+"""What all admin pages share: everybody sees and changes only what lies in their reach."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.admin import SimpleListFilter
+from django.db.models import ForeignKey, Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin
+
+from portal.models import Account, Organization, User
+from portal.permissions import in_reach_of
+
+
+def user_of(request: HttpRequest) -> User:
+    """Who asks; the admin's pages are open to signed-in people only."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+class PortalAdmin(ModelAdmin):  # type: ignore[misc]
+    """Rows of the organizations and accounts that the user administers; another's row is not found (404).
+
+    `organization_lookup` and `account_lookup` lead from the rows there ("": there is no such way).
+    """
+
+    organization_lookup: ClassVar[str] = "organization"
+    account_lookup: ClassVar[str] = "organization__account"
+    deletable: ClassVar[bool] = False
+    read_only: ClassVar[bool] = False
+    list_per_page = 50
+    show_full_result_count = False
+    compressed_fields = True
+    warn_unsaved_form = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        return rows.filter(in_reach_of(user_of(request), self.organization_lookup, self.account_lookup))
+
+    def in_reach(self, request: HttpRequest, obj: Model | None) -> bool:
+        """Whether the user works here at all, and with this row."""
+        user = request.user
+        if not isinstance(user, User) or not user.is_staff:
+            return False
+        return obj is None or obj.pk is None or self.get_queryset(request).filter(pk=obj.pk).exists()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.in_reach(request, None)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.in_reach(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return not self.read_only and self.in_reach(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return not self.read_only and self.in_reach(request, None)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.deletable and not self.read_only and self.in_reach(request, obj)
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey[Any, Any], request: Any, **kwargs: Any) -> Any:
+        user = user_of(request)
+        if db_field.related_model is Organization:
+            kwargs["queryset"] = Organization.objects.administered_by(user)
+        elif db_field.related_model is Account:
+            kwargs["queryset"] = Account.objects.filter(in_reach_of(user, "", "pk"))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def _get_obj_does_not_exist_redirect(self, request: Any, opts: Any, object_id: Any) -> HttpResponse:
+        raise Http404
+
+
+class OrganizationFilter(SimpleListFilter):
+    """By organization, of those in reach."""
+
+    title = "organization"
+    parameter_name = "organization"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        mine = Organization.objects.administered_by(user_of(request))
+        return [(str(pk), name) for pk, name in mine.values_list("pk", "name")[:200]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value() or ""
+        return queryset.filter(organization=value) if value.isdigit() else queryset

@@ -1,0 +1,19 @@
+"""What every page knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.translation import gettext
+
+
+def lab_banner(request: HttpRequest) -> dict[str, Any]:
+    """The origins that the address guard lets through, for the banner of a lab or a demo."""
+    return {"allowed_origins": settings.PATCHBAY_ALLOWED_ORIGINS}
+
+
+def admin_label(request: HttpRequest) -> list[str] | None:
+    """The label beside the signed-in user in the admin of a lab or a demo."""
+    return [gettext("Lab mode"), "warning"] if settings.PATCHBAY_ALLOWED_ORIGINS else None

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from portal.signals import installing
+
+
+class Command(BaseCommand):
+    help = "Brings the database and the built-in services up to date; `serve` does it by itself."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=options["verbosity"])
+        installing.send(sender=None)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from portal.serve import Options, run
+
+
+class Command(BaseCommand):
+    help = "Runs the whole of Patchbay in one process. --data FOLDER says where everything is kept (./data)."
+    requires_system_checks = "__all__"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        run(options_from(options), say=self.stdout.write)
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """The options of `serve`, which `demo` has too."""
+    parser.add_argument("--host", default=Options.host, help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=Options.port, help="port to listen on (%(default)s)")
+    parser.add_argument(
+        "--admin-email",
+        default=Options.admin_email,
+        help="the operator made on the first start (%(default)s)",
+    )
+    parser.add_argument(
+        "--admin-password", default="", help="the operator's password (one is made and shown once)"
+    )
+
+
+def options_from(given: dict[str, Any]) -> Options:
+    """The options as `run` takes them."""
+    return Options(given["host"], given["port"], given["admin_email"], given["admin_password"])

@@ -1,0 +1,61 @@
+"""What every answer carries, and the time zone that every page is shown in."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.utils import timezone
+
+_ALWAYS = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+STRICT = f"default-src 'self'; img-src 'self' data: blob:; {_ALWAYS}"
+# unfold's Alpine evaluates expressions, and its skeleton carries style elements.
+ADMIN = (
+    "default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-eval'; "
+    f"style-src 'self' 'unsafe-inline'; {_ALWAYS}"
+)
+
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def security_headers(get_response: View) -> View:
+    """Adds the content security policy: strict everywhere, and what unfold needs in the admin."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        policy = ADMIN if request.path.startswith("/admin/") else STRICT
+        response.headers.setdefault("Content-Security-Policy", policy)
+        return response
+
+    return middleware
+
+
+def no_null_characters(get_response: View) -> View:
+    """Answers 400 to an address with a NUL, which PostgreSQL compares with nothing.
+
+    Webhooks have their own rules: theirs is kept.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        odd = "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path
+        if odd and not request.path.startswith("/services/"):
+            return HttpResponseBadRequest("This address holds a NUL character.", content_type="text/plain")
+        return get_response(request)
+
+    return middleware
+
+
+def time_zone(get_response: View) -> View:
+    """Shows times in the zone of who is signed in."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        user = getattr(request, "user", None)
+        # The session is read only where there is one: a webhook or a health check asks the database nothing.
+        if user is not None and request.COOKIES and user.is_authenticated:
+            timezone.activate(zoneinfo.ZoneInfo(user.time_zone))
+        else:
+            timezone.deactivate()
+        return get_response(request)
+
+    return middleware

@@ -1,0 +1,254 @@
+"""Who: accounts of resellers, their organizations, and people with their roles."""
+
+from __future__ import annotations
+
+import zoneinfo
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from portal.ids import new_id
+
+is_domain = RegexValidator(
+    r"\A(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z",
+    _("A domain has lower-case letters, digits, hyphens and dots, like acme.example.com."),
+)
+
+
+class Account(models.Model):
+    """A reseller: owns templates and organizations."""
+
+    accountid = models.CharField(_("account id"), max_length=20, unique=True, editable=False, default=new_id)
+    name = models.CharField(_("name"), max_length=120)
+
+    class Meta:
+        verbose_name = _("account")
+        verbose_name_plural = _("accounts")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OrganizationQuerySet(models.QuerySet["Organization"]):
+    def administered_by(self, user: User) -> OrganizationQuerySet:
+        """The organizations whose settings the user may change."""
+        if user.is_operator:
+            return self
+        return self.filter(
+            Q(pk__in=user.administered_organizations) | Q(account__in=user.administered_accounts)
+        )
+
+
+class Organization(models.Model):
+    """A customer of an account; its domain is unique and never changes."""
+
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="organizations"
+    )
+    orgid = models.CharField(_("organization id"), max_length=20, unique=True, editable=False, default=new_id)
+    name = models.CharField(_("name"), max_length=120)
+    domain = models.CharField(
+        _("domain"),
+        max_length=253,
+        unique=True,
+        validators=[is_domain],
+        help_text=_("Unique in this installation. It cannot be changed later."),
+    )
+
+    objects = OrganizationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("organization")
+        verbose_name_plural = _("organizations")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A user who signs in with this address; without a password nobody can."""
+        user = self.model(email=email.lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """An operator, for Django's `createsuperuser`."""
+        return self.create_user(email, password, **{**fields, "is_operator": True})
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").lower())
+
+
+class User(AbstractBaseUser):
+    """Somebody who signs in with an e-mail address; what they may do follows from their memberships."""
+
+    email = models.EmailField(
+        _("e-mail address"),
+        unique=True,
+        error_messages={"unique": _("Somebody with this e-mail address exists.")},
+    )
+    name = models.CharField(_("name"), max_length=120)
+    is_operator = models.BooleanField(
+        _("operator"), default=False, help_text=_("Runs the installation: may do everything.")
+    )
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Untick to keep the person out without losing their history.")
+    )
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        default="UTC",
+        choices=[
+            (zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones() - {"localtime"})
+        ],
+    )
+    date_joined = models.DateTimeField(_("since"), auto_now_add=True)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        ordering = ["name", "email"]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def clean(self) -> None:
+        self.email = self.email.lower()
+
+    @cached_property
+    def active_memberships(self) -> list[Membership]:
+        """The user's roles that are not blocked, read once per request."""
+        return list(self.memberships.filter(status=Membership.Status.ACTIVE))
+
+    @property
+    def administered_accounts(self) -> list[int]:
+        """Keys of the accounts that the user administers as a whole."""
+        return [
+            member.account_id
+            for member in self.active_memberships
+            if member.role == Membership.Role.ACCOUNT_ADMIN and member.organization_id is None
+        ]
+
+    @property
+    def administered_organizations(self) -> list[int]:
+        """Keys of the single organizations that the user administers."""
+        return [
+            member.organization_id
+            for member in self.active_memberships
+            if member.role != Membership.Role.USER and member.organization_id is not None
+        ]
+
+    @property
+    def is_superuser(self) -> bool:
+        return self.is_operator
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the admin opens for the user: operators and admins, never the role user."""
+        return self.is_active and (
+            self.is_operator or bool(self.administered_accounts or self.administered_organizations)
+        )
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return self.is_active and self.is_operator
+
+    def has_perms(self, perm_list: Any, obj: object = None) -> bool:
+        return self.is_active and self.is_operator
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_staff
+
+    def get_full_name(self) -> str:
+        return str(self)
+
+
+class Membership(models.Model):
+    """A user's role: in one organization, or (account admins) in an account as a whole."""
+
+    class Role(models.TextChoices):
+        ACCOUNT_ADMIN = "account_admin", _("account admin")
+        ORGANIZATION_ADMIN = "organization_admin", _("organization admin")
+        USER = "user", _("user")
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("active")
+        BLOCKED = "blocked", _("blocked")
+
+    user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="memberships")
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="memberships"
+    )
+    organization = models.ForeignKey(
+        Organization,
+        models.PROTECT,
+        verbose_name=_("organization"),
+        related_name="memberships",
+        null=True,
+        blank=True,
+        help_text=_("Empty: the whole account (account admins only)."),
+    )
+    role = models.CharField(_("role"), max_length=20, choices=Role.choices, default=Role.USER)
+    extension = models.CharField(
+        _("extension"),
+        max_length=20,
+        blank=True,
+        validators=[RegexValidator(r"\A[0-9*#]+\Z", _("An extension has digits, * and #."))],
+        help_text=_("The user's extension in the organization's domain, like 101."),
+    )
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
+
+    class Meta:
+        verbose_name = _("role")
+        verbose_name_plural = _("roles")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(role="account_admin") | Q(organization__isnull=False),
+                name="membership_organization",
+                violation_error_message=_("Choose the organization."),
+            ),
+            models.UniqueConstraint(
+                fields=["user", "organization"],
+                condition=Q(organization__isnull=False),
+                name="membership_once_per_organization",
+                violation_error_message=_("The user has a role in this organization already."),
+            ),
+            models.UniqueConstraint(
+                fields=["user", "account"],
+                condition=Q(organization__isnull=True),
+                name="membership_once_per_account",
+                violation_error_message=_("The user has a role in this account already."),
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "extension"],
+                condition=~Q(extension=""),
+                name="membership_extension",
+                violation_error_message=_("Another user of the organization has this extension."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()}, {self.organization or self.account}"
+
+    def clean(self) -> None:
+        if self.organization and self.account_id and self.organization.account_id != self.account_id:
+            raise ValidationError({"organization": _("This organization belongs to another account.")})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.organization:
+            self.account_id = self.organization.account_id
+        super().save(*args, **kwargs)

@@ -1,0 +1,160 @@
+"""One process that is the whole of Patchbay: web server, worker and schedule, in one data folder."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from portal import web_server
+from portal.celery import app
+from portal.environment import prepare_data_folder
+from portal.models import User
+
+logger = logging.getLogger(__name__)
+
+WEB_THREADS = 8
+STOP_SECONDS = 12
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where to serve, and who the operator becomes on the first start (an empty password: one is made)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    admin_email: str = "operator@patchbay.localhost"
+    admin_password: str = ""
+
+
+def run(
+    options: Options,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+    ready: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serves until SIGTERM or SIGINT. Raises CommandError, a sentence, when it cannot start.
+
+    `prepare` is called once the database is up to date, `ready` once requests are answered.
+    """
+    with locked(prepare_data_folder()), listening(options) as listener:
+        if not os.environ.get("PATCHBAY_PUBLIC_URL"):
+            settings.PUBLIC_URL = f"http://localhost:{options.port}"
+            settings.CSRF_TRUSTED_ORIGINS = [settings.PUBLIC_URL]
+        call_command("install", verbosity=0)
+        _first_operator(options, say)
+        prepare()
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: os._exit(1) if stop.is_set() else stop.set())
+        worker = _Worker()
+        server = _web_server(listener)
+        threading.Thread(target=server.run, name="web", daemon=True).start()
+        ready()
+        say(f"Patchbay is ready at {settings.PUBLIC_URL}/ (stop it with Ctrl-C).")
+        stop.wait()
+        say("Stopping: what is in flight may end.")
+        web_server.stop(server)
+        worker.stop()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the data folder for this process alone. Raises CommandError that names the one that has it."""
+    path = folder / "lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise CommandError(
+                f"The data folder {folder} is in use by process {file.read().strip() or 'unknown'}. "
+                "Stop that one, or give another folder with --data."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def listening(options: Options) -> Iterator[socket.socket]:
+    """The bound port. Raises CommandError when it cannot be had."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        listener = socket.create_server((options.host, options.port), family=family, backlog=1024)
+    except OSError as error:
+        raise CommandError(
+            f"Port {options.port} on {options.host} cannot be used: {error.strerror}. "
+            "Choose another with --port."
+        ) from None
+    with listener:
+        yield listener
+
+
+def _first_operator(options: Options, say: Callable[[str], None]) -> None:
+    if User.objects.filter(is_operator=True).exists():
+        return
+    password = options.admin_password or secrets.token_urlsafe(12)
+    User.objects.create_superuser(options.admin_email, password, name="Operator")
+    shown = "the password that you gave" if options.admin_password else f"the password {password}"
+    say(f"The operator signs in as {options.admin_email} with {shown}. It is not shown again.")
+
+
+def _web_server(listener: socket.socket) -> Any:
+    from waitress.server import create_server
+
+    from portal.wsgi import application
+
+    # waitress keeps a body of up to 1 GiB before any view runs: its limit is the largest upload.
+    return create_server(
+        application,
+        sockets=[listener],
+        threads=WEB_THREADS,
+        ident=None,
+        channel_timeout=60,
+        max_request_body_size=settings.MAX_UPLOAD_BYTES + 1024 * 1024,
+        clear_untrusted_proxy_headers=False,
+    )
+
+
+class _Worker:
+    """A Celery worker and the schedule in threads of this process."""
+
+    def __init__(self) -> None:
+        from celery.beat import Scheduler, Service
+
+        self._worker = app.WorkController(
+            pool="threads",
+            concurrency=settings.CELERY_WORKER_CONCURRENCY,
+            ready_callback=lambda consumer: worker_ready.send(sender=consumer),
+            without_heartbeat=True,
+            without_mingle=True,
+            without_gossip=True,
+            quiet=True,
+        )
+        self._thread = threading.Thread(target=self._worker.start, name="worker", daemon=True)
+        self._thread.start()
+        self._beat = Service(app, scheduler_cls=Scheduler)
+        threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
+
+    def stop(self) -> None:
+        worker_shutting_down.send(sender="serve", sig="SIGTERM", how="Warm", exitcode=0)
+        self._beat.stop()
+        threading.Thread(target=self._worker.stop, name="stop-worker", daemon=True).start()
+        self._thread.join(STOP_SECONDS)

@@ -1,0 +1,292 @@
+"""All settings, read from the environment; docs/reference/settings.md describes each."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+from celery.schedules import crontab
+from cryptography.fernet import Fernet
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+from portal import environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = environment.data_folder()
+DATABASE_URL = environment.read("DATABASE_URL")
+REDIS_URL = environment.read("REDIS_URL")
+DEBUG = environment.read("PATCHBAY_DEBUG") == "true"
+
+# --- Secrets ---
+SECRET_KEY = environment.secret(
+    "PATCHBAY_SECRET_KEY", lambda: secrets.token_urlsafe(48), required=bool(DATABASE_URL)
+)
+ENCRYPTION_KEYS = environment.secret(
+    "PATCHBAY_ENCRYPTION_KEYS", lambda: Fernet.generate_key().decode(), required=bool(DATABASE_URL)
+).split(",")
+
+# --- Where Patchbay is found ---
+PUBLIC_URL = environment.read("PATCHBAY_PUBLIC_URL", "http://localhost:8000").rstrip("/")
+_public = urlsplit(PUBLIC_URL)
+ALLOWED_HOSTS = environment.read_list("PATCHBAY_ALLOWED_HOSTS") or [
+    _public.hostname or "",
+    "localhost",
+    "127.0.0.1",
+]
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
+BEHIND_PROXY = environment.read("PATCHBAY_BEHIND_PROXY") == "true"
+if BEHIND_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 31_536_000 if _public.scheme == "https" else 0
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+
+# --- What Patchbay may reach, and how much at once ---
+PATCHBAY_ALLOWED_ORIGINS = environment.read_list("PATCHBAY_ALLOWED_ORIGINS")
+SEND_SLOTS = environment.read_number("PATCHBAY_SEND_SLOTS", 64)
+MAX_UPLOAD_BYTES = 25 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# --- Applications ---
+INSTALLED_APPS = [
+    "portal",  # first: its templates replace those of the libraries
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "django_htmx",
+    "integrations",
+    "messaging",
+]
+MIDDLEWARE = [
+    "portal.middleware.security_headers",
+    "portal.middleware.no_null_characters",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "portal.middleware.time_zone",
+]
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.context.lab_banner",
+            ],
+        },
+    }
+]
+
+# --- Database: SQLite in the data folder, or PostgreSQL ---
+if DATABASE_URL:
+    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(DATA_DIR / "patchbay.sqlite3"),
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8000;",
+            },
+            "TEST": {"NAME": str(DATA_DIR / "test.sqlite3")},
+        }
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Broker and cache: in the process, or Redis ---
+_REDIS_OPTIONS: dict[str, Any] = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+if REDIS_URL:
+    CACHES: dict[str, Any] = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": _REDIS_OPTIONS,
+        }
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"socket_connect_timeout": 0.2, "health_check_interval": 25} if REDIS_URL else {"polling_interval": 0.01}
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = environment.read_number("PATCHBAY_WORKER_THREADS", 4)
+CELERY_DB_REUSE_MAX = 10_000
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULE = {
+    "clean-up": {"task": "messaging.clean_up", "schedule": crontab(hour="3", minute="17")}
+}
+CELERY_TIMEZONE = "UTC"
+
+# --- How long things are kept ---
+MESSAGE_EXPIRY = timedelta(hours=24)
+WEBHOOK_RETENTION = timedelta(days=environment.read_number("PATCHBAY_WEBHOOK_DAYS", 7))
+ATTEMPT_RETENTION = timedelta(days=environment.read_number("PATCHBAY_ATTEMPT_DAYS", 30))
+
+# --- People ---
+AUTH_USER_MODEL = "portal.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "portal.accounts.Adapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+EMAIL_HOST = environment.read("EMAIL_HOST")
+EMAIL_PORT = environment.read_number("EMAIL_PORT", 25)
+EMAIL_HOST_USER = environment.read("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = environment.read("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = environment.read("EMAIL_USE_TLS") == "true"
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+DEFAULT_FROM_EMAIL = environment.read("EMAIL_FROM", f"patchbay@{_public.hostname}")
+
+# --- Language, time, files ---
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+MEDIA_ROOT = Path(environment.read("PATCHBAY_MEDIA") or DATA_DIR / "media")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": environment.read("PATCHBAY_LOG_LEVEL", "INFO").upper()},
+    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}},
+}
+
+
+# --- The portal's look ---
+def _entry(
+    title: Any, icon: str, model: str, *, operators_only: bool = False, accounts_only: bool = False
+) -> dict[str, Any]:
+    def may(request: Any) -> bool:
+        if operators_only or accounts_only:
+            return bool(request.user.is_operator or (accounts_only and request.user.administered_accounts))
+        return bool(request.user.is_staff)
+
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": may,
+    }
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Patchbay",
+    "SITE_HEADER": "Patchbay",
+    "SITE_SUBHEADER": _("SMS and MMS, patched through"),
+    "SITE_SYMBOL": "cable",
+    "SITE_URL": "/inbox/",
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "portal.dashboard.callback",
+    "ENVIRONMENT": "portal.context.admin_label",
+    "STYLES": [lambda request: static("portal/admin.css")],
+    "COLORS": {
+        "primary": {
+            "50": "240 253 250",
+            "100": "204 251 241",
+            "200": "153 246 228",
+            "300": "94 234 212",
+            "400": "45 212 191",
+            "500": "20 184 166",
+            "600": "13 148 136",
+            "700": "15 118 110",
+            "800": "17 94 89",
+            "900": "19 78 74",
+            "950": "4 47 46",
+        }
+    },
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "items": [
+                    {"title": _("Overview"), "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    {"title": _("Inbox"), "icon": "forum", "link": reverse_lazy("inbox")},
+                ]
+            },
+            {
+                "title": _("Who"),
+                "items": [
+                    _entry(_("Accounts"), "storefront", "portal_account", operators_only=True),
+                    _entry(_("Organizations"), "apartment", "portal_organization"),
+                    _entry(_("Users"), "group", "portal_user"),
+                ],
+            },
+            {
+                "title": _("How"),
+                "items": [
+                    _entry(_("Services"), "hub", "integrations_integration"),
+                    _entry(_("Templates"), "data_object", "integrations_template", accounts_only=True),
+                ],
+            },
+            {
+                "title": _("What"),
+                "items": [
+                    _entry(_("Numbers"), "dialpad", "messaging_number"),
+                    _entry(_("Messages"), "sms", "messaging_message"),
+                    _entry(_("Webhooks"), "webhook", "messaging_webhookrequest"),
+                ],
+            },
+        ]
+    },
+}

@@ -1,0 +1,33 @@
+// Copy buttons, "select all", and problems that lead to their place in the document.
+"use strict";
+(() => {
+  document.addEventListener("click", async (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      const field = document.getElementById(copy.dataset.copy);
+      field.select();
+      try { await navigator.clipboard.writeText(field.value); } catch { document.execCommand("copy"); }
+      const label = copy.textContent;
+      copy.textContent = "✓";
+      setTimeout(() => { copy.textContent = label; }, 1500);
+    }
+    const place = event.target.closest(".pb-place");
+    if (place) {
+      const area = document.getElementById("id_source");
+      if (!area) return;
+      const lines = area.value.split("\n");
+      const line = Number(place.dataset.line) - 1;
+      const start = lines.slice(0, line).reduce((sum, text) => sum + text.length + 1, 0);
+      area.focus();
+      area.setSelectionRange(start + Number(place.dataset.column) - 1, start + (lines[line] || "").length);
+      area.scrollTop = Math.max(0, (line - 5) * (area.scrollHeight / lines.length));
+    }
+  });
+  const all = document.querySelector(".pb-all");
+  const users = document.getElementById("id_assigned");
+  if (all && users) users.before(all);
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-all]")) return;
+    for (const box of document.querySelectorAll(`input[name="${event.target.dataset.all}"]`)) box.checked = event.target.checked;
+  });
+})();

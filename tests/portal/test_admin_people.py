@@ -1,0 +1,138 @@
+"""Who may make whom, and that nobody climbs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from portal.models import Account, Membership, Organization, User
+
+ADD = "/admin/portal/user/add/"
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def form(role: str, organization: Any = "", account: Any = None, **fields: Any) -> dict[str, Any]:
+    values = {
+        "name": "New",
+        "email": "New@Acme.example",
+        "time_zone": "UTC",
+        "is_active": "on",
+        "new_password": "a-long-enough-secret",
+        "memberships-TOTAL_FORMS": 1,
+        "memberships-INITIAL_FORMS": 0,
+        "memberships-0-organization": organization,
+        "memberships-0-role": role,
+        "memberships-0-extension": "200",
+        "memberships-0-status": "active",
+        **fields,
+    }
+    return values if account is None else {**values, "memberships-0-account": account}
+
+
+def test_an_organization_admin_makes_a_user(admin_of_acme: User, acme: Organization) -> None:
+    answer = signed_in(admin_of_acme).post(ADD, form("user", acme.pk))
+    assert answer.status_code == 302, answer.content.decode()
+    made = User.objects.get(email="new@acme.example")
+    assert made.check_password("a-long-enough-secret")
+    assert made.memberships.get().organization == acme
+    assert (
+        Client()
+        .post(reverse("account_login"), {"login": "NEW@acme.example", "password": "a-long-enough-secret"})
+        .status_code
+        == 302
+    )
+
+
+@pytest.mark.parametrize("role", ["account_admin", "nonsense"])
+def test_an_organization_admin_makes_no_account_admin(
+    admin_of_acme: User, acme: Organization, role: str
+) -> None:
+    answer = signed_in(admin_of_acme).post(ADD, form(role, acme.pk))
+    assert (answer.status_code, User.objects.filter(name="New").count()) == (200, 0)
+
+
+def test_nor_a_user_of_another_organization(admin_of_acme: User, globex: Organization) -> None:
+    answer = signed_in(admin_of_acme).post(ADD, form("user", globex.pk))
+    assert (answer.status_code, User.objects.filter(name="New").count()) == (200, 0)
+
+
+def test_nor_an_operator(admin_of_acme: User, acme: Organization) -> None:
+    signed_in(admin_of_acme).post(ADD, form("user", acme.pk, is_operator="on"))
+    assert User.objects.get(name="New").is_operator is False
+
+
+def test_an_account_admin_makes_an_account_admin(reseller: User, account: Account) -> None:
+    answer = signed_in(reseller).post(ADD, form("account_admin", "", account.pk))
+    assert answer.status_code == 302, answer.content.decode()
+    assert User.objects.get(name="New").administered_accounts == [account.pk]
+
+
+def test_but_not_in_another_account(reseller: User) -> None:
+    other = Account.objects.create(name="Other")
+    answer = signed_in(reseller).post(ADD, form("account_admin", "", other.pk))
+    assert (answer.status_code, User.objects.filter(name="New").count()) == (200, 0)
+
+
+@pytest.mark.parametrize("password", ["", "short", "1234567890123"])
+def test_weak_passwords_are_refused(admin_of_acme: User, acme: Organization, password: str) -> None:
+    answer = signed_in(admin_of_acme).post(ADD, form("user", acme.pk, new_password=password))
+    assert (answer.status_code, User.objects.filter(name="New").count()) == (200, 0)
+
+
+def test_who_has_roles_elsewhere_keeps_name_and_password(
+    admin_of_acme: User, acme: Organization, globex: Organization, charlie: User
+) -> None:
+    membership = Membership.objects.create(user=charlie, organization=acme, extension="300")
+    before = User.objects.get(pk=charlie.pk)
+    answer = signed_in(admin_of_acme).post(
+        f"/admin/portal/user/{charlie.pk}/change/",
+        {
+            **form("user", acme.pk, email="taken@over.example", name="Taken over"),
+            "memberships-INITIAL_FORMS": 1,
+            "memberships-0-id": membership.pk,
+            "memberships-0-user": charlie.pk,
+        },
+    )
+    assert answer.status_code == 302
+    after = User.objects.get(pk=charlie.pk)
+    assert (after.email, after.name, after.password) == (before.email, before.name, before.password)
+    assert charlie.memberships.count() == 2
+
+
+def test_an_organization_admin_does_not_take_over_an_account_admin_limited_to_it(
+    admin_of_acme: User, acme: Organization, account: Account
+) -> None:
+    limited = User.objects.create_user("limited@voice.example", "their-own-password", name="Limited")
+    Membership.objects.create(
+        user=limited, organization=acme, account=account, role=Membership.Role.ACCOUNT_ADMIN
+    )
+    page = signed_in(admin_of_acme).get(f"/admin/portal/user/{limited.pk}/change/").content.decode()
+    assert "new_password" not in page
+
+
+def test_an_organizations_domain_never_changes(reseller: User, acme: Organization) -> None:
+    url = f"/admin/portal/organization/{acme.pk}/change/"
+    signed_in(reseller).post(url, {"name": "Acme Ltd", "domain": "other.example"})
+    acme.refresh_from_db()
+    assert (acme.name, acme.domain) == ("Acme Ltd", "acme.example")
+
+
+def test_organizations_are_made_in_the_own_account(
+    reseller: User, admin_of_acme: User, account: Account
+) -> None:
+    other = Account.objects.create(name="Other")
+    client = signed_in(reseller)
+    url = "/admin/portal/organization/add/"
+    assert client.post(url, {"account": other.pk, "name": "X", "domain": "x.example"}).status_code == 200
+    assert client.post(url, {"account": account.pk, "name": "X", "domain": "NO SPACES"}).status_code == 200
+    assert Organization.objects.filter(name="X").count() == 0
+    assert client.post(url, {"account": account.pk, "name": "X", "domain": "x.example"}).status_code == 302
+    assert signed_in(admin_of_acme).get(url).status_code == 403

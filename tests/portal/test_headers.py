@@ -1,0 +1,41 @@
+"""What every answer carries."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from portal.models import User
+
+
+@pytest.mark.parametrize("path", ["/account/login/", "/healthz", "/nothing-here", "/inbox/"])
+@pytest.mark.django_db
+def test_pages_run_nothing_inline(client: Client, path: str) -> None:
+    policy = client.get(path)["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_the_admin_allows_only_what_its_theme_needs(client: Client, operator: User) -> None:
+    client.force_login(operator)
+    policy = client.get("/admin/")["Content-Security-Policy"]
+    assert "script-src 'self' 'unsafe-eval';" in policy
+
+
+def test_health(client: Client, db: None) -> None:
+    assert client.get("/healthz").content == b"ok\n"
+    assert client.get("/readyz").json() == {"database": "ok", "cache": "ok"}
+
+
+def test_nobody_signs_up(client: Client, db: None) -> None:
+    client.post(
+        "/account/signup/", {"email": "x@y.example", "password1": "a-long-one-9", "password2": "a-long-one-9"}
+    )
+    assert User.objects.count() == 0
+
+
+@pytest.mark.parametrize(("change", "enters"), [({}, True), ({"is_active": False}, False)])
+def test_signing_in(client: Client, alice: User, change: dict[str, bool], enters: bool) -> None:
+    User.objects.filter(pk=alice.pk).update(**change)
+    client.post("/account/login/", {"login": "Alice@Acme.example", "password": "correct-horse-battery"})
+    assert client.get("/inbox/").status_code == (200 if enters else 302)

@@ -1,0 +1,123 @@
+"""The environment, the system checks, encryption, and the files that list what to install."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+
+from portal import encryption, environment
+from tests.processes import ROOT
+
+
+def test_a_variable_or_a_file_that_holds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from file\n")
+    monkeypatch.setenv("X_NAME_FILE", str(tmp_path / "secret"))
+    assert environment.read("X_NAME") == "from file"
+    monkeypatch.setenv("X_NAME", " direct ")
+    assert environment.read("X_NAME") == "direct"
+    assert environment.read("X_OTHER", "default") == "default"
+    monkeypatch.setenv("X_OTHER_FILE", str(tmp_path / "missing"))
+    with pytest.raises(ImproperlyConfigured, match=r"X_OTHER_FILE names .* cannot be read"):
+        environment.read("X_OTHER")
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "1.5", ""])
+def test_a_number_is_a_number(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("X_NUMBER", value)
+    with pytest.raises(ImproperlyConfigured, match="X_NUMBER is"):
+        environment.read_number("X_NUMBER", 5)
+
+
+def test_secrets_are_made_once_or_demanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATCHBAY_DATA", str(tmp_path / "data"))
+    made = environment.secret("PATCHBAY_X", lambda: "made", required=False)
+    assert (made, environment.secret("PATCHBAY_X", lambda: "again", required=False)) == ("made", "made")
+    with pytest.raises(ImproperlyConfigured, match=r"PATCHBAY_Y .* must be set"):
+        environment.secret("PATCHBAY_Y", lambda: "made", required=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "left", "folder"),
+    [
+        (["manage.py", "serve", "--data", "x", "--port", "1"], ["manage.py", "serve", "--port", "1"], "x"),
+        (["manage.py", "serve", "--data=y"], ["manage.py", "serve"], "y"),
+        (["manage.py", "demo"], ["manage.py", "demo"], "demo-data"),
+    ],
+)
+def test_the_data_folder_is_taken_from_the_arguments(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], left: list[str], folder: str
+) -> None:
+    monkeypatch.setenv("PATCHBAY_DATA", "")
+    monkeypatch.delenv("PATCHBAY_DATA")
+    assert environment.take_data_folder(given) == left
+    assert os.environ["PATCHBAY_DATA"] == folder
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("ENCRYPTION_KEYS", ["short"], "portal.E001"),
+        ("ENCRYPTION_KEYS", [Fernet.generate_key().decode(), ""], "portal.E001"),
+        ("PUBLIC_URL", "sms.example.com", "portal.E002"),
+        ("PUBLIC_URL", "https://sms.example.com/path", "portal.E002"),
+        ("PATCHBAY_ALLOWED_ORIGINS", ["10.0.0.5"], "portal.E003"),
+        ("PATCHBAY_ALLOWED_ORIGINS", ["http://10.0.0.5/path"], "portal.E003"),
+        ("SEND_SLOTS", 0, "portal.E004"),
+        ("SEND_SLOTS", 513, "portal.E004"),
+    ],
+)
+def test_each_setting_that_is_wrong_says_so(settings: Any, name: str, value: Any, found: str) -> None:
+    assert [check.id for check in run_checks() if str(check.id).startswith("portal.")] == []
+    setattr(settings, name, value)
+    (check,) = [check for check in run_checks() if str(check.id).startswith("portal.")]
+    assert check.id == found
+    assert check.hint
+
+
+def test_plain_http_is_warned_of_before_deployment(settings: Any) -> None:
+    settings.PUBLIC_URL = "http://sms.example.com"
+    assert "portal.W001" in [check.id for check in run_checks(include_deployment_checks=True)]
+
+
+def test_keys_rotate_and_a_lost_key_is_said(settings: Any) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    settings.ENCRYPTION_KEYS = [old]
+    token = encryption.encrypt(b"secret")
+    settings.ENCRYPTION_KEYS = [new, old]
+    assert encryption.decrypt(token) == b"secret"
+    fresh = encryption.encrypt(b"secret")
+    settings.ENCRYPTION_KEYS = [new]
+    assert encryption.decrypt(fresh) == b"secret"
+    with pytest.raises(encryption.WrongKey, match="PATCHBAY_ENCRYPTION_KEYS"):
+        encryption.decrypt(token)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-production.txt", "requirements-dev.txt"])
+def test_the_requirements_are_those_of_the_lock(name: str) -> None:
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    locked = {package["name"]: package.get("version") for package in lock["package"]}
+    text = (ROOT / name).read_text()
+    listed = dict(re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", text, re.MULTILINE))
+    assert len(listed) > 30
+    assert {package: locked[package] for package in listed} == listed
+    assert "index-url" not in text
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [re.split(r"[\[<>=]", spec)[0] for spec in project["dependencies"]]
+    assert set(wanted) <= set(listed)
+
+
+def test_the_settings_page_names_every_variable() -> None:
+    names = r"\b(?:PATCHBAY_[A-Z_]+|DATABASE_URL|REDIS_URL|EMAIL_[A-Z_]+)\b"
+    source = (ROOT / "portal" / "settings.py").read_text() + (ROOT / "portal" / "environment.py").read_text()
+    read = set(re.findall(rf'"({names})"', source))
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    described = set(re.findall(rf"^\| `({names})`", page, re.MULTILINE))
+    assert described == read
