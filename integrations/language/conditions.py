@@ -1,0 +1,83 @@
+"""Conditions: an object is AND, a list is OR, `{"$expression$": expected}` is the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from integrations.language.errors import child, did_you_mean
+from integrations.language.placeholders import Scope, getter, only, regex
+from integrations.language.values import ANY, Number, Value, Variables, is_empty, is_number, text
+
+Condition = Callable[[Variables], bool]
+Test = Callable[[Value], bool]
+
+_COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "lt": lambda value, bound: value < bound,
+    "lte": lambda value, bound: value <= bound,
+    "gt": lambda value, bound: value > bound,
+    "gte": lambda value, bound: value >= bound,
+}
+_OPERATORS = ["not", *_COMPARISONS, "matches"]
+
+
+def compile_condition(node: Value, scope: Scope, pointer: str) -> Condition:
+    """A function that tells from variables whether the condition holds; problems go to the scope."""
+    if isinstance(node, list):
+        options = [compile_condition(item, scope, child(pointer, index)) for index, item in enumerate(node)]
+        return lambda variables: any(option(variables) for option in options)
+    if not isinstance(node, Mapping):
+        scope.report(pointer, "A condition is an object (all must hold) or a list (one must hold).")
+        return lambda variables: False
+    tests = [_test(key, expected, scope, child(pointer, key)) for key, expected in node.items()]
+    return lambda variables: all(test(variables) for test in tests)
+
+
+def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
+    expression = only(key)
+    if expression is None:
+        scope.report(pointer, f"{key!r} is not one placeholder.", 'Write conditions as {"$name$": expected}.')
+        return lambda variables: False
+    read = getter(expression, scope, pointer)
+    holds = _expectation(expected, scope, pointer)
+
+    def test(variables: Variables) -> bool:
+        value = read(variables)
+        return True if value is ANY else holds(value)
+
+    return test
+
+
+def _expectation(expected: Value, scope: Scope, pointer: str) -> Test:
+    if isinstance(expected, bool):
+        return lambda value: is_empty(value) is not expected
+    if isinstance(expected, list):
+        options = [_expectation(item, scope, child(pointer, index)) for index, item in enumerate(expected)]
+        return lambda value: any(option(value) for option in options)
+    if isinstance(expected, Mapping):
+        tests = [_operator(name, operand, scope, child(pointer, name)) for name, operand in expected.items()]
+        return lambda value: all(test(value) for test in tests)
+    if expected is None:
+        return lambda value: value is None
+    literal = text(expected)
+    return lambda value: text(value) == literal
+
+
+def _operator(name: str, operand: Value, scope: Scope, pointer: str) -> Test:
+    if name == "not":
+        inner = _expectation(operand, scope, pointer)
+        return lambda value: not inner(value)
+    if name == "matches":
+        if not isinstance(operand, str) or isinstance(operand, Number):
+            scope.report(pointer, "'matches' takes a regular expression in a string.")
+            return lambda value: False
+        pattern = regex(operand, scope, pointer)
+        return lambda value: pattern.search(text(value)) is not None
+    if name in _COMPARISONS:
+        if not is_number(operand):
+            scope.report(pointer, f"{name!r} compares with a number, not with {text(operand)!r}.")
+            return lambda value: False
+        compare, bound = _COMPARISONS[name], Decimal(text(operand))
+        return lambda value: is_number(value) and compare(Decimal(text(value)), bound)
+    scope.report(pointer, f"There is no operator {name!r}.", did_you_mean(name, _OPERATORS))
+    return lambda value: False

@@ -1,0 +1,223 @@
+"""Filters of dates, encodings and digests."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import mimetypes
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+from integrations.language.registry import Registry
+from integrations.language.values import Number, Value, dump, is_number, load, raw, text
+
+FILTERS = Registry()
+add = FILTERS.add
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAIL_DATE = re.compile(r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} .{5,40}")
+
+
+def parse_date(value: str) -> datetime | None:
+    """A date of ISO 8601, RFC 3339 or RFC 5322 in UTC (without offset it is UTC), or None."""
+    value = value.strip()
+    try:
+        if len(value) > 64:
+            return None
+        date = parsedate_to_datetime(value) if _MAIL_DATE.fullmatch(value) else datetime.fromisoformat(value)
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def iso_text(date: datetime) -> str:
+    """A date as ISO 8601 in UTC, with a fraction only if there is one."""
+    return date.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@add("iso", ("Tue, 3 Jun 2025 10:00:00 +0200", (), "2025-06-03T08:00:00Z"))
+def iso(value: str) -> str | None:
+    """Any ISO 8601, RFC 3339 or RFC 5322 date as ISO 8601 in UTC; without an offset it is UTC."""
+    date = parse_date(value)
+    return iso_text(date) if date else None
+
+
+@add("epoch", ("1748944800000", (Number("1000"),), "2025-06-03T10:00:00Z"), arguments=(0, 1), kind="value")
+def epoch(value: Value, divisor: Value = "1") -> str | None:
+    """The date that is so many seconds, after division, from the start of 1970."""
+    if not is_number(value):
+        return None
+    seconds = Decimal(text(value)) / Decimal(text(divisor))
+    return iso_text(_EPOCH + timedelta(seconds=float(seconds)))
+
+
+@add("strptime", ("03/06/2025 10:00", ("%d/%m/%Y %H:%M",), "2025-06-03T10:00:00Z"), arguments=(1, 8))
+def strptime(value: str, *formats: Value) -> str | None:
+    """The date by the first format that fits; a time zone among them holds where the text has none."""
+    zone: ZoneInfo | None = None
+    for name in map(text, formats):
+        if "%" not in name:
+            zone = ZoneInfo(name)
+    for name in map(text, formats):
+        if "%" in name:
+            try:
+                date = datetime.strptime(value, name)
+            except ValueError:
+                continue
+            return iso_text(date if date.tzinfo else date.replace(tzinfo=zone or UTC))
+    return None
+
+
+@add("date", ("2025-06-03T10:00:00Z", ("%d.%m.%Y", "Europe/Paris"), "03.06.2025"), arguments=(1, 2))
+def date(value: str, form: Value, zone: Value = "UTC") -> str | None:
+    """The date written by a strftime format, in UTC or the time zone."""
+    moment = parse_date(value)
+    return moment.astimezone(ZoneInfo(text(zone))).strftime(text(form)[:200]) if moment else None
+
+
+@add("timestamp", ("2025-06-03T10:00:00Z", (Number("1000"),), Number("1748944800000")), arguments=(0, 1))
+def timestamp(value: str, factor: Value = "1") -> Number | None:
+    """The whole seconds of a date since 1970, times the factor (at most a million)."""
+    moment = parse_date(value)
+    if moment is None or not 0 < Decimal(text(factor)) <= 1_000_000:
+        return None
+    return Number(int(((moment - _EPOCH) // timedelta(seconds=1)) * Decimal(text(factor))))
+
+
+@add("hex", ("héy", (), "68c3a979"))
+def hex_(value: str | bytes) -> str:
+    """The bytes, or the UTF-8 of the text, in small hexadecimal digits."""
+    return raw(value).hex()
+
+
+@add("unhex", ("68C3A979", (), "héy"))
+def unhex(value: str | bytes) -> str | bytes:
+    """What hexadecimal digits spell: text, or bytes if it is not UTF-8."""
+    return _decoded(bytes.fromhex(text(value)))
+
+
+@add("base64", ("hello?>", (), "aGVsbG8/Pg=="))
+def base64_(value: str | bytes) -> str:
+    """Base64 (RFC 4648) of the bytes or of the text's UTF-8."""
+    return base64.b64encode(raw(value)).decode()
+
+
+@add("base64url", ("hello?>", (), "aGVsbG8_Pg"))
+def base64url(value: str | bytes) -> str:
+    """Base64 with the alphabet for URLs (RFC 4648, section 5), without padding."""
+    return base64.urlsafe_b64encode(raw(value)).decode().rstrip("=")
+
+
+@add("unbase64", ("aGVsbG8_Pg", (), "hello?>"))
+def unbase64(value: str | bytes) -> str | bytes:
+    """What Base64 of either alphabet spells, padded or not: text, or bytes if it is not UTF-8."""
+    encoded = text(value).strip().replace("-", "+").replace("_", "/").rstrip("=")
+    return _decoded(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
+
+
+@add("unquote", ("a+b%20c", (), "a b c"))
+def unquote(value: str | bytes) -> str | bytes:
+    """Form decoding: `+` is a space, `%41` is A, invalid escapes stay; bytes if not UTF-8."""
+    return _decoded(unquote_to_bytes(text(value).replace("+", " ")))
+
+
+def _decoded(value: bytes) -> str | bytes:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+@add("encode", ("é", ("latin-1",), b"\xe9"), arguments=(1, 1))
+def encode(value: str | bytes, charset: Value) -> bytes:
+    """The text's bytes in a character set; what cannot be encoded becomes `?`."""
+    return value if isinstance(value, bytes) else value.encode(text(charset), "replace")
+
+
+@add("decode", (b"\xe9", ("latin-1",), "é"), arguments=(1, 1))
+def decode(value: str | bytes, charset: Value) -> str:
+    """The text that bytes spell in a character set; what cannot be decoded becomes U+FFFD."""
+    return raw(value).decode(text(charset), "replace")
+
+
+@add("json", ({"a": Number("1.0")}, (), '{"a":1.0}'), kind="value")
+def json_(value: Value) -> str:
+    """The value as compact JSON."""
+    return dump(value)
+
+
+@add("unjson", ('{"a": 1.0}', (), {"a": Number("1.0")}), kind="value")
+def unjson(value: Value) -> Value:
+    """The value that a JSON text spells; unset if it is not JSON."""
+    return load(text(value))
+
+
+@add("query", ({"a": "x y", "b": ["1", "2"]}, (), "a=x%20y&b=1&b=2"), arguments=(0, 1), kind="value")
+def query(value: Value, mode: Value = None) -> str | None:
+    """An object as `k=v&…`, percent-encoded, or as it is with 'raw'; a list repeats its key."""
+    pairs = [
+        (key, text(item))
+        for key, found in value.items()
+        for item in (found if isinstance(found, list) else [found])
+    ]
+    if mode == "raw":
+        return "&".join(f"{key}={item}" for key, item in pairs)
+    return urlencode(pairs, quote_via=quote, safe="") if mode is None else None
+
+
+@add("filename", ("https://x.example/a/caf%C3%A9.jpg?v=1", (), "café.jpg"))
+def filename(value: str) -> str:
+    """The last path segment of a URL, decoded, without its query."""
+    return unquote_to_bytes(urlsplit(value).path.rsplit("/", 1)[-1]).decode("utf-8", "replace")
+
+
+@add("content_type", ("https://x.example/a.png?v=1", (), "image/png"))
+def content_type(value: str) -> str | None:
+    """The MIME type that a URL's file extension stands for; unset if it is not a known one."""
+    return mimetypes.guess_type(filename(value))[0]
+
+
+def _spelled(value: bytes, form: Value) -> str | bytes:
+    spell: dict[str, Callable[[bytes], str | bytes]] = {
+        "hex": hex_,
+        "base64": base64_,
+        "base64url": base64url,
+        "bytes": bytes,
+    }
+    return spell[text(form)](value)
+
+
+def _digest(name: str, result: str) -> None:
+    def digest(value: str | bytes, form: Value = "hex") -> str | bytes:
+        return _spelled(hashlib.new(name, raw(value), usedforsecurity=False).digest(), form)
+
+    digest.__doc__ = (
+        f"The {name.upper()} digest, in hexadecimal digits, or as 'base64', 'base64url' or 'bytes'."
+    )
+    add(name, ("hello", (), result), arguments=(0, 1))(digest)
+
+
+def _hmac(name: str, result: str) -> None:
+    def keyed(value: str | bytes, key: Value, form: Value = "hex") -> str | bytes:
+        return _spelled(hmac.digest(raw(key), raw(value), name), form)
+
+    keyed.__doc__ = f"HMAC (RFC 2104) with {name.upper()} and a key, spelled as the plain digests are."
+    add(f"hmac_{name}", ("hello", ("key", "base64"), result), arguments=(1, 2))(keyed)
+
+
+_digest("md5", "5d41402abc4b2a76b9719d911017c592")
+_digest("sha1", "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d")
+_digest("sha256", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
+_digest(
+    "sha512",
+    "9b71d224bd62f3785d96d46ad3ea3d73319bfbc2890caadae2dff72519673ca7"
+    "2323c3d99ba5c11d7c7acc6e14b8c5da0c4663475c2e5c3adef46f73bcdec043",
+)
+_hmac("sha1", "s0zqxFFv8joUPmHXnQ+npPvl8mY=")
+_hmac("sha256", "kwezuRXvtRcf8U2MtV+8x5jGwO8UVtZt7RpqpyOli3s=")
+_hmac("sha512", "/warNnV3d4FcAI0yyOFKcFtOe/MQNRoGojthLcTHQz53V9IFJaVZO3ECDqLuFi0jEbJH6YVYYrJwEiQZZSwMkg==")

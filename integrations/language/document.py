@@ -1,0 +1,211 @@
+"""A template: the JSON document of one messaging service, checked whole and compiled once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from integrations.language.auth import OAuth2, compile_oauth
+from integrations.language.errors import DocumentError, Problem, child
+from integrations.language.methods import METHODS, Method, compile_method
+from integrations.language.names import BUILT_IN
+from integrations.language.placeholders import Scope
+from integrations.language.properties import Property, compile_properties
+from integrations.language.sections import check_keys
+from integrations.language.source import line_and_column, positions
+from integrations.language.values import Number, Table, Value, cleaned, dump, load, text
+from integrations.language.webhook import Webhook, compile_webhook
+
+MAX_BYTES, MAX_DEPTH, MAX_NODES = 256 * 1024, 32, 2000
+_KEYS = [
+    "id",
+    "name",
+    "logo",
+    "class",
+    "description",
+    "documentation_url",
+    "properties",
+    "auth",
+    "request_headers",
+    "tables",
+    "limits",
+    "API",
+    "Webhook",
+]
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the service takes: messages per second (0: no limit), size and types of files (0, empty: any)."""
+
+    per_second: float = 0
+    per_number_per_second: float = 0
+    media_bytes: int = 0
+    media_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Template:
+    """A compiled document."""
+
+    id: str
+    name: str
+    description: str
+    logo: str
+    properties: tuple[Property, ...]
+    methods: Mapping[str, Method]
+    webhook: Webhook
+    oauth: OAuth2 | None
+    limits: Limits
+    tables: Mapping[str, Table]
+    warnings: tuple[Problem, ...]
+    document: Mapping[str, Value] = field(repr=False)
+
+    @property
+    def needs_content(self) -> bool:
+        """Whether files go into requests, not only their URLs."""
+        return any(method.needs_content for method in self.methods.values())
+
+
+def compile_document(source: str | bytes | Mapping[str, Any]) -> Template:
+    """The template of a JSON document. Raises DocumentError with every problem found.
+
+    Limits: 256 KiB, 32 levels, 2,000 values beside `tables`. Problems of a text carry line and column.
+    """
+    written, document = _read(source)
+    problems: list[Problem] = []
+    template = _compile(document, problems)
+    if written is not None and problems:
+        problems[:] = _placed(problems, written)
+    if errors := [problem for problem in problems if problem.severity == "error"]:
+        raise DocumentError([*errors, *(problem for problem in problems if problem.severity == "warning")])
+    return replace(template, warnings=tuple(problems))
+
+
+def _read(source: str | bytes | Mapping[str, Any]) -> tuple[str | None, dict[str, Value]]:
+    written: str | None = None
+    try:
+        if isinstance(source, Mapping):
+            document = cleaned(source)
+            size = len(dump(document))
+        else:
+            size = len(source)
+            written = source.decode("utf-8-sig") if isinstance(source, bytes) else source
+            if size > MAX_BYTES:
+                raise ValueError
+            document = cleaned(load(written, depth=MAX_DEPTH))
+    except json.JSONDecodeError as error:
+        problem = Problem("", f"This is not JSON: {error.msg}.", "", error.lineno, error.colno)
+        raise DocumentError([problem]) from None
+    except UnicodeDecodeError:
+        raise DocumentError([Problem("", "The document is not UTF-8.")]) from None
+    except RecursionError:
+        raise DocumentError([Problem("", f"The document is more than {MAX_DEPTH} levels deep.")]) from None
+    except ValueError as error:
+        reason = str(error) or f"The document is larger than {MAX_BYTES // 1024} KiB."
+        raise DocumentError([Problem("", reason)]) from None
+    if size > MAX_BYTES:
+        raise DocumentError([Problem("", f"The document is larger than {MAX_BYTES // 1024} KiB.")])
+    if not isinstance(document, dict):
+        raise DocumentError([Problem("", "A template is a JSON object.")])
+    if _depth(document) > MAX_DEPTH:
+        raise DocumentError([Problem("", f"The document is more than {MAX_DEPTH} levels deep.")])
+    nodes = _nodes({key: value for key, value in document.items() if key != "tables"})
+    if nodes > MAX_NODES:
+        raise DocumentError(
+            [Problem("", f"The document holds {nodes} values beside 'tables'; at most {MAX_NODES}.")]
+        )
+    return written, document
+
+
+def _children(value: Value) -> list[Value]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _depth(value: Value) -> int:
+    return 1 + max(map(_depth, _children(value)), default=0) if isinstance(value, dict | list) else 0
+
+
+def _nodes(value: Value) -> int:
+    return 1 + sum(map(_nodes, _children(value)))
+
+
+def _placed(problems: list[Problem], source: str) -> list[Problem]:
+    offsets = positions(source)
+    placed = []
+    for problem in problems:
+        pointer = problem.pointer
+        while pointer and pointer not in offsets:
+            pointer = pointer.rpartition("/")[0]
+        inside = (problem.column or 1) - 1 if pointer == problem.pointer else 0
+        line, column = line_and_column(source, offsets[pointer] + inside)
+        placed.append(replace(problem, line=line, column=column))
+    return placed
+
+
+def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
+    scope = Scope({}, {}, problems)
+    check_keys(document, _KEYS, scope, "")
+    identifier = text(document.get("id"))
+    if not _ID.fullmatch(identifier):
+        reason = (
+            f"{identifier!r} is not a service id: 2 to 64 letters, digits, _ and -, first a letter or digit."
+        )
+        scope.report("/id" if "id" in document else "", reason if identifier else "The template needs 'id'.")
+    if not text(document.get("name")).strip():
+        scope.report("/name" if "name" in document else "", "The template needs 'name'.")
+    if document.get("class", "sms") != "sms":
+        scope.report("/class", 'The class is "sms".')
+    properties = compile_properties(document.get("properties", []), BUILT_IN, scope)
+    tables = _tables(document.get("tables", {}), scope)
+    scope = Scope({item.label: item.secret for item in properties}, tables, problems)
+    methods: dict[str, Method] = {}
+    api = document.get("API", {})
+    if not isinstance(api, dict):
+        scope.report("/API", "API is an object of methods.")
+        api = {}
+    check_keys(api, list(METHODS), scope, "/API")
+    for name in METHODS:
+        if name in api and (method := compile_method(name, api[name], document, scope, child("/API", name))):
+            methods[name] = method
+    webhook = compile_webhook(document["Webhook"], scope, "/Webhook") if "Webhook" in document else Webhook()
+    oauth = compile_oauth(document["auth"], scope, "/auth") if "auth" in document else None
+    if "API" not in document and "Webhook" not in document:
+        scope.report("", "The template needs 'API', 'Webhook', or both.")
+    problems[:] = dict.fromkeys(problems)
+    return Template(
+        identifier, text(document.get("name")), text(document.get("description")), text(document.get("logo")),
+        properties, methods, webhook, oauth, _limits(document.get("limits", {}), scope), tables, (), document,
+    )  # fmt: skip
+
+
+def _tables(node: Value, scope: Scope) -> dict[str, Table]:
+    if not isinstance(node, dict) or not all(isinstance(entries, dict) for entries in node.values()):
+        scope.report("/tables", "Tables are an object of objects.")
+        return {}
+    return {name: Table(entries) for name, entries in node.items()}
+
+
+def _limits(node: Value, scope: Scope) -> Limits:
+    if not isinstance(node, dict):
+        scope.report("/limits", "Limits are an object.")
+        return Limits()
+    names = ["per_second", "per_number_per_second", "media_bytes"]
+    check_keys(node, [*names, "media_types"], scope, "/limits")
+    numbers = {name: node[name] for name in names if name in node}
+    for name, value in numbers.items():
+        if not isinstance(value, Number | int | float) or isinstance(value, bool) or float(text(value)) <= 0:
+            scope.report(child("/limits", name), f"{name!r} is a number greater than 0.")
+            numbers[name] = 0
+    types = node.get("media_types", [])
+    if not isinstance(types, list) or not all(
+        re.fullmatch(r"[\w.+-]+/[\w.+*-]+", text(item)) for item in types
+    ):
+        scope.report("/limits/media_types", 'Media types are a list like ["image/*", "video/mp4"].')
+        types = []
+    amounts = [float(text(numbers.get(name, 0))) for name in names]
+    return Limits(amounts[0], amounts[1], int(min(amounts[2], 2**40)), tuple(map(text, types)))

@@ -1,0 +1,61 @@
+"""What can be wrong with a template, or with a value on its way into a request."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to repair in a template, where it stands (JSON Pointer, RFC 6901) and what to try.
+
+    With `line`, `column` counts in that line; without, inside the string at `pointer`. Both from 1.
+    """
+
+    pointer: str
+    reason: str
+    suggestion: str = ""
+    line: int | None = None
+    column: int | None = None
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        if self.line is not None:
+            place = f"line {self.line}, column {self.column}"
+            place = f"{self.pointer} ({place})" if self.pointer else place
+        elif self.column is not None:
+            place = f"{self.pointer or 'document'}, character {self.column}"
+        else:
+            place = self.pointer or "document"
+        return f"{place}: {self.reason}" + (f" {self.suggestion}" if self.suggestion else "")
+
+
+class DocumentError(ValueError):
+    """The document cannot be used; `problems` holds everything found in it, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class RenderError(ValueError):
+    """A value cannot go into the request; `pointer` is the place in the template that wanted it."""
+
+    def __init__(self, reason: str, pointer: str = "") -> None:
+        self.reason, self.pointer = reason, pointer
+        super().__init__(f"{pointer}: {reason}" if pointer else reason)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion of the known word nearest to this one, or nothing when none is near."""
+    choices = {choice.casefold(): choice for choice in known}
+    near = difflib.get_close_matches(word.casefold(), choices, n=1)
+    return f"Did you mean {choices[near[0]]!r}?" if near else ""
+
+
+def child(pointer: str, step: str | int) -> str:
+    """The JSON Pointer of a key or index below another pointer."""
+    return f"{pointer}/{str(step).replace('~', '~0').replace('/', '~1')}"

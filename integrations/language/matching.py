@@ -1,0 +1,282 @@
+"""Shapes in the other direction: matched against a document, they bind variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import re2
+
+from integrations.language.errors import child, did_you_mean
+from integrations.language.placeholders import Placeholder, Scope, filtering, only, parse
+from integrations.language.shapes import optional_key
+from integrations.language.values import ANY, Number, Value, find, is_empty, text, walk
+
+Frame = dict[str, Value]
+# Binds in every frame; lists may multiply the frames. Gives "" or the reason why the value does not match.
+Match = Callable[[Value, list[Frame]], str]
+Elements = Literal["all", "some", "first"]
+_Bind = Callable[[Value, list[Frame]], str]
+WHOLE_LISTS = ("urls", "to")
+MAX_EVENTS = 1000
+
+
+def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements) -> Match:
+    """A function that matches a value and binds in frames of variables; problems go to the scope.
+
+    `elements` says which ones of a list must match a shape of one element: "all", each with a frame of its
+    own, "some", where the others are passed over, or the "first" that does.
+    """
+    if isinstance(node, str) and not isinstance(node, Number):
+        return _text(node, scope, pointer)
+    if isinstance(node, Mapping):
+        if "$first" in node:
+            return _first(node, scope, pointer, elements)
+        return _object(node, scope, pointer, elements)
+    if isinstance(node, list):
+        return _list(node, scope, pointer, elements)
+    return _literal(node, pointer)
+
+
+def _leaf(value: Value) -> Value:
+    if isinstance(value, list):
+        return value[-1] if value else None
+    return value
+
+
+def _shown(value: Value) -> str:
+    found = text(value)
+    return "nothing" if value is None else repr(found if len(found) <= 60 else found[:60] + "…")
+
+
+def _literal(expected: Value, pointer: str) -> Match:
+    literal = text(expected)
+    if expected is None:
+        return lambda value, frames: (
+            "" if value is None else f"{pointer}: expected nothing, got {_shown(value)}"
+        )
+
+    def match(value: Value, frames: list[Frame]) -> str:
+        value = _leaf(value)
+        return "" if text(value) == literal else f"{pointer}: expected {literal!r}, got {_shown(value)}"
+
+    return match
+
+
+def _text(source: str, scope: Scope, pointer: str) -> Match:
+    parts = parse(source)
+    whole = only(source)
+    if whole is not None:
+        bind = _binder(whole, scope, pointer)
+        return lambda value, frames: bind(_leaf(value), frames)
+    if not any(isinstance(part, Placeholder) for part in parts):
+        return _literal("".join(map(str, parts)), pointer)
+    return _pattern(parts, scope, pointer)
+
+
+def _pattern(parts: list[str | Placeholder], scope: Scope, pointer: str) -> Match:
+    expression, binders = "", []
+    for index, part in enumerate(parts):
+        if isinstance(part, str):
+            expression += re2.escape(part)
+            continue
+        if index and isinstance(parts[index - 1], Placeholder):
+            scope.report(pointer, "Two placeholders need a literal between them.", column=part.column)
+        expression += "(.*?)" if part.optional else "(.+?)"
+        binders.append(_binder(part, scope, pointer))
+    options = re2.Options()
+    options.dot_nl = True
+    pattern = re2.compile(expression, options)
+
+    def match(value: Value, frames: list[Frame]) -> str:
+        found = pattern.fullmatch(text(_leaf(value)))
+        if found is None:
+            return f"{pointer}: {_shown(_leaf(value))} does not fit the text of the shape"
+        for bind, group in zip(binders, found.groups(), strict=True):
+            if reason := bind(group, frames):
+                return reason
+        return ""
+
+    return match
+
+
+def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: bool = False) -> _Bind:
+    name, optional = placeholder.root, placeholder.optional
+    apply = filtering(placeholder, scope, pointer)
+    if len(placeholder.steps) > 1 or scope.knows(name):
+        return _comparison(placeholder, scope, pointer)
+    if name in scope.exchange:
+        scope.report(
+            pointer, f"${name}$ is a part of the exchange and cannot be bound.", column=placeholder.column
+        )
+    if name != "_":
+        if name not in scope.bindable:
+            scope.own.setdefault(name, (pointer, placeholder.column))
+        scope.names[name] = True
+
+    def bind(value: Value, frames: list[Frame]) -> str:
+        for frame in frames:
+            found = value
+            if apply is not None:
+                found = [apply(item, frame) for item in value] if elements and value else apply(value, frame)
+            if elements and isinstance(found, list):
+                found = [item for item in found if not is_empty(item)]
+            if is_empty(found) and found is not ANY:
+                if not optional:
+                    return f"{pointer}: ${name}$ is missing or empty"
+                found = None
+            if name == "_" or found is None:
+                continue
+            if name in frame and text(frame[name]) != text(found):
+                return f"{pointer}: ${name}$ is {_shown(found)} here and {_shown(frame[name])} before"
+            frame[name] = found
+        return ""
+
+    return bind
+
+
+def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
+    name, optional, steps = placeholder.root, placeholder.optional, placeholder.steps[1:]
+    apply = filtering(placeholder, scope, pointer)
+    if not scope.resolve(placeholder.steps, pointer, placeholder.column):
+        return lambda value, frames: ""
+    bound_here = name in scope.bindable or name in scope.own
+
+    def compare(value: Value, frames: list[Frame]) -> str:
+        for frame in frames:
+            found = apply(value, frame) if apply is not None else value
+            if is_empty(found) and optional:
+                continue
+            if bound_here and not steps and name not in frame:
+                if is_empty(found):
+                    return f"{pointer}: ${name}$ is missing or empty"
+                frame[name] = found
+                continue
+            expected = walk(frame.get(name), steps)
+            if expected is not ANY and text(found) != text(expected):
+                return f"{pointer}: {_shown(found)} is not the value of {placeholder.source}"
+        return ""
+
+    return compare
+
+
+def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elements) -> Match:
+    entries: list[tuple[str, bool, Match]] = []
+    for key, value in node.items():
+        place = child(pointer, key)
+        name, optional = optional_key(key)
+        if key.startswith("$") and key in ("$when", "$each", "$value", "$as"):
+            scope.report(place, f"{key!r} can only be rendered, not matched.")
+        elif any(isinstance(part, Placeholder) for part in parse(key)):
+            scope.report(place, "Keys hold no placeholders.")
+        entries.append((name, optional, compile_match(value, scope, place, elements=elements)))
+
+    def match(value: Value, frames: list[Frame]) -> str:
+        value = _leaf(value)
+        if not isinstance(value, dict):
+            return f"{pointer or 'the whole'}: expected an object, got {_shown(value)}"
+        for name, optional, inner in entries:
+            item = find(value, name)
+            if optional and is_empty(item):
+                continue
+            if reason := inner(item, frames):
+                return reason
+        return ""
+
+    return match
+
+
+def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> Match:
+    if len(node) == 1:
+        whole = only(node[0])
+        if whole is not None and len(whole.steps) == 1 and whole.root in WHOLE_LISTS:
+            bind = _binder(whole, scope, child(pointer, 0), elements=True)
+            return lambda value, frames: bind(_as_list(value), frames)
+        return _elements(
+            compile_match(node[0], scope, child(pointer, 0), elements=elements), pointer, elements
+        )
+    parts = [
+        compile_match(item, scope, child(pointer, index), elements=elements)
+        for index, item in enumerate(node)
+    ]
+
+    def match(value: Value, frames: list[Frame]) -> str:
+        items = _as_list(value) or []
+        if not parts or len(items) != len(parts):
+            return f"{pointer}: expected a list of {len(parts)}, got {len(items)} elements"
+        for part, item in zip(parts, items, strict=True):
+            if reason := part(item, frames):
+                return reason
+        return ""
+
+    return match
+
+
+def _as_list(value: Value) -> list[Value] | None:
+    return value if isinstance(value, list) or value is None else [value]
+
+
+def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
+    def match(value: Value, frames: list[Frame]) -> str:
+        items = _as_list(value)
+        if not items:
+            return f"{pointer}: expected a list with elements, got {_shown(value)}"
+        if elements != "first" and len(items) * len(frames) > MAX_EVENTS:
+            return f"{pointer}: one request holds at most {MAX_EVENTS} events"
+        collected: list[Frame] = []
+        reason = ""
+        for item in items:
+            copies = [dict(frame) for frame in frames]
+            reason = inner(item, copies)
+            if reason and elements == "all":
+                return reason
+            if not reason:
+                collected += copies
+                if elements == "first":
+                    break
+        if not collected:
+            return reason
+        frames[:] = collected
+        return (
+            ""
+            if len(collected) <= MAX_EVENTS
+            else f"{pointer}: one request holds at most {MAX_EVENTS} events"
+        )
+
+    return match
+
+
+def _first(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elements) -> Match:
+    place = child(pointer, "$first")
+    if set(node) != {"$first"} or not isinstance(node["$first"], list) or not node["$first"]:
+        scope.report(place, "$first stands alone in its object and takes a list of shapes.")
+        return lambda value, frames: ""
+    known, options = dict(scope.names), []
+    reached = dict(known)
+    for index, item in enumerate(node["$first"]):
+        # Each alternative binds the names for itself, so none may take another's binding for a comparison.
+        scope.names = dict(known)
+        options.append(compile_match(item, scope, child(place, index), elements=elements))
+        reached |= scope.names
+    scope.names = reached
+
+    def match(value: Value, frames: list[Frame]) -> str:
+        reason = ""
+        for option in options:
+            copies = [dict(frame) for frame in frames]
+            reason = option(value, copies)
+            if not reason:
+                frames[:] = copies
+                return ""
+        return reason
+
+    return match
+
+
+def unused_names(scope: Scope) -> None:
+    """Warns of each own name that shapes bind and nothing reads."""
+    for name, (pointer, column) in scope.own.items():
+        if name not in scope.used:
+            scope.warn(
+                pointer, f"${name}$ is bound and never used.", did_you_mean(name, scope.bindable), column
+            )

@@ -1,0 +1,148 @@
+"""The API section: how a message becomes a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+from integrations.language.answers import Reply, compile_reply
+from integrations.language.auth import Way, compile_auth
+from integrations.language.conditions import Condition, compile_condition
+from integrations.language.errors import child
+from integrations.language.names import CHECKING, SENDING
+from integrations.language.placeholders import Scope
+from integrations.language.sections import (
+    Headers,
+    boolean,
+    check_keys,
+    choice,
+    compile_headers,
+    compile_shape,
+    compile_variables,
+    media_type,
+    number,
+)
+from integrations.language.segments import Unit
+from integrations.language.shapes import Render
+from integrations.language.urls import Url, compile_url
+from integrations.language.values import Value, text
+
+METHODS = ("SendMessage", "SendFile", "CheckCredentials")
+_KEYS = [
+    "request_method",
+    "request_url",
+    "request_content_type",
+    "request_parameters",
+    "request_headers",
+    "request_query",
+    "when",
+    "variables",
+    "split",
+    "for_each",
+    "response_format",
+    "response_map",
+    "response_headers",
+    "response_success",
+    "response_errors",
+    "timeout",
+    "idempotent",
+]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where a long text is cut: at most `max` units in a part, as requests of their own or as `$parts$`."""
+
+    max: int
+    unit: Unit
+    into: Literal["requests", "list"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One request of the API section, compiled; `pointer` is where it stands in the document.
+
+    `uses` are the names that its shapes read, and "media.content" where they read the bytes of files.
+    """
+
+    name: str
+    pointer: str
+    request_method: str
+    url: Url
+    content_type: str
+    parameters: Render | None
+    query: Render | None
+    headers: Headers
+    auth: tuple[Way, ...]
+    when: Condition
+    variables: Headers
+    split: Split | None
+    uses: frozenset[str]
+    per_file: bool
+    reply: Reply
+    timeout: float
+    idempotent: bool
+
+    @property
+    def needs_content(self) -> bool:
+        """Whether the files themselves go into the request."""
+        return "media.content" in self.uses or ("media" in self.uses and self.is_multipart)
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether the body consists of parts, where files are bytes."""
+        return self.content_type.casefold().startswith("multipart/")
+
+
+def compile_method(
+    name: str, node: Value, common: Mapping[str, Value], scope: Scope, pointer: str
+) -> Method | None:
+    """One method with the document's common headers and auth; problems go to the scope."""
+    if not isinstance(node, Mapping):
+        scope.report(pointer, f"{name} is an object.")
+        return None
+    check_keys(node, _KEYS, scope, pointer)
+    checking = name == "CheckCredentials"
+    scope = replace(scope, names=dict.fromkeys(CHECKING if checking else SENDING, True), used=set())
+
+    def at(key: str) -> str:
+        return child(pointer, key)
+
+    request_method = text(node.get("request_method", "POST")).upper()
+    if request_method not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        scope.report(at("request_method"), f"{request_method!r} is not GET, POST, PUT, PATCH or DELETE.")
+    when = compile_condition(node.get("when", {}), scope, at("when"))
+    variables = compile_variables(node.get("variables", {}), scope, at("variables"))
+    if "request_url" not in node:
+        scope.report(pointer, f"{name} needs 'request_url'.")
+        return None
+    url = compile_url(node["request_url"], scope, at("request_url"))
+    headers = compile_headers(common.get("request_headers", {}), scope, "/request_headers")
+    headers += compile_headers(node.get("request_headers", {}), scope, at("request_headers"))
+    auth = compile_auth(common["auth"], scope, "/auth") if "auth" in common else ()
+    content_type = media_type(node.get("request_content_type", "json"), scope, at("request_content_type"))
+    parameters = compile_shape("request_parameters", node, scope, pointer)
+    query = compile_shape("request_query", node, scope, pointer)
+    split = _split(node["split"], scope, at("split")) if "split" in node else None
+    for_each = node.get("for_each")
+    if for_each not in (None, "media"):
+        scope.report(at("for_each"), f'for_each is "media", not {text(for_each)!r}.')
+    uses = frozenset(scope.used)
+    per_file = for_each == "media" or (name == "SendFile" and not uses & {"urls", "media"})
+    return Method(
+        name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
+        split, uses, per_file, compile_reply(node, scope, pointer),
+        number(node, "timeout", 30, 1, 60, scope, pointer), boolean(node, "idempotent", scope, pointer),
+    )  # fmt: skip
+
+
+def _split(node: Value, scope: Scope, pointer: str) -> Split | None:
+    if not isinstance(node, Mapping) or "max" not in node:
+        scope.report(pointer, "split is an object with 'max', and if need be 'unit' and 'into'.")
+        return None
+    check_keys(node, ["max", "unit", "into"], scope, pointer)
+    most = int(number(node, "max", 1600, 1, 100_000, scope, pointer))
+    unit = cast(Unit, choice(node, "unit", ["characters", "bytes", "segments"], scope, pointer))
+    into = choice(node, "into", ["requests", "list"], scope, pointer)
+    return Split(most, unit, cast(Literal["requests", "list"], into))

@@ -1,0 +1,154 @@
+"""Properties: what a template asks an administrator for, and the check of what was answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from integrations.language.errors import child, did_you_mean
+from integrations.language.placeholders import STEP, Scope
+from integrations.language.sections import check_keys
+from integrations.language.values import Value, is_number, text
+
+TYPES = ["text", "secret", "url", "boolean", "number", "choice", "list"]
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that an administrator is asked for."""
+
+    label: str
+    type: str = "text"
+    required: bool = True
+    secret: bool = True
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+
+
+def compile_properties(node: Value, taken: Collection[str], scope: Scope) -> tuple[Property, ...]:
+    """The properties of a document; `taken` are the names that none may have. Problems go to the scope."""
+    if not isinstance(node, list):
+        scope.report("/properties", "Properties are a list of labels or objects.")
+        return ()
+    found: dict[str, Property] = {}
+    for index, item in enumerate(node):
+        place = child("/properties", index)
+        parsed = _property(item, scope, place)
+        if parsed.label in found:
+            scope.report(place, f"There are two properties {parsed.label!r}.")
+        elif parsed.label in taken:
+            scope.report(
+                place,
+                f"{parsed.label!r} is the name of a variable.",
+                f"Try {parsed.label.title() + ' value'!r}.",
+            )
+        elif not re.fullmatch(STEP, parsed.label):
+            simple = re.sub(r"[^\w -]+", " ", parsed.label).strip(" -0123456789")
+            suggestion = f"Try {' '.join(simple.split())!r}." if simple else ""
+            scope.report(
+                place, f"{parsed.label!r} cannot be a label: letters, digits, _, -, inner spaces.", suggestion
+            )
+        found[parsed.label] = parsed
+    return tuple(found.values())
+
+
+def _property(node: Value, scope: Scope, pointer: str) -> Property:
+    if isinstance(node, str):
+        return Property(node, "secret")
+    if not isinstance(node, dict):
+        scope.report(pointer, "A property is a label or an object with 'name'.")
+        return Property("")
+    check_keys(node, ["name", "type", "required", "secret", "default", "choices", "help"], scope, pointer)
+    kind = text(node.get("type", "text" if node.get("secret") is False else "secret"))
+    if kind not in TYPES:
+        scope.report(
+            child(pointer, "type"), f"There is no property type {kind!r}.", did_you_mean(kind, TYPES)
+        )
+    choices = node.get("choices", [])
+    if not isinstance(choices, list) or (kind == "choice") != bool(choices):
+        scope.report(pointer, "The type choice, and no other, has 'choices': a list of texts.")
+        choices = []
+    for key in ("required", "secret"):
+        if not isinstance(node.get(key, True), bool):
+            scope.report(child(pointer, key), f"{key!r} is true or false.")
+    parsed = Property(
+        text(node.get("name")), kind, node.get("required", True) is True,
+        node.get("secret", kind == "secret") is True,
+        node.get("default"), tuple(map(text, choices)), text(node.get("help")),
+    )  # fmt: skip
+    if parsed.default is not None and kind in TYPES:
+        try:
+            parsed = replace(parsed, default=_coerced(parsed, parsed.default))
+        except ValueError as error:
+            scope.report(child(pointer, "default"), str(error))
+    return parsed
+
+
+def check_values(
+    properties: Iterable[Property], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """An administrator's values, made what their types say, and a sentence for each label that is wrong.
+
+    A blank value is left out, or takes the default; a required one without either is an error.
+    """
+    clean: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    known = {item.label: item for item in properties}
+    for label in values:
+        if label not in known:
+            errors[label] = f"This service has no property {label!r}. {did_you_mean(label, known)}".strip()
+    for label, item in known.items():
+        value = values.get(label)
+        if value is None or value == [] or (isinstance(value, str) and not value.strip()):
+            value = item.default
+        if value is None:
+            if item.required:
+                errors[label] = f"{label} is required."
+            continue
+        try:
+            clean[label] = _coerced(item, value)
+        except ValueError as error:
+            errors[label] = str(error)
+    return clean, errors
+
+
+def _coerced(item: Property, value: Value) -> Any:
+    label = item.label
+    if item.type == "list":
+        parts = value if isinstance(value, list | tuple) else re.split(r"[\n,]", text(value))
+        return [text(part).strip() for part in parts if text(part).strip()]
+    if item.type == "boolean":
+        word = text(value).strip().casefold()
+        if word not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+            raise ValueError(f"{label} is true or false.")
+        return word in ("true", "1", "yes", "on")
+    if isinstance(value, list | dict | bool):
+        raise ValueError(f"{label} is a text.")
+    given = text(value).strip()
+    if item.type == "number":
+        if not is_number(given) or len(given) > 40:
+            raise ValueError(f"{label} is a number like 10 or 2.5.")
+        return int(given) if given.lstrip("-").isdigit() else float(given)
+    if item.type == "choice" and given not in item.choices:
+        raise ValueError(f"{label} is one of {', '.join(item.choices)}.")
+    if item.type == "url":
+        _check_url(label, given)
+    return given
+
+
+def _check_url(label: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"{label} is not a URL.") from None
+    if parts.scheme not in ("http", "https") or not host or any(character <= " " for character in url):
+        raise ValueError(f"{label} is a whole URL like https://api.example.com.")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{label} may not carry a user name or password.")
+    if parts.fragment:
+        raise ValueError(f"{label} may not carry a fragment (#).")

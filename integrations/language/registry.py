@@ -1,0 +1,76 @@
+"""How a filter is declared: a pure function, its rule in a sentence, and an example that is its test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from integrations.language.values import ANY, Value, text
+
+Kind = Literal["text", "value", "unset"]
+MAX_CHARACTERS = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter of the language, total and bounded: what it cannot do gives unset.
+
+    `kind` is `text` (reads text, takes a list by element), `value` (reads any value) or `unset` (also called
+    for unset). `example` holds value, arguments and result. `default` names the variable that stands for a
+    missing argument; `argument` says that the first one names a table or is a regular expression.
+    """
+
+    name: str
+    function: Callable[..., Value]
+    least: int
+    most: int
+    kind: Kind
+    doc: str
+    example: tuple[Value, tuple[Value, ...], Value]
+    default: str = ""
+    argument: Literal["", "table", "regex"] = ""
+
+    def __call__(self, value: Value, *arguments: Value) -> Value:
+        """The filtered value; unset if the value is unset, or cannot be filtered."""
+        if value is ANY or ANY in arguments:
+            return ANY
+        if value is None and self.kind != "unset":
+            return None
+        try:
+            if self.kind != "text":
+                return self.function(value, *arguments)
+            if isinstance(value, list):
+                return [self.function(text(item), *arguments) for item in value]
+            return self.function(value if isinstance(value, bytes) else text(value), *arguments)
+        except (ValueError, TypeError, AttributeError, ArithmeticError, LookupError, OSError):
+            return None
+
+
+class Registry(dict[str, Filter]):
+    """Filters by name, filled by the decorator that `add` gives."""
+
+    def add(
+        self,
+        name: str,
+        example: tuple[Value, tuple[Value, ...], Value],
+        *,
+        arguments: tuple[int, int] = (0, 0),
+        kind: Kind = "text",
+        default: str = "",
+        argument: Literal["", "table", "regex"] = "",
+    ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+        """Registers a function under a name; its docstring is the rule that the reference prints."""
+
+        def register(function: Callable[..., Value]) -> Callable[..., Value]:
+            doc = (function.__doc__ or "").strip()
+            self[name] = Filter(name, function, *arguments, kind, doc, example, default, argument)
+            return function
+
+        return register
+
+
+def bounded(characters: int) -> None:
+    """Refuses a result that would hold more than four million characters."""
+    if characters > MAX_CHARACTERS:
+        raise ValueError("The result is too long.")

@@ -1,0 +1,123 @@
+"""What the sections of a document have in common: known keys, media types, headers, variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from integrations.language.errors import child, did_you_mean
+from integrations.language.placeholders import Scope
+from integrations.language.shapes import Render, compile_render
+from integrations.language.values import Number, Value, is_number, text
+
+Headers = tuple[tuple[str, Render], ...]
+MEDIA_TYPES = {
+    "json": "application/json",
+    "form": "application/x-www-form-urlencoded",
+    "xml": "application/xml",
+    "multipart": "multipart/form-data",
+    "text": "text/plain; charset=utf-8",
+}
+_RESERVED = {"host", "content-length", "transfer-encoding", "connection"}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check_keys(node: Mapping[str, Value], known: Iterable[str], scope: Scope, pointer: str) -> None:
+    """Reports keys that have no meaning here."""
+    for key in node:
+        if key not in known:
+            scope.report(child(pointer, key), f"{key!r} has no meaning here.", did_you_mean(key, known))
+
+
+def choice(node: Mapping[str, Value], key: str, known: Iterable[str], scope: Scope, pointer: str) -> str:
+    """The word under a key, the first of the known ones where it is missing; others are reported."""
+    known = list(known)
+    word = text(node.get(key, known[0]))
+    if word in known:
+        return word
+    scope.report(
+        child(pointer, key), f"{key!r} is one of {', '.join(known)}, not {word!r}.", did_you_mean(word, known)
+    )
+    return known[0]
+
+
+def boolean(node: Mapping[str, Value], key: str, scope: Scope, pointer: str) -> bool:
+    """The truth value under a key, false where it is missing."""
+    value = node.get(key, False)
+    if not isinstance(value, bool):
+        scope.report(child(pointer, key), f"{key!r} is true or false.")
+    return value is True
+
+
+def number(
+    node: Mapping[str, Value], key: str, default: float, low: float, high: float, scope: Scope, pointer: str
+) -> float:
+    """The number under a key, within limits."""
+    value = node.get(key, Number(default))
+    if (isinstance(value, str) and not isinstance(value, Number)) or not is_number(value):
+        scope.report(child(pointer, key), f"{key!r} is a number from {low:g} to {high:g}.")
+    elif not low <= float(text(value)) <= high:
+        scope.report(child(pointer, key), f"{key!r} is {low:g} to {high:g}, not {text(value)}.")
+    else:
+        return float(text(value))
+    return default
+
+
+def media_type(value: Value, scope: Scope, pointer: str) -> str:
+    """The media type that a short name or a full media type stands for."""
+    name = text(value).strip()
+    kind = MEDIA_TYPES.get(name.casefold(), name)
+    if "/" not in kind or any(not " " <= character <= "~" for character in kind):
+        scope.report(
+            pointer,
+            f"{name!r} is not a content type.",
+            "Use json, form, xml, multipart or a full media type.",
+        )
+    return kind
+
+
+def compile_headers(node: Value, scope: Scope, pointer: str) -> Headers:
+    """The headers of an object; names that the transport sets are refused."""
+    if not isinstance(node, Mapping):
+        scope.report(pointer, "Headers are an object of names and values.")
+        return ()
+    headers = []
+    for name, value in node.items():
+        place = child(pointer, name)
+        check_header(name, scope, place)
+        headers.append((name, compile_render(value, scope, place)))
+    return tuple(headers)
+
+
+def check_header(name: str, scope: Scope, pointer: str) -> None:
+    """Reports a header name that cannot be sent."""
+    if not _TOKEN.fullmatch(name):
+        scope.report(pointer, f"{name!r} is not a header name.")
+    elif name.casefold() in _RESERVED:
+        scope.report(pointer, f"The header {name!r} is set by the transport and cannot be chosen.")
+
+
+def compile_shape(key: str, node: Mapping[str, Value], scope: Scope, pointer: str) -> Render | None:
+    """The shape under a key, or None where there is none."""
+    return compile_render(node[key], scope, child(pointer, key)) if key in node else None
+
+
+def compile_variables(node: Value, scope: Scope, pointer: str) -> Headers:
+    """Ordered named shapes; each may read those before it and the variable that it replaces."""
+    if not isinstance(node, Mapping):
+        scope.report(pointer, "Variables are an object of names and shapes.")
+        return ()
+    compiled = []
+    for name, value in node.items():
+        place = child(pointer, name)
+        if not name.isidentifier() or name in scope.labels or name in scope.exchange:
+            scope.report(place, f"{name!r} cannot be the name of a variable.")
+        # A variable made of properties and literals alone may stand in a host, so what it reads decides.
+        reads = replace(scope, used=set())
+        compiled.append((name, compile_render(value, reads, place)))
+        scope.used |= reads.used
+        scope.names[name] = any(
+            read not in scope.labels and scope.names.get(read, True) for read in reads.used
+        )
+    return tuple(compiled)

@@ -1,0 +1,129 @@
+"""SMS as networks count them (3GPP TS 23.038 and 23.040): alphabets, segments, and where a text is cut."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import unicodedata
+from typing import Literal
+
+import regex
+
+Unit = Literal["characters", "bytes", "segments"]
+
+GSM7 = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+EXTENSION = {10: "\f", 20: "^", 40: "{", 41: "}", 47: "\\", 60: "[", 61: "~", 62: "]", 64: "|", 101: "€"}
+_ESCAPE = "\x1b"
+_SEPTETS = {character: 1 for character in GSM7 if character != _ESCAPE} | dict.fromkeys(EXTENSION.values(), 2)
+_NEAREST = {
+    "‘": "'", "’": "'", "‚": ",", "‛": "'", "“": '"', "”": '"', "„": '"', "‟": '"', "′": "'", "″": '"',
+    "«": '"', "»": '"', "‹": "'", "›": "'", "`": "'", "´": "'", "‐": "-", "‑": "-", "‒": "-", "–": "-",
+    "—": "-", "―": "-", "−": "-", "…": "...", "•": "*", "·": ".", "⁄": "/", "×": "x", "÷": "/", "™": "TM",
+    "©": "(C)", "®": "(R)", "№": "No", "\t": " ", "\u200b": "", "\u200c": "", "\u200d": "",
+    "\ufeff": "", "\u00ad": "", "\u2028": "\n", "\u2029": "\n", "Œ": "OE", "œ": "oe", "ð": "d", "Ð": "D",
+    "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i",
+}  # fmt: skip
+SINGLE_GSM7, PART_GSM7, SINGLE_UCS2, PART_UCS2 = 160, 153, 70, 67
+# A space this near to the end of a part is a better place for a cut.
+NEAR = 6
+
+
+def is_gsm7(text: str) -> bool:
+    """Whether every character is in the GSM 7-bit default alphabet or its extension."""
+    return all(character in _SEPTETS for character in text)
+
+
+def to_gsm7(text: str) -> str:
+    """The text in the GSM alphabet: what is outside becomes the nearest inside, else `?`."""
+    return "".join(character if character in _SEPTETS else _nearest(character) for character in text)
+
+
+def _nearest(character: str) -> str:
+    if character in _NEAREST:
+        return _NEAREST[character]
+    if character.isspace():
+        return " "
+    plain = unicodedata.normalize("NFKD", character)
+    kept = "".join(each for each in plain if each in _SEPTETS)
+    return kept or ("" if unicodedata.combining(character) else "?")
+
+
+def gsm7_text(septets: bytes) -> str:
+    """The text that septets spell, one in each byte; a code outside the alphabet is U+FFFD."""
+    found, escaped = "", False
+    for code in septets:
+        if escaped:
+            found += EXTENSION.get(code, GSM7[code] if code < 128 else "\ufffd")
+            escaped = False
+        elif code == 27:
+            escaped = True
+        else:
+            found += GSM7[code] if code < 128 else "\ufffd"
+    return found
+
+
+def count_segments(text: str) -> int:
+    """How many messages a network makes of the text; an empty one is one."""
+    if is_gsm7(text):
+        sizes, single, part = [_SEPTETS[character] for character in text], SINGLE_GSM7, PART_GSM7
+    else:
+        sizes, single, part = [1 + (character > "\uffff") for character in text], SINGLE_UCS2, PART_UCS2
+    if sum(sizes) <= single:
+        return 1
+    count, room = 1, part
+    for size in sizes:  # neither an escape nor a surrogate pair is torn
+        if size > room:
+            count, room = count + 1, part
+        room -= size
+    return count
+
+
+def measure(text: str, unit: Unit) -> int:
+    """The size of a text in a unit; characters are code points, bytes those of UTF-8."""
+    if unit == "bytes":
+        return len(text.encode())
+    return len(text) if unit == "characters" else count_segments(text)
+
+
+def split_text(text: str, most: int, unit: Unit) -> list[str]:
+    """The text in parts of at most `most` units, cut at a space near the end of a part, else anywhere.
+
+    Parts are trimmed where they were cut, and none is empty. What a reader sees as one character stays whole,
+    unless it is larger than a part.
+    """
+    if measure(text, unit) <= most:
+        return [text]
+    clusters = regex.findall(r"\X", text)
+    if any(measure(cluster, unit) > most for cluster in clusters):
+        clusters = list(text)
+    parts = []
+    while clusters:
+        end = max(_fitting(clusters, most, unit), 1)
+        if end < len(clusters):
+            end = _at_space(clusters, end)
+        if part := "".join(clusters[:end]).strip():
+            parts.append(part)
+        clusters = clusters[end:]
+        while clusters and clusters[0].isspace():
+            clusters.pop(0)
+    return parts
+
+
+def _fitting(clusters: list[str], most: int, unit: Unit) -> int:
+    """How many clusters from the start fit into a part."""
+    if unit != "segments":
+        sizes = itertools.accumulate(measure(cluster, unit) for cluster in clusters[: most + 1])
+        return bisect.bisect_right(list(sizes), most)
+    # No segment holds more than 160 characters, and a longer text never needs fewer of them.
+    ends = range(1, min(len(clusters), most * SINGLE_GSM7) + 1)
+    return bisect.bisect_right(ends, most, key=lambda end: count_segments("".join(clusters[:end])))
+
+
+def _at_space(clusters: list[str], end: int) -> int:
+    for place in range(end, max(end - NEAR, 1) - 1, -1):
+        if clusters[place].isspace() or clusters[place - 1].isspace():
+            return place
+    return end

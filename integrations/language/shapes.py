@@ -1,0 +1,177 @@
+"""Shapes: JSON trees with placeholders, rendered with variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from integrations.language.conditions import compile_condition
+from integrations.language.errors import child
+from integrations.language.placeholders import Placeholder, Scope, getter, only, parse
+from integrations.language.values import Number, Value, Variables, is_empty, text
+
+Render = Callable[[Variables], Value]
+
+
+def compile_render(node: Value, scope: Scope, pointer: str) -> Render:
+    """A function that renders the shape; what it reads is never read again as a shape."""
+    if isinstance(node, str) and not isinstance(node, Number):
+        return _text(node, scope, pointer)
+    if isinstance(node, Mapping):
+        directive = _directive(node)
+        return directive(node, scope, pointer) if directive else _object(node, scope, pointer)
+    if isinstance(node, list):
+        return _list(node, scope, pointer)
+    return lambda variables: node
+
+
+def optional_key(key: str) -> tuple[str, bool]:
+    """A key without its trailing `?`, and whether it had one; `??` stands for one `?` of the name."""
+    if key.endswith("??"):
+        return key[:-1], False
+    return (key[:-1], True) if key.endswith("?") else (key, False)
+
+
+def check_optional(placeholder: Placeholder, scope: Scope, pointer: str) -> None:
+    """Reports a `?` in a placeholder that is rendered."""
+    if placeholder.optional:
+        scope.report(
+            pointer,
+            f"The ? in {placeholder.source!r} has a meaning only where a document is matched.",
+            'To leave out what is empty, write the ? behind the key: "key?".',
+            placeholder.column,
+        )
+
+
+def _text(source: str, scope: Scope, pointer: str) -> Render:
+    pieces: list[str | Render] = []
+    parts = parse(source)
+    for part in parts:
+        if isinstance(part, Placeholder):
+            check_optional(part, scope, pointer)
+            pieces.append(getter(part, scope, pointer))
+        else:
+            pieces.append(part)
+    if not pieces:
+        return lambda variables: ""
+    if len(pieces) == 1:
+        piece = pieces[0]
+        return (lambda variables: piece) if isinstance(piece, str) else piece
+    return lambda variables: "".join(
+        [piece if isinstance(piece, str) else text(piece(variables)) for piece in pieces]
+    )
+
+
+def _droppable(node: Value) -> bool:
+    return only(node) is not None or (isinstance(node, Mapping) and _directive(node) is not None)
+
+
+def _object(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
+    entries: list[tuple[str, Render, bool, bool]] = []
+    for key, value in node.items():
+        place = child(pointer, key)
+        name, optional = optional_key(key)
+        if any(isinstance(part, Placeholder) for part in parse(key)):
+            scope.report(place, "Keys hold no placeholders.")
+        elif key in ("$value", "$as"):
+            scope.report(place, f"{key!r} stands only beside $when or $each.")
+        entries.append((name, compile_render(value, scope, place), optional, _droppable(value)))
+
+    def render(variables: Variables) -> dict[str, Value]:
+        result = {}
+        for name, part, optional, droppable in entries:
+            value = part(variables)
+            if (value is None and droppable) or (optional and is_empty(value)):
+                continue
+            result[name] = value
+        return result
+
+    return render
+
+
+def _list(node: list[Value], scope: Scope, pointer: str) -> Render:
+    elements = [
+        (
+            compile_render(item, scope, child(pointer, index)),
+            _droppable(item),
+            isinstance(item, Mapping) and "$each" in item,
+        )
+        for index, item in enumerate(node)
+    ]
+
+    def render(variables: Variables) -> list[Value]:
+        result: list[Value] = []
+        for part, droppable, spliced in elements:
+            value = part(variables)
+            if value is None and droppable:
+                continue
+            if spliced:
+                result += value
+            else:
+                result.append(value)
+        return result
+
+    return render
+
+
+def _keys(node: Mapping[str, Value], wanted: set[str], scope: Scope, pointer: str) -> bool:
+    if set(node) == wanted:
+        return True
+    scope.report(pointer, f"This directive has exactly the keys {', '.join(sorted(wanted))}.")
+    return False
+
+
+def _first(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
+    place = child(pointer, "$first")
+    if not _keys(node, {"$first"}, scope, pointer) or not isinstance(node["$first"], list):
+        scope.report(place, "$first takes a list of shapes.")
+        return lambda variables: None
+    options = [compile_render(item, scope, child(place, index)) for index, item in enumerate(node["$first"])]
+    return lambda variables: next(
+        (value for option in options if (value := option(variables)) is not None), None
+    )
+
+
+def _when(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
+    if not _keys(node, {"$when", "$value"}, scope, pointer):
+        return lambda variables: None
+    holds = compile_condition(node["$when"], scope, child(pointer, "$when"))
+    part = compile_render(node["$value"], scope, child(pointer, "$value"))
+    return lambda variables: part(variables) if holds(variables) else None
+
+
+def _each(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
+    if not _keys(node, {"$each", "$as", "$value"}, scope, pointer):
+        return lambda variables: None
+    name, source = node["$as"], only(node["$each"])
+    if source is None:
+        scope.report(
+            child(pointer, "$each"), '$each takes one placeholder that holds a list, like "$media$".'
+        )
+        return lambda variables: None
+    if not isinstance(name, str) or not name.isidentifier() or scope.knows(name):
+        scope.report(
+            child(pointer, "$as"), f"{text(name)!r} cannot name the element: take a word not used yet."
+        )
+        return lambda variables: None
+    items = getter(source, scope, child(pointer, "$each"))
+    inner = compile_render(node["$value"], scope.within([name]), child(pointer, "$value"))
+    droppable = _droppable(node["$value"])
+
+    def render(variables: Variables) -> list[Value] | None:
+        found = items(variables)
+        found = [] if found is None else found if isinstance(found, list) else [found]
+        values = [inner({**variables, name: item}) for item in found]
+        return [value for value in values if not (value is None and droppable)] or None
+
+    return render
+
+
+def _directive(node: Mapping[str, Value]) -> Callable[[Mapping[str, Value], Scope, str], Render] | None:
+    return next((_DIRECTIVES[key] for key in _DIRECTIVES if key in node), None)
+
+
+_DIRECTIVES: dict[str, Callable[[Mapping[str, Value], Scope, str], Render]] = {
+    "$first": _first,
+    "$when": _when,
+    "$each": _each,
+}

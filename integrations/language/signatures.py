@@ -1,0 +1,233 @@
+"""Signatures that `verify` checks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from integrations.language.data_filters import parse_date
+from integrations.language.errors import child
+from integrations.language.placeholders import Placeholder, Scope, getter, parse
+from integrations.language.sections import choice, number
+from integrations.language.shapes import Render, compile_render
+from integrations.language.values import Value, Variables, find, is_number, raw, text
+
+# Reads the exchange: query, headers, body (bytes), method, url (public, whole), ip, now, and the properties.
+# Gives "" or the reason why the request is not the service's.
+Verify = Callable[[Variables], str]
+_ALGORITHMS = ["sha256", "sha1", "sha512", "md5"]
+_ENCODINGS = ["hex", "base64", "base64url"]
+
+
+def shape_of(node: Mapping[str, Value], key: str, default: Value, scope: Scope, pointer: str) -> Render:
+    """The shape under a key."""
+    return compile_render(node.get(key, default), scope, child(pointer, key))
+
+
+def texts(value: Value) -> list[str]:
+    """The texts of one value or of a list, without empty ones: several keys may be live."""
+    return [text(item) for item in (value if isinstance(value, list) else [value]) if text(item)]
+
+
+def is_one_of(given: Value, expected: Value) -> bool:
+    """Whether a given text is one of those that count, in constant time; nothing equals nothing."""
+    found = [hmac.compare_digest(raw(given), raw(item)) for item in texts(expected)]
+    return bool(text(given)) and any(found)
+
+
+def bytes_of(
+    node: Mapping[str, Value], key: str, default: str, scope: Scope, pointer: str
+) -> Callable[[Variables], bytes]:
+    """A text whose placeholders are taken as the bytes that arrived."""
+    place = child(pointer, key)
+    pieces = [
+        getter(part, scope, place) if isinstance(part, Placeholder) else part.encode()
+        for part in parse(text(node.get(key, default)))
+    ]
+    return lambda values: b"".join(
+        piece if isinstance(piece, bytes) else raw(piece(values)) for piece in pieces
+    )
+
+
+def _late(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    tolerance = number(node, "tolerance", 300, 1, 86_400, scope, pointer)
+    if "timestamp" not in node:
+        return lambda values: ""
+    stamp = shape_of(node, "timestamp", None, scope, pointer)
+    return lambda values: _too_old(text(stamp(values)), tolerance, values)
+
+
+def _too_old(stamp: str, tolerance: float, values: Variables) -> str:
+    date = parse_date(stamp)
+    if is_number(stamp) and len(stamp) < 20:
+        moment = float(stamp) / (1000 if float(stamp) > 10**11 else 1)
+    elif date is not None:
+        moment = date.timestamp()
+    else:
+        return "The time of the signature is missing."
+    apart = _now(values) - moment
+    return (
+        ""
+        if abs(apart) <= tolerance
+        else f"The signature is {apart:.0f} seconds old; {tolerance:g} are allowed."
+    )
+
+
+def check_hmac(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    algorithm = choice(node, "algorithm", _ALGORITHMS, scope, pointer)
+    encoding = choice(node, "encoding", _ENCODINGS, scope, pointer)
+    key, signature = (shape_of(node, name, None, scope, pointer) for name in ("key", "signature"))
+    over, late = bytes_of(node, "over", "$body$", scope, pointer), _late(node, scope, pointer)
+
+    def check(values: Variables) -> str:
+        signed, given = over(values), texts(signature(values))
+        spelled = [
+            _spelled(hmac.digest(item.encode(), signed, algorithm), encoding) for item in texts(key(values))
+        ]
+        if any(is_one_of(_unpadded(item, encoding), spelled) for item in given):
+            return late(values)
+        return "The signature is missing or wrong."
+
+    return check
+
+
+def _spelled(digest: bytes, encoding: str) -> str:
+    if encoding == "hex":
+        return digest.hex()
+    spell = base64.urlsafe_b64encode if encoding == "base64url" else base64.b64encode
+    return spell(digest).decode().rstrip("=")
+
+
+def _unpadded(given: str, encoding: str) -> str:
+    return given.strip().casefold() if encoding == "hex" else given.strip().rstrip("=")
+
+
+def check_ed25519(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    key, signature = (shape_of(node, name, None, scope, pointer) for name in ("key", "signature"))
+    over, late = bytes_of(node, "over", "$body$", scope, pointer), _late(node, scope, pointer)
+
+    def check(values: Variables) -> str:
+        for item in texts(key(values)):
+            try:
+                Ed25519PublicKey.from_public_bytes(_decoded(item)).verify(
+                    _decoded(text(signature(values))), over(values)
+                )
+            except (InvalidSignature, ValueError):
+                continue
+            return late(values)
+        return "The signature is missing or wrong."
+
+    return check
+
+
+def _decoded(value: str) -> bytes:
+    """Bytes spelled in hexadecimal digits, or in Base64 of either alphabet."""
+    value = value.strip()
+    if len(value) in (64, 128) and all(each in "0123456789abcdefABCDEF" for each in value):
+        return bytes.fromhex(value)
+    value = value.replace("-", "+").replace("_", "/").rstrip("=")
+    return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+
+
+def check_jwt(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    key = shape_of(node, "key", None, scope, pointer)
+    token = shape_of(node, "token", "$headers.Authorization|remove_prefix:'Bearer '$", scope, pointer)
+    tolerance = number(node, "tolerance", 300, 1, 86_400, scope, pointer)
+
+    def check(values: Variables) -> str:
+        signed, _, signature = text(token(values)).rpartition(".")
+        head, _, claims = signed.partition(".")
+        if not signature or json.loads(_decoded(head)).get("alg") != "HS256":
+            return "The token is missing, or not one of HS256."
+        keys = [item.encode() for item in texts(key(values))]
+        if not any(
+            hmac.compare_digest(hmac.digest(item, signed.encode(), "sha256"), _decoded(signature))
+            for item in keys
+        ):
+            return "The token's signature is wrong."
+        return _claims(json.loads(_decoded(claims)), values, tolerance)
+
+    return check
+
+
+def _claims(said: Mapping[str, Value], values: Variables, tolerance: float) -> str:
+    """RFC 7519, section 4.1, and the digests that messaging services add."""
+    now = _now(values)
+    if "exp" in said and float(said["exp"]) < now - tolerance:
+        return "The token has expired."
+    if "exp" not in said and abs(now - float(said.get("iat", 0))) > tolerance:
+        return "The token is too old."
+    if float(said.get("nbf", 0)) > now + tolerance:
+        return "The token does not hold yet."
+    if "url_hash" in said and said["url_hash"] != hashlib.sha256(raw(values["url"])).hexdigest():
+        return "The token is for another address than the public URL of this portal."
+    digest = hashlib.sha256(values["body"]).hexdigest()
+    if values["body"] and said.get("payload_hash") != digest:
+        return "The token is for another body."
+    return ""
+
+
+def check_standard(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    """https://www.standardwebhooks.com: several signatures, each "v1,<Base64>"."""
+    key = shape_of(node, "key", None, scope, pointer)
+    tolerance = number(node, "tolerance", 300, 1, 86_400, scope, pointer)
+
+    def check(values: Variables) -> str:
+        headers = values["headers"]
+        identifier, stamp = (text(find(headers, f"webhook-{name}")) for name in ("id", "timestamp"))
+        signed = f"{identifier}.{stamp}.".encode() + values["body"]
+        expected = [
+            "v1,"
+            + base64.b64encode(hmac.digest(_decoded(item.removeprefix("whsec_")), signed, "sha256")).decode()
+            for item in texts(key(values))
+        ]
+        if any(is_one_of(item, expected) for item in text(find(headers, "webhook-signature")).split()):
+            return _too_old(stamp, tolerance, values)
+        return "The signature is missing or wrong."
+
+    return check
+
+
+def check_url_and_form(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    """Twilio's scheme: the URL and the sorted fields of its form; else a digest of the body in the query."""
+    key = shape_of(node, "key", None, scope, pointer)
+    signature = shape_of(node, "signature", "$headers.X-Twilio-Signature$", scope, pointer)
+
+    def check(values: Variables) -> str:
+        digest = text(values["query"].get("bodySHA256"))
+        if digest and not hmac.compare_digest(hashlib.sha256(values["body"]).hexdigest(), digest.casefold()):
+            return "The body is not the one that was signed."
+        fields = (
+            [] if digest else parse_qsl(values["body"].decode("utf-8", "replace"), keep_blank_values=True)
+        )
+        signed = "".join(name + value for name, value in sorted(set(fields)))
+        expected = [
+            base64.b64encode(hmac.digest(item.encode(), (url + signed).encode(), "sha1")).decode()
+            for item in texts(key(values))
+            for url in _spellings(text(values["url"]))
+        ]
+        return "" if is_one_of(signature(values), expected) else "The signature is missing or wrong."
+
+    return check
+
+
+def _spellings(url: str) -> list[str]:
+    """The URL with and without its standard port: the service signs either."""
+    parts = urlsplit(url)
+    port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+    if parts.port is None:
+        return [url, parts._replace(netloc=parts.netloc + port).geturl()]
+    return [url, parts._replace(netloc=parts.netloc.removesuffix(port)).geturl()]
+
+
+def _now(values: Variables) -> float:
+    moment = parse_date(text(values["now"]))
+    assert moment is not None
+    return moment.timestamp()

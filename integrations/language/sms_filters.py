@@ -1,0 +1,66 @@
+"""Filters of the alphabets and encodings of SMS, and of files inside texts."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import filetype
+
+from integrations.language import segments
+from integrations.language.registry import Registry
+from integrations.language.values import Value, raw, text
+
+FILTERS = Registry()
+add = FILTERS.add
+
+
+@add("gsm7", ("“Crème brûlée”", (), '"Crème brulée"'))
+def gsm7(value: str) -> str:
+    """The text in the GSM 7-bit alphabet: the nearest character for what is outside, else `?`."""
+    return segments.to_gsm7(text(value))
+
+
+@add("is_gsm7", ("Grüße €", (), True), kind="value")
+def is_gsm7(value: Value) -> bool:
+    """Whether every character is in the GSM 7-bit alphabet or its extension."""
+    return segments.is_gsm7(text(value))
+
+
+@add("gsm7_decode", (b"\x00\x1be", (), "@€"))
+def gsm7_decode(value: str | bytes) -> str:
+    """The text of bytes that hold one GSM septet each."""
+    return segments.gsm7_text(raw(value))
+
+
+@add(
+    "base64_maybe",
+    (
+        "VGhpcyBpcyBhIGxvbmcgZW5vdWdoIHRleHQgdG8gYmUgQmFzZTY0IGZvciBzdXJlLCBpcyBpdA==",
+        (),
+        "This is a long enough text to be Base64 for sure, is it",
+    ),
+)
+def base64_maybe(value: str) -> str:
+    """What Base64 spells if the text is at least 60 characters of it and UTF-8; else the text as it is."""
+    given = text(value)
+    if len(given) < 60 or len(given) % 4 or not re.fullmatch(r"[A-Za-z0-9+/_-]+={0,2}", given):
+        return given
+    try:
+        return base64.b64decode(given.replace("-", "+").replace("_", "/"), validate=True).decode()
+    except ValueError:
+        return given
+
+
+@add("data_uri", ("R0lGODlhAQABAAAAACw=", (), "data:image/gif;base64,R0lGODlhAQABAAAAACw="), arguments=(0, 1))
+def data_uri(value: str | bytes, kind: Value = None) -> str:
+    """A file, in bytes or Base64, as a data: URI (RFC 2397); without a type it is told from the content."""
+    content = value
+    if not isinstance(content, bytes):
+        encoded = "".join(text(value).split()).replace("-", "+").replace("_", "/").rstrip("=")
+        content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    found = text(kind)
+    if not found:
+        sniffed = filetype.guess(content)
+        found = sniffed.mime if sniffed else "application/octet-stream"
+    return f"data:{found};base64,{base64.b64encode(content).decode()}"

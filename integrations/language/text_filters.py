@@ -1,0 +1,212 @@
+"""Filters of texts, lists and plain values."""
+
+from __future__ import annotations
+
+import functools
+import re
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+import phonenumbers
+
+from integrations.language.registry import Registry, bounded
+from integrations.language.segments import count_segments
+from integrations.language.values import Number, Table, Value, is_empty, is_number, raw, text, walk
+
+FILTERS = Registry()
+add = FILTERS.add
+
+
+@add("digits", ("+1 (555) 010", (), "1555010"))
+def digits(value: str) -> str:
+    """Only the digits 0–9."""
+    return re.sub(r"[^0-9]", "", text(value))
+
+
+@add("plus", ("1 (555) 010", (), "+1555010"))
+def plus(value: str) -> str | None:
+    """A plus sign and the digits; unset if there are none."""
+    number = digits(value)
+    return f"+{number}" if number else None
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_phone(value: str, country: str | None) -> Any:
+    """The phone number in a text, possible by its length, or None; the country is a two-letter code."""
+    if len(value) > 64:
+        return None
+    try:
+        number = phonenumbers.parse(value, country or None)
+    except phonenumbers.NumberParseException:
+        return None
+    return number if phonenumbers.is_possible_number(number) else None
+
+
+@add("national", ("+61412345678", (), "412345678"))
+def national(value: str) -> str:
+    """The national significant number, digits only, of an E.164 number; anything else as it is."""
+    number = parse_phone(value, None) if value.startswith("+") else None
+    return phonenumbers.national_significant_number(number) if number else value
+
+
+@add("e164", ("0412 345 678", ("AU",), "+61412345678"), arguments=(0, 1), default="country")
+def e164(value: str, country: Value = None) -> str | None:
+    """The number in E.164, read with the country (default: the SMS number's); unset if it is not possible."""
+    number = parse_phone(value, text(country).upper() or None)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else None
+
+
+@add("upper", ("sent", (), "SENT"))
+def upper(value: str) -> str:
+    """The text in capitals."""
+    return text(value).upper()
+
+
+@add("lower", ("SENT", (), "sent"))
+def lower(value: str) -> str:
+    """The text in small letters."""
+    return text(value).lower()
+
+
+@add("trim", ("  hello ", (), "hello"))
+def trim(value: str) -> str:
+    """The text without white space on both sides."""
+    return text(value).strip()
+
+
+@add("slice", ("+61412345678", (Number("1"), Number("3")), "61"), arguments=(1, 2))
+def slice_(value: str | bytes, start: Value, end: Value = None) -> str | bytes:
+    """The characters (or bytes) from start to before end, counted from 0, negative from the end."""
+    return value[int(text(start)) : None if end is None else int(text(end))]
+
+
+@add("replace", ("1-2-3", ("-", "."), "1.2.3"), arguments=(2, 2))
+def replace(value: str, old: Value, new: Value) -> str:
+    """Every occurrence of the first text replaced by the second."""
+    value, old, new = text(value), text(old), text(new)
+    bounded(len(value) + (value.count(old) if old else len(value) + 1) * len(new))
+    return value.replace(old, new)
+
+
+@add("remove_prefix", ("tel:+1555", ("tel:",), "+1555"), arguments=(1, 1))
+def remove_prefix(value: str, prefix: Value) -> str:
+    """The text without the prefix, once; of a list of prefixes the longest that fits."""
+    prefixes = [text(item) for item in (prefix if isinstance(prefix, list) else [prefix])]
+    longest = max((item for item in prefixes if text(value).startswith(item)), key=len, default="")
+    return text(value)[len(longest) :]
+
+
+@add("match", ("id=42;", (r"id=(\d+)",), "42"), arguments=(1, 1), argument="regex")
+def match(value: str, pattern: Any) -> str | None:
+    """The first group of a regular expression (RE2) found anywhere, else the whole; unset if not found."""
+    found = pattern.search(text(value))
+    return None if not found else found.group(1 if pattern.groups else 0)
+
+
+@add("fixed", (Number("1.005"), (Number("2"),), "1.00"), arguments=(1, 1), kind="value")
+def fixed(value: Value, places: Value) -> str | None:
+    """The number with that many decimals (0–20), rounded half to even; unset if it is not a number."""
+    if not is_number(value) or not 0 <= int(text(places)) <= 20:
+        return None
+    return format(Decimal(text(value)).quantize(Decimal(1).scaleb(-int(text(places))), ROUND_HALF_EVEN), "f")
+
+
+@add("split", ("a,b", (",",), ["a", "b"]), arguments=(1, 1), kind="value")
+def split(value: Value, separator: Value) -> list[str]:
+    """The parts of a text between separators; an empty text gives an empty list."""
+    return text(value).split(text(separator)) if text(value) else []
+
+
+@add("join", (["a", "b"], (", ",), "a, b"), arguments=(1, 1), kind="value")
+def join(value: Value, separator: Value) -> str:
+    """The elements of a list as one text with the separator between them."""
+    items = [text(item) for item in _list(value)]
+    bounded(sum(map(len, items)) + len(items) * len(text(separator)))
+    return text(separator).join(items)
+
+
+@add("first", (["a", "b"], (), "a"), kind="value")
+def first(value: Value) -> Value:
+    """The first element of a list, unset if it is empty; a non-list is itself."""
+    return value if not isinstance(value, list) else value[0] if value else None
+
+
+@add("list", ("a", (), ["a"]), kind="unset")
+def list_(value: Value) -> list[Value]:
+    """A list as it is, a single value as a list of one, unset as an empty list."""
+    return [] if value is None else _list(value)
+
+
+@add("length", ("héllo", ("bytes",), Number("6")), arguments=(0, 1), kind="unset")
+def length(value: Value, unit: Value = None) -> Number | None:
+    """Characters of a text ('bytes' of its UTF-8, 'segments' of SMS), elements of a list; unset is 0."""
+    if unit not in (None, "bytes", "segments"):
+        return None
+    if unit == "segments":
+        return Number(count_segments(text(value)) if not is_empty(value) else 0)
+    if isinstance(value, list | dict) and unit is None:
+        return Number(len(value))
+    return Number(len(raw(value) if unit or isinstance(value, bytes) else text(value)))
+
+
+@add("sorted", ({"b": "1", "a": "2"}, (), {"a": "2", "b": "1"}), kind="value")
+def sorted_(value: Value) -> Value:
+    """A list in the order of its elements' text, an object in the order of its keys."""
+    return dict(sorted(value.items())) if isinstance(value, dict) else sorted(_list(value), key=text)
+
+
+@add("where", ([{"t": "a"}, {"t": "b"}], ("t", "a"), [{"t": "a"}]), arguments=(2, 2), kind="value")
+def where(value: Value, key: Value, expected: Value) -> list[Value]:
+    """The elements whose key (it may be dotted) equals the value as text."""
+    return [item for item in _list(value) if text(_dotted(item, key)) == text(expected)]
+
+
+@add("where_not", ([{"t": "a"}, {"t": "b"}], ("t", "a"), [{"t": "b"}]), arguments=(2, 2), kind="value")
+def where_not(value: Value, key: Value, expected: Value) -> list[Value]:
+    """The elements whose key (it may be dotted) does not equal the value as text."""
+    return [item for item in _list(value) if text(_dotted(item, key)) != text(expected)]
+
+
+@add("pluck", ([{"u": "x"}, {}], ("u",), ["x"]), arguments=(1, 1), kind="value")
+def pluck(value: Value, key: Value) -> list[Value]:
+    """That key (it may be dotted) of each element that has it."""
+    return [found for item in _list(value) if (found := _dotted(item, key)) is not None]
+
+
+@add("numbered", ({"m0": "a", "m1": "b"}, ("m",), ["a", "b"]), arguments=(1, 1), kind="value")
+def numbered(value: Value, prefix: Value) -> list[Value]:
+    """The values of prefix0, prefix1, … (or from prefix1) of an object, in order."""
+    number, found = (0 if f"{text(prefix)}0" in value else 1), []
+    while (key := f"{text(prefix)}{number}") in value:
+        found.append(value[key])
+        number += 1
+    return found
+
+
+@add("or", ("", ("none",), "none"), arguments=(1, 1), kind="unset")
+def or_(value: Value, fallback: Value) -> Value:
+    """The fallback if the value is empty."""
+    return fallback if is_empty(value) else value
+
+
+@add("null_if", ("0", (Number("0"),), None), arguments=(1, 1), kind="value")
+def null_if(value: Value, unwanted: Value) -> Value:
+    """Unset if the value equals the other as text."""
+    return None if text(value) == text(unwanted) else value
+
+
+_COLOURS = Table({"1": "red", "5-9": "blue", "*": "grey"})
+
+
+@add("map", ("7", (_COLOURS,), "blue"), arguments=(1, 1), kind="unset", argument="table")
+def map_(value: Value, table: Table) -> Value:
+    """The entry of one of the template's tables: exact, any case, ranges, `*`; else unset."""
+    return table.get(value)
+
+
+def _list(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else [value]
+
+
+def _dotted(item: Value, key: Value) -> Value:
+    return walk(item, tuple(text(key).split(".")))

@@ -1,0 +1,124 @@
+"""URLs of requests: the host from literals and properties only, all else percent-encoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus, urlsplit
+
+from integrations.language.errors import RenderError
+from integrations.language.placeholders import Getter, Placeholder, Scope, getter, parse
+from integrations.language.shapes import check_optional
+from integrations.language.values import Value, Variables, raw
+
+Url = Callable[[Variables], str]
+_LITERAL_SAFE = "/:@!$&'()*+,;=-._~%?[]"
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?")
+
+
+def compile_url(source: Value, scope: Scope, pointer: str) -> Url:
+    """A function that renders an absolute http or https URL; a value it cannot hold raises RenderError."""
+    if not isinstance(source, str) or not source:
+        scope.report(pointer, "The URL is a string like https://api.example.com/messages.")
+        return lambda variables: ""
+    parts = parse(source)
+    base = isinstance(parts[0], Placeholder)
+    if not base and not re.match(r"https?://", str(parts[0])):
+        scope.report(pointer, "The URL must start with http:// or https://, or with a property that does.")
+    if any(isinstance(part, str) and "#" in part for part in parts):
+        scope.report(pointer, "A URL that is requested has no fragment (#).")
+    pieces: list[str | tuple[str, Getter]] = []
+    before, zone = "", "base" if base else "host"
+    for index, part in enumerate(parts):
+        if isinstance(part, str):
+            pieces.append(quote(part, safe=_LITERAL_SAFE))
+            before += part
+            zone = (
+                "query" if "?" in before else "path" if base or "/" in before.partition("://")[2] else "host"
+            )
+            continue
+        check_optional(part, scope, pointer)
+        if base and index == 1 and zone == "base":
+            scope.report(pointer, "Between the property that opens the URL and a placeholder stands a slash.")
+        if zone in ("base", "host") and scope.from_message(part):
+            scope.report(
+                pointer,
+                f"{part.source} may not choose the host: "
+                "scheme, host and port come from literals and properties.",
+                column=part.column,
+            )
+        pieces.append((zone, getter(part, scope, pointer)))
+    return lambda variables: _render(pieces, variables, pointer)
+
+
+def merge_query(url: str, query: str) -> str:
+    """The URL with more query behind what it has."""
+    return url if not query else f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def encode_pairs(values: Value, pointer: str, *, form: bool = False) -> str:
+    """An object as query or form: a list repeats its key, bytes go raw, unset is left out."""
+    if not isinstance(values, dict):
+        raise RenderError("A query or form needs an object of names and values.", pointer)
+    encode: Callable[[bytes], str] = quote_plus if form else lambda value: quote(value, safe="")
+    pairs = []
+    for key, found in values.items():
+        for value in found if isinstance(found, list) else [found]:
+            if isinstance(value, dict | list):
+                raise RenderError(
+                    f"{key!r} holds an object; a query or form takes texts and lists of them.", pointer
+                )
+            if value is not None:
+                pairs.append(f"{encode(raw(key))}={encode(raw(value))}")
+    return "&".join(pairs)
+
+
+def _render(pieces: list[str | tuple[str, Getter]], variables: Variables, pointer: str) -> str:
+    url, carried = "", ""
+    for index, piece in enumerate(pieces):
+        if isinstance(piece, str):
+            url += piece
+            continue
+        zone, read = piece
+        value = read(variables)
+        if isinstance(value, dict | list):
+            raise RenderError("An object or list cannot stand in a URL.", pointer)
+        if zone == "base":
+            url, _, carried = raw(value).decode("utf-8", "replace").partition("?")
+            _check(url, pointer)
+            url = _joined(quote(url, safe=_LITERAL_SAFE), pieces[index + 1 :])
+        elif zone == "host":
+            name = raw(value).decode("utf-8", "replace")
+            if not _HOST.fullmatch(name):
+                raise RenderError(f"{name[:60]!r} cannot be part of a host name.", pointer)
+            url += name
+        else:
+            url += quote(raw(value), safe="")
+    if carried:
+        path, mark, query = url.partition("?")
+        url = f"{path}?{quote(carried, safe=_LITERAL_SAFE)}" + (f"&{query}" if mark and query else "")
+    _check(url, pointer)
+    return url
+
+
+def _joined(url: str, rest: list[str | tuple[str, Getter]]) -> str:
+    following = rest[0] if rest and isinstance(rest[0], str) else ""
+    if following.startswith("/"):
+        return url.rstrip("/")
+    return url if not following or following[0] == "?" or url.endswith("/") else url + "/"
+
+
+def _check(url: str, pointer: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise RenderError(f"{url[:100]!r} is not a whole http or https URL.", pointer)
+    if parts.username is not None or parts.password is not None:
+        raise RenderError("A URL may not carry a user name or password.", pointer)
+    if "\\" in url or any(character <= " " for character in url) or parts.fragment:
+        raise RenderError(f"{url[:100]!r} holds a character that a URL may not.", pointer)
+    if any(segment in (".", "..") for segment in parts.path.split("/")):
+        raise RenderError("A path may not hold the segments . or .. .", pointer)

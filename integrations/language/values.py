@@ -1,0 +1,196 @@
+"""The values that shapes read and write: JSON, with numbers as they were spelled, and bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from json.encoder import encode_basestring
+from typing import Any, NoReturn
+
+Value = Any
+Variables = Mapping[str, Value]
+
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_NUMERAL = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+
+
+class Number(str):
+    """A number of a document, spelled as it was there: twenty digits and `1.0` stay what they are."""
+
+    __slots__ = ()
+
+
+class Any_:
+    """Stands for a value that is not known yet and equals whatever it is compared with."""
+
+    def __repr__(self) -> str:
+        return "ANY"
+
+
+ANY = Any_()
+
+
+def is_empty(value: Value) -> bool:
+    """Unset, an empty text, false, or a list or object without elements; 0 is not empty."""
+    return value is None or value is False or (isinstance(value, str | list | dict | bytes) and not value)
+
+
+def text(value: Value) -> str:
+    """The value as text: a string itself, unset as nothing, anything else as compact JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None or value is ANY:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return dump(value)
+
+
+def raw(value: Value) -> bytes:
+    """Bytes as they are, anything else as the UTF-8 of its text."""
+    return value if isinstance(value, bytes) else well_formed(text(value)).encode()
+
+
+def well_formed(value: str) -> str:
+    """The text with surrogates that have no partner replaced by U+FFFD, so that it can be encoded."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def cleaned(value: Value, *, null: bool = False) -> Value:
+    """The value with every text in it well formed; with `null`, U+0000 becomes U+FFFD too."""
+    if isinstance(value, Number):
+        return value
+    if isinstance(value, str):
+        value = well_formed(value)
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if null else value
+    if isinstance(value, Mapping):
+        return {cleaned(str(key), null=null): cleaned(item, null=null) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [cleaned(item, null=null) for item in value]
+    return value
+
+
+def dump(value: Value) -> str:
+    """Compact JSON, characters as they are, numbers as they were spelled."""
+    if isinstance(value, Number):
+        return value
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is None or value is ANY:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{encode_basestring(key)}:{dump(item)}" for key, item in value.items()]) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join([dump(item) for item in value]) + "]"
+    if isinstance(value, bytes):
+        return encode_basestring(value.decode("utf-8", "replace"))
+    return json.dumps(value, allow_nan=False, default=str)
+
+
+def load(source: str, *, depth: int = 64) -> Value:
+    """The value of a JSON text; NaN, Infinity and more than `depth` levels raise ValueError with a sentence.
+
+    Numbers keep their spelling, of equal keys the last counts, broken surrogates become U+FFFD.
+    """
+    if source.count("[") + source.count("{") > depth and _depth_exceeds(source, depth):
+        raise ValueError(f"The JSON is nested more than {depth} levels deep.")
+    value = json.loads(source, parse_int=Number, parse_float=Number, parse_constant=_refuse)
+    return cleaned(value) if "\\u" in source else value
+
+
+def _depth_exceeds(source: str, limit: int) -> bool:
+    level = 0
+    for token in _TOKENS.finditer(source):
+        first = source[token.start()]
+        if first in "[{":
+            level += 1
+            if level > limit:
+                return True
+        elif first in "]}":
+            level -= 1
+    return False
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a JSON number.")
+
+
+def find(value: Value, key: str) -> Value:
+    """What an object holds under a key: the exact name first, then any case; unset if neither is there."""
+    if key in value:
+        return value[key]
+    folded = key.casefold()
+    for name, item in value.items():
+        if name.casefold() == folded:
+            return item
+    return None
+
+
+def walk(value: Value, steps: tuple[str | int, ...]) -> Value:
+    """What a dotted name finds below a value; a key asked of a list is asked of its last element."""
+    for step in steps:
+        if value is None or value is ANY:
+            return value
+        if isinstance(step, int):
+            items = value if isinstance(value, list) else [value]
+            value = items[step] if step < len(items) else None
+            continue
+        if isinstance(value, list):
+            value = value[-1] if value else None
+        value = find(value, step) if isinstance(value, dict) else None
+    return value
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value, or the text of it, spells a JSON number."""
+    if isinstance(value, bool) or value is None:
+        return False
+    return _NUMERAL.fullmatch(text(value)) is not None
+
+
+class Table:
+    """A look-up by text: the exact key, then any case, then ranges (`10-12`, `>20`, `<=5`), then `*`."""
+
+    def __init__(self, entries: Mapping[str, Value]) -> None:
+        self._exact = dict(entries)
+        self._folded = {key.casefold(): value for key, value in reversed(list(entries.items()))}
+        self._ranges = [(test, value) for key, value in entries.items() for test in _range(key)]
+
+    def get(self, value: Value) -> Value:
+        """The entry for a value, or unset."""
+        key = text(value)
+        if key in self._exact:
+            return self._exact[key]
+        folded = key.casefold()
+        if folded in self._folded:
+            return self._folded[folded]
+        if self._ranges and len(key) < 40 and is_number(key):
+            number = float(key)
+            for (low, with_low, high, with_high), entry in self._ranges:
+                if (low < number or (with_low and low == number)) and (
+                    number < high or (with_high and number == high)
+                ):
+                    return entry
+        return self._exact.get("*")
+
+
+_SPAN = re.compile(r"(-?\d+(?:\.\d+)?)-(-?\d+(?:\.\d+)?)")
+_BOUND = re.compile(r"([<>])(=?)(-?\d+(?:\.\d+)?)")
+
+
+def _range(key: str) -> Iterator[tuple[float, bool, float, bool]]:
+    infinite = float("inf")
+    if span := _SPAN.fullmatch(key):
+        yield float(span[1]), True, float(span[2]), True
+    elif bound := _BOUND.fullmatch(key):
+        number, inclusive = float(bound[3]), bool(bound[2])
+        yield (number, inclusive, infinite, True) if bound[1] == ">" else (-infinite, True, number, inclusive)

@@ -1,0 +1,123 @@
+"""`verify`: does a webhook come from the service? Over raw bytes, in constant time, by any live key."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from integrations.language.conditions import Condition, compile_condition
+from integrations.language.errors import child, did_you_mean
+from integrations.language.placeholders import Scope
+from integrations.language.sections import check_keys
+from integrations.language.signatures import (
+    Verify,
+    check_ed25519,
+    check_hmac,
+    check_jwt,
+    check_standard,
+    check_url_and_form,
+    is_one_of,
+    shape_of,
+    texts,
+)
+from integrations.language.values import Value, Variables, find, text
+
+_Maker = Callable[[Mapping[str, Value], Scope, str], Verify]
+NAMES = frozenset(["query", "headers", "body", "method", "url", "ip", "now"])
+
+
+def compile_verify(node: Value, scope: Scope, pointer: str) -> Verify:
+    """The check of one scheme, or of the first of a list whose `when` holds; problems go to the scope."""
+    scope = replace(scope, names=dict.fromkeys(NAMES, True), webhook=False)
+    if isinstance(node, list):
+        ways = [_scheme(item, scope, child(pointer, index)) for index, item in enumerate(node)]
+    else:
+        ways = [_scheme(node, scope, pointer)]
+
+    def verify(values: Variables) -> str:
+        for when, check in ways:
+            if when(values):
+                try:
+                    return check(values)
+                except (ValueError, TypeError, LookupError):
+                    return "What the request carries to be verified cannot be read."
+        return "The request carries nothing that 'verify' could check."
+
+    return verify
+
+
+def _scheme(node: Value, scope: Scope, pointer: str) -> tuple[Condition, Verify]:
+    kind = text(node.get("type")) if isinstance(node, Mapping) else ""
+    if not isinstance(node, Mapping) or kind not in _SCHEMES:
+        place = child(pointer, "type") if isinstance(node, Mapping) and "type" in node else pointer
+        scope.report(place, f"There is no verify type {kind!r}.", did_you_mean(kind, _SCHEMES))
+        return (lambda values: True), (lambda values: "")
+    required, optional, make = _SCHEMES[kind]
+    check_keys(node, ["type", "when", *required, *optional], scope, pointer)
+    for key in required:
+        if key not in node:
+            scope.report(pointer, f"The verify type {kind} needs {key!r}.")
+    return compile_condition(node.get("when", {}), scope, child(pointer, "when")), make(node, scope, pointer)
+
+
+def _header(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    name, value = text(node.get("name")), shape_of(node, "value", None, scope, pointer)
+    return lambda values: (
+        ""
+        if is_one_of(find(values["headers"], name), value(values))
+        else f"The header {name} is missing or another."
+    )
+
+
+def _query(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    name, value = text(node.get("name")), shape_of(node, "value", None, scope, pointer)
+    return lambda values: (
+        ""
+        if is_one_of(values["query"].get(name), value(values))
+        else f"{name} in the address is missing or another."
+    )
+
+
+def _basic(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    username, password = (shape_of(node, key, None, scope, pointer) for key in ("username", "password"))
+
+    def check(values: Variables) -> str:
+        scheme, _, token = text(find(values["headers"], "authorization")).partition(" ")
+        if scheme.casefold() == "basic":
+            name, _, word = base64.b64decode(token).decode().partition(":")
+            # Both are compared whatever the first gives.
+            if is_one_of(name, username(values)) & is_one_of(word, password(values)):
+                return ""
+        return "User name and password are missing or others."
+
+    return check
+
+
+def _ip(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    ranges = shape_of(node, "ranges", [], scope, pointer)
+
+    def check(values: Variables) -> str:
+        address = ipaddress.ip_address(text(values["ip"]))
+        nets = [
+            ipaddress.ip_network(word.strip(), strict=False)
+            for item in texts(ranges(values))
+            for word in item.split(",")
+        ]
+        return "" if any(address in net for net in nets) else f"{address} is not an address of the service."
+
+    return check
+
+
+_SCHEMES: dict[str, tuple[list[str], list[str], _Maker]] = {
+    "header": (["name", "value"], [], _header),
+    "query": (["name", "value"], [], _query),
+    "basic": (["username", "password"], [], _basic),
+    "hmac": (["key", "signature"], ["algorithm", "encoding", "over", "timestamp", "tolerance"], check_hmac),
+    "ed25519": (["key", "signature"], ["over", "timestamp", "tolerance"], check_ed25519),
+    "jwt": (["key"], ["token", "tolerance"], check_jwt),
+    "standard-webhooks": (["key"], ["tolerance"], check_standard),
+    "url-and-form-hmac": (["key"], ["signature"], check_url_and_form),
+    "ip": (["ranges"], [], _ip),
+}

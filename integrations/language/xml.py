@@ -1,0 +1,95 @@
+"""XML as a tree of JSON values: one root key, `@attribute`, `#text`, no prefixes."""
+
+from __future__ import annotations
+
+import re
+from xml.etree.ElementTree import Element, ParseError, tostring
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from integrations.language.errors import RenderError
+from integrations.language.values import Value, raw, text
+
+MAX_DEPTH = 64
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+# What XML 1.0 (section 2.2) cannot hold in any spelling.
+_IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def parse_xml(source: bytes) -> Value:
+    """The tree of a document. Raises ValueError with a sentence; entities and DTDs are refused.
+
+    An element with text alone is a string, one that repeats a list; an empty one is "".
+    """
+    try:
+        root = fromstring(source, forbid_dtd=True)
+    except ParseError as error:
+        line, column = error.position
+        raise ValueError(f"The XML cannot be read at line {line}, column {column + 1}.") from None
+    except DefusedXmlException:
+        raise ValueError("The XML declares a DTD or entities, which are not read.") from None
+    except (ValueError, LookupError):
+        raise ValueError("The XML is in a character set that is not known.") from None
+    return {_local(root.tag): _value(root, 1)}
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _value(element: Element, depth: int) -> Value:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"The XML is nested more than {MAX_DEPTH} levels deep.")
+    found: dict[str, Value] = {f"@{_local(name)}": value for name, value in element.attrib.items()}
+    for each in element:
+        name, value = _local(each.tag), _value(each, depth + 1)
+        if name not in found:
+            found[name] = value
+        elif isinstance(found[name], list):
+            found[name].append(value)
+        else:
+            found[name] = [found[name], value]
+    words = (element.text or "") + "".join(each.tail or "" for each in element)
+    if not found:
+        return words
+    if words.strip():
+        found["#text"] = words
+    return found
+
+
+def render_xml(value: Value, pointer: str) -> bytes:
+    """The document of a tree in UTF-8. Raises RenderError where the tree is none."""
+    if not isinstance(value, dict) or len(value) != 1:
+        raise RenderError("XML needs an object with one key: the root element.", pointer)
+    name, content = next(iter(value.items()))
+    if isinstance(content, list):
+        raise RenderError("XML has one root element.", pointer)
+    root = _element(name, content, pointer)
+    document: str = tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{document}'.encode()
+
+
+def _element(name: str, value: Value, pointer: str) -> Element:
+    if not _NAME.fullmatch(name):
+        raise RenderError(f"{name[:60]!r} cannot be the name of an XML element.", pointer)
+    element = Element(name)
+    if not isinstance(value, dict):
+        element.text = _text(value)
+        return element
+    for key, item in value.items():
+        if key == "#text":
+            element.text = _text(item)
+        elif key.startswith("@"):
+            if not _NAME.fullmatch(key[1:].replace(":", "", 1)):
+                raise RenderError(f"{key[:60]!r} cannot be the name of an XML attribute.", pointer)
+            element.set(key[1:], _text(item))
+        else:
+            for each in item if isinstance(item, list) else [item]:
+                element.append(_element(key, each, pointer))
+    return element
+
+
+def _text(value: Value) -> str:
+    words = raw(value).decode("utf-8", "replace") if isinstance(value, bytes) else text(value)
+    return _IMPOSSIBLE.sub("\N{REPLACEMENT CHARACTER}", words)

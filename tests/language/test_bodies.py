@@ -1,0 +1,112 @@
+"""XML and multipart in both directions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.bodies import parse, render
+from integrations.language.errors import RenderError
+from integrations.language.multipart import parse_multipart, render_multipart
+from integrations.language.xml import parse_xml, render_xml
+
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff")
+)
+NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True)
+TREE = st.recursive(
+    TEXT,
+    lambda inner: st.dictionaries(
+        NAME, inner | st.lists(inner, min_size=2, max_size=3), min_size=1, max_size=4
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("<a/>", {"a": ""}),
+        ("<a>x &amp; y</a>", {"a": "x & y"}),
+        ("<a><b>1</b><b>2</b></a>", {"a": {"b": ["1", "2"]}}),
+        ('<a id="7">x</a>', {"a": {"@id": "7", "#text": "x"}}),
+        ('<s:a xmlns:s="urn:s"><s:b s:c="1"/></s:a>', {"a": {"b": {"@c": "1"}}}),
+        ("<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe9</a>", {"a": "é"}),
+        ("<a>\n  <b>1</b>\n</a>", {"a": {"b": "1"}}),
+    ],
+)
+def test_xml(source: str, value: object) -> None:
+    assert parse_xml(source.encode("latin-1")) == value
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (b"<a><b></a>", "The XML cannot be read at line 1, column 9."),
+        (
+            b'<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>',
+            "The XML declares a DTD or entities, which are not read.",
+        ),
+        (b'<!DOCTYPE a SYSTEM "http://x/"><a/>', "The XML declares a DTD or entities, which are not read."),
+        (b'<?xml version="1.0" encoding="nothing"?><a/>', "The XML is in a character set that is not known."),
+        (b"<a>" * 65 + b"</a>" * 65, "The XML is nested more than 64 levels deep."),
+    ],
+)
+def test_xml_that_is_refused(source: bytes, reason: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse(source, "text/xml")
+    assert str(caught.value) == reason
+
+
+@given(NAME, TREE)
+def test_xml_there_and_back(name, tree):
+    assert parse_xml(render_xml({name: tree}, "")) == {name: tree}
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"a": 1, "b": 2}, {"a": ["1", "2"]}, "text", {"a b": 1}, {"a": {"@": 1}}]
+)
+def test_what_is_no_xml_is_refused(value: object) -> None:
+    with pytest.raises(RenderError):
+        render_xml(value, "/place")
+
+
+def test_multipart() -> None:
+    body, content_type = render(
+        {
+            "to": ["+1", "+2"],
+            "json": {"text": "ä"},
+            "none": None,
+            "files": [
+                {"content": b"\x00\r\n--", "filename": 'a"\r\n.png', "content_type": "image/png", "url": "u"}
+            ],
+        },
+        "multipart/form-data",
+        "",
+    )
+    boundary = content_type.removeprefix("multipart/form-data; boundary=")
+    assert (
+        body
+        == (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="to"\r\n\r\n+1\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="to"\r\n\r\n+2\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="json"\r\nContent-Type: application/json\r\n\r\n'
+            '{"text":"ä"}\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="a%22%0D%0A.png"\r\n'
+            "Content-Type: image/png\r\n\r\n"
+        ).encode()
+        + b"\x00\r\n--\r\n"
+        + f"--{boundary}--\r\n".encode()
+    )
+
+
+@given(st.dictionaries(NAME, TEXT | st.lists(TEXT, min_size=2), min_size=1))
+def test_multipart_there_and_back(fields):
+    body, content_type = render_multipart(fields, "multipart/form-data", "")
+    assert parse_multipart(body, content_type) == fields
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=other"])
+def test_multipart_that_is_none(content_type: str) -> None:
+    with pytest.raises(ValueError, match="boundary"):
+        parse(b"text", content_type)

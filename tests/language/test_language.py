@@ -1,0 +1,159 @@
+"""The language by its tables, and by what must hold for any value."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from integrations.language.conditions import compile_condition
+from integrations.language.document import compile_document
+from integrations.language.errors import DocumentError, Problem
+from integrations.language.filters import FILTERS
+from integrations.language.matching import compile_match
+from integrations.language.names import BOUND, SENDING
+from integrations.language.placeholders import Scope
+from integrations.language.properties import check_values
+from integrations.language.shapes import compile_render
+from integrations.language.values import Number, load
+
+HERE = Path(__file__).parent
+WORDS = st.text(st.characters(codec="utf-8"), min_size=1)
+
+
+def table(name: str) -> list[Any]:
+    return json.loads((HERE / f"{name}.json").read_text())
+
+
+def sending() -> Scope:
+    return Scope({}, {}, [], names=dict.fromkeys(SENDING, True))
+
+
+@pytest.mark.parametrize("case", table("render"), ids=lambda case: case["name"])
+def test_render(case):
+    scope = sending()
+    render = compile_render(case["shape"], scope, "")
+    assert scope.problems == []
+    assert render(case["variables"]) == case["result"]
+
+
+@pytest.mark.parametrize("case", table("match"), ids=lambda case: case["name"])
+def test_match(case):
+    scope, frames = Scope({}, {}, [], bindable=BOUND), [{}]
+    reason = compile_match(case["shape"], scope, "", elements="all")(case["value"], frames)
+    assert scope.problems == []
+    assert (None if reason else frames) == case["frames"]
+
+
+@pytest.mark.parametrize("case", table("conditions"), ids=lambda case: json.dumps(case["condition"]))
+def test_condition(case):
+    scope = sending()
+    holds = compile_condition(case["condition"], scope, "")
+    assert scope.problems == []
+    assert holds(case["variables"]) is case["holds"]
+
+
+@pytest.mark.parametrize("case", table("documents"), ids=lambda case: case["name"])
+def test_document_problem(case):
+    method = {"request_url": "https://api.example.com/", **case.get("method", {})}
+    document = {"id": "acme", "name": "Acme", "API": {"SendMessage": method}, **case.get("change", {})}
+    with pytest.raises(DocumentError) as caught:
+        compile_document(document)
+    expected = Problem(case["pointer"], case["reason"], case.get("suggestion", ""), column=case.get("column"))
+    assert caught.value.problems == [expected]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filter_example(name):
+    found = FILTERS[name]
+    value, arguments, result = found.example
+    if found.argument == "regex":
+        arguments = tuple(map(re2.compile, arguments))
+    assert found.doc.endswith(".")
+    assert found(value, *arguments) == result
+
+
+def test_a_problem_tells_line_and_column():
+    with pytest.raises(DocumentError) as caught:
+        compile_document(
+            '{"id": "acme", "name": "Acme",\n "Webhook": {"event_type": "ignore", "path": "a", "wehn": {}}}'
+        )
+    assert (
+        str(caught.value)
+        == "/Webhook/wehn (line 2, column 59): 'wehn' has no meaning here. Did you mean 'when'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "start"),
+    [
+        ('{"id": "x",\n}', "line 2, column 1: This is not JSON"),
+        (b"\xff", "document: The document is not UTF-8."),
+        ("[" * 100_000, "document: The JSON is nested more than 32 levels deep."),
+        ("[]", "document: A template is a JSON object."),
+        ('{"a": NaN}', "document: NaN is not a JSON number."),
+    ],
+)
+def test_a_document_that_cannot_be_read(source, start):
+    with pytest.raises(DocumentError) as caught:
+        compile_document(source)
+    assert str(caught.value).startswith(start)
+
+
+def test_values_are_checked_by_type():
+    template = compile_document(
+        {
+            "id": "acme",
+            "name": "Acme",
+            "properties": [
+                "Key",
+                {"name": "URL", "type": "url"},
+                {"name": "Size", "type": "number", "default": 5},
+            ],
+            "Webhook": {"event_type": "ignore"},
+        }
+    )
+    clean, errors = check_values(template.properties, {"URL": "https://u:p@x.example", "Ky": "1"})
+    assert clean == {"Size": 5}
+    assert errors == {
+        "Ky": "This service has no property 'Ky'. Did you mean 'Key'?",
+        "Key": "Key is required.",
+        "URL": "URL may not carry a user name or password.",
+    }
+
+
+def test_numbers_keep_their_spelling():
+    value = load('{"a": 1.0, "b": 12345678901234567890123}')
+    assert value == {"a": Number("1.0"), "b": Number("12345678901234567890123")}
+
+
+@given(WORDS)
+def test_a_value_arrives_verbatim(value):
+    render = compile_render({"a": "$content$", "b": "<$content$>"}, sending(), "")
+    assert render({"content": value, "to": "no"}) == {"a": value, "b": f"<{value}>"}
+
+
+@given(WORDS, WORDS)
+def test_matching_gives_back_what_rendering_took(content, sender):
+    shape = {"a": "$content$", "b": ["to: $from$"]}
+    document = compile_render(shape, sending(), "")({"content": content, "from": sender})
+    frames: list[dict[str, Any]] = [{}]
+    assert compile_match(shape, Scope({}, {}, [], bindable=BOUND), "", elements="all")(document, frames) == ""
+    assert frames == [{"content": content, "from": sender}]
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(sorted(FILTERS)),
+    st.recursive(st.none() | st.booleans() | WORDS | st.binary(), st.lists),
+    st.lists(WORDS, max_size=2),
+)
+def test_filters_are_total(name, value, arguments):
+    found = FILTERS[name]
+    if not found.argument and found.least <= len(arguments) <= found.most:
+        found(value, *arguments)
