@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 EventType = Literal["message", "mms", "status", "optOut", "optIn", "ignore"]
 Status = Literal["queued", "sent", "delivered", "read", "failed", "retrying", "ignore"]
@@ -34,18 +34,27 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """A webhook as it arrived: `path` is the suffix after the account, `query` is raw, header names are lower-case."""
+    """A webhook as it arrived: `path` follows the account, `query` is raw, header names are lower-case.
+
+    `url` is the whole public one that was called, `ip` the address of who called.
+    """
 
     method: str
     path: str = ""
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    ip: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
-    """A text or picture that an external contact sent to one or more of our numbers, spelled as the provider did."""
+    """A text or picture for one or more of our numbers, all spelled as the provider did.
+
+    With a `concat_id` the text is part `concat_part` of `concat_count`. With `media_auth` its files may be
+    fetched with the service's credentials.
+    """
 
     type: Literal["message", "mms"]
     sender: str
@@ -55,11 +64,15 @@ class InboundMessage:
     messageid: str = ""
     date: datetime | None = None
     sender_name: str = ""
+    concat_id: str = ""
+    concat_part: int = 1
+    concat_count: int = 1
+    media_auth: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """What a provider says of a message sent earlier, found by its id (`messageid`) or ours (`message_uuid`)."""
+    """What a provider says of a message, found by its id (`messageid`) or ours (`message_uuid`)."""
 
     status: Status
     messageid: str = ""
@@ -71,7 +84,7 @@ class StatusUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A contact's wish, told by the provider, to get no more messages (`optOut`) or to get them again (`optIn`)."""
+    """A contact's wish, told by the provider: no more messages (`optOut`), or again (`optIn`)."""
 
     type: Literal["optOut", "optIn"]
     sender: str
@@ -89,10 +102,49 @@ Event = InboundMessage | StatusUpdate | Consent | Ignored
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one request to a provider; `text` is a sentence for a person, `retry_after` is in seconds."""
+    """What became of one request; `text` is a sentence for a person, `retry_after` is in seconds."""
 
     result: Result
     messageid: str = ""
     code: str = ""
     text: str = ""
     retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a request got no answer.
+
+    `connect`: nothing was sent, no connection was made. `tls`: the server's certificate was refused.
+    `blocked`: the address guard refused the URL. `unanswered`: the request was (or may have been) written
+    and no complete answer came in time. `text` is a sentence for a person.
+    """
+
+    kind: Literal["connect", "tls", "blocked", "unanswered"]
+    text: str
+
+
+_EVENTS: dict[str, type[InboundMessage | StatusUpdate | Consent]] = {
+    "message": InboundMessage,
+    "status": StatusUpdate,
+    "consent": Consent,
+}
+
+
+def to_json(event: InboundMessage | StatusUpdate | Consent) -> dict[str, Any]:
+    """An event as JSON, with what `from_json` needs to make it again."""
+    kind = next(name for name, cls in _EVENTS.items() if isinstance(event, cls))
+    fields = asdict(event)
+    if isinstance(date := fields.get("date"), datetime):
+        fields["date"] = date.isoformat()
+    return {"kind": kind, **fields}
+
+
+def from_json(stored: Mapping[str, Any]) -> InboundMessage | StatusUpdate | Consent:
+    """The event that `to_json` wrote."""
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
+    }
+    if fields.get("date"):
+        fields["date"] = datetime.fromisoformat(fields["date"])
+    return _EVENTS[fields.pop("kind")](**fields)

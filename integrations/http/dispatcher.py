@@ -1,0 +1,219 @@
+"""Sends messages: aiohttp on one event loop that runs all the time in a daemon thread of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import socket
+import threading
+from concurrent.futures import Future
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import ResolveResult
+from yarl import URL
+
+from integrations.events import Fault, HttpRequest, HttpResponse
+from integrations.http import faults, guard
+
+MAX_BYTES = 256 * 1024
+MAX_CONNECTIONS, MAX_PER_HOST = 1024, 512
+IDLE_SECONDS = 4  # below the 5 s of Node, so that the server is never the first to close a kept connection
+STOP_SECONDS = 5
+
+
+def send(request: HttpRequest) -> Future[HttpResponse | Fault]:
+    """The answer, whatever its status, or the Fault in its place; the future raises no network error.
+
+    A redirect is an answer. The request is written at most once. `request.timeout` (seconds) covers all from
+    the wait for a connection to the answer's last byte; an answer of more than 256 KiB is a Fault.
+    """
+    try:
+        origin, guarded = guard.permit(request.url)
+    except guard.Refused as refusal:
+        return _done(faults.blocked(str(refusal)))
+    if reason := guard.check_headers(request.method, request.headers):
+        return _done(faults.blocked(reason))
+    with _lock:
+        dispatcher = _dispatchers.get(os.getpid())
+        if dispatcher is None:
+            dispatcher = _dispatchers[os.getpid()] = _Dispatcher()
+        return dispatcher.submit(request, origin, guarded)
+
+
+def stop() -> None:
+    """Ends what is in flight with a Fault, closes all connections and the loop; `send` starts a new one."""
+    with _lock:
+        dispatcher = _dispatchers.pop(os.getpid(), None)
+    if dispatcher is not None:
+        dispatcher.stop()
+
+
+# A forked child inherits neither the thread nor a right to the sockets: it starts a dispatcher of its own,
+# and keeps its parent's untouched, because closing that one would reach into the parent's epoll.
+_dispatchers: dict[int, _Dispatcher] = {}
+_lock = threading.Lock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+atexit.register(stop)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Whether the exchange has a connection: from then on the request may have been written."""
+
+    connected: bool = False
+
+
+_progress: ContextVar[_Progress] = ContextVar("_progress")
+
+
+class _Connector(aiohttp.TCPConnector):
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        connection = await super().connect(*args, **kwargs)
+        _progress.get().connected = True
+        return connection
+
+
+class _GuardedResolver(aiohttp.ThreadedResolver):
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        results = await super().resolve(host, port, family)
+        for result in results:
+            guard.require_public(result["host"])
+        return results
+
+
+def _guarded_socket(addr_info: Any) -> socket.socket:
+    # The resolver is not asked for literal addresses; every address passes here right before the connect.
+    family, kind, protocol, _, address = addr_info
+    guard.require_public(address[0])
+    return socket.socket(family, kind, protocol)
+
+
+class _Dispatcher:
+    """The loop's thread and its two pools: one checks addresses, one serves the allow-listed origins."""
+
+    def __init__(self) -> None:
+        self._stopping = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="http-dispatcher", daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+
+    def submit(
+        self, request: HttpRequest, origin: guard.Origin, guarded: bool
+    ) -> Future[HttpResponse | Fault]:
+        return asyncio.run_coroutine_threadsafe(self._exchange(request, origin, guarded), self._loop)
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(STOP_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_SECONDS)
+        self._loop.close()
+
+    async def _open(self) -> None:
+        self._guarded = _session(resolver=_GuardedResolver(), socket_factory=_guarded_socket)
+        self._allowed = _session()
+
+    async def _close(self) -> None:
+        self._stopping = True
+        await asyncio.sleep(0)  # lets exchanges submitted just now begin, so that they end with a Fault too
+        exchanges = asyncio.all_tasks() - {asyncio.current_task()}
+        for exchange in exchanges:
+            exchange.cancel()
+        await asyncio.gather(*exchanges, return_exceptions=True)
+        for session in (self._guarded, self._allowed):
+            await session.close()
+        await asyncio.sleep(0)  # transports close their sockets in the loop's next turn
+
+    async def _exchange(
+        self, request: HttpRequest, origin: guard.Origin, guarded: bool
+    ) -> HttpResponse | Fault:
+        progress = _Progress()
+        _progress.set(progress)
+        session = self._guarded if guarded else self._allowed
+        place = origin.place
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await _answer(session, request, place)
+        except TimeoutError:
+            return faults.out_of_time(place, request.timeout, connected=progress.connected)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            why = "Patchbay was stopped"
+            return faults.unanswered(place, why) if progress.connected else faults.no_connection(place, why)
+        except aiohttp.ClientSSLError as error:
+            return faults.bad_certificate(place, _reason(error.os_error))
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, guard.Refused):
+                return faults.blocked(str(error.os_error))
+            if isinstance(error, aiohttp.ClientConnectorDNSError):
+                return faults.not_found(place)
+            return faults.no_connection(place, _reason(error.os_error))
+        # Whatever else went wrong, a request that may have been written must not look as if it was not.
+        except Exception as error:
+            why = _reason(error)
+            return faults.unanswered(place, why) if progress.connected else faults.no_connection(place, why)
+
+
+def _session(**options: Any) -> aiohttp.ClientSession:
+    connector = _Connector(
+        ssl=guard.tls_context(),
+        limit=MAX_CONNECTIONS,
+        limit_per_host=MAX_PER_HOST,
+        keepalive_timeout=IDLE_SECONDS,
+        **options,
+    )
+    session = aiohttp.ClientSession(
+        connector=connector,
+        headers={"User-Agent": guard.USER_AGENT},
+        skip_auto_headers=["Content-Type"],
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        trust_env=False,
+    )
+    # aiohttp would write a GET, PUT or DELETE again when a kept connection closes, and has no public switch.
+    session._retry_connection = False
+    return session
+
+
+async def _answer(session: aiohttp.ClientSession, request: HttpRequest, place: str) -> HttpResponse | Fault:
+    async with session.request(
+        request.method,
+        URL(request.url, encoded=True),
+        headers=request.headers,
+        data=request.body,
+        allow_redirects=False,
+    ) as response:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                response.close()
+                return Fault("unanswered", faults.too_large(place, MAX_BYTES))
+        headers: dict[str, str] = {}
+        for name, value in response.headers.items():
+            name, value = name.lower(), value.encode(errors="surrogateescape").decode(errors="replace")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return HttpResponse(response.status, headers, bytes(body))
+
+
+def _reason(error: BaseException) -> str:
+    """What the error itself says, without the URLs that the transports put around it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return {
+        "ServerDisconnectedError": "the connection was closed",
+        "ClientPayloadError": "the answer broke off or was garbled",
+    }.get(type(error).__name__, type(error).__name__)
+
+
+def _done(fault: Fault) -> Future[HttpResponse | Fault]:
+    future: Future[HttpResponse | Fault] = Future()
+    future.set_result(fault)
+    return future

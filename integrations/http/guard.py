@@ -1,0 +1,180 @@
+"""Which requests may leave: the rules for URLs, addresses and headers, shared by both transports."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+VERSION = "0.1.0"
+USER_AGENT = f"Patchbay/{VERSION}"
+
+# Only what every URL parser splits alike: a name or an address, no userinfo, nothing that needs encoding.
+_URL = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?(?=[/?#]|\Z)", re.I)
+_AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)", re.I)
+_UNPRINTABLE = re.compile(r"[^!-~]|\\")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BAD_IN_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
+
+_IF_MEANT = "If it is meant, an operator can add the URL's origin to PATCHBAY_ALLOWED_ORIGINS."
+_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_INFRASTRUCTURE = (
+    ipaddress.IPv4Network("168.63.129.16/32"),  # Azure's metadata, on a public address
+    ipaddress.IPv4Network("192.0.0.0/24"),  # protocol assignments; Oracle's metadata is 192.0.0.192
+    ipaddress.IPv4Network("192.88.99.0/24"),  # 6to4 relays
+)
+
+
+class Refused(OSError):
+    """The guard's no, a sentence for a person; an OSError, so that transports carry it unharmed."""
+
+
+class Origin(NamedTuple):
+    """Scheme, lower-case host (a v6 address without brackets) and port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def place(self) -> str:
+        """host:port for error texts."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def origin_of(url: str) -> Origin:
+    """The origin of an absolute http(s) URL without userinfo; raises Refused for every other string."""
+    if bad := _UNPRINTABLE.search(url):
+        raise Refused(
+            f"The URL contains the character {bad[0]!r} at position {bad.start() + 1}. "
+            "Write it percent-encoded; host names outside ASCII in their xn-- form."
+        )
+    if not (match := _URL.match(url)):
+        authority = _AUTHORITY.match(url)
+        if authority and "@" in authority[1]:
+            raise Refused(
+                "The URL contains a user name or password before the host. Send them in a header instead."
+            )
+        raise Refused("The URL is not complete. It must look like https://api.example.com/path.")
+    scheme, host = match[1].lower(), match[2].lower().strip("[]")
+    port = int(match[3]) if match[3] else {"http": 80, "https": 443}[scheme]
+    return Origin(scheme, host, port)
+
+
+def check_url(url: str) -> str | None:
+    """None if the URL may be called, else the reason as a sentence for a person.
+
+    The scheme is https or http, the port 80, 443 or from 1024, and an address in place of a host name is
+    public and plainly written. An allow-listed origin (PATCHBAY_ALLOWED_ORIGINS) needs none of that. Names
+    are not looked up here: their addresses are checked when the connection is made.
+    """
+    try:
+        permit(url)
+    except Refused as refusal:
+        return str(refusal)
+    return None
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether a secret sent to this URL could be read on the way; False for allow-listed origins."""
+    try:
+        origin = origin_of(url)
+    except Refused:
+        return not url.lower().startswith("https://")
+    return origin.scheme == "http" and origin not in allowed_origins()
+
+
+def permit(url: str) -> tuple[Origin, bool]:
+    """The URL's origin, and whether its addresses must be checked; raises Refused as `check_url` says."""
+    origin = origin_of(url)
+    if origin in allowed_origins():
+        return origin, False
+    if refusal := _refusal(origin):
+        raise Refused(refusal)
+    return origin, True
+
+
+def check_headers(method: str, headers: Mapping[str, str]) -> str | None:
+    """None if method and headers can be written as they are, else the reason in a sentence (RFC 9110, 5)."""
+    if not _TOKEN.fullmatch(method):
+        return f"{method!r} is not an HTTP method."
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name):
+            return f"{name!r} is not the name of a header."
+        if name.lower() in _FRAMING:
+            return f"The header {name} is written by Patchbay itself. Remove it."
+        if _BAD_IN_VALUE.search(value):
+            return f"The value of the header {name} contains a line break or another control character."
+    return None
+
+
+def require_public(address: str) -> None:
+    """Raises Refused unless the address, as the resolver spells it, is on the public internet."""
+    if not is_public(address):
+        raise Refused(f"The host has the address {address}, which is not on the public internet. {_IF_MEANT}")
+
+
+@lru_cache(maxsize=4096)
+def is_public(address: str) -> bool:
+    """Whether an address is global unicast; addresses that wrap a v4 address are judged by it."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        embedded = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            embedded = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if embedded is not None:
+            return is_public(str(embedded))
+        return ip in _GLOBAL_V6 and ip.is_global
+    if any(ip in network for network in _INFRASTRUCTURE):
+        return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def allowed_origins() -> frozenset[Origin]:
+    """The origins in PATCHBAY_ALLOWED_ORIGINS; raises ImproperlyConfigured for a malformed one."""
+    return _origins(tuple(getattr(settings, "PATCHBAY_ALLOWED_ORIGINS", ())))
+
+
+@lru_cache(maxsize=1)
+def tls_context() -> ssl.SSLContext:
+    """Verifies against the system's authorities and certifi's, so both transports trust the same servers."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
+@lru_cache(maxsize=8)
+def _origins(urls: Iterable[str]) -> frozenset[Origin]:
+    try:
+        return frozenset(origin_of(url) for url in urls)
+    except Refused as refusal:
+        raise ImproperlyConfigured(f"PATCHBAY_ALLOWED_ORIGINS: {refusal}") from refusal
+
+
+@lru_cache(maxsize=1024)
+def _refusal(origin: Origin) -> str | None:
+    host, port = origin.host, origin.port
+    if port not in (80, 443) and not 1024 <= port <= 65535:
+        return f"Port {port} is not allowed: use 80, 443 or a port from 1024 to 65535."
+    labels = host.removesuffix(".").split(".")
+    if labels[-1] == "localhost":
+        return f"{host} is this machine itself, not a server on the public internet. {_IF_MEANT}"
+    if ":" in host or re.fullmatch("[0-9]+|0x[0-9a-f]*", labels[-1]):
+        try:
+            if is_public(host):
+                return None
+        except ValueError:
+            return f"{host} is neither a host name nor an address in its usual form, like 192.0.2.1."
+        return f"The address {host} is not on the public internet. {_IF_MEANT}"
+    if len(host) > 253 or any(not 0 < len(label) < 64 for label in labels):
+        return f"{host[:80]} is not a host name."
+    return None

@@ -1,0 +1,224 @@
+"""Fetches the rest (media, token requests, credential checks) by `requests`, one connection per exchange."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from functools import partial
+from typing import Any, Self, cast
+from urllib.parse import urljoin
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from integrations.events import Fault, HttpResponse
+from integrations.http import faults, guard
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+CHUNK = 64 * 1024
+
+# urllib3 warns of a malformed header with the URL in the text, and URLs may hold secrets.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def fetch(
+    url: str,
+    *,
+    max_bytes: int,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    body: bytes | None = None,
+    timeout: float = 30,
+    max_redirects: int = 3,
+) -> HttpResponse | Fault:
+    """The answer, whatever its status, or the Fault that came in its place; raises no network error.
+
+    `timeout` (seconds) covers the whole exchange with its redirects, except the look-up of names, which the
+    system bounds. GET and HEAD follow at most `max_redirects`, each guarded, and without `headers` once the
+    origin changes; other methods get the redirect as the answer. A decoded body of more than `max_bytes` is a
+    Fault "blocked".
+    """
+    headers = dict(headers or {})
+    if reason := guard.check_headers(method, headers):
+        return faults.blocked(reason)
+    deadline = time.monotonic() + timeout
+    home: guard.Origin | None = None
+    for _ in range(max_redirects + 1):
+        try:
+            origin, guarded = guard.permit(url)
+        except guard.Refused as refusal:
+            return faults.blocked(str(refusal))
+        home = home or origin
+        if origin != home:
+            headers = {}
+        with _Exchange(origin, guarded, deadline, timeout) as exchange:
+            answer = exchange.run(method, url, headers, body, max_bytes)
+        if isinstance(answer, Fault) or method not in ("GET", "HEAD") or max_redirects == 0:
+            return answer
+        if answer.status not in REDIRECTS or "location" not in answer.headers:
+            return answer
+        try:
+            url = urljoin(url, answer.headers["location"])
+        except ValueError:
+            return faults.blocked(f"{origin.place} redirects to something that is not a URL.")
+    return faults.blocked(f"{origin.place} redirects again after {max_redirects} redirects.")
+
+
+class _Exchange:
+    """One request on one connection, which is cut when the time is over, whatever it is doing."""
+
+    def __init__(self, origin: guard.Origin, guarded: bool, deadline: float, timeout: float) -> None:
+        self.place, self.guarded, self.timeout = origin.place, guarded, timeout
+        self.deadline = deadline
+        self.refusal: str | None = None
+        self.not_found = self.connected = self.writing = self.expired = False
+        self._socket: socket.socket | None = None
+        self._clock = threading.Timer(self.remaining(), self._cut)
+        self._clock.daemon = True
+
+    def __enter__(self) -> Self:
+        self._clock.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clock.cancel()
+        if self._socket is not None:
+            self._socket.close()
+
+    def remaining(self) -> float:
+        return max(self.deadline - time.monotonic(), 0.001)
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        """A connection to one of the host's addresses, all of which were checked; raises OSError."""
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        if self.guarded:
+            for *_, address in addresses:
+                guard.require_public(str(address[0]))
+        failure = OSError("the name has no address")
+        for family, kind, protocol, _, address in addresses:
+            connection = socket.socket(family, kind, protocol)
+            try:
+                connection.settimeout(self.remaining())
+                connection.connect(address)
+            except OSError as error:
+                connection.close()
+                failure = error
+            else:
+                # TLS takes the socket over; a duplicate stays within the clock's reach.
+                self._socket = connection.dup()
+                self.connected = True
+                if self.expired:
+                    self._cut()
+                return connection
+        raise failure
+
+    def run(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+    ) -> HttpResponse | Fault:
+        sent = {
+            "User-Agent": guard.USER_AGENT,
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip, deflate",
+            **headers,
+        }
+        encoded = cast("Mapping[str, str]", {name: value.encode() for name, value in sent.items()})
+        try:
+            request = requests.Request(method, url, headers=encoded, data=body).prepare()
+            with closing(_Adapter(self)) as adapter:
+                response = adapter.send(request, stream=True, timeout=self.remaining(), verify=True)
+                with response:
+                    answer = self._read(response, max_bytes)
+        except (requests.RequestException, OSError, UnicodeError) as error:
+            return self._fault(error)
+        if self.expired:  # a body that ends with its connection looks complete when the clock cuts it
+            return faults.out_of_time(self.place, self.timeout, connected=True)
+        return answer
+
+    def _read(self, response: requests.Response, max_bytes: int) -> HttpResponse | Fault:
+        body = bytearray()
+        for chunk in response.iter_content(min(CHUNK, max_bytes + 1)):
+            body += chunk
+            if len(body) > max_bytes:
+                return faults.blocked(faults.too_large(self.place, max_bytes))
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpResponse(response.status_code, headers, bytes(body))
+
+    def _fault(self, error: Exception) -> Fault:
+        if self.refusal is not None:
+            return faults.blocked(self.refusal)
+        if self.not_found:
+            return faults.not_found(self.place)
+        written = self.connected and self.writing
+        if isinstance(error, requests.exceptions.SSLError) and not written:
+            return faults.bad_certificate(self.place, "its certificate or its TLS was refused")
+        if self.expired or isinstance(error, requests.Timeout):
+            return faults.out_of_time(self.place, self.timeout, connected=written)
+        if written:
+            return faults.unanswered(self.place, "the connection broke off or the answer was garbled")
+        return faults.no_connection(self.place, "it was refused or lost")
+
+    def _cut(self) -> None:
+        self.expired = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Connection:
+    """What makes a urllib3 connection connect through its exchange."""
+
+    def __init__(self, *args: Any, exchange: _Exchange, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._exchange = exchange
+
+    def _new_conn(self) -> socket.socket:
+        me = cast("HTTPConnection", self)
+        try:
+            return self._exchange.connect(me._dns_host, me.port)
+        # urllib3 disguises a plain OSError as a broken connection, which says nothing of what was sent.
+        except guard.Refused as refusal:
+            self._exchange.refusal = str(refusal)
+            raise NewConnectionError(me, str(refusal)) from refusal
+        except socket.gaierror as error:
+            self._exchange.not_found = True
+            raise NameResolutionError(me.host, me, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(me, str(error)) from error
+        except OSError as error:
+            raise NewConnectionError(me, str(error)) from error
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._exchange.writing = True
+        return super().request(*args, **kwargs)  # type: ignore[misc, no-any-return]
+
+
+class _HTTPConnection(_Connection, HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, exchange: _Exchange) -> None:
+        self._exchange = exchange
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=guard.tls_context(), **kwargs)
+
+    def cert_verify(self, *_: Any) -> None:
+        """Adds nothing: the context verifies, and to load its authorities again costs each call 10 ms."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        connection = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
+        pool.ConnectionCls = partial(connection, exchange=self._exchange)
+        return pool
