@@ -1,0 +1,212 @@
+"""Templates with their documents, and the services of organizations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from integrations import setup
+from integrations.forms import TemplateForm, ValuesForm
+from integrations.models import Integration, Template, TemplateRevision
+from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.models import Account, Organization, User
+from portal.permissions import in_reach_of
+
+
+@admin.register(Template)
+class TemplateAdmin(PortalAdmin):
+    """Documents of the own account to edit, built-in ones to look at."""
+
+    organization_lookup, account_lookup = "", "account"
+    form = TemplateForm
+    list_display = ["name", "service_id", "owner", "revision_number"]
+    list_select_related = ["account", "published"]
+    search_fields = ["name", "service_id"]
+    change_form_before_template = "admin/integrations/document.html"
+    change_form_after_template = "admin/integrations/revisions.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        user = user_of(request)
+        rows = Template.objects.select_related("account", "published")
+        return rows if user.is_operator else rows.filter(Q(account=None) | in_reach_of(user, "", "account"))
+
+    def in_reach(self, request: HttpRequest, obj: Any) -> bool:
+        user = request.user
+        if not isinstance(user, User) or not (user.is_operator or user.administered_accounts):
+            return False
+        return super().in_reach(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        built_in = obj is not None and obj.account_id is None
+        return self.in_reach(request, obj) and (user_of(request).is_operator or not built_in)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        if obj is not None and not self.has_change_permission(request, obj):
+            return ["name", "service_id", "document_text"]
+        return ["source"] if obj else ["account", "source"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["name", "service_id", "document_text"]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "account" and not user_of(request).is_operator:
+            field.required, field.empty_label = True, None
+        return field
+
+    def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
+        source = form.cleaned_data["source"].replace("\r\n", "\n")
+        if obj.published is not None and obj.published.source == source:
+            messages.info(request, _("The document is as it was; there is no new revision."))
+            return
+        obj.revise(source, user_of(request))
+
+    @admin.display(description=gettext_lazy("owner"))
+    def owner(self, template: Template) -> str:
+        return str(template.account or _("built in"))
+
+    @admin.display(description=gettext_lazy("revision"))
+    def revision_number(self, template: Template) -> str:
+        return str(template.published.number) if template.published else _("none")
+
+    @admin.display(description=gettext_lazy("document"))
+    def document_text(self, template: Template) -> str:
+        return format_html(
+            '<pre class="document">{}</pre>', template.published.source if template.published else ""
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.revision_view)
+        own: list[URLPattern] = [
+            path("<int:pk>/revisions/<int:number>/", view, name="integrations_template_revision")
+        ]
+        return own + super().get_urls()
+
+    def revision_view(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+        """One revision as it was written."""
+        reach = self.get_queryset(request) if self.in_reach(request, None) else Template.objects.none()
+        revision = get_object_or_404(
+            TemplateRevision.objects.select_related("template", "author"),
+            template__in=reach,
+            number=number,
+            template=pk,
+        )
+        context = {**self.admin_site.each_context(request), "revision": revision, "title": str(revision)}
+        return render(request, "admin/integrations/revision.html", context)
+
+
+@admin.register(Integration)
+class IntegrationAdmin(PortalAdmin):
+    """The services of organizations: a gallery to choose from, and one page for each."""
+
+    list_display = ["template", "organization", "state"]
+    list_select_related = ["template", "organization"]
+    list_filter = ["enabled", OrganizationFilter]
+    search_fields = ["template__name", "organization__name"]
+    change_list_template = "admin/integrations/integrations.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, integration: Integration) -> str:
+        return setup.state_of(integration)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        found = get_object_or_404(self.get_queryset(request), pk=object_id if object_id.isdigit() else 0)
+        return redirect("admin:integrations_setup", found.organization_id, found.template_id)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        organizations = Organization.objects.administered_by(user_of(request))[:50]
+        return super().changelist_view(request, {"organizations": organizations, **(extra_context or {})})
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own: list[URLPattern] = [
+            path("organization/<int:pk>/", wrap(self.gallery), name="integrations_gallery"),
+            path("organization/<int:pk>/<int:template>/", wrap(self.set_up), name="integrations_setup"),
+            path("account/<int:pk>/<int:template>/", wrap(self.for_all), name="integrations_account_values"),
+        ]
+        return own + super().get_urls()
+
+    def gallery(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """All services that the organization may set up, as cards."""
+        organization = get_object_or_404(Organization.objects.administered_by(user_of(request)), pk=pk)
+        search = request.GET.get("q", "").strip()[:100]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Messaging services of %(organization)s") % {"organization": organization},
+            "organization": organization,
+            "cards": setup.cards(organization, search),
+            "search": search,
+        }
+        return render(request, "admin/integrations/gallery.html", context)
+
+    def set_up(self, request: HttpRequest, pk: int, template: int) -> HttpResponse:
+        """The page of one service: properties, webhook URLs, on or off."""
+        user = user_of(request)
+        organization = get_object_or_404(Organization.objects.administered_by(user), pk=pk)
+        chosen = get_object_or_404(Template.objects.published_in(organization.account), pk=template)
+        integration = setup.integration_of(organization, chosen)
+        form = ValuesForm(
+            integration.compiled,
+            integration.own_values if integration.pk else {},
+            setup.account_values(organization.account, chosen),
+            request.POST or None,
+        )
+        if request.method == "POST" and request.POST.get("do") in ("off", "on") and integration.pk:
+            integration.enabled = request.POST["do"] == "on"
+            integration.save(update_fields=["enabled"])
+            return redirect(request.path)
+        if request.method == "POST" and form.is_valid():
+            setup.save(integration, form.values)
+            messages.success(request, _("%(service)s is set up. Next: the numbers.") % {"service": chosen})
+            if request.POST.get("do") == "numbers":
+                numbers = reverse("admin:messaging_number_changelist")
+                return redirect(f"{numbers}?organization={organization.pk}")
+            return redirect(request.path)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("%(service)s for %(organization)s")
+            % {"service": chosen, "organization": organization},
+            "organization": organization,
+            "integration": integration,
+            "template": chosen,
+            "form": form,
+            "state": setup.state_of(integration),
+            "may_set_for_all": user.is_operator or organization.account_id in user.administered_accounts,
+        }
+        return render(request, "admin/integrations/setup.html", context, status=422 if form.errors else 200)
+
+    def for_all(self, request: HttpRequest, pk: int, template: int) -> HttpResponse:
+        """Values that all organizations of an account inherit."""
+        account = get_object_or_404(Account.objects.filter(in_reach_of(user_of(request), "", "pk")), pk=pk)
+        chosen = get_object_or_404(Template.objects.published_in(account), pk=template)
+        assert chosen.published is not None
+        form = ValuesForm(
+            chosen.published.compiled,
+            setup.account_values(account, chosen),
+            {},
+            request.POST or None,
+            partial=True,
+        )
+        if request.method == "POST" and form.is_valid():
+            setup.save_for_account(account, chosen, form.values)
+            messages.success(request, _("Saved for all organizations of %(account)s.") % {"account": account})
+            return redirect(request.path)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("%(service)s for all of %(account)s") % {"service": chosen, "account": account},
+            "template": chosen,
+            "form": form,
+            "account": account,
+        }
+        return render(request, "admin/integrations/setup.html", context, status=422 if form.errors else 200)

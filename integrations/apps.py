@@ -1,0 +1,19 @@
+from typing import Any
+
+from django.apps import AppConfig
+
+from portal.signals import installing
+
+
+class IntegrationsConfig(AppConfig):
+    name = "integrations"
+    verbose_name = "Messaging services"
+
+    def ready(self) -> None:
+        installing.connect(_install_catalog, dispatch_uid="catalog")
+
+
+def _install_catalog(**_: Any) -> None:
+    from integrations import catalog
+
+    catalog.install()

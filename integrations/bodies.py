@@ -1,0 +1,83 @@
+"""Bodies of requests and answers: from bytes to values that shapes match, and from values to bytes."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qs
+
+from integrations.language.multipart import parse_multipart, render_multipart
+from integrations.language.sections import MEDIA_TYPES
+from integrations.language.urls import encode_pairs
+from integrations.language.values import Value, cleaned, dump, load, raw, well_formed
+from integrations.language.xml import parse_xml, render_xml
+
+MAX_FIELDS = 10_000
+
+
+def essence(content_type: str) -> str:
+    """The media type alone, in small letters."""
+    return content_type.partition(";")[0].strip().casefold()
+
+
+def is_form(content_type: str) -> bool:
+    """Whether the body is form fields, which are merged with the query."""
+    kind = essence(content_type)
+    return kind == MEDIA_TYPES["form"] or kind.startswith("multipart/")
+
+
+def parse(body: bytes, content_type: str, charset: str = "utf-8", *, strict: bool = True) -> Value:
+    """The value of a body: JSON, XML, form, multipart or text, as the media type says.
+
+    Without a media type, or with one that is none of these and not `strict`, JSON if it is that, else text.
+    An empty body is `{}`. Raises ValueError with a sentence.
+    """
+    kind = essence(content_type)
+    if kind.startswith("multipart/"):
+        return cleaned(parse_multipart(body, content_type))
+    if kind.endswith("xml"):
+        return cleaned(parse_xml(body)) if body.strip() else {}
+    try:
+        source = well_formed(body.decode("utf-8-sig" if charset == "utf-8" else charset))
+    except (UnicodeError, ValueError):
+        raise ValueError(f"The body is not valid {charset}.") from None
+    if kind == MEDIA_TYPES["form"]:
+        return pairs(source, charset)
+    if not source.strip():
+        return {}
+    if strict and kind and not kind.endswith("json"):
+        return source
+    try:
+        return load(source)
+    except json.JSONDecodeError as error:
+        if kind.endswith("json") or source.lstrip()[0] in "{[":
+            raise ValueError(f"The body is not JSON: {error.msg} at character {error.pos + 1}.") from None
+    except RecursionError:
+        raise ValueError("The JSON is nested too deep.") from None
+    return source
+
+
+def pairs(source: str, charset: str = "utf-8") -> dict[str, Value]:
+    """The fields of a query or form; one that repeats is a list."""
+    try:
+        fields = parse_qs(
+            source, keep_blank_values=True, encoding=charset, errors="replace", max_num_fields=MAX_FIELDS
+        )
+    except ValueError:
+        return {}
+    return {
+        well_formed(key): found[0] if len(found) == 1 else found for key, found in cleaned(fields).items()
+    }
+
+
+def render(value: Value, content_type: str, pointer: str) -> tuple[bytes, str]:
+    """The body of a value, and the content type to send with it. Raises RenderError."""
+    kind = essence(content_type)
+    if kind == MEDIA_TYPES["form"]:
+        return encode_pairs(value, pointer, form=True).encode(), content_type
+    if kind.startswith("multipart/"):
+        return render_multipart(value, content_type, pointer)
+    if kind.endswith("xml") and isinstance(value, dict):
+        return render_xml(value, pointer), content_type
+    if kind.endswith("json"):
+        return well_formed(dump(value)).encode(), content_type
+    return raw(value), content_type

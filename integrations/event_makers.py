@@ -1,0 +1,116 @@
+"""From what the shapes of a webhook event bound to the event itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+from uuid import UUID
+
+from integrations.events import Consent, Event, Ignored, InboundMessage, StatusUpdate
+from integrations.language.data_filters import parse_date
+from integrations.language.matching import Frame
+from integrations.language.values import Value, is_empty, text
+from integrations.language.webhook import WebhookEvent
+
+# A concatenation header counts in one byte (3GPP TS 23.040, 9.2.3.24.1).
+MAX_PARTS = 255
+
+
+def alias(bound: Frame) -> None:
+    """Makes `content` and `text` one, and `url` and `urls`."""
+    for one, other in (("content", "text"), ("urls", "url")):
+        if is_empty(bound.get(one)) and not is_empty(bound.get(other)):
+            bound[one] = bound[other]
+        elif one in bound and is_empty(bound.get(other)):
+            value = bound[one]
+            bound[other] = value[0] if one == "urls" and isinstance(value, list) and value else value
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else [value]
+    return tuple(text(item) for item in items if not is_empty(item))
+
+
+def recipients_of(bound: Frame, number_to: str) -> tuple[str, ...]:
+    """Our numbers that an event is for: bound, of the address's `?to=`, or the only one there is."""
+    return _texts(bound.get("to")) or _texts(bound["query"].get("to")) or _texts(number_to)
+
+
+def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:
+    urls = _texts(bound.get("urls"))
+    if is_empty(bound.get("from")):
+        return "$from$ is missing or empty."
+    if event.type == "mms" and not urls:
+        return "$url$ is missing or empty."
+    return InboundMessage(
+        "mms" if event.type == "mms" else "message",
+        text(bound["from"]),
+        recipients,
+        text(bound.get("content")),
+        urls,
+        text(bound.get("messageid")),
+        parse_date(text(bound.get("date"))),
+        text(bound.get("sendername")),
+        *_concat(event, bound),
+        media_auth=event.media_hosts is not None,
+    )
+
+
+def _concat(event: WebhookEvent, bound: Frame) -> tuple[str, int, int]:
+    """Id, part and count where the text is one of several; without an id it is whole."""
+    if event.concat is None:
+        return "", 1, 1
+    identifier, part, count = (text(render(bound)) for render in event.concat)
+    if not (identifier and _is_small(part) and _is_small(count) and 1 <= int(part) <= int(count)):
+        return "", 1, 1
+    return (identifier[:200], int(part), int(count)) if int(count) > 1 else ("", 1, 1)
+
+
+def _is_small(number: str) -> bool:
+    return number.isascii() and number.isdigit() and int(number[:9]) <= MAX_PARTS
+
+
+def _status(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:
+    status: Any = event.status if event.status_map is None else event.status_map.get(bound.get("status"))
+    if status is None:
+        return f"status_map has no entry for {text(bound.get('status'))[:60]!r}."
+    if status == "ignore":
+        return Ignored()
+    messageid, ours = text(bound.get("messageid")), _uuid(bound.get("message_uuid"))
+    if not messageid and not ours:
+        return "$messageid$ and $message_uuid$ are missing, or not ours."
+    code, words = text(bound.get("error_code")), text(bound.get("error_text"))
+    return StatusUpdate(status, messageid, ours, code, words, parse_date(text(bound.get("date"))))
+
+
+def _consent(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:
+    if is_empty(bound.get("from")):
+        return "$from$ is missing or empty."
+    kind: Literal["optOut", "optIn"] = "optOut" if event.type == "optOut" else "optIn"
+    return Consent(kind, text(bound["from"]), recipients, text(bound.get("messageid")))
+
+
+def _ignored(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:
+    return Ignored()
+
+
+# What is bound becomes an event, or the reason why it cannot be one.
+MAKERS: dict[str, Callable[[WebhookEvent, Frame, tuple[str, ...]], Event | str]] = {
+    "message": _message,
+    "mms": _message,
+    "messageSent": _status,
+    "messageDelivered": _status,
+    "messageRead": _status,
+    "messageFailed": _status,
+    "messageStatus": _status,
+    "optOut": _consent,
+    "optIn": _consent,
+    "ignore": _ignored,
+}
+
+
+def _uuid(value: Value) -> str:
+    try:
+        return str(UUID(text(value)))
+    except ValueError:
+        return ""

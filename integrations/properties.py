@@ -1,0 +1,50 @@
+"""Property values: an organization's own over those that its account has set once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import Q
+
+from integrations.language.properties import check_values
+from integrations.models import Integration, PropertyValues
+
+
+def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
+    """The values that each integration works with, by its key, in one query for all."""
+    integrations = list(integrations)
+    wanted = Q(integration__in=[integration.pk for integration in integrations])
+    for account_id, template_id in {
+        (item.organization.account_id, item.template_id) for item in integrations
+    }:
+        wanted |= Q(account=account_id, template=template_id)
+    own: dict[int, dict[str, Any]] = {}
+    inherited: dict[tuple[int | None, int | None], dict[str, Any]] = {}
+    for row in PropertyValues.objects.filter(wanted):
+        if row.integration_id is not None:
+            own[row.integration_id] = row.values
+        else:
+            inherited[row.account_id, row.template_id] = row.values
+    found = {}
+    for item in integrations:
+        values = {
+            **inherited.get((item.organization.account_id, item.template_id), {}),
+            **own.get(item.pk, {}),
+        }
+        found[item.pk] = check_values(item.compiled.properties, values)[0]
+    return found
+
+
+def secrets_of(integration: Integration, values: Mapping[str, Any]) -> list[str]:
+    """The values that may be shown to nobody."""
+    return [
+        str(values[item.label])
+        for item in integration.compiled.properties
+        if item.secret and values.get(item.label) not in (None, "")
+    ]
+
+
+def store(integration: Integration, values: Mapping[str, Any]) -> None:
+    """Replaces the organization's own values."""
+    PropertyValues.objects.update_or_create(integration=integration, defaults={"values": dict(values)})

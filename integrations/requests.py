@@ -1,0 +1,231 @@
+"""From a message to the HTTP requests that send it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from integrations import bodies
+from integrations.events import HttpRequest
+from integrations.language.data_filters import iso_text
+from integrations.language.document import Template
+from integrations.language.errors import RenderError, child
+from integrations.language.methods import Method
+from integrations.language.segments import split_text
+from integrations.language.urls import encode_pairs, merge_query
+from integrations.language.values import Value, cleaned, is_empty, text
+
+MAX_BYTES = 1024 * 1024
+MAX_WITH_MEDIA = 25 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Part:
+    """One request of a message; `number` counts from 1, `variables` are those that it was rendered with."""
+
+    number: int
+    method: str
+    request: HttpRequest
+    variables: Mapping[str, Any]
+
+
+def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str, Any]) -> list[Part]:
+    """The requests that send a message, in order. Raises RenderError when the template cannot send it.
+
+    `message` holds `from`, `to`, `text`, `media` (a list of objects with `url`, and `content` in bytes where
+    `Method.needs_content`) and what else is known of it; the other variables are derived. A request is at
+    most 1 MiB, 25 MiB with files in it; U+0000 and broken surrogates in it become U+FFFD.
+    """
+    properties = cleaned(properties, null=True)
+    steps = _steps(template, properties, _derived(cleaned(message, null=True)))
+    parts = []
+    for number, (method, variables) in enumerate(steps, 1):
+        numbered = {
+            **variables,
+            "part_no": number,
+            "first_part": number == 1,
+            "last_part": number == len(steps),
+        }
+        parts.append(Part(number, method.name, _request(method, properties, numbered), numbered))
+    return parts
+
+
+def build(
+    template: Template, method_name: str, properties: Mapping[str, Any], variables: Mapping[str, Any]
+) -> HttpRequest:
+    """The request of one method with these variables as they are. Raises RenderError."""
+    method = template.methods.get(method_name)
+    if method is None:
+        raise RenderError(f"The service {template.name!r} has no method {method_name}.", "/API")
+    return _request(method, cleaned(properties, null=True), cleaned(variables, null=True))
+
+
+def render_variables(
+    method: Method, properties: Mapping[str, Any], variables: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything that the method's shapes may read: properties, variables, and the method's own."""
+    values = {**variables, **properties}
+    for name, render in method.variables:
+        values[name] = render(values)
+    return values
+
+
+def _derived(message: dict[str, Value]) -> dict[str, Value]:
+    files = message.get("media")
+    if files is None:
+        urls = message.get("urls") or ([message["url"]] if message.get("url") else [])
+        files = [{"url": url} for url in urls]
+    urls = [item.get("url") for item in files]
+    body = message.get("text")
+    if body is None:
+        body = "" if urls else message.get("content")
+    body = text(body)
+    return {
+        "now": iso_text(datetime.now(UTC)),
+        **message,
+        "text": body,
+        "content": body,
+        "media": files,
+        "urls": urls,
+        "url": urls[0] if urls else None,
+        "text_with_media": "\n".join([*([body] if body else []), *map(text, urls)]),
+        "parts": [body],
+    }
+
+
+def _steps(
+    template: Template, properties: Mapping[str, Value], variables: dict[str, Value]
+) -> list[tuple[Method, dict[str, Value]]]:
+    send_file = template.methods.get("SendFile")
+    if variables["media"] and send_file is not None and _applies(send_file, properties, variables):
+        return _file_steps(template, send_file, properties, variables)
+    send = template.methods.get("SendMessage")
+    if send is None:
+        raise RenderError(f"The service {template.name!r} cannot send a text: it has no SendMessage.", "/API")
+    if variables["media"]:
+        variables = {**variables, "content": variables["text_with_media"]}
+    if not _applies(send, properties, variables):
+        raise RenderError(
+            "The service does not take this message: 'when' does not hold.", child(send.pointer, "when")
+        )
+    return _text_steps(send, variables, variables["content"])
+
+
+def _text_steps(
+    method: Method, variables: dict[str, Value], body: str
+) -> list[tuple[Method, dict[str, Value]]]:
+    """One request, or one for each part of a long text."""
+    if method.split is None:
+        return [(method, {**variables, "parts": [body]})]
+    parts = split_text(body, method.split.max, method.split.unit)
+    if method.split.into == "list":
+        return [(method, {**variables, "parts": parts})]
+    return [(method, {**variables, "text": part, "content": part, "parts": parts}) for part in parts]
+
+
+def _file_steps(
+    template: Template, method: Method, properties: Mapping[str, Value], variables: dict[str, Value]
+) -> list[tuple[Method, dict[str, Value]]]:
+    """The text before the files where these take none; a caption that is too long goes on after them."""
+    body, split = variables["text"], method.split
+    steps: list[tuple[Method, dict[str, Value]]] = []
+    alone = {**variables, "media": [], "urls": [], "url": None}
+    parts = [body] if split is None else split_text(body, split.max, split.unit)
+    rest = parts[1:] if split is not None and split.into == "requests" else []
+    send = template.methods.get("SendMessage")
+    takes_text = bool(method.uses & {"text", "text_with_media", "parts"})
+    if body and (rest or not takes_text) and send is None:
+        reason = "The service takes no such text with a file, and has no SendMessage to send it apart."
+        raise RenderError(reason, method.pointer)
+    if body and not takes_text and send is not None:
+        steps += _text_steps(send, {**alone, "text_with_media": body}, body)
+    body = parts[0] if rest else body
+    if not method.per_file:
+        steps.append((method, {**variables, "text": body, "content": variables["url"], "parts": parts}))
+    else:
+        steps += _per_file(method, variables, body)
+    if takes_text and send is not None:
+        steps += [
+            (send, {**alone, "text": part, "content": part, "text_with_media": part, "parts": parts})
+            for part in rest
+        ]
+    return steps
+
+
+def _per_file(
+    method: Method, variables: dict[str, Value], body: str
+) -> list[tuple[Method, dict[str, Value]]]:
+    steps = []
+    for index, item in enumerate(variables["media"]):
+        caption, url = (body if index == 0 else ""), item.get("url")
+        own = {
+            "media": [item],
+            "urls": [url],
+            "url": url,
+            "content": url,
+            "text": caption,
+            "parts": [caption],
+        }
+        together = "\n".join(filter(None, [caption, text(url)]))
+        steps.append((method, {**variables, **own, "text_with_media": together}))
+    return steps
+
+
+def _applies(method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]) -> bool:
+    return method.when({**variables, **properties})
+
+
+def _request(method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]) -> HttpRequest:
+    if method.needs_content and not method.is_multipart:
+        variables = {**variables, "media": [_as_text(item) for item in variables["media"]]}
+    values = render_variables(method, properties, variables)
+    place = method.pointer
+    url = method.url(values)
+    if method.query is not None and (query := method.query(values)) is not None:
+        url = merge_query(url, encode_pairs(query, child(place, "request_query")))
+    headers = render_headers(method, values)
+    body: bytes | None = None
+    parameters = method.parameters(values) if method.parameters is not None else None
+    if parameters is not None and method.request_method == "GET":
+        url = merge_query(url, encode_pairs(parameters, child(place, "request_parameters")))
+    elif parameters is not None:
+        body, kind = bodies.render(parameters, method.content_type, child(place, "request_parameters"))
+        if method.is_multipart or not any(name.casefold() == "content-type" for name in headers):
+            headers["Content-Type"] = kind
+    most = MAX_WITH_MEDIA if method.needs_content else MAX_BYTES
+    if len(url) > MAX_BYTES or len(body or b"") > most:
+        raise RenderError(f"The request is larger than {most // MAX_BYTES} MiB.", place)
+    return HttpRequest(method.request_method, url, headers, body, method.timeout)
+
+
+def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:
+    """A file whose bytes are spelled in Base64, as bodies without parts hold it."""
+    content = file.get("content")
+    return {**file, "content": base64.b64encode(content).decode() if isinstance(content, bytes) else content}
+
+
+def render_headers(method: Method, values: Mapping[str, Value]) -> dict[str, str]:
+    """The method's headers and the first auth that holds, from all its values. Raises RenderError."""
+    found: dict[str, tuple[str, str]] = {}
+    way = next(((name, render) for when, name, render in method.auth if when(values)), None)
+    if way is not None:
+        _set(found, way[0], way[1](values), "/auth")
+    for name, render in method.headers:
+        _set(found, name, render(values), child(child(method.pointer, "request_headers"), name))
+    return dict(found.values())
+
+
+def _set(headers: dict[str, tuple[str, str]], name: str, value: Value, pointer: str) -> None:
+    if value is None:
+        return
+    if isinstance(value, dict | list) and not is_empty(value):
+        raise RenderError(f"The header {name!r} takes a text, not an object or list.", pointer)
+    line = text(value)
+    if any(character < " " or character == "\x7f" for character in line):
+        raise RenderError(f"The header {name!r} may not hold line breaks or control characters.", pointer)
+    if not all(character <= "\xff" for character in line):
+        raise RenderError(f"The header {name!r} holds a character outside ISO 8859-1.", pointer)
+    headers[name.casefold()] = (name, line)

@@ -1,0 +1,110 @@
+"""From a provider's answer to what became of the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from integrations import bodies
+from integrations.events import Fault, HttpResponse, Outcome
+from integrations.language.data_filters import parse_date
+from integrations.language.document import Template
+from integrations.language.methods import Method
+from integrations.language.sections import MEDIA_TYPES
+from integrations.language.values import Value, cleaned, text
+from integrations.requests import render_variables
+
+MAX_BYTES = 256 * 1024
+_FAULTS = {"connect": "retry", "tls": "failed", "blocked": "failed", "unanswered": "unknown"}
+
+
+def read(
+    template: Template,
+    method_name: str,
+    properties: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    answer: HttpResponse | Fault,
+) -> Outcome:
+    """What the answer means, by the method's rules; each outcome but `sent` says why in `text`.
+
+    An answer is read up to 256 KiB; a longer one counts as one that cannot be read.
+    """
+    if isinstance(answer, Fault):
+        return Outcome(_FAULTS[answer.kind], text=answer.text)  # type: ignore[arg-type]
+    method = template.methods[method_name]
+    parsed, unreadable = _parsed(answer, method.reply.format)
+    values = render_variables(method, cleaned(properties), cleaned(variables)) | {
+        "response": parsed,
+        "headers": dict(answer.headers),
+        "status": answer.status,
+        "body": answer.body[:MAX_BYTES].decode("utf-8", "replace"),
+    }
+    said = _said(answer)
+    if answer.status == 429:
+        return Outcome("throttled", text=said, retry_after=_retry_after(answer))
+    for rule in method.reply.errors:
+        if rule.when(values):
+            code = str(text(rule.code(values))) if rule.code else ""
+            words = (text(rule.text(values)) if rule.text else "") or said
+            after = _retry_after(answer) if rule.result in ("retry", "throttled") else None
+            return Outcome(rule.result, code=code, text=words, retry_after=after)  # type: ignore[arg-type]
+    if answer.status == 401:
+        return Outcome("unauthorized", text=said)
+    if answer.status in (408, 504):
+        return Outcome("unknown", text=said)
+    if answer.status >= 500:
+        return Outcome("retry", text=said, retry_after=_retry_after(answer))
+    if not 200 <= answer.status <= 299:
+        return Outcome("failed", text=said)
+    return _matched(method, values, parsed, unreadable, said)
+
+
+def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable: str, said: str) -> Outcome:
+    frames = [{name: value for name, value in values.items() if name != "messageid"}]
+    reason = ""
+    for shape, value in ((method.reply.headers, values["headers"]), (method.reply.map, parsed)):
+        if shape is not None and not reason:
+            reason = shape(value, frames)
+    if reason and unreadable:
+        return Outcome("unknown", text=f"{unreadable} {said}")
+    if reason:
+        return Outcome("failed", text=f"{said} This is not what response_map expects ({reason}).")
+    if not method.reply.success(frames[0]):
+        return Outcome("failed", text=f"{said} By response_success this is a refusal.")
+    return Outcome("sent", messageid=str(text(frames[0].get("messageid"))))
+
+
+def _parsed(answer: HttpResponse, form: str) -> tuple[Value, str]:
+    if len(answer.body) > MAX_BYTES:
+        return None, "The answer is larger than 256 KiB."
+    declared = bodies.essence(answer.headers.get("content-type", ""))
+    body = answer.body.decode("utf-8-sig", "replace")
+    if form == "text":
+        return body, ""
+    kind = MEDIA_TYPES.get(form, declared)
+    if not body.strip() and kind != MEDIA_TYPES["form"]:
+        return {}, "The answer is empty."
+    try:
+        value = bodies.parse(body.encode(), kind, strict=False)
+    except ValueError as error:
+        return body, f"The answer cannot be read. {error}"
+    odd = isinstance(value, str) and ("html" in declared or body.lstrip().startswith("<"))
+    return value, "The answer is a web page." if odd else ""
+
+
+def _said(answer: HttpResponse) -> str:
+    words = " ".join(answer.body[:2000].decode("utf-8", "replace").split())[:200]
+    return (
+        f"The service answered {answer.status}: {words}"
+        if words
+        else f"The service answered {answer.status}."
+    )
+
+
+def _retry_after(answer: HttpResponse) -> float | None:
+    given = answer.headers.get("retry-after", "").strip()
+    if given.isascii() and given.isdigit():
+        return float(given[:9])
+    date = parse_date(given)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds()) if date else None

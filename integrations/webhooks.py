@@ -1,0 +1,223 @@
+"""From a service's request to events, by the template's Webhook section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from integrations import bodies
+from integrations.event_makers import MAKERS, alias, recipients_of
+from integrations.events import Event, HttpResponse, Ignored, InboundRequest
+from integrations.language.data_filters import iso_text
+from integrations.language.document import Template
+from integrations.language.matching import Frame
+from integrations.language.names import BOUND
+from integrations.language.sections import MEDIA_TYPES
+from integrations.language.signatures import Verify
+from integrations.language.values import ANY, Value, cleaned, text, well_formed
+from integrations.language.webhook import Answer, WebhookEvent
+
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a request says and how it is answered.
+
+    `tried` pairs each event of the template with why it did not match; `event_index` is the one that did.
+    `bindings` holds the type of each event and the variables that its shapes bound.
+    `aside` is the answer to give instead when the request is put aside: unknown number, service switched off.
+    """
+
+    verdict: Literal["accepted", "ignored", "unmatched", "unverified", "unparsable"]
+    events: tuple[Event, ...]
+    answer: HttpResponse
+    reason: str = ""
+    tried: tuple[tuple[str, str], ...] = ()
+    event_index: int | None = None
+    aside: HttpResponse = field(default_factory=lambda: HttpResponse(200))
+    bindings: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+def read(
+    template: Template,
+    request: InboundRequest,
+    properties: Mapping[str, Any] | None,
+    *,
+    number_to: str = "",
+    message_uuid: str = "",
+    now: datetime | None = None,
+) -> Received:
+    """The events of a request. Whatever arrives gives a Received, never an exception.
+
+    Without `properties` they match anything and nothing is verified, to find out whose webhook it is.
+    `number_to` is the recipient where the request names none; `message_uuid` is ours, for the answer.
+    Limits: 1 MiB, 64 levels.
+    """
+    webhook = template.webhook
+    if request.method == "HEAD":
+        return Received("ignored", (), HttpResponse(200), "A HEAD request carries no event.")
+    body = _Body(request)
+    base: Frame = {
+        **({item.label: ANY for item in template.properties} if properties is None else cleaned(properties)),
+        "query": bodies.pairs(request.query),
+        "headers": {name: well_formed(value) for name, value in request.headers.items()},
+        "body": request.body[:MAX_BYTES].decode("utf-8", "replace"),
+        "method": request.method,
+    }
+    verified = _Verified(request, base, now) if properties is not None else None
+    events: list[Event] = []
+    bindings: list[tuple[str, Mapping[str, Any]]] = []
+    tried: list[tuple[str, str]] = []
+    answer: HttpResponse | None = None
+    first: int | None = None
+    for index, event in enumerate(webhook.events):
+        found = _try(event, request, base, body, verified, number_to)
+        if isinstance(found, _Refusal):
+            tried.append((event.pointer, found.reason))
+            if found.unverified and answer is None:
+                return Received("unverified", (), HttpResponse(401), found.reason, tuple(tried))
+            if found.final:
+                break
+            continue
+        events += [item for _, item, _names in found]
+        bindings += [(event.type, {name: bound.get(name) for name in names}) for bound, _, names in found]
+        if answer is None:
+            first = index
+            answer = _answer(event.answer, {**found[0][0], "message_uuid": message_uuid})
+        if not event.goes_on:
+            break
+    if answer is not None:
+        only_ignored = all(isinstance(item, Ignored) for item in events)
+        verdict: Literal["accepted", "ignored"] = "ignored" if only_ignored else "accepted"
+        aside = _answer(webhook.ignored, base)
+        return Received(verdict, tuple(events), answer, "", tuple(tried), first, aside, tuple(bindings))
+    known = False
+    if webhook.verify is not None and verified is not None:
+        if reason := verified.reason(webhook.verify):
+            return Received("unverified", (), HttpResponse(401), reason, tuple(tried))
+        known = True
+    refusal = _answer(webhook.ignored if known else webhook.error, base)
+    if body.problem:
+        return Received("unparsable", (), refusal, body.problem, tuple(tried))
+    return Received("unmatched", (), refusal, "No event of the template matches the request.", tuple(tried))
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    reason: str
+    final: bool = False
+    unverified: bool = False
+
+
+class _Verified:
+    """The request as `verify` reads it; each scheme is checked once."""
+
+    def __init__(self, request: InboundRequest, base: Frame, now: datetime | None) -> None:
+        known = {
+            "body": request.body,
+            "url": request.url,
+            "ip": request.ip,
+            "now": iso_text(now or datetime.now(UTC)),
+        }
+        self._values = {**base, **known}
+        self._reasons: dict[Verify, str] = {}
+
+    def reason(self, verify: Verify) -> str:
+        """Why the request is not the service's, or nothing."""
+        if verify not in self._reasons:
+            self._reasons[verify] = verify(self._values)
+        return self._reasons[verify]
+
+
+class _Body:
+    """The body, parsed at most once in each way that the events ask for."""
+
+    def __init__(self, request: InboundRequest) -> None:
+        self.request = request
+        self.problem = ""
+        self._parsed: dict[tuple[str, str], tuple[Value, str]] = {}
+
+    def read(self, content_type: str, charset: str) -> tuple[Value, str]:
+        """The value (query and form merged as the method says), or the reason why there is none."""
+        key = content_type, charset
+        if key not in self._parsed:
+            try:
+                self._parsed[key] = cleaned(self._parse(content_type, charset), null=True), ""
+            except ValueError as error:
+                self._parsed[key] = None, str(error)
+                self.problem = self.problem or str(error)
+        return self._parsed[key]
+
+    def _parse(self, content_type: str, charset: str) -> Value:
+        request = self.request
+        if len(request.body) > MAX_BYTES:
+            raise ValueError("The body is larger than 1 MiB.")
+        query = bodies.pairs(request.query)
+        if request.method == "GET" and not request.body.strip():
+            return query
+        declared = request.headers.get("content-type", "")
+        # The boundary of a multipart body stands in the header alone.
+        same = bodies.essence(content_type) == bodies.essence(declared)
+        kind = declared if same or not content_type else content_type
+        value = bodies.parse(request.body, kind, charset, strict=bool(content_type))
+        return {**query, **value} if bodies.is_form(kind) else value
+
+
+def _try(
+    event: WebhookEvent,
+    request: InboundRequest,
+    base: Frame,
+    body: _Body,
+    verified: _Verified | None,
+    number_to: str,
+) -> list[tuple[Frame, Event, list[str]]] | _Refusal:
+    if event.paths is not None and request.path.strip("/") not in event.paths:
+        return _Refusal(f"The path {request.path!r} is another.")
+    if request.method not in event.methods:
+        return _Refusal(f"The method is {request.method}, not {' or '.join(event.methods)}.")
+    if event.verify is not None and verified is not None and (reason := verified.reason(event.verify)):
+        return _Refusal(reason, unverified=True)
+    parsed, problem = body.read(event.content_type, event.charset)
+    if problem:
+        return _Refusal(problem)
+    frame = {**base, "request": parsed, "event_key": event.event_key}
+    if event.when is not None and not event.when(frame):
+        return _Refusal("'when' does not hold.")
+    frames = [frame]
+    for source, shape in event.shapes:
+        if reason := shape(frame[source], frames):
+            return _Refusal(reason, final=event.when is not None)
+    found: list[tuple[Frame, Event, list[str]]] = []
+    for bound in frames:
+        names = [name for name in bound if name in BOUND]
+        alias(bound)
+        for name, render in event.variables:
+            bound[name] = render(bound)
+        if event.variables:
+            alias(bound)
+        made = MAKERS[event.type](event, bound, recipients_of(bound, number_to))
+        if not isinstance(made, str):
+            names += [name for name, _ in event.variables if name in BOUND and name not in names]
+            found.append((bound, made, names))
+        elif not event.goes_on:
+            return _Refusal(made, final=event.when is not None)
+        else:
+            reason = made
+    return found or _Refusal(reason, final=event.when is not None)
+
+
+def _answer(answer: Answer, values: Frame) -> HttpResponse:
+    headers = {}
+    for name, render in answer.headers:
+        line = text(render(values))
+        if line and all(" " <= character <= "\xff" and character != "\x7f" for character in line):
+            headers[name.casefold()] = line
+    body = answer.body(values) if answer.body is not None else None
+    if body is None:
+        return HttpResponse(answer.status, headers)
+    short = "json" if isinstance(body, dict | list) else "text"
+    content, kind = bodies.render(body, answer.content_type or MEDIA_TYPES[short], "")
+    return HttpResponse(answer.status, {"content-type": kind, **headers}, content)

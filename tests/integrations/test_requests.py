@@ -1,0 +1,146 @@
+"""A message becomes exactly the requests that the template describes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from integrations.language.document import compile_document
+from integrations.language.errors import RenderError
+from integrations.requests import plan
+
+FIELDS = {"from": "$from$", "to": "$to$", "extension": "$extension$", "domain": "$domain$"}
+URL = "https://api.example.com/webhook"
+SEED = {
+    "id": "acme",
+    "name": "Acme",
+    "API": {
+        name: {
+            "request_method": "POST",
+            "request_url": URL,
+            "request_content_type": "application/json",
+            "request_parameters": {**FIELDS, key: "$content$"},
+            "response_map": {"data": {"id": "$messageid$"}},
+        }
+        for name, key in (("SendMessage", "content"), ("SendFile", "media_url"))
+    },
+}
+MESSAGE = {"from": "+61855555555", "to": "+61412345678", "extension": "101", "domain": "acme"}
+
+
+def one(method, message=None, values=None, **document):
+    template = compile_document({"id": "acme", "name": "Acme", "API": {"SendMessage": method}, **document})
+    return plan(template, values or {}, {**MESSAGE, "text": "Hi", **(message or {})})[0].request
+
+
+def test_the_published_documents():
+    template = compile_document(SEED)
+    message = {
+        **MESSAGE,
+        "text": "Hello",
+        "media": [{"url": "https://f.example/1"}, {"url": "https://f.example/2"}],
+    }
+    parts = plan(template, {}, message)
+    assert [(part.number, part.method, part.request.method, part.request.url) for part in parts] == [
+        (1, "SendMessage", "POST", URL),
+        (2, "SendFile", "POST", URL),
+        (3, "SendFile", "POST", URL),
+    ]
+    assert [dict(part.request.headers) for part in parts] == [{"Content-Type": "application/json"}] * 3
+    assert [json.loads(part.request.body) for part in parts] == [
+        {**MESSAGE, "content": "Hello"},
+        {**MESSAGE, "media_url": "https://f.example/1"},
+        {**MESSAGE, "media_url": "https://f.example/2"},
+    ]
+
+
+def test_a_file_falls_back_to_a_text_with_its_url():
+    request = one(
+        {"request_url": URL, "request_parameters": "$content$"}, {"media": [{"url": "https://f.example/1"}]}
+    )
+    assert request.body == b'"Hi\\nhttps://f.example/1"'
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body"),
+    [
+        (
+            {
+                "request_method": "GET",
+                "request_url": URL + "?k=1",
+                "request_parameters": {"t": "$text$", "l": ["1", "2"]},
+            },
+            URL + "?k=1&t=a%20%26%C3%A9&l=1&l=2",
+            None,
+        ),
+        (
+            {"request_url": URL + "/$text$", "request_query": {"q": "$to$"}},
+            URL + "/a%20%26%C3%A9?q=%2B61412345678",
+            None,
+        ),
+        (
+            {
+                "request_url": "$Base$/send",
+                "request_parameters": {"t": "$text$"},
+                "request_content_type": "form",
+            },
+            "https://h.example/v1/send?key=1",
+            b"t=a+%26%C3%A9",
+        ),
+        ({"variables": {"h": "$Base|or:'x'$"}, "request_url": "$h$"}, "https://h.example/v1/?key=1", None),
+    ],
+)
+def test_values_are_encoded_by_position(method, url, body):
+    properties = [{"name": "Base", "type": "url", "secret": False}]
+    request = one(method, {"text": "a &é"}, {"Base": "https://h.example/v1/?key=1"}, properties=properties)
+    assert (request.url, request.body) == (url, body)
+
+
+@pytest.mark.parametrize(
+    ("auth", "value"),
+    [
+        ({"type": "Bearer", "token": "$Key$"}, {"Authorization": "Bearer k:1"}),
+        ({"type": "Basic", "username": "u", "password": "$Key$"}, {"Authorization": "Basic dTprOjE="}),
+        ({"type": "Header", "name": "X-Key", "value": "$Key$"}, {"X-Key": "k:1"}),
+        (
+            [{"type": "Bearer", "token": "a", "when": {"$Key$": "x"}}, {"type": "Bearer", "token": "b"}],
+            {"Authorization": "Bearer b"},
+        ),
+    ],
+)
+def test_auth(auth, value):
+    assert one({"request_url": URL}, None, {"Key": "k:1"}, properties=["Key"], auth=auth).headers == value
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        (
+            {"request_headers": {"X-T": "$text$"}},
+            "/API/SendMessage/request_headers/X-T: The header 'X-T' may not hold line breaks or control characters.",
+        ),
+        (
+            {"request_query": {"t": {"a": 1}}},
+            "/API/SendMessage/request_query: 't' holds an object; a query or form takes texts and lists of them.",
+        ),
+        (
+            {"request_url": URL + "/$username$/x"},
+            "/API/SendMessage/request_url: A path may not hold the segments . or .. .",
+        ),
+        ({"request_parameters": "$domain$"}, "/API/SendMessage: The request is larger than 1 MiB."),
+        (
+            {"when": {"$to$": "1"}},
+            "/API/SendMessage/when: The service does not take this message: 'when' does not hold.",
+        ),
+    ],
+)
+def test_refusals(method, reason):
+    with pytest.raises(RenderError) as caught:
+        one({"request_url": URL, **method}, {"text": "a\r\nb", "username": "..", "domain": "x" * 2**20})
+    assert str(caught.value) == reason
+
+
+def test_nul_and_broken_surrogates_become_replacement_characters():
+    request = one({"request_url": URL, "request_parameters": "$text$"}, {"text": "a\0b\ud800"})
+    assert request.body == '"a\ufffdb\ufffd"'.encode()

@@ -1,0 +1,80 @@
+"""Each answer of a provider has one outcome, with a sentence where it is not sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from integrations.events import Fault, HttpResponse, Outcome
+from integrations.language.document import compile_document
+from integrations.responses import read
+
+TEMPLATE = compile_document(
+    {
+        "id": "acme",
+        "name": "Acme",
+        "tables": {"errors": {"21610": "Opted out"}},
+        "API": {
+            "SendMessage": {
+                "request_url": "https://api.example.com/",
+                "response_map": {"data": [{"id": "$messageid$"}]},
+                "response_success": {"$response.ok$": {"not": "false"}},
+                "response_errors": [
+                    {
+                        "when": {"$response.code$": "21610"},
+                        "result": "opted_out",
+                        "code": "$response.code$",
+                        "text": "$response.code|map:'errors'$",
+                    }
+                ],
+            }
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Fault("connect", "Refused."), Outcome("retry", text="Refused.")),
+        (Fault("tls", "Expired."), Outcome("failed", text="Expired.")),
+        (Fault("blocked", "Private."), Outcome("failed", text="Private.")),
+        (Fault("unanswered", "Late."), Outcome("unknown", text="Late.")),
+        (
+            HttpResponse(200, {}, b'{"data": [{}, {"id": 12345678901234567890}]}'),
+            Outcome("sent", "12345678901234567890"),
+        ),
+        (
+            HttpResponse(429, {"retry-after": "7"}),
+            Outcome("throttled", text="The service answered 429.", retry_after=7.0),
+        ),
+        (HttpResponse(500, {}, b'{"code": 21610}'), Outcome("opted_out", code="21610", text="Opted out")),
+        (HttpResponse(401, {}, b"no"), Outcome("unauthorized", text="The service answered 401: no")),
+        (HttpResponse(408), Outcome("unknown", text="The service answered 408.")),
+        (HttpResponse(504), Outcome("unknown", text="The service answered 504.")),
+        (HttpResponse(503), Outcome("retry", text="The service answered 503.")),
+        (HttpResponse(302), Outcome("failed", text="The service answered 302.")),
+        (HttpResponse(200), Outcome("unknown", text="The answer is empty. The service answered 200.")),
+        (
+            HttpResponse(200, {}, b'{"da'),
+            Outcome(
+                "unknown",
+                text='The answer cannot be read. The body is not JSON: Unterminated string starting at at character 2. The service answered 200: {"da',
+            ),
+        ),
+        (
+            HttpResponse(200, {}, b'{"ok": false, "data": {"id": 1}}'),
+            Outcome(
+                "failed",
+                text='The service answered 200: {"ok": false, "data": {"id": 1}} By response_success this is a refusal.',
+            ),
+        ),
+    ],
+)
+def test_outcome(answer, outcome):
+    assert read(TEMPLATE, "SendMessage", {}, {}, answer) == outcome
+
+
+def test_a_readable_answer_that_the_map_refuses_is_failed():
+    outcome = read(TEMPLATE, "SendMessage", {}, {}, HttpResponse(200, {}, b"{}"))
+    assert (outcome.result, outcome.messageid) == ("failed", "")
+    assert "/API/SendMessage/response_map/data" in outcome.text

@@ -1,0 +1,219 @@
+"""Templates and services in the admin: errors where they are, secrets that go in and never out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from integrations import properties
+from integrations.models import Integration, PropertyValues, Template
+from messaging.models import Number
+from portal.models import Organization, User
+
+SETUP = "/admin/integrations/integration/organization/{}/{}/"
+FIELDS = {"property-0": "https://api.example.com/messages", "property-1": "very-secret-key"}
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def values(integration: Integration) -> dict[str, Any]:
+    found = Integration.objects.ready().get(pk=integration.pk)
+    return properties.values_of([found])[found.pk]
+
+
+def test_a_service_is_set_up(admin_of_acme: User, acme: Organization, generic: Template) -> None:
+    client, url = signed_in(admin_of_acme), SETUP.format(acme.pk, generic.pk)
+    page = client.get(url).content.decode()
+    assert f"/services/generic/a{acme.account.accountid}" in page
+    assert f"/services/generic/a{acme.orgid}" in page
+    answer = client.post(url, {**FIELDS, "do": "numbers"})
+    assert answer["Location"] == f"/admin/messaging/number/?organization={acme.pk}"
+    integration = Integration.objects.get()
+    assert values(integration) == {"API URL": FIELDS["property-0"], "API key": "very-secret-key"}
+    after = client.get(url).content.decode()
+    assert "very-secret-key" not in after
+    assert "saved – leave empty to keep" in after
+    with connection.cursor() as cursor:
+        cursor.execute('SELECT "values" FROM integrations_propertyvalues')
+        assert b"very-secret-key" not in bytes(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"property-0": ""}, "API URL is required"),
+        ({"property-1": ""}, "API key is required"),
+        ({"property-0": "ftp://x"}, "whole URL"),
+        ({"property-0": "https://u:p@x.example"}, "user name"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_stored(
+    admin_of_acme: User, acme: Organization, generic: Template, given: dict[str, str], reason: str
+) -> None:
+    answer = signed_in(admin_of_acme).post(SETUP.format(acme.pk, generic.pk), {**FIELDS, **given})
+    assert answer.status_code == 422
+    assert reason in answer.content.decode()
+    assert (Integration.objects.count(), PropertyValues.objects.count()) == (0, 0)
+
+
+def test_an_empty_secret_keeps_the_stored_one(admin_of_acme: User, service: Integration) -> None:
+    url = SETUP.format(service.organization_id, service.template_id)
+    own = service.own_values
+    signed_in(admin_of_acme).post(url, {"property-0": own["API URL"], "property-1": ""})
+    assert values(service) == own
+
+
+def test_a_secret_does_not_move_to_another_host(admin_of_acme: User, service: Integration) -> None:
+    client, url = signed_in(admin_of_acme), SETUP.format(service.organization_id, service.template_id)
+    before = values(service)
+    answer = client.post(url, {"property-0": "https://evil.example/", "property-1": ""})
+    assert answer.status_code == 422
+    assert "Enter it again" in answer.content.decode()
+    assert values(service) == before
+    client.post(url, {"property-0": "https://new.example/", "property-1": "new-secret"})
+    assert values(service) == {"API URL": "https://new.example/", "API key": "new-secret"}
+
+
+def test_an_account_wide_secret_is_inherited_and_does_not_move_either(
+    admin_of_acme: User, reseller: User, acme: Organization, generic: Template
+) -> None:
+    for_all = f"/admin/integrations/integration/account/{acme.account_id}/{generic.pk}/"
+    assert signed_in(reseller).post(for_all, {**FIELDS}).status_code == 302
+    client, url = signed_in(admin_of_acme), SETUP.format(acme.pk, generic.pk)
+    assert "set for the whole account" in client.get(url).content.decode()
+    assert client.post(url, {"property-0": "", "property-1": ""}).status_code == 302
+    integration = Integration.objects.get()
+    assert values(integration)["API key"] == "very-secret-key"
+    answer = client.post(url, {"property-0": "https://evil.example/", "property-1": ""})
+    assert answer.status_code == 422
+    assert values(integration)["API URL"] == FIELDS["property-0"]
+
+
+def test_switching_off_and_on(admin_of_acme: User, service: Integration) -> None:
+    client, url = signed_in(admin_of_acme), SETUP.format(service.organization_id, service.template_id)
+    for do, enabled in (("off", False), ("on", True)):
+        client.post(url, {"do": do})
+        service.refresh_from_db()
+        assert service.enabled is enabled
+
+
+DOCUMENT = '{{\n  "id": "{id}",\n  "name": "Mine",\n  "API": {{"SendMessage": {{"request_url": "https://x.example/{path}"}}}}\n}}'
+
+
+def test_a_template_is_written_and_revised(reseller: User, acme: Organization) -> None:
+    client = signed_in(reseller)
+    form = {"account": acme.account_id, "source": DOCUMENT.format(id="mine", path="")}
+    assert client.post("/admin/integrations/template/add/", form).status_code == 302
+    template = Template.objects.get(service_id="mine")
+    url = f"/admin/integrations/template/{template.pk}/change/"
+    assert client.post(url, {"source": DOCUMENT.format(id="mine", path="v2")}).status_code == 302
+    assert client.post(url, {"source": DOCUMENT.format(id="mine", path="v2")}).status_code == 302
+    assert list(template.revisions.values_list("number", "author")) == [(2, reseller.pk), (1, reseller.pk)]
+    template.refresh_from_db()
+    assert template.published is not None and template.published.number == 2
+
+
+def test_problems_are_shown_where_they_are(reseller: User, acme: Organization) -> None:
+    form = {"account": acme.account_id, "source": DOCUMENT.format(id="mine", path="$too$")}
+    page = signed_in(reseller).post("/admin/integrations/template/add/", form).content.decode()
+    assert "line 4, column" in page
+    assert "/API/SendMessage/request_url" in page
+    assert "too" in page and "Did you mean" in page
+    assert "&quot;name&quot;: &quot;Mine&quot;" in page  # what was typed is still there
+    assert Template.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "no json", "[]", "[" * 100_000, '{"id": "x"}', "\0", '{"id": "generic", "name": "x", "API": {}}'],
+)
+def test_wrong_documents_are_refused(
+    reseller: User, acme: Organization, generic: Template, source: str
+) -> None:
+    form = {"account": acme.account_id, "source": source}
+    answer = signed_in(reseller).post("/admin/integrations/template/add/", form)
+    assert (answer.status_code, Template.objects.filter(account=acme.account).count()) == (200, 0)
+
+
+def test_a_changed_id_is_refused(reseller: User, acme: Organization) -> None:
+    template = Template(account=acme.account)
+    template.revise(DOCUMENT.format(id="mine", path=""))
+    url = f"/admin/integrations/template/{template.pk}/change/"
+    page = signed_in(reseller).post(url, {"source": DOCUMENT.format(id="other", path="")}).content.decode()
+    assert "stays &#x27;mine&#x27;" in page
+    assert template.revisions.count() == 1
+
+
+def test_a_built_in_template_is_not_edited_by_accounts(reseller: User, generic: Template) -> None:
+    url = f"/admin/integrations/template/{generic.pk}/change/"
+    client = signed_in(reseller)
+    assert client.get(url).status_code == 200
+    assert client.post(url, {"source": DOCUMENT.format(id="generic", path="")}).status_code == 403
+    assert generic.revisions.count() == 1
+
+
+def test_a_number_with_its_users(
+    admin_of_acme: User, service: Integration, alice: User, charlie: User
+) -> None:
+    client = signed_in(admin_of_acme)
+    form = {
+        "organization": service.organization_id,
+        "number": "08 5555 5503",
+        "country": "AU",
+        "integration": service.pk,
+        "inbound_format": "e164",
+        "outbound_format": "e164",
+        "active": "on",
+        "assigned": [alice.pk, admin_of_acme.pk],
+    }
+    assert client.post("/admin/messaging/number/add/", form).status_code == 302
+    number = Number.objects.get()
+    assert (number.number, number.kind) == ("+61855555503", "e164")
+    assert set(number.users.all()) == {alice, admin_of_acme}
+    url = f"/admin/messaging/number/{number.pk}/change/"
+    assert client.post(url, {**form, "assigned": [charlie.pk]}).status_code == 200
+    assert set(number.users.all()) == {alice, admin_of_acme}
+    assert client.post(url, {**form, "assigned": [alice.pk]}).status_code == 302
+    assert set(number.users.all()) == {alice}
+
+
+@pytest.mark.parametrize(
+    "given", [{"number": "nonsense!"}, {"number": "+61\r\n8"}, {"integration": "999999"}, {"country": "ZZ"}]
+)
+def test_wrong_numbers_are_refused(admin_of_acme: User, service: Integration, given: dict[str, str]) -> None:
+    form = {
+        "organization": service.organization_id,
+        "number": "+61855555503",
+        "country": "AU",
+        "integration": service.pk,
+        "inbound_format": "e164",
+        "outbound_format": "e164",
+        "active": "on",
+        **given,
+    }
+    answer = signed_in(admin_of_acme).post("/admin/messaging/number/add/", form)
+    assert (answer.status_code, Number.objects.count()) == (200, 0)
+
+
+def test_a_number_has_one_active_owner_per_account(
+    admin_of_globex: User, private: Number, globex: Organization
+) -> None:
+    form = {
+        "organization": globex.pk,
+        "number": private.number,
+        "inbound_format": "e164",
+        "outbound_format": "e164",
+        "active": "on",
+    }
+    client = signed_in(admin_of_globex)
+    page = client.post("/admin/messaging/number/add/", form)
+    assert (page.status_code, Number.objects.count()) == (200, 1)
+    Number.objects.update(active=False)
+    assert client.post("/admin/messaging/number/add/", form).status_code == 302
