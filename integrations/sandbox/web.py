@@ -1,0 +1,242 @@
+"""The sandbox over HTTP: the messaging API, the phone page and what the page asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import filetype
+
+from integrations.sandbox.store import PICTURES
+
+if TYPE_CHECKING:
+    from integrations.sandbox.provider import Sandbox
+
+BODY_BYTES = 5 * 1024 * 1024
+PAGE_ANSWERS = ("ok", "429", "500", "refuse", "slow", "garbage")
+STATIC = Path(__file__).parent / "static"
+PAGE = {
+    "/": ("phone.html", "text/html; charset=utf-8"),
+    "/phone.css": ("phone.css", "text/css; charset=utf-8"),
+    "/phone.js": ("phone.js", "text/javascript; charset=utf-8"),
+    "/panel.js": ("panel.js", "text/javascript; charset=utf-8"),
+    "/elements.js": ("elements.js", "text/javascript; charset=utf-8"),
+    "/phone.svg": ("phone.svg", "image/svg+xml"),
+}
+SECURITY_HEADERS = [
+    (
+        "Content-Security-Policy",
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+]
+
+
+@dataclass(slots=True)
+class ReceivedRequest:
+    """A request of the portal, verbatim; header names are lower-case, `json` is None if the body is none.
+
+    `answered` is the status of our answer, None as long as there is none.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    json: Any
+    at: datetime
+    answered: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer of ours."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of_json(cls, status: int, document: Any, *headers: tuple[str, str]) -> Reply:
+        return cls(status, json.dumps(document).encode(), headers=headers)
+
+
+class Refused(Exception):
+    """A request of the phone page that cannot be done; the text is shown to the person at the phone."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def application(sandbox: Sandbox) -> WSGIApplication:
+    """The WSGI application that serves this sandbox."""
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            reply = _route(sandbox, environ)
+        except Refused as refused:
+            reply = Reply.of_json(refused.status, {"error": str(refused)})
+        headers = [*SECURITY_HEADERS, *reply.headers]
+        if reply.status != HTTPStatus.NO_CONTENT:
+            headers += [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
+        start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [reply.body]
+
+    return serve
+
+
+def _route(sandbox: Sandbox, environ: WSGIEnvironment) -> Reply:
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    if path == "/api/messages":
+        if method != "POST":
+            return Reply.of_json(405, {"error": {"message": "Send messages by POST."}}, ("Allow", "POST"))
+        return sandbox.answer(_received(environ), environ["waitress.client_disconnected"])
+    if method == "POST" and (action := ACTIONS.get(path)):
+        action(sandbox, environ)
+        return Reply(204)
+    if method in ("GET", "HEAD"):
+        if path in PAGE:
+            name, content_type = PAGE[path]
+            return Reply(200, (STATIC / name).read_bytes(), content_type)
+        if path == "/state":
+            return _state(sandbox, _query(environ).get("since", ""))
+        if path.startswith("/media/") and (file := sandbox.store.file(path.removeprefix("/media/"))):
+            return Reply(200, file[1], file[0])
+    raise Refused("There is nothing here; the phone is at /, the API at /api/messages.", 404)
+
+
+def _state(sandbox: Sandbox, cursor: str) -> Reply:
+    news = sandbox.store.since(cursor)
+    if news is None:
+        return Reply(204)
+    return Reply.of_json(
+        200,
+        news
+        | {
+            "phone": sandbox.phone,
+            "numbers": [{"number": number, "label": label} for number, label in sandbox.numbers],
+            "reports": sandbox.reports,
+            "next_answer": sandbox.next_answer,
+            "last_request": _as_text(sandbox.received[-1]) if sandbox.received else None,
+        },
+    )
+
+
+def _text(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
+    sent = _json_object(environ)
+    sandbox.text(_given(sent, "contact"), _given(sent, "number"), _given(sent, "text"))
+
+
+def _picture(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
+    sent = _query(environ)
+    # A page of another site may post a form, but not a picture: the browser asks us first, and we say no.
+    if not environ.get("CONTENT_TYPE", "").startswith("image/"):
+        raise Refused("Only pictures can be sent.", 415)
+    image = _body(environ)
+    kind = filetype.guess(image)
+    if kind is None or kind.mime not in PICTURES:
+        raise Refused("This file is not a JPEG, PNG, GIF or WebP picture; choose another.", 415)
+    sandbox.picture(_given(sent, "contact"), _given(sent, "number"), sent.get("text", ""), image, kind.mime)
+
+
+def _again(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
+    message_id = _json_object(environ).get("id")
+    message = sandbox.store.get(message_id) if isinstance(message_id, int) else None
+    if message is None or not message.mine:
+        raise Refused("This message is not on the phone any more.", 404)
+    sandbox.send(message)
+
+
+def _settings(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
+    sent = _json_object(environ)
+    reports, answer = sent.get("reports", sandbox.reports), sent.get("answer")
+    if not isinstance(reports, bool):
+        raise Refused("reports is true or false.")
+    if answer is not None and answer not in PAGE_ANSWERS:
+        raise Refused(f"answer is one of {', '.join(PAGE_ANSWERS)}.")
+    sandbox.reports = reports
+    sandbox.store.touch()
+    if answer is not None:
+        sandbox.answer_with(answer)
+
+
+ACTIONS: dict[str, Callable[[Sandbox, WSGIEnvironment], None]] = {
+    "/phone/text": _text,
+    "/phone/picture": _picture,
+    "/phone/again": _again,
+    "/phone/settings": _settings,
+}
+
+
+def _received(environ: WSGIEnvironment) -> ReceivedRequest:
+    body = _body(environ)
+    headers = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}
+    headers |= {name: environ[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)}
+    query = environ.get("QUERY_STRING")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    return ReceivedRequest(
+        method=environ["REQUEST_METHOD"],
+        path=environ["PATH_INFO"] + (f"?{query}" if query else ""),
+        headers={name.lower().replace("_", "-"): value for name, value in headers.items()},
+        body=body,
+        json=document,
+        at=datetime.now(UTC),
+    )
+
+
+def _as_text(request: ReceivedRequest) -> dict[str, Any]:
+    if request.json is None:
+        body = request.body[:10_000].decode(errors="replace")
+    else:
+        body = json.dumps(request.json, indent=2, ensure_ascii=False)
+    head = [f"{request.method} {request.path}"]
+    head += [f"{name.title()}: {value}" for name, value in sorted(request.headers.items())]
+    return {"text": "\n".join([*head, "", body]), "answered": request.answered, "at": request.at.timestamp()}
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    # waitress has read the whole body before it calls us, and set its length even if the client did not.
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > BODY_BYTES:
+        raise Refused("This is larger than 5 MiB; choose a smaller picture.", 413)
+    body: bytes = environ["wsgi.input"].read(length)
+    return body
+
+
+def _json_object(environ: WSGIEnvironment) -> dict[str, Any]:
+    # As with pictures: what another site's page may post without asking is never JSON.
+    if environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json":
+        raise Refused("The content type is not application/json.", 415)
+    try:
+        document = json.loads(_body(environ))
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise Refused("The body is not a JSON object.")
+    return document
+
+
+def _query(environ: WSGIEnvironment) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+
+
+def _given(sent: dict[str, Any], key: str) -> str:
+    value = sent.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise Refused(f"{key} is missing.")
+    return value
