@@ -1,0 +1,85 @@
+"""The demo's example account: two organizations, four users, a shared and a private number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from integrations import properties
+from integrations.models import Integration, Template
+from integrations.sandbox import Sandbox
+from messaging.models import Assignment, Number
+from portal.models import Account, Membership, Organization, User
+
+ACCOUNT = "Southern Voice"
+SHARED, PRIVATE = "+61855555555", "+61855555556"
+ADMIN = ("Rita Reseller", "rita@southernvoice.example")
+PEOPLE = (
+    # name, e-mail address, domain, extension, role
+    ("Alice Archer", "alice@acme.example", "acme.example", "101", Membership.Role.USER),
+    ("Bob Baker", "bob@acme.example", "acme.example", "102", Membership.Role.USER),
+    ("Carol Cooper", "carol@acme.example", "acme.example", "103", Membership.Role.ORGANIZATION_ADMIN),
+    ("Dave Drover", "dave@globex.example", "globex.example", "101", Membership.Role.ORGANIZATION_ADMIN),
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the phone needs to know, and who can sign in (address, what there is to see)."""
+
+    webhook_url: str
+    numbers: tuple[tuple[str, str], ...]
+    logins: tuple[tuple[str, str], ...]
+
+
+def create(provider: Sandbox, password: str) -> Demo:
+    """The example account, made once, with its service pointed at the provider wherever that is now."""
+    with transaction.atomic():
+        account, made = Account.objects.get_or_create(name=ACCOUNT)
+        if made:
+            _fill(account, password)
+        integration = Integration.objects.ready().get(
+            organization__account=account,
+            organization__domain="acme.example",
+            template__service_id="generic",
+        )
+        properties.store(integration, {"API URL": provider.api_url, "API key": provider.api_key})
+    return Demo(
+        integration.account_webhook_url,
+        ((SHARED, "Acme's shared number"), (PRIVATE, "Carol's own number")),
+        (
+            ("alice@acme.example", "texts on the shared number"),
+            ("bob@acme.example", "texts on the shared number too"),
+            ("carol@acme.example", "has a number of her own, and administers Acme"),
+            ("dave@globex.example", "administers Globex, where nothing is set up yet"),
+            (ADMIN[1], "administers both organizations for the reseller"),
+        ),
+    )
+
+
+def _fill(account: Account, password: str) -> None:
+    acme = Organization.objects.create(account=account, name="Acme Dental", domain="acme.example")
+    Organization.objects.create(account=account, name="Globex Freight", domain="globex.example")
+    reseller = User.objects.create_user(ADMIN[1], password, name=ADMIN[0], time_zone="Australia/Adelaide")
+    Membership.objects.create(user=reseller, account=account, role=Membership.Role.ACCOUNT_ADMIN)
+    people = {}
+    for name, email, domain, extension, role in PEOPLE:
+        people[name] = User.objects.create_user(email, password, name=name, time_zone="Australia/Adelaide")
+        Membership.objects.create(
+            user=people[name],
+            organization=account.organizations.get(domain=domain),
+            extension=extension,
+            role=role,
+        )
+    integration = Integration.objects.create(
+        organization=acme, template=Template.objects.get(account=None, service_id="generic")
+    )
+    for number, label, users in (
+        (SHARED, "Front desk", ("Alice Archer", "Bob Baker")),
+        (PRIVATE, "Carol", ("Carol Cooper",)),
+    ):
+        row = Number.objects.create(
+            organization=acme, integration=integration, number=number, country="AU", display_name=label
+        )
+        Assignment.objects.bulk_create([Assignment(number=row, user=people[user]) for user in users])

@@ -1,0 +1,94 @@
+"""What the inbox shows: pages of conversations and messages, and whether they have changed since."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max, Q
+
+from messaging.models import Conversation, Number, Reading
+from portal.models import User
+
+CONVERSATIONS, MESSAGES = 30, 50
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows to show, whether there are more, and a fingerprint that changes when they do."""
+
+    rows: list[Any]
+    more: bool
+    fingerprint: str
+
+
+def conversations(user: User, search: str = "", count: int = CONVERSATIONS) -> Page:
+    """The user's newest conversations, with unread counts and last messages, in one query."""
+    found = Conversation.objects.for_user(user).with_unread(user)
+    if search:
+        digits = "".join(character for character in search if character.isdigit())
+        matches = Q(contact__name__icontains=search)
+        if digits:
+            matches |= Q(contact__address__contains=digits.removeprefix("0"))
+        found = found.filter(matches)
+    rows = list(
+        found.select_related("contact", "number", "last_message__author").order_by("-last_at", "-pk")[
+            : count + 1
+        ]
+    )
+    shown = rows[:count]
+    states = (
+        (row.pk, row.last_message_id, row.unread, row.last_message and row.last_message.changed_at)  # type: ignore[attr-defined]
+        for row in shown
+    )
+    return Page(shown, len(rows) > count, _fingerprint(states))
+
+
+def messages(conversation: Conversation, before: int | None = None) -> Page:
+    """The newest messages of a conversation (older than the key `before`), oldest first, with their files."""
+    found = conversation.messages.select_related("author").prefetch_related("attachments").order_by("-pk")
+    if before is not None:
+        found = found.filter(pk__lt=before)
+    rows = list(found[: MESSAGES + 1])
+    shown = rows[MESSAGES - 1 :: -1] if len(rows) > MESSAGES else rows[::-1]
+    return Page(
+        shown,
+        len(rows) > MESSAGES,
+        _fingerprint((row.pk, row.status, row.queue_state, row.changed_at) for row in shown),
+    )
+
+
+def thread_fingerprint(conversation: Conversation) -> str:
+    """What `messages(conversation).fingerprint` is now, by one indexed query."""
+    newest = conversation.messages.order_by("-pk").values_list("pk", "status", "queue_state", "changed_at")
+    return _fingerprint(list(newest[:MESSAGES])[::-1])
+
+
+def unread(user: User) -> int:
+    """How many conversations hold something that the user has not read."""
+    return Conversation.objects.for_user(user).with_unread(user).filter(Q(unread__gt=0)).count()
+
+
+def mark_read(conversation: Conversation, user: User) -> None:
+    """Notes that the user has seen all of the conversation."""
+    newest = conversation.messages.aggregate(newest=Max("pk"))["newest"] or 0
+    read, made = Reading.objects.get_or_create(
+        conversation=conversation, user=user, defaults={"read_to": newest}
+    )
+    if not made and read.read_to < newest:
+        Reading.objects.filter(pk=read.pk, read_to__lt=newest).update(read_to=newest)
+
+
+def others_on(number: Number, user: User) -> list[User]:
+    """Who else sends and receives through the number."""
+    return list(User.objects.filter(assignments__number=number, is_active=True).exclude(pk=user.pk))
+
+
+def _fingerprint(states: Iterable[tuple[Any, ...]]) -> str:
+    spelled = [
+        [item.isoformat() if isinstance(item, datetime) else str(item) for item in state] for state in states
+    ]
+    return hashlib.sha256(repr(spelled).encode()).hexdigest()[:16]

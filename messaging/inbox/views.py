@@ -1,0 +1,178 @@
+"""Doorways of the inbox: whole pages, and the fragments that htmx exchanges."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+from django_htmx.middleware import HtmxDetails
+
+from messaging import submit
+from messaging.inbox import pages
+from messaging.inbox.forms import MessageForm, NewMessageForm
+from messaging.models import Attachment, Conversation, Message, Number
+from messaging.views import file_response
+from portal.models import User
+
+REFUSED = 422
+
+
+class SignedIn(HttpRequest):
+    """A request as it arrives behind `login_required` and the htmx middleware."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+@login_required
+@require_GET
+def inbox(request: SignedIn) -> HttpResponse:
+    """The list, and a place to choose from it."""
+    return render(request, "inbox/page.html", _page(request))
+
+
+@login_required
+def new(request: SignedIn) -> HttpResponse:
+    """A message to somebody new, or to somebody known from another number."""
+    numbers = Number.objects.for_user(request.user).order_by("display_name", "number")
+    form = NewMessageForm(numbers, *_given(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            message = form.send_new(request.user)
+        except submit.Refused as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return _go(request, message.conversation)
+    return _answer(request, "inbox/_new.html", {"form": form, "numbers": numbers})
+
+
+@login_required
+def conversation(request: SignedIn, pk: int) -> HttpResponse:
+    """A thread with its compose box; POST sends."""
+    opened = _conversation(request, pk)
+    form = MessageForm(*_given(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            form.send(request.user, opened.number, opened.contact.address)
+        except submit.Refused as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            if not request.htmx:
+                return redirect("conversation", pk)
+            form = MessageForm()
+    if request.method != "POST":
+        pages.mark_read(opened, request.user)
+    return _answer(request, "inbox/_conversation.html", {**_thread(request, opened), "form": form})
+
+
+@login_required
+@require_GET
+def thread(request: SignedIn, pk: int) -> HttpResponse:
+    """The thread if it is not what the page shows (`seen`), else 204; or what came `before` a message."""
+    opened = _conversation(request, pk)
+    before = request.GET.get("before", "")
+    if before.isdigit():
+        context = _thread(request, opened, int(before[:18]))
+        return render(request, "inbox/_messages.html", context)
+    if request.GET.get("seen") == pages.thread_fingerprint(opened):
+        return HttpResponse(status=204)
+    pages.mark_read(opened, request.user)
+    return render(request, "inbox/_thread.html", _thread(request, opened))
+
+
+@login_required
+@require_GET
+def conversations(request: SignedIn) -> HttpResponse:
+    """The list if it is not what the page shows (`seen`), else 204."""
+    context = _list(request)
+    if request.GET.get("seen") == context["list"].fingerprint:
+        return HttpResponse(status=204)
+    return render(request, "inbox/_list.html", context)
+
+
+@login_required
+@require_POST
+def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
+    """A new message in place of one that failed."""
+    message = get_object_or_404(Message.objects.for_user(request.user), uuid=uuid)
+    form = MessageForm()
+    try:
+        submit.resend(request.user, message)
+    except submit.Refused as refusal:
+        form.add_error(None, str(refusal))
+    opened = _conversation(request, message.conversation_id)
+    return _answer(request, "inbox/_conversation.html", {**_thread(request, opened), "form": form})
+
+
+@login_required
+@require_GET
+def file(request: SignedIn, uuid: UUID) -> HttpResponseBase:
+    """A file of a conversation that the user takes part in."""
+    own = Message.objects.for_user(request.user)
+    attachment = get_object_or_404(Attachment, uuid=uuid, message__in=own, state=Attachment.State.KEPT)
+    try:
+        return file_response(attachment)
+    except FileNotFoundError:
+        raise Http404 from None
+
+
+def _given(request: SignedIn) -> tuple[Any, Any]:
+    return (request.POST, request.FILES) if request.method == "POST" else (None, None)
+
+
+def _conversation(request: SignedIn, pk: int) -> Conversation:
+    own = Conversation.objects.for_user(request.user).select_related("contact", "number", "organization")
+    return get_object_or_404(own, pk=pk)
+
+
+def _thread(request: SignedIn, opened: Conversation, before: int | None = None) -> dict[str, Any]:
+    return {
+        "conversation": opened,
+        "thread": pages.messages(opened, before),
+        "others": pages.others_on(opened.number, request.user),
+    }
+
+
+def _list(request: SignedIn) -> dict[str, Any]:
+    search = request.GET.get("q", "").strip()[:100]
+    count = request.GET.get("count", "")
+    shown = min(int(count[:6]), 300) if count.isdigit() else pages.CONVERSATIONS
+    opened = request.GET.get("open", "")
+    return {
+        "list": pages.conversations(request.user, search, shown),
+        "search": search,
+        "count": shown,
+        "longer": shown + pages.CONVERSATIONS,
+        "open": int(opened[:18]) if opened.isdigit() else None,
+        "unread": pages.unread(request.user),
+    }
+
+
+def _page(request: SignedIn) -> dict[str, Any]:
+    numbers = Number.objects.for_user(request.user).select_related("organization")
+    return {**_list(request), "numbers": numbers, "pane": ""}
+
+
+def _answer(request: SignedIn, pane: str, context: dict[str, Any]) -> HttpResponse:
+    """The pane alone for htmx, or within the whole page; 422 when the form was refused."""
+    form = context["form"]
+    status = REFUSED if form.errors else 200
+    if request.htmx:
+        if status == REFUSED:
+            return render(request, "inbox/_problem.html", context, status=status)
+        return render(request, pane, context)
+    opened = context.get("conversation")
+    page = {**_page(request), **context, "pane": pane, "open": opened.pk if opened else None}
+    return render(request, "inbox/page.html", page, status=status)
+
+
+def _go(request: SignedIn, opened: Conversation) -> HttpResponse:
+    url = reverse("conversation", args=[opened.pk])
+    if request.htmx:
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    return redirect(url)

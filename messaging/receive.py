@@ -1,0 +1,312 @@
+"""In, first step: read what a service says, keep the request and its events in one commit, then answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from integrations import webhooks
+from integrations.events import (
+    Consent,
+    HttpResponse,
+    Ignored,
+    InboundMessage,
+    InboundRequest,
+    StatusUpdate,
+    to_json,
+)
+from integrations.models import Integration
+from integrations.properties import values_of
+from messaging import locate, numbers, wake
+from messaging.locate import Owner
+from messaging.models import Number, OptOut, WebhookEvent, WebhookRequest
+
+Verdict = WebhookRequest.Verdict
+REPEAT_SECONDS = 5
+SAMPLE_SECONDS = 60
+
+
+@dataclass
+class Reading:
+    """What a request came to: how it is answered, and for which integration it is kept."""
+
+    verdict: str
+    reason: str
+    answer: HttpResponse
+    tried: tuple[tuple[str, str], ...]
+    integration: Integration | None
+    events: list[WebhookEvent]
+
+
+def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpResponse | None:
+    """What to answer, once the request and its events are committed; None for an unknown service or account.
+
+    `owner_id` is an accountid or an orgid. Raises what the database raises: nothing was kept then, and the
+    service should send it again.
+    """
+    owner = locate.owner_of(service_id, owner_id)
+    if owner is None:
+        return None
+    reading = read(owner, request)
+    if reading.verdict == Verdict.UNVERIFIED and _is_one_more(owner):
+        return reading.answer
+    row = WebhookRequest(
+        account=owner.account,
+        template=owner.template,
+        integration=reading.integration,
+        organization=reading.integration.organization if reading.integration else owner.organization,
+        method=request.method[:8],
+        path=request.path[:200],
+        query=request.query.encode("utf-8", "surrogateescape"),
+        headers=dict(request.headers),
+        body=request.body,
+        digest=_digest(owner, request),
+        verdict=reading.verdict,
+        reason=reading.reason,
+        tried=reading.tried,
+        answer_status=reading.answer.status,
+        answer_headers=dict(reading.answer.headers),
+        answer_body=reading.answer.body.decode().replace("\0", "\ufffd"),
+    )
+    with transaction.atomic():
+        first = _keep(row, reading.events)
+        wake.after_commit("file")
+    if first is not None:
+        return HttpResponse(first.answer_status, first.answer_headers, first.answer_body.encode())
+    return reading.answer
+
+
+def read(owner: Owner, request: InboundRequest) -> Reading:
+    """Whose request it is and what it says; nothing is stored."""
+    uuid = uuid4()
+    assert owner.template.published is not None
+    compiled = owner.template.published.compiled
+    anyone = webhooks.read(compiled, request, None, message_uuid=str(uuid))
+    if anyone.verdict not in ("accepted", "ignored") and compiled.webhook.verify is None:
+        own = owner.integrations if owner.organization is not None else []
+        return Reading(
+            anyone.verdict, anyone.reason, anyone.answer, anyone.tried, own[0] if own else None, []
+        )
+    named = locate.numbers_named(owner, _recipients(anyone.events))
+    candidates = _candidates(owner, anyone, named)
+    values = values_of(candidates)
+    received, winner = anyone, None
+    for candidate in candidates:
+        only = _only_number(candidate) if not _recipients(anyone.events) else ""
+        attempt = webhooks.read(
+            candidate.compiled, request, values[candidate.pk], number_to=only, message_uuid=str(uuid)
+        )
+        if attempt.verdict in ("accepted", "ignored"):
+            received, winner = attempt, candidate
+            break
+        if attempt.verdict != "unverified" and compiled.webhook.verify is not None:
+            return Reading(attempt.verdict, attempt.reason, attempt.answer, attempt.tried, candidate, [])
+    else:
+        if candidates:
+            sure = len(candidates) == 1 or attempt.verdict != "unverified"
+            mine = candidates[0] if sure else None
+            return Reading(attempt.verdict, attempt.reason, attempt.answer, attempt.tried, mine, [])
+        if anyone.verdict not in ("accepted", "ignored"):
+            return Reading(anyone.verdict, anyone.reason, anyone.answer, anyone.tried, None, [])
+    if not named:
+        named = locate.numbers_named(owner, _recipients(received.events))
+    return _sorted_out(owner, received, winner, candidates, named, uuid)
+
+
+def _is_one_more(owner: Owner) -> bool:
+    """Counts a bad signature on the trace of another that came in the last minute, if there is one."""
+    recent = WebhookRequest.objects.filter(
+        account=owner.account,
+        template=owner.template,
+        verdict=Verdict.UNVERIFIED,
+        received_at__gt=Now() - timedelta(seconds=SAMPLE_SECONDS),
+    )
+    pk = recent.order_by("-received_at").values_list("pk", flat=True).first()
+    return pk is not None and bool(WebhookRequest.objects.filter(pk=pk).update(more=F("more") + 1))
+
+
+def _candidates(owner: Owner, anyone: webhooks.Received, named: dict[str, list[Number]]) -> list[Integration]:
+    """The integrations that the request may be for: by number, else by message id, else all enabled ones."""
+    organizations = {number.organization_id for found in named.values() for number in found}
+    if not organizations:
+        statuses = [event for event in anyone.events if isinstance(event, StatusUpdate)]
+        organizations = locate.organizations_of_ids(
+            owner,
+            {event.messageid for event in statuses} - {""},
+            {event.message_uuid for event in statuses} - {""},
+        )
+    if organizations:
+        found = owner.integrations_of(organizations)
+        return sorted(found, key=lambda item: not item.enabled)
+    found = owner.integrations
+    return found if owner.organization is not None else [item for item in found if item.enabled]
+
+
+def _sorted_out(
+    owner: Owner,
+    received: webhooks.Received,
+    winner: Integration | None,
+    candidates: list[Integration],
+    named: dict[str, list[Number]],
+    uuid: UUID,
+) -> Reading:
+    enabled = {item.organization_id: item for item in candidates if item.enabled}
+    rows: list[WebhookEvent] = []
+    reasons: list[tuple[str, str]] = []
+    for ordinal, event in enumerate(received.events):
+        if isinstance(event, Ignored):
+            continue
+        if isinstance(event, StatusUpdate):
+            sure = winner if len(candidates) == 1 or owner.organization else None
+            rows.append(_event(owner, event, sure, None, ordinal, uuid))
+            continue
+        if not event.recipients:
+            reasons.append((Verdict.UNKNOWN_NUMBER, _("The request does not say which number it is for.")))
+        for recipient in event.recipients:
+            found = named.get(recipient, [])
+            if len(found) == 1 and found[0].organization_id in enabled:
+                integration = enabled[found[0].organization_id]
+                rows.append(_event(owner, event, integration, found[0], ordinal, uuid))
+            else:
+                reasons.append(_why_not(owner, recipient, found, candidates))
+    verdict, reason = (received.verdict, "") if rows or not reasons else reasons[0]
+    if verdict in (Verdict.UNKNOWN_NUMBER, Verdict.DISABLED):
+        answer = received.aside
+        # Nobody knows whose it is: only the account's admins see it, unless the URL named an organization.
+        winner = winner if verdict == Verdict.DISABLED else None
+    else:
+        answer = received.answer
+        reason = " ".join(text for _verdict, text in reasons)
+    if rows:
+        rows[0].message_uuid = uuid
+    return Reading(verdict, reason, answer, received.tried, winner, rows)
+
+
+def _why_not(
+    owner: Owner, recipient: str, found: list[Number], candidates: list[Integration]
+) -> tuple[str, str]:
+    if len(found) > 1:
+        return Verdict.UNKNOWN_NUMBER, _(
+            "%(number)s can mean several numbers: %(numbers)s. Correct how the service writes them."
+        ) % {"number": recipient, "numbers": ", ".join(number.number for number in found)}
+    for item in candidates:
+        if found and item.organization_id == found[0].organization_id:
+            return Verdict.DISABLED, _("%(service)s is switched off for %(organization)s.") % {
+                "service": owner.template,
+                "organization": item.organization,
+            }
+    whom = owner.organization or owner.account
+    return Verdict.UNKNOWN_NUMBER, _(
+        "%(number)s is no active number of %(owner)s with %(service)s set up. "
+        "Add the number, or correct how the service writes it."
+    ) % {"number": recipient[:40], "owner": whom, "service": owner.template}
+
+
+def _event(
+    owner: Owner,
+    event: InboundMessage | StatusUpdate | Consent,
+    integration: Integration | None,
+    number: Number | None,
+    ordinal: int,
+    uuid: UUID,
+) -> WebhookEvent:
+    provider_id = event.messageid.replace("\0", "\ufffd")
+    status = event.status + event.message_uuid if isinstance(event, StatusUpdate) else ""
+    kind = "status" if isinstance(event, StatusUpdate) else event.type
+    key = None
+    if provider_id or status:
+        whose = integration.pk if integration else f"{owner.template.pk} of {owner.account.pk}"
+        parts = [whose, number.pk if number else "", kind, status, provider_id]
+        key = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "replace")).hexdigest()
+    return WebhookEvent(
+        organization=integration.organization if integration else None,
+        integration=integration,
+        number=number,
+        type=kind,
+        payload=to_json(event),
+        provider_id=provider_id[:200],
+        key=key,
+    )
+
+
+def _keep(row: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookRequest | None:
+    """Stores the request and its new events; of a copy, returns the request that came first."""
+    if events and all(event.key is None for event in events):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int(row.digest[:15], 16)])
+        first = WebhookRequest.objects.filter(
+            digest=row.digest,
+            verdict=Verdict.ACCEPTED,
+            received_at__gt=Now() - timedelta(seconds=REPEAT_SECONDS),
+        ).first()
+        if first is not None:
+            row.verdict = Verdict.DUPLICATE
+            row.reason = _("The same bytes came less than %(seconds)d seconds before.") % {
+                "seconds": REPEAT_SECONDS
+            }
+            row.save()
+            return first
+    row.save()
+    for event in events:
+        event.request = row
+    WebhookEvent.objects.bulk_create(events, ignore_conflicts=True)
+    _note_consent(events)
+    keys = [event.key for event in events if event.key]
+    if not keys or len(keys) < len(events):
+        return None
+    stored = WebhookEvent.objects.filter(key__in=keys).select_related("request").order_by("pk")
+    others = [event.request for event in stored if event.request_id != row.pk]
+    if len(others) < len(set(keys)):
+        return None
+    WebhookRequest.objects.filter(pk=row.pk).update(
+        verdict=Verdict.DUPLICATE, reason=_("All that it says was said before, by the same message id.")
+    )
+    return others[0]
+
+
+def _note_consent(events: Sequence[WebhookEvent]) -> None:
+    """Opt-outs hold from the commit on, not from when a task comes to them."""
+    for event in events:
+        if event.type not in ("optOut", "optIn") or event.number is None:
+            continue
+        try:
+            address = numbers.parse(event.payload["sender"], event.number.country).number
+        except ValueError:
+            continue
+        if event.type == "optOut":
+            OptOut.objects.get_or_create(
+                number=event.number,
+                address=address,
+                defaults={"organization_id": event.number.organization_id},
+            )
+        else:
+            OptOut.objects.filter(number=event.number, address=address).delete()
+
+
+def _recipients(events: Sequence[object]) -> set[str]:
+    return {
+        recipient
+        for event in events
+        if isinstance(event, InboundMessage | Consent)
+        for recipient in event.recipients
+    }
+
+
+def _only_number(integration: Integration) -> str:
+    """The integration's number, if there is just one."""
+    found = Number.objects.filter(integration=integration, active=True).values_list("number", flat=True)[:2]
+    return found[0] if len(found) == 1 else ""
+
+
+def _digest(owner: Owner, request: InboundRequest) -> str:
+    whose = f"{owner.account.pk} {owner.template.pk} {request.method} {request.path} {request.query}\n"
+    return hashlib.sha256(whose.encode("utf-8", "replace") + request.body).hexdigest()

@@ -1,0 +1,138 @@
+"""Out, first step: what a user wrote becomes a row, committed before anything else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from messaging import media, numbers, wake
+from messaging.errors import Refused as Refused
+from messaging.models import Attachment, Contact, Conversation, Message, Number, OptOut
+from messaging.statuses import Status
+from portal.models import User
+
+MAX_TEXT = 10_000
+MAX_FILES = 10
+
+
+def submit(
+    author: User,
+    number: Number,
+    to: str,
+    *,
+    text: str = "",
+    files: Sequence[UploadedFile[Any]] = (),
+    uuid: UUID | None = None,
+) -> Message:
+    """The message, committed and on its way. Raises Refused; then nothing is stored.
+
+    `uuid` names the message: with one that the author used before, the message of then is returned.
+    """
+    if uuid is not None and (before := _before(author, uuid)):
+        return before
+    # Browsers send line ends as CRLF; phones and the count of segments know LF only.
+    text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
+    number = _usable(author, number)
+    contact = _address(number, to)
+    if not text.strip() and not files:
+        raise Refused(_("Write a text or add a file."))
+    if len(text) > MAX_TEXT:
+        raise Refused(
+            _("The text has %(length)d characters; at most %(most)d can be sent.")
+            % {"length": len(text), "most": MAX_TEXT}
+        )
+    if len(files) > MAX_FILES:
+        raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
+    assert number.integration is not None
+    attachments = media.take(files, number.integration.compiled.limits)
+    try:
+        return _store(author, number, contact, text, attachments, uuid or uuid4())
+    except IntegrityError:
+        media.discard(attachments)
+        if uuid is not None and (before := _before(author, uuid)):
+            return before
+        raise
+    except BaseException:
+        media.discard(attachments)
+        raise
+
+
+def resend(author: User, message: Message) -> Message:
+    """A new message with the text and files of one that failed or whose fate is unknown. Raises Refused."""
+    if message.direction != Message.Direction.OUT or message.status not in (Status.FAILED, Status.UNKNOWN):
+        raise Refused(_("Only a message that failed, or got no answer, can be sent again."))
+    number = _usable(author, message.conversation.number)
+    contact = _address(number, message.conversation.contact.address)
+    copies = [media.copy_of(item) for item in message.attachments.filter(state=Attachment.State.KEPT)]
+    return _store(author, number, contact, message.text, copies, uuid4())
+
+
+def _before(author: User, uuid: UUID) -> Message | None:
+    found = Message.objects.filter(uuid=uuid).first()
+    if found is not None and found.author_id != author.pk:
+        raise Refused(_("This message was sent already. Reload the page and write a new one."))
+    return found
+
+
+def _usable(author: User, number: Number) -> Number:
+    """The number with its integration, if the author may send through it now."""
+    found = (
+        Number.objects.for_user(author)
+        .select_related("organization", "integration__template__published", "integration__revision")
+        .filter(pk=number.pk)
+        .first()
+    )
+    if found is None:
+        raise Refused(_("You do not send through this number (any more)."))
+    if found.integration is None or not found.integration.enabled:
+        raise Refused(
+            _("%(number)s has no service to send through. Ask an administrator to set one up.")
+            % {"number": found}
+        )
+    return found
+
+
+def _address(number: Number, to: str) -> str:
+    try:
+        address = numbers.parse(to, number.country).number
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    if address == number.number:
+        raise Refused(_("This is your own number."))
+    if OptOut.objects.filter(number=number, address=address).exists():
+        raise Refused(_("%(contact)s has opted out of messages from this number.") % {"contact": address})
+    return address
+
+
+def _store(
+    author: User, number: Number, address: str, text: str, attachments: Sequence[Attachment], uuid: UUID
+) -> Message:
+    organization = number.organization
+    with transaction.atomic():
+        contact, _new = Contact.objects.get_or_create(organization=organization, address=address)
+        conversation, _new = Conversation.objects.get_or_create(
+            number=number, contact=contact, defaults={"organization": organization}
+        )
+        message = Message.objects.create(
+            uuid=uuid,
+            organization=organization,
+            conversation=conversation,
+            direction=Message.Direction.OUT,
+            author=author,
+            text=text,
+            expires_at=timezone.now() + settings.MESSAGE_EXPIRY,
+        )
+        for position, attachment in enumerate(attachments):
+            attachment.message, attachment.position = message, position
+        Attachment.objects.bulk_create(attachments)
+        Conversation.objects.filter(pk=conversation.pk).update(last_message=message, last_at=Now())
+        wake.after_commit("dispatch")
+    return message

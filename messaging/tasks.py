@@ -1,0 +1,30 @@
+"""What the broker wakes; each looks at the table for its work."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from messaging import clean_up, dispatch, filing, media, wake
+
+
+@shared_task(name="messaging.dispatch")
+def dispatch_due() -> None:
+    wake.woken("dispatch")
+    dispatch.drain()
+
+
+@shared_task(name="messaging.file")
+def file_waiting() -> None:
+    wake.woken("file")
+    filing.drain()
+
+
+@shared_task(name="messaging.fetch_media")
+def fetch_media() -> None:
+    wake.woken("fetch_media")
+    media.fetch_waiting()
+
+
+@shared_task(name="messaging.clean_up")
+def clean_up_old() -> None:
+    clean_up.run()

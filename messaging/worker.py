@@ -1,0 +1,63 @@
+"""What a worker process does beside its tasks: recovers, sweeps once a second, and stops in good order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
+from django.db import close_old_connections
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 1.0
+STOP_SECONDS = 8.0
+
+_stopped = threading.Event()
+
+
+@worker_ready.connect
+def begin(**_: Any) -> None:
+    """Recovers what a dead process left, then starts the sweep."""
+    from messaging import dispatch
+
+    _stopped.clear()
+    dispatch.start()
+    # Without a server for the database this process is the only one, by the lock on its data folder.
+    if recovered := dispatch.recover(everything=not settings.DATABASE_URL):
+        logger.warning("%d messages were in flight when Patchbay was stopped.", recovered)
+    threading.Thread(target=_sweep, name="sweep", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def end(**_: Any) -> None:
+    """Claims no more, and lets what is in flight end."""
+    from messaging import dispatch
+
+    _stopped.set()
+    threading.Thread(target=dispatch.stop, args=[STOP_SECONDS], name="stop").start()
+
+
+def _sweep() -> None:
+    """Makes good whatever wake-ups were lost: one indexed query a second, without the broker."""
+    while not _stopped.wait(SWEEP_SECONDS):
+        try:
+            sweep()
+        except Exception as error:
+            logger.warning("The sweep could not look at the database: %s.", error)
+            close_old_connections()
+
+
+def sweep() -> None:
+    """Wakes the tasks that have work, or does it here while the broker is away."""
+    from messaging import dispatch, filing, media, queue, wake
+
+    work = queue.due()
+    if work["recover"]:
+        dispatch.recover()
+    here = {"dispatch": dispatch.drain, "file": filing.drain, "fetch_media": media.fetch_waiting}
+    for task, do in here.items():
+        if work[task] and not wake.wake(task):
+            do()

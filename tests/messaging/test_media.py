@@ -1,0 +1,215 @@
+"""Files: signed links for services, and what came from them fetched, checked and kept."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+from PIL import Image
+
+from messaging import media
+from messaging.models import Attachment, Message, Number
+from messaging.statuses import Status
+from messaging.submit import submit
+from portal.models import User
+
+
+@pytest.fixture(autouse=True)
+def folder(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
+
+
+def picture(kind: str = "JPEG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.fixture
+def attachment(private: Number, alice: User) -> Attachment:
+    message = submit(
+        alice,
+        private,
+        "+61412345678",
+        files=[SimpleUploadedFile("../my pic.PNG", picture("PNG"), "text/html")],
+    )
+    return message.attachments.get()
+
+
+def test_a_signed_link_opens_without_signing_in(attachment: Attachment, client: Client) -> None:
+    url = urlsplit(media.public_url(attachment, attachment.message)).path
+    assert url.endswith("/my-pic.png")
+    answer = client.get(url)
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/png")
+    assert body(answer) == picture("PNG")
+    head = client.head(url)
+    assert (head.status_code, body(head)) == (200, b"")
+    assert client.post(url).status_code == 405
+
+
+@pytest.mark.parametrize("place", [2, 3, 4])
+def test_a_link_that_was_tampered_with_is_404(attachment: Attachment, client: Client, place: int) -> None:
+    parts = urlsplit(media.public_url(attachment, attachment.message)).path.split("/")
+    parts[place] = parts[place][:-1] + ("1" if parts[place][-1] != "1" else "2")
+    assert client.get("/".join(parts)).status_code == 404
+
+
+def test_a_link_expires(attachment: Attachment, client: Client) -> None:
+    message = attachment.message
+    message.expires_at = timezone.now() - timedelta(hours=47)
+    answer = client.get(urlsplit(media.public_url(attachment, message)).path)
+    assert (answer.status_code, len(body(answer))) == (200, attachment.size)
+    message.expires_at = timezone.now() - timedelta(hours=49)
+    assert client.get(urlsplit(media.public_url(attachment, message)).path).status_code == 410
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "kind"),
+    [
+        (picture("PNG"), "a.html", "image/png"),
+        (b"%PDF-1.7", "a", "application/pdf"),
+        (b"<svg onload=alert(1)>", "a.svg", "application/octet-stream"),
+        (b"<script>", "a.html", "application/octet-stream"),
+        (b"not a picture", "a.jpg", "application/octet-stream"),
+        (b"words", "a.txt", "text/plain"),
+        (b"?", "", "application/octet-stream"),
+    ],
+)
+def test_the_type_is_what_the_bytes_say(head: bytes, name: str, kind: str) -> None:
+    assert media.content_type(head, name) == kind
+
+
+class Files(BaseHTTPRequestHandler):
+    """Serves what a test put into `content` (status, body); counts."""
+
+    content: dict[str, list[tuple[int, bytes]]] = {}
+
+    def do_GET(self) -> None:
+        answers = self.content[self.path]
+        status, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", body.decode())
+            body = b""
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def files(settings: Any) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    origin = f"http://127.0.0.1:{server.server_port}"
+    settings.PATCHBAY_ALLOWED_ORIGINS = [origin]
+    yield origin
+    server.shutdown()
+    server.server_close()
+
+
+def body(answer: Any) -> bytes:
+    """All of a streamed answer; read to its end, it closes its file."""
+    return b"".join(answer.streaming_content)
+
+
+def content(attachment: Attachment) -> bytes:
+    with attachment.file.open() as file:
+        return bytes(file.read())
+
+
+def incoming(attachment: Attachment, url: str) -> Attachment:
+    return Attachment.objects.create(
+        message=attachment.message, source_url=url, state=Attachment.State.WAITING, position=1
+    )
+
+
+def fetched(attachment: Attachment, url: str) -> Attachment:
+    row = incoming(attachment, url)
+    media.fetch_waiting()
+    row.refresh_from_db()
+    return row
+
+
+def test_a_picture_is_drawn_anew_without_its_secrets(attachment: Attachment, files: str) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    Files.content = {"/a.jpg": [(200, picture(exif=exif))]}
+    row = fetched(attachment, f"{files}/a.jpg")
+    kept = content(row)
+    assert (row.state, row.content_type, row.is_image, row.name) == ("kept", "image/jpeg", True, "a.jpg")
+    assert b"taken at home" not in kept
+    assert Image.open(io.BytesIO(kept)).size == (8, 8)
+
+
+@pytest.mark.parametrize("body", [picture()[:60], b"<svg xmlns='x'/>", b"<html>"])
+def test_what_is_no_picture_is_only_downloaded(attachment: Attachment, files: str, body: bytes) -> None:
+    Files.content = {"/a.jpg": [(200, body)]}
+    row = fetched(attachment, f"{files}/a.jpg")
+    assert (row.state, row.is_image) == ("kept", False)
+
+
+def test_a_data_uri_is_kept(attachment: Attachment) -> None:
+    row = fetched(attachment, "data:text/plain;base64,aGVsbG8=")
+    assert (row.state, content(row)) == ("kept", b"hello")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:2000/a.jpg", "127.0.0.1"),
+        ("http://169.254.169.254/latest/meta-data", "169.254.169.254"),
+        ("file:///etc/passwd", "URL"),
+        ("data:nonsense", "cannot be read"),
+        ("not a url", "URL"),
+    ],
+)
+def test_addresses_that_are_closed(attachment: Attachment, url: str, reason: str) -> None:
+    row = fetched(attachment, url)
+    assert row.state == "failed"
+    assert reason in row.problem
+    assert not row.file
+
+
+def test_a_redirect_into_the_own_network_is_refused(attachment: Attachment, files: str) -> None:
+    Files.content = {"/a.jpg": [(302, b"http://127.0.0.1:1/secret")]}
+    row = fetched(attachment, f"{files}/a.jpg")
+    assert (row.state, bool(row.file)) == ("failed", False)
+
+
+def test_what_is_not_there_yet_is_tried_again(attachment: Attachment, files: str) -> None:
+    Files.content = {"/a.txt": [(404, b""), (200, b"hello")]}
+    row = fetched(attachment, f"{files}/a.txt")
+    assert (row.state, row.attempts) == ("waiting", 1)
+    assert "404" in row.problem
+    Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    media.fetch_waiting()
+    row.refresh_from_db()
+    assert (row.state, content(row), row.problem) == ("kept", b"hello", "")
+
+
+def test_a_file_that_is_too_large_is_not_kept(attachment: Attachment, files: str, settings: Any) -> None:
+    settings.MAX_UPLOAD_BYTES = 1000
+    Files.content = {"/a.bin": [(200, b"x" * 1001)]}
+    row = fetched(attachment, f"{files}/a.bin")
+    assert (row.state, bool(row.file)) == ("failed", False)
+
+
+def test_fetching_shows_in_the_thread(attachment: Attachment) -> None:
+    before = Message.objects.get().changed_at
+    fetched(attachment, "data:text/plain,hello")
+    assert Message.objects.get().changed_at > before
+    assert Message.objects.get().status == Status.QUEUED

@@ -1,0 +1,486 @@
+"""Webhooks at the view: what is kept, with which verdict, how it is answered; and what is filed of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+import requests
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from integrations import properties
+from integrations.models import Integration, Template
+from messaging import dispatch, filing
+from messaging.models import (
+    Attachment,
+    Contact,
+    Conversation,
+    DeliveryAttempt,
+    Message,
+    Number,
+    OptOut,
+    WebhookEvent,
+    WebhookRequest,
+)
+from messaging.statuses import Status
+from messaging.submit import submit
+from portal.models import Account, Organization, User
+
+FROM = "+61412345678"
+
+
+def text(to: str = "+61855555501", content: str = "Hello", sender: str = FROM) -> dict[str, Any]:
+    return {"method": "message", "params": {"from": sender, "to": to, "content": content}}
+
+
+def post(client: Client, url: str, document: Any, **extra: Any) -> Any:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return client.post(url, body, content_type=extra.pop("content_type", "application/json"), **extra)
+
+
+@pytest.fixture
+def url(private: Number) -> str:
+    return f"/services/generic/a{private.account.accountid}"
+
+
+def test_a_text_is_filed(client: Client, url: str, private: Number) -> None:
+    answer = post(client, url, text(content='<b>"Hi"</b> $content$\n🙂'))
+    assert answer.status_code == 200
+    kept = WebhookRequest.objects.get()
+    assert (kept.verdict, kept.organization, kept.reason) == ("accepted", private.organization, "")
+    assert Message.objects.count() == 0
+    filing.drain()
+    message = Message.objects.get()
+    assert (message.text, message.direction, message.queue_state) == ('<b>"Hi"</b> $content$\n🙂', "in", 2)
+    assert (message.conversation.number, message.conversation.contact.address) == (private, FROM)
+    assert WebhookEvent.objects.get().message == message
+
+
+@pytest.mark.parametrize("suffix", ["/", "/any/path"])
+def test_a_path_or_slash_after_the_account_is_no_redirect(client: Client, url: str, suffix: str) -> None:
+    assert post(client, url + suffix, text()).status_code == 200
+    assert WebhookRequest.objects.get().verdict == "accepted"
+
+
+def test_the_organizations_own_url(client: Client, url: str, service: Integration) -> None:
+    assert post(client, f"/services/generic/a{service.organization.orgid}", text()).status_code == 200
+    assert WebhookRequest.objects.get().verdict == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("form", "spelled"),
+    [
+        ("e164", "+61855555501"),
+        ("e164", "61855555501"),
+        ("e164", "+61 8 5555 5501"),
+        ("e164", "0061855555501"),
+        ("intl", "61855555501"),
+        ("national", "855555501"),
+        ("national0", "0855555501"),
+        ("national0", "(08) 5555 5501"),
+    ],
+)
+def test_the_number_is_found_however_the_service_writes_it(
+    client: Client, url: str, private: Number, form: str, spelled: str
+) -> None:
+    private.inbound_format = form
+    private.save()
+    post(client, url, text(to=spelled))
+    assert WebhookEvent.objects.get().number == private
+
+
+@pytest.mark.parametrize("method", ["get", "head", "put", "delete", "options"])
+def test_other_methods_never_break(client: Client, url: str, method: str) -> None:
+    answer = getattr(client, method)(url)
+    assert answer.status_code == (200 if method == "head" else 400)
+    assert Message.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("service_id", "owner"),
+    [("generic", "1" * 20), ("unknown", None), ("Generic", None), ("generic", "globex")],
+)
+def test_unknown_services_and_accounts_are_404_alike(
+    client: Client, private: Number, globex: Organization, service_id: str, owner: str | None
+) -> None:
+    owner_id = {"globex": "9" * 20, None: private.account.accountid}.get(owner, owner)
+    answer = post(client, f"/services/{service_id}/a{owner_id}", text())
+    assert (answer.status_code, answer.content) == (404, b"There is no such webhook.\n")
+    assert WebhookRequest.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "verdict", "status", "reason"),
+    [
+        (b"not json", "application/json", "unparsable", 400, "not JSON"),
+        (b"{", "application/json", "unparsable", 400, "not JSON"),
+        (b'{"a": NaN}', "application/json", "unparsable", 400, "NaN"),
+        (b"[" * 100_000, "application/json", "unparsable", 400, "nested"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "application/json", "unparsable", 400, "nested"),
+        (b"\xff\xfe\x00", "application/json", "unparsable", 400, "utf-8"),
+        (b"", "application/json", "unmatched", 400, "No event"),
+        (b"{}", "application/json", "unmatched", 400, "No event"),
+        (b'{"method": "other"}', "application/json", "unmatched", 400, "No event"),
+        (b'{"a": 1e999999, "b": ' + b"9" * 5000 + b"}", "application/json", "unmatched", 400, "No event"),
+        (b"a=1&a=2", "application/x-www-form-urlencoded", "unmatched", 400, "No event"),
+        (b"<a><b></a>", "application/xml", "unparsable", 400, ""),
+        (b"plain words", "text/plain", "unmatched", 400, "No event"),
+        (b"anything", "nonsense", "unmatched", 400, "No event"),
+    ],
+)
+def test_what_cannot_be_read_is_kept_with_the_reason(
+    client: Client, url: str, body: bytes, content_type: str, verdict: str, status: int, reason: str
+) -> None:
+    answer = post(client, url, body, content_type=content_type)
+    kept = WebhookRequest.objects.get()
+    assert (answer.status_code, kept.verdict) == (status, verdict)
+    assert reason in kept.reason
+    assert bytes(kept.body) == body
+    assert WebhookEvent.objects.count() == 0
+
+
+def test_json_under_another_content_type_is_json(client: Client, url: str) -> None:
+    assert post(client, url, text(), content_type="text/plain").status_code == 200
+
+
+def test_duplicate_keys_and_odd_characters(client: Client, url: str) -> None:
+    body = (
+        b'{"method": "x", "method": "message", "params": {"from": "+61412345678", "to": "+61855555501",'
+        b' "content": "a\\u0000b \\ud800 %41 a+b"}}'
+    )
+    assert post(client, url, body).status_code == 200
+    filing.drain()
+    assert Message.objects.get().text == "a\ufffdb \ufffd %41 a+b"
+
+
+def test_a_body_over_1_mib_is_413_and_not_kept(client: Client, url: str) -> None:
+    assert post(client, url, b"x" * (1024 * 1024 + 1)).status_code == 413
+    assert WebhookRequest.objects.count() == 0
+
+
+def test_an_unknown_number_is_put_aside_for_the_account(client: Client, url: str, private: Number) -> None:
+    answer = post(client, url, text(to="+61899999999"))
+    kept = WebhookRequest.objects.get()
+    assert (answer.status_code, kept.verdict, kept.organization) == (200, "unknown_number", None)
+    assert kept.reason.startswith(
+        "+61899999999 is no active number of Southern Voice with Generic HTTP SMS set up"
+    )
+    assert WebhookEvent.objects.count() == 0
+
+
+def test_the_number_of_another_organization_on_an_organizations_url(
+    client: Client, private: Number, globex: Organization, generic: Template
+) -> None:
+    Integration.objects.create(organization=globex, template=generic)
+    post(client, f"/services/generic/a{globex.orgid}", text())
+    kept = WebhookRequest.objects.get()
+    assert (kept.verdict, kept.organization) == ("unknown_number", globex)
+    assert WebhookEvent.objects.count() == 0
+
+
+def test_the_number_of_another_account(client: Client, private: Number, generic: Template) -> None:
+    other = Account.objects.create(name="Other")
+    organization = Organization.objects.create(account=other, name="Elsewhere", domain="else.example")
+    Integration.objects.create(organization=organization, template=generic)
+    post(client, f"/services/generic/a{other.accountid}", text())
+    assert WebhookRequest.objects.get().verdict == "unknown_number"
+    assert WebhookEvent.objects.count() == 0
+
+
+def test_a_service_that_is_switched_off(client: Client, url: str) -> None:
+    Integration.objects.update(enabled=False)
+    answer = post(client, url, text())
+    kept = WebhookRequest.objects.get()
+    assert (answer.status_code, kept.verdict) == (200, "disabled")
+    assert kept.reason == "Generic HTTP SMS is switched off for Acme."
+
+
+def test_two_organizations_share_the_accounts_url(
+    client: Client, url: str, private: Number, globex: Organization, generic: Template
+) -> None:
+    integration = Integration.objects.create(organization=globex, template=generic)
+    properties.store(integration, {"API URL": "https://x.example", "API key": "another"})
+    Number.objects.create(organization=globex, integration=integration, number="+61855555599", country="AU")
+    post(client, url, text(to="+61855555599"))
+    post(client, url, text())
+    filing.drain()
+    found = Message.objects.order_by("pk").values_list("organization__name", flat=True)
+    assert list(found) == ["Globex", "Acme"]
+    assert list(WebhookRequest.objects.order_by("pk").values_list("organization__name", flat=True)) == [
+        "Globex",
+        "Acme",
+    ]
+
+
+def test_an_ambiguous_spelling_is_put_aside(client: Client, url: str, private: Number) -> None:
+    private.inbound_format = "national"
+    private.save()
+    other = Number.objects.create(
+        organization=private.organization, number="+64855555501", country="NZ", inbound_format="national"
+    )
+    Number.objects.filter(pk=other.pk).update(spelling=private.spelling)
+    post(client, url, text(to="855555501"))
+    kept = WebhookRequest.objects.get()
+    assert kept.verdict == "unknown_number"
+    assert "can mean several numbers" in kept.reason
+
+
+def test_identical_bytes_within_seconds_are_one_message(client: Client, url: str) -> None:
+    assert [post(client, url, text()).status_code for _ in range(3)] == [200, 200, 200]
+    assert sorted(WebhookRequest.objects.values_list("verdict", flat=True)) == [
+        "accepted",
+        "duplicate",
+        "duplicate",
+    ]
+    filing.drain()
+    assert Message.objects.count() == 1
+
+
+def test_identical_bytes_later_are_another_message(client: Client, url: str) -> None:
+    post(client, url, text())
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE messaging_webhookrequest SET received_at = '2026-01-01 00:00:00'")
+    post(client, url, text())
+    filing.drain()
+    assert Message.objects.count() == 2
+
+
+WHO = {"type": "$event_key$", "from": "$from$", "to": "$to$"}
+WITH_ID = {
+    "id": "with-id",
+    "name": "With id",
+    "Webhook": {
+        "response": {"body": {"ours": "$message_uuid$"}},
+        "events": [
+            {
+                "event_key": "in",
+                "event_type": "message",
+                "request_parameters": {
+                    "type": "$event_key$",
+                    "id": "$messageid$",
+                    "from": "$from$",
+                    "to": ["$to$"],
+                    "content": "$content$",
+                },
+            },
+            {"event_key": "stop", "event_type": "optOut", "request_parameters": WHO},
+            {"event_key": "start", "event_type": "optIn", "request_parameters": WHO},
+            {
+                "event_key": "report",
+                "event_type": "messageDelivered",
+                "request_parameters": {"type": "$event_key$", "reference": "$message_uuid$"},
+            },
+        ],
+    },
+}
+
+
+@pytest.fixture
+def with_id(private: Number) -> str:
+    template = Template(account=private.account)
+    template.revise(json.dumps(WITH_ID))
+    Integration.objects.create(organization=private.organization, template=template)
+    return f"/services/with-id/a{private.account.accountid}"
+
+
+def test_the_same_provider_id_is_one_message_and_one_answer(client: Client, with_id: str) -> None:
+    document = {"type": "in", "id": "m1", "from": FROM, "to": "+61855555501", "content": "Hi"}
+    first, second = (post(client, with_id, {**document, "extra": n}) for n in range(2))
+    assert first.json() == second.json()
+    filing.drain()
+    assert str(Message.objects.get().uuid) == first.json()["ours"]
+    assert list(WebhookRequest.objects.order_by("pk").values_list("verdict", flat=True)) == [
+        "accepted",
+        "duplicate",
+    ]
+
+
+def test_a_recipient_list_is_filed_for_each_of_our_numbers(
+    client: Client, with_id: str, private: Number, shared: Number
+) -> None:
+    document = {
+        "type": "in",
+        "id": "m1",
+        "from": FROM,
+        "to": [private.number, "+61899999999", shared.number],
+        "content": "Hi",
+    }
+    post(client, with_id, document)
+    filing.drain()
+    assert {message.conversation.number for message in Message.objects.all()} == {private, shared}
+
+
+def test_opt_out_and_in_hold_with_the_commit(client: Client, with_id: str, private: Number) -> None:
+    post(client, with_id, {"type": "stop", "from": "0412345678", "to": private.number})
+    assert OptOut.objects.get().address == FROM
+    post(client, with_id, {"type": "start", "from": FROM, "to": private.number})
+    assert OptOut.objects.count() == 0
+
+
+def test_a_report_by_our_own_id(client: Client, with_id: str, private: Number, alice: User) -> None:
+    message = submit(alice, private, FROM, text="hi")
+    post(client, with_id, {"type": "report", "reference": str(message.uuid)})
+    filing.drain()
+    message.refresh_from_db()
+    assert (message.status, message.queue_state) == (Status.DELIVERED, Message.Queue.DONE)
+
+
+def delivered(messageid: str) -> dict[str, Any]:
+    return {"method": "delivered", "params": {"messageid": messageid}}
+
+
+def attempt_of(message: Message, integration: Integration, messageid: str) -> DeliveryAttempt:
+    return DeliveryAttempt.objects.create(
+        message=message,
+        organization=message.organization,
+        integration=integration,
+        fence=1,
+        started_at=message.created_at,
+        result="sent",
+        provider_id=messageid,
+        status=Status.SENT,
+    )
+
+
+def test_a_report_by_the_providers_id(
+    client: Client, url: str, private: Number, alice: User, service: Integration
+) -> None:
+    message = submit(alice, private, FROM, text="hi")
+    Message.objects.update(status=Status.SENT, queue_state=Message.Queue.DONE)
+    attempt = attempt_of(message, service, "p1")
+    post(client, url, delivered("p1"))
+    post(client, url, {"method": "failed", "params": {"messageid": "p1", "reason": "too late"}})
+    filing.drain()
+    message.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (message.status, attempt.status) == (Status.DELIVERED, Status.DELIVERED)
+
+
+def test_a_failure_carries_its_reason(
+    client: Client, url: str, private: Number, alice: User, service: Integration
+) -> None:
+    message = submit(alice, private, FROM, text="hi")
+    Message.objects.update(status=Status.SENT, queue_state=Message.Queue.DONE)
+    attempt_of(message, service, "p1")
+    post(client, url, {"method": "failed", "params": {"messageid": "p1", "reason": "number out of order"}})
+    filing.drain()
+    message.refresh_from_db()
+    assert (message.status, message.status_text) == (Status.FAILED, "number out of order")
+
+
+def test_a_report_with_an_id_of_another_account_changes_nothing(
+    client: Client, private: Number, alice: User, service: Integration, generic: Template
+) -> None:
+    message = submit(alice, private, FROM, text="hi")
+    attempt_of(message, service, "p1")
+    other = Account.objects.create(name="Other")
+    organization = Organization.objects.create(account=other, name="Elsewhere", domain="else.example")
+    Integration.objects.create(organization=organization, template=generic)
+    post(client, f"/services/generic/a{other.accountid}", delivered("p1"))
+    filing.drain()
+    message.refresh_from_db()
+    assert (message.status, WebhookEvent.objects.get().state) == (Status.QUEUED, WebhookEvent.State.ORPHAN)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_report_that_comes_before_its_id_is_joined(
+    client: Client, url: str, private: Number, alice: User, sandbox: Any
+) -> None:
+    sandbox.reports = False
+    message = submit(alice, private, FROM, text="hi")
+    dispatch.drain()
+    attempt = DeliveryAttempt.objects.get()
+    known = attempt.provider_id
+    DeliveryAttempt.objects.all().delete()
+    post(client, url, delivered(known))
+    filing.drain()
+    assert WebhookEvent.objects.get().state == WebhookEvent.State.ORPHAN
+    Message.objects.update(status=Status.SENT)
+    attempt.pk = None
+    attempt.save(force_insert=True)
+    WebhookEvent.objects.update(state=WebhookEvent.State.WAITING)
+    filing.drain()
+    message.refresh_from_db()
+    assert message.status == Status.DELIVERED
+
+
+def test_a_poisoned_event_is_set_aside_and_the_others_are_filed(client: Client, url: str) -> None:
+    post(client, url, text(sender="nobody at all, really"))
+    post(client, url, text(content="fine"))
+    filing.drain()
+    states = dict(WebhookEvent.objects.values_list("state", "reason"))
+    assert "is not a phone number" in states["failed"]
+    assert Message.objects.get().text == "fine"
+
+
+def test_a_batch_files_ten_with_as_many_queries_as_one(client: Client, url: str) -> None:
+    counts = []
+    for batch in (["first"], [f"text {index}" for index in range(10)]):
+        for content in batch:
+            post(client, url, text(content=content))
+        with CaptureQueriesContext(connection) as captured:
+            filing.file_batch()
+        counts.append(len(captured))
+    assert Message.objects.count() == 11
+    assert counts[1] <= counts[0]  # the first makes the contact and the conversation
+
+
+def test_the_senders_number_is_read_with_the_country_of_ours(client: Client, url: str) -> None:
+    post(client, url, text(sender="0412 345 678"))
+    post(client, url, text(sender="61412345678", content="again"))
+    filing.drain()
+    assert list(Contact.objects.values_list("address", flat=True)) == [FROM]
+    assert Conversation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_stored_is_500_and_leaves_nothing(client: Client, url: str) -> None:
+    client.raise_request_exception = False
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE messaging_webhookevent RENAME TO gone")
+        answer = post(client, url, text())
+        cursor.execute("ALTER TABLE gone RENAME TO messaging_webhookevent")
+    assert (answer.status_code, WebhookRequest.objects.count()) == (500, 0)
+
+
+def test_pictures_wait_to_be_fetched(client: Client, url: str) -> None:
+    params = {"from": FROM, "to": "+61855555501", "text": "Look", "url": "https://media.example/a.png"}
+    post(client, url, {"method": "file", "params": params})
+    filing.drain()
+    file = Attachment.objects.get()
+    assert (file.state, file.source_url, file.message.text) == (
+        "waiting",
+        "https://media.example/a.png",
+        "Look",
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parallel_copies_make_one_message(live_server: Any, url: str) -> None:
+    answers: list[int] = []
+
+    def send() -> None:
+        answers.append(requests.post(live_server.url + url, json=text(), timeout=20).status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    filing.drain()
+    assert answers == [200] * 20
+    assert Message.objects.count() == 1
+    assert WebhookRequest.objects.count() == 20
+
+
+def test_raw_bytes_are_encrypted_at_rest(client: Client, url: str) -> None:
+    post(client, url, text(content="very private words"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT body FROM messaging_webhookrequest")
+        assert b"very private words" not in bytes(cursor.fetchone()[0])
+        cursor.execute("SELECT payload FROM messaging_webhookevent")
+        assert b"very private words" not in bytes(cursor.fetchone()[0])

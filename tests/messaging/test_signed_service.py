@@ -1,0 +1,181 @@
+"""A service that signs, splits texts, and keeps its files behind its credentials."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from integrations import media_access, properties
+from integrations.models import Integration, Template
+from integrations.sandbox import Sandbox
+from messaging import dispatch, filing, worker
+from messaging.models import DeliveryAttempt, Message, Number, WebhookEvent, WebhookRequest
+from messaging.submit import submit
+from portal.models import Account, Organization, User
+
+DOCUMENT = {
+    "id": "signed",
+    "name": "Signed",
+    "properties": [{"name": "API URL", "type": "url", "secret": False}, "Token", "Signing key"],
+    "auth": {"type": "Bearer", "token": "$Token$"},
+    "API": {
+        "SendMessage": {
+            "request_url": "$API URL$",
+            "request_parameters": {"from": "$from$", "to": "$to$", "content": "$content$"},
+            "split": {"max": 20},
+            "response_map": {"data": {"id": "$messageid$"}},
+        },
+    },
+    "Webhook": {
+        "verify": {"type": "hmac", "key": "$Signing key$", "signature": "$headers.X-Sig$"},
+        "media_auth": ["media.signed.example"],
+        "media_path": "/files/",
+        "events": [
+            {
+                "event_type": "message",
+                "request_parameters": {
+                    "from": "$from$", "to": "$to$", "text": "$content$", "ref": "$ref?$", "n": "$n?$", "of": "$of?$",
+                },
+                "concat": {"id": "$ref$", "part": "$n$", "count": "$of$"},
+            }
+        ],
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def signed(acme: Organization, account: Account, sandbox: Sandbox) -> Integration:
+    template = Template(account=account)
+    template.revise(json.dumps(DOCUMENT))
+    integration = Integration.objects.create(organization=acme, template=template)
+    properties.store(
+        integration, {"API URL": sandbox.api_url, "Token": "sandbox-key", "Signing key": "secret"}
+    )
+    return integration
+
+
+@pytest.fixture
+def number(signed: Integration) -> Number:
+    return Number.objects.create(
+        organization=signed.organization, integration=signed, number="+61855555509", country="AU"
+    )
+
+
+def post(number: Number, key: str = "secret", **fields: Any) -> int:
+    body = json.dumps({"from": "+61412345678", "to": number.number, "text": "Hello"} | fields).encode()
+    signature = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+    url = f"/services/signed/a{number.account.accountid}"
+    return Client().post(url, body, content_type="application/json", headers={"X-Sig": signature}).status_code
+
+
+def test_a_right_signature_is_filed(number: Number) -> None:
+    assert post(number) == 200
+    filing.drain()
+    assert Message.objects.get().text == "Hello"
+
+
+def test_bad_signatures_are_counted_on_one_trace(number: Number) -> None:
+    assert [post(number, "wrong"), post(number, "wrong", text="again"), post(number, "wrong")] == [401] * 3
+    row = WebhookRequest.objects.get()
+    assert (row.verdict, row.more, row.reason) == ("unverified", 2, "The signature is missing or wrong.")
+    assert (WebhookEvent.objects.count(), Message.objects.count()) == (0, 0)
+
+
+def test_each_organization_has_its_key(number: Number, globex: Organization, signed: Integration) -> None:
+    other = Integration.objects.create(organization=globex, template=signed.template)
+    properties.store(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "other"})
+    assert (post(number, "other"), post(number, "secret")) == (401, 200)
+    # What names no number is tried with each organization's key.
+    body = b'{"unknown": 1}'
+    sent = {}
+    for key in ("other", "third"):
+        headers = {"X-Sig": hmac.new(key.encode(), body, hashlib.sha256).hexdigest()}
+        url = f"/services/signed/a{number.account.accountid}"
+        sent[key] = Client().post(url, body, content_type="application/json", headers=headers).status_code
+    assert sent == {"other": 200, "third": 401}
+    unmatched = WebhookRequest.objects.get(verdict="unmatched")
+    assert unmatched.integration == other
+
+
+@pytest.mark.parametrize("order", list(permutations([1, 2, 3])))
+def test_the_parts_of_a_text_become_one_message_in_any_order(number: Number, order: tuple[int, ...]) -> None:
+    for part in order:
+        assert post(number, ref="r1", n=part, of=3, text=f"<{part}>") == 200
+        filing.drain()
+    assert Message.objects.get().text == "<1><2><3>"
+    assert {event.state for event in WebhookEvent.objects.all()} == {"done"}
+    assert {event.message for event in WebhookEvent.objects.all()} == {Message.objects.get()}
+
+
+def test_a_text_in_one_batch_and_another_with_the_same_reference_of_somebody_else(number: Number) -> None:
+    post(number, ref="r1", n=1, of=2, text="a")
+    post(number, ref="r1", n=1, of=2, text="other", **{"from": "+61412345679"})
+    post(number, ref="r1", n=2, of=2, text="b")
+    filing.drain()
+    assert Message.objects.get().text == "ab"
+    assert WebhookEvent.objects.filter(state="part").count() == 1
+
+
+def test_a_part_that_never_comes_holds_the_others_five_minutes(number: Number) -> None:
+    post(number, ref="r1", n=2, of=2, text="the end")
+    filing.drain()
+    worker.sweep()
+    filing.drain()
+    assert Message.objects.count() == 0
+    WebhookEvent.objects.update(created_at=timezone.now() - timedelta(seconds=301))
+    filing.drain()
+    assert Message.objects.get().text == "the end"
+    assert WebhookEvent.objects.get().reason == "1 parts of this text never came."
+
+
+@pytest.mark.parametrize(
+    ("url", "given"),
+    [
+        ("https://media.signed.example/files/a.jpg", True),
+        ("http://media.signed.example/files/a.jpg", False),
+        ("https://media.signed.example/other/a.jpg", False),
+        ("https://media.signed.example/files/../a.jpg", False),
+        ("https://media.signed.example:8443/files/a.jpg", False),
+        ("https://evil.example/files/a.jpg", False),
+        ("https://media.signed.example@evil.example/files/a.jpg", False),
+        ("https://media.signed.example.evil.example/files/", False),
+        ("https://[/files/", False),
+    ],
+)
+def test_credentials_go_only_where_the_template_says(signed: Integration, url: str, given: bool) -> None:
+    values = properties.values_of([signed])[signed.pk]
+    expected = {"Authorization": "Bearer sandbox-key"} if given else {}
+    assert media_access.headers_for(signed.compiled, values, url) == expected
+
+
+def test_a_long_text_goes_on_from_the_part_that_was_not_sent(
+    number: Number, sandbox: Sandbox, alice: User
+) -> None:
+    number.assignments.create(user=alice)
+    sandbox.answer_with("ok", "429")
+    message = submit(alice, number, "+61412345678", text="The first part, then the second, and the third.")
+    dispatch.drain()
+    assert [request.json["content"] for request in sandbox.received] == [
+        "The first part, then",
+        "the second, and the",
+    ]
+    Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    dispatch.drain()
+    assert [request.json["content"] for request in sandbox.received] == [
+        "The first part, then",
+        "the second, and the",
+        "the second, and the",
+        "third.",
+    ]
+    message.refresh_from_db()
+    results = DeliveryAttempt.objects.order_by("pk").values_list("part", "result")
+    assert list(results) == [(1, "sent"), (2, "throttled"), (2, "sent"), (3, "sent")]
+    assert message.get_status_display() == "sent"

@@ -1,0 +1,172 @@
+"""What is taken from users, what is refused, and that a refusal leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from integrations.models import Integration, Template
+from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number, OptOut
+from messaging.statuses import Status
+from messaging.submit import MAX_TEXT, Refused, resend, submit
+from portal.models import Membership, Organization, User
+
+CONTACT = "+61412345678"
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
+
+
+def upload(name: str = "a.txt", content: bytes = b"hello") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ('Hi "there" $content$ \\ {} %41 a+b 50% off', 'Hi "there" $content$ \\ {} %41 a+b 50% off'),
+        ("one\r\ntwo", "one\ntwo"),
+        ("emoji 🙂 and \u202ebidi", "emoji 🙂 and \u202ebidi"),
+        ("nul \0 here", "nul \ufffd here"),
+        ("  spaces stay  ", "  spaces stay  "),
+    ],
+)
+def test_a_text_is_kept_as_written(private: Number, alice: User, written: str, kept: str) -> None:
+    message = submit(alice, private, CONTACT, text=written)
+    message.refresh_from_db()
+    assert (message.text, message.status, message.queue_state) == (kept, Status.QUEUED, Message.Queue.WAITING)
+    assert message.conversation.last_message == message
+
+
+@pytest.mark.parametrize("spelled", ["+61412345678", "0412 345 678", "61412345678", "(0412) 345-678"])
+def test_a_contact_is_one_however_spelled(private: Number, alice: User, spelled: str) -> None:
+    submit(alice, private, CONTACT, text="one")
+    submit(alice, private, spelled, text="two")
+    assert list(Contact.objects.values_list("address", flat=True)) == [CONTACT]
+    assert Conversation.objects.count() == 1
+
+
+def _blocked(alice: User, number: Number) -> None:
+    Membership.objects.filter(user=alice).update(status=Membership.Status.BLOCKED)
+
+
+def _inactive(alice: User, number: Number) -> None:
+    Number.objects.update(active=False)
+
+
+def _unassigned(alice: User, number: Number) -> None:
+    Assignment.objects.all().delete()
+
+
+def _no_service(alice: User, number: Number) -> None:
+    Number.objects.update(integration=None)
+
+
+def _switched_off(alice: User, number: Number) -> None:
+    Integration.objects.update(enabled=False)
+
+
+def _opted_out(alice: User, number: Number) -> None:
+    OptOut.objects.create(organization=number.organization, number=number, address=CONTACT)
+
+
+def _nothing(alice: User, number: Number) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "given", "reason"),
+    [
+        (_unassigned, {}, "do not send through this number"),
+        (_blocked, {}, "do not send through this number"),
+        (_inactive, {}, "do not send through this number"),
+        (_no_service, {}, "has no service to send through"),
+        (_switched_off, {}, "has no service to send through"),
+        (_opted_out, {}, "has opted out"),
+        (_nothing, {"text": ""}, "Write a text or add a file"),
+        (_nothing, {"text": " \n"}, "Write a text or add a file"),
+        (_nothing, {"text": "x" * (MAX_TEXT + 1)}, "at most 10000 can be sent"),
+        (_nothing, {"to": "hello, you there"}, "is not a phone number"),
+        (_nothing, {"to": ""}, "is not a phone number"),
+        (_nothing, {"to": "+6141234\r\n5678x: y"}, "is not a phone number"),
+        (_nothing, {"to": "+61855555501"}, "your own number"),
+        (_nothing, {"files": [upload() for _ in range(11)]}, "At most 10 files"),
+        (_nothing, {"files": [upload(content=b"")]}, "a.txt is empty"),
+    ],
+)
+def test_refusals_say_why_and_store_nothing(
+    private: Number,
+    alice: User,
+    media: Path,
+    change: Callable[[User, Number], None],
+    given: dict[str, Any],
+    reason: str,
+) -> None:
+    change(alice, private)
+    with pytest.raises(Refused, match=reason):
+        submit(alice, private, **{"to": CONTACT, "text": "hello", **given})
+    assert [model.objects.count() for model in (Message, Contact, Conversation, Attachment)] == [0, 0, 0, 0]
+    assert list(media.rglob("*.*")) == []
+
+
+def test_a_stranger_and_a_colleague_do_not_send_through_a_private_number(
+    private: Number, bob: User, charlie: User
+) -> None:
+    for user in (bob, charlie):
+        with pytest.raises(Refused):
+            submit(user, private, CONTACT, text="mine")
+    assert Message.objects.count() == 0
+
+
+def test_limits_of_the_template(private: Number, alice: User, media: Path) -> None:
+    source = (
+        '{"id": "small", "name": "Small", "limits": {"media_bytes": 1000, "media_types": ["image/*"]},'
+        ' "API": {"SendMessage": {"request_url": "https://x.example/"}}}'
+    )
+    template = Template(account=private.account)
+    template.revise(source)
+    Number.objects.update(
+        integration=Integration.objects.create(organization=private.organization, template=template)
+    )
+    for file, reason in (
+        (upload("a.txt"), "no files of the type text/plain"),
+        (upload("a.png", b"\x89PNG\r\n\x1a\n" + b"x" * 1000), "at most 1 KiB"),
+    ):
+        with pytest.raises(Refused, match=reason):
+            submit(alice, private, CONTACT, files=[file])
+    assert (Message.objects.count(), list(media.rglob("*.*"))) == (0, [])
+
+
+def test_the_same_uuid_is_sent_once(private: Number, alice: User, shared: Number, bob: User) -> None:
+    uuid = uuid4()
+    first = submit(alice, private, CONTACT, text="once", uuid=uuid)
+    assert submit(alice, private, CONTACT, text="once", uuid=uuid) == first
+    with pytest.raises(Refused, match="sent already"):
+        submit(bob, shared, CONTACT, text="once", uuid=uuid)
+    assert Message.objects.count() == 1
+
+
+def test_only_a_failed_message_is_sent_again(private: Number, alice: User) -> None:
+    message = submit(alice, private, CONTACT, text="again", files=[upload()])
+    with pytest.raises(Refused):
+        resend(alice, message)
+    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    message.refresh_from_db()
+    copy = resend(alice, message)
+    assert (copy.text, copy.status, copy.attachments.get().name) == ("again", Status.QUEUED, "a.txt")
+    assert Message.objects.count() == 2
+
+
+def test_one_organization_does_not_see_the_contacts_of_another(
+    private: Number, alice: User, globex: Organization
+) -> None:
+    Contact.objects.create(organization=globex, address=CONTACT, name="Secret name")
+    assert submit(alice, private, CONTACT, text="hi").conversation.contact.name == ""
