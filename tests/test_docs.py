@@ -1,0 +1,58 @@
+"""The documentation: its links lead somewhere, its templates compile, its generated page is fresh."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from integrations.language.document import compile_document
+from integrations.management.commands.document_filters import PAGE, page
+from tests.processes import ROOT
+
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("integrations/catalog/*/README.md")]
+)
+BLOCKS = [
+    (path, block)
+    for path in PAGES
+    for block in re.findall(r"```json\n(.*?)```", path.read_text(), re.DOTALL)
+    if '"id":' in block and '"name":' in block
+]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_exist(path: Path) -> None:
+    text = path.read_text()
+    for script in re.findall(r"(?:^|[\s`])\./([a-z]+)", text):
+        assert (ROOT / script).exists(), script
+    for command in re.findall(r"manage\.py ([a-z_]+)", text):
+        known = [*ROOT.glob(f"*/management/commands/{command}.py")]
+        assert known or command in ("check", "createsuperuser"), command
+
+
+@pytest.mark.parametrize(("path", "block"), BLOCKS)
+def test_templates_compile(path: Path, block: str) -> None:
+    assert compile_document(block).id == json.loads(block)["id"]
+
+
+def test_the_page_of_filters_is_fresh() -> None:
+    assert (ROOT / PAGE).read_text() == page(), "Renew it: python manage.py document_filters"
+
+
+def test_the_compose_file_names_what_exists() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert set(services) == {"db", "redis", "install", "web", "worker", "beat"}
+    assert services["install"]["command"] == ["python", "manage.py", "install"]
+    for service in ("install", "worker", "beat"):
+        assert services[service]["environment"]["DATABASE_URL"].startswith("postgresql://")
