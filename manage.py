@@ -3,6 +3,8 @@
 
 import os
 import sys
+from io import TextIOWrapper
+from typing import cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
@@ -11,6 +13,8 @@ from portal.environment import take_data_folder
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    # What is said must be seen at once in a log file or `docker logs` too, not when 8 KiB have come together.
+    cast(TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)
     try:
         execute_from_command_line(take_data_folder(sys.argv))
     except ImproperlyConfigured as error:

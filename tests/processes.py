@@ -41,7 +41,7 @@ class Process:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PATCHBAY_", "DATABASE_URL", "REDIS_URL", "DJANGO_"))
+            if not name.startswith(("PATCHBAY_", "PYTHONUNBUFFERED", "DATABASE_URL", "REDIS_URL", "DJANGO_"))
         }
         with log.open("ab") as output:
             self.popen = subprocess.Popen(

@@ -165,6 +165,11 @@ class Table:
         self._folded = {key.casefold(): value for key, value in reversed(list(entries.items()))}
         self._ranges = [(test, value) for key, value in entries.items() for test in _range(key)]
 
+    @property
+    def entries(self) -> Mapping[str, Value]:
+        """As they were written."""
+        return self._exact
+
     def get(self, value: Value) -> Value:
         """The entry for a value, or unset."""
         key = text(value)
