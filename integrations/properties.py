@@ -8,11 +8,14 @@ from typing import Any
 from django.db.models import Q
 
 from integrations.language.properties import check_values
-from integrations.models import Integration, PropertyValues
+from integrations.models import AccessToken, Integration, PropertyValues
 
 
 def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
-    """The values that each integration works with, by its key, in one query for all."""
+    """The values that each integration works with, by its key, in one query for all.
+
+    With OAuth2 `access_token` is among them, unless there is none that is still good: one more query for all.
+    """
     integrations = list(integrations)
     wanted = Q(integration__in=[integration.pk for integration in integrations])
     for account_id, template_id in {
@@ -33,16 +36,16 @@ def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
             **own.get(item.pk, {}),
         }
         found[item.pk] = check_values(item.compiled.properties, values)[0]
+    connected = [item.pk for item in integrations if item.compiled.oauth is not None]
+    for token in AccessToken.objects.good().filter(integration__in=connected) if connected else ():
+        found[token.integration_id]["access_token"] = token.secrets["access_token"]
     return found
 
 
 def secrets_of(integration: Integration, values: Mapping[str, Any]) -> list[str]:
     """The values that may be shown to nobody."""
-    return [
-        str(values[item.label])
-        for item in integration.compiled.properties
-        if item.secret and values.get(item.label) not in (None, "")
-    ]
+    labels = [item.label for item in integration.compiled.properties if item.secret]
+    return [str(values[label]) for label in [*labels, "access_token"] if values.get(label) not in (None, "")]
 
 
 def store(integration: Integration, values: Mapping[str, Any]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from integrations import properties
+from integrations import oauth, properties
 from integrations.models import Integration, PropertyValues, Template
+from integrations.signals import credentials_changed
 from portal.models import Account, Organization
 
 
@@ -68,13 +69,26 @@ def save(integration: Integration, values: Mapping[str, Any]) -> None:
     integration.trouble, integration.trouble_since = "", None
     integration.save()
     properties.store(integration, values)
+    _use([integration])
 
 
+@transaction.atomic
 def save_for_account(account: Account, template: Template, values: Mapping[str, Any]) -> None:
-    """Stores the values that the account's organizations inherit."""
+    """Stores the values that the account's organizations inherit; what was in trouble is tried afresh."""
     PropertyValues.objects.update_or_create(
         account=account, template=template, defaults={"values": dict(values)}
     )
+    _use(Integration.objects.ready().filter(organization__account=account, template=template, enabled=True))
+
+
+def _use(integrations: Iterable[Integration]) -> None:
+    """Has new credentials tried at once: by a new access token, or by what waits."""
+    integrations = list(integrations)
+    for integration in integrations:
+        if integration.compiled.oauth is not None:
+            oauth.want(integration)
+    if integrations:
+        credentials_changed.send(sender=None, integration_ids=[item.pk for item in integrations])
 
 
 def _kind(integration: Integration) -> str:

@@ -1,5 +1,8 @@
+from typing import Any
+
 from django.apps import AppConfig
 
+from integrations.signals import credentials_changed
 from portal import dashboard
 
 
@@ -10,5 +13,13 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from messaging import overview, worker  # noqa: F401  (connects the worker's signals)
 
+        credentials_changed.connect(_try_again, dispatch_uid="messaging")
         dashboard.figures.append(overview.figures)
         dashboard.steps.append(overview.steps)
+
+
+def _try_again(integration_ids: list[int], **_: Any) -> None:
+    from messaging import queue, wake
+
+    queue.hurry(integration_ids)
+    wake.after_commit("dispatch")

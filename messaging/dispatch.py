@@ -12,11 +12,10 @@ from queue import Empty, SimpleQueue
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import http, responses
+from integrations import http, oauth, responses
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.models import Integration
 from integrations.requests import Part
@@ -108,9 +107,9 @@ def _drain() -> None:
         free = 0 if _state.stopping.is_set() else settings.SEND_SLOTS - in_flight
         claims = queue.claim(free)
         jobs = plans.prepare(claims)
-        _refuse(job for job in jobs if job.refusal)
+        _put_off(job for job in jobs if job.refusal or job.obstacle)
         for job in jobs:
-            if not job.refusal:
+            if job.parts:
                 _send(job)
                 in_flight += 1
         if in_flight:
@@ -144,8 +143,15 @@ def _wait() -> list[Exchange]:
             return [exchange for exchange in found if exchange is not None]
 
 
-def _refuse(jobs: Iterable[Job]) -> None:
-    queue.record([outcomes.refusal(job.message, job.fence, job.refusal) for job in jobs])
+def _put_off(jobs: Iterable[Job]) -> None:
+    queue.record(
+        [
+            outcomes.refusal(job.message, job.fence, job.refusal)
+            if job.refusal
+            else outcomes.decide(job.message, job.fence, Outcome("unauthorized", text=job.obstacle))
+            for job in jobs
+        ]
+    )
 
 
 def _record(finished: Sequence[Exchange]) -> list[Job]:
@@ -155,9 +161,10 @@ def _record(finished: Sequence[Exchange]) -> list[Job]:
     changes: list[queue.Change] = []
     attempts: list[DeliveryAttempt] = []
     going_on: list[Job] = []
-    for exchange in finished:
+    outcomes_of = [(exchange, _outcome(exchange)) for exchange in finished]
+    renewing = _renewals(outcomes_of)
+    for exchange, outcome in outcomes_of:
         job = exchange.job
-        outcome = _outcome(exchange)
         attempts.append(_attempt(exchange, outcome))
         if outcome.result == "sent":
             job.done += 1
@@ -171,12 +178,27 @@ def _record(finished: Sequence[Exchange]) -> list[Job]:
         held = queue.record(changes)
         # A claim that was lost meanwhile does not make the provider's answer untrue.
         queue.advance([change for change in changes if change.id not in held])
-        _note_trouble(attempts, {item.job.integration for item in finished if item.job.integration})
+        _note_trouble(
+            [attempt for attempt in attempts if attempt.integration_id not in renewing],
+            {item.job.integration for item in finished if item.job.integration},
+        )
         ids = [attempt.provider_id for attempt in attempts if attempt.provider_id]
         waiting = WebhookEvent.objects.filter(state=WebhookEvent.State.ORPHAN, provider_id__in=ids)
         if ids and waiting.update(state=WebhookEvent.State.WAITING):
             wake.after_commit("file")
     return [job for job in going_on if job.message.pk in held]
+
+
+def _renewals(found: Iterable[tuple[Exchange, Outcome]]) -> set[int]:
+    """The integrations whose 401 only means that their access token is to be renewed, now asked for."""
+    refused = {
+        exchange.job.integration.pk: (exchange.job.integration, exchange.job.values["access_token"])
+        for exchange, outcome in found
+        if outcome.result == "unauthorized"
+        and exchange.job.integration is not None
+        and "access_token" in exchange.job.values
+    }
+    return {pk for pk, (integration, used) in refused.items() if oauth.refused(integration, used)}
 
 
 def _outcome(exchange: Exchange) -> Outcome:
@@ -238,8 +260,7 @@ def _note_trouble(attempts: Sequence[DeliveryAttempt], integrations: Iterable[In
     taken = {item.integration_id for item in attempts if item.result == "sent"}
     for integration in integrations:
         if text := refused.get(integration.pk):
-            Integration.objects.filter(pk=integration.pk).update(
-                trouble=text, trouble_since=Coalesce("trouble_since", Now())
-            )
+            integration.note_trouble(text)
         elif integration.pk in taken and integration.trouble:
             Integration.objects.filter(pk=integration.pk).update(trouble="", trouble_since=None)
+    oauth.accepted(integration for integration in integrations if integration.pk in taken)

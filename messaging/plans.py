@@ -28,7 +28,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Job:
-    """A claimed message with its requests; the first `done` of them are sent. `refusal`: why it cannot be."""
+    """A claimed message with its requests; the first `done` of them are sent.
+
+    `refusal`: why it can never be sent; `obstacle`: why it cannot be now.
+    """
 
     message: Message
     fence: int
@@ -39,6 +42,7 @@ class Job:
     parts: list[Part] = field(default_factory=list)
     done: int = 0
     refusal: str = ""
+    obstacle: str = ""
 
     @property
     def idempotent(self) -> bool:
@@ -96,6 +100,10 @@ def _prepare(claims: Sequence[Claim]) -> list[Job]:
             }
         elif seconds_left(message.expires_at) <= 0:
             job.refusal = _("Not sent before it expired.")
+        elif integration.compiled.oauth is not None and "access_token" not in values[integration.pk]:
+            job.obstacle = _("%(service)s has given no access token: is it connected?") % {
+                "service": integration.template.name
+            }
         else:
             job.integration, job.values = integration, values[integration.pk]
             job.redactor = redactors[integration.pk]

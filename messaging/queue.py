@@ -141,6 +141,21 @@ def abandoned(*, everything: bool) -> list[Claim]:
         return [Claim(*row) for row in cursor.fetchall()]
 
 
+def hurry(integration_ids: Sequence[int]) -> None:
+    """Has what waits for another attempt through these integrations tried now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE messaging_message SET next_attempt_at = {_now()}
+            WHERE queue_state = {WAITING} AND attempts > 0 AND next_attempt_at > {_now()}
+            AND conversation_id IN (
+                SELECT conversation.id FROM messaging_conversation AS conversation
+                JOIN messaging_number AS number ON number.id = conversation.number_id
+                WHERE number.integration_id IN ({", ".join(["%s"] * len(integration_ids))})
+            )""",  # noqa: S608 (constants)
+            list(integration_ids),
+        )
+
+
 def due() -> dict[str, bool]:
     """Which tasks have work, by one indexed query: for the sweep."""
     with connection.cursor() as cursor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from integrations import oauth
 from messaging import clean_up, dispatch, filing, media, wake
 
 
@@ -23,6 +24,12 @@ def file_waiting() -> None:
 def fetch_media() -> None:
     wake.woken("fetch_media")
     media.fetch_waiting()
+
+
+@shared_task(name="messaging.renew_tokens")
+def renew_tokens() -> None:
+    wake.woken("renew_tokens")
+    oauth.renew_due()
 
 
 @shared_task(name="messaging.clean_up")

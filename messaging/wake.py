@@ -19,7 +19,7 @@ _silent_until = 0.0
 
 
 def after_commit(task: str) -> None:
-    """Wakes the task ("dispatch", "file", "fetch_media") once the transaction is committed."""
+    """Wakes the task, one of `messaging.tasks` by its short name, once the transaction is committed."""
     transaction.on_commit(lambda: wake(task), robust=True)
 
 

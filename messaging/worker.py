@@ -52,12 +52,18 @@ def _sweep() -> None:
 
 def sweep() -> None:
     """Wakes the tasks that have work, or does it here while the broker is away."""
+    from integrations import oauth
     from messaging import dispatch, filing, media, queue, wake
 
-    work = queue.due()
+    work = queue.due() | {"renew_tokens": oauth.any_due()}
     if work["recover"]:
         dispatch.recover()
-    here = {"dispatch": dispatch.drain, "file": filing.drain, "fetch_media": media.fetch_waiting}
+    here = {
+        "dispatch": dispatch.drain,
+        "file": filing.drain,
+        "fetch_media": media.fetch_waiting,
+        "renew_tokens": oauth.renew_due,
+    }
     for task, do in here.items():
         if work[task] and not wake.wake(task):
             do()
