@@ -180,6 +180,12 @@ class Integration(models.Model):
     enabled = models.BooleanField(_("enabled"), default=True)
     trouble = models.CharField(_("trouble"), max_length=500, blank=True, editable=False)
     trouble_since = models.DateTimeField(_("trouble since"), null=True, blank=True, editable=False)
+    # The breaker: consecutive failures, and until when nothing is sent but one probe.
+    failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
+    pause_seconds = models.PositiveIntegerField(default=0, editable=False)
+    last_sent_at = models.DateTimeField(_("last sent"), null=True, blank=True, editable=False)
+    last_received_at = models.DateTimeField(_("last received"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = IntegrationQuerySet.as_manager()
@@ -247,6 +253,8 @@ class PropertyValues(models.Model):
     template = models.ForeignKey(Template, models.CASCADE, related_name="+", null=True, blank=True)
     values = EncryptedJSONField(default=dict)
     changed_at = models.DateTimeField(auto_now=True)
+    # A service's limits belong to credentials: whoever shares them shares when the next request may leave.
+    free_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [

@@ -125,6 +125,7 @@ def _store(
             uuid=uuid,
             organization=organization,
             conversation=conversation,
+            integration=number.integration,
             direction=Message.Direction.OUT,
             author=author,
             text=text,

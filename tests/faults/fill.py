@@ -38,6 +38,7 @@ def fill(api_url: str, count: int) -> None:
         Message.objects.create(
             organization=acme,
             conversation=conversation,
+            integration=integration,
             direction="out",
             author=alice,
             text=f"text {index}",

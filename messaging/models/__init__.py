@@ -1,0 +1,21 @@
+"""What: numbers and who uses them, conversations, messages out and in, and the traces of both."""
+
+from messaging.models.conversations import Attachment, BulkResend, Contact, Conversation, Message, Reading
+from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
+from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
+
+__all__ = [
+    "Assignment",
+    "Attachment",
+    "AutoReply",
+    "BulkResend",
+    "Contact",
+    "Conversation",
+    "DeliveryAttempt",
+    "Message",
+    "Number",
+    "OptOut",
+    "Reading",
+    "WebhookEvent",
+    "WebhookRequest",
+]

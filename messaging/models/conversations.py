@@ -1,0 +1,210 @@
+"""Conversations with contacts, their messages out and in, and the files of these."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from integrations.models import Integration
+from messaging.models.numbers import Number
+from messaging.querysets import ConversationQuerySet, MessageQuerySet
+from messaging.statuses import Status
+from portal.models import Organization
+
+
+class Contact(models.Model):
+    """Somebody outside, known to an organization by a number, short code or name."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts")
+    address = models.CharField(_("number"), max_length=20)
+    name = models.CharField(_("name"), max_length=120, blank=True)
+
+    class Meta:
+        verbose_name = _("contact")
+        verbose_name_plural = _("contacts")
+        constraints = [models.UniqueConstraint(fields=["organization", "address"], name="contact_once")]
+
+    def __str__(self) -> str:
+        return self.name or self.address
+
+
+class Conversation(models.Model):
+    """All that goes between one of our numbers and one contact."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="conversations")
+    number = models.ForeignKey(Number, models.PROTECT, related_name="conversations")
+    contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
+    last_message = models.ForeignKey("Message", models.SET_NULL, related_name="+", null=True, blank=True)
+    last_at = models.DateTimeField(_("last message"), db_default=Now())
+    # Session stickiness: private to who began it, until an answer comes later than this.
+    private_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True
+    )
+    private_until = models.DateTimeField(null=True, blank=True)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        constraints = [models.UniqueConstraint(fields=["number", "contact"], name="conversation_once")]
+        indexes = [models.Index(fields=["number", "-last_at"], name="conversation_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.contact}, {self.number}"
+
+
+class Reading(models.Model):
+    """Up to which message a user has read a conversation."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="readings")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    read_to = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["conversation", "user"], name="reading_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.conversation} to {self.read_to}"
+
+
+class Message(models.Model):
+    """A text or file, out or in. The table is the queue (`queue_state`); `status` is what a person sees."""
+
+    class Direction(models.TextChoices):
+        OUT = "out", _("sent")
+        IN = "in", _("received")
+
+    class Queue(models.IntegerChoices):
+        WAITING = 0, _("waiting")
+        CLAIMED = 1, _("claimed")
+        DONE = 2, _("done")
+
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="messages")
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages")
+    direction = models.CharField(_("direction"), max_length=3, choices=Direction.choices)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        verbose_name=_("author"),
+    )
+    # The service that it goes out through: the number's when it was written, or moved since.
+    integration = models.ForeignKey(
+        Integration, models.PROTECT, related_name="messages", null=True, blank=True, verbose_name=_("service")
+    )
+    text = models.TextField(_("text"), blank=True)
+    # Why Patchbay wrote it by itself ("opt-out", "help", "initial", "keyword HOURS"); empty: a person did.
+    automatic = models.CharField(max_length=60, blank=True)
+    # A message is sent again once; whoever wants it yet again resends the copy.
+    resend_of = models.OneToOneField("self", models.SET_NULL, related_name="resent_as", null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    changed_at = models.DateTimeField(_("changed"), db_default=Now())
+
+    status = models.SmallIntegerField(_("status"), choices=Status.choices, default=Status.QUEUED)
+    status_code = models.CharField(_("code"), max_length=60, blank=True)
+    status_text = models.CharField(_("reason"), max_length=500, blank=True)
+
+    queue_state = models.SmallIntegerField(_("queue"), choices=Queue.choices, default=Queue.WAITING)
+    next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
+    expires_at = models.DateTimeField(_("expires"))
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    fence = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="message_status"),
+            models.CheckConstraint(
+                condition=Q(queue_state=1, lease_until__isnull=False) | ~Q(queue_state=1),
+                name="message_lease",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(queue_state=0), name="message_any_due"),
+            models.Index(
+                fields=["integration", "next_attempt_at", "id"],
+                condition=Q(queue_state=0),
+                name="message_due_of",
+            ),
+            models.Index(fields=["lease_until"], condition=Q(queue_state=1), name="message_leases"),
+            models.Index(fields=["conversation"], condition=Q(queue_state=1), name="message_in_flight"),
+            models.Index(fields=["conversation", "-id"], name="message_thread"),
+            models.Index(fields=["organization", "-id"], name="message_log"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_direction_display()} {self.uuid}"
+
+
+class Attachment(models.Model):
+    """A file of a message: given to the provider as a signed URL, or fetched from it and kept."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("being fetched")
+        KEPT = "kept", _("kept")
+        FAILED = "failed", _("not fetched")
+
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    message = models.ForeignKey(Message, models.CASCADE, related_name="attachments")
+    position = models.PositiveSmallIntegerField(default=0)
+    file = models.FileField(blank=True, max_length=200)
+    content_type = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    size = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.KEPT)
+    problem = models.CharField(max_length=500, blank=True)
+    source_url = models.TextField(blank=True)
+    with_auth = models.BooleanField(default=False)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("file")
+        verbose_name_plural = _("files")
+        ordering = ["position", "id"]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(state="waiting"), name="attachment_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or str(self.uuid)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether browsers may show it in the page."""
+        return self.content_type in ("image/jpeg", "image/png", "image/gif", "image/webp")
+
+
+class BulkResend(models.Model):
+    """Many messages sent again in one go, by a task that notes how far it has come."""
+
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    wanted = models.JSONField(default=list)  # keys of messages, in order
+    done = models.PositiveIntegerField(default=0)  # how many of them were looked at
+    sent = models.PositiveIntegerField(default=0)
+    refused = models.JSONField(default=list)  # [key, reason], the first hundred
+    created_at = models.DateTimeField(_("started"), db_default=Now())
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("resending of many")
+        verbose_name_plural = _("resendings of many")
+        indexes = [
+            models.Index(fields=["id"], condition=Q(finished_at__isnull=True), name="bulk_resend_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.done}/{len(self.wanted)}"

@@ -1,0 +1,227 @@
+"""Numbers of organizations, who uses them, what they answer by themselves, and who wants none of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext_lazy as _
+
+from integrations.models import Integration
+from messaging import numbers
+from messaging.querysets import NumberQuerySet
+from portal.models import Account, Organization
+
+
+class Number(models.Model):
+    """An SMS number of an organization (an "SMS trunk"): E.164, a short code, or a name that only sends."""
+
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="numbers", editable=False
+    )
+    organization = models.ForeignKey(
+        Organization, models.PROTECT, verbose_name=_("organization"), related_name="numbers"
+    )
+    integration = models.ForeignKey(
+        Integration,
+        models.PROTECT,
+        verbose_name=_("sends through"),
+        related_name="numbers",
+        null=True,
+        blank=True,
+        help_text=_("The service that carries what is sent from this number."),
+    )
+    number = models.CharField(
+        _("number"), max_length=20, help_text=_("Like +61 8 5555 5555, a short code, or a sender's name.")
+    )
+    kind = models.CharField(_("kind"), max_length=10, choices=numbers.Kind.choices, editable=False)
+    country = models.CharField(
+        _("country"),
+        max_length=2,
+        blank=True,
+        choices=numbers.countries,
+        help_text=_("Numbers without a country code are read as numbers of this country."),
+    )
+    display_name = models.CharField(_("display name"), max_length=120, blank=True)
+    inbound_format = models.CharField(
+        _("how the service writes it"),
+        max_length=10,
+        choices=numbers.Format.choices,
+        default=numbers.Format.E164,
+        help_text=_("How webhooks spell this number as the recipient."),
+    )
+    outbound_format = models.CharField(
+        _("how it is sent"),
+        max_length=10,
+        choices=numbers.Format.choices,
+        default=numbers.Format.E164,
+        help_text=_("How this number is written as the sender."),
+    )
+    spelling = models.CharField(max_length=20, editable=False)
+    sticky_hours = models.PositiveSmallIntegerField(
+        _("session stickiness in hours"),
+        default=0,
+        validators=[MaxValueValidator(720)],
+        help_text=_(
+            "On a number of several users: how long an answer stays with the one who began the conversation. "
+            "0: everybody sees it at once. At most 720 (30 days)."
+        ),
+    )
+    header = models.CharField(
+        _("header"), max_length=160, blank=True, help_text=_("Stands above every message that is sent.")
+    )
+    footer = models.CharField(
+        _("footer"), max_length=160, blank=True, help_text=_("Stands below every message that is sent.")
+    )
+    opt_out_keyword = models.CharField(
+        _("opt-out keyword"), max_length=20, blank=True, help_text=_("A word of your own, besides STOP.")
+    )
+    opt_out_answer = models.CharField(
+        _("answer to STOP"), max_length=480, blank=True, help_text=_("Empty: a sensible default.")
+    )
+    help_answer = models.CharField(
+        _("answer to HELP"), max_length=480, blank=True, help_text=_("Empty: a sensible default.")
+    )
+    active = models.BooleanField(
+        _("active"),
+        default=True,
+        help_text=_("Untick when the number has moved away; its conversations stay."),
+    )
+    free_at = models.DateTimeField(null=True, blank=True, editable=False)  # as PropertyValues.free_at
+    users = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, verbose_name=_("users"), through="Assignment", related_name="numbers"
+    )
+    created_at = models.DateTimeField(_("added"), auto_now_add=True)
+
+    objects = NumberQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("number")
+        verbose_name_plural = _("numbers")
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "number"],
+                condition=Q(active=True) & ~Q(kind="name"),
+                name="number_one_active_owner",
+                violation_error_message=_("An organization of this account uses the number already."),
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "number"],
+                condition=Q(active=True, kind="name"),
+                name="name_once_per_organization",
+                violation_error_message=_("The organization has this sender already."),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account", "spelling"], condition=Q(active=True), name="number_spelling")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.display_name} ({self.number})" if self.display_name else self.number
+
+    def clean(self) -> None:
+        if not self.organization_id:
+            return
+        try:
+            self._normalise()
+        except ValueError as error:
+            raise ValidationError({"number": str(error)}) from None
+        self.account_id = self.organization.account_id
+        others = Number.objects.filter(account_id=self.account_id, number=self.number, active=True)
+        # Asked here too, since forms do not look at a constraint over fields that they do not show.
+        if self.active and self.kind != numbers.Kind.NAME and others.exclude(pk=self.pk).exists():
+            raise ValidationError({"number": _("An organization of this account uses the number already.")})
+        if self.integration and self.integration.organization_id != self.organization_id:
+            raise ValidationError({"integration": _("This service is set up for another organization.")})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self._normalise()
+        self.account_id = self.organization.account_id
+        super().save(*args, **kwargs)
+        self._reroute()
+
+    def _reroute(self) -> None:
+        """What still waits goes out through the service that the number sends through now."""
+        from messaging.models.conversations import Message
+
+        if self.integration_id is not None:
+            waiting = Message.objects.filter(
+                conversation__number=self, direction=Message.Direction.OUT, queue_state=Message.Queue.WAITING
+            )
+            waiting.exclude(integration=self.integration_id).update(integration=self.integration_id)
+
+    def _normalise(self) -> None:
+        parsed = numbers.parse(self.number, self.country)
+        self.number, self.kind, self.country = parsed.number, parsed.kind, parsed.country or self.country
+        self.spelling = numbers.spell(self.number, self.country, self.inbound_format)
+
+    @property
+    def as_sender(self) -> str:
+        """The number as its service wants it in `$from$`."""
+        return numbers.spell(self.number, self.country, self.outbound_format)
+
+
+class AutoReply(models.Model):
+    """What a number answers by itself to a word, or (`*`) to the first message of a conversation."""
+
+    INITIAL = "*"
+
+    number = models.ForeignKey(Number, models.CASCADE, related_name="auto_replies")
+    keyword = models.CharField(
+        _("keyword"), max_length=40, help_text=_("The whole message, in any case of letters; * is the first.")
+    )
+    text = models.CharField(_("answer"), max_length=480)
+
+    class Meta:
+        verbose_name = _("auto-reply")
+        verbose_name_plural = _("auto-replies")
+        ordering = ["keyword"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("keyword"),
+                "number",
+                name="auto_reply_once",
+                violation_error_message=_("There is an answer to this keyword already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.keyword
+
+
+class Assignment(models.Model):
+    """A user sends and receives through a number."""
+
+    number = models.ForeignKey(Number, models.CASCADE, related_name="assignments")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="assignments")
+
+    class Meta:
+        verbose_name = _("user of a number")
+        verbose_name_plural = _("users of numbers")
+        constraints = [models.UniqueConstraint(fields=["number", "user"], name="assignment_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.number}"
+
+
+class OptOut(models.Model):
+    """A contact who wants no messages from a number."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="opt_outs")
+    number = models.ForeignKey(Number, models.CASCADE, related_name="opt_outs")
+    address = models.CharField(_("contact"), max_length=20)
+    since = models.DateTimeField(_("since"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("opt-out")
+        verbose_name_plural = _("opt-outs")
+        constraints = [models.UniqueConstraint(fields=["number", "address"], name="opt_out_once")]
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.number}"

@@ -1,0 +1,167 @@
+"""What is kept of every webhook request and every delivery attempt."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from integrations.models import Integration, Template
+from messaging.models.conversations import Message
+from messaging.models.numbers import Number
+from messaging.statuses import Status
+from portal.encryption import EncryptedBinaryField, EncryptedJSONField
+from portal.models import Account, Organization
+
+
+class WebhookRequest(models.Model):
+    """Every request that a service made, whatever became of it; its bytes are encrypted."""
+
+    class Verdict(models.TextChoices):
+        ACCEPTED = "accepted", _("accepted")
+        DUPLICATE = "duplicate", _("duplicate")
+        IGNORED = "ignored", _("ignored")
+        UNMATCHED = "unmatched", _("unmatched")
+        UNKNOWN_NUMBER = "unknown_number", _("unknown number")
+        DISABLED = "disabled", _("integration disabled")
+        UNPARSABLE = "unparsable", _("unreadable")
+        UNVERIFIED = "unverified", _("bad signature")
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="webhook_requests")
+    organization = models.ForeignKey(
+        Organization, models.PROTECT, related_name="webhook_requests", null=True, blank=True
+    )
+    template = models.ForeignKey(Template, models.PROTECT, related_name="+", verbose_name=_("service"))
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="+", null=True, blank=True)
+    received_at = models.DateTimeField(_("received"), db_default=Now())
+    method = models.CharField(_("method"), max_length=8)
+    path = models.CharField(_("path"), max_length=200, blank=True)
+    query = EncryptedBinaryField()
+    headers = EncryptedJSONField()
+    body = EncryptedBinaryField()
+    digest = models.CharField(max_length=64)
+    verdict = models.CharField(_("verdict"), max_length=16, choices=Verdict.choices)
+    reason = models.TextField(_("reason"), blank=True)
+    tried = models.JSONField(default=list)
+    answer_status = models.PositiveSmallIntegerField(_("answer"))
+    answer_headers = models.JSONField(default=dict)
+    answer_body = models.TextField(blank=True)
+    more = models.PositiveIntegerField(_("more like it"), default=0)
+    replayed_at = models.DateTimeField(_("read again"), null=True, blank=True)
+
+    # What was kept and could not be filed.
+    QUARANTINE = (Verdict.UNMATCHED, Verdict.UNKNOWN_NUMBER, Verdict.DISABLED, Verdict.UNPARSABLE)
+
+    class Meta:
+        verbose_name = _("webhook request")
+        verbose_name_plural = _("webhook requests")
+        indexes = [
+            models.Index(fields=["account", "-id"], name="webhook_log"),
+            models.Index(fields=["organization", "-id"], name="webhook_org_log"),
+            models.Index(fields=["digest", "received_at"], name="webhook_digest"),
+            models.Index(fields=["received_at"], name="webhook_age"),
+            models.Index(
+                fields=["account", "-id"],
+                condition=Q(verdict__in=["unmatched", "unknown_number", "disabled", "unparsable"]),
+                name="webhook_quarantine",
+            ),
+            models.Index(
+                fields=["account", "template", "-received_at"],
+                condition=Q(verdict="unverified"),
+                name="webhook_unverified",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.template} {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+
+class WebhookEvent(models.Model):
+    """One thing that a webhook request said; committed with it, filed by a task afterwards."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("to be filed")
+        DONE = "done", _("filed")
+        ORPHAN = "orphan", _("waits for its message")
+        PART = "part", _("waits for the other parts")
+        FAILED = "failed", _("could not be filed")
+
+    request = models.ForeignKey(WebhookRequest, models.CASCADE, related_name="events")
+    organization = models.ForeignKey(
+        Organization, models.PROTECT, related_name="webhook_events", null=True, blank=True
+    )
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="+", null=True, blank=True)
+    number = models.ForeignKey(Number, models.PROTECT, related_name="+", null=True, blank=True)
+    type = models.CharField(_("event"), max_length=10)
+    payload = EncryptedJSONField()
+    provider_id = models.CharField(_("provider's id"), max_length=200, blank=True)
+    key = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    part_of = models.CharField(max_length=64, blank=True)
+    message_uuid = models.UUIDField(default=uuid.uuid4)
+    message = models.ForeignKey(
+        Message, models.SET_NULL, related_name="webhook_events", null=True, blank=True
+    )
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("received"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("webhook event")
+        verbose_name_plural = _("webhook events")
+        indexes = [
+            models.Index(fields=["id"], condition=Q(state="waiting"), name="event_waiting"),
+            models.Index(fields=["provider_id"], condition=Q(state="orphan"), name="event_orphan"),
+            models.Index(fields=["part_of"], condition=Q(state="part"), name="event_part"),
+            models.Index(fields=["created_at"], condition=Q(state="part"), name="event_part_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.provider_id}"
+
+
+class DeliveryAttempt(models.Model):
+    """One request to a provider and its answer, redacted; `part` counts a message's requests from 1."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="delivery_attempts")
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="+")
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="+", null=True, blank=True)
+    part = models.PositiveSmallIntegerField(_("part"), default=1)
+    parts = models.PositiveSmallIntegerField(_("parts"), default=1)
+    fence = models.PositiveIntegerField()
+    started_at = models.DateTimeField(_("started"))
+    milliseconds = models.PositiveIntegerField(_("took ms"), default=0)
+    method = models.CharField(max_length=8, blank=True)
+    url = models.TextField(blank=True)
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+    answer_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    answer_headers = models.JSONField(default=dict)
+    answer_body = models.TextField(blank=True)
+    result = models.CharField(_("result"), max_length=14)
+    code = models.CharField(max_length=60, blank=True)
+    text = models.CharField(_("in words"), max_length=500, blank=True)
+    provider_id = models.CharField(_("provider's id"), max_length=200, blank=True)
+    status = models.SmallIntegerField(_("status of the part"), choices=Status.choices)
+
+    class Meta:
+        verbose_name = _("delivery attempt")
+        verbose_name_plural = _("delivery attempts")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["message", "fence", "part"], name="attempt_once"),
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="attempt_status"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["integration", "provider_id"],
+                condition=~Q(provider_id=""),
+                name="attempt_provider_id",
+            ),
+            models.Index(fields=["started_at"], name="attempt_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.message_id}/{self.part}: {self.result}"
