@@ -1,15 +1,14 @@
-"""Files: taken from users and given to providers as signed URLs; fetched from providers, checked and kept."""
+"""Files: kept and given to services as signed URLs; fetched from services, checked and kept."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import io
 import logging
 import mimetypes
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,65 +18,25 @@ from uuid import uuid4
 import filetype
 from django.conf import settings
 from django.core.files.base import ContentFile, File
-from django.core.files.uploadedfile import UploadedFile
 from django.core.signing import Signer
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
-from PIL import Image, ImageOps
 
-from integrations import http, media_access
+from integrations import http, media_access, pictures
 from integrations.events import Fault
-from integrations.language.document import Limits
 from integrations.models import Integration
 from integrations.properties import values_of
-from messaging.errors import Refused
 from messaging.models import Attachment, Message
 
 logger = logging.getLogger(__name__)
 
 LINK_HOURS = 48
-MAX_PIXELS = 50_000_000
 FETCH_TRIES = 5
 FETCH_SECONDS = 120
 FETCH_AGAIN = (10, 60, 300, 900)
-_REENCODED = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-
-
-def take(files: Sequence[UploadedFile[Any]], limits: Limits) -> list[Attachment]:
-    """Uploaded files, kept in the media folder, as attachments that await their message.
-
-    Raises Refused when one is empty, too large, or of a type that the service does not take.
-    """
-    most = min(limits.media_bytes or settings.MAX_UPLOAD_BYTES, settings.MAX_UPLOAD_BYTES)
-    if sum(upload.size or 0 for upload in files) > settings.MAX_UPLOAD_BYTES:
-        raise Refused(
-            _("The files are larger than %(size)s together.") % {"size": _size(settings.MAX_UPLOAD_BYTES)}
-        )
-    kinds = []
-    for upload in files:
-        name, size = upload.name or "", upload.size or 0
-        kind = content_type(upload.read(4096), name)
-        upload.seek(0)
-        if not size:
-            raise Refused(_("%(name)s is empty.") % {"name": name})
-        if size > most:
-            raise Refused(
-                _("%(name)s has %(size)s; the service takes at most %(most)s.")
-                % {"name": name, "size": _size(size), "most": _size(most)}
-            )
-        if limits.media_types and not any(_is_type(kind, wanted) for wanted in limits.media_types):
-            raise Refused(
-                _("The service takes no files of the type %(type)s (%(name)s).")
-                % {"type": kind, "name": name}
-            )
-        kinds.append(kind)
-    return [
-        _kept(Attachment(), upload, kind, upload.name or "")
-        for upload, kind in zip(files, kinds, strict=True)
-    ]
 
 
 def copy_of(attachment: Attachment) -> Attachment:
@@ -206,31 +165,15 @@ def _keep(attachment: Attachment, body: bytes) -> None:
     )
     kind = content_type(body[:4096], name)
     if kind.startswith("image/"):
-        body, kind = _safe_image(body, kind)
-    _kept(attachment, ContentFile(body), kind, name)
+        body, kind = pictures.redrawn(body, kind)
+    keep(attachment, ContentFile(body), kind, name)
     attachment.state, attachment.problem = Attachment.State.KEPT, ""
     attachment.save()
 
 
-def _safe_image(body: bytes, kind: str) -> tuple[bytes, str]:
-    """The picture drawn anew, without what else its file may carry; what cannot be drawn is not a picture."""
-    try:
-        with Image.open(io.BytesIO(body)) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                return body, "application/octet-stream"
-            if kind not in _REENCODED or getattr(picture, "is_animated", False):
-                picture.verify()
-                return body, kind
-            out = io.BytesIO()
-            ImageOps.exif_transpose(picture).save(out, _REENCODED[kind])
-            return out.getvalue(), kind
-    except Exception:
-        # Pillow raises many kinds of errors for broken pictures.
-        return body, "application/octet-stream"
-
-
-def _kept(attachment: Attachment, content: File[Any], kind: str, name: str) -> Attachment:
-    extension = _extension(kind, name)
+def keep(attachment: Attachment, content: File[Any], kind: str, name: str) -> Attachment:
+    """The attachment with its file in the media folder, under a name that browsers and services know."""
+    extension = extension_of(kind, name)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePosixPath(name).stem).strip("-")[:60] or "file"
     attachment.content_type, attachment.size = kind, content.size
     attachment.name = (PurePosixPath(name).name or f"{stem}{extension}")[:200]
@@ -239,7 +182,8 @@ def _kept(attachment: Attachment, content: File[Any], kind: str, name: str) -> A
     return attachment
 
 
-def _extension(kind: str, name: str) -> str:
+def extension_of(kind: str, name: str = "") -> str:
+    """The extension of a media type, with its dot; the name's own one where it fits."""
     given = PurePosixPath(name).suffix.lower()
     if mimetypes.guess_type(f"x{given}")[0] == kind:
         return given
@@ -255,14 +199,6 @@ def _data(uri: str) -> bytes | None:
         return unquote_to_bytes(content) if comma else None
     except (ValueError, binascii.Error):
         return None
-
-
-def _is_type(kind: str, wanted: str) -> bool:
-    return kind == wanted or (wanted.endswith("/*") and kind.startswith(wanted[:-1]))
-
-
-def _size(number: int) -> str:
-    return f"{number / 1024 / 1024:.1f} MiB" if number >= 1024 * 1024 else f"{number / 1024:.0f} KiB"
 
 
 def _signer() -> Signer:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from messaging import media, numbers, wake
+from messaging import media, numbers, uploads, wake
 from messaging.errors import Refused as Refused
 from messaging.models import Attachment, Contact, Conversation, Message, Number, OptOut
 from messaging.statuses import Status
@@ -52,7 +52,7 @@ def submit(
     if len(files) > MAX_FILES:
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
     assert number.integration is not None
-    attachments = media.take(files, number.integration.compiled.limits)
+    attachments = uploads.take(files, number.integration.compiled)
     try:
         return _store(author, number, contact, text, attachments, uuid or uuid4())
     except IntegrityError:
