@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from integrations import http
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.requests import build, render_headers
@@ -14,13 +15,15 @@ from integrations.requests import build, render_headers
 def headers_for(template: Template, values: Mapping[str, Any], url: str) -> dict[str, str]:
     """The headers that a file is fetched with: the outgoing auth over https at the hosts of the template.
 
-    Anywhere else, on another port, or outside `media_path`, none.
+    Anywhere else, on another port, or outside `media_path`, none. For an origin that the operator allows
+    (PATCHBAY_ALLOWED_ORIGINS), http and any port will do, as for all that is sent there.
     """
     try:
         parts = urlsplit(url)
         allowed = parts.scheme == "https" and parts.port in (None, 443) and parts.username is None
     except ValueError:
         return {}
+    allowed = allowed or http.is_allowed(url)
     if not allowed or "\\" in url or ".." in parts.path.split("/"):
         return {}
     own = set(_own_hosts(template, values))

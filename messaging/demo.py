@@ -44,7 +44,7 @@ def create(provider: Sandbox, password: str) -> Demo:
             organization__domain="acme.example",
             template__service_id="generic",
         )
-        properties.store(integration, {"API URL": provider.api_url, "API key": provider.api_key})
+        properties.store(integration, provider.values)
     return Demo(
         integration.account_webhook_url,
         ((SHARED, "Acme's shared number"), (PRIVATE, "Carol's own number")),

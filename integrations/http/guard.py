@@ -93,6 +93,14 @@ def is_plain_http(url: str) -> bool:
     return origin.scheme == "http" and origin not in allowed_origins()
 
 
+def is_allowed(url: str) -> bool:
+    """Whether the operator has allow-listed the URL's origin."""
+    try:
+        return origin_of(url) in allowed_origins()
+    except Refused:
+        return False
+
+
 def permit(url: str) -> tuple[Origin, bool]:
     """The URL's origin, and whether its addresses must be checked; raises Refused as `check_url` says."""
     origin = origin_of(url)

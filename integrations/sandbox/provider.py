@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import hmac
-import json
 import math
-import secrets
 import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import filetype
+from phonenumbers import region_code_for_number
 from waitress.server import create_server
 
-from integrations import http
-from integrations.events import Fault
-from integrations.sandbox import web
+from integrations.catalog import FOLDER
+from integrations.events import HttpRequest, HttpResponse, InboundRequest
+from integrations.language.text_filters import parse_phone
+from integrations.sandbox import calls, oauth, web
 from integrations.sandbox.agenda import Agenda
+from integrations.sandbox.entry import read_entry
+from integrations.sandbox.service import Service, Taken
 from integrations.sandbox.store import PICTURES, PhoneMessage, Store
-from integrations.sandbox.web import ReceivedRequest, Reply
+from integrations.sandbox.web import ReceivedRequest
+from integrations.senders import normalise_number
 from portal import web_server
 
 Mode = Literal["ok", "401", "429", "500", "refuse", "garbage", "slow", "hang"]
 
 REQUESTS = 10_000
-MEDIA_BYTES = 25 * 1024 * 1024
 
 
 class Sandbox:
     """A messaging provider with an HTTP API at `api_url` and a page that looks like a phone at `url`.
 
+    It plays the service of `folder`, an entry of the catalogue: it reads what the template sends, answers and
+    calls as the cases show. An integration of it needs the template `document` and the property `values`.
     `numbers` are the portal's numbers, with their labels, that the phone offers for a new conversation.
     A message that was answered with its id is reported delivered `delay_delivered` seconds later, while
     `reports` is true. Memory holds the newest 1,000 messages, 10,000 requests and 100 MiB of files.
@@ -40,18 +45,18 @@ class Sandbox:
 
     def __init__(
         self,
+        folder: Path = FOLDER / "generic",
         *,
         host: str = "127.0.0.1",
         port: int = 0,
         webhook_url: str = "",
-        api_key: str = "sandbox-key",
         delay_delivered: float = 1.0,
         numbers: Sequence[tuple[str, str]] = (),
         phone: str = "+61412345678",
     ) -> None:
+        self.entry = read_entry(folder)
         self.host, self.port = host, port
         self.webhook_url = webhook_url
-        self.api_key = api_key
         self.delay_delivered = delay_delivered
         self.numbers = numbers
         self.phone = phone
@@ -76,13 +81,24 @@ class Sandbox:
 
     @property
     def api_url(self) -> str:
-        """Where messages are sent to: the API URL of the generic service."""
-        return f"{self.origin}/api/messages"
+        """Where texts are sent to."""
+        return self.service.reader.url("SendMessage")
+
+    @property
+    def document(self) -> str:
+        """The template whose requests come here, as it is published."""
+        return self.service.lab.source
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The credentials and addresses that the service gives to a customer."""
+        return self.service.lab.values
 
     def start(self) -> None:
         """Binds the port (an `OSError` says why it cannot) and serves from threads; also after `stop`."""
         listener = socket.create_server((self.host, self.port))
         self.port = listener.getsockname()[1]
+        self.service = Service(self.entry, self.origin)
         self._stopped.clear()
         # The look-ahead is what lets waitress notice that a client has gone while its answer is held back.
         self._server = create_server(
@@ -108,8 +124,8 @@ class Sandbox:
     def answer_with(self, *modes: Mode, seconds: float = 5.0) -> None:
         """Answers the next requests in these ways, one each, then "ok" again; replaces the plan before.
 
-        "401", "429" (Retry-After: 1), "500" and "refuse" (400) take no message. "garbage" (200, an HTML
-        page), "slow" (the right answer after `seconds`) and "hang" (none, until the client goes) do.
+        "401", "429", "500" and "refuse" take no message, and are spelled as in the cases. "garbage" (200, an
+        HTML page), "slow" (the right answer after `seconds`) and "hang" (none, until the client goes) do.
         """
         for mode in modes:
             if mode not in get_args(Mode):
@@ -140,93 +156,92 @@ class Sandbox:
     def send(self, message: PhoneMessage) -> int:
         """Posts the webhook of a message written on a phone, as often as it is called."""
         self.store.change(message, state="waiting", note="")
-        params = {"from": message.contact, "to": message.number}
+        who = self.webhook_url, message.contact, message.number, message.text
         if message.file:
-            params |= {"text": message.text, "url": f"{self.origin}/media/{message.file}"}
-            return self._post("file", params, message, "Delivered to Patchbay")
-        return self._post("message", params | {"content": message.text}, message, "Delivered to Patchbay")
+            request = self.service.writer.picture(*who, self.service.file_url(message.file))
+        else:
+            request = self.service.writer.message(*who)
+        kind = "pictures" if message.file else "texts"
+        return self._post(request, message, "Delivered to Patchbay", f"This service brings no {kind}.")
 
     def delivered(self, messageid: str) -> int:
         """Reports a message of the portal as delivered."""
-        message = self.store.sent_as(messageid)
-        return self._post("delivered", {"messageid": messageid}, message, "Reported as delivered")
+        return self._status("delivered", messageid, "", "Reported as delivered")
 
     def failed(self, messageid: str, reason: str) -> int:
         """Reports a message of the portal as failed."""
-        message = self.store.sent_as(messageid)
-        return self._post(
-            "failed", {"messageid": messageid, "reason": reason}, message, f"Reported as failed: {reason}"
-        )
+        return self._status("failed", messageid, reason, f"Reported as failed: {reason}")
 
-    def answer(self, request: ReceivedRequest, gone: Callable[[], bool]) -> Reply:
+    def answer(self, received: ReceivedRequest, gone: Callable[[], bool]) -> HttpResponse:
         """Takes one request to the API; `gone` tells whether the client still waits."""
+        url = self.origin + received.path
+        request = HttpRequest(received.method, url, received.headers, received.body)
+        if (page := oauth.answer(self.service.lab, request)) is not None:
+            return page
         with self._lock:
-            self.received.append(request)
+            self.received.append(received)
             del self.received[:-REQUESTS]
             mode, seconds = self._script.popleft() if self._script else ("ok", 0.0)
-        reply = self._answer(request, mode, seconds, gone)
+        answer = self._answer(request, mode, seconds, gone)
         if mode != "hang":
-            request.answered = reply.status
+            received.answered = answer.status
         self.store.touch()
-        return reply
+        return answer
 
     def _answer(
-        self, request: ReceivedRequest, mode: Mode, seconds: float, gone: Callable[[], bool]
-    ) -> Reply:
-        match mode:
-            case "401":
-                return _error(401, "The API key is not valid.")
-            case "429":
-                return _error(429, "Too many messages; try again in a second.", ("Retry-After", "1"))
-            case "500":
-                return _error(500, "The sandbox was told to fail.")
-            case "refuse":
-                return _error(400, "The recipient cannot receive messages.")
-        expected = f"Bearer {self.api_key}".encode()
-        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected):
-            return _error(401, "The API key is not valid; send it as Authorization: Bearer <key>.")
-        if problem := _problem(request.json):
-            return _error(400, problem)
-        message = self._take(request.json)
+        self, request: HttpRequest, mode: Mode, seconds: float, gone: Callable[[], bool]
+    ) -> HttpResponse:
+        answer, taken = self.service.answer(request, mode)
+        if taken is None:
+            return answer
+        message = self._take(taken)
         if mode == "garbage":
-            return Reply(200, b"<html><body><h1>It works!</h1>", "text/html")
+            return HttpResponse(200, {"content-type": "text/html"}, b"<html><body><h1>It works!</h1>")
         if mode in ("slow", "hang"):
             self._hold(seconds if mode == "slow" else math.inf, gone)
         if mode == "hang":
-            return _error(503, "The sandbox is going down.")
+            return HttpResponse(503)
         self._agenda.add(self.delay_delivered, lambda: self._report(message))
-        return Reply.of_json(200, {"data": {"id": message.messageid}})
+        return answer
 
-    def _take(self, sent: dict[str, str]) -> PhoneMessage:
-        media_url = sent.get("media_url", "")
-        message = self.store.add(
-            contact=sent["to"],
-            number=sent["from"],
+    def _take(self, taken: Taken) -> PhoneMessage:
+        sent = taken.sent
+        contact, number = self._number(sent.to), self._number(sent.sender)
+        first = self.store.add(
+            contact=contact,
+            number=number,
             mine=False,
-            text=sent.get("content", ""),
-            messageid=secrets.token_hex(12),
+            text=sent.text,
+            messageid=taken.messageid,
+            message_uuid=sent.message_uuid,
         )
-        if media_url:
+        files: list[str | bytes] = [*sent.urls, *sent.files]
+        for index, file in enumerate(files):
+            message = first
+            if index > 0:
+                message = self.store.add(contact=contact, number=number, mine=False, text="")
             self.store.change(message, state="waiting", note="Fetching the file…")
-            self._agenda.add(0, lambda: self._fetch(message, media_url))
-        return message
+            self._agenda.add(0, partial(self._show, message, file))
+        return first
 
-    def _fetch(self, message: PhoneMessage, url: str) -> None:
-        answer = http.fetch(url, max_bytes=MEDIA_BYTES)
-        if isinstance(answer, Fault):
-            return self.store.change(
-                message, state="failed", note=f"The file could not be fetched: {answer.text}"
-            )
-        if answer.status != 200:
-            return self.store.change(
-                message, state="failed", note=f"The file's URL answered {answer.status}."
-            )
-        kind = filetype.guess(answer.body)
+    def _number(self, spelled: str) -> str:
+        """A number as phones show it, however the service spells it."""
+        home = parse_phone(self.phone, None)
+        try:
+            return normalise_number(spelled, region_code_for_number(home) if home else None)
+        except ValueError:
+            return spelled
+
+    def _show(self, message: PhoneMessage, file: str | bytes) -> None:
+        """Puts a file into a bubble: its bytes, or what its URL gives."""
+        body, declared, problem = calls.file(file) if isinstance(file, str) else (file, "unknown type", "")
+        if problem:
+            return self.store.change(message, state="failed", note=problem)
+        kind = filetype.guess(body)
         if kind is None or kind.mime not in PICTURES:
-            declared = answer.headers.get("content-type", "unknown type")
-            note = f"A file came: {declared}, {len(answer.body):,} bytes."
+            note = f"A file came: {declared}, {len(body):,} bytes."
             return self.store.change(message, state="", note=note)
-        name = self.store.keep(answer.body, kind.mime)
+        name = self.store.keep(body, kind.mime)
         return self.store.change(message, state="", note="", file=name)
 
     def _hold(self, seconds: float, gone: Callable[[], bool]) -> None:
@@ -235,52 +250,32 @@ class Sandbox:
             waited += 0.1
 
     def _report(self, message: PhoneMessage) -> None:
-        if not self.reports:
+        status = "failed" if message.state == "failed" else "delivered"
+        if not self.reports or not self.service.writer.reports(status):
             return
-        if message.state == "failed":
+        if status == "failed":
             self.failed(message.messageid, message.note)
         else:
             self.delivered(message.messageid)
 
-    def _post(self, method: str, params: dict[str, str], message: PhoneMessage | None, done: str) -> int:
-        status, problem = self._call({"method": method, "params": params})
+    def _status(self, status: str, messageid: str, reason: str, done: str) -> int:
+        message = self.store.sent_as(messageid)
+        ours = message.message_uuid if message is not None else ""
+        request = self.service.writer.status(self.webhook_url, status, messageid, ours, reason)
+        return self._post(request, message, done, "This service tells no more of a message.")
+
+    def _post(
+        self, request: InboundRequest | None, message: PhoneMessage | None, done: str, never: str
+    ) -> int:
+        """Calls the portal, and notes on the message what came of it; `never` where there is no such call."""
+        if request is None:
+            status, problem = 0, never
+        elif not self.webhook_url:
+            status, problem = 0, "No webhook URL is set; copy it from the integration's page in Patchbay."
+        else:
+            status, problem = calls.post(request)
         if message is not None and problem:
             self.store.change(message, state="failed", note=problem)
         elif message is not None:
             self.store.change(message, state="accepted", note=f"{done} ({status})")
         return status
-
-    def _call(self, document: dict[str, Any]) -> tuple[int, str]:
-        if not self.webhook_url:
-            return 0, "No webhook URL is set; copy it from the integration's page in Patchbay."
-        answer = http.fetch(
-            self.webhook_url,
-            method="POST",
-            headers={"Content-Type": "application/json"},
-            body=json.dumps(document).encode(),
-            max_bytes=64 * 1024,
-            max_redirects=0,
-        )
-        if isinstance(answer, Fault):
-            return 0, f"Patchbay was not reached: {answer.text}"
-        if 200 <= answer.status < 300:
-            return answer.status, ""
-        said = answer.body[:200].decode(errors="replace").strip()
-        return answer.status, f"Patchbay answered {answer.status}" + (f": {said}" if said else "")
-
-
-def _error(status: int, message: str, *headers: tuple[str, str]) -> Reply:
-    return Reply.of_json(status, {"error": {"message": message}}, *headers)
-
-
-def _problem(sent: Any) -> str:
-    if not isinstance(sent, dict):
-        return "The body is not a JSON object."
-    for key in ("from", "to", "content", "media_url"):
-        if not isinstance(sent.get(key, ""), str):
-            return f"{key} is not a text."
-    if missing := [key for key in ("from", "to") if not sent.get(key)]:
-        return f"{' and '.join(missing)} must be given."
-    if not sent.get("content") and not sent.get("media_url"):
-        return "Neither content nor media_url is given."
-    return ""

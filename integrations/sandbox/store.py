@@ -22,6 +22,7 @@ class PhoneMessage:
     """One bubble on a phone. `mine`: written on the phone; else it came from the portal.
 
     `state` and `note` tell what became of the webhook that carried it, or of its delivery report.
+    `message_uuid` is the portal's own id of it, where the service is told that.
     """
 
     id: int
@@ -30,6 +31,7 @@ class PhoneMessage:
     mine: bool
     text: str
     messageid: str
+    message_uuid: str
     file: str
     at: float
     state: State = ""
@@ -63,6 +65,7 @@ class Store:
         mine: bool,
         text: str,
         messageid: str = "",
+        message_uuid: str = "",
         file: str = "",
         state: State = "",
     ) -> PhoneMessage:
@@ -77,6 +80,7 @@ class Store:
                 mine=mine,
                 text=text,
                 messageid=messageid,
+                message_uuid=message_uuid,
                 file=file,
                 at=time.time(),
                 state=state,

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import filetype
 
+from integrations.sandbox.entry import API
 from integrations.sandbox.store import PICTURES
 
 if TYPE_CHECKING:
@@ -99,10 +100,8 @@ def application(sandbox: Sandbox) -> WSGIApplication:
 
 def _route(sandbox: Sandbox, environ: WSGIEnvironment) -> Reply:
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-    if path == "/api/messages":
-        if method != "POST":
-            return Reply.of_json(405, {"error": {"message": "Send messages by POST."}}, ("Allow", "POST"))
-        return sandbox.answer(_received(environ), environ["waitress.client_disconnected"])
+    if path.startswith(f"{API}/"):
+        return _api(sandbox, environ, path)
     if method == "POST" and (action := ACTIONS.get(path)):
         action(sandbox, environ)
         return Reply(204)
@@ -114,7 +113,20 @@ def _route(sandbox: Sandbox, environ: WSGIEnvironment) -> Reply:
             return _state(sandbox, _query(environ).get("since", ""))
         if path.startswith("/media/") and (file := sandbox.store.file(path.removeprefix("/media/"))):
             return Reply(200, file[1], file[0])
-    raise Refused("There is nothing here; the phone is at /, the API at /api/messages.", 404)
+        if path == "/service.svg":
+            return Reply(200, sandbox.entry.logo, "image/svg+xml")
+    raise Refused(f"There is nothing here; the phone is at /, the API below {API}/.", 404)
+
+
+def _api(sandbox: Sandbox, environ: WSGIEnvironment, path: str) -> Reply:
+    received = _received(environ)
+    if received.method == "GET" and (file := sandbox.store.file(path.rpartition("/")[2])):
+        if not sandbox.service.may_fetch(received.headers):
+            raise Refused("This file is only for those who send the service's credentials.", 401)
+        return Reply(200, file[1], file[0])
+    answer = sandbox.answer(received, environ["waitress.client_disconnected"])
+    headers = tuple((name.title(), value) for name, value in answer.headers.items() if name != "content-type")
+    return Reply(answer.status, answer.body, answer.headers.get("content-type", "text/plain"), headers)
 
 
 def _state(sandbox: Sandbox, cursor: str) -> Reply:
@@ -125,6 +137,7 @@ def _state(sandbox: Sandbox, cursor: str) -> Reply:
         200,
         news
         | {
+            "service": sandbox.entry.template.name,
             "phone": sandbox.phone,
             "numbers": [{"number": number, "label": label} for number, label in sandbox.numbers],
             "reports": sandbox.reports,
@@ -191,7 +204,8 @@ def _received(environ: WSGIEnvironment) -> ReceivedRequest:
         document = None
     return ReceivedRequest(
         method=environ["REQUEST_METHOD"],
-        path=environ["PATH_INFO"] + (f"?{query}" if query else ""),
+        path=quote(environ["PATH_INFO"].encode("latin-1"), safe="/:@!$&'()*+,;=~")
+        + (f"?{query}" if query else ""),
         headers={name.lower().replace("_", "-"): value for name, value in headers.items()},
         body=body,
         json=document,

@@ -1,0 +1,82 @@
+"""What the service answers: the responses of the cases, with ids of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from integrations import exchanges, responses
+from integrations.cases import message_of
+from integrations.events import HttpResponse
+from integrations.language.values import text
+from integrations.sandbox.entry import Lab
+from integrations.sandbox.outgoing import Sent
+from integrations.sandbox.stand_ins import StandIns, fresh
+
+Refusal = Literal["401", "429", "500", "refuse"]
+_WORDS = {
+    "401": (401, "The credentials are not right."),
+    "429": (429, "Too many messages; try again in a second."),
+    "500": (500, "The sandbox was told to fail."),
+    "refuse": (400, "The recipient cannot receive messages."),
+}
+
+
+def taken(lab: Lab, sent: Sent) -> tuple[HttpResponse, str]:
+    """The answer to a request that is taken, and the message's id in it, empty where it carries none."""
+    case = next(
+        (
+            case
+            for case in lab.entry.cases
+            if case.get("method") == sent.method
+            and case.get("outcome", {}).get("result") == "sent"
+            and case.get("responses")
+        ),
+        None,
+    )
+    if case is None:
+        return HttpResponse(200, {"content-type": "application/json"}, b"{}"), ""
+    shown = exchanges.response(case["responses"][0])
+    message = message_of(case)
+    outcome = responses.read(lab.entry.template, sent.method, case.get("properties", {}), message, shown)
+    new = {outcome.messageid: fresh(outcome.messageid)} if outcome.messageid else {}
+    numbers = {text(message.get("from")): sent.sender, text(message.get("to")): sent.to}
+    stand_ins = StandIns({**{old: value for old, value in numbers.items() if value}, **new})
+    body, _ = stand_ins.body(shown.body, shown.headers.get("content-type", ""))
+    headers = {name: stand_ins.text(value) for name, value in shown.headers.items()}
+    return replace(shown, headers=headers, body=body), new.get(outcome.messageid, "")
+
+
+def refusal(lab: Lab, mode: str, method: str) -> HttpResponse:
+    """A refusal as the service spells it, or in plain words where no case shows one."""
+    found = [
+        (case, exchanges.response(written))
+        for case in lab.entry.cases
+        for written in case.get("responses", [])
+        if "error" not in written and _is(mode, case, written)
+    ]
+    found.sort(key=lambda one: one[0].get("method") != method)
+    if not found:
+        status, words = _WORDS[mode]
+        return plain(status, words, **({"retry-after": "1"} if mode == "429" else {}))
+    shown = found[0][1]
+    # Whoever presses "500" expects it, whatever kind of failure the case shows.
+    return replace(shown, status=500) if mode == "500" else shown
+
+
+def plain(status: int, words: str, **headers: str) -> HttpResponse:
+    """An answer of the sandbox's own."""
+    return exchanges.response({"status": status, "json": {"error": {"message": words}}, "headers": headers})
+
+
+def _is(mode: str, case: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
+    """Whether a response of a case is a refusal of this kind, by its status or by what came of it."""
+    status, result = int(text(written.get("status", "200"))), case.get("outcome", {}).get("result")
+    found: dict[str, bool] = {
+        "401": result == "unauthorized",
+        "429": status == 429,
+        "500": status >= 500,
+        "refuse": result == "failed",
+    }
+    return found[mode]

@@ -1,0 +1,271 @@
+"""What the portal sent: read by comparison with the requests that the template makes of known messages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from integrations import bodies, exchanges
+from integrations.cases import message_of
+from integrations.events import HttpRequest
+from integrations.language.errors import RenderError
+from integrations.language.values import Value, is_empty, load, text
+from integrations.requests import build, plan
+from integrations.sandbox.entry import Lab
+from integrations.sandbox.stand_ins import Path, leaves, spellings
+
+ACCESS_TOKEN = "sandbox-token"  # noqa: S105
+_LISTS = ("url", "content")
+_CONTENT = b"\x89PNG only to see where a file goes"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request to the API: the method that made it and what it carries, numbers as they were spelled.
+
+    `missing` are the names of what the method always sends and this request lacks. `authorized` is whether
+    everything that depends on secrets is right.
+    """
+
+    method: str
+    authorized: bool
+    missing: tuple[str, ...]
+    sender: str = ""
+    to: str = ""
+    text: str = ""
+    urls: tuple[str, ...] = ()
+    files: tuple[bytes, ...] = ()
+    message_uuid: str = ""
+
+
+class Reader:
+    """Reads the requests of one template; it knows the requests of two messages for each method."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._samples = [
+            sample for method in lab.template.methods if (sample := _sample(lab, method)) is not None
+        ]
+
+    def url(self, method: str) -> str:
+        """Where a method's requests go; nothing for a method that there is not."""
+        return next((sample.url for sample in self._samples if sample.method == method), "")
+
+    def read(self, request: HttpRequest) -> Sent | None:
+        """What a request of the portal says; None if no method sends to such an address in such a way."""
+        found = dict(_leaves(request))
+        fits = [fit for sample in self._samples if (fit := sample.fit(request, found)) is not None]
+        if not fits:
+            return None
+        _, sent = max(fits, key=lambda fit: fit[0])
+        files = tuple(content for name, content in _files(request) if name != "application/json")
+        return Sent(**{**sent, "files": (*sent["files"], *files)})
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The headers that prove who sends, by their names in small letters."""
+        return self._samples[0].credentials if self._samples else {}
+
+    def knows(self, path: str) -> bool:
+        """Whether a request of some kind goes to a path."""
+        return any(sample.has_path(path) for sample in self._samples)
+
+
+class _Sample:
+    """One method's request, leaf by leaf: what is always the same, and where the message's values stand."""
+
+    def __init__(
+        self,
+        method: str,
+        marks: Mapping[str, str],
+        first: HttpRequest,
+        other: HttpRequest,
+        stranger: HttpRequest,
+    ) -> None:
+        self.method, self.request, self.url = method, first, first.url.partition("?")[0]
+        own, others, strangers = (dict(_leaves(each)) for each in (first, other, stranger))
+        self._constants = {path: value for path, value in own.items() if others.get(path) == value}
+        self._secret = {path for path in own if strangers.get(path) != own[path]}
+        self._places: dict[Path, tuple[re.Pattern[str], list[str]]] = {}
+        for path, value in own.items():
+            pattern, names = _pattern(value, marks)
+            if names and path not in self._constants:
+                self._places[path] = pattern, names
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The headers that depend on secrets alone."""
+        found = self._secret & self._constants.keys()
+        return {str(path[1]): self._constants[path] for path in found if path[0] == "headers"}
+
+    def has_path(self, path: str) -> bool:
+        """Whether the method's requests may go to a path."""
+        here = {("path", *key): value for key, value in leaves(path.split("/"))}
+        return len(here) == sum(key[0] == "path" for key in {**self._constants, **self._places}) and all(
+            here.get(key) == value for key, value in self._constants.items() if key[0] == "path"
+        )
+
+    def fit(self, request: HttpRequest, found: Mapping[Path, str]) -> tuple[int, dict[str, Any]] | None:
+        """How many leaves agree, less those that do not, and what they hold."""
+        if request.method != self.request.method or not self.has_path(unquote(urlsplit(request.url).path)):
+            return None
+        agreeing = [path for path, value in self._constants.items() if found.get(path) == value]
+        secret = self._secret & self._constants.keys()
+        score, authorized = 2 * len(agreeing) - len(self._constants), secret <= set(agreeing)
+        values: dict[str, list[str]] = {}
+        missing: list[str] = []
+        for path, (pattern, names) in self._places.items():
+            held = [match for value in _values(path, names, found) if (match := pattern.fullmatch(value))]
+            score += 1 if held else -1
+            authorized = authorized and (bool(held) or path not in self._secret)
+            missing += [name for name in names if not held]
+            for match in held:
+                for name, value in zip(names, match.groups(), strict=True):
+                    values.setdefault(name, []).append(value)
+        first = {name: next(filter(None, held), "") for name, held in values.items()}
+        return score, {
+            "method": self.method,
+            "authorized": authorized,
+            "missing": tuple(name for name in ("from", "to") if name in missing and name not in values),
+            "sender": first.get("from", ""),
+            "to": first.get("to", ""),
+            "text": first.get("text", ""),
+            "urls": tuple(dict.fromkeys(filter(None, values.get("url", [])))),
+            "files": tuple(_decoded(values.get("content", []))),
+            "message_uuid": first.get("message_uuid", ""),
+        }
+
+
+def _sample(lab: Lab, method: str) -> _Sample | None:
+    secret = {item.label for item in lab.template.properties if item.secret and item.type != "url"}
+    strange = {label: f"{value}x" if label in secret else value for label, value in lab.values.items()}
+    (first, marks), (other, _) = _message(lab, method, 1), _message(lab, method, 2)
+    try:
+        return _Sample(
+            method,
+            marks,
+            _request(lab, method, lab.values, first),
+            _request(lab, method, lab.values, other),
+            _request(lab, method, strange, {**first, "access_token": "another"}),
+        )
+    except (RenderError, StopIteration):
+        return None  # only messages of another kind than the cases' go out by this method
+
+
+def _request(lab: Lab, method: str, values: Mapping[str, Any], message: Mapping[str, Any]) -> HttpRequest:
+    if method == "CheckCredentials":
+        return build(lab.template, method, values, message)
+    return next(part.request for part in plan(lab.template, values, message) if part.method == method)
+
+
+def _message(lab: Lab, method: str, which: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """One of two messages that differ in everything, and the texts that tell its values."""
+    cases = [case for case in lab.entry.cases if case.get("kind") == "send"]
+    case = next((case for case in cases if case.get("method") == method), next(iter(cases), {}))
+    shown = {"from": "+61855555555", "to": "+61412345678", **message_of(case)}
+    number = {
+        key: text(shown[key])[:-1] + last for key, last in (("from", f"{which}"), ("to", f"{which + 4}"))
+    }
+    url, content = f"https://files.invalid/probe-{which}.png", _CONTENT + str(which).encode()
+    marks = {
+        **number,
+        "text": f"Where does the text go, {which}",
+        "url": url,
+        "message_uuid": f"00000000-0000-4000-8000-00000000000{which}",
+        "webhook_url": f"https://portal-{which}.invalid/services/probe/a{which}",
+        "extension": f"extension-{which}",
+        "domain": f"domain-{which}.invalid",
+        "username": f"user-{which}",
+    }
+    message: dict[str, Any] = {
+        **shown,
+        **marks,
+        "now": f"2026-01-0{which}T00:00:00Z",
+        "access_token": ACCESS_TOKEN,
+    }
+    for derived in ("content", "urls", "url"):
+        message.pop(derived, None)
+    file = {"url": url, "content_type": "image/png", "filename": f"probe-{which}.png", "content": content}
+    message["media"] = [{**file, "size": len(content)}] if method == "SendFile" else []
+    return message, {**marks, "content": base64.b64encode(content).decode()}
+
+
+def _pattern(value: str, marks: Mapping[str, str]) -> tuple[re.Pattern[str], list[str]]:
+    """The text with a group for each mark in it, and the marks' names in order."""
+    named = {
+        spelled: name
+        for name, mark in reversed(list(marks.items()))
+        for spelled in (spellings(mark) if name in ("from", "to") else [mark])
+    }
+    parts = re.split("(" + "|".join(map(re.escape, sorted(named, key=len, reverse=True))) + ")", value)
+    expression = "".join("(.*?)" if part in named else re.escape(part) for part in parts)
+    return re.compile(expression, re.DOTALL), [named[part] for part in parts if part in named]
+
+
+def _values(path: Path, names: list[str], found: Mapping[Path, str]) -> list[str]:
+    """What a request has at a place; where files are, at all places that differ in the last index only."""
+    last = max((index for index, step in enumerate(path) if isinstance(step, int)), default=None)
+    if last is None or not set(names) & set(_LISTS):
+        return [found[path]] if path in found else []
+    before, after = path[:last], path[last + 1 :]
+    return [
+        value
+        for other, value in found.items()
+        if len(other) == len(path) and other[:last] == before and other[last + 1 :] == after
+    ]
+
+
+def _leaves(request: HttpRequest) -> Iterator[tuple[Path, str]]:
+    parts = urlsplit(request.url)
+    yield from leaves(unquote(parts.path).split("/"), ("path",))
+    yield from leaves(_lists(bodies.pairs(parts.query)), ("query",))
+    yield from (
+        (("headers", name.lower()), value)
+        for name, value in request.headers.items()
+        if name.lower() != "content-type"
+    )
+    for way, value in exchanges.shown_body(request.body or b"", _kind(request)).items():
+        if way == "multipart":
+            value = _fields(value)
+        yield from leaves(_lists(value) if way == "form" else value, ("body",))
+
+
+def _lists(fields: Mapping[str, Value]) -> dict[str, list[Value]]:
+    return {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
+
+
+def _fields(parts: list[Mapping[str, Value]]) -> dict[str, list[Value]]:
+    """The parts by name: texts, and the values of those that are JSON."""
+    found: dict[str, list[Value]] = {}
+    for part in parts:
+        value = part.get("text")
+        if part.get("content_type") == "application/json":
+            value = base64.b64decode(text(part.get("base64"))).decode("utf-8", "replace")
+        if value is not None:
+            try:
+                found.setdefault(text(part.get("name")), []).append(load(value))
+            except ValueError:
+                found.setdefault(text(part.get("name")), []).append(value)
+    return found
+
+
+def _files(request: HttpRequest) -> Iterator[tuple[str, bytes]]:
+    for part in exchanges.shown_body(request.body or b"", _kind(request)).get("multipart", []):
+        if not is_empty(part.get("base64")):
+            yield text(part.get("content_type")), base64.b64decode(part["base64"])
+
+
+def _kind(request: HttpRequest) -> str:
+    return next((value for name, value in request.headers.items() if name.lower() == "content-type"), "")
+
+
+def _decoded(contents: list[str]) -> Iterator[bytes]:
+    for content in contents:
+        try:
+            yield base64.b64decode(content, validate=True)
+        except binascii.Error:
+            continue

@@ -1,0 +1,77 @@
+"""One entry of the catalogue as a provider plays it: what it takes, what it answers, what it calls."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import get_args
+from urllib.parse import unquote, urlsplit
+
+from integrations.events import HttpRequest, HttpResponse
+from integrations.sandbox import answers
+from integrations.sandbox.entry import API, Entry, Lab
+from integrations.sandbox.outgoing import Reader, Sent
+from integrations.sandbox.webhooks import Writer
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A message that the service took, and the id that it gave it."""
+
+    sent: Sent
+    messageid: str
+
+
+class Service:
+    """An entry at the sandbox's origin; `writer` makes its webhooks."""
+
+    def __init__(self, entry: Entry, origin: str) -> None:
+        self.origin = origin
+        self.lab = Lab(entry, origin)
+        self.reader = Reader(self.lab)
+        self.writer = Writer(self.lab)
+
+    def answer(self, request: HttpRequest, mode: str) -> tuple[HttpResponse, Taken | None]:
+        """The answer to a request to the API and, if it brought a message, that; `mode` may be a refusal."""
+        sent = self.reader.read(request)
+        if sent is None:
+            return self._unknown(request), None
+        if mode in get_args(answers.Refusal):
+            return answers.refusal(self.lab, mode, sent.method), None
+        if not sent.authorized:
+            return answers.refusal(self.lab, "401", sent.method), None
+        if sent.method != "CheckCredentials" and (problem := _problem(sent)):
+            return answers.plain(400, problem), None
+        answer, messageid = answers.taken(self.lab, sent)
+        if sent.method == "CheckCredentials":
+            return answer, None
+        return answer, Taken(sent, messageid or secrets.token_hex(12))
+
+    def file_url(self, name: str) -> str:
+        """Where the portal fetches a file of the phone: among the service's own, if those are guarded."""
+        if self._guards_files:
+            folder = PurePosixPath(urlsplit(self.writer.example_url).path).parent
+            return f"{self.origin}{API}{folder}/{name}"
+        return f"{self.origin}/media/{name}"
+
+    def may_fetch(self, headers: dict[str, str]) -> bool:
+        """Whether a request for a guarded file carries the service's credentials."""
+        return self.reader.credentials.items() <= headers.items()
+
+    @property
+    def _guards_files(self) -> bool:
+        return any(event.media_hosts is not None for event in self.lab.template.webhook.events)
+
+    def _unknown(self, request: HttpRequest) -> HttpResponse:
+        if self.reader.knows(unquote(urlsplit(request.url).path)):
+            return answers.plain(405, f"The service takes no {request.method} here.")
+        return answers.plain(404, f"The service has nothing at {urlsplit(request.url).path}.")
+
+
+def _problem(sent: Sent) -> str:
+    if sent.missing:
+        return f"{' and '.join(sent.missing)} must be given."
+    if not sent.text and not sent.urls and not sent.files:
+        return "Neither a text nor a file is given."
+    return ""

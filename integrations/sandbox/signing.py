@@ -1,0 +1,188 @@
+"""The other side of `verify`: makes a webhook prove that it comes from the service."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from integrations import bodies
+from integrations.events import InboundRequest
+from integrations.language.auth import basic
+from integrations.language.conditions import compile_condition
+from integrations.language.data_filters import iso_text
+from integrations.language.placeholders import Scope
+from integrations.language.shapes import compile_render
+from integrations.language.signatures import bytes_of, texts
+from integrations.language.values import Value, is_number, text
+from integrations.language.verify import NAMES
+from integrations.sandbox.stand_ins import StandIns
+
+Way = Mapping[str, Value]
+
+
+def sign(
+    ways: list[Way],
+    example: InboundRequest,
+    request: InboundRequest,
+    values: Mapping[str, Any],
+    key: Ed25519PrivateKey,
+) -> InboundRequest:
+    """The request with what the first way that holds asks for, in the places where the example has it.
+
+    `values` are the properties. Where signatures were not shown by the example, as a case that is refused
+    for lack of one, they cannot be placed.
+    """
+    for way in ways:
+        scope = _scope(values)
+        if compile_condition(way.get("when", {}), scope, "")(_exchange(request, values)):
+            return _Signing(way, example, values, key).signed(request)
+    return request
+
+
+def _scope(values: Mapping[str, Any]) -> Scope:
+    return Scope(dict.fromkeys(values, False), {}, [], dict.fromkeys(NAMES, True))
+
+
+def _exchange(request: InboundRequest, values: Mapping[str, Any]) -> dict[str, Value]:
+    return {
+        **values,
+        "query": bodies.pairs(request.query),
+        "headers": dict(request.headers),
+        "body": request.body,
+        "method": request.method,
+        "url": request.url,
+        "ip": request.ip,
+        "now": iso_text(datetime.now(UTC)),
+    }
+
+
+class _Signing:
+    def __init__(
+        self, way: Way, example: InboundRequest, values: Mapping[str, Any], key: Ed25519PrivateKey
+    ) -> None:
+        self.way, self.values, self.key = way, values, key
+        self.example = _exchange(example, values)
+        self.now = time.time()
+
+    def signed(self, request: InboundRequest) -> InboundRequest:
+        ways: dict[str, Callable[[InboundRequest], InboundRequest]] = {
+            "header": lambda one: _with_header(one, text(self.way["name"]), self._value("value")),
+            "query": lambda one: _with_query(one, text(self.way["name"]), self._value("value")),
+            "basic": lambda one: _with_header(
+                one, "authorization", basic(self._value("username"), self._value("password"))
+            ),
+            "hmac": self._hmac,
+            "ed25519": self._ed25519,
+            "jwt": self._jwt,
+            "standard-webhooks": self._standard,
+            "url-and-form-hmac": self._url_and_form,
+        }
+        make = ways.get(text(self.way.get("type")))
+        return make(request) if make is not None else request
+
+    def _read(self, source: Value, exchange: Mapping[str, Value]) -> str:
+        return next(iter(texts(compile_render(source, _scope(self.values), "")(exchange))), "")
+
+    def _value(self, name: str) -> str:
+        return self._read(self.way.get(name), self.values)
+
+    def _placed(self, request: InboundRequest, source: Value, new: str) -> InboundRequest:
+        """The request with a value in the place where the example holds what `source` reads."""
+        old = self._read(source, self.example)
+        stand_ins = StandIns({old: new})
+        headers = {name: stand_ins.text(value) for name, value in request.headers.items()}
+        request = replace(request, headers=headers)
+        query = {name: stand_ins.tree(value) for name, value in bodies.pairs(request.query).items()}
+        return request if query == bodies.pairs(request.query) else _at_query(request, urlencode(query, True))
+
+    def _stamped(self, request: InboundRequest) -> InboundRequest:
+        """The time of the signature, spelled as the example spells it."""
+        if "timestamp" not in self.way:
+            return request
+        old = self._read(self.way["timestamp"], self.example)
+        if is_number(old):
+            new = str(int(self.now * (1000 if float(old) > 10**11 else 1)))
+        else:
+            new = iso_text(datetime.fromtimestamp(self.now, UTC))
+        return self._placed(request, self.way["timestamp"], new)
+
+    def _over(self, request: InboundRequest) -> bytes:
+        return bytes_of(self.way, "over", "$body$", _scope(self.values), "")(_exchange(request, self.values))
+
+    def _hmac(self, request: InboundRequest) -> InboundRequest:
+        request = self._stamped(request)
+        algorithm = text(self.way.get("algorithm", "sha256"))
+        digest = hmac.digest(self._value("key").encode(), self._over(request), algorithm)
+        spelled = {"hex": digest.hex(), "base64": _base64(digest), "base64url": _base64url(digest)}
+        return self._placed(request, self.way["signature"], spelled[text(self.way.get("encoding", "hex"))])
+
+    def _ed25519(self, request: InboundRequest) -> InboundRequest:
+        request = self._stamped(request)
+        return self._placed(request, self.way["signature"], _base64(self.key.sign(self._over(request))))
+
+    def _jwt(self, request: InboundRequest) -> InboundRequest:
+        source = self.way.get("token", "$headers.Authorization|remove_prefix:'Bearer '$")
+        claims = self._read(source, self.example).split(".")[1:2]
+        said = json.loads(base64.urlsafe_b64decode(claims[0] + "==")) if claims else {}
+        now = int(self.now)
+        said |= {"iat": now, "payload_hash": hashlib.sha256(request.body).hexdigest()}
+        said |= {name: now + after for name, after in (("nbf", 0), ("exp", 300)) if name in said}
+        if "url_hash" in said:
+            said["url_hash"] = hashlib.sha256(request.url.encode()).hexdigest()
+        parts = ({"alg": "HS256", "typ": "JWT"}, said)
+        signed = ".".join(_base64url(json.dumps(part).encode()) for part in parts)
+        digest = hmac.digest(self._value("key").encode(), signed.encode(), "sha256")
+        return self._placed(request, source, f"{signed}.{_base64url(digest)}")
+
+    def _standard(self, request: InboundRequest) -> InboundRequest:
+        identifier, stamp = f"msg_{hashlib.sha256(request.body).hexdigest()[:24]}", str(int(self.now))
+        key = base64.b64decode(self._value("key").removeprefix("whsec_") + "==")
+        signed = f"{identifier}.{stamp}.".encode() + request.body
+        for name, value in (
+            ("id", identifier),
+            ("timestamp", stamp),
+            ("signature", "v1," + _base64(hmac.digest(key, signed, "sha256"))),
+        ):
+            request = _with_header(request, f"webhook-{name}", value)
+        return request
+
+    def _url_and_form(self, request: InboundRequest) -> InboundRequest:
+        fields = parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+        if "bodySHA256" in bodies.pairs(request.query):
+            request = _with_query(request, "bodySHA256", hashlib.sha256(request.body).hexdigest())
+            fields = []
+        signed = request.url + "".join(name + value for name, value in sorted(set(fields)))
+        digest = hmac.digest(self._value("key").encode(), signed.encode(), "sha1")
+        return self._placed(
+            request, self.way.get("signature", "$headers.X-Twilio-Signature$"), _base64(digest)
+        )
+
+
+def _with_header(request: InboundRequest, name: str, value: str) -> InboundRequest:
+    return replace(request, headers={**request.headers, name.lower(): value})
+
+
+def _with_query(request: InboundRequest, name: str, value: str) -> InboundRequest:
+    return _at_query(request, urlencode({**bodies.pairs(request.query), name: value}, True))
+
+
+def _at_query(request: InboundRequest, query: str) -> InboundRequest:
+    return replace(request, query=query, url=f"{request.url.partition('?')[0]}?{query}")
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _base64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()

@@ -1,0 +1,96 @@
+"""An example made anew: the values that it shows are exchanged for others, wherever they stand in it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from collections.abc import Collection, Iterator, Mapping
+
+from integrations import exchanges
+from integrations.language.text_filters import national
+from integrations.language.values import Number, Value, is_number, text
+
+Path = tuple[str | int, ...]
+# A shorter value is found only where it is the whole of a text: "1" stands in many.
+LONG = 6
+_GONE = object()
+
+
+class StandIns:
+    """Exchanges each key of `new` for its value; what holds a value of `gone` is left out.
+
+    A whole element of a list is left out, else the key; inside a longer text only the value itself.
+    """
+
+    def __init__(self, new: Mapping[str, str], gone: Collection[str] = ()) -> None:
+        self._new = {old: value for old, value in new.items() if old}
+        self._gone = {old for old in gone if old and old not in self._new}
+        long = [old for old in (*self._new, *self._gone) if len(old) >= LONG]
+        self._inside = re.compile("|".join(map(re.escape, sorted(long, key=len, reverse=True))) or r"(?!)")
+
+    def text(self, value: str) -> str:
+        """The text with what it holds exchanged, in one pass."""
+        if value in self._new:
+            return self._new[value]
+        return self._inside.sub(lambda found: self._new.get(found[0], ""), value)
+
+    def tree(self, value: Value) -> Value:
+        """The same for all texts of a value."""
+        return self._made(value, listed=False)
+
+    def body(self, body: bytes, content_type: str) -> tuple[bytes, str]:
+        """The same for a body, and the content type to send with it."""
+        if not body:
+            return body, content_type
+        made, kind = exchanges.body_of(self.tree(exchanges.shown_body(body, content_type)))
+        return made, kind if kind.startswith("multipart/") else content_type
+
+    def _made(self, value: Value, *, listed: bool) -> Value:
+        if isinstance(value, Mapping):
+            made = {key: self._made(item, listed=listed) for key, item in value.items()}
+            if listed and _GONE in made.values():
+                return _GONE
+            return {key: item for key, item in made.items() if item is not _GONE}
+        if isinstance(value, list):
+            return [made for item in value if (made := self._made(item, listed=True)) is not _GONE]
+        if not isinstance(value, str):
+            return value
+        if value in self._gone:
+            return _GONE
+        new = self.text(value)
+        return Number(new) if isinstance(value, Number) and is_number(new) else new
+
+
+def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every value of a tree that is no list or object, as text, with the keys that lead to it."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path, text(value)
+
+
+def spellings(number: str) -> list[str]:
+    """A number in E.164 as services spell it, the longest first; a short code or name as it is."""
+    return [number, number.removeprefix("+"), national(number)]
+
+
+def for_number(example: str, number: str) -> dict[str, str]:
+    """Stand-ins for each spelling of an example's number by the same spelling of another."""
+    return dict(zip(spellings(example), spellings(number), strict=True))
+
+
+def fresh(example: str) -> str:
+    """An id that looks like the example, with at least twelve digits of its own."""
+    digits = sum(character in string.digits for character in example)
+    made = "".join(
+        secrets.choice("123456789" if index == 0 else string.digits)
+        if character in string.digits
+        else character
+        for index, character in enumerate(example)
+    )
+    return made + "".join(secrets.choice(string.digits) for _ in range(12 - digits))
