@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.events import InboundMessage, StatusUpdate, from_json
-from messaging import joining, numbers, queue, wake
+from messaging import autoreply, joining, numbers, optout, queue, sticky, wake
 from messaging.models import (
     Attachment,
     Contact,
@@ -118,6 +118,7 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
     if not senders:
         return
     conversations = _conversations(senders)
+    sticky.answered([(event, conversations[number.pk, who]) for event, _, number, who in senders])
     messages, files = [], []
     for event, what, number, address in senders:
         message = Message(
@@ -126,6 +127,7 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
             conversation=conversations[number.pk, address],
             direction=Message.Direction.IN,
             text=what.text,
+            automatic=optout.understood(event, what.text),
             status=Status.DELIVERED,
             queue_state=Message.Queue.DONE,
             expires_at=timezone.now(),
@@ -144,7 +146,8 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
         ]
     Message.objects.bulk_create(messages)
     Attachment.objects.bulk_create(files)
-    for message in messages:
+    replies = autoreply.answer([event for event, *_ in senders])
+    for message in [*messages, *replies]:
         message.conversation.last_message = message
     latest = {message.conversation_id: message.conversation for message in messages}
     Conversation.objects.bulk_update(latest.values(), ["last_message"])

@@ -17,7 +17,7 @@ from integrations.models import Integration
 from integrations.properties import secrets_of, values_of
 from integrations.redact import Redactor
 from integrations.requests import Part, plan
-from messaging import media
+from messaging import media, optout
 from messaging.models import DeliveryAttempt, Message, OptOut
 from messaging.outcomes import seconds_left
 from messaging.queue import Claim
@@ -88,8 +88,8 @@ def _prepare(claims: Sequence[Claim]) -> list[Job]:
     for message in messages:
         job = Job(message, fences[message.pk], done=sent[message.pk])
         integration = integrations.get(message.conversation.number.integration_id or 0)
-        if message.conversation_id in opted_out:
-            job.refusal = _("The contact has opted out of messages from this number.")
+        if refusal := optout.refusal(message.automatic, message.conversation_id in opted_out):
+            job.refusal = refusal
         elif integration is None:
             job.refusal = _("The number %(number)s sends through no service.") % {
                 "number": message.conversation.number
@@ -124,7 +124,7 @@ def _render(job: Job, extension: str) -> None:
             {
                 "from": number.as_sender,
                 "to": message.conversation.contact.address,
-                "text": message.text,
+                "text": number.dressed(message.text),
                 "media": [
                     media.variable(item, message, with_content=job.compiled.needs_content)
                     for item in message.attachments.all()

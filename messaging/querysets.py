@@ -23,6 +23,12 @@ def assigned_to(user: User, number: str = "") -> Q:
     )
 
 
+def not_private(user: User, conversation: str = "") -> Q:
+    """The condition for rows of conversations (found by the lookup) that are not private to a colleague."""
+    private_to = f"{conversation}__private_to" if conversation else "private_to"
+    return Q(**{f"{private_to}__isnull": True}) | Q(**{private_to: user})
+
+
 class NumberQuerySet(models.QuerySet["Number"]):
     def for_user(self, user: User) -> NumberQuerySet:
         """The active numbers that the user sends and receives through."""
@@ -31,8 +37,8 @@ class NumberQuerySet(models.QuerySet["Number"]):
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def for_user(self, user: User) -> ConversationQuerySet:
-        """The conversations on the numbers assigned to the user."""
-        return self.filter(assigned_to(user, "number"))
+        """The conversations on the numbers assigned to the user, except a colleague's private ones."""
+        return self.filter(assigned_to(user, "number") & not_private(user))
 
     def with_unread(self, user: User) -> ConversationQuerySet:
         """Each with `unread`: how many messages came in that the user has not read."""
@@ -56,8 +62,8 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def for_user(self, user: User) -> MessageQuerySet:
-        """The messages of the conversations on the numbers assigned to the user."""
-        return self.filter(assigned_to(user, "conversation__number"))
+        """The messages of the user's conversations (`ConversationQuerySet.for_user`)."""
+        return self.filter(assigned_to(user, "conversation__number") & not_private(user, "conversation"))
 
     def unread(self, user: User) -> MessageQuerySet:
         """What came in and the user has not read."""

@@ -25,9 +25,9 @@ from integrations.events import (
 )
 from integrations.models import Integration
 from integrations.properties import values_of
-from messaging import locate, numbers, wake
+from messaging import locate, optout, wake
 from messaging.locate import Owner
-from messaging.models import Number, OptOut, WebhookEvent, WebhookRequest
+from messaging.models import Number, WebhookEvent, WebhookRequest
 
 Verdict = WebhookRequest.Verdict
 REPEAT_SECONDS = 5
@@ -259,7 +259,7 @@ def _keep(row: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookRequest
     for event in events:
         event.request = row
     WebhookEvent.objects.bulk_create(events, ignore_conflicts=True)
-    _note_consent(events)
+    optout.note(row, events)
     keys = [event.key for event in events if event.key]
     if not keys or len(keys) < len(events):
         return None
@@ -271,25 +271,6 @@ def _keep(row: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookRequest
         verdict=Verdict.DUPLICATE, reason=_("All that it says was said before, by the same message id.")
     )
     return others[0]
-
-
-def _note_consent(events: Sequence[WebhookEvent]) -> None:
-    """Opt-outs hold from the commit on, not from when a task comes to them."""
-    for event in events:
-        if event.type not in ("optOut", "optIn") or event.number is None:
-            continue
-        try:
-            address = numbers.parse(event.payload["sender"], event.number.country).number
-        except ValueError:
-            continue
-        if event.type == "optOut":
-            OptOut.objects.get_or_create(
-                number=event.number,
-                address=address,
-                defaults={"organization_id": event.number.organization_id},
-            )
-        else:
-            OptOut.objects.filter(number=event.number, address=address).delete()
 
 
 def _recipients(events: Sequence[object]) -> set[str]:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from messaging import media, numbers, uploads, wake
+from messaging import limits, media, numbers, sticky, uploads, wake
 from messaging.errors import Refused as Refused
 from messaging.models import Attachment, Contact, Conversation, Message, Number, OptOut
 from messaging.statuses import Status
@@ -52,6 +52,7 @@ def submit(
     if len(files) > MAX_FILES:
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
     assert number.integration is not None
+    limits.check(author, number)
     attachments = uploads.take(files, number.integration.compiled)
     try:
         return _store(author, number, contact, text, attachments, uuid or uuid4())
@@ -66,13 +67,21 @@ def submit(
 
 
 def resend(author: User, message: Message) -> Message:
-    """A new message with the text and files of one that failed or whose fate is unknown. Raises Refused."""
+    """A new message with the text and files of one that failed or whose fate is unknown. Raises Refused.
+
+    A message is resent once: whoever asks again gets the copy of then. It counts towards no limit again.
+    """
+    if copy := Message.objects.filter(resend_of=message).first():
+        return copy
     if message.direction != Message.Direction.OUT or message.status not in (Status.FAILED, Status.UNKNOWN):
         raise Refused(_("Only a message that failed, or got no answer, can be sent again."))
     number = _usable(author, message.conversation.number)
     contact = _address(number, message.conversation.contact.address)
     copies = [media.copy_of(item) for item in message.attachments.filter(state=Attachment.State.KEPT)]
-    return _store(author, number, contact, message.text, copies, uuid4())
+    try:
+        return _store(author, number, contact, message.text, copies, uuid4(), resend_of=message)
+    except IntegrityError:
+        return Message.objects.get(resend_of=message)  # two pressed at once
 
 
 def _before(author: User, uuid: UUID) -> Message | None:
@@ -113,14 +122,21 @@ def _address(number: Number, to: str) -> str:
 
 
 def _store(
-    author: User, number: Number, address: str, text: str, attachments: Sequence[Attachment], uuid: UUID
+    author: User,
+    number: Number,
+    address: str,
+    text: str,
+    attachments: Sequence[Attachment],
+    uuid: UUID,
+    resend_of: Message | None = None,
 ) -> Message:
     organization = number.organization
     with transaction.atomic():
         contact, _new = Contact.objects.get_or_create(organization=organization, address=address)
-        conversation, _new = Conversation.objects.get_or_create(
+        conversation, begun = Conversation.objects.select_for_update().get_or_create(
             number=number, contact=contact, defaults={"organization": organization}
         )
+        sticky.written(conversation, author, number, begun=begun)
         message = Message.objects.create(
             uuid=uuid,
             organization=organization,
@@ -129,11 +145,17 @@ def _store(
             direction=Message.Direction.OUT,
             author=author,
             text=text,
+            resend_of=resend_of,
             expires_at=timezone.now() + settings.MESSAGE_EXPIRY,
         )
         for position, attachment in enumerate(attachments):
             attachment.message, attachment.position = message, position
         Attachment.objects.bulk_create(attachments)
-        Conversation.objects.filter(pk=conversation.pk).update(last_message=message, last_at=Now())
+        Conversation.objects.filter(pk=conversation.pk).update(
+            last_message=message,
+            last_at=Now(),
+            private_to=conversation.private_to_id,
+            private_until=conversation.private_until,
+        )
         wake.after_commit("dispatch")
     return message

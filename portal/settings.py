@@ -57,6 +57,12 @@ MAX_UPLOAD_BYTES = 25 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
 
+# --- How much people may send; 0: no limit ---
+USER_PER_MINUTE = environment.read_number("PATCHBAY_USER_PER_MINUTE", 30)
+USER_PER_HOUR = environment.read_number("PATCHBAY_USER_PER_HOUR", 500)
+NUMBER_PER_MINUTE = environment.read_number("PATCHBAY_NUMBER_PER_MINUTE", 120)
+ORGANIZATION_PER_HOUR = environment.read_number("PATCHBAY_ORGANIZATION_PER_HOUR", 10_000)
+
 # --- Applications ---
 INSTALLED_APPS = [
     "portal",  # first: its templates replace those of the libraries

@@ -18,6 +18,8 @@ os.environ |= {
     "PATCHBAY_DATA": data,
     "PATCHBAY_SECRET_KEY": "only-for-tests-and-long-enough-to-be-a-key-0123456789",
     "PATCHBAY_ENCRYPTION_KEYS": "VGVzdHMgb25seTogdGhpcnR5LXR3byBieXRlcyBhLi4=",
+    "PATCHBAY_USER_PER_MINUTE": "0",  # tests write faster than people may
+    "PATCHBAY_NUMBER_PER_MINUTE": "0",
     "PATCHBAY_LOG_LEVEL": "WARNING",
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright's loop runs in the thread of the tests
 }

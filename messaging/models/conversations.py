@@ -103,6 +103,7 @@ class Message(models.Model):
     )
     text = models.TextField(_("text"), blank=True)
     # Why Patchbay wrote it by itself ("opt-out", "help", "initial", "keyword HOURS"); empty: a person did.
+    # What came in: how it was understood ("opt-out", "opt-in").
     automatic = models.CharField(max_length=60, blank=True)
     # A message is sent again once; whoever wants it yet again resends the copy.
     resend_of = models.OneToOneField("self", models.SET_NULL, related_name="resent_as", null=True, blank=True)
@@ -143,6 +144,18 @@ class Message(models.Model):
             models.Index(fields=["conversation"], condition=Q(queue_state=1), name="message_in_flight"),
             models.Index(fields=["conversation", "-id"], name="message_thread"),
             models.Index(fields=["organization", "-id"], name="message_log"),
+            # What the rules count: our own answers, and what a user or an organization has sent of late.
+            models.Index(
+                fields=["conversation", "created_at"],
+                condition=Q(direction="out") & ~Q(automatic=""),
+                name="message_automatic",
+            ),
+            models.Index(
+                fields=["author", "created_at"], condition=Q(author__isnull=False), name="message_of_author"
+            ),
+            models.Index(
+                fields=["organization", "created_at"], condition=Q(direction="out"), name="message_sent_by"
+            ),
         ]
 
     def __str__(self) -> str:

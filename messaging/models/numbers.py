@@ -161,6 +161,10 @@ class Number(models.Model):
         self.number, self.kind, self.country = parsed.number, parsed.kind, parsed.country or self.country
         self.spelling = numbers.spell(self.number, self.country, self.inbound_format)
 
+    def dressed(self, text: str) -> str:
+        """The text as it is sent: header, text and footer, each on lines of its own."""
+        return "\n".join(part for part in (self.header, text, self.footer) if part)
+
     @property
     def as_sender(self) -> str:
         """The number as its service wants it in `$from$`."""

@@ -101,6 +101,8 @@ class WebhookEvent(models.Model):
     key = models.CharField(max_length=64, unique=True, null=True, blank=True)
     part_of = models.CharField(max_length=64, blank=True)
     message_uuid = models.UUIDField(default=uuid.uuid4)
+    # What it changed when it was accepted: the contact opted out ("optOut"), or in again ("optIn").
+    consent = models.CharField(max_length=10, blank=True, default="", db_default="")
     message = models.ForeignKey(
         Message, models.SET_NULL, related_name="webhook_events", null=True, blank=True
     )

@@ -1,0 +1,165 @@
+"""What numbers answer by themselves: to STOP and HELP, to keywords, and to the first message."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from messaging import limits, optout, wake
+from messaging.models import AutoReply, Conversation, Message, Number, OptOut, WebhookEvent
+
+INITIAL = "initial"
+# The same answer is given once in so long; a conversation without stickiness counts as new after so long.
+AGAIN, NEW = timedelta(minutes=5), timedelta(hours=24)
+# Two machines that answer each other come to rest: an echo gets no answer, and a contact so many.
+ECHO = timedelta(minutes=1)
+PER_HOUR, PER_DAY = 6, 20
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A text that would answer a message; `why` is its `Message.automatic`."""
+
+    event: WebhookEvent
+    why: str
+    text: str = ""
+
+
+@dataclass
+class _Known:
+    """What decides whether an answer is given, for all conversations of a batch."""
+
+    numbers: dict[int, Number]
+    conversations: dict[int, Conversation]
+    opted_out: set[tuple[int, str]]
+    given: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
+
+
+def answer(events: Sequence[WebhookEvent]) -> list[Message]:
+    """The answers to messages that are being filed, stored in the same transaction and on their way.
+
+    To be called before the conversations are told of the new messages. For a batch it takes one query, or six
+    where something may be answered.
+    """
+    replies = _replies({event.number_id for event in events})
+    wanted = [found for event in events if (found := _wanted(event, replies))]
+    if not wanted:
+        return []
+    known = _known(wanted)
+    answers = []
+    for item in wanted:
+        message = item.event.message
+        assert message is not None
+        number = known.numbers.get(item.event.number_id or 0)
+        conversation = known.conversations[message.conversation_id]
+        if number is not None and _may(item, message, conversation, number, known):
+            reply = _write(item, message, number)
+            known.given[conversation.pk].append(reply)
+            answers.append(reply)
+    Message.objects.bulk_create(answers)
+    if answers:
+        wake.after_commit("dispatch")
+    return answers
+
+
+def _replies(numbers: Collection[int | None]) -> dict[int, dict[str, AutoReply]]:
+    """The auto-replies of each number, by the word that they answer."""
+    found: dict[int, dict[str, AutoReply]] = defaultdict(dict)
+    for reply in AutoReply.objects.filter(number__in=numbers):
+        key = AutoReply.INITIAL if reply.keyword == AutoReply.INITIAL else optout.word(reply.keyword)
+        found[reply.number_id][key] = reply
+    return found
+
+
+def _wanted(event: WebhookEvent, replies: dict[int, dict[str, AutoReply]]) -> _Answer | None:
+    """The answer that the text asks for; whether it is given depends on what was before."""
+    assert event.number is not None and event.message is not None
+    said = optout.wish(event.message.text, event.number)
+    if said == optout.OUT:
+        return _Answer(event, optout.CONFIRMATION) if event.consent == optout.OUT else None
+    if said == optout.ASK:
+        return _Answer(event, optout.HELP_ANSWER)
+    own = replies.get(event.number.pk, {})
+    if reply := own.get(optout.word(event.message.text)):
+        return _Answer(event, f"keyword {reply.keyword}", reply.text)
+    if reply := own.get(AutoReply.INITIAL):
+        return _Answer(event, INITIAL, reply.text)
+    return None
+
+
+def _known(wanted: Sequence[_Answer]) -> _Known:
+    messages = [item.event.message for item in wanted if item.event.message]
+    # Locked, so that two workers do not both give the first answer.
+    rows = Conversation.objects.select_for_update(of=("self",)).select_related("contact")
+    conversations = rows.filter(pk__in={item.conversation_id for item in messages}).order_by("pk")
+    found = {item.pk: item for item in conversations}
+    numbers = Number.objects.filter(
+        pk__in={item.event.number_id for item in wanted}, active=True, integration__enabled=True
+    )
+    opted_out = OptOut.objects.filter(
+        number__in={item.number_id for item in found.values()},
+        address__in={item.contact.address for item in found.values()},
+    )
+    known = _Known(
+        {item.pk: item for item in numbers.select_related("organization")},
+        found,
+        set(opted_out.values_list("number", "address")),
+    )
+    before = Message.objects.filter(
+        conversation__in=found,
+        direction=Message.Direction.OUT,
+        created_at__gt=timezone.now() - timedelta(days=1),
+    ).exclude(automatic="")
+    for message in before.order_by("pk"):
+        known.given[message.conversation_id].append(message)
+    return known
+
+
+def _may(item: _Answer, message: Message, conversation: Conversation, number: Number, known: _Known) -> bool:
+    """Whether the answer is given now."""
+    address, now = conversation.contact.address, timezone.now()
+    if not address.startswith("+"):
+        return False  # short codes and names are machines, or take no answers
+    if optout.refusal(item.why, (number.pk, address) in known.opted_out):
+        return False
+    given = known.given[conversation.pk]
+    if len(given) >= PER_DAY or len(_since(given, now - timedelta(hours=1))) >= PER_HOUR:
+        return False
+    if any(_is_echo(message.text, reply, number) for reply in _since(given, now - ECHO)):
+        return False
+    if item.why == INITIAL:
+        window = timedelta(hours=number.sticky_hours) or NEW
+        quiet = conversation.last_message_id is None or conversation.last_at < now - window
+        if not quiet or any(reply.automatic == INITIAL for reply in _since(given, now - window)):
+            return False
+    elif any(reply.automatic == item.why for reply in _since(given, now - AGAIN)):
+        return item.why == optout.CONFIRMATION  # each opt-out is confirmed
+    return item.why == optout.CONFIRMATION or not limits.number_is_full(number)
+
+
+def _since(given: Sequence[Message], moment: object) -> list[Message]:
+    return [reply for reply in given if reply.created_at > moment]  # type: ignore[operator]
+
+
+def _is_echo(text: str, reply: Message, number: Number) -> bool:
+    return text.strip() in (reply.text.strip(), number.dressed(reply.text).strip())
+
+
+def _write(item: _Answer, message: Message, number: Number) -> Message:
+    texts = {optout.CONFIRMATION: optout.confirmation, optout.HELP_ANSWER: optout.help_text}
+    text = texts[item.why](number) if item.why in texts else item.text
+    return Message(
+        organization_id=number.organization_id,
+        conversation=message.conversation,
+        integration_id=number.integration_id,
+        direction=Message.Direction.OUT,
+        text=text,
+        automatic=item.why,
+        created_at=timezone.now(),
+        expires_at=timezone.now() + settings.MESSAGE_EXPIRY,
+    )

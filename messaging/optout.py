@@ -1,0 +1,138 @@
+"""Opt-outs: what contacts say (STOP, START, HELP), what services report, and what follows from it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from django.utils.translation import gettext as _
+
+from messaging import numbers
+from messaging.models import Message, Number, OptOut, WebhookEvent, WebhookRequest
+
+STOP = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "arret"})
+START = frozenset({"start", "unstop", "yes"})
+HELP = frozenset({"help", "info"})
+
+OUT, IN, ASK = "optOut", "optIn", "help"
+# `Message.automatic` of our answers, and of the texts that were understood so.
+CONFIRMATION, RETURN, HELP_ANSWER = "opt-out", "opt-in", "help"
+# What is sent even to those who opted out: they asked for it by the text before.
+PASSING = frozenset({CONFIRMATION, HELP_ANSWER})
+
+LONGEST = 60
+_AROUND = re.compile(r"\A[\W_]+|[\W_]+\Z")
+
+
+def word(text: str) -> str:
+    """The text as it is compared with keywords: lower case, no accents, nothing but letters at its ends.
+
+    A text of more than LONGEST characters is no keyword ("").
+    """
+    if len(text) > LONGEST:
+        return ""
+    plain = (letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return _AROUND.sub("", "".join(plain)).casefold()
+
+
+def wish(text: str, number: Number) -> str:
+    """What the whole text asks of the number: `optOut`, `optIn`, `help` or nothing ("")."""
+    said = word(text)
+    if not said:
+        return ""
+    if said in STOP or said == word(number.opt_out_keyword):
+        return OUT
+    return IN if said in START else ASK if said in HELP else ""
+
+
+def note(request: WebhookRequest, events: Sequence[WebhookEvent]) -> None:
+    """Opt-outs hold from the commit that accepts the request, in whose transaction this is called.
+
+    Only events that were stored count: the copy of an old STOP changes nothing. Those that did change
+    something are marked (`WebhookEvent.consent`). Without STOP or START among them nothing is queried.
+    """
+    wishes = {event.message_uuid: said for event in events if (said := _wish_of(event))}
+    if not wishes:
+        return
+    stored = request.events.filter(message_uuid__in=wishes).select_related("number").order_by("pk")
+    told: set[tuple[int, str]] = set()  # by the service, beside the text that says it
+    for event in sorted(stored, key=lambda event: event.type not in (OUT, IN)):
+        address = _sender(event)
+        if event.number is None or not address:
+            continue
+        said = wishes[event.message_uuid]
+        if said == OUT:
+            changed = _opt_out(event.number, address)
+        else:
+            lifted, _rows = OptOut.objects.filter(number=event.number, address=address).delete()
+            changed = bool(lifted) or (event.number.pk, address) in told
+        if changed:
+            WebhookEvent.objects.filter(pk=event.pk).update(consent=said)
+            if event.type == IN:
+                told.add((event.number.pk, address))
+
+
+def note_refused(messages: Iterable[Message]) -> None:
+    """The service sent none of these because their contacts opted out there: so they did here."""
+    for message in messages:
+        _opt_out(message.conversation.number, message.conversation.contact.address)
+
+
+def understood(event: WebhookEvent, text: str) -> str:
+    """How a filed text was understood, for `Message.automatic`: "opt-out", "opt-in" or nothing."""
+    assert event.number is not None
+    if event.consent == IN:
+        return RETURN
+    return CONFIRMATION if wish(text, event.number) == OUT else ""
+
+
+def confirmation(number: Number) -> str:
+    """What a contact is told who opted out."""
+    return number.opt_out_answer or _(
+        "%(organization)s: you will get no more messages from this number. Reply START to get them again."
+    ) % {"organization": number.organization}
+
+
+def help_text(number: Number) -> str:
+    """What a contact is told who asks for help."""
+    return number.help_answer or _(
+        "%(organization)s: reply to this number and we will help you. Reply STOP to get no more messages."
+    ) % {"organization": number.organization}
+
+
+def refusal(automatic: str, opted_out: bool) -> str:
+    """Why a message (by its `automatic`) cannot go to a contact who has opted out, or has not; else ""."""
+    if opted_out and automatic not in PASSING:
+        return _("The contact has opted out of messages from this number.")
+    if not opted_out and automatic == CONFIRMATION:
+        return _("The contact wants messages again.")
+    return ""
+
+
+def _wish_of(event: WebhookEvent) -> str:
+    if event.number is None:
+        return ""
+    if event.type in (OUT, IN):
+        return event.type
+    if event.payload.get("concat_count", 1) > 1:
+        return ""  # a part of something longer
+    said = wish(event.payload.get("text", ""), event.number)
+    return said if said in (OUT, IN) else ""
+
+
+def _sender(event: WebhookEvent) -> str:
+    """Who wrote, as contacts are kept; "" for what is no number: that is set aside when it is filed."""
+    assert event.number is not None
+    try:
+        return numbers.parse(event.payload["sender"], event.number.country).number
+    except ValueError:
+        return ""
+
+
+def _opt_out(number: Number, address: str) -> bool:
+    """Whether it is new."""
+    _row, made = OptOut.objects.get_or_create(
+        number=number, address=address, defaults={"organization_id": number.organization_id}
+    )
+    return made

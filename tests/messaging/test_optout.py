@@ -1,0 +1,185 @@
+"""What STOP, START and HELP do, said by contacts or reported by services, in any order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from django.test import Client
+
+from integrations.sandbox import Sandbox
+from messaging import dispatch, filing, optout
+from messaging.models import Message, Number, OptOut
+from messaging.statuses import Status
+from messaging.submit import Refused, submit
+from portal.models import User
+
+CONTACT = "+61412345678"
+STOPPED = "Acme: you will get no more messages from this number. Reply START to get them again."
+HELPED = "Acme: reply to this number and we will help you. Reply STOP to get no more messages."
+
+
+def receive(number: Number, text: str, messageid: str = "", sender: str = CONTACT) -> None:
+    """A text of the contact comes in and is filed."""
+    accept(number, text, messageid, sender)
+    filing.drain()
+
+
+def accept(number: Number, text: str, messageid: str = "", sender: str = CONTACT) -> None:
+    params = {"from": sender, "to": number.number, "content": text}
+    if messageid:
+        params["messageid"] = messageid
+    body = json.dumps({"method": "message", "params": params})
+    url = f"/services/generic/a{number.account.accountid}"
+    assert Client().post(url, body, content_type="application/json").status_code == 200
+
+
+def answers() -> list[tuple[str, str]]:
+    found = Message.objects.filter(direction="out", author=None).order_by("pk")
+    return list(found.values_list("automatic", "text"))
+
+
+def opted_out() -> bool:
+    return OptOut.objects.filter(address=CONTACT).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        *((word, "optOut") for word in sorted(optout.STOP)),
+        *((word.upper(), "optOut") for word in sorted(optout.STOP)),
+        ("  Stop\n", "optOut"),
+        ("STOP!", "optOut"),
+        ("“Stop.”", "optOut"),
+        ("*stop*", "optOut"),
+        ("Arrêt", "optOut"),
+        ("ＳＴＯＰ", "optOut"),
+        ("Stop 🙏", "optOut"),
+        ("basta", "optOut"),
+        ("BASTA.", "optOut"),
+        ("start", "optIn"),
+        ("Unstop", "optIn"),
+        ("YES!", "optIn"),
+        ("Help?", "help"),
+        ("INFO", "help"),
+        ("stop it", ""),
+        ("don't stop", ""),
+        ("stopp", ""),
+        ("bus stop", ""),
+        ("", ""),
+        ("!", ""),
+        ("stop" + "!" * 60, ""),
+    ],
+)
+def test_the_whole_text_is_the_word(text: str, means: str) -> None:
+    assert optout.wish(text, Number(opt_out_keyword="Basta")) == means
+
+
+@pytest.mark.parametrize("text", ["hello", "", "?"])
+def test_a_number_without_a_keyword_of_its_own(text: str) -> None:
+    assert optout.wish(text, Number(opt_out_keyword="")) == ""
+
+
+def test_a_stop_holds_from_the_answer_on(private: Number, alice: User) -> None:
+    accept(private, "Stop")
+    assert (opted_out(), Message.objects.count()) == (True, 0)
+    with pytest.raises(Refused, match="has opted out"):
+        submit(alice, private, CONTACT, text="wait")
+    assert Message.objects.count() == 0
+
+
+def test_a_stop_is_filed_and_confirmed_once(private: Number, sandbox: Sandbox) -> None:
+    receive(private, "Stop")
+    receive(private, "STOP!!")
+    texts = Message.objects.filter(direction="in").order_by("pk").values_list("text", "automatic")
+    assert list(texts) == [("Stop", "opt-out"), ("STOP!!", "opt-out")]
+    assert answers() == [("opt-out", STOPPED)]
+    dispatch.drain()
+    assert Message.objects.get(direction="out").status == Status.SENT
+    assert sent(sandbox) == [STOPPED]
+
+
+def sent(sandbox: Sandbox) -> list[str]:
+    return [request.json["content"] for request in sandbox.received]
+
+
+def test_what_waited_when_the_contact_stopped_is_not_sent(private: Number, alice: User) -> None:
+    before = submit(alice, private, CONTACT, text="offer")
+    receive(private, "stop")
+    dispatch.drain()
+    before.refresh_from_db()
+    assert (before.status, before.status_text) == (
+        Status.FAILED,
+        "The contact has opted out of messages from this number.",
+    )
+
+
+ORDERS = [order for size in (1, 2, 3, 4) for order in itertools.product("S+", repeat=size)]
+
+
+@pytest.mark.parametrize("order", [*ORDERS, tuple("xS+x"), tuple("SxS+")], ids="".join)
+@pytest.mark.parametrize("filed", ["each", "together"])
+def test_any_order_of_stop_and_start(private: Number, order: tuple[str, ...], filed: str) -> None:
+    """The last word holds; each change from in to out is confirmed; a START that lifts nothing is a text."""
+    texts = {"S": "STOP", "+": "START", "x": "hello"}
+    out, changes, labels = False, 0, []
+    for place, step in enumerate(order):
+        accept(private, texts[step], f"m{place}")
+        if filed == "each":
+            filing.drain()
+        labels.append("opt-out" if step == "S" else "opt-in" if step == "+" and out else "")
+        changes += step == "S" and not out
+        out = {"S": True, "+": False}.get(step, out)
+    filing.drain()
+    assert opted_out() is out
+    received = Message.objects.filter(direction="in").order_by("pk")
+    assert list(received.values_list("automatic", flat=True)) == labels
+    expected = changes if filed == "each" or out else 0
+    assert answers() == [("opt-out", STOPPED)] * expected
+
+
+def test_the_copy_of_an_old_stop_changes_nothing(private: Number) -> None:
+    receive(private, "STOP", "m1")
+    receive(private, "START", "m2")
+    receive(private, "STOP", "m1")
+    assert (opted_out(), len(answers())) == (False, 1)
+
+
+def test_a_confirmation_that_comes_too_late_is_not_sent(private: Number, sandbox: Sandbox) -> None:
+    receive(private, "STOP")
+    receive(private, "START")
+    dispatch.drain()
+    assert Message.objects.get(direction="out").status_text == "The contact wants messages again."
+    assert sent(sandbox) == []
+
+
+def test_other_numbers_and_contacts_are_not_touched(private: Number, shared: Number, alice: User) -> None:
+    receive(private, "STOP")
+    assert submit(alice, shared, CONTACT, text="hi").pk
+    assert submit(alice, private, "+61412345679", text="hi").pk
+
+
+def test_the_numbers_own_words(private: Number) -> None:
+    Number.objects.update(opt_out_keyword="Basta!", opt_out_answer="Gone.", help_answer="Call 101.")
+    receive(private, "help")
+    receive(private, "basta")
+    assert answers() == [("help", "Call 101."), ("opt-out", "Gone.")]
+
+
+def test_help_names_the_organization_and_is_given_once_in_five_minutes(private: Number) -> None:
+    receive(private, "HELP")
+    receive(private, "info?")
+    assert answers() == [("help", HELPED)]
+
+
+def test_help_is_answered_after_a_stop_too(private: Number, sandbox: Sandbox) -> None:
+    receive(private, "STOP")
+    receive(private, "HELP")
+    dispatch.drain()
+    assert sent(sandbox) == [STOPPED, HELPED]
+
+
+def test_who_cannot_be_answered_is_blocked_without_a_word(private: Number) -> None:
+    receive(private, "STOP", sender="12345")
+    assert (OptOut.objects.get().address, answers()) == ("12345", [])
