@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integrations import bodies, exchanges, responses, webhooks
+from integrations.case_forms import check_case
 from integrations.events import Fault, HttpRequest, HttpResponse, Outcome
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
-from integrations.language.errors import DocumentError, RenderError
+from integrations.language.errors import DocumentError, RenderError, child, json_problem
+from integrations.language.source import line_and_column, placed, positions
 from integrations.language.values import Value, dump, load, text
 from integrations.language.xml import parse_xml
 from integrations.requests import Part, build, plan
@@ -29,11 +31,12 @@ _FAULTS = {
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one case; `difference` is empty if it passed."""
+    """What became of one case, which begins at a line of a file; `difference` is empty if it passed."""
 
     file: str
     name: str
     difference: str
+    line: int = 1
 
     @property
     def passed(self) -> bool:
@@ -49,33 +52,49 @@ def entries(path: Path) -> list[Path]:
 
 
 def run_folder(folder: Path) -> Iterator[Result]:
-    """The results of all cases of a template's folder."""
+    """The results of all cases of a template's folder; a folder without cases is a failure."""
     try:
         template = compile_document((folder / "template.json").read_text())
     except (DocumentError, OSError, UnicodeDecodeError) as error:
         yield Result(str(folder / "template.json"), "the template", str(error))
         return
-    for file in sorted((folder / "cases").glob("*.json")):
-        try:
-            found = load(file.read_text())
-        except (ValueError, OSError) as error:
-            yield Result(str(file), file.stem, f"The file is not JSON: {error}")
-            continue
-        for index, case in enumerate(found if isinstance(found, list) else [found]):
-            name = text(case.get("name")) if isinstance(case, dict) else ""
-            yield Result(str(file), name or f"{file.stem} {index + 1}", run(template, case))
+    files = sorted((folder / "cases").glob("*.json"))
+    for file in files:
+        yield from _run_file(template, file)
+    if not files:
+        yield Result(str(folder / "cases"), "no cases", "Nothing is tested: write cases to cases/*.json.")
+
+
+def _run_file(template: Template, file: Path) -> Iterator[Result]:
+    try:
+        source = file.read_text()
+        found = load(source)
+    except json.JSONDecodeError as error:
+        yield Result(str(file), file.stem, str(json_problem(error)), error.lineno)
+        return
+    except (ValueError, RecursionError, OSError) as error:
+        yield Result(str(file), file.stem, f"The file cannot be read: {error}")
+        return
+    offsets = positions(source)
+    many = isinstance(found, list)
+    for index, case in enumerate(found if many else [found]):
+        place = child("", index) if many else ""
+        name = text(case.get("name")) if isinstance(case, dict) else ""
+        problems = placed(check_case(template, case, place), source, offsets)
+        difference = "\n".join(map(str, problems)) or run(template, case)
+        line, _ = line_and_column(source, offsets[place])
+        yield Result(str(file), name or f"{file.stem} {index + 1}", difference, line)
 
 
 def run(template: Template, case: Value) -> str:
     """How what happens differs from what the case says, in lines for a person; nothing if it does not."""
-    if not isinstance(case, dict) or case.get("kind") not in _KINDS:
-        return f"A case is an object whose kind is {' or '.join(_KINDS)}."
-    if not {"expect", "outcome"} & case.keys():
-        return "The case expects nothing: it needs 'expect', 'outcome', or both."
+    if problems := check_case(template, case):
+        return "\n".join(map(str, problems))
     try:
         return "\n".join(_KINDS[case["kind"]](template, case))
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        return f"The case cannot be run: {type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        return f"The case cannot be run: {reason}"
 
 
 def message_of(case: Mapping[str, Value]) -> dict[str, Value]:
@@ -119,6 +138,9 @@ def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     for number, (request, wanted) in enumerate(zip(made, expected, strict=False), 1):
         for line in _request_differences(request, wanted):
             yield f"request {number}: {line}"
+    if "outcome" in case and outcome is None:
+        yield "outcome: no answer was read; add the service's in 'responses'."
+        return
     for key, value in case.get("outcome", {}).items():
         yield from _differs(f"outcome {key}", value, getattr(outcome, key, None))
 
@@ -223,7 +245,22 @@ def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
 
 def _differs(what: str, expected: Value, found: Value) -> Iterator[str]:
     """Values are compared as JSON, so that a number is equal to itself however it came."""
-    if _plain(expected) != _plain(found):
+    yield from _unlike(what, _plain(expected), _plain(found))
+
+
+def _unlike(what: str, expected: Value, found: Value) -> Iterator[str]:
+    """A line for each place that differs; lists of other lengths as a whole."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in expected | found:
+            if key not in expected or key not in found:
+                sides = (dump(side[key]) if key in side else "nothing" for side in (expected, found))
+                yield "{}: expected {}, got {}".format(child(what, key), *sides)
+            else:
+                yield from _unlike(child(what, key), expected[key], found[key])
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for index, pair in enumerate(zip(expected, found, strict=True)):
+            yield from _unlike(child(what, index), *pair)
+    elif expected != found:
         yield f"{what}: expected {_shown(expected)}, got {_shown(found)}"
 
 

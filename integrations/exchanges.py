@@ -29,7 +29,7 @@ def body_of(written: Mapping[str, Value]) -> tuple[bytes, str]:
         raise ValueError(f"A body is written in one way, not in several: {', '.join(ways)}.")
     way, value = ways[0], written[ways[0]]
     if way == "base64":
-        return base64.b64decode(text(value)), ""
+        return base64.b64decode(text(value), validate=True), ""
     if way == "text":
         return text(value).encode(), "text/plain"
     if way == "json":

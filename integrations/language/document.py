@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from integrations.language.auth import OAuth2, compile_oauth
-from integrations.language.errors import DocumentError, Problem, child
+from integrations.language.errors import DocumentError, Problem, child, json_problem
 from integrations.language.methods import METHODS, Method, compile_method
 from integrations.language.names import BUILT_IN
 from integrations.language.placeholders import Scope
 from integrations.language.properties import Property, compile_properties
 from integrations.language.sections import check_keys
-from integrations.language.source import line_and_column, positions
+from integrations.language.source import placed
 from integrations.language.values import Number, Table, Value, cleaned, dump, load, text
 from integrations.language.webhook import Webhook, compile_webhook
 
@@ -80,7 +80,7 @@ def compile_document(source: str | bytes | Mapping[str, Any]) -> Template:
     problems: list[Problem] = []
     template = _compile(document, problems)
     if written is not None and problems:
-        problems[:] = _placed(problems, written)
+        problems[:] = placed(problems, written)
     if errors := [problem for problem in problems if problem.severity == "error"]:
         raise DocumentError([*errors, *(problem for problem in problems if problem.severity == "warning")])
     return replace(template, warnings=tuple(problems))
@@ -99,8 +99,7 @@ def _read(source: str | bytes | Mapping[str, Any]) -> tuple[str | None, dict[str
                 raise ValueError
             document = cleaned(load(written, depth=MAX_DEPTH))
     except json.JSONDecodeError as error:
-        problem = Problem("", f"This is not JSON: {error.msg}.", "", error.lineno, error.colno)
-        raise DocumentError([problem]) from None
+        raise DocumentError([json_problem(error)]) from None
     except UnicodeDecodeError:
         raise DocumentError([Problem("", "The document is not UTF-8.")]) from None
     except RecursionError:
@@ -132,19 +131,6 @@ def _depth(value: Value) -> int:
 
 def _nodes(value: Value) -> int:
     return 1 + sum(map(_nodes, _children(value)))
-
-
-def _placed(problems: list[Problem], source: str) -> list[Problem]:
-    offsets = positions(source)
-    placed = []
-    for problem in problems:
-        pointer = problem.pointer
-        while pointer and pointer not in offsets:
-            pointer = pointer.rpartition("/")[0]
-        inside = (problem.column or 1) - 1 if pointer == problem.pointer else 0
-        line, column = line_and_column(source, offsets[pointer] + inside)
-        placed.append(replace(problem, line=line, column=column))
-    return placed
 
 
 def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:

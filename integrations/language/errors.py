@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -59,3 +60,24 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def child(pointer: str, step: str | int) -> str:
     """The JSON Pointer of a key or index below another pointer."""
     return f"{pointer}/{str(step).replace('~', '~0').replace('/', '~1')}"
+
+
+# What Python's reader says (the part that all its versions have in common), and what it means to a person.
+_JSON = {
+    "Expecting ',' delimiter": "a comma is missing before this, or a closing bracket.",
+    "Expecting ':' delimiter": "a colon is missing before this.",
+    "Expecting property name": "a key in double quotes is expected here; is there a comma too many?",
+    "Illegal trailing comma": "this comma is one too many.",
+    "Expecting value": "a value is expected here; is there a comma too many, or a quote missing?",
+    "Unterminated string": "the text that begins here has no closing quote.",
+    "Invalid control character": "a text goes on over the end of its line.",
+    "Invalid \\escape": "a backslash in a text is written twice.",
+    "Invalid \\uXXXX": "four hexadecimal digits follow \\u.",
+    "Extra data": "something follows behind the end.",
+}
+
+
+def json_problem(error: json.JSONDecodeError) -> Problem:
+    """What is wrong with a text that should be JSON, and where."""
+    reason = next((words for start, words in _JSON.items() if error.msg.startswith(start)), f"{error.msg}.")
+    return Problem("", f"This is not JSON: {reason}", "", error.lineno, error.colno)

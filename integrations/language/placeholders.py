@@ -137,7 +137,7 @@ class Scope:
             self.report(
                 pointer,
                 f"The secret property {root!r} may not be used in the webhook section, "
-                "except as key of an hmac filter.",
+                "except in 'verify' and as key of an hmac filter.",
                 'Give the property "secret": false if it may be shown to the provider.',
                 column,
             )
@@ -236,7 +236,7 @@ def _applied(
 def _special(kind: str, constant: Value, scope: Scope, pointer: str, column: int) -> Value:
     if kind == "table":
         if constant not in scope.tables:
-            suggestion = did_you_mean(constant, scope.tables)
+            suggestion = did_you_mean(constant, scope.tables) or "Write it under 'tables'."
             scope.report(pointer, f"There is no table {constant!r}.", suggestion, column)
         return scope.tables.get(constant, Table({}))
     if kind == "regex":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from integrations.language.errors import child
+from integrations.language.errors import Problem, child
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s,:\[\]{}"]+')
 
@@ -36,4 +38,20 @@ def positions(source: str) -> dict[str, int]:
             open_.append((place, None))
         elif word == "[":
             open_.append((place, 0))
+    return found
+
+
+def placed(
+    problems: Iterable[Problem], source: str, offsets: Mapping[str, int] | None = None
+) -> list[Problem]:
+    """The problems with line and column in the text; what has no place of its own gets that of its parent."""
+    offsets = positions(source) if offsets is None else offsets
+    found = []
+    for problem in problems:
+        pointer = problem.pointer
+        while pointer and pointer not in offsets:
+            pointer = pointer.rpartition("/")[0]
+        inside = (problem.column or 1) - 1 if pointer == problem.pointer else 0
+        line, column = line_and_column(source, offsets[pointer] + inside)
+        found.append(replace(problem, line=line, column=column))
     return found

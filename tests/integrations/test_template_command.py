@@ -132,38 +132,189 @@ def test_test_tells_passed_from_failed(tmp_path: Path, capsys: pytest.CaptureFix
     assert (shown["passed"], shown["failed"]) == (1, 1)
     failed = next(item for item in shown["cases"] if not item["passed"])
     assert failed["file"] == str(folder / "cases" / "bad.json")
-    assert failed["difference"] == (
-        'events: expected [{"type":"messageDelivered","messageid":"m-2"}], '
-        'got [{"type":"messageDelivered","messageid":"m-1"}]'
-    )
+    assert failed["line"] == 1
+    assert failed["difference"] == 'events/0/messageid: expected "m-2", got "m-1"'
+
+
+TYPOS = """[
+  {
+    "kind": "send",
+    "properties": {"API Ky": "k"},
+    "message": {"form": "+15005550006", "media": [{"uri": "x"}]},
+    "expct": [],
+    "responses": {"status": 200},
+    "outcome": {"result": "snt"}
+  }
+]"""
 
 
 @pytest.mark.parametrize(
-    "case",
+    ("case", "line", "says"),
     [
-        "[1]",
-        '{"kind": "other"}',
-        '{"kind": "send", "responses": [1]}',
-        "{",
-        '{"kind": "receive"}',
-        '{"kind": "send", "message": []}',
+        ("[1]", 1, ["/0 (line 1, column 2): A case is an object."]),
+        ("{}", 1, ["line 1, column 1: The case has no 'kind'. It is send or receive."]),
+        ('{"kind": "other"}', 1, ["/kind (line 1, column 11): 'other' is no kind. It is send or receive."]),
+        (
+            '{"kind": "receive"}',
+            1,
+            [
+                "line 1, column 1: A case of the kind receive needs 'request'.",
+                "line 1, column 1: The case expects nothing. It needs 'expect'.",
+            ],
+        ),
+        (
+            TYPOS,
+            2,
+            [
+                "/0/properties/API Ky (line 4, column 31): 'API Ky' has no meaning here. Did you mean 'API key'?",
+                "/0/message/form (line 5, column 26): 'form' has no meaning here. Did you mean 'from'?",
+                "/0/message/media/0/uri (line 5, column 60): 'uri' has no meaning here. Did you mean 'url'?",
+                "/0/expct (line 6, column 14): 'expct' has no meaning here. Did you mean 'expect'?",
+                "/0/responses (line 7, column 18): A list is expected here. Put it in square brackets.",
+                "/0/outcome/result (line 8, column 28): 'snt' is none of sent, failed, retry, throttled, "
+                "opted_out, unauthorized, unknown. Did you mean 'sent'?",
+            ],
+        ),
+        (
+            '{"kind": "receive", "request": {"headers": [1], "multipart": {}}, "expect": {"response": {"status": "x"}}}',
+            1,
+            [
+                "/request/headers (line 1, column 44): An object is expected here.",
+                "/request/multipart (line 1, column 62): A list is expected here. Put it in square brackets.",
+                "/expect/response/status (line 1, column 102): A whole number is expected here, not 'x'.",
+            ],
+        ),
+        (
+            '{"kind": "receive", "request": {"json": 1, "form": {}}, "expect": {}}',
+            1,
+            ["The case cannot be run: A body is written in one way, not in several: json, form."],
+        ),
+        (
+            '{"kind": "send", "message": {}, "properties": {"API URL": "https://x.example/"}, "outcome": {"code": "1"}}',
+            1,
+            ["outcome: no answer was read; add the service's in 'responses'."],
+        ),
+        (
+            '{\n"kind": "send",\n}',
+            3,
+            [
+                "line 3, column 1: This is not JSON: a key in double quotes is expected here; "
+                "is there a comma too many?"
+            ],
+        ),
+        ("[[" + "[" * 100, 1, ["The file cannot be read: The JSON is nested more than 64 levels deep."]),
     ],
 )
-def test_a_case_that_is_none_fails_in_words(
-    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_wrong_case_fails_with_its_place_and_what_to_do(
+    case: str, line: int, says: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "cases").mkdir()
     written(tmp_path / "template.json", catalog.source("generic"))
-    written(tmp_path / "cases" / "odd.json", case)
+    file = written(tmp_path / "cases" / "odd.json", case)
+    with pytest.raises(SystemExit) as stopped:
+        call_command("template", "test", str(tmp_path))
+    assert stopped.value.code == 1
+    first, *rest, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{file}:{line}: odd")
+    assert [text.strip() for text in rest] == says
+    assert last == "0 passed, 1 failed."
+
+
+def test_differences_name_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cases").mkdir()
+    written(tmp_path / "template.json", catalog.source("generic"))
+    case = {
+        "name": "A text",
+        "kind": "send",
+        "properties": {"API URL": "https://x.example/", "API key": "k"},
+        "message": {"from": "+1", "to": "+2", "content": "Hi"},
+        "expect": [{"json": {"from": "+1", "to": "+3", "content": "Hi", "more": None}}],
+    }
+    file = written(tmp_path / "cases" / "send.json", case)
     with pytest.raises(SystemExit):
         call_command("template", "test", str(tmp_path))
-    out = capsys.readouterr().out
-    assert "0 passed, 1 failed." in out
-    assert "Traceback" not in out
+    assert capsys.readouterr().out.splitlines() == [
+        f"{file}:1: A text",
+        '    request 1: json/to: expected "+3", got "+2"',
+        "    request 1: json/more: expected null, got nothing",
+        "0 passed, 1 failed.",
+    ]
+
+
+def test_a_folder_without_cases_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "template.json", catalog.source("generic"))
+    with pytest.raises(SystemExit):
+        call_command("template", "test", str(tmp_path / "template.json"))
+    assert "Nothing is tested: write cases to cases/*.json." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "says"),
+    [
+        (["check", "none"], {}, "none: There is no such file or folder."),
+        (["test", "none"], {}, "none: There is no such file or folder."),
+        (["render", "."], {}, "template.json: There is no such file or folder."),
+        (
+            ["render", "a"],
+            {},
+            "a/template.json:12:20: error: /API/SendMessage/request_url: '' is not a whole http or https URL.\n"
+            "Without a value: API URL. Give them with --properties FILE.",
+        ),
+        (
+            ["render", "a", "--properties", "p.json"],
+            {"p.json": '{\n "API Url": "x",\n "API URL": "x"}'},
+            "p.json:2:14: error: /API Url: This service has no property 'API Url'. Did you mean 'API URL'?\n"
+            "p.json:3:14: error: /API URL: API URL is a whole URL like https://api.example.com.",
+        ),
+        (
+            ["render", "a", "--message", "m.json"],
+            {"m.json": '{"too": "+1"}'},
+            "m.json:1:10: error: /too: 'too' has no meaning here. Did you mean 'to'?",
+        ),
+        (
+            ["render", "a", "--message", "m.json"],
+            {"m.json": '{"to": "+1"'},
+            "m.json:1:12: error: the document: This is not JSON: "
+            "a comma is missing before this, or a closing bracket.",
+        ),
+        (
+            ["render", "a", "--method", "SendFile", "--properties", "p.json"],
+            {"p.json": '{"API URL": "https://x.example"}'},
+            "This message does not go through SendFile, but through SendMessage.",
+        ),
+        (
+            ["receive", "a", "--request", "r.json"],
+            {"r.json": '{"metod": "GET"}'},
+            "r.json:1:12: error: /metod: 'metod' has no meaning here. Did you mean 'method'?",
+        ),
+        (
+            ["receive", "a", "--request", "r.json"],
+            {"r.json": "[]"},
+            "r.json:1:1: error: the document: An object is expected here.",
+        ),
+    ],
+)
+def test_what_is_given_wrong_is_said_with_its_place(
+    words: list[str], files: dict[str, str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    document = {
+        "id": "acme",
+        "name": "Acme",
+        "properties": [{"name": "API URL", "type": "url"}],
+        "API": {"SendMessage": {"request_url": "$API URL$"}},
+    }
+    written(tmp_path / "a" / "template.json", json.dumps(document, indent=1))
+    for name, source in files.items():
+        written(tmp_path / name, source)
+    with pytest.raises(CommandError) as refused:
+        call_command("template", *words)
+    assert str(refused.value) == says
 
 
 def test_test_of_a_folder_without_a_template(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"here is no template\.json"):
+    with pytest.raises(CommandError, match=r"Here is no template\.json"):
         call_command("template", "test", str(tmp_path))
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from integrations import cases, exchanges, webhooks
+from integrations.case_forms import check_message, check_request
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
-from integrations.language.errors import DocumentError, Problem, RenderError
+from integrations.language.errors import DocumentError, Problem, RenderError, child, json_problem
+from integrations.language.methods import METHODS
 from integrations.language.properties import check_values
+from integrations.language.source import placed
 from integrations.language.values import Value, dump, load, text
 from integrations.redact import Redactor
 from integrations.shown_events import shown_events
+
+_MISSING = "There is no such file or folder."
 
 
 class Command(BaseCommand):
@@ -30,7 +36,7 @@ class Command(BaseCommand):
         check.add_argument("files", nargs="+", type=Path, metavar="FILE")
         render = verbs.add_parser("render", help="the requests that a message makes")
         render.add_argument("file", type=Path, metavar="FILE")
-        render.add_argument("--method", default="SendMessage", help="SendMessage, SendFile, CheckCredentials")
+        render.add_argument("--method", choices=METHODS, help="CheckCredentials; else the message decides")
         render.add_argument("--properties", type=Path, help="a JSON file: the values by label")
         render.add_argument("--message", type=Path, help="a JSON file: from, to, content, media, …")
         render.add_argument("--reveal", action="store_true", help="show secrets as they are")
@@ -50,6 +56,7 @@ class Command(BaseCommand):
     def _check(self, options: dict[str, Any]) -> None:
         wrong = 0
         for path in options["files"]:
+            path = _file(path)
             try:
                 problems = list(compile_document(_read(path)).warnings)
             except DocumentError as error:
@@ -63,27 +70,28 @@ class Command(BaseCommand):
             raise CommandError(f"{wrong} of {len(options['files'])} templates cannot be used.")
 
     def _render(self, options: dict[str, Any]) -> None:
-        template = _template(options["file"])
-        case = {
-            "method": options["method"],
-            "properties": _values(template, options["properties"]),
-            "message": _object(options["message"]),
-        }
+        file = _file(options["file"])
+        template = _template(file)
+        values = _values(template, options["properties"])
+        message = _object(options["message"], check_message)
+        method = options["method"]
         try:
-            parts = cases.requests_of(template, case)
+            parts = cases.requests_of(template, {"method": method, "properties": values, "message": message})
         except RenderError as error:
-            raise CommandError(f"{options['file']}: {error}") from None
+            (problem,) = placed([Problem(error.pointer, error.reason)], _read(file).decode("utf-8-sig"))
+            raise CommandError(_line(file, problem) + _unknown_values(template, values)) from None
+        if method and all(part.method != method for part in parts):
+            raise CommandError(f"This message does not go through {method}, but through {parts[0].method}.")
         found = dump([exchanges.shown(part.request) for part in parts])
         if not options["reveal"]:
             secret = {item.label for item in template.properties if item.secret} | {"access_token"}
-            values = [text(value) for label, value in case["properties"].items() if label in secret]
-            hide = Redactor(values)
+            hide = Redactor([text(value) for label, value in values.items() if label in secret])
             found = dump([_redacted(exchanges.shown(part.request), hide) for part in parts])
         self.stdout.write(_pretty(found))
 
     def _receive(self, options: dict[str, Any]) -> None:
-        template = _template(options["file"])
-        request = _object(options["request"])
+        template = _template(_file(options["file"]))
+        request = _object(options["request"], check_request)
         received = webhooks.read(
             template,
             exchanges.inbound(request, text(request.get("webhook_url"))),
@@ -104,15 +112,22 @@ class Command(BaseCommand):
         self.stdout.write(_pretty(dump(found)))
 
     def _test(self, options: dict[str, Any]) -> None:
-        folders = [(path, cases.entries(path)) for path in options["paths"]]
+        folders = [(path, cases.entries(_folder(path))) for path in options["paths"]]
         for path, found in folders:
             if not found:
-                raise CommandError(f"{path}: here is no template.json, nor a folder that holds one.")
+                what = "Here is no template.json, nor a folder that holds one." if path.exists() else _MISSING
+                raise CommandError(f"{path}: {what}")
         results = [result for _, found in folders for folder in found for result in cases.run_folder(folder)]
         failed = [result for result in results if not result.passed]
         if options["json"]:
             listed = [
-                {"file": item.file, "name": item.name, "passed": item.passed, "difference": item.difference}
+                {
+                    "file": item.file,
+                    "line": item.line,
+                    "name": item.name,
+                    "passed": item.passed,
+                    "difference": item.difference,
+                }
                 for item in results
             ]
             counts = {"passed": len(results) - len(failed), "failed": len(failed)}
@@ -120,7 +135,7 @@ class Command(BaseCommand):
         else:
             for item in failed:
                 lines = item.difference.replace("\n", "\n    ")
-                self.stdout.write(f"{item.file}: {item.name}\n    {lines}")
+                self.stdout.write(f"{item.file}:{item.line}: {item.name}\n    {lines}")
             self.stdout.write(f"{len(results) - len(failed)} passed, {len(failed)} failed.")
         if failed:
             raise SystemExit(1)
@@ -132,11 +147,22 @@ def _line(path: Path, problem: Problem) -> str:
     return f"{place}: {problem.severity}: {problem.pointer or 'the document'}: {problem.reason}{suggestion}"
 
 
+def _file(path: Path) -> Path:
+    """A template's file, also where its folder is given."""
+    return path / "template.json" if path.is_dir() else path
+
+
+def _folder(path: Path) -> Path:
+    return path.parent if path.name == "template.json" else path
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except FileNotFoundError:
+        raise CommandError(f"{path}: {_MISSING}") from None
     except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}.") from None
+        raise CommandError(f"{path}: It cannot be read: {error.strerror}.") from None
 
 
 def _template(path: Path) -> Template:
@@ -147,27 +173,44 @@ def _template(path: Path) -> Template:
         raise CommandError(f"The template cannot be used:\n{lines}") from None
 
 
-def _object(path: Path | None) -> dict[str, Value]:
+def _object(
+    path: Path | None, check: Callable[[Value], list[Problem]] = lambda found: []
+) -> dict[str, Value]:
+    """The object of a JSON file, `{}` without one; what is wrong with it is said with its place."""
     if path is None:
         return {}
     try:
-        found = load(_read(path).decode("utf-8-sig"))
+        source = _read(path).decode("utf-8-sig")
+        found = load(source)
+    except json.JSONDecodeError as error:
+        raise CommandError(_line(path, json_problem(error))) from None
     except (ValueError, RecursionError) as error:
-        raise CommandError(f"{path}: this is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise CommandError(f"{path}: a JSON object is expected.")
-    return found
+        raise CommandError(f"{path}: It cannot be read as JSON: {error}") from None
+    problems = check(found) if isinstance(found, dict) else [Problem("", "An object is expected here.")]
+    if problems:
+        raise CommandError("\n".join(_line(path, problem) for problem in placed(problems, source)))
+    return dict(found)
 
 
 def _values(template: Template, path: Path | None) -> dict[str, Value]:
-    given = _object(path)
-    token = {"access_token": given.pop("access_token")} if "access_token" in given else {}
-    clean, errors = check_values(template.properties, given)
-    for label, reason in errors.items():
-        # One may look at a template before all values are known, but not with a label that it has not.
-        if label not in {item.label for item in template.properties}:
-            raise CommandError(f"{path}: {reason}")
-    return clean | token
+    """Values by label. Some may be missing, for one may look at a template before all are known."""
+    clean: dict[str, Value] = {}
+
+    def check(given: Value) -> list[Problem]:
+        labels = {key: value for key, value in given.items() if key != "access_token"}
+        found, errors = check_values(template.properties, labels)
+        clean.update(found)
+        return [Problem(child("", label), reason) for label, reason in errors.items() if label in given]
+
+    given = _object(path, check)
+    if path is None:
+        check({})
+    return clean | ({"access_token": given["access_token"]} if "access_token" in given else {})
+
+
+def _unknown_values(template: Template, values: dict[str, Value]) -> str:
+    labels = [item.label for item in template.properties if item.required and item.label not in values]
+    return f"\nWithout a value: {', '.join(labels)}. Give them with --properties FILE." if labels else ""
 
 
 def _redacted(value: Value, hide: Redactor) -> Value:
