@@ -81,7 +81,7 @@ def _parsed(answer: HttpResponse, form: str) -> tuple[Value, str]:
     declared = bodies.essence(answer.headers.get("content-type", ""))
     body = answer.body.decode("utf-8-sig", "replace")
     if form == "text":
-        return body, ""
+        return body, _not_a_line(body)
     kind = MEDIA_TYPES.get(form, declared)
     if not body.strip() and kind != MEDIA_TYPES["form"]:
         return {}, "The answer is empty."
@@ -91,6 +91,14 @@ def _parsed(answer: HttpResponse, form: str) -> tuple[Value, str]:
         return body, f"The answer cannot be read. {error}"
     odd = isinstance(value, str) and ("html" in declared or body.lstrip().startswith("<"))
     return value, "The answer is a web page." if odd else ""
+
+
+def _not_a_line(body: str) -> str:
+    """Why a text is no answer of a service that answers in texts, whatever its content type says."""
+    if not body.strip():
+        return "The answer is empty."
+    page = body.lstrip()[:9].casefold().startswith(("<!doctype", "<html"))
+    return "The answer is a web page." if page else ""
 
 
 def _said(answer: HttpResponse) -> str:

@@ -78,3 +78,32 @@ def test_a_readable_answer_that_the_map_refuses_is_failed():
     outcome = read(TEMPLATE, "SendMessage", {}, {}, HttpResponse(200, {}, b"{}"))
     assert (outcome.result, outcome.messageid) == ("failed", "")
     assert "/API/SendMessage/response_map/data" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("body", "result", "says"),
+    [
+        (b"OK 17\n", "sent", ""),
+        (b"ERR 9", "failed", "The service answered 200: ERR 9 This is not what response_map expects"),
+        (b" \n", "unknown", "The answer is empty."),
+        (b"\n<!DOCTYPE html><p>Maintenance", "unknown", "The answer is a web page."),
+    ],
+)
+def test_a_service_that_answers_in_texts(body, result, says):
+    template = compile_document(
+        {
+            "id": "acme",
+            "name": "Acme",
+            "API": {
+                "SendMessage": {
+                    "request_url": "https://api.example.com/",
+                    "response_format": "text",
+                    "response_map": "OK $messageid|trim$",
+                }
+            },
+        }
+    )
+    answer = HttpResponse(200, {"content-type": "text/html"}, body)
+    outcome = read(template, "SendMessage", {}, {}, answer)
+    assert (outcome.result, outcome.messageid) == (result, "17" if result == "sent" else "")
+    assert outcome.text.startswith(says)
