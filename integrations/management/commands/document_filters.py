@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -7,32 +8,70 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from integrations.language.filters import FILTERS
+from integrations.language.registry import Filter
 from integrations.language.values import Number, Table, dump
 
 PAGE = Path("docs/reference/filters.md")
 HEAD = """# Filters
 
-A filter follows a bar in a placeholder: `$to|digits$`, `$text|truncate:160$`. Filters are pure: unset stays
-unset unless the rule says otherwise, what a filter cannot do gives unset, and text filters take lists by
-element. This page is made from the code by `python manage.py document_filters`.
+A filter follows a bar in a placeholder: `$to|digits$`. Several are read from the left:
+`$text|trim|slice:0:160$`. An argument is a text in quotes (`''` is a quote in it), a number, or a variable, as
+in `$content|hmac_sha256:API key$`. Those in brackets may be left out.
 
-| filter | what it does | example |
-|---|---|---|
+- *Unset stays unset*, but for `or`, `map`, `length` and `list`.
+- *What a filter cannot do gives unset*: a date that is none, a number that is none. Filters never fail.
+- Filters of texts take a list element by element, and read any other value as text.
+
+This page is made from the code by `python manage.py document_filters`.
 """
+TABLE = "| filter | what it gives | value | filtered by | result |\n|---|---|---|---|---|\n"
+GROUPS = {
+    "Phone numbers": "digits plus e164 national",
+    "Texts": "upper lower trim slice replace remove_prefix match length",
+    "Numbers": "fixed",
+    "Lists and objects": "list first split join sorted where where_not pluck numbered",
+    "Fallbacks and tables": "or null_if map",
+    "Dates": "iso epoch strptime date timestamp",
+    "Encodings": ("json unjson query unquote base64 base64url unbase64 base64_maybe hex unhex encode decode"),
+    "The alphabet of SMS": "gsm7 is_gsm7 gsm7_decode",
+    "Files": "filename content_type data_uri",
+    "Digests and signatures": "md5 sha1 sha256 sha512 hmac_sha1 hmac_sha256 hmac_sha512",
+}
 
 
 def page() -> str:
-    """The reference page of all filters."""
-    rows = []
-    for name, item in sorted(FILTERS.items()):
-        value, arguments, result = item.example
-        call = f"{name}{''.join(':' + _argument(argument) for argument in arguments)}"
-        example = " → ".join(f"`{_cell(part)}`" for part in (_shown(value), call, _shown(result)))
-        rows.append(f"| `{name}` | {_cell(item.doc)} | {example} |")
-    return HEAD + "\n".join(rows) + "\n"
+    """The reference page of all filters. Raises KeyError if one is in no group."""
+    parts = [HEAD]
+    left = dict(FILTERS)
+    for title, names in GROUPS.items():
+        parts += [f"\n## {title}\n\n", TABLE, *(_row(left.pop(name)) for name in names.split())]
+    if left:
+        raise KeyError(f"GROUPS lacks {', '.join(left)}.")
+    return "".join(parts)
+
+
+def _row(item: Filter) -> str:
+    value, arguments, result = item.example
+    call = item.name + "".join(":" + _argument(argument) for argument in arguments)
+    cells = [f"`{_cell(part)}`" for part in (_usage(item), _shown(value), call, _shown(result))]
+    return f"| {cells[0]} | {_cell(item.doc)} | {cells[1]} | {cells[2]} | {cells[3]} |\n"
+
+
+def _usage(item: Filter) -> str:
+    """The filter with the names of its arguments: `slice:start[:end]`."""
+    usage = item.name
+    parameters = list(inspect.signature(item.function).parameters.values())[1:]
+    for number, parameter in enumerate(parameters, 1):
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            usage += f":{parameter.name}…"
+        else:
+            usage += f":{parameter.name}" if number <= item.least else f"[:{parameter.name}]"
+    return usage
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "unset"
     return repr(value) if isinstance(value, bytes) else dump(value)
 
 

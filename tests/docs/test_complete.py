@@ -1,0 +1,95 @@
+"""Nothing is left out: what the language knows stands in its reference, and links to headings lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from integrations import case_forms
+from integrations.language import (
+    auth,
+    document,
+    methods,
+    names,
+    properties,
+    sections,
+    signatures,
+    verify,
+    webhook,
+)
+from integrations.language.answers import _RESULTS
+from integrations.language.conditions import _OPERATORS
+from tests.processes import ROOT
+
+PAGE = (ROOT / "docs/reference/template-language.md").read_text()
+WORDS = {
+    "document": document._KEYS,
+    "limits": document.Limits.__dataclass_fields__,
+    "methods": [*methods.METHODS, *methods._KEYS],
+    "variables": names.SENDING,
+    "answers": [*names.ANSWER, *_RESULTS],
+    "webhook": [*webhook._KEYS, *webhook.TYPES, *webhook.STATUSES, *names.BOUND, *names.EXCHANGE],
+    "verify": [
+        *verify._SCHEMES,
+        *(key for needed, more, _ in verify._SCHEMES.values() for key in needed + more),
+    ],
+    "signatures": [*signatures._ALGORITHMS, *signatures._ENCODINGS, *verify.NAMES - {"now"}],
+    "auth": [
+        *auth._FIELDS,
+        *auth._OAUTH_KEYS,
+        *auth._FLOWS,
+        *(key for keys in auth._FIELDS.values() for key in keys),
+    ],
+    "properties": [*properties.TYPES, "name", "required", "secret", "default", "choices", "help"],
+    "conditions": _OPERATORS,
+    "media types": sections.MEDIA_TYPES,
+    "cases": [
+        *case_forms._FORMS,
+        *case_forms._COMMON,
+        *case_forms._FORMS["send"],
+        *case_forms._FORMS["receive"],
+    ],
+    "requests of cases": [
+        *case_forms._REQUEST,
+        *case_forms.FAULTS,
+        *case_forms._FILE,
+        "ip",
+        "unmatched",
+        "events",
+    ],
+}
+
+
+def _is_named(word: str) -> bool:
+    """Whether the page writes the word in code: alone, in a list of words, quoted, or between dollars."""
+    return re.search(rf"[`\s\"$.,({{\[]{re.escape(word)}[`\s\"$?|.,:;\])}}]", PAGE) is not None
+
+
+@pytest.mark.parametrize("topic", WORDS)
+def test_every_word_of_the_language_stands_in_the_reference(topic: str) -> None:
+    assert [word for word in WORDS[topic] if not _is_named(word)] == []
+
+
+def _slug(heading: str) -> str:
+    """How forges make an anchor of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip().lower().replace(" ", "-")
+
+
+@pytest.mark.parametrize(
+    "page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_links_to_headings_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            other = (page.parent / target).read_text() if target else page.read_text()
+            headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", other, flags=re.S), re.M)
+            assert anchor in map(_slug, headings), anchor
+
+
+def test_the_index_lists_every_page() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    listed = set(re.findall(r"\]\(([^)#]+)\)", index))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/*/*.md")}
+    assert {page for page in pages if not page.startswith("decisions/")} | {"decisions/"} == listed
