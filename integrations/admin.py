@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import setup
+from integrations import logos, setup
 from integrations.forms import TemplateForm, ValuesForm
 from integrations.models import Integration, Template, TemplateRevision
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
@@ -64,10 +65,16 @@ class TemplateAdmin(PortalAdmin):
 
     def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
         source = form.cleaned_data["source"].replace("\r\n", "\n")
+        before = obj.published.compiled.logo if obj.published else ""
         if obj.published is not None and obj.published.source == source:
             messages.info(request, _("The document is as it was; there is no new revision."))
-            return
-        obj.revise(source, user_of(request))
+        else:
+            obj.revise(source, user_of(request))
+        transaction.on_commit(lambda: self._fetch_logo(request, obj, before))
+
+    def _fetch_logo(self, request: HttpRequest, template: Template, before: str) -> None:
+        if problem := logos.refresh(template, before):
+            messages.warning(request, problem)
 
     @admin.display(description=gettext_lazy("owner"))
     def owner(self, template: Template) -> str:
@@ -180,8 +187,10 @@ class IntegrationAdmin(PortalAdmin):
             "organization": organization,
             "integration": integration,
             "template": chosen,
+            "logo": logos.url_of(chosen),
             "form": form,
             "state": setup.state_of(integration),
+            "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
             "may_set_for_all": user.is_operator or organization.account_id in user.administered_accounts,
         }
         return render(request, "admin/integrations/setup.html", context, status=422 if form.errors else 200)
@@ -206,6 +215,7 @@ class IntegrationAdmin(PortalAdmin):
             **self.admin_site.each_context(request),
             "title": _("%(service)s for all of %(account)s") % {"service": chosen, "account": account},
             "template": chosen,
+            "logo": logos.url_of(chosen),
             "form": form,
             "account": account,
         }

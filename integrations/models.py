@@ -23,6 +23,11 @@ class TemplateQuerySet(models.QuerySet["Template"]):
         """The account's own templates and the built-in ones."""
         return self.filter(Q(account=account) | Q(account=None))
 
+    def seen_by(self, user: User) -> TemplateQuerySet:
+        """The built-in templates, and those of the accounts that the user belongs to in any role."""
+        accounts = [member.account_id for member in user.active_memberships]
+        return self if user.is_operator else self.filter(Q(account=None) | Q(account__in=accounts))
+
     def published_in(self, account: Account) -> TemplateQuerySet:
         """Those of `visible_to` that organizations may enable."""
         return self.visible_to(account).filter(published__isnull=False)
@@ -42,6 +47,7 @@ class Template(models.Model):
     )
     service_id = models.CharField(_("service id"), max_length=64, editable=False)
     name = models.CharField(_("name"), max_length=200, editable=False)
+    logo = models.FileField(_("logo"), upload_to="logos", blank=True, editable=False)
     published = models.ForeignKey(
         "TemplateRevision",
         models.PROTECT,

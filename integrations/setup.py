@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from integrations import oauth, properties
+from integrations import logos, oauth, properties
 from integrations.models import Integration, PropertyValues, Template
 from integrations.signals import credentials_changed
 from portal.models import Account, Organization
@@ -20,6 +20,7 @@ class Card:
     """A service in the gallery."""
 
     template: Template
+    logo: str
     description: str
     state: str
     kind: str
@@ -36,7 +37,9 @@ def cards(organization: Organization, search: str = "") -> list[Card]:
         integration = own.get(template.pk) or Integration(organization=organization, template=template)
         assert template.published is not None
         description = template.published.compiled.description
-        found.append(Card(template, description, state_of(integration), _kind(integration)))
+        found.append(
+            Card(template, logos.url_of(template), description, state_of(integration), _kind(integration))
+        )
     return sorted(found, key=lambda card: (card.kind == "none", card.template.name.casefold()))
 
 

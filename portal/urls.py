@@ -15,5 +15,6 @@ urlpatterns = [
     path("account/", include("allauth.urls")),
     path("admin/login/", RedirectView.as_view(pattern_name="account_login", query_string=True)),
     path("admin/", admin.site.urls),
+    path("", include("integrations.urls")),
     path("", include("messaging.urls")),
 ]

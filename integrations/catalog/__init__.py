@@ -21,6 +21,12 @@ def source(slug: str) -> str:
     return (FOLDER / slug / "template.json").read_text()
 
 
+def logo(slug: str) -> Path | None:
+    """The drawing of a built-in service."""
+    path = FOLDER / slug / "logo.svg"
+    return path if path.is_file() else None
+
+
 def install() -> list[TemplateRevision]:
     """Brings the built-in templates up to date; a document that changed becomes a new, published revision."""
     changed = []

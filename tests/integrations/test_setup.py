@@ -63,6 +63,17 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(
     assert (Integration.objects.count(), PropertyValues.objects.count()) == (0, 0)
 
 
+def test_a_url_that_anybody_can_post_to_is_marked(
+    admin_of_acme: User, acme: Organization, generic: Template
+) -> None:
+    twilio = Template.objects.get(service_id="twilio")
+    client, warning = signed_in(admin_of_acme), "Anyone who knows this URL"
+    pages = [
+        client.get(SETUP.format(acme.pk, template.pk)).content.decode() for template in (generic, twilio)
+    ]
+    assert [warning in page for page in pages] == [True, False]
+
+
 def test_an_empty_secret_keeps_the_stored_one(admin_of_acme: User, service: Integration) -> None:
     url = SETUP.format(service.organization_id, service.template_id)
     own = service.own_values

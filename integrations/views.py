@@ -1,0 +1,28 @@
+"""What the pages show of services."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from integrations import logos
+from integrations.models import Template
+from portal.models import User
+
+
+@require_safe
+def logo(request: HttpRequest, pk: int) -> HttpResponse:
+    """The logo of a service, for the people of its account; opened by itself, it runs nothing."""
+    if not isinstance(request.user, User):
+        raise Http404
+    try:
+        body, kind = logos.read(get_object_or_404(Template.objects.seen_by(request.user), pk=pk))
+    except FileNotFoundError:
+        raise Http404 from None
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "private, max-age=86400",
+    }
+    return HttpResponse(body, content_type=kind, headers=headers)
