@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import parse_qs
 
 from integrations.language.multipart import parse_multipart, render_multipart
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.urls import encode_pairs
-from integrations.language.values import Value, cleaned, dump, load, raw, well_formed
+from integrations.language.values import Value, cleaned, dump, is_charset, load, raw, well_formed
 from integrations.language.xml import parse_xml, render_xml
 
 MAX_FIELDS = 10_000
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 
 
 def essence(content_type: str) -> str:
@@ -25,27 +27,37 @@ def is_form(content_type: str) -> bool:
     return kind == MEDIA_TYPES["form"] or kind.startswith("multipart/")
 
 
-def parse(body: bytes, content_type: str, charset: str = "utf-8", *, strict: bool = True) -> Value:
+def charset_of(content_type: str) -> str:
+    """The character set that a Content-Type names, if it is a known one; else UTF-8."""
+    found = _CHARSET.search(content_type)
+    return found[1] if found and is_charset(found[1]) else "utf-8"
+
+
+def parse(body: bytes, content_type: str, charset: str = "", *, strict: bool = True) -> Value:
     """The value of a body: JSON, XML, form, multipart or text, as the media type says.
 
     Without a media type, or with one that is none of these and not `strict`, JSON if it is that, else text.
-    An empty body is `{}`. Raises ValueError with a sentence.
+    Without `charset` the media type's counts, or XML's own. An empty body is `{}`. No text in the value holds
+    U+0000 or a broken surrogate. Raises ValueError with a sentence.
     """
     kind = essence(content_type)
+    if not body.strip():
+        return {}
     if kind.startswith("multipart/"):
         return cleaned(parse_multipart(body, content_type))
-    if kind.endswith("xml"):
-        return cleaned(parse_xml(body)) if body.strip() else {}
+    if kind.endswith("xml") and not charset:
+        return parse_xml(body)
+    charset = charset or charset_of(content_type)
     try:
-        source = well_formed(body.decode("utf-8-sig" if charset == "utf-8" else charset))
+        source = well_formed(body.decode(charset)).removeprefix("\ufeff")
     except (UnicodeError, ValueError):
         raise ValueError(f"The body is not valid {charset}.") from None
+    if kind.endswith("xml"):
+        return parse_xml(source)
     if kind == MEDIA_TYPES["form"]:
         return pairs(source, charset)
-    if not source.strip():
-        return {}
     if strict and kind and not kind.endswith("json"):
-        return source
+        return cleaned(source)
     try:
         return load(source)
     except json.JSONDecodeError as error:
@@ -53,20 +65,26 @@ def parse(body: bytes, content_type: str, charset: str = "utf-8", *, strict: boo
             raise ValueError(f"The body is not JSON: {error.msg} at character {error.pos + 1}.") from None
     except RecursionError:
         raise ValueError("The JSON is nested too deep.") from None
-    return source
+    return cleaned(source)
 
 
 def pairs(source: str, charset: str = "utf-8") -> dict[str, Value]:
     """The fields of a query or form; one that repeats is a list."""
+    if not source:
+        return {}
     try:
         fields = parse_qs(
-            source, keep_blank_values=True, encoding=charset, errors="replace", max_num_fields=MAX_FIELDS
+            well_formed(source),
+            keep_blank_values=True,
+            encoding=charset,
+            errors="replace",
+            max_num_fields=MAX_FIELDS,
         )
     except ValueError:
         return {}
-    return {
-        well_formed(key): found[0] if len(found) == 1 else found for key, found in cleaned(fields).items()
-    }
+    if "\0" in source or "%00" in source:
+        fields = cleaned(fields)
+    return {key: found[0] if len(found) == 1 else found for key, found in fields.items()}
 
 
 def render(value: Value, content_type: str, pointer: str) -> tuple[bytes, str]:

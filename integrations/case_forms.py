@@ -11,7 +11,7 @@ from integrations.language.errors import Problem, child, did_you_mean
 from integrations.language.methods import METHODS
 from integrations.language.names import BOUND, SENDING
 from integrations.language.values import Value, text
-from integrations.language.webhook import TYPES
+from integrations.language.webhook_events import TYPES
 
 # An object of known keys, a list of one form for all elements, a tuple of words, a type, or None: anything.
 Form = dict[str, Any] | list[Any] | tuple[str, ...] | type | None

@@ -7,23 +7,27 @@ from typing import Any, Literal
 from uuid import UUID
 
 from integrations.events import Consent, Event, Ignored, InboundMessage, StatusUpdate
-from integrations.language.data_filters import parse_date
+from integrations.language.data_filters import parse_iso
 from integrations.language.matching import Frame
 from integrations.language.values import Value, is_empty, text
-from integrations.language.webhook import WebhookEvent
+from integrations.language.webhook_events import TWINS, WebhookEvent
 
 # A concatenation header counts in one byte (3GPP TS 23.040, 9.2.3.24.1).
 MAX_PARTS = 255
 
 
-def alias(bound: Frame) -> None:
-    """Makes `content` and `text` one, and `url` and `urls`."""
-    for one, other in (("content", "text"), ("urls", "url")):
-        if is_empty(bound.get(one)) and not is_empty(bound.get(other)):
-            bound[one] = bound[other]
-        elif one in bound and is_empty(bound.get(other)):
-            value = bound[one]
-            bound[other] = value[0] if one == "urls" and isinstance(value, list) and value else value
+def put(bound: Frame, name: str, value: Value) -> None:
+    """Sets a variable, and the other name of the same thing: `content` and `text`, `url` and `urls`."""
+    bound[name] = value
+    if name in TWINS:
+        single = name == "urls" and isinstance(value, list)
+        bound[TWINS[name]] = next(iter(value), None) if single else value
+
+
+def put_twins(bound: Frame) -> None:
+    """Sets the other names of what a shape bound, where it did not bind these too."""
+    for name in [name for name in TWINS if name in bound and TWINS[name] not in bound]:
+        put(bound, name, bound[name])
 
 
 def _texts(value: Value) -> tuple[str, ...]:
@@ -49,7 +53,7 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
         text(bound.get("content")),
         urls,
         text(bound.get("messageid")),
-        parse_date(text(bound.get("date"))),
+        parse_iso(text(bound.get("date"))),
         text(bound.get("sendername")),
         *_concat(event, bound),
         media_auth=event.media_hosts is not None,
@@ -67,7 +71,7 @@ def _concat(event: WebhookEvent, bound: Frame) -> tuple[str, int, int]:
 
 
 def _is_small(number: str) -> bool:
-    return number.isascii() and number.isdigit() and int(number[:9]) <= MAX_PARTS
+    return len(number) < 10 and number.isascii() and number.isdigit() and int(number) <= MAX_PARTS
 
 
 def _status(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:
@@ -80,7 +84,7 @@ def _status(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> E
     if not messageid and not ours:
         return "$messageid$ and $message_uuid$ are missing, or not ours."
     code, words = text(bound.get("error_code")), text(bound.get("error_text"))
-    return StatusUpdate(status, messageid, ours, code, words, parse_date(text(bound.get("date"))))
+    return StatusUpdate(status, messageid, ours, code, words, parse_iso(text(bound.get("date"))))
 
 
 def _consent(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:

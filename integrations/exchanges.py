@@ -54,10 +54,8 @@ def _field(part: Mapping[str, Value]) -> Value:
 def inbound(written: Mapping[str, Value], webhook_url: str = "") -> InboundRequest:
     """The webhook request that a case describes."""
     body, kind = body_of(written)
-    headers = {name.lower(): text(value) for name, value in written.get("headers", {}).items()}
-    if kind:
-        headers.setdefault("content-type", kind)
-    query = written.get("query", "")
+    headers = _headers(written, kind)
+    query = written.get("query") or ""
     query = query if isinstance(query, str) else urlencode(query, doseq=True)
     path = text(written.get("path")).strip("/")
     url = text(written.get("url")) or webhook_url + (f"/{path}" if path else "") + (
@@ -71,10 +69,15 @@ def inbound(written: Mapping[str, Value], webhook_url: str = "") -> InboundReque
 def response(written: Mapping[str, Value]) -> HttpResponse:
     """The provider's answer that a case describes."""
     body, kind = body_of(written)
-    headers = {name.lower(): text(value) for name, value in written.get("headers", {}).items()}
-    if kind:
-        headers.setdefault("content-type", kind)
+    headers = _headers(written, kind)
     return HttpResponse(int(text(written.get("status", "200"))), headers, body)
+
+
+def _headers(written: Mapping[str, Value], kind: str) -> dict[str, str]:
+    """The headers as written, without those that are null, and the body's type where they do not say it."""
+    given = {name.lower(): value for name, value in (written.get("headers") or {}).items()}
+    given = {"content-type": kind or None, **given}
+    return {name: text(value) for name, value in given.items() if value is not None}
 
 
 def shown(request: HttpRequest) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from integrations import http
 from integrations.language.document import Template
@@ -24,12 +24,12 @@ def headers_for(template: Template, values: Mapping[str, Any], url: str) -> dict
     except ValueError:
         return {}
     allowed = allowed or http.is_allowed(url)
-    if not allowed or "\\" in url or ".." in parts.path.split("/"):
+    if not allowed or "\\" in url or ".." in unquote(parts.path).split("/"):
         return {}
     own = set(_own_hosts(template, values))
     for event in template.webhook.events:
         hosts = own if event.media_hosts == () else event.media_hosts or ()
-        if parts.hostname in hosts and parts.path.startswith(event.media_path):
+        if parts.hostname in hosts and f"{parts.path}/".startswith(f"{event.media_path.rstrip('/')}/"):
             method = next(iter(template.methods.values()))
             headers = render_headers(method, {**values})
             return {name: value for name, value in headers.items() if name.casefold() != "content-type"}

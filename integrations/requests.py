@@ -39,8 +39,8 @@ def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str
     `Method.needs_content`) and what else is known of it; the other variables are derived. A request is at
     most 1 MiB, 25 MiB with files in it; U+0000 and broken surrogates in it become U+FFFD.
     """
-    properties = cleaned(properties, null=True)
-    steps = _steps(template, properties, _derived(cleaned(message, null=True)))
+    properties = cleaned(properties)
+    steps = _steps(template, properties, _derived(cleaned(message)))
     parts = []
     for number, (method, variables) in enumerate(steps, 1):
         numbered = {
@@ -60,7 +60,7 @@ def build(
     method = template.methods.get(method_name)
     if method is None:
         raise RenderError(f"The service {template.name!r} has no method {method_name}.", "/API")
-    return _request(method, cleaned(properties, null=True), cleaned(variables, null=True))
+    return _request(method, cleaned(properties), {"now": iso_text(datetime.now(UTC)), **cleaned(variables)})
 
 
 def render_variables(
@@ -107,17 +107,23 @@ def _steps(
         raise RenderError(f"The service {template.name!r} cannot send a text: it has no SendMessage.", "/API")
     if variables["media"]:
         variables = {**variables, "content": variables["text_with_media"]}
-    if not _applies(send, properties, variables):
-        raise RenderError(
-            "The service does not take this message: 'when' does not hold.", child(send.pointer, "when")
-        )
-    return _text_steps(send, variables, variables["content"])
+        if send.per_file:
+            return [
+                step
+                for _, own in _per_file(send, variables, variables["text"])
+                for step in _text_steps(send, properties, {**own, "content": own["text_with_media"]})
+            ]
+    return _text_steps(send, properties, variables)
 
 
 def _text_steps(
-    method: Method, variables: dict[str, Value], body: str
+    method: Method, properties: Mapping[str, Value], variables: dict[str, Value]
 ) -> list[tuple[Method, dict[str, Value]]]:
-    """One request, or one for each part of a long text."""
+    """One request of SendMessage, or one for each part of a long text."""
+    body = variables["content"]
+    if not _applies(method, properties, variables):
+        reason = "The service does not take this message: 'when' does not hold."
+        raise RenderError(reason, child(method.pointer, "when"))
     if method.split is None:
         return [(method, {**variables, "parts": [body]})]
     parts = split_text(body, method.split.max, method.split.unit)
@@ -141,7 +147,7 @@ def _file_steps(
         reason = "The service takes no such text with a file, and has no SendMessage to send it apart."
         raise RenderError(reason, method.pointer)
     if body and not takes_text and send is not None:
-        steps += _text_steps(send, {**alone, "text_with_media": body}, body)
+        steps += _text_steps(send, properties, {**alone, "text_with_media": body})
     body = parts[0] if rest else body
     if not method.per_file:
         steps.append((method, {**variables, "text": body, "content": variables["url"], "parts": parts}))
@@ -180,7 +186,7 @@ def _applies(method: Method, properties: Mapping[str, Value], variables: Mapping
 
 def _request(method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]) -> HttpRequest:
     if method.needs_content and not method.is_multipart:
-        variables = {**variables, "media": [_as_text(item) for item in variables["media"]]}
+        variables = {**variables, "media": [_as_text(item) for item in variables.get("media") or []]}
     values = render_variables(method, properties, variables)
     place = method.pointer
     url = method.url(values)

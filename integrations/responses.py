@@ -12,7 +12,7 @@ from integrations.language.data_filters import parse_date
 from integrations.language.document import Template
 from integrations.language.methods import Method
 from integrations.language.sections import MEDIA_TYPES
-from integrations.language.values import Value, cleaned, text
+from integrations.language.values import Value, cleaned, text, well_formed
 from integrations.requests import render_variables
 
 MAX_BYTES = 256 * 1024
@@ -38,7 +38,7 @@ def read(
         "response": parsed,
         "headers": dict(answer.headers),
         "status": answer.status,
-        "body": answer.body[:MAX_BYTES].decode("utf-8", "replace"),
+        "body": _text(answer),
     }
     said = _said(answer)
     if answer.status == 429:
@@ -71,6 +71,8 @@ def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable
     if reason:
         return Outcome("failed", text=f"{said} This is not what response_map expects ({reason}).")
     if not method.reply.success(frames[0]):
+        if unreadable:
+            return Outcome("unknown", text=f"{unreadable} {said}")
         return Outcome("failed", text=f"{said} By response_success this is a refusal.")
     return Outcome("sent", messageid=str(text(frames[0].get("messageid"))))
 
@@ -79,14 +81,16 @@ def _parsed(answer: HttpResponse, form: str) -> tuple[Value, str]:
     if len(answer.body) > MAX_BYTES:
         return None, "The answer is larger than 256 KiB."
     declared = bodies.essence(answer.headers.get("content-type", ""))
-    body = answer.body.decode("utf-8-sig", "replace")
+    body = _text(answer)
     if form == "text":
         return body, _not_a_line(body)
     kind = MEDIA_TYPES.get(form, declared)
     if not body.strip() and kind != MEDIA_TYPES["form"]:
         return {}, "The answer is empty."
     try:
-        value = bodies.parse(body.encode(), kind, strict=False)
+        # XML names its character set itself; in anything else a wrong byte is better than no answer.
+        source = answer.body if kind.endswith("xml") else body.encode()
+        value = bodies.parse(source, kind, strict=False)
     except ValueError as error:
         return body, f"The answer cannot be read. {error}"
     odd = isinstance(value, str) and ("html" in declared or body.lstrip().startswith("<"))
@@ -101,8 +105,13 @@ def _not_a_line(body: str) -> str:
     return "The answer is a web page." if page else ""
 
 
+def _text(answer: HttpResponse) -> str:
+    charset = bodies.charset_of(answer.headers.get("content-type", ""))
+    return well_formed(answer.body[:MAX_BYTES].decode(charset, "replace")).removeprefix("\ufeff")
+
+
 def _said(answer: HttpResponse) -> str:
-    words = " ".join(answer.body[:2000].decode("utf-8", "replace").split())[:200]
+    words = " ".join(_text(answer)[:2000].split())[:200]
     return (
         f"The service answered {answer.status}: {words}"
         if words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from integrations.events import InboundMessage, StatusUpdate
-from integrations.language.data_filters import iso_text, parse_date
+from integrations.language.data_filters import iso_text, parse_iso
 from integrations.language.values import Number, Value, text
 from integrations.senders import normalise_number
 from integrations.webhooks import Received
@@ -24,7 +24,7 @@ def shown_events(received: Received, country: str | None = None) -> list[dict[st
         if kind == "messageStatus":
             shown["status"] = event.status if isinstance(event, StatusUpdate) else "ignore"
         if "date" in shown:
-            date = parse_date(text(shown["date"]))
+            date = parse_iso(text(shown["date"]))
             shown["date"] = iso_text(date) if date else None
         if isinstance(event, InboundMessage) and event.concat_id:
             shown["concat"] = {"id": event.concat_id, "part": event.concat_part, "count": event.concat_count}

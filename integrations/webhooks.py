@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from integrations import bodies
-from integrations.event_makers import MAKERS, alias, recipients_of
+from integrations.event_makers import MAKERS, put, put_twins, recipients_of
 from integrations.events import Event, HttpResponse, Ignored, InboundRequest
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
+from integrations.language.errors import RenderError
 from integrations.language.matching import Frame
 from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.signatures import Verify
-from integrations.language.values import ANY, Value, cleaned, text, well_formed
-from integrations.language.webhook import Answer, WebhookEvent
+from integrations.language.values import ANY, Value, cleaned, text
+from integrations.language.webhook_answers import Answer
+from integrations.language.webhook_events import WebhookEvent
 
 MAX_BYTES = 1024 * 1024
 
@@ -59,12 +61,13 @@ def read(
     webhook = template.webhook
     if request.method == "HEAD":
         return Received("ignored", (), HttpResponse(200), "A HEAD request carries no event.")
-    body = _Body(request)
+    query = bodies.pairs(request.query)
+    body = _Body(request, query)
     base: Frame = {
         **({item.label: ANY for item in template.properties} if properties is None else cleaned(properties)),
-        "query": bodies.pairs(request.query),
-        "headers": {name: well_formed(value) for name, value in request.headers.items()},
-        "body": request.body[:MAX_BYTES].decode("utf-8", "replace"),
+        "query": query,
+        "headers": cleaned(request.headers),
+        "body": cleaned(request.body[:MAX_BYTES].decode("utf-8", "replace")),
         "method": request.method,
     }
     verified = _Verified(request, base, now) if properties is not None else None
@@ -79,7 +82,7 @@ def read(
             tried.append((event.pointer, found.reason))
             if found.unverified and answer is None:
                 return Received("unverified", (), HttpResponse(401), found.reason, tuple(tried))
-            if found.final:
+            if found.final or found.unverified:
                 break
             continue
         events += [item for _, item, _names in found]
@@ -94,11 +97,9 @@ def read(
         verdict: Literal["accepted", "ignored"] = "ignored" if only_ignored else "accepted"
         aside = _answer(webhook.ignored, base)
         return Received(verdict, tuple(events), answer, "", tuple(tried), first, aside, tuple(bindings))
-    known = False
-    if webhook.verify is not None and verified is not None:
-        if reason := verified.reason(webhook.verify):
-            return Received("unverified", (), HttpResponse(401), reason, tuple(tried))
-        known = True
+    if webhook.verify is not None and verified is not None and (reason := verified.reason(webhook.verify)):
+        return Received("unverified", (), HttpResponse(401), reason, tuple(tried))
+    known = verified is not None and verified.passed
     refusal = _answer(webhook.ignored if known else webhook.error, base)
     if body.problem:
         return Received("unparsable", (), refusal, body.problem, tuple(tried))
@@ -125,6 +126,11 @@ class _Verified:
         self._values = {**base, **known}
         self._reasons: dict[Verify, str] = {}
 
+    @property
+    def passed(self) -> bool:
+        """Whether the request was found to be the service's."""
+        return "" in self._reasons.values()
+
     def reason(self, verify: Verify) -> str:
         """Why the request is not the service's, or nothing."""
         if verify not in self._reasons:
@@ -135,8 +141,9 @@ class _Verified:
 class _Body:
     """The body, parsed at most once in each way that the events ask for."""
 
-    def __init__(self, request: InboundRequest) -> None:
+    def __init__(self, request: InboundRequest, query: dict[str, Value]) -> None:
         self.request = request
+        self.query = query
         self.problem = ""
         self._parsed: dict[tuple[str, str], tuple[Value, str]] = {}
 
@@ -145,7 +152,7 @@ class _Body:
         key = content_type, charset
         if key not in self._parsed:
             try:
-                self._parsed[key] = cleaned(self._parse(content_type, charset), null=True), ""
+                self._parsed[key] = self._parse(content_type, charset), ""
             except ValueError as error:
                 self._parsed[key] = None, str(error)
                 self.problem = self.problem or str(error)
@@ -155,7 +162,8 @@ class _Body:
         request = self.request
         if len(request.body) > MAX_BYTES:
             raise ValueError("The body is larger than 1 MiB.")
-        query = bodies.pairs(request.query)
+        # The query of a GET is its body.
+        query = bodies.pairs(request.query, charset) if charset else self.query
         if request.method == "GET" and not request.body.strip():
             return query
         declared = request.headers.get("content-type", "")
@@ -163,7 +171,8 @@ class _Body:
         same = bodies.essence(content_type) == bodies.essence(declared)
         kind = declared if same or not content_type else content_type
         value = bodies.parse(request.body, kind, charset, strict=bool(content_type))
-        return {**query, **value} if bodies.is_form(kind) else value
+        merged = bodies.is_form(kind) or (request.method == "GET" and isinstance(value, dict))
+        return {**query, **value} if merged else value
 
 
 def _try(
@@ -193,11 +202,9 @@ def _try(
     found: list[tuple[Frame, Event, list[str]]] = []
     for bound in frames:
         names = [name for name in bound if name in BOUND]
-        alias(bound)
+        put_twins(bound)
         for name, render in event.variables:
-            bound[name] = render(bound)
-        if event.variables:
-            alias(bound)
+            put(bound, name, render(bound))
         made = MAKERS[event.type](event, bound, recipients_of(bound, number_to))
         if not isinstance(made, str):
             names += [name for name, _ in event.variables if name in BOUND and name not in names]
@@ -219,5 +226,9 @@ def _answer(answer: Answer, values: Frame) -> HttpResponse:
     if body is None:
         return HttpResponse(answer.status, headers)
     short = "json" if isinstance(body, dict | list) else "text"
-    content, kind = bodies.render(body, answer.content_type or MEDIA_TYPES[short], "")
+    try:
+        content, kind = bodies.render(body, answer.content_type or MEDIA_TYPES[short], "")
+    except RenderError:
+        # What the service sent does not fit into the answer; the event counts all the same.
+        return HttpResponse(answer.status, headers)
     return HttpResponse(answer.status, {"content-type": kind, **headers}, content)

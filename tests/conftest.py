@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from hypothesis import settings as hypothesis_settings
 
 from integrations import catalog, http, properties
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Number
 from portal.models import Account, Membership, Organization, User
+
+# Other people's work on the machine makes no test fail; `--hypothesis-profile=thorough` tries more and longer.
+hypothesis_settings.register_profile("quick", deadline=None)
+hypothesis_settings.register_profile("thorough", deadline=None, max_examples=5000)
+hypothesis_settings.load_profile("quick")
 
 PASSWORD = "correct-horse-battery"
 

@@ -14,7 +14,7 @@ from integrations.language.placeholders import Scope
 from integrations.language.sections import check_header, check_keys, choice, media_type
 from integrations.language.shapes import Render, compile_render
 from integrations.language.urls import Url, compile_url
-from integrations.language.values import Value, text
+from integrations.language.values import Value, raw, text
 
 Way = tuple[Condition, str, Render]
 Flow = Literal["authorization_code", "client_credentials", "password"]
@@ -87,7 +87,7 @@ def compile_auth(node: Value, scope: Scope, pointer: str) -> tuple[Way, ...]:
 
 def basic(username: Value, password: Value) -> str:
     """The value of an Authorization header by RFC 7617."""
-    return "Basic " + base64.b64encode(f"{text(username)}:{text(password)}".encode()).decode()
+    return "Basic " + base64.b64encode(raw(username) + b":" + raw(password)).decode()
 
 
 def _after(scheme: Render, token: Render) -> Render:

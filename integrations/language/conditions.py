@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from integrations.language.errors import child, did_you_mean
 from integrations.language.placeholders import Scope, getter, only, regex
-from integrations.language.values import ANY, Number, Value, Variables, is_empty, is_number, text
+from integrations.language.values import ANY, Number, Value, Variables, decimal, is_empty, plain, text
 
 Condition = Callable[[Variables], bool]
 Test = Callable[[Value], bool]
@@ -36,14 +37,15 @@ def compile_condition(node: Value, scope: Scope, pointer: str) -> Condition:
 def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
     expression = only(key)
     if expression is None:
-        scope.report(pointer, f"{key!r} is not one placeholder.", 'Write conditions as {"$name$": expected}.')
+        suggestion = 'Write conditions as {"$name$": expected}.'
+        scope.report(pointer, f"{key!r} is not one placeholder.", suggestion, at_key=True)
         return lambda variables: False
-    read = getter(expression, scope, pointer)
+    read = getter(expression, replace(scope, at_key=True), pointer)
     holds = _expectation(expected, scope, pointer)
 
     def test(variables: Variables) -> bool:
         value = read(variables)
-        return True if value is ANY else holds(value)
+        return True if value is ANY else holds(plain(value))
 
     return test
 
@@ -74,10 +76,12 @@ def _operator(name: str, operand: Value, scope: Scope, pointer: str) -> Test:
         pattern = regex(operand, scope, pointer)
         return lambda value: pattern.search(text(value)) is not None
     if name in _COMPARISONS:
-        if not is_number(operand):
+        bound = decimal(operand)
+        if bound is None:
             scope.report(pointer, f"{name!r} compares with a number, not with {text(operand)!r}.")
             return lambda value: False
-        compare, bound = _COMPARISONS[name], Decimal(text(operand))
-        return lambda value: is_number(value) and compare(Decimal(text(value)), bound)
-    scope.report(pointer, f"There is no operator {name!r}.", did_you_mean(name, _OPERATORS))
+        compare = _COMPARISONS[name]
+        return lambda value: (number := decimal(value)) is not None and compare(number, bound)
+    suggestion = did_you_mean(name, _OPERATORS)
+    scope.report(pointer, f"There is no operator {name!r}.", suggestion, at_key=True)
     return lambda value: False

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from integrations.language.registry import Registry
-from integrations.language.values import Number, Value, dump, is_number, load, raw, text
+from integrations.language.values import Number, Value, decimal, dump, is_charset, load, raw, text
 
 FILTERS = Registry()
 add = FILTERS.add
@@ -23,13 +23,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAIL_DATE = re.compile(r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} .{5,40}")
 
 
+def parse_iso(value: str) -> datetime | None:
+    """A date of ISO 8601 or RFC 3339 in UTC (without offset it is UTC), or None."""
+    return _in_utc(datetime.fromisoformat, value.strip().replace("z", "Z"))
+
+
 def parse_date(value: str) -> datetime | None:
     """A date of ISO 8601, RFC 3339 or RFC 5322 in UTC (without offset it is UTC), or None."""
     value = value.strip()
+    return _in_utc(parsedate_to_datetime, value) if _MAIL_DATE.fullmatch(value) else parse_iso(value)
+
+
+def _in_utc(read: Callable[[str], datetime], value: str) -> datetime | None:
     try:
         if len(value) > 64:
             return None
-        date = parsedate_to_datetime(value) if _MAIL_DATE.fullmatch(value) else datetime.fromisoformat(value)
+        date = read(value)
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     except (ValueError, OverflowError, TypeError):
         return None
@@ -50,10 +59,10 @@ def iso(value: str) -> str | None:
 @add("epoch", ("1748944800000", (Number("1000"),), "2025-06-03T10:00:00Z"), arguments=(0, 1), kind="value")
 def epoch(value: Value, divisor: Value = "1") -> str | None:
     """The date that is so many seconds, after division, from the start of 1970."""
-    if not is_number(value):
+    number = decimal(value)
+    if number is None:
         return None
-    seconds = Decimal(text(value)) / Decimal(text(divisor))
-    return iso_text(_EPOCH + timedelta(seconds=float(seconds)))
+    return iso_text(_EPOCH + timedelta(seconds=float(number / Decimal(text(divisor)))))
 
 
 @add("strptime", ("03/06/2025 10:00", ("%d/%m/%Y %H:%M",), "2025-06-03T10:00:00Z"), arguments=(1, 8))
@@ -89,38 +98,38 @@ def timestamp(value: str, factor: Value = "1") -> Number | None:
     return Number(int(((moment - _EPOCH) // timedelta(seconds=1)) * Decimal(text(factor))))
 
 
-@add("hex", ("héy", (), "68c3a979"))
+@add("hex", ("héy", (), "68c3a979"), kind="bytes")
 def hex_(value: str | bytes) -> str:
     """The bytes, or the UTF-8 of the text, in small hexadecimal digits."""
     return raw(value).hex()
 
 
-@add("unhex", ("68C3A979", (), "héy"))
+@add("unhex", ("68C3A979", (), "héy"), kind="bytes")
 def unhex(value: str | bytes) -> str | bytes:
     """What hexadecimal digits spell: text, or bytes if it is not UTF-8."""
     return _decoded(bytes.fromhex(text(value)))
 
 
-@add("base64", ("hello?>", (), "aGVsbG8/Pg=="))
+@add("base64", ("hello?>", (), "aGVsbG8/Pg=="), kind="bytes")
 def base64_(value: str | bytes) -> str:
     """Base64 (RFC 4648) of the bytes or of the text's UTF-8."""
     return base64.b64encode(raw(value)).decode()
 
 
-@add("base64url", ("hello?>", (), "aGVsbG8_Pg"))
+@add("base64url", ("hello?>", (), "aGVsbG8_Pg"), kind="bytes")
 def base64url(value: str | bytes) -> str:
     """Base64 with the alphabet for URLs (RFC 4648, section 5), without padding."""
     return base64.urlsafe_b64encode(raw(value)).decode().rstrip("=")
 
 
-@add("unbase64", ("aGVsbG8_Pg", (), "hello?>"))
+@add("unbase64", ("aGVsbG8_Pg", (), "hello?>"), kind="bytes")
 def unbase64(value: str | bytes) -> str | bytes:
     """What Base64 of either alphabet spells, padded or not: text, or bytes if it is not UTF-8."""
     encoded = text(value).strip().replace("-", "+").replace("_", "/").rstrip("=")
     return _decoded(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
 
 
-@add("unquote", ("a+b%20c", (), "a b c"))
+@add("unquote", ("a+b%20c", (), "a b c"), kind="bytes")
 def unquote(value: str | bytes) -> str | bytes:
     """Form decoding: `+` is a space, `%41` is A, invalid escapes stay; bytes if not UTF-8."""
     return _decoded(unquote_to_bytes(text(value).replace("+", " ")))
@@ -133,16 +142,18 @@ def _decoded(value: bytes) -> str | bytes:
         return value
 
 
-@add("encode", ("é", ("latin-1",), b"\xe9"), arguments=(1, 1))
-def encode(value: str | bytes, charset: Value) -> bytes:
+@add("encode", ("é", ("latin-1",), b"\xe9"), arguments=(1, 1), kind="bytes", argument="charset")
+def encode(value: str | bytes, charset: Value) -> bytes | None:
     """The text's bytes in a character set; what cannot be encoded becomes `?`."""
+    if not is_charset(text(charset)):
+        return None
     return value if isinstance(value, bytes) else value.encode(text(charset), "replace")
 
 
-@add("decode", (b"\xe9", ("latin-1",), "é"), arguments=(1, 1))
-def decode(value: str | bytes, charset: Value) -> str:
+@add("decode", (b"\xe9", ("latin-1",), "é"), arguments=(1, 1), kind="bytes", argument="charset")
+def decode(value: str | bytes, charset: Value) -> str | None:
     """The text that bytes spell in a character set; what cannot be decoded becomes U+FFFD."""
-    return raw(value).decode(text(charset), "replace")
+    return raw(value).decode(text(charset), "replace") if is_charset(text(charset)) else None
 
 
 @add("json", ({"a": Number("1.0")}, (), '{"a":1.0}'), kind="value")
@@ -199,15 +210,18 @@ def _digest(name: str, result: str) -> None:
     digest.__doc__ = (
         f"The {name.upper()} digest, in hexadecimal digits, or as 'base64', 'base64url' or 'bytes'."
     )
-    add(name, ("hello", (), result), arguments=(0, 1))(digest)
+    add(name, ("hello", (), result), arguments=(0, 1), kind="bytes")(digest)
 
 
 def _hmac(name: str, result: str) -> None:
-    def keyed(value: str | bytes, key: Value, form: Value = "hex") -> str | bytes:
-        return _spelled(hmac.digest(raw(key), raw(value), name), form)
+    def keyed(value: str | bytes, key: Value, form: Value = "hex") -> str | bytes | None:
+        # Anyone can sign with an empty key, so a blank property must not make a signature that counts.
+        return _spelled(hmac.digest(raw(key), raw(value), name), form) if raw(key) else None
 
-    keyed.__doc__ = f"HMAC (RFC 2104) with {name.upper()} and a key, spelled as the plain digests are."
-    add(f"hmac_{name}", ("hello", ("key", "base64"), result), arguments=(1, 2))(keyed)
+    keyed.__doc__ = (
+        f"HMAC (RFC 2104) with {name.upper()} and a key, spelled as the digests; unset without a key."
+    )
+    add(f"hmac_{name}", ("hello", ("key", "base64"), result), arguments=(1, 2), kind="bytes")(keyed)
 
 
 _digest("md5", "5d41402abc4b2a76b9719d911017c592")

@@ -15,8 +15,8 @@ from integrations.language.names import BUILT_IN
 from integrations.language.placeholders import Scope
 from integrations.language.properties import Property, compile_properties
 from integrations.language.sections import check_keys
-from integrations.language.source import placed
-from integrations.language.values import Number, Table, Value, cleaned, dump, load, text
+from integrations.language.source import Places, placed, places
+from integrations.language.values import Number, Table, Value, cleaned, load, raw, text
 from integrations.language.webhook import Webhook, compile_webhook
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 256 * 1024, 32, 2000
@@ -79,8 +79,9 @@ def compile_document(source: str | bytes | Mapping[str, Any]) -> Template:
     written, document = _read(source)
     problems: list[Problem] = []
     template = _compile(document, problems)
-    if written is not None and problems:
-        problems[:] = placed(problems, written)
+    if written is not None:
+        found = places(written)
+        problems[:] = placed([*_twice(found), *problems], written, found)
     if errors := [problem for problem in problems if problem.severity == "error"]:
         raise DocumentError([*errors, *(problem for problem in problems if problem.severity == "warning")])
     return replace(template, warnings=tuple(problems))
@@ -91,10 +92,12 @@ def _read(source: str | bytes | Mapping[str, Any]) -> tuple[str | None, dict[str
     try:
         if isinstance(source, Mapping):
             document = cleaned(source)
-            size = len(dump(document))
+            size = len(raw(document))
         else:
-            size = len(source)
-            written = source.decode("utf-8-sig") if isinstance(source, bytes) else source
+            written = (
+                source.decode("utf-8-sig") if isinstance(source, bytes) else source.removeprefix("\ufeff")
+            )
+            size = len(source if isinstance(source, bytes) else raw(source))
             if size > MAX_BYTES:
                 raise ValueError
             document = cleaned(load(written, depth=MAX_DEPTH))
@@ -131,6 +134,11 @@ def _depth(value: Value) -> int:
 
 def _nodes(value: Value) -> int:
     return 1 + sum(map(_nodes, _children(value)))
+
+
+def _twice(found: Places) -> list[Problem]:
+    reason = "This key stands twice in its object; only the last would count."
+    return [Problem(pointer, reason, at_key=True) for pointer in found.repeated]
 
 
 def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:

@@ -14,6 +14,7 @@ class Problem:
     """One thing to repair in a template, where it stands (JSON Pointer, RFC 6901) and what to try.
 
     With `line`, `column` counts in that line; without, inside the string at `pointer`. Both from 1.
+    With `at_key` it is the key there that is wrong, not the value.
     """
 
     pointer: str
@@ -22,6 +23,7 @@ class Problem:
     line: int | None = None
     column: int | None = None
     severity: Literal["error", "warning"] = "error"
+    at_key: bool = False
 
     def __str__(self) -> str:
         if self.line is not None:

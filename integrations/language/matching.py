@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 import re2
 
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import Placeholder, Scope, filtering, only, parse
+from integrations.language.placeholders import Placeholder, Scope, filtering, only, parse, parts_of
 from integrations.language.shapes import optional_key
-from integrations.language.values import ANY, Number, Value, find, is_empty, text, walk
+from integrations.language.values import ANY, Number, Value, find, is_empty, plain, text, walk
 
 Frame = dict[str, Value]
 # Binds in every frame; lists may multiply the frames. Gives "" or the reason why the value does not match.
 Match = Callable[[Value, list[Frame]], str]
 Elements = Literal["all", "some", "first"]
 _Bind = Callable[[Value, list[Frame]], str]
-WHOLE_LISTS = ("urls", "to")
+WHOLE_LISTS = [("urls",), ("url",), ("to",)]
 MAX_EVENTS = 1000
 
 
@@ -44,6 +45,10 @@ def _leaf(value: Value) -> Value:
     return value
 
 
+def _text_leaf(value: Value) -> Value:
+    return plain(_leaf(value))
+
+
 def _shown(value: Value) -> str:
     found = text(value)
     return "nothing" if value is None else repr(found if len(found) <= 60 else found[:60] + "…")
@@ -57,18 +62,18 @@ def _literal(expected: Value, pointer: str) -> Match:
         )
 
     def match(value: Value, frames: list[Frame]) -> str:
-        value = _leaf(value)
+        value = _text_leaf(value)
         return "" if text(value) == literal else f"{pointer}: expected {literal!r}, got {_shown(value)}"
 
     return match
 
 
 def _text(source: str, scope: Scope, pointer: str) -> Match:
-    parts = parse(source)
+    parts = parts_of(source, scope, pointer)
     whole = only(source)
     if whole is not None:
         bind = _binder(whole, scope, pointer)
-        return lambda value, frames: bind(_leaf(value), frames)
+        return lambda value, frames: bind(_text_leaf(value), frames)
     if not any(isinstance(part, Placeholder) for part in parts):
         return _literal("".join(map(str, parts)), pointer)
     return _pattern(parts, scope, pointer)
@@ -89,9 +94,10 @@ def _pattern(parts: list[str | Placeholder], scope: Scope, pointer: str) -> Matc
     pattern = re2.compile(expression, options)
 
     def match(value: Value, frames: list[Frame]) -> str:
-        found = pattern.fullmatch(text(_leaf(value)))
+        value = _text_leaf(value)
+        found = pattern.fullmatch(text(value))
         if found is None:
-            return f"{pointer}: {_shown(_leaf(value))} does not fit the text of the shape"
+            return f"{pointer}: {_shown(value)} does not fit the text of the shape"
         for bind, group in zip(binders, found.groups(), strict=True):
             if reason := bind(group, frames):
                 return reason
@@ -102,13 +108,13 @@ def _pattern(parts: list[str | Placeholder], scope: Scope, pointer: str) -> Matc
 
 def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: bool = False) -> _Bind:
     name, optional = placeholder.root, placeholder.optional
-    apply = filtering(placeholder, scope, pointer)
-    if len(placeholder.steps) > 1 or scope.knows(name):
-        return _comparison(placeholder, scope, pointer)
-    if name in scope.exchange:
+    if name in scope.exchange and len(placeholder.steps) == 1:
         scope.report(
             pointer, f"${name}$ is a part of the exchange and cannot be bound.", column=placeholder.column
         )
+    elif len(placeholder.steps) > 1 or scope.knows(name):
+        return _comparison(placeholder, scope, pointer)
+    apply = filtering(placeholder, scope, pointer)
     if name != "_":
         if name not in scope.bindable:
             scope.own.setdefault(name, (pointer, placeholder.column))
@@ -166,9 +172,9 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
         place = child(pointer, key)
         name, optional = optional_key(key)
         if key.startswith("$") and key in ("$when", "$each", "$value", "$as"):
-            scope.report(place, f"{key!r} can only be rendered, not matched.")
+            scope.report(place, f"{key!r} can only be rendered, not matched.", at_key=True)
         elif any(isinstance(part, Placeholder) for part in parse(key)):
-            scope.report(place, "Keys hold no placeholders.")
+            scope.report(place, "Keys hold no placeholders.", at_key=True)
         entries.append((name, optional, compile_match(value, scope, place, elements=elements)))
 
     def match(value: Value, frames: list[Frame]) -> str:
@@ -189,7 +195,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
 def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> Match:
     if len(node) == 1:
         whole = only(node[0])
-        if whole is not None and len(whole.steps) == 1 and whole.root in WHOLE_LISTS:
+        if whole is not None and whole.steps in WHOLE_LISTS and not scope.knows(whole.root):
             bind = _binder(whole, scope, child(pointer, 0), elements=True)
             return lambda value, frames: bind(_as_list(value), frames)
         return _elements(
@@ -202,9 +208,9 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
 
     def match(value: Value, frames: list[Frame]) -> str:
         items = _as_list(value) or []
-        if not parts or len(items) != len(parts):
+        if not items or len(items) > len(parts):
             return f"{pointer}: expected a list of {len(parts)}, got {len(items)} elements"
-        for part, item in zip(parts, items, strict=True):
+        for part, item in itertools.zip_longest(parts, items):
             if reason := part(item, frames):
                 return reason
         return ""

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from integrations.language.answers import Reply, compile_reply
 from integrations.language.auth import Way, compile_auth
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child
 from integrations.language.names import CHECKING, SENDING
 from integrations.language.placeholders import Scope
+from integrations.language.replies import Reply, compile_reply
 from integrations.language.sections import (
     Headers,
     boolean,
@@ -63,7 +63,7 @@ class Split:
 class Method:
     """One request of the API section, compiled; `pointer` is where it stands in the document.
 
-    `uses` are the names that its shapes read, and "media.content" where they read the bytes of files.
+    `uses` are the names that its shapes read, and "media.content" or the like where they read files' bytes.
     """
 
     name: str
@@ -87,7 +87,9 @@ class Method:
     @property
     def needs_content(self) -> bool:
         """Whether the files themselves go into the request."""
-        return "media.content" in self.uses or ("media" in self.uses and self.is_multipart)
+        return any(name.endswith(".content") for name in self.uses) or (
+            "media" in self.uses and self.is_multipart
+        )
 
     @property
     def is_multipart(self) -> bool:
@@ -112,7 +114,8 @@ def compile_method(
     request_method = text(node.get("request_method", "POST")).upper()
     if request_method not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         scope.report(at("request_method"), f"{request_method!r} is not GET, POST, PUT, PATCH or DELETE.")
-    when = compile_condition(node.get("when", {}), scope, at("when"))
+    # What only chooses the method is not sent by it, so it does not count as used.
+    when = compile_condition(node.get("when", {}), replace(scope, used=set()), at("when"))
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
     if "request_url" not in node:
         scope.report(pointer, f"{name} needs 'request_url'.")
@@ -133,7 +136,8 @@ def compile_method(
     return Method(
         name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
         split, uses, per_file, compile_reply(node, scope, pointer),
-        number(node, "timeout", 30, 1, 60, scope, pointer), boolean(node, "idempotent", scope, pointer),
+        number(node, "timeout", 30, 1, 60, scope, pointer),
+        boolean(node, "idempotent", scope, at("idempotent")),
     )  # fmt: skip
 
 

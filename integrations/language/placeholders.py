@@ -10,19 +10,30 @@ import re2
 
 from integrations.language.errors import Problem, did_you_mean
 from integrations.language.filters import FILTERS
-from integrations.language.values import Number, Table, Value, Variables, walk
+from integrations.language.values import Number, Table, Value, Variables, is_charset, text, walk
 
 Getter = Callable[[Variables], Value]
 
 STEP = r"[^\W\d](?:[\w -]{0,98}[\w-])?"
 _NAME = rf"{STEP}(?:\.{STEP}|\[\d{{1,4}}\])*"
 _ARGUMENT = rf"'(?:[^']|'')*+'|-?\d+(?:\.\d+)?|{_NAME}"
-_FILTER = rf"[a-z0-9_]+(?::(?:{_ARGUMENT}))*+"
+_FILTER = rf"[A-Za-z0-9_]+(?::(?:{_ARGUMENT}))*+"
 _PLACEHOLDER = re.compile(rf"\$(?P<name>{_NAME})(?P<optional>\??)(?P<filters>(?:\|{_FILTER})*+)\$")
-_EACH_FILTER = re.compile(rf"\|([a-z0-9_]+)((?::(?:{_ARGUMENT}))*+)")
+_EACH_FILTER = re.compile(rf"\|([A-Za-z0-9_]+)((?::(?:{_ARGUMENT}))*+)")
 _EACH_ARGUMENT = re.compile(rf":({_ARGUMENT})")
 _EACH_STEP = re.compile(rf"({STEP})|\[(\d+)\]")
+# What may have been meant as a placeholder, and is none.
+_ALMOST = re.compile(r"\$[^\W\d][\w .-]*[?|:][^$]*\$")
 MAX_FILTERS = 16
+
+
+@dataclass(frozen=True)
+class Call:
+    """A filter and its arguments as written; `column` is where its name stands in the text, from 1."""
+
+    name: str
+    arguments: tuple[str, ...]
+    column: int
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Placeholder:
 
     steps: tuple[str | int, ...]
     optional: bool
-    filters: tuple[tuple[str, tuple[str, ...]], ...]
+    filters: tuple[Call, ...]
     source: str
     column: int
 
@@ -59,6 +70,24 @@ def parse(source: str) -> list[str | Placeholder]:
     return [*parts, literal] if literal else parts
 
 
+def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]:
+    """The literals and placeholders of a text; what looks like a placeholder and is none gives a warning."""
+    parts = parse(source)
+    for part in parts:
+        found = _ALMOST.search(part) if isinstance(part, str) else None
+        place = source.find(found[0]) if found else -1
+        # Who wrote $$ meant a dollar.
+        if found and place >= 0 and source[place - 1 : place] != "$":
+            late = "?" in found[0].partition("|")[2].replace("?|", "")
+            suggestion = (
+                "The ? stands behind the name: $error_code?|null_if:0$."
+                if late
+                else "Arguments follow a colon, without spaces: $from|e164:'AU'$."
+            )
+            scope.warn(pointer, f"{found[0]!r} looks like a placeholder and is none.", suggestion, place + 1)
+    return parts
+
+
 def only(source: Value) -> Placeholder | None:
     """The placeholder that is the whole of a text, or None."""
     parts = parse(source) if isinstance(source, str) and not isinstance(source, Number) else []
@@ -66,9 +95,10 @@ def only(source: Value) -> Placeholder | None:
 
 
 def _placeholder(found: re.Match[str], column: int) -> Placeholder:
+    start = found.start("filters") + 1
     filters = tuple(
-        (name, tuple(_EACH_ARGUMENT.findall(arguments)))
-        for name, arguments in _EACH_FILTER.findall(found["filters"])
+        Call(each[1], tuple(_EACH_ARGUMENT.findall(each[2])), start + each.start(1))
+        for each in _EACH_FILTER.finditer(found["filters"])
     )
     return Placeholder(_steps(found["name"]), bool(found["optional"]), filters, found[0], column)
 
@@ -83,7 +113,7 @@ class Scope:
 
     `names` maps what may be read to whether it comes from the message (and so may not choose a host);
     `labels` maps properties to whether they are secret; `bindable` are the built-in names a shape may bind,
-    `exchange` the parts of a request or response that never are.
+    `exchange` the parts of a request or response that never are. With `at_key` columns count in the key.
     """
 
     labels: Mapping[str, bool]
@@ -95,14 +125,26 @@ class Scope:
     webhook: bool = False
     used: set[str] = field(default_factory=set)
     own: dict[str, tuple[str, int]] = field(default_factory=dict)
+    at_key: bool = False
 
-    def report(self, pointer: str, reason: str, suggestion: str = "", column: int | None = None) -> None:
+    def report(
+        self,
+        pointer: str,
+        reason: str,
+        suggestion: str = "",
+        column: int | None = None,
+        *,
+        at_key: bool = False,
+    ) -> None:
         """Keeps an error for the author of the document."""
-        self.problems.append(Problem(pointer, reason, suggestion, column=column))
+        at_key = at_key or self.at_key
+        self.problems.append(Problem(pointer, reason, suggestion, column=column, at_key=at_key))
 
     def warn(self, pointer: str, reason: str, suggestion: str = "", column: int | None = None) -> None:
         """Keeps a warning: the document can be used."""
-        self.problems.append(Problem(pointer, reason, suggestion, column=column, severity="warning"))
+        self.problems.append(
+            Problem(pointer, reason, suggestion, column=column, severity="warning", at_key=self.at_key)
+        )
 
     def within(self, names: Iterable[str]) -> Scope:
         """The same place with more names to read, each from the message."""
@@ -116,7 +158,7 @@ class Scope:
         """Whether a placeholder's value depends on anything but literals and properties."""
         roots = [placeholder.root]
         roots += [
-            str(_steps(item)[0]) for _, items in placeholder.filters for item in items if _is_name(item)
+            str(_steps(item)[0]) for call in placeholder.filters for item in call.arguments if _is_name(item)
         ]
         return any(root not in self.labels and self.names.get(root, True) for root in roots)
 
@@ -153,6 +195,13 @@ def _is_name(argument: str) -> bool:
 
 def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
     """A function that gives the placeholder's value from variables; problems are reported to the scope."""
+    if placeholder.optional:
+        scope.report(
+            pointer,
+            f"The ? in {placeholder.source!r} has a meaning only where a document is matched.",
+            'To leave out what is empty, write the ? behind the key: "key?".',
+            placeholder.column,
+        )
     scope.resolve(placeholder.steps, pointer, placeholder.column)
     read = _reader(placeholder.steps)
     return _filtered(read, placeholder, scope, pointer) if placeholder.filters else read
@@ -164,10 +213,9 @@ def filtering(
     """What the placeholder's filters make of a value that is given, or None if it has none."""
     if not placeholder.filters:
         return None
-    steps = [
-        _applied(name, arguments, placeholder, scope, pointer)
-        for name, arguments in _allowed(placeholder, scope, pointer)
-    ]
+    if len(placeholder.filters) > MAX_FILTERS:
+        scope.report(pointer, f"A placeholder has at most {MAX_FILTERS} filters.", column=placeholder.column)
+    steps = [_applied(call, scope, pointer) for call in placeholder.filters[:MAX_FILTERS]]
 
     def apply(value: Value, variables: Variables) -> Value:
         for step in steps:
@@ -190,25 +238,17 @@ def _filtered(read: Getter, placeholder: Placeholder, scope: Scope, pointer: str
     return lambda variables: apply(read(variables), variables)
 
 
-def _allowed(placeholder: Placeholder, scope: Scope, pointer: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    if len(placeholder.filters) > MAX_FILTERS:
-        scope.report(pointer, f"A placeholder has at most {MAX_FILTERS} filters.", column=placeholder.column)
-        return ()
-    return placeholder.filters
-
-
-def _applied(
-    name: str, sources: tuple[str, ...], placeholder: Placeholder, scope: Scope, pointer: str
-) -> Callable[[Value, Variables], Value]:
-    column = placeholder.column + max(placeholder.source.find(f"|{name}"), 0) + 1
+def _applied(call: Call, scope: Scope, pointer: str) -> Callable[[Value, Variables], Value]:
+    name, sources, column = call.name, call.arguments, call.column
     found = FILTERS.get(name)
     if found is None:
         scope.report(pointer, f"There is no filter {name!r}.", did_you_mean(name, FILTERS), column)
         return lambda value, variables: value
     if not found.least <= len(sources) <= found.most:
         count = str(found.least) if found.least == found.most else f"{found.least} to {found.most}"
+        noun = "argument" if count == "1" else "arguments"
         scope.report(
-            pointer, f"The filter {name!r} takes {count} arguments, not {len(sources)}.", found.doc, column
+            pointer, f"The filter {name!r} takes {count} {noun}, not {len(sources)}.", found.doc, column
         )
         return lambda value, variables: value
     fixed: list[Value] = []
@@ -224,8 +264,10 @@ def _applied(
         constant = _special(found.argument if index == 0 else "", constant, scope, pointer, column)
         fixed.append(constant)
         readers.append(lambda variables, constant=constant: constant)  # type: ignore[misc]
-    if found.argument and len(fixed) < 1:
+    if found.argument in ("table", "regex") and not fixed:
         scope.report(pointer, f"The first argument of {name!r} must be a quoted literal.", column=column)
+    if "content" in fixed:
+        scope.used.add("media.content")  # as in $media|pluck:'content'$
     if not sources and found.default and found.default in scope.names:
         readers.append(_reader((found.default,)))
     elif len(fixed) == len(sources):
@@ -239,6 +281,8 @@ def _special(kind: str, constant: Value, scope: Scope, pointer: str, column: int
             suggestion = did_you_mean(constant, scope.tables) or "Write it under 'tables'."
             scope.report(pointer, f"There is no table {constant!r}.", suggestion, column)
         return scope.tables.get(constant, Table({}))
+    if kind == "charset" and not is_charset(text(constant)):
+        scope.report(pointer, f"{constant!r} is not a character set.", column=column)
     if kind == "regex":
         return regex(constant, scope, pointer, column)
     return constant

@@ -8,7 +8,8 @@ from typing import Literal
 
 from integrations.language.values import ANY, Value, text
 
-Kind = Literal["text", "value", "unset"]
+Kind = Literal["text", "bytes", "value", "unset"]
+Argument = Literal["", "table", "regex", "charset"]
 MAX_CHARACTERS = 4 * 1024 * 1024
 
 
@@ -16,9 +17,10 @@ MAX_CHARACTERS = 4 * 1024 * 1024
 class Filter:
     """A filter of the language, total and bounded: what it cannot do gives unset.
 
-    `kind` is `text` (reads text, takes a list by element), `value` (reads any value) or `unset` (also called
-    for unset). `example` holds value, arguments and result. `default` names the variable that stands for a
-    missing argument; `argument` says that the first one names a table or is a regular expression.
+    `kind` is `text` (reads text, takes a list by element), `bytes` (so too, but bytes stay bytes), `value`
+    (reads any value) or `unset` (also called for unset). `example` holds value, arguments and result.
+    `default` names the variable that stands for a missing argument; `argument` says that the first one names
+    a table or a character set, or is a regular expression.
     """
 
     name: str
@@ -29,7 +31,7 @@ class Filter:
     doc: str
     example: tuple[Value, tuple[Value, ...], Value]
     default: str = ""
-    argument: Literal["", "table", "regex"] = ""
+    argument: Argument = ""
 
     def __call__(self, value: Value, *arguments: Value) -> Value:
         """The filtered value; unset if the value is unset, or cannot be filtered."""
@@ -38,13 +40,16 @@ class Filter:
         if value is None and self.kind != "unset":
             return None
         try:
-            if self.kind != "text":
+            if self.kind in ("value", "unset"):
                 return self.function(value, *arguments)
             if isinstance(value, list):
-                return [self.function(text(item), *arguments) for item in value]
-            return self.function(value if isinstance(value, bytes) else text(value), *arguments)
+                return [self.function(self._read(item), *arguments) for item in value]
+            return self.function(self._read(value), *arguments)
         except (ValueError, TypeError, AttributeError, ArithmeticError, LookupError, OSError):
             return None
+
+    def _read(self, value: Value) -> str | bytes:
+        return value if self.kind == "bytes" and isinstance(value, bytes) else text(value)
 
 
 class Registry(dict[str, Filter]):
@@ -58,7 +63,7 @@ class Registry(dict[str, Filter]):
         arguments: tuple[int, int] = (0, 0),
         kind: Kind = "text",
         default: str = "",
-        argument: Literal["", "table", "regex"] = "",
+        argument: Argument = "",
     ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
         """Registers a function under a name; its docstring is the rule that the reference prints."""
 

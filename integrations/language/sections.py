@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import Scope
+from integrations.language.placeholders import STEP, Scope
 from integrations.language.shapes import Render, compile_render
 from integrations.language.values import Number, Value, is_number, text
 
@@ -27,7 +27,8 @@ def check_keys(node: Mapping[str, Value], known: Iterable[str], scope: Scope, po
     """Reports keys that have no meaning here."""
     for key in node:
         if key not in known:
-            scope.report(child(pointer, key), f"{key!r} has no meaning here.", did_you_mean(key, known))
+            reason = f"{key!r} has no meaning here."
+            scope.report(child(pointer, key), reason, did_you_mean(key, known), at_key=True)
 
 
 def choice(node: Mapping[str, Value], key: str, known: Iterable[str], scope: Scope, pointer: str) -> str:
@@ -42,11 +43,11 @@ def choice(node: Mapping[str, Value], key: str, known: Iterable[str], scope: Sco
     return known[0]
 
 
-def boolean(node: Mapping[str, Value], key: str, scope: Scope, pointer: str) -> bool:
+def boolean(node: Mapping[str, Value], key: str, scope: Scope, place: str) -> bool:
     """The truth value under a key, false where it is missing."""
     value = node.get(key, False)
     if not isinstance(value, bool):
-        scope.report(child(pointer, key), f"{key!r} is true or false.")
+        scope.report(place, f"{key!r} is true or false.")
     return value is True
 
 
@@ -85,17 +86,18 @@ def compile_headers(node: Value, scope: Scope, pointer: str) -> Headers:
     headers = []
     for name, value in node.items():
         place = child(pointer, name)
-        check_header(name, scope, place)
+        check_header(name, scope, place, at_key=True)
         headers.append((name, compile_render(value, scope, place)))
     return tuple(headers)
 
 
-def check_header(name: str, scope: Scope, pointer: str) -> None:
+def check_header(name: str, scope: Scope, pointer: str, *, at_key: bool = False) -> None:
     """Reports a header name that cannot be sent."""
     if not _TOKEN.fullmatch(name):
-        scope.report(pointer, f"{name!r} is not a header name.")
+        scope.report(pointer, f"{name!r} is not a header name.", at_key=at_key)
     elif name.casefold() in _RESERVED:
-        scope.report(pointer, f"The header {name!r} is set by the transport and cannot be chosen.")
+        reason = f"The header {name!r} is set by the transport and cannot be chosen."
+        scope.report(pointer, reason, at_key=at_key)
 
 
 def compile_shape(key: str, node: Mapping[str, Value], scope: Scope, pointer: str) -> Render | None:
@@ -111,8 +113,8 @@ def compile_variables(node: Value, scope: Scope, pointer: str) -> Headers:
     compiled = []
     for name, value in node.items():
         place = child(pointer, name)
-        if not name.isidentifier() or name in scope.labels or name in scope.exchange:
-            scope.report(place, f"{name!r} cannot be the name of a variable.")
+        if not re.fullmatch(STEP, name) or name in scope.labels or name in scope.exchange:
+            scope.report(place, f"{name!r} cannot be the name of a variable.", at_key=True)
         # A variable made of properties and literals alone may stand in a host, so what it reads decides.
         reads = replace(scope, used=set())
         compiled.append((name, compile_render(value, reads, place)))

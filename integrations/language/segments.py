@@ -27,7 +27,7 @@ _NEAREST = {
     "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i",
 }  # fmt: skip
 SINGLE_GSM7, PART_GSM7, SINGLE_UCS2, PART_UCS2 = 160, 153, 70, 67
-# A space this near to the end of a part is a better place for a cut.
+# A space in so many of the last bytes, or characters, of a part is a better place for a cut.
 NEAR = 6
 
 
@@ -99,31 +99,39 @@ def split_text(text: str, most: int, unit: Unit) -> list[str]:
     clusters = regex.findall(r"\X", text)
     if any(measure(cluster, unit) > most for cluster in clusters):
         clusters = list(text)
-    parts = []
-    while clusters:
-        end = max(_fitting(clusters, most, unit), 1)
-        if end < len(clusters):
-            end = _at_space(clusters, end)
-        if part := "".join(clusters[:end]).strip():
+    parts, start = [], 0
+    while start < len(clusters):
+        # No segment holds more than 160 characters.
+        following = clusters[start : start + most * (SINGLE_GSM7 if unit == "segments" else 1) + 1]
+        end = max(_fitting(following, most, unit), 1)
+        if end < len(following):
+            end = _at_space(following, end, unit)
+        if part := "".join(following[:end]).strip():
             parts.append(part)
-        clusters = clusters[end:]
-        while clusters and clusters[0].isspace():
-            clusters.pop(0)
+        start += end
+        while start < len(clusters) and clusters[start].isspace():
+            start += 1
     return parts
 
 
 def _fitting(clusters: list[str], most: int, unit: Unit) -> int:
     """How many clusters from the start fit into a part."""
     if unit != "segments":
-        sizes = itertools.accumulate(measure(cluster, unit) for cluster in clusters[: most + 1])
+        sizes = itertools.accumulate(measure(cluster, unit) for cluster in clusters)
         return bisect.bisect_right(list(sizes), most)
-    # No segment holds more than 160 characters, and a longer text never needs fewer of them.
-    ends = range(1, min(len(clusters), most * SINGLE_GSM7) + 1)
+    # A longer text never needs fewer segments.
+    ends = range(1, len(clusters) + 1)
     return bisect.bisect_right(ends, most, key=lambda end: count_segments("".join(clusters[:end])))
 
 
-def _at_space(clusters: list[str], end: int) -> int:
-    for place in range(end, max(end - NEAR, 1) - 1, -1):
-        if clusters[place].isspace() or clusters[place - 1].isspace():
+def _at_space(clusters: list[str], end: int, unit: Unit) -> int:
+    """Where to cut: right before a space, or behind one in the last units, else at the end."""
+    if clusters[end].isspace():
+        return end
+    room, place = NEAR, end
+    while place > 1 and room > 0:
+        place -= 1
+        if clusters[place].isspace():
             return place
+        room -= len(clusters[place].encode()) if unit == "bytes" else len(clusters[place])
     return end

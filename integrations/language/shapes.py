@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from integrations.language.conditions import compile_condition
 from integrations.language.errors import child
-from integrations.language.placeholders import Placeholder, Scope, getter, only, parse
+from integrations.language.placeholders import STEP, Placeholder, Scope, getter, only, parse, parts_of
 from integrations.language.values import Number, Value, Variables, is_empty, text
 
 Render = Callable[[Variables], Value]
@@ -31,26 +32,11 @@ def optional_key(key: str) -> tuple[str, bool]:
     return (key[:-1], True) if key.endswith("?") else (key, False)
 
 
-def check_optional(placeholder: Placeholder, scope: Scope, pointer: str) -> None:
-    """Reports a `?` in a placeholder that is rendered."""
-    if placeholder.optional:
-        scope.report(
-            pointer,
-            f"The ? in {placeholder.source!r} has a meaning only where a document is matched.",
-            'To leave out what is empty, write the ? behind the key: "key?".',
-            placeholder.column,
-        )
-
-
 def _text(source: str, scope: Scope, pointer: str) -> Render:
-    pieces: list[str | Render] = []
-    parts = parse(source)
-    for part in parts:
-        if isinstance(part, Placeholder):
-            check_optional(part, scope, pointer)
-            pieces.append(getter(part, scope, pointer))
-        else:
-            pieces.append(part)
+    pieces: list[str | Render] = [
+        getter(part, scope, pointer) if isinstance(part, Placeholder) else part
+        for part in parts_of(source, scope, pointer)
+    ]
     if not pieces:
         return lambda variables: ""
     if len(pieces) == 1:
@@ -71,9 +57,9 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
         place = child(pointer, key)
         name, optional = optional_key(key)
         if any(isinstance(part, Placeholder) for part in parse(key)):
-            scope.report(place, "Keys hold no placeholders.")
+            scope.report(place, "Keys hold no placeholders.", at_key=True)
         elif key in ("$value", "$as"):
-            scope.report(place, f"{key!r} stands only beside $when or $each.")
+            scope.report(place, f"{key!r} stands only beside $when or $each.", at_key=True)
         entries.append((name, compile_render(value, scope, place), optional, _droppable(value)))
 
     def render(variables: Variables) -> dict[str, Value]:
@@ -88,13 +74,18 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
     return render
 
 
+def _splices(node: Value) -> bool:
+    """Whether a list takes the elements of what is rendered, not the whole: an `$each`, also a chosen one."""
+    if not isinstance(node, Mapping):
+        return False
+    if "$first" in node:
+        return isinstance(node["$first"], list) and any(map(_splices, node["$first"]))
+    return "$each" in node or ("$when" in node and _splices(node.get("$value")))
+
+
 def _list(node: list[Value], scope: Scope, pointer: str) -> Render:
     elements = [
-        (
-            compile_render(item, scope, child(pointer, index)),
-            _droppable(item),
-            isinstance(item, Mapping) and "$each" in item,
-        )
+        (compile_render(item, scope, child(pointer, index)), _droppable(item), _splices(item))
         for index, item in enumerate(node)
     ]
 
@@ -104,7 +95,7 @@ def _list(node: list[Value], scope: Scope, pointer: str) -> Render:
             value = part(variables)
             if value is None and droppable:
                 continue
-            if spliced:
+            if spliced and isinstance(value, list):
                 result += value
             else:
                 result.append(value)
@@ -148,20 +139,19 @@ def _each(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
             child(pointer, "$each"), '$each takes one placeholder that holds a list, like "$media$".'
         )
         return lambda variables: None
-    if not isinstance(name, str) or not name.isidentifier() or scope.knows(name):
+    if not isinstance(name, str) or not re.fullmatch(STEP, name) or scope.knows(name):
         scope.report(
             child(pointer, "$as"), f"{text(name)!r} cannot name the element: take a word not used yet."
         )
         return lambda variables: None
     items = getter(source, scope, child(pointer, "$each"))
-    inner = compile_render(node["$value"], scope.within([name]), child(pointer, "$value"))
-    droppable = _droppable(node["$value"])
+    # The value stands in a list: unset ones are dropped, and an $each in it is spliced.
+    inner = _list([node["$value"]], scope.within([name]), pointer)
 
     def render(variables: Variables) -> list[Value] | None:
         found = items(variables)
         found = [] if found is None else found if isinstance(found, list) else [found]
-        values = [inner({**variables, name: item}) for item in found]
-        return [value for value in values if not (value is None and droppable)] or None
+        return [value for item in found for value in inner({**variables, name: item})] or None
 
     return render
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from integrations.language.data_filters import parse_date
 from integrations.language.errors import child
-from integrations.language.placeholders import Placeholder, Scope, getter, parse
+from integrations.language.placeholders import Placeholder, Scope, getter, parts_of
 from integrations.language.sections import choice, number
 from integrations.language.shapes import Render, compile_render
-from integrations.language.values import Value, Variables, find, is_number, raw, text
+from integrations.language.values import Value, Variables, find, is_empty, is_number, load, raw, text
 
 # Reads the exchange: query, headers, body (bytes), method, url (public, whole), ip, now, and the properties.
 # Gives "" or the reason why the request is not the service's.
@@ -31,14 +30,14 @@ def shape_of(node: Mapping[str, Value], key: str, default: Value, scope: Scope, 
     return compile_render(node.get(key, default), scope, child(pointer, key))
 
 
-def texts(value: Value) -> list[str]:
-    """The texts of one value or of a list, without empty ones: several keys may be live."""
-    return [text(item) for item in (value if isinstance(value, list) else [value]) if text(item)]
+def live(value: Value) -> list[Value]:
+    """The elements of a list, or the one value, without empty ones: several keys may be live."""
+    return [item for item in (value if isinstance(value, list) else [value]) if not is_empty(item)]
 
 
 def is_one_of(given: Value, expected: Value) -> bool:
     """Whether a given text is one of those that count, in constant time; nothing equals nothing."""
-    found = [hmac.compare_digest(raw(given), raw(item)) for item in texts(expected)]
+    found = [hmac.compare_digest(raw(given), raw(item)) for item in live(expected)]
     return bool(text(given)) and any(found)
 
 
@@ -49,7 +48,7 @@ def bytes_of(
     place = child(pointer, key)
     pieces = [
         getter(part, scope, place) if isinstance(part, Placeholder) else part.encode()
-        for part in parse(text(node.get(key, default)))
+        for part in parts_of(text(node.get(key, default)), scope, place)
     ]
     return lambda values: b"".join(
         piece if isinstance(piece, bytes) else raw(piece(values)) for piece in pieces
@@ -87,11 +86,11 @@ def check_hmac(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     over, late = bytes_of(node, "over", "$body$", scope, pointer), _late(node, scope, pointer)
 
     def check(values: Variables) -> str:
-        signed, given = over(values), texts(signature(values))
+        signed, given = over(values), live(signature(values))
         spelled = [
-            _spelled(hmac.digest(item.encode(), signed, algorithm), encoding) for item in texts(key(values))
+            _spelled(hmac.digest(raw(item), signed, algorithm), encoding) for item in live(key(values))
         ]
-        if any(is_one_of(_unpadded(item, encoding), spelled) for item in given):
+        if any(is_one_of(_unpadded(text(item), encoding), spelled) for item in given):
             return late(values)
         return "The signature is missing or wrong."
 
@@ -114,11 +113,10 @@ def check_ed25519(node: Mapping[str, Value], scope: Scope, pointer: str) -> Veri
     over, late = bytes_of(node, "over", "$body$", scope, pointer), _late(node, scope, pointer)
 
     def check(values: Variables) -> str:
-        for item in texts(key(values)):
+        for item in live(key(values)):
             try:
-                Ed25519PublicKey.from_public_bytes(_decoded(item)).verify(
-                    _decoded(text(signature(values))), over(values)
-                )
+                public = Ed25519PublicKey.from_public_bytes(_decoded(item))
+                public.verify(_decoded(signature(values)), over(values))
             except (InvalidSignature, ValueError):
                 continue
             return late(values)
@@ -127,9 +125,11 @@ def check_ed25519(node: Mapping[str, Value], scope: Scope, pointer: str) -> Veri
     return check
 
 
-def _decoded(value: str) -> bytes:
-    """Bytes spelled in hexadecimal digits, or in Base64 of either alphabet."""
-    value = value.strip()
+def _decoded(value: Value) -> bytes:
+    """Bytes as they are, or spelled in hexadecimal digits, or in Base64 of either alphabet."""
+    if isinstance(value, bytes):
+        return value
+    value = text(value).strip()
     if len(value) in (64, 128) and all(each in "0123456789abcdefABCDEF" for each in value):
         return bytes.fromhex(value)
     value = value.replace("-", "+").replace("_", "/").rstrip("=")
@@ -144,15 +144,14 @@ def check_jwt(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     def check(values: Variables) -> str:
         signed, _, signature = text(token(values)).rpartition(".")
         head, _, claims = signed.partition(".")
-        if not signature or json.loads(_decoded(head)).get("alg") != "HS256":
+        if not signature or load(_decoded(head).decode()).get("alg") != "HS256":
             return "The token is missing, or not one of HS256."
-        keys = [item.encode() for item in texts(key(values))]
         if not any(
-            hmac.compare_digest(hmac.digest(item, signed.encode(), "sha256"), _decoded(signature))
-            for item in keys
+            hmac.compare_digest(hmac.digest(raw(item), signed.encode(), "sha256"), _decoded(signature))
+            for item in live(key(values))
         ):
             return "The token's signature is wrong."
-        return _claims(json.loads(_decoded(claims)), values, tolerance)
+        return _claims(load(_decoded(claims).decode()), values, tolerance)
 
     return check
 
@@ -184,15 +183,18 @@ def check_standard(node: Mapping[str, Value], scope: Scope, pointer: str) -> Ver
         identifier, stamp = (text(find(headers, f"webhook-{name}")) for name in ("id", "timestamp"))
         signed = f"{identifier}.{stamp}.".encode() + values["body"]
         expected = [
-            "v1,"
-            + base64.b64encode(hmac.digest(_decoded(item.removeprefix("whsec_")), signed, "sha256")).decode()
-            for item in texts(key(values))
+            "v1," + base64.b64encode(hmac.digest(_standard_key(item), signed, "sha256")).decode()
+            for item in live(key(values))
         ]
         if any(is_one_of(item, expected) for item in text(find(headers, "webhook-signature")).split()):
             return _too_old(stamp, tolerance, values)
         return "The signature is missing or wrong."
 
     return check
+
+
+def _standard_key(value: Value) -> bytes:
+    return _decoded(value if isinstance(value, bytes) else text(value).removeprefix("whsec_"))
 
 
 def check_url_and_form(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
@@ -209,8 +211,8 @@ def check_url_and_form(node: Mapping[str, Value], scope: Scope, pointer: str) ->
         )
         signed = "".join(name + value for name, value in sorted(set(fields)))
         expected = [
-            base64.b64encode(hmac.digest(item.encode(), (url + signed).encode(), "sha1")).decode()
-            for item in texts(key(values))
+            base64.b64encode(hmac.digest(raw(item), (url + signed).encode(), "sha1")).decode()
+            for item in live(key(values))
             for url in _spellings(text(values["url"]))
         ]
         return "" if is_one_of(signature(values), expected) else "The signature is missing or wrong."

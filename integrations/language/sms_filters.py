@@ -18,7 +18,7 @@ add = FILTERS.add
 @add("gsm7", ("“Crème brûlée”", (), '"Crème brulée"'))
 def gsm7(value: str) -> str:
     """The text in the GSM 7-bit alphabet: the nearest character for what is outside, else `?`."""
-    return segments.to_gsm7(text(value))
+    return segments.to_gsm7(value)
 
 
 @add("is_gsm7", ("Grüße €", (), True), kind="value")
@@ -27,7 +27,7 @@ def is_gsm7(value: Value) -> bool:
     return segments.is_gsm7(text(value))
 
 
-@add("gsm7_decode", (b"\x00\x1be", (), "@€"))
+@add("gsm7_decode", (b"\x00\x1be", (), "@€"), kind="bytes")
 def gsm7_decode(value: str | bytes) -> str:
     """The text of bytes that hold one GSM septet each."""
     return segments.gsm7_text(raw(value))
@@ -43,21 +43,26 @@ def gsm7_decode(value: str | bytes) -> str:
 )
 def base64_maybe(value: str) -> str:
     """What Base64 spells if the text is at least 60 characters of it and UTF-8; else the text as it is."""
-    given = text(value)
-    if len(given) < 60 or len(given) % 4 or not re.fullmatch(r"[A-Za-z0-9+/_-]+={0,2}", given):
-        return given
+    if len(value) < 60 or len(value) % 4 or not re.fullmatch(r"[A-Za-z0-9+/_-]+={0,2}", value):
+        return value
     try:
-        return base64.b64decode(given.replace("-", "+").replace("_", "/"), validate=True).decode()
+        return base64.b64decode(value.replace("-", "+").replace("_", "/"), validate=True).decode()
     except ValueError:
-        return given
+        return value
 
 
-@add("data_uri", ("R0lGODlhAQABAAAAACw=", (), "data:image/gif;base64,R0lGODlhAQABAAAAACw="), arguments=(0, 1))
+@add(
+    "data_uri",
+    ("R0lGODlhAQABAAAAACw=", (), "data:image/gif;base64,R0lGODlhAQABAAAAACw="),
+    arguments=(0, 1),
+    kind="bytes",
+)
 def data_uri(value: str | bytes, kind: Value = None) -> str:
     """A file, in bytes or Base64, as a data: URI (RFC 2397); without a type it is told from the content."""
-    content = value
-    if not isinstance(content, bytes):
-        encoded = "".join(text(value).split()).replace("-", "+").replace("_", "/").rstrip("=")
+    if isinstance(value, bytes):
+        content = value
+    else:
+        encoded = "".join(value.split()).replace("-", "+").replace("_", "/").rstrip("=")
         content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     found = text(kind)
     if not found:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from integrations.language.errors import Problem, child
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s,:\[\]{}"]+')
+_ESCAPE = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\."
+_CHARACTER = re.compile(rf"{_ESCAPE}|.", re.DOTALL)
+
+
+@dataclass
+class Places:
+    """Offsets by JSON Pointer: of each value and each key, of strings their first character.
+
+    `repeated` are the keys that stand twice in their object.
+    """
+
+    values: dict[str, int] = field(default_factory=dict)
+    keys: dict[str, int] = field(default_factory=dict)
+    repeated: list[str] = field(default_factory=list)
 
 
 def line_and_column(source: str, offset: int) -> tuple[int, int]:
@@ -16,9 +31,17 @@ def line_and_column(source: str, offset: int) -> tuple[int, int]:
     return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
 
 
-def positions(source: str) -> dict[str, int]:
-    """The offset of each value of a valid JSON text by JSON Pointer; of a string, its first character."""
-    found: dict[str, int] = {}
+def inside(source: str, start: int, characters: int) -> int:
+    """The offset of a character of the JSON string whose first one is at `start`; escapes count as one."""
+    for _ in range(characters):
+        found = _CHARACTER.match(source, start)
+        start = found.end() if found else start
+    return start
+
+
+def places(source: str) -> Places:
+    """Where the keys and values of a valid JSON text stand."""
+    found = Places()
     # For each open container its pointer, and the key or index that comes next (None: a key is awaited).
     open_: list[tuple[str, str | int | None]] = []
     for token in _TOKEN.finditer(source):
@@ -28,10 +51,15 @@ def positions(source: str) -> dict[str, int]:
             continue
         pointer, step = open_[-1] if open_ else ("", 0)
         if step is None:
-            open_[-1] = (pointer, re.sub(r"\\(.)", r"\1", word[1:-1]))
+            key = json.loads(word, strict=False)
+            open_[-1] = (pointer, key)
+            place = child(pointer, key)
+            if place in found.keys:
+                found.repeated.append(place)
+            found.keys[place] = token.start() + 1
             continue
         place = child(pointer, step) if open_ else ""
-        found[place] = token.start() + (word[0] == '"')
+        found.values[place] = token.start() + (word[0] == '"')
         if open_:
             open_[-1] = (pointer, step + 1 if isinstance(step, int) else None)
         if word == "{":
@@ -41,17 +69,16 @@ def positions(source: str) -> dict[str, int]:
     return found
 
 
-def placed(
-    problems: Iterable[Problem], source: str, offsets: Mapping[str, int] | None = None
-) -> list[Problem]:
+def placed(problems: Iterable[Problem], source: str, known: Places | None = None) -> list[Problem]:
     """The problems with line and column in the text; what has no place of its own gets that of its parent."""
-    offsets = positions(source) if offsets is None else offsets
+    known = known or places(source)
     found = []
     for problem in problems:
+        offsets = known.keys if problem.at_key and problem.pointer in known.keys else known.values
         pointer = problem.pointer
         while pointer and pointer not in offsets:
             pointer = pointer.rpartition("/")[0]
-        inside = (problem.column or 1) - 1 if pointer == problem.pointer else 0
-        line, column = line_and_column(source, offsets[pointer] + inside)
+        characters = (problem.column or 1) - 1 if pointer == problem.pointer else 0
+        line, column = line_and_column(source, inside(source, offsets[pointer], characters))
         found.append(replace(problem, line=line, column=column))
     return found

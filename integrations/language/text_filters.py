@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import functools
 import re
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 import phonenumbers
 
 from integrations.language.registry import Registry, bounded
 from integrations.language.segments import count_segments
-from integrations.language.values import Number, Table, Value, is_empty, is_number, raw, text, walk
+from integrations.language.values import Number, Table, Value, decimal, is_empty, raw, text, walk
 
 FILTERS = Registry()
+_WIDE = Context(prec=100)
 add = FILTERS.add
 
 
 @add("digits", ("+1 (555) 010", (), "1555010"))
 def digits(value: str) -> str:
     """Only the digits 0–9."""
-    return re.sub(r"[^0-9]", "", text(value))
+    return re.sub(r"[^0-9]", "", value)
 
 
 @add("plus", ("1 (555) 010", (), "+1555010"))
@@ -59,22 +60,22 @@ def e164(value: str, country: Value = None) -> str | None:
 @add("upper", ("sent", (), "SENT"))
 def upper(value: str) -> str:
     """The text in capitals."""
-    return text(value).upper()
+    return value.upper()
 
 
 @add("lower", ("SENT", (), "sent"))
 def lower(value: str) -> str:
     """The text in small letters."""
-    return text(value).lower()
+    return value.lower()
 
 
 @add("trim", ("  hello ", (), "hello"))
 def trim(value: str) -> str:
     """The text without white space on both sides."""
-    return text(value).strip()
+    return value.strip()
 
 
-@add("slice", ("+61412345678", (Number("1"), Number("3")), "61"), arguments=(1, 2))
+@add("slice", ("+61412345678", (Number("1"), Number("3")), "61"), arguments=(1, 2), kind="bytes")
 def slice_(value: str | bytes, start: Value, end: Value = None) -> str | bytes:
     """The characters (or bytes) from start to before end, counted from 0, negative from the end."""
     return value[int(text(start)) : None if end is None else int(text(end))]
@@ -83,7 +84,7 @@ def slice_(value: str | bytes, start: Value, end: Value = None) -> str | bytes:
 @add("replace", ("1-2-3", ("-", "."), "1.2.3"), arguments=(2, 2))
 def replace(value: str, old: Value, new: Value) -> str:
     """Every occurrence of the first text replaced by the second."""
-    value, old, new = text(value), text(old), text(new)
+    old, new = text(old), text(new)
     bounded(len(value) + (value.count(old) if old else len(value) + 1) * len(new))
     return value.replace(old, new)
 
@@ -92,23 +93,24 @@ def replace(value: str, old: Value, new: Value) -> str:
 def remove_prefix(value: str, prefix: Value) -> str:
     """The text without the prefix, once; of a list of prefixes the longest that fits."""
     prefixes = [text(item) for item in (prefix if isinstance(prefix, list) else [prefix])]
-    longest = max((item for item in prefixes if text(value).startswith(item)), key=len, default="")
-    return text(value)[len(longest) :]
+    longest = max((item for item in prefixes if value.startswith(item)), key=len, default="")
+    return value[len(longest) :]
 
 
 @add("match", ("id=42;", (r"id=(\d+)",), "42"), arguments=(1, 1), argument="regex")
 def match(value: str, pattern: Any) -> str | None:
     """The first group of a regular expression (RE2) found anywhere, else the whole; unset if not found."""
-    found = pattern.search(text(value))
+    found = pattern.search(value)
     return None if not found else found.group(1 if pattern.groups else 0)
 
 
 @add("fixed", (Number("1.005"), (Number("2"),), "1.00"), arguments=(1, 1), kind="value")
 def fixed(value: Value, places: Value) -> str | None:
     """The number with that many decimals (0–20), rounded half to even; unset if it is not a number."""
-    if not is_number(value) or not 0 <= int(text(places)) <= 20:
+    number, most = decimal(value), int(text(places))
+    if number is None or not 0 <= most <= 20:
         return None
-    return format(Decimal(text(value)).quantize(Decimal(1).scaleb(-int(text(places))), ROUND_HALF_EVEN), "f")
+    return format(number.quantize(Decimal(1).scaleb(-most), ROUND_HALF_EVEN, _WIDE), "f")
 
 
 @add("split", ("a,b", (",",), ["a", "b"]), arguments=(1, 1), kind="value")

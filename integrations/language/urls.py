@@ -7,8 +7,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlsplit
 
 from integrations.language.errors import RenderError
-from integrations.language.placeholders import Getter, Placeholder, Scope, getter, parse
-from integrations.language.shapes import check_optional
+from integrations.language.placeholders import Getter, Placeholder, Scope, getter, parts_of
 from integrations.language.values import Value, Variables, raw
 
 Url = Callable[[Variables], str]
@@ -21,7 +20,7 @@ def compile_url(source: Value, scope: Scope, pointer: str) -> Url:
     if not isinstance(source, str) or not source:
         scope.report(pointer, "The URL is a string like https://api.example.com/messages.")
         return lambda variables: ""
-    parts = parse(source)
+    parts = parts_of(source, scope, pointer)
     base = isinstance(parts[0], Placeholder)
     if not base and not re.match(r"https?://", str(parts[0])):
         scope.report(pointer, "The URL must start with http:// or https://, or with a property that does.")
@@ -37,7 +36,6 @@ def compile_url(source: Value, scope: Scope, pointer: str) -> Url:
                 "query" if "?" in before else "path" if base or "/" in before.partition("://")[2] else "host"
             )
             continue
-        check_optional(part, scope, pointer)
         if base and index == 1 and zone == "base":
             scope.report(pointer, "Between the property that opens the URL and a placeholder stands a slash.")
         if zone in ("base", "host") and scope.from_message(part):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
@@ -12,6 +14,8 @@ Value = Any
 Variables = Mapping[str, Value]
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+# Codecs of Python that spell names of hosts and characters of programs: no one sends texts in them.
+_NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7"}
 _NUMERAL = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
@@ -54,6 +58,8 @@ def raw(value: Value) -> bytes:
 
 def well_formed(value: str) -> str:
     """The text with surrogates that have no partner replaced by U+FFFD, so that it can be encoded."""
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -61,17 +67,16 @@ def well_formed(value: str) -> str:
     return value
 
 
-def cleaned(value: Value, *, null: bool = False) -> Value:
-    """The value with every text in it well formed; with `null`, U+0000 becomes U+FFFD too."""
+def cleaned(value: Value) -> Value:
+    """The value with every text in it well formed; U+0000, which databases do not take, becomes U+FFFD."""
     if isinstance(value, Number):
         return value
     if isinstance(value, str):
-        value = well_formed(value)
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if null else value
+        return well_formed(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, Mapping):
-        return {cleaned(str(key), null=null): cleaned(item, null=null) for key, item in value.items()}
+        return {cleaned(str(key)): cleaned(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [cleaned(item, null=null) for item in value]
+        return [cleaned(item) for item in value]
     return value
 
 
@@ -99,7 +104,7 @@ def dump(value: Value) -> str:
 def load(source: str, *, depth: int = 64) -> Value:
     """The value of a JSON text; NaN, Infinity and more than `depth` levels raise ValueError with a sentence.
 
-    Numbers keep their spelling, of equal keys the last counts, broken surrogates become U+FFFD.
+    Numbers keep their spelling, of equal keys the last counts, U+0000 and broken surrogates become U+FFFD.
     """
     if source.count("[") + source.count("{") > depth and _depth_exceeds(source, depth):
         raise ValueError(f"The JSON is nested more than {depth} levels deep.")
@@ -150,11 +155,35 @@ def walk(value: Value, steps: tuple[str | int, ...]) -> Value:
     return value
 
 
+def plain(value: Value) -> Value:
+    """What stands for a value where one text is wanted: of an XML element with attributes its `#text`."""
+    if isinstance(value, dict) and value and all(key == "#text" or key[0:1] == "@" for key in value):
+        return value.get("#text")
+    return value
+
+
 def is_number(value: Value) -> bool:
     """Whether a value, or the text of it, spells a JSON number."""
     if isinstance(value, bool) or value is None:
         return False
     return _NUMERAL.fullmatch(text(value)) is not None
+
+
+def decimal(value: Value) -> Decimal | None:
+    """The number that a value, or the text of it, spells, or None; an exponent past all measure is none."""
+    try:
+        return Decimal(text(value)) if is_number(value) else None
+    except InvalidOperation:
+        return None
+
+
+def is_charset(name: str) -> bool:
+    """Whether a name is that of a character set in which texts are exchanged."""
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return False
+    return found._is_text_encoding and found.name not in _NO_CHARSETS
 
 
 class Table:

@@ -19,8 +19,8 @@ from integrations.language.signatures import (
     check_standard,
     check_url_and_form,
     is_one_of,
+    live,
     shape_of,
-    texts,
 )
 from integrations.language.values import Value, Variables, find, text
 
@@ -41,7 +41,7 @@ def compile_verify(node: Value, scope: Scope, pointer: str) -> Verify:
             if when(values):
                 try:
                     return check(values)
-                except (ValueError, TypeError, LookupError):
+                except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
                     return "What the request carries to be verified cannot be read."
         return "The request carries nothing that 'verify' could check."
 
@@ -75,7 +75,7 @@ def _query(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     name, value = text(node.get("name")), shape_of(node, "value", None, scope, pointer)
     return lambda values: (
         ""
-        if is_one_of(values["query"].get(name), value(values))
+        if is_one_of(find(values["query"], name), value(values))
         else f"{name} in the address is missing or another."
     )
 
@@ -102,8 +102,8 @@ def _ip(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
         address = ipaddress.ip_address(text(values["ip"]))
         nets = [
             ipaddress.ip_network(word.strip(), strict=False)
-            for item in texts(ranges(values))
-            for word in item.split(",")
+            for item in live(ranges(values))
+            for word in text(item).split(",")
         ]
         return "" if any(address in net for net in nets) else f"{address} is not an address of the service."
 

@@ -17,8 +17,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def parse_xml(source: bytes) -> Value:
-    """The tree of a document. Raises ValueError with a sentence; entities and DTDs are refused.
+def parse_xml(source: bytes | str) -> Value:
+    """The tree of a document, whose declaration names its character set unless it is text already.
+
+    Raises ValueError with a sentence; entities and DTDs are refused.
 
     An element with text alone is a string, one that repeats a list; an empty one is "".
     """

@@ -22,7 +22,7 @@ from integrations.language.conditions import compile_condition
 from integrations.language.data_filters import iso_text
 from integrations.language.placeholders import Scope
 from integrations.language.shapes import compile_render
-from integrations.language.signatures import bytes_of, texts
+from integrations.language.signatures import bytes_of, live
 from integrations.language.values import Value, is_number, text
 from integrations.language.verify import NAMES
 from integrations.sandbox.stand_ins import StandIns
@@ -91,7 +91,7 @@ class _Signing:
         return make(request) if make is not None else request
 
     def _read(self, source: Value, exchange: Mapping[str, Value]) -> str:
-        return next(iter(texts(compile_render(source, _scope(self.values), "")(exchange))), "")
+        return text(next(iter(live(compile_render(source, _scope(self.values), "")(exchange))), ""))
 
     def _value(self, name: str) -> str:
         return self._read(self.way.get(name), self.values)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from integrations.language.answers import _RESULTS
 
 from integrations import case_forms
 from integrations.language import (
@@ -19,7 +20,6 @@ from integrations.language import (
     verify,
     webhook,
 )
-from integrations.language.answers import _RESULTS
 from integrations.language.conditions import _OPERATORS
 from tests.processes import ROOT
 

@@ -64,7 +64,13 @@ def test_document_problem(case):
     document = {"id": "acme", "name": "Acme", "API": {"SendMessage": method}, **case.get("change", {})}
     with pytest.raises(DocumentError) as caught:
         compile_document(document)
-    expected = Problem(case["pointer"], case["reason"], case.get("suggestion", ""), column=case.get("column"))
+    expected = Problem(
+        case["pointer"],
+        case["reason"],
+        case.get("suggestion", ""),
+        column=case.get("column"),
+        at_key=case.get("at_key", False),
+    )
     assert caught.value.problems == [expected]
 
 
@@ -85,7 +91,7 @@ def test_a_problem_tells_line_and_column():
         )
     assert (
         str(caught.value)
-        == "/Webhook/wehn (line 2, column 59): 'wehn' has no meaning here. Did you mean 'when'?"
+        == "/Webhook/wehn (line 2, column 52): 'wehn' has no meaning here. Did you mean 'when'?"
     )
 
 

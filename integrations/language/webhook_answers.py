@@ -1,0 +1,38 @@
+"""`response`: what the service is told when it has called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from integrations.language.errors import child
+from integrations.language.placeholders import Scope
+from integrations.language.sections import check_keys, compile_headers, compile_shape, media_type
+from integrations.language.shapes import Render
+from integrations.language.values import Value, is_number, text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service is told: status, headers and a body that is rendered."""
+
+    status: int = 200
+    content_type: str = ""
+    headers: tuple[tuple[str, Render], ...] = ()
+    body: Render | None = None
+
+
+def compile_answer(node: Value, scope: Scope, pointer: str, status: int = 200) -> Answer:
+    """An answer with its default status; problems go to the scope."""
+    if not isinstance(node, Mapping):
+        scope.report(pointer, "A response is an object with status, content_type, headers and body.")
+        return Answer(status)
+    check_keys(node, ["status", "content_type", "headers", "body"], scope, pointer)
+    given = node.get("status", status)
+    if not is_number(given) or not text(given).isdigit() or not 200 <= int(text(given)) <= 599:
+        scope.report(child(pointer, "status"), f"The status is 200 to 599, not {text(given)!r}.")
+        given = status
+    kind = text(node.get("content_type", ""))
+    kind = media_type(kind, scope, child(pointer, "content_type")) if kind else kind
+    headers = compile_headers(node.get("headers", {}), scope, child(pointer, "headers"))
+    return Answer(int(text(given)), kind, headers, compile_shape("body", node, scope, pointer))

@@ -1,0 +1,241 @@
+"""One event of the Webhook section: which request it is, and what it binds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from integrations.language.conditions import Condition, compile_condition
+from integrations.language.errors import child, did_you_mean
+from integrations.language.matching import Match, compile_match, unused_names
+from integrations.language.names import BOUND, EXCHANGE
+from integrations.language.placeholders import Scope
+from integrations.language.sections import boolean, check_keys, compile_variables, media_type
+from integrations.language.shapes import Render, compile_render
+from integrations.language.signatures import Verify
+from integrations.language.values import Table, Value, is_charset, text
+from integrations.language.verify import compile_verify
+from integrations.language.webhook_answers import Answer, compile_answer
+
+STATUS_TYPES = {
+    "messageSent": "sent",
+    "messageDelivered": "delivered",
+    "messageRead": "read",
+    "messageFailed": "failed",
+    "messageStatus": "",
+}
+TYPES = ["message", "mms", *STATUS_TYPES, "optOut", "optIn", "ignore"]
+STATUSES = ["queued", "sent", "delivered", "read", "failed", "retrying", "ignore"]
+KEYS = [
+    "event_key",
+    "event_type",
+    "request_method",
+    "request_parameters",
+    "path",
+    "request_content_type",
+    "request_charset",
+    "request_query",
+    "request_headers",
+    "when",
+    "variables",
+    "status_map",
+    "continue",
+    "concat",
+    "verify",
+    "media_auth",
+    "media_path",
+    "response",
+]
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+# Two names for one thing: what a template binds as one it may read as the other.
+TWINS = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
+_HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_NEEDS = {
+    "message": [{"from"}],
+    "mms": [{"from"}, {"url", "urls"}],
+    "optOut": [{"from"}],
+    "optIn": [{"from"}],
+    "ignore": [],
+} | {name: [{"messageid", "message_uuid"}] for name in STATUS_TYPES}
+
+
+@dataclass(frozen=True)
+class WebhookEvent:
+    """One kind of request, compiled; `status` is what it reports where the type alone says so.
+
+    `concat` reads id, part and count of a text that comes in several requests. `media_hosts` are those
+    where its files are fetched with the outgoing auth, below `media_path`; empty: those of the API.
+    """
+
+    name: str
+    pointer: str
+    type: str
+    event_key: Value
+    methods: tuple[str, ...]
+    paths: tuple[str, ...] | None
+    content_type: str
+    charset: str
+    when: Condition | None
+    shapes: tuple[tuple[str, Match], ...]
+    variables: tuple[tuple[str, Render], ...]
+    status: str
+    status_map: Table | None
+    goes_on: bool
+    verify: Verify | None
+    concat: tuple[Render, Render, Render] | None
+    media_hosts: tuple[str, ...] | None
+    media_path: str
+    answer: Answer
+
+
+def compile_event(
+    own: Value, defaults: Mapping[str, Value], section: str, verify: Verify | None, scope: Scope, pointer: str
+) -> WebhookEvent | None:
+    """The event with the defaults and `verify` of the section at a pointer; problems go to the scope."""
+    if not isinstance(own, Mapping):
+        scope.report(pointer, "An event is an object.")
+        return None
+    check_keys(own, KEYS, scope, pointer)
+    if "verify" in own:
+        verify = compile_verify(own["verify"], scope, child(pointer, "verify"))
+    node = {**defaults, **own}
+
+    def at(key: str) -> str:
+        return child(section if key in defaults and key not in own else pointer, key)
+
+    kind = text(node.get("event_type"))
+    if kind not in TYPES:
+        scope.report(
+            at("event_type") if "event_type" in node else pointer,
+            f"There is no event type {kind!r}." if kind else "The event needs 'event_type'.",
+            did_you_mean(kind, TYPES),
+        )
+        return None
+    names = [*EXCHANGE, *(["event_key"] if "event_key" in node else [])]
+    scope = replace(
+        scope, names=dict.fromkeys(names, True), bindable=BOUND, exchange=EXCHANGE, own={}, used=set()
+    )
+    goes_on = boolean(node, "continue", scope, at("continue"))
+    when = compile_condition(node["when"], scope, at("when")) if "when" in node else None
+    shapes = tuple(
+        (source, compile_match(node[key], scope, at(key), elements="some" if goes_on else "all"))
+        for source, key in (
+            ("query", "request_query"),
+            ("headers", "request_headers"),
+            ("request", "request_parameters"),
+        )
+        if key in node
+    )
+    if key := scope.own.pop("event_key", None):
+        scope.report(key[0], "The event has no 'event_key' to compare with.", column=key[1])
+    _add_twins(scope)
+    variables = compile_variables(node.get("variables", {}), scope, at("variables"))
+    _add_twins(scope)
+    for needed in _NEEDS[kind]:
+        if not needed & scope.names.keys():
+            names = [f"${name}$" for name in sorted(needed)]
+            scope.report(pointer, f"An event of type {kind!r} must bind {' or '.join(names)}.")
+    status_map = _status_map(node, kind, scope, pointer, at("status_map"))
+    concat = _concat(node["concat"], scope, at("concat")) if "concat" in node else None
+    answering = replace(scope, names={**scope.names, "message_uuid": True})
+    answer = compile_answer(node.get("response", {}), answering, at("response"))
+    unused_names(scope)
+    return WebhookEvent(
+        text(node.get("event_key", kind)), pointer, kind, node.get("event_key"),
+        _methods(node.get("request_method", ["GET", "POST"]), scope, at("request_method")),
+        _paths(node.get("path"), scope, at("path")),
+        _content_type(node, scope, at("request_content_type")),
+        _charset(node, scope, at("request_charset")), when, shapes, variables,
+        STATUS_TYPES.get(kind, ""), status_map, goes_on, verify, concat,
+        _media_hosts(node, verify, scope, at("media_auth")),
+        _media_path(node, scope, at("media_path")), answer,
+    )  # fmt: skip
+
+
+def _add_twins(scope: Scope) -> None:
+    """Makes `content` readable where `text` is bound, `url` where `urls` is, and so on."""
+    for name, twin in TWINS.items():
+        if name in scope.names:
+            scope.names.setdefault(twin, True)
+
+
+def _methods(given: Value, scope: Scope, pointer: str) -> tuple[str, ...]:
+    methods = tuple(text(item).upper() for item in (given if isinstance(given, list) else [given]))
+    for method in methods:
+        if method not in _METHODS:
+            suggestion = did_you_mean(method, _METHODS)
+            scope.report(pointer, f"{method!r} is not one of {', '.join(_METHODS)}.", suggestion)
+    return methods
+
+
+def _paths(given: Value, scope: Scope, pointer: str) -> tuple[str, ...] | None:
+    paths = given if isinstance(given, list) else [given]
+    if given is None:
+        return None
+    if not all(isinstance(path, str) for path in paths):
+        scope.report(pointer, "'path' is what follows the webhook URL, like \"status\", or a list of these.")
+    return tuple(text(path).strip("/") for path in paths)
+
+
+def _content_type(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
+    kind = text(node.get("request_content_type", ""))
+    return media_type(kind, scope, pointer).casefold() if kind else ""
+
+
+def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
+    charset = text(node.get("request_charset", ""))
+    if charset and not is_charset(charset):
+        scope.report(pointer, f"{charset!r} is not a character set.")
+        return ""
+    return charset
+
+
+def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str, place: str) -> Table | None:
+    if kind != "messageStatus":
+        if "status_map" in node and place.startswith(f"{pointer}/"):
+            scope.report(place, "'status_map' belongs to the event type messageStatus.", at_key=True)
+        return None
+    entries = node.get("status_map")
+    if not isinstance(entries, Mapping) or "status" not in scope.names:
+        scope.report(pointer, "A messageStatus event needs $status$ in its shape and 'status_map'.")
+        return None
+    for key, status in entries.items():
+        if status not in STATUSES:
+            reason = f"There is no status {text(status)!r}."
+            scope.report(child(place, key), reason, did_you_mean(text(status), STATUSES))
+    return Table(entries)
+
+
+def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Render] | None:
+    if not isinstance(node, Mapping) or set(node) != {"id", "part", "count"}:
+        scope.report(pointer, "concat is an object of 'id', 'part' and 'count'.")
+        return None
+    identifier, part, count = (
+        compile_render(node[key], scope, child(pointer, key)) for key in ("id", "part", "count")
+    )
+    return identifier, part, count
+
+
+def _media_hosts(
+    node: Mapping[str, Value], verify: Verify | None, scope: Scope, pointer: str
+) -> tuple[str, ...] | None:
+    given = node.get("media_auth", False)
+    if given is False:
+        return None
+    if verify is None:
+        reason = "Files are fetched with credentials only for verified webhooks."
+        scope.report(pointer, reason, "Add 'verify'.")
+    if given is True:
+        return ()
+    if not isinstance(given, list) or not given or not all(_HOST.fullmatch(text(item)) for item in given):
+        scope.report(pointer, "'media_auth' is true (the hosts of the API), or a list of host names.")
+        return None
+    return tuple(text(item).casefold() for item in given)
+
+
+def _media_path(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
+    path = text(node.get("media_path", "/"))
+    if not path.startswith("/"):
+        scope.report(pointer, "'media_path' begins with a slash, like \"/media\".")
+    return path
