@@ -15,8 +15,8 @@ PAGE = Path("docs/reference/filters.md")
 HEAD = """# Filters
 
 A filter follows a bar in a placeholder: `$to|digits$`. Several are read from the left:
-`$text|trim|slice:0:160$`. An argument is a text in quotes (`''` is a quote in it), a number, or a variable, as
-in `$content|hmac_sha256:API key$`. Those in brackets may be left out.
+`$text|trim|slice:0:160$`. An argument is a text in quotes (`''` is a quote in it), a number, or a variable,
+as in `$content|hmac_sha256:API key$`. Those in brackets may be left out.
 
 - *Unset stays unset*, but for `or`, `map`, `length` and `list`.
 - *What a filter cannot do gives unset*: a date that is none, a number that is none. Filters never fail.
