@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from integrations.language.answers import _RESULTS
 
 from integrations import case_forms
 from integrations.language import (
@@ -18,9 +17,10 @@ from integrations.language import (
     sections,
     signatures,
     verify,
-    webhook,
+    webhook_events,
 )
 from integrations.language.conditions import _OPERATORS
+from integrations.language.replies import _RESULTS
 from tests.processes import ROOT
 
 PAGE = (ROOT / "docs/reference/template-language.md").read_text()
@@ -30,7 +30,13 @@ WORDS = {
     "methods": [*methods.METHODS, *methods._KEYS],
     "variables": names.SENDING,
     "answers": [*names.ANSWER, *_RESULTS],
-    "webhook": [*webhook._KEYS, *webhook.TYPES, *webhook.STATUSES, *names.BOUND, *names.EXCHANGE],
+    "webhook": [
+        *webhook_events.KEYS,
+        *webhook_events.TYPES,
+        *webhook_events.STATUSES,
+        *names.BOUND,
+        *names.EXCHANGE,
+    ],
     "verify": [
         *verify._SCHEMES,
         *(key for needed, more, _ in verify._SCHEMES.values() for key in needed + more),
