@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils import timezone
 
 from integrations import properties
-from integrations.models import Integration, Template
-from integrations.sandbox import Sandbox
+from integrations.models import AccessToken, Integration, Template
+from integrations.sandbox import ACCESS_TOKEN, Sandbox
+from messaging import numbers
 from messaging.models import Assignment, Number
 from portal.models import Account, Membership, Organization, User
 
@@ -39,12 +41,11 @@ def create(provider: Sandbox, password: str) -> Demo:
         account, made = Account.objects.get_or_create(name=ACCOUNT)
         if made:
             _fill(account, password)
-        integration = Integration.objects.ready().get(
-            organization__account=account,
-            organization__domain="acme.example",
-            template__service_id="generic",
-        )
-        properties.store(integration, provider.values)
+        integration = _service(account.organizations.get(domain="acme.example"), provider)
+        for number in Number.objects.filter(account=account, number__in=(SHARED, PRIVATE)):
+            number.integration = integration
+            number.inbound_format = _format(number.number, provider.spelled(number.number))
+            number.save()
     return Demo(
         integration.account_webhook_url,
         ((SHARED, "Acme's shared number"), (PRIVATE, "Carol's own number")),
@@ -56,6 +57,31 @@ def create(provider: Sandbox, password: str) -> Demo:
             (ADMIN[1], "administers both organizations for the reseller"),
         ),
     )
+
+
+def _service(organization: Organization, provider: Sandbox) -> Integration:
+    """The provider's service, enabled with the credentials that it gives."""
+    source, service_id = provider.document, provider.service_id
+    template = (
+        Template.objects.visible_to(organization.account)
+        .select_related("published")
+        .filter(service_id=service_id)
+        .first()
+    ) or Template(account=organization.account)
+    if template.account is not None and (template.published is None or template.published.source != source):
+        template.revise(source)
+    Integration.objects.get_or_create(organization=organization, template=template)
+    integration = Integration.objects.ready().get(organization=organization, template=template)
+    properties.store(integration, provider.values)
+    if integration.compiled.oauth is not None:
+        token = {"secrets": {"access_token": ACCESS_TOKEN}, "granted_at": timezone.now()}
+        AccessToken.objects.update_or_create(integration=integration, defaults=token)
+    return integration
+
+
+def _format(number: str, spelled: str) -> str:
+    """The format in which a number is spelled so."""
+    return next(form for form in numbers.Format if numbers.spell(number, "", form) == spelled)
 
 
 def _fill(account: Account, password: str) -> None:
@@ -72,14 +98,9 @@ def _fill(account: Account, password: str) -> None:
             extension=extension,
             role=role,
         )
-    integration = Integration.objects.create(
-        organization=acme, template=Template.objects.get(account=None, service_id="generic")
-    )
     for number, label, users in (
         (SHARED, "Front desk", ("Alice Archer", "Bob Baker")),
         (PRIVATE, "Carol", ("Carol Cooper",)),
     ):
-        row = Number.objects.create(
-            organization=acme, integration=integration, number=number, country="AU", display_name=label
-        )
+        row = Number.objects.create(organization=acme, number=number, country="AU", display_name=label)
         Assignment.objects.bulk_create([Assignment(number=row, user=people[user]) for user in users])

@@ -1,6 +1,7 @@
-"""A messaging provider for trying things out: an HTTP server that speaks the generic format, and a phone."""
+"""A messaging provider for trying things out: plays any service of the catalogue, and has a phone."""
 
+from integrations.sandbox.outgoing import ACCESS_TOKEN
 from integrations.sandbox.provider import Mode, Sandbox
 from integrations.sandbox.web import ReceivedRequest
 
-__all__ = ["Mode", "ReceivedRequest", "Sandbox"]
+__all__ = ["ACCESS_TOKEN", "Mode", "ReceivedRequest", "Sandbox"]

@@ -80,6 +80,11 @@ class Sandbox:
         return self.origin
 
     @property
+    def name(self) -> str:
+        """The name of the service."""
+        return self.entry.template.name
+
+    @property
     def api_url(self) -> str:
         """Where texts are sent to."""
         return self.service.reader.url("SendMessage")
@@ -88,6 +93,11 @@ class Sandbox:
     def document(self) -> str:
         """The template whose requests come here, as it is published."""
         return self.service.lab.source
+
+    @property
+    def service_id(self) -> str:
+        """The id of that template."""
+        return self.service.lab.template.id
 
     @property
     def values(self) -> dict[str, Any]:
@@ -164,6 +174,10 @@ class Sandbox:
         kind = "pictures" if message.file else "texts"
         return self._post(request, message, "Delivered to Patchbay", f"This service brings no {kind}.")
 
+    def spelled(self, number: str) -> str:
+        """How the service's webhooks spell a number of the portal, given in E.164."""
+        return self.service.writer.spelled(number)
+
     def delivered(self, messageid: str) -> int:
         """Reports a message of the portal as delivered."""
         return self._status("delivered", messageid, "", "Reported as delivered")
@@ -184,7 +198,7 @@ class Sandbox:
             mode, seconds = self._script.popleft() if self._script else ("ok", 0.0)
         answer = self._answer(request, mode, seconds, gone)
         if mode != "hang":
-            received.answered = answer.status
+            received.answered, received.answer = answer.status, answer.body
         self.store.touch()
         return answer
 

@@ -9,17 +9,20 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, parse_qsl, quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import filetype
 
+from integrations.bodies import is_form
+from integrations.language.values import text
 from integrations.sandbox.entry import API
 from integrations.sandbox.store import PICTURES
 
 if TYPE_CHECKING:
     from integrations.sandbox.provider import Sandbox
 
+ALWAYS_SENT = ("accept", "accept-encoding", "connection", "content-length", "host", "user-agent")
 BODY_BYTES = 5 * 1024 * 1024
 PAGE_ANSWERS = ("ok", "429", "500", "refuse", "slow", "garbage")
 STATIC = Path(__file__).parent / "static"
@@ -47,7 +50,7 @@ SECURITY_HEADERS = [
 class ReceivedRequest:
     """A request of the portal, verbatim; header names are lower-case, `json` is None if the body is none.
 
-    `answered` is the status of our answer, None as long as there is none.
+    `answered` is the status of our answer and `answer` its body, None and empty as long as there is none.
     """
 
     method: str
@@ -57,6 +60,7 @@ class ReceivedRequest:
     json: Any
     at: datetime
     answered: int | None = None
+    answer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,12 @@ def _state(sandbox: Sandbox, cursor: str) -> Reply:
         200,
         news
         | {
-            "service": sandbox.entry.template.name,
+            "service": {
+                "name": sandbox.name,
+                "pictures": bool(sandbox.service.writer.example_url),
+                "reports": sandbox.service.writer.reports("delivered"),
+                "values": [{"label": label, "value": text(value)} for label, value in sandbox.values.items()],
+            },
             "phone": sandbox.phone,
             "numbers": [{"number": number, "label": label} for number, label in sandbox.numbers],
             "reports": sandbox.reports,
@@ -214,13 +223,36 @@ def _received(environ: WSGIEnvironment) -> ReceivedRequest:
 
 
 def _as_text(request: ReceivedRequest) -> dict[str, Any]:
-    if request.json is None:
-        body = request.body[:10_000].decode(errors="replace")
-    else:
-        body = json.dumps(request.json, indent=2, ensure_ascii=False)
-    head = [f"{request.method} {request.path}"]
-    head += [f"{name.title()}: {value}" for name, value in sorted(request.headers.items())]
-    return {"text": "\n".join([*head, "", body]), "answered": request.answered, "at": request.at.timestamp()}
+    """The last exchange for people: fields one to a line, and without the headers that every request has."""
+    path, _, query = request.path.partition("?")
+    fields = [f"{'&' if index else '?'}{field}" for index, field in enumerate(_fields(query))]
+    lines = [f"{request.method} {path}", *fields]
+    lines += [
+        f"{name.title()}: {value}"
+        for name, value in sorted(request.headers.items())
+        if name not in ALWAYS_SENT
+    ]
+    body = _readable(request.body, request.headers.get("content-type", ""))
+    return {
+        "text": "\n".join([*lines, *(["", body] if body else [])]),
+        "answered": request.answered,
+        "answer": _readable(request.answer, ""),
+        "at": request.at.timestamp(),
+    }
+
+
+def _fields(source: str) -> list[str]:
+    return [f"{name}={value}" for name, value in parse_qsl(source, keep_blank_values=True)]
+
+
+def _readable(body: bytes, content_type: str) -> str:
+    words = body[:10_000].decode(errors="replace")
+    if is_form(content_type) and "boundary" not in content_type:
+        return "\n".join(_fields(words))
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return words
 
 
 def _body(environ: WSGIEnvironment) -> bytes:

@@ -16,8 +16,7 @@ from PIL import Image
 from integrations import catalog, properties
 from integrations.cases import message_of
 from integrations.models import AccessToken, Integration, Template
-from integrations.sandbox import Sandbox
-from integrations.sandbox.outgoing import ACCESS_TOKEN
+from integrations.sandbox import ACCESS_TOKEN, Sandbox
 from messaging import dispatch, filing, media, numbers
 from messaging.models import Assignment, Attachment, Message, Number, WebhookRequest
 from messaging.statuses import Status
@@ -66,7 +65,7 @@ def ours(
     text = next(case for case in provider.entry.cases if case.get("method") == "SendMessage")
     number, provider.phone = (str(message_of(text)[name]) for name in ("from", "to"))
     country = phonenumbers.region_code_for_number(phonenumbers.parse(number))
-    spelled = provider.service.writer.spelled(number)
+    spelled = provider.spelled(number)
     row = Number.objects.create(
         organization=acme,
         integration=integration,

@@ -453,6 +453,28 @@ def test_state_shows_the_last_request_and_its_answer(sandbox: Sandbox) -> None:
     assert "\nAuthorization: Bearer sandbox-key\n" in shown["text"]
     assert shown["text"].endswith("\n\n" + json.dumps(TEXT, indent=2))
     assert shown["answered"] == 200
+    assert json.loads(shown["answer"])["data"].keys() == {"id"}
+
+
+def test_state_says_which_service_it_is(sandbox: Sandbox) -> None:
+    assert state(sandbox)["service"] == {
+        "name": "Generic HTTP SMS",
+        "pictures": True,
+        "reports": True,
+        "values": [
+            {"label": "API URL", "value": sandbox.api_url},
+            {"label": "API key", "value": "sandbox-key"},
+        ],
+    }
+
+
+def test_fields_are_shown_one_to_a_line(sandbox: Sandbox) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    call(sandbox, "POST", "/api/messages?a=1%2B&b=2", b"c=3+4&d=", BEARER | form)
+    assert state(sandbox)["last_request"]["text"] == (
+        "POST /api/messages\n?a=1+\n&b=2\nAuthorization: Bearer sandbox-key\n"
+        "Content-Type: application/x-www-form-urlencoded\n\nc=3 4\nd="
+    )
 
 
 def test_only_the_newest_thousand_messages_are_kept(sandbox: Sandbox) -> None:
@@ -468,7 +490,9 @@ def test_only_the_newest_files_are_kept(sandbox: Sandbox) -> None:
     assert sandbox.store.file(names[1]) == ("image/png", b"\0" * (60 << 20))
 
 
-@pytest.mark.parametrize("path", ["/", "/phone.css", "/phone.js", "/panel.js", "/elements.js", "/phone.svg"])
+@pytest.mark.parametrize(
+    "path", ["/", "/phone.css", "/phone.js", "/panel.js", "/elements.js", "/phone.svg", "/service.svg"]
+)
 def test_the_page_is_served_under_a_strict_policy(sandbox: Sandbox, path: str) -> None:
     status, headers, body = call(sandbox, "GET", path)
     assert (status, len(body) > 100) == (200, True)

@@ -156,6 +156,25 @@ def test_credentials_go_only_where_the_template_says(signed: Integration, url: s
     assert media_access.headers_for(signed.compiled, values, url) == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "given"),
+    [
+        ("http://media.signed.example:8001/files/a.jpg", True),
+        ("http://media.signed.example:8001/other/a.jpg", False),
+        ("http://media.signed.example:8002/files/a.jpg", False),
+        ("http://us:pw@media.signed.example:8001/files/a.jpg", False),
+        ("http://other.example:8001/files/a.jpg", False),
+    ],
+)
+def test_an_allowed_origin_may_be_plain_http_on_any_port(
+    signed: Integration, settings: Any, url: str, given: bool
+) -> None:
+    settings.PATCHBAY_ALLOWED_ORIGINS = ["http://media.signed.example:8001", "http://other.example:8001"]
+    values = properties.values_of([signed])[signed.pk]
+    expected = {"Authorization": "Bearer sandbox-key"} if given else {}
+    assert media_access.headers_for(signed.compiled, values, url) == expected
+
+
 def test_a_long_text_goes_on_from_the_part_that_was_not_sent(
     number: Number, sandbox: Sandbox, alice: User
 ) -> None:

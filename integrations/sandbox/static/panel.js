@@ -1,27 +1,40 @@
-/* Behind the scenes: how the provider answers, and what it was sent last. */
+/* Behind the scenes: which service this is, how it answers, and what it was sent last. */
 
 import { $, make } from "./elements.js";
 
 const ANSWERS = [
   ["ok", "OK", "Every message is taken."],
   ["429", "429", "Too many requests: Patchbay waits a second and sends again."],
-  ["500", "500", "The provider fails and does not take the message."],
-  ["refuse", "Refuse", "The provider refuses the message for good."],
+  ["500", "500", "The service fails and does not take the message."],
+  ["refuse", "Refuse", "The service refuses the message for good."],
   ["slow", "Slow", "The answer takes five seconds."],
   ["garbage", "Garbage", "The message is taken, but the answer cannot be read."],
 ];
 
+function drawService(service) {
+  if ($("service").textContent === service.name) return;
+  $("service").textContent = service.name;
+  $("reports").disabled = !service.reports;
+  $("reports-hint").textContent = service.reports ? "Tell Patchbay when a message has arrived" : "This service never tells when a message has arrived";
+  for (const part of document.querySelectorAll(".adds-picture")) part.hidden = !service.pictures;
+  document.title = `Phone · ${service.name}`;
+  $("values").replaceChildren(...service.values.flatMap(({ label, value }) => [make("dt", "", label), make("dd", "", value)]));
+}
+
 export function drawPanel(state) {
-  $("reports").checked = state.reports;
+  drawService(state.service);
+  $("reports").checked = state.reports && state.service.reports;
   for (const radio of document.getElementsByName("answer")) radio.checked = radio.value === state.next_answer;
   const [, , hint] = ANSWERS.find(([value]) => value === state.next_answer) || ["", "", ""];
   $("answer-hint").textContent = hint;
   const request = state.last_request;
   if (!request) return;
   $("last-request").textContent = request.text;
-  $("answered").hidden = false;
-  $("answered").textContent = request.answered ? `answered ${request.answered}` : "not answered yet";
-  $("answered").classList.toggle("bad", request.answered !== 200);
+  $("answer-title").hidden = false;
+  $("answered").textContent = request.answered || "not yet";
+  $("answered").classList.toggle("bad", request.answered >= 300);
+  $("last-answer").textContent = request.answer;
+  $("last-answer").hidden = !request.answer;
 }
 
 export function startPanel(post) {

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from integrations import catalog
 from integrations.sandbox import Sandbox
 from messaging import demo
 from portal import environment
@@ -21,6 +22,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_arguments(parser)
+        parser.add_argument(
+            "--service",
+            choices=catalog.slugs(),
+            default="generic",
+            metavar="NAME",
+            help="which service the phone plays: " + ", ".join(catalog.slugs()) + " (%(default)s)",
+        )
         parser.add_argument("--phone-port", type=int, default=8001, help="the phone's port (%(default)s)")
 
     def handle(self, *args: Any, **given: Any) -> None:
@@ -28,7 +36,7 @@ class Command(BaseCommand):
         password = environment.secret(
             "PATCHBAY_DEMO_PASSWORD", lambda: f"demo-{secrets.token_hex(3)}", required=False
         )
-        provider = Sandbox(host=options.host, port=given["phone_port"])
+        provider = Sandbox(catalog.FOLDER / given["service"], host=options.host, port=given["phone_port"])
         try:
             provider.start()
         except OSError as error:
@@ -47,6 +55,7 @@ class Command(BaseCommand):
 
         def ready() -> None:
             self.stdout.write(f"The portal:  {settings.PUBLIC_URL}/\nThe phone:   {provider.url}/")
+            self.stdout.write(f"The service: {provider.name}")
             self.stdout.write(f"Everybody's password is {password}")
             self.stdout.write("\n".join(lines))
 
