@@ -11,7 +11,12 @@ class MessagingConfig(AppConfig):
     verbose_name = "Numbers and messages"
 
     def ready(self) -> None:
-        from messaging import overview, worker  # noqa: F401  (connects the worker's signals)
+        from integrations.models import Integration, PropertyValues, Template
+        from messaging import memory, overview, worker  # noqa: F401  (connects the worker's signals)
+        from messaging.models import Number
+        from portal.models import Account, Organization
+
+        memory.forget_with(Account, Organization, Template, Integration, PropertyValues, Number)
 
         credentials_changed.connect(_try_again, dispatch_uid="messaging")
         dashboard.figures.append(overview.figures)

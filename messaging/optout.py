@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from messaging import numbers
-from messaging.models import Message, Number, OptOut, WebhookEvent, WebhookRequest
+from messaging import bulk, numbers
+from messaging.models import Message, Number, OptOut, WebhookEvent
 
 STOP = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "arret"})
 START = frozenset({"start", "unstop", "yes"})
@@ -46,31 +49,43 @@ def wish(text: str, number: Number) -> str:
     return IN if said in START else ASK if said in HELP else ""
 
 
-def note(request: WebhookRequest, events: Sequence[WebhookEvent]) -> None:
-    """Opt-outs hold from the commit that accepts the request, in whose transaction this is called.
+def note(events: Sequence[WebhookEvent]) -> None:
+    """Opt-outs hold from the commit that accepts their requests, in whose transaction this is called.
 
-    Only events that were stored count: the copy of an old STOP changes nothing. Those that did change
-    something are marked (`WebhookEvent.consent`). Without STOP or START among them nothing is queried.
+    `events` are those that were stored, in order: the copy of an old STOP changes nothing. Those that did
+    change something are marked (`WebhookEvent.consent`). Without STOP or START among them nothing is queried,
+    else as much as for one.
     """
-    wishes = {event.message_uuid: said for event in events if (said := _wish_of(event))}
-    if not wishes:
+    wishes = [(event, said, _sender(event)) for event in events if (said := _wish_of(event))]
+    pairs = {(event.number_id, address) for event, _, address in wishes if address}
+    if not pairs:
         return
-    stored = request.events.filter(message_uuid__in=wishes).select_related("number").order_by("pk")
-    told: set[tuple[int, str]] = set()  # by the service, beside the text that says it
-    for event in sorted(stored, key=lambda event: event.type not in (OUT, IN)):
-        address = _sender(event)
-        if event.number is None or not address:
+    before = set(_opt_outs(pairs).select_for_update().values_list("number", "address"))
+    out, told = set(before), set()
+    # What the service tells comes before the text beside it that says so.
+    for event, said, address in sorted(wishes, key=lambda wish: (wish[0].request_id, wish[0].type not in (OUT, IN))):
+        pair, mention = (event.number_id, address), (event.request_id, event.number_id, address)
+        if pair not in pairs:
             continue
-        said = wishes[event.message_uuid]
         if said == OUT:
-            changed = _opt_out(event.number, address)
+            event.consent = OUT if pair not in out else ""
+            out.add(pair)
         else:
-            lifted, _rows = OptOut.objects.filter(number=event.number, address=address).delete()
-            changed = bool(lifted) or (event.number.pk, address) in told
-        if changed:
-            WebhookEvent.objects.filter(pk=event.pk).update(consent=said)
-            if event.type == IN:
-                told.add((event.number.pk, address))
+            event.consent = IN if pair in out or mention in told else ""
+            out.discard(pair)
+            if event.consent and event.type == IN:
+                told.add(mention)
+    organizations = {event.number_id: event.organization_id for event, _, _ in wishes}
+    OptOut.objects.bulk_create(
+        [
+            OptOut(organization_id=organizations[number], number_id=number, address=address)
+            for number, address in sorted(out - before)
+        ],
+        ignore_conflicts=True,
+    )
+    if lifted := before - out:
+        _opt_outs(lifted).delete()
+    bulk.update([event for event, _, _ in wishes if event.consent], "consent")
 
 
 def note_refused(messages: Iterable[Message]) -> None:
@@ -119,6 +134,10 @@ def _wish_of(event: WebhookEvent) -> str:
         return ""  # a part of something longer
     said = wish(event.payload.get("text", ""), event.number)
     return said if said in (OUT, IN) else ""
+
+
+def _opt_outs(pairs: Iterable[tuple[int | None, str]]) -> QuerySet[OptOut]:
+    return OptOut.objects.filter(reduce(or_, (Q(number=number, address=address) for number, address in pairs)))
 
 
 def _sender(event: WebhookEvent) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -24,14 +25,13 @@ from integrations.events import (
     to_json,
 )
 from integrations.models import Integration
-from integrations.properties import values_of
-from messaging import locate, optout, wake
+from messaging import locate, storing
 from messaging.locate import Owner
 from messaging.models import Number, WebhookEvent, WebhookRequest
 
 Verdict = WebhookRequest.Verdict
-REPEAT_SECONDS = 5
 SAMPLE_SECONDS = 60
+READ = ("accepted", "ignored")
 
 
 @dataclass
@@ -76,9 +76,7 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
         answer_headers=dict(reading.answer.headers),
         answer_body=reading.answer.body.decode().replace("\0", "\ufffd"),
     )
-    with transaction.atomic():
-        first = _keep(row, reading.events)
-        wake.after_commit("file")
+    first = storing.store(row, reading.events)
     if first is not None:
         return HttpResponse(first.answer_status, first.answer_headers, first.answer_body.encode())
     return reading.answer
@@ -90,21 +88,25 @@ def read(owner: Owner, request: InboundRequest) -> Reading:
     assert owner.template.published is not None
     compiled = owner.template.published.compiled
     anyone = webhooks.read(compiled, request, None, message_uuid=str(uuid))
-    if anyone.verdict not in ("accepted", "ignored") and compiled.webhook.verify is None:
+    if anyone.verdict not in READ and compiled.webhook.verify is None:
         own = owner.integrations if owner.organization is not None else []
         return Reading(
             anyone.verdict, anyone.reason, anyone.answer, anyone.tried, own[0] if own else None, []
         )
     named = locate.numbers_named(owner, _recipients(anyone.events))
     candidates = _candidates(owner, anyone, named)
-    values = values_of(candidates)
-    received, winner = anyone, None
-    for candidate in candidates:
-        only = _only_number(candidate) if not _recipients(anyone.events) else ""
-        attempt = webhooks.read(
+    values = locate.values_of(candidates)
+
+    def as_of(candidate: Integration) -> webhooks.Received:
+        only = locate.only_number(candidate) if not _recipients(anyone.events) else ""
+        return webhooks.read(
             candidate.compiled, request, values[candidate.pk], number_to=only, message_uuid=str(uuid)
         )
-        if attempt.verdict in ("accepted", "ignored"):
+
+    received, winner = anyone, None
+    for candidate in _distinct(candidates, values):
+        attempt = as_of(candidate)
+        if attempt.verdict in READ:
             received, winner = attempt, candidate
             break
         if attempt.verdict != "unverified" and compiled.webhook.verify is not None:
@@ -114,11 +116,30 @@ def read(owner: Owner, request: InboundRequest) -> Reading:
             sure = len(candidates) == 1 or attempt.verdict != "unverified"
             mine = candidates[0] if sure else None
             return Reading(attempt.verdict, attempt.reason, attempt.answer, attempt.tried, mine, [])
-        if anyone.verdict not in ("accepted", "ignored"):
+        if anyone.verdict not in READ:
             return Reading(anyone.verdict, anyone.reason, anyone.answer, anyone.tried, None, [])
     if not named:
         named = locate.numbers_named(owner, _recipients(received.events))
-    return _sorted_out(owner, received, winner, candidates, named, uuid)
+    # Who proves to be one organization's service does not speak to another's number.
+    addressed = {number.organization_id for found in named.values() for number in found}
+    vouched = {
+        item.organization_id: item
+        for item in candidates
+        if item.enabled
+        and (item is winner or (item.organization_id in addressed and as_of(item).verdict in READ))
+    }
+    return _sorted_out(owner, received, winner, candidates, vouched, named, uuid)
+
+
+def _distinct(candidates: list[Integration], values: dict[int, dict[str, Any]]) -> Iterator[Integration]:
+    """The first of those that would read the request alike: an account's keys are tried once for all."""
+    seen: set[tuple[int, str]] = set()
+    for item in candidates:
+        own = sorted((name, value) for name, value in values[item.pk].items() if name != "access_token")
+        alike = id(item.compiled), repr(own)
+        if len(candidates) == 1 or alike not in seen:
+            seen.add(alike)
+            yield item
 
 
 def _is_one_more(owner: Owner) -> bool:
@@ -129,8 +150,8 @@ def _is_one_more(owner: Owner) -> bool:
         verdict=Verdict.UNVERIFIED,
         received_at__gt=Now() - timedelta(seconds=SAMPLE_SECONDS),
     )
-    pk = recent.order_by("-received_at").values_list("pk", flat=True).first()
-    return pk is not None and bool(WebhookRequest.objects.filter(pk=pk).update(more=F("more") + 1))
+    latest = recent.order_by("-received_at").values("pk")[:1]
+    return bool(WebhookRequest.objects.filter(pk__in=latest).update(more=F("more") + 1))
 
 
 def _candidates(owner: Owner, anyone: webhooks.Received, named: dict[str, list[Number]]) -> list[Integration]:
@@ -155,28 +176,30 @@ def _sorted_out(
     received: webhooks.Received,
     winner: Integration | None,
     candidates: list[Integration],
+    vouched: dict[int, Integration],
     named: dict[str, list[Number]],
     uuid: UUID,
 ) -> Reading:
-    enabled = {item.organization_id: item for item in candidates if item.enabled}
     rows: list[WebhookEvent] = []
     reasons: list[tuple[str, str]] = []
-    for ordinal, event in enumerate(received.events):
+    equal: Counter[str] = Counter()  # elements of one request with equal ids are two events
+    for event in received.events:
         if isinstance(event, Ignored):
             continue
         if isinstance(event, StatusUpdate):
             sure = winner if len(candidates) == 1 or owner.organization else None
-            rows.append(_event(owner, event, sure, None, ordinal, uuid))
+            rows.append(_event(owner, event, sure, None, equal))
             continue
         if not event.recipients:
             reasons.append((Verdict.UNKNOWN_NUMBER, _("The request does not say which number it is for.")))
+        numbers_of_event: set[int] = set()
         for recipient in event.recipients:
             found = named.get(recipient, [])
-            if len(found) == 1 and found[0].organization_id in enabled:
-                integration = enabled[found[0].organization_id]
-                rows.append(_event(owner, event, integration, found[0], ordinal, uuid))
-            else:
+            if len(found) != 1 or found[0].organization_id not in vouched:
                 reasons.append(_why_not(owner, recipient, found, candidates))
+            elif found[0].pk not in numbers_of_event:
+                numbers_of_event.add(found[0].pk)
+                rows.append(_event(owner, event, vouched[found[0].organization_id], found[0], equal))
     verdict, reason = (received.verdict, "") if rows or not reasons else reasons[0]
     if verdict in (Verdict.UNKNOWN_NUMBER, Verdict.DISABLED):
         answer = received.aside
@@ -199,6 +222,10 @@ def _why_not(
         ) % {"number": recipient, "numbers": ", ".join(number.number for number in found)}
     for item in candidates:
         if found and item.organization_id == found[0].organization_id:
+            if item.enabled:
+                return Verdict.UNKNOWN_NUMBER, _(
+                    "Nothing in the request proves that it is for %(organization)s."
+                ) % {"organization": item.organization}
             return Verdict.DISABLED, _("%(service)s is switched off for %(organization)s.") % {
                 "service": owner.template,
                 "organization": item.organization,
@@ -215,17 +242,22 @@ def _event(
     event: InboundMessage | StatusUpdate | Consent,
     integration: Integration | None,
     number: Number | None,
-    ordinal: int,
-    uuid: UUID,
+    equal: Counter[str],
 ) -> WebhookEvent:
+    """`equal` counts what else the request says under the same id."""
     provider_id = event.messageid.replace("\0", "\ufffd")
-    status = event.status + event.message_uuid if isinstance(event, StatusUpdate) else ""
     kind = "status" if isinstance(event, StatusUpdate) else event.type
     key = None
-    if provider_id or status:
+    if provider_id or isinstance(event, StatusUpdate):
         whose = integration.pk if integration else f"{owner.template.pk} of {owner.account.pk}"
-        parts = [whose, number.pk if number else "", kind, status, provider_id]
-        key = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "replace")).hexdigest()
+        parts: list[object] = [whose, number.pk if number else "", kind, provider_id]
+        if isinstance(event, StatusUpdate):
+            parts += [event.status, event.message_uuid]
+        elif isinstance(event, InboundMessage) and event.concat_id:
+            parts += [event.concat_id, event.concat_part]
+        same = "\x1f".join(map(str, parts))
+        key = hashlib.sha256(f"{same}\x1f{equal[same]}".encode("utf-8", "replace")).hexdigest()
+        equal[same] += 1
     return WebhookEvent(
         organization=integration.organization if integration else None,
         integration=integration,
@@ -237,42 +269,6 @@ def _event(
     )
 
 
-def _keep(row: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookRequest | None:
-    """Stores the request and its new events; of a copy, returns the request that came first."""
-    if events and all(event.key is None for event in events):
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int(row.digest[:15], 16)])
-        first = WebhookRequest.objects.filter(
-            digest=row.digest,
-            verdict=Verdict.ACCEPTED,
-            received_at__gt=Now() - timedelta(seconds=REPEAT_SECONDS),
-        ).first()
-        if first is not None:
-            row.verdict = Verdict.DUPLICATE
-            row.reason = _("The same bytes came less than %(seconds)d seconds before.") % {
-                "seconds": REPEAT_SECONDS
-            }
-            row.save()
-            return first
-    row.save()
-    for event in events:
-        event.request = row
-    WebhookEvent.objects.bulk_create(events, ignore_conflicts=True)
-    optout.note(row, events)
-    keys = [event.key for event in events if event.key]
-    if not keys or len(keys) < len(events):
-        return None
-    stored = WebhookEvent.objects.filter(key__in=keys).select_related("request").order_by("pk")
-    others = [event.request for event in stored if event.request_id != row.pk]
-    if len(others) < len(set(keys)):
-        return None
-    WebhookRequest.objects.filter(pk=row.pk).update(
-        verdict=Verdict.DUPLICATE, reason=_("All that it says was said before, by the same message id.")
-    )
-    return others[0]
-
-
 def _recipients(events: Sequence[object]) -> set[str]:
     return {
         recipient
@@ -280,12 +276,6 @@ def _recipients(events: Sequence[object]) -> set[str]:
         if isinstance(event, InboundMessage | Consent)
         for recipient in event.recipients
     }
-
-
-def _only_number(integration: Integration) -> str:
-    """The integration's number, if there is just one."""
-    found = Number.objects.filter(integration=integration, active=True).values_list("number", flat=True)[:2]
-    return found[0] if len(found) == 1 else ""
 
 
 def _digest(owner: Owner, request: InboundRequest) -> str:

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from integrations import catalog, http, properties
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
+from messaging import memory
 from messaging.models import Assignment, Number
 from portal.models import Account, Membership, Organization, User
 
@@ -25,9 +26,10 @@ PASSWORD = "correct-horse-battery"
 
 @pytest.fixture(autouse=True)
 def _fresh(settings: Any) -> Iterator[None]:
-    """No cached wake-ups, and password hashing that costs nothing."""
+    """No cached wake-ups, nothing remembered, and password hashing that costs nothing."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
+    memory.forget()
     yield
     http.stop()
 

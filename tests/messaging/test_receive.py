@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from integrations import properties
 from integrations.models import Integration, Template
-from messaging import dispatch, filing
+from messaging import dispatch, filing, storing
 from messaging.models import (
     Attachment,
     Contact,
@@ -240,10 +244,9 @@ def test_identical_bytes_within_seconds_are_one_message(client: Client, url: str
     assert Message.objects.count() == 1
 
 
-def test_identical_bytes_later_are_another_message(client: Client, url: str) -> None:
+def test_identical_bytes_a_minute_later_are_another_message(client: Client, url: str) -> None:
     post(client, url, text())
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE messaging_webhookrequest SET received_at = '2026-01-01 00:00:00'")
+    WebhookRequest.objects.update(received_at=F("received_at") - timedelta(minutes=1))
     post(client, url, text())
     filing.drain()
     assert Message.objects.count() == 2
@@ -265,6 +268,14 @@ WITH_ID = {
                     "from": "$from$",
                     "to": ["$to$"],
                     "content": "$content$",
+                },
+            },
+            {
+                "event_key": "many",
+                "event_type": "message",
+                "request_parameters": {
+                    "type": "$event_key$",
+                    "items": [{"id": "$messageid$", "from": "$from$", "to": "$to$", "content": "$content$"}],
                 },
             },
             {"event_key": "stop", "event_type": "optOut", "request_parameters": WHO},
@@ -459,22 +470,131 @@ def test_pictures_wait_to_be_fetched(client: Client, url: str) -> None:
     )
 
 
+def in_parallel(count: int, send: Callable[[int], requests.Response]) -> list[requests.Response]:
+    """The answers to so many requests at once."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(send, range(count)))
+
+
 @pytest.mark.django_db(transaction=True)
-def test_parallel_copies_make_one_message(live_server: Any, url: str) -> None:
-    answers: list[int] = []
-
-    def send() -> None:
-        answers.append(requests.post(live_server.url + url, json=text(), timeout=20).status_code)
-
-    threads = [threading.Thread(target=send) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def test_50_parallel_copies_make_one_message(live_server: Any, url: str, with_id: str) -> None:
+    answers = in_parallel(50, lambda _: requests.post(live_server.url + url, json=text(), timeout=30))
+    assert {(answer.status_code, answer.text) for answer in answers} == {(200, "")}
+    document = {"type": "in", "id": "m1", "from": FROM, "to": "+61855555501", "content": "Hi"}
+    answers = in_parallel(
+        50, lambda n: requests.post(live_server.url + with_id, json={**document, "try": n}, timeout=30)
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    (ours,) = {answer.json()["ours"] for answer in answers}
     filing.drain()
-    assert answers == [200] * 20
-    assert Message.objects.count() == 1
-    assert WebhookRequest.objects.count() == 20
+    assert Message.objects.filter(uuid=ours).count() == 1
+    assert Message.objects.count() == 2
+    verdicts = WebhookRequest.objects.values_list("verdict", flat=True)
+    assert (len(verdicts), sorted(set(verdicts)), list(verdicts).count("accepted")) == (
+        100,
+        ["accepted", "duplicate"],
+        2,
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_different_texts_at_once_are_all_filed(live_server: Any, url: str) -> None:
+    answers = in_parallel(
+        30, lambda n: requests.post(live_server.url + url, json=text(content=str(n)), timeout=30)
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    filing.drain()
+    assert sorted(int(word) for word in Message.objects.values_list("text", flat=True)) == list(range(30))
+
+
+def queries_of(does: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        does()
+    return len([query for query in captured if "SAVEPOINT" not in query["sql"]])
+
+
+def many(first: int, count: int) -> dict[str, Any]:
+    items = [
+        {"id": f"m{first + n}", "from": FROM, "to": "+61855555501", "content": str(n)} for n in range(count)
+    ]
+    return {"type": "many", "items": items}
+
+
+def test_a_request_takes_few_queries_and_100_events_no_more(client: Client, with_id: str) -> None:
+    post(client, with_id, many(1, 1))  # accounts and numbers are remembered from here
+    documents = many(10, 1), many(100, 100)
+    counts = [queries_of(partial(post, client, with_id, document)) for document in documents]
+    assert WebhookEvent.objects.count() == 102
+    assert counts == [2, 2]  # the request, its events
+
+
+def test_100_requests_at_once_take_as_many_queries_as_one(
+    client: Client, with_id: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries: list[storing.Entry] = []
+
+    def collect(request: WebhookRequest, events: list[WebhookEvent]) -> None:
+        entries.append(storing.Entry(request, events))
+
+    monkeypatch.setattr(storing, "store", collect)
+    documents = [
+        (with_id, many(1, 1)),
+        *[(with_id, many(n, 1)) for n in range(10, 109)],
+        (with_id, many(10, 1)),
+    ]
+    documents += [(url, text()), *[(url, text(content=str(n))) for n in range(50)], (url, text())]
+    documents += [
+        (with_id, {"type": "stop", "from": f"+6141234{n}", "to": "+61855555501"}) for n in range(5000, 5050)
+    ]
+    for address, document in documents:
+        post(client, address, document)
+    own, copies = entries[:100], [entries[100], entries[152]]
+    others, stops = [*entries[101:152]], entries[153:]
+    assert [queries_of(partial(storing._write, batch)) for batch in (own[:1], own[1:])] == [2, 2]
+    # More: the advisory lock (PostgreSQL) and the look for the same bytes; opt-outs; what repeats is marked.
+    lock = connection.vendor == "postgresql"
+    assert [queries_of(partial(storing._write, batch)) for batch in (others[:1], others[1:])] == [
+        3 + lock
+    ] * 2
+    assert [queries_of(partial(storing._write, batch)) for batch in (stops[:1], stops[1:])] == [4 + lock] * 2
+    assert queries_of(lambda: storing._write(copies)) == 5 + lock
+    assert OptOut.objects.count() == 50
+    assert WebhookRequest.objects.filter(verdict="duplicate").count() == 2
+
+
+def test_elements_of_one_request_with_equal_ids_are_two_messages(client: Client, with_id: str) -> None:
+    items = many(1, 1)["items"] + many(1, 1)["items"]
+    for _ in range(2):
+        post(client, with_id, {"type": "many", "items": items})
+    filing.drain()
+    assert Message.objects.count() == 2
+    assert list(WebhookRequest.objects.order_by("pk").values_list("verdict", flat=True)) == [
+        "accepted",
+        "duplicate",
+    ]
+
+
+def test_a_number_named_twice_gets_one_message(client: Client, with_id: str, private: Number) -> None:
+    document = {"type": "in", "from": FROM, "to": [private.number, private.number[1:]], "content": "Hi"}
+    post(client, with_id, {**document, "id": "m1"})
+    assert WebhookEvent.objects.count() == 1
+
+
+def test_a_repeated_stop_does_not_undo_a_later_start(client: Client, with_id: str, private: Number) -> None:
+    stop = {"type": "stop", "from": FROM, "to": private.number}
+    post(client, with_id, stop)
+    post(client, with_id, {**stop, "type": "start"})
+    post(client, with_id, stop)
+    assert OptOut.objects.count() == 0
+    assert WebhookRequest.objects.latest("pk").verdict == "duplicate"
+
+
+def test_what_repeats_in_part_is_filed_in_part(client: Client, with_id: str) -> None:
+    post(client, with_id, many(1, 2))
+    post(client, with_id, many(2, 2))
+    filing.drain()
+    assert Message.objects.count() == 3
+    assert WebhookRequest.objects.latest("pk").verdict == "accepted"
 
 
 def test_raw_bytes_are_encrypted_at_rest(client: Client, url: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from integrations import media_access, properties
+from integrations import media_access, properties, webhooks
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging import dispatch, filing, worker
@@ -42,7 +42,7 @@ DOCUMENT = {
             {
                 "event_type": "message",
                 "request_parameters": {
-                    "from": "$from$", "to": "$to$", "text": "$content$", "ref": "$ref?$", "n": "$n?$", "of": "$of?$",
+                    "from": "$from$", "to": ["$to$"], "text": "$content$", "ref": "$ref?$", "n": "$n?$", "of": "$of?$",
                 },
                 "concat": {"id": "$ref$", "part": "$n$", "count": "$of$"},
             }
@@ -198,3 +198,42 @@ def test_a_long_text_goes_on_from_the_part_that_was_not_sent(
     results = DeliveryAttempt.objects.order_by("pk").values_list("part", "result")
     assert list(results) == [(1, "sent"), (2, "throttled"), (2, "sent"), (3, "sent")]
     assert message.get_status_display() == "sent"
+
+
+def test_one_organizations_key_does_not_speak_for_another(
+    number: Number, globex: Organization, signed: Integration
+) -> None:
+    other = Integration.objects.create(organization=globex, template=signed.template)
+    properties.store(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "theirs"})
+    theirs = Number.objects.create(
+        organization=globex, integration=other, number="+61855555599", country="AU"
+    )
+    both = [number.number, theirs.number]
+    assert post(number, "secret", to=both) == 200
+    assert [event.number for event in WebhookEvent.objects.all()] == [number]
+    assert "Globex" in WebhookRequest.objects.get().reason
+    assert post(number, "secret", to=[theirs.number]) == 401
+    properties.store(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "secret"})
+    assert post(number, "secret", to=both, text="again") == 200
+    assert WebhookEvent.objects.filter(number=theirs).count() == 1
+
+
+def test_an_accounts_shared_key_is_tried_once(
+    number: Number, globex: Organization, signed: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(5):
+        organization = Organization.objects.create(
+            account=globex.account, name=str(index), domain=f"{index}.example"
+        )
+        item = Integration.objects.create(organization=organization, template=signed.template)
+        properties.store(item, {"API URL": "https://x.example", "Token": "t", "Signing key": "shared"})
+    tried = []
+    real = webhooks.read
+
+    def read(template: Any, request: Any, values: Any, **more: Any) -> Any:
+        tried.append(values and values["Signing key"])
+        return real(template, request, values, **more)
+
+    monkeypatch.setattr(webhooks, "read", read)
+    assert post(number, "wrong", to="+61899999999") == 401
+    assert tried == [None, "secret", "shared"]

@@ -1,0 +1,89 @@
+"""Many rows by one statement: they travel as JSON in one parameter, at a fraction of the ORM's cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, models
+
+
+def insert(
+    rows: Sequence[models.Model], *returning: str, ignore_conflicts: bool = False
+) -> list[tuple[Any, ...]]:
+    """Inserts rows of one model; gives the columns `returning` of each that was inserted, in their order.
+
+    Keys, and whatever has a default in the database, are left to it. With `ignore_conflicts` a row that a
+    unique constraint refuses is passed over.
+    """
+    if not rows:
+        return []
+    model = type(rows[0])
+    fields: list[Any] = [
+        field
+        for field in model._meta.concrete_fields
+        if not field.primary_key and field.db_default is models.NOT_PROVIDED
+    ]
+    names = ", ".join(_quoted(field.column) for field in fields)
+    given = ", ".join(f"new.{_quoted(field.column)}" for field in fields)
+    # "WHERE true": without it SQLite reads ON CONFLICT as a condition of a join.
+    statement = f"""INSERT INTO {_quoted(model._meta.db_table)} ({names})
+        SELECT {given} FROM {_source(tuple(fields))} WHERE true
+        {"ON CONFLICT DO NOTHING" if ignore_conflicts else ""}
+        {"RETURNING " + ", ".join(map(_quoted, returning)) if returning else ""}"""  # noqa: S608 (names)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_json(rows, fields)])
+        return cursor.fetchall() if returning else []
+
+
+def update(rows: Sequence[models.Model], *names: str) -> None:
+    """Writes the fields `names` of stored rows of one model."""
+    if not rows:
+        return
+    model = type(rows[0])
+    key: Any = model._meta.pk
+    fields: list[Any] = [model._meta.get_field(name) for name in names]
+    columns = [_quoted(field.column) for field in fields]
+    statement = f"""UPDATE {_quoted(model._meta.db_table)} AS old
+        SET {", ".join(f"{column} = new.{column}" for column in columns)}
+        FROM {_source((key, *fields))} WHERE old.{_quoted(key.column)} = new.{_quoted(key.column)}"""  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_json(rows, [key, *fields])])
+
+
+def _json(rows: Sequence[models.Model], fields: Sequence[Any]) -> str:
+    ways = [(field.column, field.attname, field.get_prep_value) for field in fields]
+    values = [{column: prepare(getattr(row, name)) for column, name, prepare in ways} for row in rows]
+    return json.dumps(values, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):  # encrypted, which is base64
+        return value.decode("ascii")
+    if isinstance(value, UUID):
+        return str(value) if connection.features.has_native_uuid_field else value.hex
+    raise TypeError(f"{type(value).__name__} does not travel in bulk.")
+
+
+@lru_cache(maxsize=64)
+def _source(fields: tuple[Any, ...]) -> str:
+    """The parameter as the table `new`."""
+    if connection.vendor == "postgresql":
+        columns = (f"{_quoted(field.column)} {field.rel_db_type(connection)}" for field in fields)
+        return f"json_to_recordset(%s::json) AS new({', '.join(columns)})"
+    columns = (f"{_extracted(field)} AS {_quoted(field.column)}" for field in fields)
+    return f"(SELECT {', '.join(columns)} FROM json_each(%s)) AS new"  # noqa: S608 (names)
+
+
+def _extracted(field: Any) -> str:
+    if isinstance(field, models.JSONField):
+        return f"(value -> '$.{field.column}')"
+    found = f"json_extract(value, '$.{field.column}')"
+    return f"CAST({found} AS BLOB)" if isinstance(field, models.BinaryField) else found
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)

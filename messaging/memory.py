@@ -1,0 +1,78 @@
+"""What a process remembers for two seconds: rows that every webhook asks for and people seldom change."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import Any, Generic, TypeVar
+
+from django.db import models, transaction
+from django.db.models.signals import post_delete, post_save
+
+SECONDS = 2.0
+
+Key = TypeVar("Key", bound=Hashable)
+Found = TypeVar("Found")
+
+_turns = itertools.count(1)
+_turn = 0  # what was read in another turn is forgotten
+
+
+def forget() -> None:
+    """Makes this process ask the database again, for everything."""
+    global _turn
+    _turn = next(_turns)
+
+
+def forget_with(*watched: type[models.Model]) -> None:
+    """Forgets whenever a row of these models is saved or deleted here, by signals.
+
+    `QuerySet.update` sends none: whoever changes such rows with it calls `forget`.
+    """
+    for model in watched:
+        for signal in (post_save, post_delete):
+            signal.connect(_changed, sender=model, dispatch_uid="messaging.memory")
+
+
+def _changed(**_: Any) -> None:
+    forget()
+    # What another thread reads before the commit is still the old.
+    transaction.on_commit(forget)
+
+
+class Memory(Generic[Key, Found]):
+    """What was found lately by its keys, at most `most`; what was not found is asked for each time."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._known: dict[Key, tuple[float, int, Found]] = {}
+
+    def get(self, key: Key, load: Callable[[], Found | None]) -> Found | None:
+        """What is remembered under the key, else what `load` finds; None is not remembered."""
+
+        def found(_: Collection[Key]) -> dict[Key, Found]:
+            value = load()
+            return {} if value is None else {key: value}
+
+        return self.many([key], found).get(key)
+
+    def many(
+        self, keys: Collection[Key], load: Callable[[Collection[Key]], Mapping[Key, Found]]
+    ) -> dict[Key, Found]:
+        """What is found under the keys; `load` is called once, if at all, with those that are not known."""
+        now, turn = time.monotonic(), _turn
+        known: dict[Key, Found] = {}
+        for key in keys:
+            entry = self._known.get(key)
+            if entry is not None and entry[0] > now and entry[1] == turn:
+                known[key] = entry[2]
+        missing = [key for key in keys if key not in known]
+        if missing:
+            loaded = load(missing)
+            if len(self._known) + len(loaded) > self._most:
+                self._known.clear()
+            for key, value in loaded.items():
+                self._known[key] = now + SECONDS, turn, value
+            known.update(loaded)
+        return known
