@@ -57,16 +57,18 @@ def note(events: Sequence[WebhookEvent]) -> None:
     else as much as for one.
     """
     wishes = [(event, said, _sender(event)) for event in events if (said := _wish_of(event))]
-    pairs = {(event.number_id, address) for event, _, address in wishes if address}
+    pairs = {(event.number.pk, address) for event, _, address in wishes if event.number and address}
     if not pairs:
         return
     before = set(_opt_outs(pairs).select_for_update().values_list("number", "address"))
-    out, told = set(before), set()
+    out, told = set(before), set[tuple[int, int, str]]()
     # What the service tells comes before the text beside it that says so.
-    for event, said, address in sorted(wishes, key=lambda wish: (wish[0].request_id, wish[0].type not in (OUT, IN))):
-        pair, mention = (event.number_id, address), (event.request_id, event.number_id, address)
-        if pair not in pairs:
+    for event, said, address in sorted(
+        wishes, key=lambda wish: (wish[0].request_id, wish[0].type not in (OUT, IN))
+    ):
+        if event.number is None or not address:
             continue
+        pair, mention = (event.number.pk, address), (event.request_id, event.number.pk, address)
         if said == OUT:
             event.consent = OUT if pair not in out else ""
             out.add(pair)
@@ -75,7 +77,7 @@ def note(events: Sequence[WebhookEvent]) -> None:
             out.discard(pair)
             if event.consent and event.type == IN:
                 told.add(mention)
-    organizations = {event.number_id: event.organization_id for event, _, _ in wishes}
+    organizations = {event.number.pk: event.number.organization_id for event, _, _ in wishes if event.number}
     OptOut.objects.bulk_create(
         [
             OptOut(organization_id=organizations[number], number_id=number, address=address)
@@ -136,8 +138,10 @@ def _wish_of(event: WebhookEvent) -> str:
     return said if said in (OUT, IN) else ""
 
 
-def _opt_outs(pairs: Iterable[tuple[int | None, str]]) -> QuerySet[OptOut]:
-    return OptOut.objects.filter(reduce(or_, (Q(number=number, address=address) for number, address in pairs)))
+def _opt_outs(pairs: Iterable[tuple[int, str]]) -> QuerySet[OptOut]:
+    return OptOut.objects.filter(
+        reduce(or_, (Q(number=number, address=address) for number, address in pairs))
+    )
 
 
 def _sender(event: WebhookEvent) -> str:
