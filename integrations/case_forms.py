@@ -80,8 +80,7 @@ def _problems(value: Value, form: Form, pointer: str) -> Iterator[Problem]:
         yield Problem(pointer, "An object is expected here.")
     elif isinstance(form, tuple):
         if value not in form:
-            reason = f"{text(value)!r} is none of {', '.join(form)}."
-            yield Problem(pointer, reason, did_you_mean(text(value), form))
+            yield Problem(pointer, f"This cannot be {text(value)!r}.", did_you_mean(text(value), form))
     elif isinstance(form, list):
         if not isinstance(value, list):
             yield Problem(pointer, "A list is expected here.", "Put it in square brackets.")
@@ -95,8 +94,7 @@ def _problems(value: Value, form: Form, pointer: str) -> Iterator[Problem]:
         for key, item in value.items():
             place = child(pointer, key)
             if key not in form:
-                suggestion = did_you_mean(key, form) or f"Known here: {', '.join(sorted(form)) or 'nothing'}."
-                yield Problem(place, f"{key!r} has no meaning here.", suggestion)
+                yield Problem(place, f"{key!r} has no meaning here.", did_you_mean(key, form), at_key=True)
             elif item is not None:
                 yield from _problems(item, form[key], place)
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+# A person reads a list of so many words.
+FEW = 12
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -53,10 +56,12 @@ class RenderError(ValueError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion of the known word nearest to this one, or nothing when none is near."""
-    choices = {choice.casefold(): choice for choice in known}
+    """A suggestion of the known word nearest to this one; where none is near, all of them if they are few."""
+    choices = {choice.casefold(): choice for choice in known if choice}
     near = difflib.get_close_matches(word.casefold(), choices, n=1)
-    return f"Did you mean {choices[near[0]]!r}?" if near else ""
+    if near:
+        return f"Did you mean {choices[near[0]]!r}?"
+    return f"Known here: {', '.join(choices.values())}." if 0 < len(choices) <= FEW else ""
 
 
 def child(pointer: str, step: str | int) -> str:

@@ -171,7 +171,7 @@ class Scope:
             self.report(
                 pointer,
                 f"There is no variable or property {root!r} here.",
-                did_you_mean(root, [*self.names, *self.labels]),
+                did_you_mean(root, [*sorted(self.names), *self.labels]),
                 column,
             )
             return False

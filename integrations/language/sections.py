@@ -37,9 +37,7 @@ def choice(node: Mapping[str, Value], key: str, known: Iterable[str], scope: Sco
     word = text(node.get(key, known[0]))
     if word in known:
         return word
-    scope.report(
-        child(pointer, key), f"{key!r} is one of {', '.join(known)}, not {word!r}.", did_you_mean(word, known)
-    )
+    scope.report(child(pointer, key), f"{key!r} cannot be {word!r}.", did_you_mean(word, known))
     return known[0]
 
 

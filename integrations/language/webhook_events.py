@@ -164,8 +164,7 @@ def _methods(given: Value, scope: Scope, pointer: str) -> tuple[str, ...]:
     methods = tuple(text(item).upper() for item in (given if isinstance(given, list) else [given]))
     for method in methods:
         if method not in _METHODS:
-            suggestion = did_you_mean(method, _METHODS)
-            scope.report(pointer, f"{method!r} is not one of {', '.join(_METHODS)}.", suggestion)
+            scope.report(pointer, f"{method!r} is no method.", did_you_mean(method, _METHODS))
     return methods
 
 
