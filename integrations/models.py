@@ -190,6 +190,7 @@ class Integration(models.Model):
     failures = models.PositiveSmallIntegerField(default=0, editable=False)
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
     pause_seconds = models.PositiveIntegerField(default=0, editable=False)
+    tell_at = models.DateTimeField(null=True, blank=True, editable=False)  # when admins are to hear of it
     last_sent_at = models.DateTimeField(_("last sent"), null=True, blank=True, editable=False)
     last_received_at = models.DateTimeField(_("last received"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -206,6 +207,9 @@ class Integration(models.Model):
                 name="integration_once",
                 violation_error_message=_("This service is set up for the organization already."),
             )
+        ]
+        indexes = [
+            models.Index(fields=["tell_at"], condition=Q(tell_at__isnull=False), name="integration_tell")
         ]
 
     def __str__(self) -> str:

@@ -24,7 +24,8 @@ class MessagingConfig(AppConfig):
 
 
 def _try_again(integration_ids: list[int], **_: Any) -> None:
-    from messaging import queue, wake
+    from messaging import breaker, queue, wake
 
+    breaker.close(integration_ids)
     queue.hurry(integration_ids)
     wake.after_commit("dispatch")

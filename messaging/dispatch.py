@@ -5,39 +5,29 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import http, oauth, responses
+from integrations import http
 from integrations.events import Fault, HttpResponse, Outcome
-from integrations.models import Integration
-from integrations.requests import Part
-from messaging import outcomes, plans, queue, wake
-from messaging.models import DeliveryAttempt, WebhookEvent
+from messaging import claim, outcomes, plans, queue, results
 from messaging.plans import Job
-from messaging.statuses import Status
+from messaging.queue import Claim
+from messaging.results import Exchange
 
 logger = logging.getLogger(__name__)
 
-SHOWN_CHARACTERS = 16 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request of a job that is over."""
-
-    job: Job
-    part: Part
-    started_at: datetime
-    milliseconds: int
-    answer: HttpResponse | Fault
+# The drain stays for a limit that lets the next message go within so many seconds; else the sweep wakes it.
+PATIENCE, SHORTEST_WAIT = 1.0, 0.01
+# With many requests under way answers are gathered, so that a batch is worth its statements.
+GATHER_FROM, GATHER_SECONDS = 16, 0.01
 
 
 @dataclass
@@ -64,7 +54,7 @@ def drain() -> None:
             _state.answers.put(None)
             return
         try:
-            _drain()
+            _Drain().run()
         finally:
             _state.running.release()
 
@@ -94,173 +84,90 @@ def recover(*, everything: bool = False) -> int:
     claims = queue.abandoned(everything=everything)
     text = _("Patchbay was stopped while it was sending. The message may or may not have arrived.")
     changes = [
-        outcomes.decide(job.message, job.fence, Outcome("unknown", text=text), idempotent=job.idempotent)
+        outcomes.decide(
+            job.message, job.claim.fence, Outcome("unknown", text=text),
+            seconds_left=job.seconds_left, idempotent=job.idempotent,
+        )
         for job in plans.prepare(claims)
-    ]
+    ]  # fmt: skip
     return len(queue.record(changes))
 
 
-def _drain() -> None:
-    in_flight = 0
-    while True:
-        _state.again.clear()
-        free = 0 if _state.stopping.is_set() else settings.SEND_SLOTS - in_flight
-        claims = queue.claim(free)
-        jobs = plans.prepare(claims)
-        _put_off(job for job in jobs if job.refusal or job.obstacle)
+class _Drain:
+    """From the first claim until nothing is left to do; what the database has not taken yet is kept here."""
+
+    def __init__(self) -> None:
+        self.held: Counter[int] = Counter()  # requests under way, by lane
+        self.claims: list[Claim] = []
+        self.finished: list[Exchange] = []
+        self.answers = _state.answers = SimpleQueue()  # an answer to a drain that failed is none of ours
+
+    def run(self) -> None:
+        queue.refuse_unrouted(outcomes.unrouted())
+        while True:
+            _state.again.clear()
+            try:
+                wait = self.turn()
+            except (OperationalError, InterfaceError) as error:
+                if not (self.held.total() or self.claims or self.finished):
+                    raise
+                # What is known already is written as soon as it can be, while the leases last.
+                logger.warning(
+                    "The database does not answer (%s); what was sent is kept.", type(error).__name__
+                )
+                close_old_connections()
+                time.sleep(1)
+                continue
+            if not self.held.total() and (wait is None or wait > PATIENCE):
+                return
+            self.finished += self.ended(wait)
+
+    def turn(self) -> float | None:
+        """Records, claims and sends all that can be now; returns the seconds until limits let more go."""
+        for job in results.record(self.finished, stopping=_state.stopping.is_set()):
+            self.send(job)
+        for exchange in self.finished:
+            self.held[exchange.service.integration.pk] -= 1
+        self.finished = []
+        self.begin()
+        wait: float | None = 0
+        while wait == 0 and not _state.stopping.is_set():
+            taken = claim.take(settings.SEND_SLOTS - self.held.total(), self.held)
+            self.claims, wait = taken.claims, taken.wait
+            self.begin()
+        return None if _state.stopping.is_set() else wait
+
+    def begin(self) -> None:
+        """Sends the first request of each claim, or writes why it has none."""
+        jobs = plans.prepare(self.claims)
+        results.put_off([job for job in jobs if not job.parts])
+        self.claims = []
         for job in jobs:
             if job.parts:
-                _send(job)
-                in_flight += 1
-        if in_flight:
-            finished = _wait()
-            in_flight -= len(finished)
-            for job in _record(finished):
-                _send(job)
-                in_flight += 1
-        elif not claims:
-            return
+                self.send(job)
 
+    def send(self, job: Job) -> None:
+        service, part = job.service, job.parts[job.done]
+        assert service is not None
+        self.held[service.integration.pk] += 1
+        started_at, began = timezone.now(), time.monotonic()
 
-def _send(job: Job) -> None:
-    part = job.parts[job.done]
-    started_at, began = timezone.now(), time.monotonic()
-    answer = http.send(part.request)
-    answer.add_done_callback(
-        lambda done: _state.answers.put(
-            Exchange(job, part, started_at, round((time.monotonic() - began) * 1000), done.result())
-        )
-    )
+        def ended(answer: Future[HttpResponse | Fault]) -> None:
+            milliseconds = round((time.monotonic() - began) * 1000)
+            self.answers.put(Exchange(job, service, part, started_at, milliseconds, answer.result()))
 
+        http.send(part.request).add_done_callback(ended)
 
-def _wait() -> list[Exchange]:
-    """What has ended, as soon as something has; empty after a call to look at the table again."""
-    found = [_state.answers.get()]
-    while True:
+    def ended(self, wait: float | None) -> list[Exchange]:
+        """What has ended, as soon as something has; nothing when the time is over, or to look again."""
         try:
-            found.append(_state.answers.get_nowait())
+            found = [self.answers.get(timeout=None if wait is None else max(wait, SHORTEST_WAIT))]
         except Empty:
-            return [exchange for exchange in found if exchange is not None]
-
-
-def _put_off(jobs: Iterable[Job]) -> None:
-    queue.record(
-        [
-            outcomes.refusal(job.message, job.fence, job.refusal)
-            if job.refusal
-            else outcomes.decide(job.message, job.fence, Outcome("unauthorized", text=job.obstacle))
-            for job in jobs
-        ]
-    )
-
-
-def _record(finished: Sequence[Exchange]) -> list[Job]:
-    """Writes attempts and messages in one transaction; returns the jobs that have another request to send."""
-    if not finished:
-        return []
-    changes: list[queue.Change] = []
-    attempts: list[DeliveryAttempt] = []
-    going_on: list[Job] = []
-    outcomes_of = [(exchange, _outcome(exchange)) for exchange in finished]
-    renewing = _renewals(outcomes_of)
-    for exchange, outcome in outcomes_of:
-        job = exchange.job
-        attempts.append(_attempt(exchange, outcome))
-        if outcome.result == "sent":
-            job.done += 1
-        if outcome.result == "sent" and job.done < len(job.parts):
-            going_on.append(job)
-            changes.append(queue.Change(job.message.pk, job.fence, queue.CLAIMED, Status.SENDING))
-        else:
-            changes.append(outcomes.decide(job.message, job.fence, outcome, idempotent=job.idempotent))
-    with transaction.atomic():
-        DeliveryAttempt.objects.bulk_create(attempts)
-        held = queue.record(changes)
-        # A claim that was lost meanwhile does not make the provider's answer untrue.
-        queue.advance([change for change in changes if change.id not in held])
-        _note_trouble(
-            [attempt for attempt in attempts if attempt.integration_id not in renewing],
-            {item.job.integration for item in finished if item.job.integration},
-        )
-        ids = [attempt.provider_id for attempt in attempts if attempt.provider_id]
-        waiting = WebhookEvent.objects.filter(state=WebhookEvent.State.ORPHAN, provider_id__in=ids)
-        if ids and waiting.update(state=WebhookEvent.State.WAITING):
-            wake.after_commit("file")
-    return [job for job in going_on if job.message.pk in held]
-
-
-def _renewals(found: Iterable[tuple[Exchange, Outcome]]) -> set[int]:
-    """The integrations whose 401 only means that their access token is to be renewed, now asked for."""
-    refused = {
-        exchange.job.integration.pk: (exchange.job.integration, exchange.job.values["access_token"])
-        for exchange, outcome in found
-        if outcome.result == "unauthorized"
-        and exchange.job.integration is not None
-        and "access_token" in exchange.job.values
-    }
-    return {pk for pk, (integration, used) in refused.items() if oauth.refused(integration, used)}
-
-
-def _outcome(exchange: Exchange) -> Outcome:
-    """What the answer means, fit to be kept: the words of services may repeat the secrets sent to them."""
-    job, part = exchange.job, exchange.part
-    assert job.compiled is not None
-    try:
-        outcome = responses.read(job.compiled, part.method, job.values, part.variables, exchange.answer)
-    except Exception:
-        logger.exception("The answer for message %s could not be read.", job.message.uuid)
-        return Outcome("unknown", text=_("The service's answer could not be read."))
-    return replace(
-        outcome,
-        messageid=_storable(outcome.messageid)[:200],
-        code=_storable(job.redactor.text(outcome.code))[:60],
-        text=_storable(job.redactor.text(outcome.text))[:500],
-    )
-
-
-def _attempt(exchange: Exchange, outcome: Outcome) -> DeliveryAttempt:
-    job, part, answer = exchange.job, exchange.part, exchange.answer
-    hide = job.redactor
-    attempt = DeliveryAttempt(
-        message=job.message,
-        organization_id=job.message.organization_id,
-        integration=job.integration,
-        part=part.number,
-        parts=len(job.parts),
-        fence=job.fence,
-        started_at=exchange.started_at,
-        milliseconds=exchange.milliseconds,
-        method=part.request.method,
-        url=_storable(hide.text(part.request.url)),
-        headers=hide.headers(part.request.headers),
-        body=_storable(hide.body(part.request.body)),
-        result=outcome.result,
-        code=outcome.code,
-        text=outcome.text,
-        provider_id=outcome.messageid,
-        status=outcomes.OF_RESULT[outcome.result],
-    )
-    if isinstance(answer, HttpResponse):
-        attempt.answer_status = answer.status
-        attempt.answer_headers = {
-            _storable(name): _storable(value) for name, value in hide.headers(answer.headers).items()
-        }
-        attempt.answer_body = _storable(hide.body(answer.body))
-    return attempt
-
-
-def _storable(shown: str) -> str:
-    """PostgreSQL keeps no U+0000."""
-    return shown.replace("\0", "\ufffd")[:SHOWN_CHARACTERS]
-
-
-def _note_trouble(attempts: Sequence[DeliveryAttempt], integrations: Iterable[Integration]) -> None:
-    """A service that refuses the credentials is shown red until it takes a message again."""
-    refused = {item.integration_id: item.text for item in attempts if item.result == "unauthorized"}
-    taken = {item.integration_id for item in attempts if item.result == "sent"}
-    for integration in integrations:
-        if text := refused.get(integration.pk):
-            integration.note_trouble(text)
-        elif integration.pk in taken and integration.trouble:
-            Integration.objects.filter(pk=integration.pk).update(trouble="", trouble_since=None)
-    oauth.accepted(integration for integration in integrations if integration.pk in taken)
+            return []
+        if self.held.total() >= GATHER_FROM:
+            time.sleep(GATHER_SECONDS)
+        while True:
+            try:
+                found.append(self.answers.get_nowait())
+            except Empty:
+                return [exchange for exchange in found if exchange is not None]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime
 
-from django.utils import timezone
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from integrations.events import Outcome
@@ -13,8 +12,6 @@ from messaging.models import Message
 from messaging.queue import DONE, WAITING, Change
 from messaging.statuses import Status
 
-# Seconds before the second, third, … attempt; the last repeats until the message expires.
-DELAYS = (10, 60, 300, 900, 3600, 3 * 3600, 6 * 3600)
 JITTER = 0.2
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1, 6 * 3600
 
@@ -29,17 +26,19 @@ OF_RESULT = {
 }
 
 
-def decide(message: Message, fence: int, outcome: Outcome, *, idempotent: bool = False) -> Change:
+def decide(
+    message: Message, fence: int, outcome: Outcome, *, seconds_left: float, idempotent: bool = False
+) -> Change:
     """What to write for a claimed message after this outcome of one of its requests.
 
     An unknown outcome ends it for a person to decide, unless the provider suppresses repeats (`idempotent`).
-    A retry that would come after the message's expiry ends it as failed.
+    A retry that would come after the message's expiry, in `seconds_left`, ends it as failed.
     """
     again = outcome.result in ("retry", "throttled", "unauthorized")
     if not again and not (outcome.result == "unknown" and idempotent):
         return Change(message.pk, fence, DONE, OF_RESULT[outcome.result], outcome.code, outcome.text)
     delay = _delay(message.attempts, outcome.retry_after)
-    if seconds_left(message.expires_at) <= delay:
+    if seconds_left <= delay:
         reason = _("Not sent before it expired. The last try: %(reason)s") % {"reason": outcome.text}
         return Change(message.pk, fence, DONE, Status.FAILED, outcome.code, reason[:500])
     return Change(message.pk, fence, WAITING, Status.SENDING, outcome.code, outcome.text, delay)
@@ -50,13 +49,28 @@ def refusal(message: Message, fence: int, reason: str) -> Change:
     return Change(message.pk, fence, DONE, Status.FAILED, "", reason[:500])
 
 
-def seconds_left(moment: datetime) -> float:
-    """Seconds until a moment."""
-    return (moment - timezone.now()).total_seconds()
+def release(message: Message, fence: int, reason: str) -> Change:
+    """What to write for a claimed message that another process is to send, at once."""
+    return Change(message.pk, fence, WAITING, Status.SENDING, "", reason)
 
 
-def _delay(attempts: int, retry_after: float | None) -> float:
-    if retry_after is not None:
-        return min(max(retry_after, MIN_RETRY_AFTER), MAX_RETRY_AFTER)
-    planned = DELAYS[min(max(attempts, 1), len(DELAYS)) - 1]
+def expired() -> str:
+    """Why a message that waited too long is not sent."""
+    return _("Not sent before it expired.")
+
+
+def unrouted() -> str:
+    """Why a message without a service is not sent."""
+    return _("The number sends through no service. Choose one on the number's page.")
+
+
+def retry_after(asked: float) -> float:
+    """The seconds that a service asks to wait, within bounds."""
+    return min(max(asked, MIN_RETRY_AFTER), MAX_RETRY_AFTER)
+
+
+def _delay(attempts: int, asked: float | None) -> float:
+    if asked is not None:
+        return retry_after(asked)
+    planned = settings.RETRY_SECONDS[min(max(attempts, 1), len(settings.RETRY_SECONDS)) - 1]
     return planned * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (spreads load, guards nothing)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.db import InterfaceError, OperationalError
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from integrations.language import document
+from integrations import services
 from integrations.language.errors import RenderError
-from integrations.models import Integration
-from integrations.properties import secrets_of, values_of
-from integrations.redact import Redactor
 from integrations.requests import Part, plan
-from messaging import media, optout
+from integrations.services import Service
+from messaging import media, optout, outcomes
 from messaging.models import DeliveryAttempt, Message, OptOut
-from messaging.outcomes import seconds_left
 from messaging.queue import Claim
 from portal.models import Membership
 
@@ -34,22 +32,25 @@ class Job:
     """
 
     message: Message
-    fence: int
-    integration: Integration | None = None
-    compiled: document.Template | None = None
-    values: dict[str, Any] = field(default_factory=dict)
-    redactor: Redactor = field(default_factory=lambda: Redactor([]))
+    claim: Claim
+    expires: float  # by time.monotonic(): the clock of the database has the say, but not for every request
+    service: Service | None = None
     parts: list[Part] = field(default_factory=list)
     done: int = 0
     refusal: str = ""
     obstacle: str = ""
 
     @property
+    def seconds_left(self) -> float:
+        """Until the message expires."""
+        return self.expires - time.monotonic()
+
+    @property
     def idempotent(self) -> bool:
         """Whether the service suppresses a repeat of the request that is next."""
-        if self.compiled is None or self.done >= len(self.parts):
+        if self.service is None or self.done >= len(self.parts):
             return False
-        return self.compiled.methods[self.parts[self.done].method].idempotent
+        return self.service.compiled.methods[self.parts[self.done].method].idempotent
 
 
 def prepare(claims: Sequence[Claim]) -> list[Job]:
@@ -63,70 +64,67 @@ def prepare(claims: Sequence[Claim]) -> list[Job]:
         if len(claims) > 1:
             return [job for claim in claims for job in prepare([claim])]
         logger.exception("Message %d could not be prepared.", claims[0].id)
-        reason = _("The request could not be made. The server's log says more.")
-        return [Job(Message.objects.get(pk=claims[0].id), claims[0].fence, refusal=reason)]
+        message = Message.objects.get(pk=claims[0].id)
+        return [Job(message, claims[0], 0, refusal=_not_made())]
 
 
 def _prepare(claims: Sequence[Claim]) -> list[Job]:
     if not claims:
         return []
-    fences = {claim.id: claim.fence for claim in claims}
+    claim_of = {claim.id: claim for claim in claims}
     messages = list(
-        Message.objects.filter(pk__in=fences)
+        Message.objects.filter(pk__in=claim_of)
         .select_related("conversation__number", "conversation__contact", "organization", "author")
         .prefetch_related("attachments")
+        .annotate(read_at=Now())
         .order_by("next_attempt_at", "pk")
     )
-    wanted = {pk for message in messages if (pk := message.conversation.number.integration_id) is not None}
-    integrations = {item.pk: item for item in Integration.objects.ready().filter(pk__in=wanted)}
-    values = values_of(integrations.values())
-    redactors = {pk: Redactor(secrets_of(item, values[pk])) for pk, item in integrations.items()}
+    known = services.ready({message.integration_id for message in messages if message.integration_id})
     extensions = _extensions(messages)
     opted_out = _opted_out(messages)
     sent = _sent_parts(messages)
+    clock = time.monotonic()
     jobs = []
     for message in messages:
-        job = Job(message, fences[message.pk], done=sent[message.pk])
-        integration = integrations.get(message.conversation.number.integration_id or 0)
+        expires = clock + (message.expires_at - vars(message)["read_at"]).total_seconds()
+        service = known.get(message.integration_id or 0)
+        job = Job(message, claim_of[message.pk], expires, service, done=sent[message.pk])
         if refusal := optout.refusal(message.automatic, message.conversation_id in opted_out):
             job.refusal = refusal
-        elif integration is None:
-            job.refusal = _("The number %(number)s sends through no service.") % {
-                "number": message.conversation.number
-            }
-        elif not integration.enabled:
+        elif job.seconds_left <= 0:
+            job.refusal = outcomes.expired()
+        elif service is None:
+            job.refusal = outcomes.unrouted() if message.integration_id is None else _not_made()
+        elif not service.integration.enabled:
             job.refusal = _("%(service)s is switched off for the organization.") % {
-                "service": integration.template.name
+                "service": service.integration.template.name
             }
-        elif seconds_left(message.expires_at) <= 0:
-            job.refusal = _("Not sent before it expired.")
-        elif integration.compiled.oauth is not None and "access_token" not in values[integration.pk]:
+        elif service.compiled.oauth is not None and "access_token" not in service.values:
             job.obstacle = _("%(service)s has given no access token: is it connected?") % {
-                "service": integration.template.name
+                "service": service.integration.template.name
             }
         else:
-            job.integration, job.values = integration, values[integration.pk]
-            job.redactor = redactors[integration.pk]
-            _render(job, extensions.get((message.author_id, message.organization_id), ""))
+            _render(job, service, extensions.get((message.author_id, message.organization_id), ""))
         jobs.append(job)
     return jobs
 
 
-def _render(job: Job, extension: str) -> None:
-    message, integration = job.message, job.integration
-    assert integration is not None
-    number = message.conversation.number
+def _not_made() -> str:
+    return _("The request could not be made. The server's log says more.")
+
+
+def _render(job: Job, service: Service, extension: str) -> None:
+    message, number = job.message, job.message.conversation.number
     try:
-        job.compiled = integration.compiled
         job.parts = plan(
-            job.compiled,
-            job.values,
+            service.compiled,
+            service.values,
             {
                 "from": number.as_sender,
                 "to": message.conversation.contact.address,
                 "text": number.dressed(message.text),
                 "media": [
-                    media.variable(item, message, with_content=job.compiled.needs_content)
+                    media.variable(item, message, with_content=service.compiled.needs_content)
                     for item in message.attachments.all()
                 ],
                 "extension": extension,
@@ -135,18 +133,18 @@ def _render(job: Job, extension: str) -> None:
                 "userid": str(message.author_id or ""),
                 "username": str(message.author or ""),
                 "message_uuid": str(message.uuid),
-                "webhook_url": integration.webhook_url,
+                "webhook_url": service.integration.webhook_url,
                 "country": number.country,
                 "attempt_no": message.attempts,
             },
         )
     except RenderError as error:
         job.refusal = _("The request could not be made: %(reason)s") % {
-            "reason": job.redactor.text(str(error))
+            "reason": service.redactor.text(str(error))
         }
     except Exception:
         logger.exception("Message %s could not be rendered.", message.uuid)
-        job.refusal = _("The request could not be made. The server's log says more.")
+        job.refusal = _not_made()
 
 
 def _extensions(messages: Sequence[Message]) -> dict[tuple[int | None, int | None], str]:

@@ -1,28 +1,33 @@
-"""The message table as a queue: claim, record, recover, each by one statement in the database's own time."""
+"""The message table as a queue: what becomes of messages, by statements in the database's own time."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from django.conf import settings
 from django.db import connection
 
+from messaging import lanes, sql
 from messaging.models import Message
 from messaging.statuses import Status
 
 # How long a part of a text waits for the others.
 PART_SECONDS = 300
-LEASE_SECONDS = 90  # longer than the longest timeout of a template, 60 s
 WAITING, CLAIMED, DONE = (int(state) for state in Message.Queue)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A message that this process alone works on while its lease lasts; `fence` tells claims apart."""
+    """A message that this process alone works on while its lease lasts; `fence` tells claims apart.
+
+    `lane` is the integration that it goes through; `probing`: it tries whether that one works again.
+    """
 
     id: int
     fence: int
+    lane: int | None = None
+    probing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +41,6 @@ class Change:
     code: str = ""
     text: str = ""
     delay: float = 0
-
-
-def claim(limit: int) -> list[Claim]:
-    """Takes at most `limit` due messages, oldest first and at most one of each conversation."""
-    if limit < 1:
-        return []
-    postgres = connection.vendor == "postgresql"
-    # The window is wider than the limit, so that a burst in one conversation leaves slots to others.
-    statement = f"""
-        UPDATE messaging_message
-        SET queue_state = {CLAIMED}, lease_until = {_later("%s")}, fence = fence + 1, attempts = attempts + 1,
-            status = CASE WHEN status < {Status.SENDING:d} THEN {Status.SENDING:d} ELSE status END,
-            changed_at = {_now()}
-        WHERE queue_state = {WAITING} AND id IN (
-            SELECT id FROM (
-                SELECT id, ROW_NUMBER() OVER (
-                    PARTITION BY conversation_id ORDER BY next_attempt_at, id
-                ) AS turn
-                FROM (
-                    SELECT id, conversation_id, next_attempt_at FROM messaging_message AS due
-                    WHERE queue_state = {WAITING} AND next_attempt_at <= {_now()} AND NOT EXISTS (
-                        SELECT 1 FROM messaging_message AS busy
-                        WHERE busy.conversation_id = due.conversation_id AND busy.queue_state = {CLAIMED}
-                    )
-                    ORDER BY next_attempt_at, id LIMIT %s {"FOR UPDATE SKIP LOCKED" if postgres else ""}
-                ) AS candidates
-            ) AS turns WHERE turn = 1 LIMIT %s
-        )
-        RETURNING id, fence
-    """  # noqa: S608 (constants)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [LEASE_SECONDS, limit * 4, limit])
-        return [Claim(*row) for row in cursor.fetchall()]
 
 
 _COLUMNS = {
@@ -95,17 +67,17 @@ def record(changes: Sequence[Change]) -> set[int]:
             status = CASE WHEN new.status > old.status THEN new.status ELSE old.status END,
             status_code = CASE WHEN new.status >= old.status THEN new.code ELSE old.status_code END,
             status_text = CASE WHEN new.status >= old.status THEN new.text ELSE old.status_text END,
-            next_attempt_at = {_later("new.delay")},
-            lease_until = CASE WHEN new.queue_state = {CLAIMED} THEN {_later("%s")} END,
-            changed_at = {_now()}
-        FROM {_rows()}
+            next_attempt_at = {sql.later("new.delay")},
+            lease_until = CASE WHEN new.queue_state = {CLAIMED} THEN {sql.later("%s")} END,
+            changed_at = {sql.now()}
+        FROM {sql.rows(_COLUMNS)}
         WHERE old.id = new.id AND old.fence = new.fence AND old.queue_state = {CLAIMED}
         RETURNING old.id
     """  # noqa: S608 (constants)
     if connection.vendor == "sqlite":
         statement = statement.replace("RETURNING old.id", "RETURNING id")
     with connection.cursor() as cursor:
-        cursor.execute(statement, [LEASE_SECONDS, json.dumps([asdict(change) for change in changes])])
+        cursor.execute(statement, [settings.LEASE_SECONDS, sql.dump([asdict(change) for change in changes])])
         return {row[0] for row in cursor.fetchall()}
 
 
@@ -118,21 +90,21 @@ def advance(changes: Sequence[Change]) -> None:
         return
     statement = f"""
         UPDATE messaging_message AS old
-        SET status = new.status, status_code = new.code, status_text = new.text, changed_at = {_now()},
+        SET status = new.status, status_code = new.code, status_text = new.text, changed_at = {sql.now()},
             queue_state = CASE
                 WHEN old.queue_state = {WAITING} AND new.status >= {Status.SENT:d} THEN {DONE}
                 ELSE old.queue_state
             END
-        FROM {_rows()}
+        FROM {sql.rows(_COLUMNS)}
         WHERE old.id = new.id AND old.status < new.status
     """  # noqa: S608 (constants)
     with connection.cursor() as cursor:
-        cursor.execute(statement, [json.dumps([asdict(change) for change in changes])])
+        cursor.execute(statement, [sql.dump([asdict(change) for change in changes])])
 
 
 def abandoned(*, everything: bool) -> list[Claim]:
     """Claims whose lease is over; with `everything` all, for a process that knows it is the only one."""
-    condition = "" if everything else f"AND lease_until < {_now()}"
+    condition = "" if everything else f"AND lease_until < {sql.now()}"
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, fence FROM messaging_message WHERE queue_state = {CLAIMED} {condition} LIMIT 1000",  # noqa: S608
@@ -143,16 +115,37 @@ def abandoned(*, everything: bool) -> list[Claim]:
 
 def hurry(integration_ids: Sequence[int]) -> None:
     """Has what waits for another attempt through these integrations tried now."""
+    if not integration_ids:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""UPDATE messaging_message SET next_attempt_at = {_now()}
-            WHERE queue_state = {WAITING} AND attempts > 0 AND next_attempt_at > {_now()}
-            AND conversation_id IN (
-                SELECT conversation.id FROM messaging_conversation AS conversation
-                JOIN messaging_number AS number ON number.id = conversation.number_id
-                WHERE number.integration_id IN ({", ".join(["%s"] * len(integration_ids))})
-            )""",  # noqa: S608 (constants)
+            f"""UPDATE messaging_message SET next_attempt_at = {sql.now()}
+            WHERE queue_state = {WAITING} AND attempts > 0 AND next_attempt_at > {sql.now()}
+            AND integration_id IN ({", ".join(["%s"] * len(integration_ids))})""",  # noqa: S608 (constants)
             list(integration_ids),
+        )
+
+
+def refuse_unrouted(reason: str) -> None:
+    """Ends what is due and has no service to go through."""
+    _refuse("integration_id IS NULL AND next_attempt_at <=", [], reason)
+
+
+def expire(integration_ids: Sequence[int], reason: str) -> None:
+    """Ends what has expired while it waited for these integrations."""
+    if integration_ids:
+        chosen = ", ".join(["%s"] * len(integration_ids))
+        _refuse(f"integration_id IN ({chosen}) AND expires_at <=", integration_ids, reason)
+
+
+def _refuse(condition: str, parameters: Sequence[int], reason: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE messaging_message
+            SET queue_state = {DONE}, status = {Status.FAILED:d}, status_code = '', status_text = %s,
+                changed_at = {sql.now()}
+            WHERE queue_state = {WAITING} AND status < {Status.FAILED:d} AND {condition} {sql.now()}""",  # noqa: S608
+            [reason, *parameters],
         )
 
 
@@ -161,35 +154,21 @@ def due() -> dict[str, bool]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT
+            {lanes.due_exists()} OR EXISTS (
+                SELECT 1 FROM messaging_message
+                WHERE queue_state = {WAITING} AND integration_id IS NULL AND next_attempt_at <= {sql.now()}
+            ),
             EXISTS (SELECT 1 FROM messaging_message
-                    WHERE queue_state = {WAITING} AND next_attempt_at <= {_now()}),
-            EXISTS (SELECT 1 FROM messaging_message WHERE queue_state = {CLAIMED} AND lease_until < {_now()}),
+                    WHERE queue_state = {CLAIMED} AND lease_until < {sql.now()}),
             EXISTS (SELECT 1 FROM messaging_webhookevent WHERE state = 'waiting')
                 OR EXISTS (SELECT 1 FROM messaging_webhookevent
-                           WHERE state = 'part' AND created_at < {_later(f"-{PART_SECONDS}")}),
+                           WHERE state = 'part' AND created_at < {sql.later(f"-{PART_SECONDS}")}),
             EXISTS (SELECT 1 FROM messaging_attachment
-                    WHERE state = 'waiting' AND next_attempt_at <= {_now()})""",  # noqa: S608 (constants)
+                    WHERE state = 'waiting' AND next_attempt_at <= {sql.now()}),
+            EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()})""",  # noqa: S608 (constants)
             [],
         )
         found = cursor.fetchone()
-    return dict(zip(("dispatch", "recover", "file", "fetch_media"), map(bool, found), strict=True))
-
-
-def _now() -> str:
-    if connection.vendor == "postgresql":
-        return "statement_timestamp()"
-    return "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
-
-
-def _later(seconds: str) -> str:
-    if connection.vendor == "postgresql":
-        return f"(statement_timestamp() + {seconds} * interval '1 second')"
-    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', {seconds} || ' seconds')"
-
-
-def _rows() -> str:
-    """Changes as JSON, one parameter, as the table `new`."""
-    if connection.vendor == "postgresql":
-        return f"json_to_recordset(%s::json) AS new({', '.join(f'{n} {t}' for n, t in _COLUMNS.items())})"
-    fields = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in _COLUMNS)
-    return f"(SELECT {fields} FROM json_each(%s)) AS new"  # noqa: S608 (constants)
+    return dict(
+        zip(("dispatch", "recover", "file", "fetch_media", "tell_admins"), map(bool, found), strict=True)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from integrations import oauth
-from messaging import clean_up, dispatch, filing, media, wake
+from messaging import alerts, clean_up, dispatch, filing, media, wake
 
 
 @shared_task(name="messaging.dispatch")
@@ -30,6 +30,12 @@ def fetch_media() -> None:
 def renew_tokens() -> None:
     wake.woken("renew_tokens")
     oauth.renew_due()
+
+
+@shared_task(name="messaging.tell_admins")
+def tell_admins() -> None:
+    wake.woken("tell_admins")
+    alerts.tell_due()
 
 
 @shared_task(name="messaging.clean_up")

@@ -12,9 +12,6 @@ from django.db import close_old_connections
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 1.0
-STOP_SECONDS = 8.0
-
 _stopped = threading.Event()
 
 
@@ -37,12 +34,12 @@ def end(**_: Any) -> None:
     from messaging import dispatch
 
     _stopped.set()
-    threading.Thread(target=dispatch.stop, args=[STOP_SECONDS], name="stop").start()
+    threading.Thread(target=dispatch.stop, args=[settings.STOP_SECONDS], name="stop").start()
 
 
 def _sweep() -> None:
     """Makes good whatever wake-ups were lost: one indexed query a second, without the broker."""
-    while not _stopped.wait(SWEEP_SECONDS):
+    while not _stopped.wait(settings.SWEEP_SECONDS):
         try:
             sweep()
         except Exception as error:
@@ -53,7 +50,7 @@ def _sweep() -> None:
 def sweep() -> None:
     """Wakes the tasks that have work, or does it here while the broker is away."""
     from integrations import oauth
-    from messaging import dispatch, filing, media, queue, wake
+    from messaging import alerts, dispatch, filing, media, queue, wake
 
     work = queue.due() | {"renew_tokens": oauth.any_due()}
     if work["recover"]:
@@ -63,6 +60,7 @@ def sweep() -> None:
         "file": filing.drain,
         "fetch_media": media.fetch_waiting,
         "renew_tokens": oauth.renew_due,
+        "tell_admins": alerts.tell_due,
     }
     for task, do in here.items():
         if work[task] and not wake.wake(task):

@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+LONGEST_TIMEOUT = 60  # seconds that a template may give a service to answer
 GUIDE = "See docs/reference/settings.md."
 
 
@@ -76,6 +77,36 @@ def send_slots(app_configs: Any, **options: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register()
+def sending_times(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """A request ends before its lease does, and what counts failures and seconds counts some."""
+    found: list[CheckMessage] = []
+    if settings.LEASE_SECONDS < LONGEST_TIMEOUT + 10:
+        found.append(
+            Warning(
+                f"PATCHBAY_LEASE_SECONDS is {settings.LEASE_SECONDS}: a service may take {LONGEST_TIMEOUT} s "
+                "to answer, and its message would count as given up before.",
+                hint=f"Set it to {LONGEST_TIMEOUT + 10} or more. {GUIDE}",
+                id="portal.W002",
+            )
+        )
+    for name in ("SWEEP_SECONDS", "EXPIRY_SECONDS", "BREAKER_FAILURES", "BREAKER_SECONDS"):
+        value = (
+            settings.MESSAGE_EXPIRY.total_seconds() if name == "EXPIRY_SECONDS" else getattr(settings, name)
+        )
+        if value < 1:
+            found.append(Error(f"PATCHBAY_{name} is 0; it must be 1 or more.", hint=GUIDE, id="portal.E005"))
+    if settings.BREAKER_MOST_SECONDS < settings.BREAKER_SECONDS:
+        found.append(
+            Error(
+                "PATCHBAY_BREAKER_MOST_SECONDS is less than PATCHBAY_BREAKER_SECONDS.",
+                hint=f"The pause begins with the second and grows to the first. {GUIDE}",
+                id="portal.E006",
+            )
+        )
+    return found
 
 
 @register(deploy=True)

@@ -40,6 +40,16 @@ def read_number(name: str, default: int) -> int:
     return int(value)
 
 
+def read_numbers(name: str, default: str) -> list[int]:
+    """The variable as one or more whole numbers. Raises ImproperlyConfigured for anything else."""
+    values = read_list(name, default)
+    if not values or not all(value.isascii() and value.isdigit() for value in values):
+        raise ImproperlyConfigured(
+            f"{name} is {read(name)!r}; it must be whole numbers like {default}, with spaces between."
+        )
+    return [int(value) for value in values]
+
+
 def data_folder() -> Path:
     """The folder of the database, the media and the generated secrets: PATCHBAY_DATA, or ./data."""
     return Path(read("PATCHBAY_DATA") or "data").absolute()

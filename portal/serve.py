@@ -28,7 +28,6 @@ from portal.models import User
 logger = logging.getLogger(__name__)
 
 WEB_THREADS = 8
-STOP_SECONDS = 12
 
 
 @dataclass(frozen=True)
@@ -157,4 +156,4 @@ class _Worker:
         worker_shutting_down.send(sender="serve", sig="SIGTERM", how="Warm", exitcode=0)
         self._beat.stop()
         threading.Thread(target=self._worker.stop, name="stop-worker", daemon=True).start()
-        self._thread.join(STOP_SECONDS)
+        self._thread.join(settings.STOP_SECONDS + 4)

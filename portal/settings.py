@@ -52,7 +52,7 @@ WSGI_APPLICATION = "portal.wsgi.application"
 
 # --- What Patchbay may reach, and how much at once ---
 PATCHBAY_ALLOWED_ORIGINS = environment.read_list("PATCHBAY_ALLOWED_ORIGINS")
-SEND_SLOTS = environment.read_number("PATCHBAY_SEND_SLOTS", 64)
+SEND_SLOTS = environment.read_number("PATCHBAY_SEND_SLOTS", 256)
 MAX_UPLOAD_BYTES = 25 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
@@ -62,6 +62,16 @@ USER_PER_MINUTE = environment.read_number("PATCHBAY_USER_PER_MINUTE", 30)
 USER_PER_HOUR = environment.read_number("PATCHBAY_USER_PER_HOUR", 500)
 NUMBER_PER_MINUTE = environment.read_number("PATCHBAY_NUMBER_PER_MINUTE", 120)
 ORGANIZATION_PER_HOUR = environment.read_number("PATCHBAY_ORGANIZATION_PER_HOUR", 10_000)
+
+# --- When sending is tried again, and given up (in seconds) ---
+LEASE_SECONDS = environment.read_number("PATCHBAY_LEASE_SECONDS", 90)
+SWEEP_SECONDS = environment.read_number("PATCHBAY_SWEEP_SECONDS", 1)
+STOP_SECONDS = environment.read_number("PATCHBAY_STOP_SECONDS", 8)
+RETRY_SECONDS = environment.read_numbers("PATCHBAY_RETRY_SECONDS", "10 60 300 900 3600 10800 21600")
+MESSAGE_EXPIRY = timedelta(seconds=environment.read_number("PATCHBAY_EXPIRY_SECONDS", 24 * 3600))
+BREAKER_FAILURES = environment.read_number("PATCHBAY_BREAKER_FAILURES", 20)
+BREAKER_SECONDS = environment.read_number("PATCHBAY_BREAKER_SECONDS", 30)
+BREAKER_MOST_SECONDS = environment.read_number("PATCHBAY_BREAKER_MOST_SECONDS", 600)
 
 # --- Applications ---
 INSTALLED_APPS = [
@@ -162,7 +172,6 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_TIMEZONE = "UTC"
 
 # --- How long things are kept ---
-MESSAGE_EXPIRY = timedelta(hours=24)
 WEBHOOK_RETENTION = timedelta(days=environment.read_number("PATCHBAY_WEBHOOK_DAYS", 7))
 ATTEMPT_RETENTION = timedelta(days=environment.read_number("PATCHBAY_ATTEMPT_DAYS", 30))
 
@@ -193,6 +202,7 @@ EMAIL_HOST_USER = environment.read("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = environment.read("EMAIL_HOST_PASSWORD")
 EMAIL_USE_TLS = environment.read("EMAIL_USE_TLS") == "true"
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = environment.read("EMAIL_FROM", f"patchbay@{_public.hostname}")
 
 # --- Language, time, files ---

@@ -14,10 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations import properties
-from integrations.events import Outcome
+from integrations.events import HttpResponse, Outcome
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Mode, Sandbox
-from messaging import dispatch, outcomes, plans, queue
+from messaging import claim, dispatch, outcomes, plans, queue, results
 from messaging.models import DeliveryAttempt, Message, Number, OptOut
 from messaging.statuses import Status, of_parts
 from messaging.submit import submit
@@ -149,6 +149,7 @@ def test_trouble_is_shown_until_the_service_takes_a_message_again(
     service.refresh_from_db()
     assert service.trouble and service.trouble_since
     Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    Integration.objects.update(paused_until=timezone.now() - timedelta(seconds=1))
     dispatch.drain()
     service.refresh_from_db()
     assert (service.trouble, service.trouble_since) == ("", None)
@@ -238,18 +239,19 @@ def test_secrets_are_nowhere_in_the_traces(sandbox: Sandbox, private: Number, al
 def test_no_more_is_claimed_than_there_are_slots(private: Number, alice: User) -> None:
     for index in range(5):
         write(alice, private, index)
-    assert len(queue.claim(3)) == 3
-    assert Message.objects.filter(queue_state=CLAIMED).count() == 3
-    assert queue.claim(0) == []
-    assert len(queue.claim(10)) == 2
+    assert claim.take(0).claims == []
+    assert len(claim.take(1).claims) == 1
+    assert len(claim.take(4).claims) == 3
+    assert Message.objects.filter(queue_state=CLAIMED).count() == 4
+    assert len(claim.take(10).claims) == 1
 
 
 def test_one_message_of_a_conversation_at_a_time_and_in_order(private: Number, alice: User) -> None:
     first, second = write(alice, private, text="first"), write(alice, private, text="second")
-    assert [claim.id for claim in queue.claim(10)] == [first.pk]
-    assert queue.claim(10) == []
+    assert [claim.id for claim in claim.take(10).claims] == [first.pk]
+    assert claim.take(10).claims == []
     queue.record([queue.Change(first.pk, 1, DONE, Status.SENT)])
-    assert [claim.id for claim in queue.claim(10)] == [second.pk]
+    assert [claim.id for claim in claim.take(10).claims] == [second.pk]
 
 
 def test_messages_arrive_in_the_order_they_were_written(
@@ -268,7 +270,7 @@ def test_claims_never_overlap(private: Number, alice: User) -> None:
     found: list[int] = []
 
     def work() -> None:
-        while claims := queue.claim(3):
+        while claims := claim.take(3).claims:
             found.extend(claim.id for claim in claims)
         connections.close_all()
 
@@ -282,9 +284,9 @@ def test_claims_never_overlap(private: Number, alice: User) -> None:
 
 def test_a_lost_claim_does_not_overwrite(private: Number, alice: User) -> None:
     message = write(alice, private)
-    (old,) = queue.claim(1)
+    (old,) = claim.take(1).claims
     Message.objects.update(queue_state=WAITING)
-    (new,) = queue.claim(1)
+    (new,) = claim.take(1).claims
     assert (old.fence, new.fence) == (1, 2)
     assert queue.record([queue.Change(old.id, old.fence, DONE, Status.FAILED)]) == set()
     message.refresh_from_db()
@@ -294,7 +296,7 @@ def test_a_lost_claim_does_not_overwrite(private: Number, alice: User) -> None:
 
 def test_an_expired_lease_becomes_unknown(private: Number, alice: User, sandbox: Sandbox) -> None:
     message = write(alice, private)
-    queue.claim(1)
+    claim.take(1)
     assert dispatch.recover() == 0
     Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert dispatch.recover() == 1
@@ -305,7 +307,7 @@ def test_an_expired_lease_becomes_unknown(private: Number, alice: User, sandbox:
 
 def test_the_only_process_recovers_all_claims_at_once(private: Number, alice: User) -> None:
     write(alice, private)
-    queue.claim(1)
+    claim.take(1)
     assert dispatch.recover(everything=True) == 1
 
 
@@ -320,17 +322,25 @@ def test_a_status_never_goes_back(private: Number, alice: User, now: Status, new
 
 
 def test_a_batch_takes_as_many_queries_for_ten_as_for_one(private: Number, alice: User) -> None:
+    """Claimed, prepared, recorded; the first batch reads what the process keeps of the service."""
     counts = []
-    for batch in ([0], range(1, 11)):
+    for batch in (range(1), range(1, 2), range(2, 102)):
         for index in batch:
             write(alice, private, index)
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
-            jobs = plans.prepare(queue.claim(50))
-        assert len(jobs) == len(list(batch))
+        with CaptureQueriesContext(connection) as captured:
+            jobs = plans.prepare(claim.take(200).claims)
+            results.record([_sent(job) for job in jobs])
+        assert len(jobs) == len(batch)
         counts.append(len(captured))
-    assert counts[0] == counts[1]
+    assert counts[1] == counts[2]
+    assert not Message.objects.exclude(status=Status.SENT).exists()
+
+
+def _sent(job: plans.Job) -> results.Exchange:
+    assert job.service is not None
+    body = b'{"data": {"id": "%d"}}' % job.message.pk
+    answer = HttpResponse(200, {"content-type": "application/json"}, body)
+    return results.Exchange(job, job.service, job.parts[0], timezone.now(), 1, answer)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +349,7 @@ def test_a_batch_takes_as_many_queries_for_ten_as_for_one(private: Number, alice
 def test_waits_grow(private: Number, alice: User, attempts: int, seconds: int) -> None:
     message = write(alice, private)
     message.attempts = attempts
-    change = outcomes.decide(message, 1, Outcome("retry", text="busy"))
+    change = outcomes.decide(message, 1, Outcome("retry", text="busy"), seconds_left=86400)
     assert seconds * 0.8 <= change.delay <= seconds * 1.2
     assert (change.queue_state, change.status) == (queue.WAITING, Status.SENDING)
 
@@ -348,14 +358,14 @@ def test_waits_grow(private: Number, alice: User, attempts: int, seconds: int) -
 def test_retry_after_is_honoured_within_bounds(
     private: Number, alice: User, asked: float, waited: float
 ) -> None:
-    change = outcomes.decide(write(alice, private), 1, Outcome("throttled", retry_after=asked))
+    asked_for = Outcome("throttled", retry_after=asked)
+    change = outcomes.decide(write(alice, private), 1, asked_for, seconds_left=86400)
     assert change.delay == waited
 
 
 def test_a_retry_after_the_expiry_ends_it(private: Number, alice: User) -> None:
     message = write(alice, private)
-    message.expires_at = timezone.now() + timedelta(seconds=5)
-    change = outcomes.decide(message, 1, Outcome("retry", text="busy"))
+    change = outcomes.decide(message, 1, Outcome("retry", text="busy"), seconds_left=5)
     assert (change.queue_state, change.status) == (queue.DONE, Status.FAILED)
     assert "busy" in change.text
 

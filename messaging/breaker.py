@@ -1,0 +1,101 @@
+"""The breaker of an integration: after many failures in a row it pauses, and tries one message at times."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models.functions import Coalesce, Now
+
+from integrations.models import Integration
+from messaging import sql
+
+# How often at most an integration that works has the time of it written down.
+NOTED_EVERY = timedelta(seconds=5)
+_MOST_FAILURES = 32_767
+
+
+@dataclass(slots=True)
+class Tally:
+    """How a batch of requests through one integration went, in the order of their ends."""
+
+    failures: int = 0  # since the last one that was sent
+    sent: bool = False
+    refused: bool = False  # the credentials are, and no new access token will help
+    probed: bool = False  # the message that tried a paused integration is among the failures
+    reason: str = ""
+
+    def add(self, result: str, reason: str, *, probing: bool, renewing: bool) -> None:
+        """Counts a result; while the access token is `renewing`, a refusal of credentials is none."""
+        if result == "sent":
+            self.failures, self.sent, self.refused = 0, True, False
+        elif result in ("retry", "unknown") or (result == "unauthorized" and not renewing):
+            self.failures += 1
+            self.refused = self.refused or result == "unauthorized"
+            self.probed, self.reason = self.probed or probing, reason
+
+
+def record(tallies: Mapping[int, Tally]) -> None:
+    """Closes, opens and counts, for each integration, in the caller's transaction."""
+    _works([key for key, tally in tallies.items() if tally.sent])
+    failing = {key: tally for key, tally in tallies.items() if tally.failures}
+    if failing:
+        for row in Integration.objects.select_for_update().filter(pk__in=failing).order_by("pk"):
+            _fails(row, failing[row.pk])
+
+
+def probe(keys: Collection[int]) -> None:
+    """Notes that a message goes out to try, so that no other does before the pause is over once more."""
+    if keys:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""UPDATE integrations_integration SET paused_until = {sql.later("pause_seconds")}
+                WHERE id IN ({", ".join(map(str, keys))})""",  # noqa: S608 (whole numbers)
+                [],
+            )
+
+
+def unproven(keys: Collection[int]) -> None:
+    """Lets the next message try: the one that should have was not sent at all."""
+    if keys:
+        Integration.objects.filter(pk__in=keys, paused_until__isnull=False).update(paused_until=Now())
+
+
+def close(keys: Collection[int]) -> None:
+    """Lets everything go again, because other credentials hold."""
+    _close(Integration.objects.filter(Q(failures__gt=0) | Q(paused_until__isnull=False), pk__in=keys))
+
+
+def _works(keys: Collection[int]) -> None:
+    if keys:
+        news = Q(failures__gt=0) | Q(paused_until__isnull=False) | ~Q(trouble="")
+        late = Q(last_sent_at=None) | Q(last_sent_at__lt=Now() - NOTED_EVERY)
+        _close(Integration.objects.filter(news | late, pk__in=keys), last_sent_at=Now())
+
+
+def _close(rows: QuerySet[Integration], **also: Any) -> None:
+    rows.update(  # the sweep sees `tell_at`
+        tell_at=Case(When(paused_until__isnull=True, then=F("tell_at")), default=Now()),
+        failures=0, paused_until=None, pause_seconds=0, trouble="", trouble_since=None, **also,
+    )  # fmt: skip
+
+
+def _fails(row: Integration, tally: Tally) -> None:
+    row.failures = min(row.failures + tally.failures, _MOST_FAILURES)
+    opens = row.paused_until is None and (tally.refused or row.failures >= settings.BREAKER_FAILURES)
+    if opens:
+        row.pause_seconds = settings.BREAKER_SECONDS
+        row.tell_at = Now()
+    elif row.paused_until is not None and tally.probed:
+        row.pause_seconds = min(2 * row.pause_seconds, settings.BREAKER_MOST_SECONDS)
+    if opens or tally.probed:
+        row.paused_until = Now() + timedelta(seconds=row.pause_seconds)
+        row.trouble, row.trouble_since = tally.reason[:500], Coalesce("trouble_since", Now())
+    row.save(
+        update_fields=["failures", "paused_until", "pause_seconds", "tell_at", "trouble", "trouble_since"]
+    )

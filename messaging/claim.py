@@ -1,0 +1,180 @@
+"""Claiming: which of the due messages go next, fair between organizations and within all limits."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import zlib
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from integrations import services
+from integrations.services import Service
+from messaging import breaker, lanes, outcomes, pace, queue, sql
+from messaging.lanes import Candidate, Lane
+from messaging.pace import Limiter
+from messaging.queue import CLAIMED, WAITING, Claim
+from messaging.statuses import Status
+
+# What a lane may have of the slots that the others leave.
+SHARE = 0.75
+# Seconds until another look, where nobody can tell when it will find something.
+SOON = 0.05
+_LOCK = zlib.crc32(b"messaging.claim")
+
+# When each organization last had its turn in this process.
+_turns: dict[int, int] = {}
+_clock = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Claimed messages, and in how many seconds more may go (None: no limit holds anything back)."""
+
+    claims: list[Claim]
+    wait: float | None = None
+
+
+def take(free: int, held: Mapping[int, int] | None = None) -> Taken:
+    """Claims at most `free` due messages, where `held` says how many each lane has in flight already.
+
+    Organizations take turns, each with its oldest message. A lane gets at most three quarters of the slots
+    that the others leave, so that services that hang never hold them all. One message of a conversation is in
+    flight at a time.
+    """
+    if free < 1:
+        return Taken([])
+    with transaction.atomic():
+        _alone()
+        rooms = _rooms(lanes.due(), free, held or {})
+        return _take(rooms, free) if rooms else Taken([])
+
+
+def _take(rooms: dict[Lane, int], free: int) -> Taken:
+    turn = sorted(rooms, key=lambda lane: _turns.get(lane.organization, 0))[: max(free, 8)]
+    now = turn[0].now
+    known = services.ready(lane.id for lane in turn)
+    credentials = pace.of_credentials(_rates(known.values()), now)
+    limiters = {key: credentials[service.credentials] for key, service in known.items()}
+    queue.expire([lane.id for lane in turn if lane.probing], outcomes.expired())
+    running = [lane for lane in turn if lane.id not in limiters or not limiters[lane.id].wait()]
+    each = max(8, 2 * free // max(1, len(running)))
+    found = lanes.candidates([lane.id for lane in running], each)
+    paced = {
+        key: rate for key, service in known.items() if (rate := service.compiled.limits.per_number_per_second)
+    }
+    numbers = pace.of_numbers({item.number: paced[item.lane] for item in found if item.lane in paced}, now)
+    picked = _pick(found, free, {lane.id: lane for lane in running}, rooms, limiters, numbers)
+    pace.keep(credentials, numbers)
+    probing = {lane.id for lane in turn if lane.probing} & {item.lane for item in picked}
+    breaker.probe(probing)
+    waits = [wait for limiter in credentials.values() if (wait := limiter.wait())]
+    waits += pace.waits_of_numbers(paced)
+    unseen = len(turn) < len(rooms) or max(Counter(item.lane for item in found).values(), default=0) == each
+    if unseen and len(picked) < free:
+        waits.append(0 if picked else SOON)
+    return Taken(_claim(picked, probing), min(waits, default=None))
+
+
+def _alone() -> None:
+    """Lets one process choose at a time: two would each take a message of the same conversation."""
+    if sql.is_postgres():
+        with connection.cursor() as cursor:
+            # A process that is halted right here must not hold up the others.
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', '5s', true), "
+                "pg_advisory_xact_lock(%s)",
+                [_LOCK],
+            )
+
+
+def _rooms(due: Iterable[Lane], free: int, held: Mapping[int, int]) -> dict[Lane, int]:
+    """How many more each lane may have in flight; those that may have none are left out."""
+    rooms = {}
+    for lane in due:
+        own = held.get(lane.id, 0)
+        left_by_others = free + own
+        room = max(1, int(left_by_others * SHARE)) - own
+        if room > 0:
+            rooms[lane] = 1 if lane.probing else room
+    return rooms
+
+
+def _rates(known: Iterable[Service]) -> dict[int, float]:
+    """The limit of each row of credentials; where revisions disagree, the strictest."""
+    rates: dict[int, float] = {}
+    for service in known:
+        rate, before = service.compiled.limits.per_second, rates.get(service.credentials, 0)
+        rates[service.credentials] = min(rate, before) if rate and before else rate or before
+    return rates
+
+
+def _pick(
+    found: Sequence[Candidate],
+    free: int,
+    running: Mapping[int, Lane],
+    rooms: dict[Lane, int],
+    limiters: Mapping[int, Limiter],
+    numbers: Mapping[int, Limiter],
+) -> list[Candidate]:
+    """Round after round one message of each organization, whoever waited longest for its turn first."""
+    waiting: dict[int, deque[Candidate]] = {}
+    for item in found:
+        waiting.setdefault(running[item.lane].organization, deque()).append(item)
+    for lane in running.values():
+        if lane.organization not in waiting:
+            _turns[lane.organization] = next(_clock)
+    round_of = sorted(waiting, key=lambda key: _turns.get(key, 0))
+    picked: list[Candidate] = []
+    conversations: set[int] = set()
+
+    def may_go(item: Candidate) -> bool:
+        of_lane, of_number = limiters.get(item.lane), numbers.get(item.number)
+        if item.conversation in conversations or not rooms[running[item.lane]]:
+            return False
+        return not ((of_lane and of_lane.wait()) or (of_number and of_number.wait()))
+
+    while round_of and len(picked) < free:
+        for organization in list(round_of):
+            own = waiting[organization]
+            while own and not may_go(own[0]):
+                own.popleft()
+            if not own:
+                round_of.remove(organization)
+                continue
+            item = own.popleft()
+            picked.append(item)
+            conversations.add(item.conversation)
+            rooms[running[item.lane]] -= 1
+            for limiter in (limiters.get(item.lane), numbers.get(item.number)):
+                if limiter:
+                    limiter.take()
+            _turns[organization] = next(_clock)
+            if len(picked) == free:
+                break
+    return picked
+
+
+def _claim(picked: Sequence[Candidate], probing: Collection[int]) -> list[Claim]:
+    if not picked:
+        return []
+    of = {item.id: item for item in picked}
+    chosen = "ANY(%s)" if sql.is_postgres() else "(SELECT value FROM json_each(%s))"
+    statement = f"""
+        UPDATE messaging_message
+        SET queue_state = {CLAIMED}, lease_until = {sql.later("%s")},
+            fence = fence + 1, attempts = attempts + 1,
+            status = CASE WHEN status < {Status.SENDING:d} THEN {Status.SENDING:d} ELSE status END,
+            changed_at = {sql.now()}
+        WHERE queue_state = {WAITING} AND id {"=" if sql.is_postgres() else "IN"} {chosen}
+        RETURNING id, fence
+    """  # noqa: S608 (constants)
+    keys = list(of) if sql.is_postgres() else json.dumps(list(of))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [settings.LEASE_SECONDS, keys])
+        fences = dict(cursor.fetchall())
+    return [Claim(key, fences[key], of[key].lane, of[key].lane in probing) for key in of if key in fences]

@@ -1,0 +1,120 @@
+"""Lanes: what waits for one integration, of one organization, found without reading all that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from messaging import sql
+
+SHARE = 0.75
+
+# A loose index scan: from each integration that has waiting messages to the next one, whatever their number.
+SCAN = """
+    WITH RECURSIVE lane (id) AS (
+        SELECT MIN(integration_id) FROM messaging_message WHERE queue_state = 0
+        UNION ALL
+        SELECT (
+            SELECT MIN(integration_id) FROM messaging_message
+            WHERE queue_state = 0 AND integration_id > lane.id
+        )
+        FROM lane WHERE lane.id IS NOT NULL
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """An integration with due messages. `probing`: its breaker is open, and one message may try."""
+
+    id: int
+    organization: int
+    probing: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A due message, none of whose conversation is in flight, and whose number is not held back."""
+
+    id: int
+    lane: int
+    conversation: int
+    number: int
+    due_at: datetime
+
+
+def due_exists() -> str:
+    """The condition that some lane has work; those whose breaker is open count when their probe is due."""
+    return f"""EXISTS (
+        {SCAN}
+        SELECT 1 FROM lane JOIN integrations_integration AS integration ON integration.id = lane.id
+        WHERE {_open_to_work()}
+    )"""  # noqa: S608 (constants)
+
+
+def due() -> list[Lane]:
+    """The lanes that have due messages, without those whose breaker is open."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""{SCAN}
+            SELECT lane.id, integration.organization_id, integration.paused_until IS NOT NULL, {sql.now()}
+            FROM lane JOIN integrations_integration AS integration ON integration.id = lane.id
+            WHERE {_open_to_work()}""",  # noqa: S608 (constants)
+            [],
+        )
+        return [
+            Lane(key, organization, bool(probing), sql.moment(now))
+            for key, organization, probing, now in cursor.fetchall()
+        ]
+
+
+def candidates(lanes: Collection[int], each: int) -> list[Candidate]:
+    """At most so many due messages of each of these lanes, the oldest first."""
+    due = f"""
+        SELECT {{columns}} FROM messaging_message AS message
+        WHERE message.queue_state = 0 AND message.integration_id = lane.value
+        AND message.next_attempt_at <= {sql.now()}
+        AND NOT EXISTS (
+            SELECT 1 FROM messaging_message AS busy
+            WHERE busy.conversation_id = message.conversation_id AND busy.queue_state = 1
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM messaging_conversation AS conversation
+            JOIN messaging_number AS number ON number.id = conversation.number_id
+            WHERE conversation.id = message.conversation_id AND number.free_at > {sql.later("0.1")}
+        )
+        ORDER BY message.next_attempt_at, message.id LIMIT %s
+    """  # noqa: S608 (constants)
+    if sql.is_postgres():
+        own = due.format(columns="message.id, message.conversation_id, message.next_attempt_at")
+        source = f"""json_array_elements_text(%s::json) AS given
+            CROSS JOIN LATERAL (SELECT given.value::bigint AS value) AS lane
+            CROSS JOIN LATERAL ({own} FOR UPDATE SKIP LOCKED) AS found"""
+    else:
+        own = due.format(columns="message.id")
+        source = f"json_each(%s) AS lane JOIN messaging_message AS found ON found.id IN ({own})"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT found.id, lane.value, found.conversation_id, conversation.number_id,
+                found.next_attempt_at
+            FROM {source}
+            JOIN messaging_conversation AS conversation ON conversation.id = found.conversation_id
+            ORDER BY found.next_attempt_at, found.id""",  # noqa: S608 (constants)
+            [f"[{', '.join(map(str, lanes))}]", each],
+        )
+        return [
+            Candidate(key, lane, conversation, number, sql.moment(due_at))
+            for key, lane, conversation, number, due_at in cursor.fetchall()
+        ]
+
+
+def _open_to_work() -> str:
+    return f"""(integration.paused_until IS NULL OR integration.paused_until <= {sql.now()})
+        AND EXISTS (
+            SELECT 1 FROM messaging_message
+            WHERE queue_state = 0 AND integration_id = lane.id AND next_attempt_at <= {sql.now()}
+        )"""  # noqa: S608 (constants)

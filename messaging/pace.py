@@ -1,0 +1,111 @@
+"""How fast a service lets messages come, per credentials and per number, across all processes.
+
+The generic cell rate algorithm (ITU-T I.371): a row keeps the moment at which its limit is free again, and
+each message moves that moment on by the time between two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Greatest, Now
+
+from integrations.models import PropertyValues
+from messaging.models import Number
+
+Limited = type[PropertyValues] | type[Number]
+
+# A whole second's worth at once would let twice the limit pass within the first second.
+BURST_SECONDS = 0.1
+# After a 429 the others with the same credentials wait too, but not for hours because of one message.
+LONGEST_SLOWDOWN = 60.0
+
+
+@dataclass(slots=True)
+class Limiter:
+    """How many messages may go at one moment; `rate` is per second, 0 for no limit of its own."""
+
+    rate: float
+    now: datetime
+    free_at: datetime
+    taken: int = 0
+
+    def wait(self) -> float:
+        """Seconds until one more may go; 0 if one may now."""
+        ahead = (self.free_at - self.now).total_seconds()
+        if self.rate:
+            ahead -= max(0.0, BURST_SECONDS - 1 / self.rate)
+        return max(0.0, ahead)
+
+    def take(self) -> None:
+        """One more goes."""
+        self.taken += 1
+        if self.rate:
+            self.free_at = max(self.free_at, self.now) + timedelta(seconds=1 / self.rate)
+
+
+def of_credentials(rates: Mapping[int, float], now: datetime) -> dict[int, Limiter]:
+    """The limiters of rows of property values, locked until the transaction ends."""
+    return _locked(PropertyValues, rates, now)
+
+
+def of_numbers(rates: Mapping[int, float], now: datetime) -> dict[int, Limiter]:
+    """The limiters of numbers, locked until the transaction ends."""
+    return _locked(Number, rates, now)
+
+
+def keep(credentials: Mapping[int, Limiter], numbers: Mapping[int, Limiter]) -> None:
+    """Stores what was taken, in the same transaction."""
+    _keep(PropertyValues, credentials)
+    _keep(Number, numbers)
+
+
+def spend(credentials: Mapping[int, float], numbers: Mapping[int, float]) -> None:
+    """Has what follows wait so many seconds longer, for requests that nothing was taken for."""
+    for model, found in ((PropertyValues, credentials), (Number, numbers)):
+        for pk, seconds in sorted(found.items()):
+            from_now = Greatest(Coalesce("free_at", Now()), Now())
+            _rows(model).filter(pk=pk).update(free_at=from_now + timedelta(seconds=seconds))
+
+
+def waits_of_numbers(integrations: Iterable[int]) -> list[float]:
+    """In how many seconds the first number of these integrations that is held back may send again."""
+    keys = list(integrations)
+    if not keys:
+        return []
+    held_back = Number.objects.filter(integration__in=keys, free_at__gt=Now()).order_by("free_at")
+    return [
+        max(0.0, (free_at - now).total_seconds() - BURST_SECONDS)  # type: ignore[operator]
+        for free_at, now in held_back.annotate(now=Now()).values_list("free_at", "now")[:1]
+    ]
+
+
+def slow_down(credentials: Mapping[int, float]) -> None:
+    """Lets nothing go for so many seconds, at most 60: the service has asked for it."""
+    for pk, seconds in sorted(credentials.items()):
+        until = Now() + timedelta(seconds=min(seconds, LONGEST_SLOWDOWN))
+        _rows(PropertyValues).filter(pk=pk).update(free_at=Greatest(Coalesce("free_at", Now()), until))
+
+
+def _rows(model: Limited) -> QuerySet[Any]:
+    rows: QuerySet[Any] = model._default_manager.order_by()
+    return rows
+
+
+def _locked(model: Limited, rates: Mapping[int, float], now: datetime) -> dict[int, Limiter]:
+    if not rates:
+        return {}
+    rows = _rows(model).select_for_update().filter(pk__in=rates).order_by("pk").values_list("pk", "free_at")
+    return {pk: Limiter(rates[pk], now, free_at or now) for pk, free_at in rows}
+
+
+def _keep(model: Limited, limiters: Mapping[int, Limiter]) -> None:
+    taken = [
+        model(pk=pk, free_at=found.free_at) for pk, found in limiters.items() if found.taken and found.rate
+    ]
+    if taken:
+        _rows(model).bulk_update(taken, ["free_at"])

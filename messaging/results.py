@@ -1,0 +1,192 @@
+"""What came of requests: read, redacted, and written for a whole batch in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from integrations import oauth, responses
+from integrations.events import Fault, HttpResponse, Outcome
+from integrations.requests import Part
+from integrations.services import Service
+from messaging import attempts, breaker, outcomes, pace, queue, wake
+from messaging.attempts import storable
+from messaging.models import WebhookEvent
+from messaging.plans import Job
+from messaging.queue import Change
+from messaging.statuses import Status
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request of a job that is over."""
+
+    job: Job
+    service: Service
+    part: Part
+    started_at: datetime
+    milliseconds: int
+    answer: HttpResponse | Fault
+
+
+def put_off(jobs: Sequence[Job]) -> None:
+    """Writes what becomes of jobs that send nothing: a refusal is the end, an obstacle waits."""
+    if not jobs:
+        return
+    with transaction.atomic():
+        queue.record(
+            [
+                outcomes.refusal(job.message, job.claim.fence, job.refusal)
+                if job.refusal
+                else _decide(job, Outcome("unauthorized", text=job.obstacle))
+                for job in jobs
+            ]
+        )
+        breaker.unproven({job.claim.lane for job in jobs if job.claim.probing and job.claim.lane})
+
+
+def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]:
+    """Writes attempts, messages and how their services do; returns the jobs that have another request.
+
+    While `stopping`, a request that was not written is no failure: its message waits for another process.
+    """
+    if not finished:
+        return []
+    found = [(exchange, _outcome(exchange)) for exchange in finished]
+    renewing = _renewals(found)
+    changes: list[Change] = []
+    going_on: list[Job] = []
+    for exchange, outcome in found:
+        job = exchange.job
+        if outcome.result == "sent":
+            job.done += 1
+        if outcome.result == "sent" and job.done < len(job.parts):
+            going_on.append(job)
+            changes.append(Change(job.message.pk, job.claim.fence, queue.CLAIMED, Status.SENDING))
+        elif stopping and _unwritten(exchange):
+            changes.append(outcomes.release(job.message, job.claim.fence, outcome.text))
+        else:
+            changes.append(_decide(job, outcome))
+    with transaction.atomic():
+        attempts.write([_attempt(exchange, outcome) for exchange, outcome in found])
+        held = queue.record(changes)
+        # A claim that was lost meanwhile does not make the provider's answer untrue.
+        queue.advance([change for change in changes if change.id not in held])
+        _pace(found, going_on)
+        breaker.record(_tallies(found, renewing, stopping=stopping))
+        oauth.accepted(
+            exchange.service.integration
+            for exchange, outcome in found
+            if outcome.result == "sent" and exchange.service.compiled.oauth is not None
+        )
+        _join_orphans([outcome.messageid for _, outcome in found if outcome.messageid])
+    return [job for job in going_on if job.message.pk in held]
+
+
+def _decide(job: Job, outcome: Outcome) -> Change:
+    return outcomes.decide(
+        job.message, job.claim.fence, outcome, seconds_left=job.seconds_left, idempotent=job.idempotent
+    )
+
+
+def _unwritten(exchange: Exchange) -> bool:
+    return isinstance(exchange.answer, Fault) and exchange.answer.kind == "connect"
+
+
+def _outcome(exchange: Exchange) -> Outcome:
+    """What the answer means, fit to be kept: the words of services may repeat the secrets sent to them."""
+    service, part = exchange.service, exchange.part
+    hide = service.redactor
+    try:
+        outcome = responses.read(
+            service.compiled, part.method, service.values, part.variables, exchange.answer
+        )
+    except Exception:
+        logger.exception("The answer for message %s could not be read.", exchange.job.message.uuid)
+        return Outcome("unknown", text=_("The service's answer could not be read."))
+    return replace(
+        outcome,
+        messageid=storable(outcome.messageid)[:200],
+        code=storable(hide.text(outcome.code))[:60],
+        text=storable(hide.text(outcome.text))[:500],
+    )
+
+
+def _attempt(exchange: Exchange, outcome: Outcome) -> dict[str, Any]:
+    job, service = exchange.job, exchange.service
+    return attempts.row(exchange.part, exchange.answer, outcome, service.redactor) | {
+        "message_id": job.message.pk,
+        "organization_id": job.message.organization_id,
+        "integration_id": service.integration.pk,
+        "parts": len(job.parts),
+        "fence": job.claim.fence,
+        "started_at": attempts.time_of(exchange.started_at),
+        "milliseconds": exchange.milliseconds,
+    }
+
+
+def _renewals(found: Iterable[tuple[Exchange, Outcome]]) -> set[int]:
+    """The integrations whose 401 only means that their access token is to be renewed, now asked for."""
+    refused = {
+        exchange.service.integration.pk: exchange.service
+        for exchange, outcome in found
+        if outcome.result == "unauthorized" and "access_token" in exchange.service.values
+    }
+    return {
+        key
+        for key, service in refused.items()
+        if oauth.refused(service.integration, service.values["access_token"])
+    }
+
+
+def _tallies(
+    found: Iterable[tuple[Exchange, Outcome]], renewing: set[int], *, stopping: bool
+) -> dict[int, breaker.Tally]:
+    tallies: dict[int, breaker.Tally] = defaultdict(breaker.Tally)
+    for exchange, outcome in found:
+        if stopping and isinstance(exchange.answer, Fault):
+            continue  # that was us
+        key = exchange.service.integration.pk
+        tallies[key].add(
+            outcome.result,
+            outcome.text,
+            probing=exchange.job.claim.probing,
+            renewing=key in renewing,
+        )
+    return tallies
+
+
+def _pace(found: Iterable[tuple[Exchange, Outcome]], going_on: Iterable[Job]) -> None:
+    """Holds a service back that asked for it, and counts requests that no claim has counted."""
+    asked: dict[int, float] = {}
+    for exchange, outcome in found:
+        if outcome.result == "throttled":
+            key, seconds = exchange.service.credentials, outcomes.retry_after(outcome.retry_after or 0)
+            asked[key] = max(asked.get(key, 0), seconds)
+    more_of_credentials: dict[int, float] = defaultdict(float)
+    more_of_numbers: dict[int, float] = defaultdict(float)
+    for job in going_on:
+        assert job.service is not None
+        kept = job.service.compiled.limits
+        if kept.per_second:
+            more_of_credentials[job.service.credentials] += 1 / kept.per_second
+        if kept.per_number_per_second:
+            more_of_numbers[job.message.conversation.number_id] += 1 / kept.per_number_per_second
+    pace.spend(more_of_credentials, more_of_numbers)
+    pace.slow_down(asked)
+
+
+def _join_orphans(provider_ids: Sequence[str]) -> None:
+    """Has the reports filed that came before the answer which they are about."""
+    waiting = WebhookEvent.objects.filter(state=WebhookEvent.State.ORPHAN, provider_id__in=provider_ids)
+    if provider_ids and waiting.update(state=WebhookEvent.State.WAITING):
+        wake.after_commit("file")

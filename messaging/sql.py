@@ -1,0 +1,46 @@
+"""What the statements of the queue have in common: the database's own time, and rows as one parameter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+
+
+def is_postgres() -> bool:
+    """Whether the database is PostgreSQL; else it is SQLite."""
+    return connection.vendor == "postgresql"
+
+
+def now() -> str:
+    """The moment at which the statement began; no process's clock decides."""
+    return "statement_timestamp()" if is_postgres() else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+
+
+def later(seconds: str) -> str:
+    """So many seconds from now, an expression or `%s`; negative ones are ago."""
+    if is_postgres():
+        return f"(statement_timestamp() + {seconds} * interval '1 second')"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', {seconds} || ' seconds')"
+
+
+def rows(columns: Mapping[str, str]) -> str:
+    """A JSON list of objects, one parameter, as the table `new` with these columns and PostgreSQL types."""
+    if is_postgres():
+        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        return f"json_to_recordset(%s::json) AS new({typed})"
+    fields = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
+    return f"(SELECT {fields} FROM json_each(%s)) AS new"  # noqa: S608 (constants)
+
+
+def dump(found: Sequence[Mapping[str, Any]]) -> str:
+    """The parameter of `rows`; broken surrogates, which no database takes, become question marks."""
+    return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+def moment(found: datetime | str) -> datetime:
+    """A time as a cursor gives it; SQLite's are text."""
+    return datetime.fromisoformat(found).replace(tzinfo=UTC) if isinstance(found, str) else found
