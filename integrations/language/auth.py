@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import Scope
+from integrations.language.scope import Scope
 from integrations.language.sections import check_header, check_keys, choice, media_type
 from integrations.language.shapes import Render, compile_render
 from integrations.language.urls import Url, compile_url
@@ -18,7 +18,7 @@ from integrations.language.values import Value, raw, text
 
 Way = tuple[Condition, str, Render]
 Flow = Literal["authorization_code", "client_credentials", "password"]
-_FIELDS = {"Bearer": ["token"], "Basic": ["username", "password"], "Header": ["name", "value"], "OAuth2": []}
+_FIELDS = {"Basic": ["username", "password"], "Bearer": ["token"], "Header": ["name", "value"], "OAuth2": []}
 _OAUTH_KEYS = [
     "type",
     "when",
@@ -61,10 +61,13 @@ def compile_auth(node: Value, scope: Scope, pointer: str) -> tuple[Way, ...]:
         return tuple(
             way for index, item in enumerate(node) for way in compile_auth(item, scope, child(pointer, index))
         )
-    kind = text(node.get("type")) if isinstance(node, Mapping) else ""
-    if not isinstance(node, Mapping) or kind not in _FIELDS:
-        place = child(pointer, "type") if isinstance(node, Mapping) and "type" in node else pointer
-        scope.report(place, f"There is no auth type {kind!r}.", did_you_mean(kind, _FIELDS))
+    if not isinstance(node, Mapping) or "type" not in node:
+        scope.report(pointer, f"auth is an object with 'type' ({', '.join(_FIELDS)}), or a list of these.")
+        return ()
+    kind = text(node["type"])
+    if kind not in _FIELDS:
+        reason = f"There is no auth type {kind!r}."
+        scope.report(child(pointer, "type"), reason, did_you_mean(kind, _FIELDS))
         return ()
     when = compile_condition(node.get("when", {}), scope, child(pointer, "when"))
     if kind == "OAuth2":

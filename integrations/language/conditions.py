@@ -7,8 +7,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import Scope, getter, only, regex
-from integrations.language.values import ANY, Number, Value, Variables, decimal, is_empty, plain, text
+from integrations.language.expressions import getter, regex
+from integrations.language.placeholders import only
+from integrations.language.scope import Scope
+from integrations.language.values import (
+    ANY,
+    Value,
+    Variables,
+    decimal,
+    is_empty,
+    is_string,
+    plain,
+    text,
+)
 
 Condition = Callable[[Variables], bool]
 Test = Callable[[Value], bool]
@@ -70,7 +81,7 @@ def _operator(name: str, operand: Value, scope: Scope, pointer: str) -> Test:
         inner = _expectation(operand, scope, pointer)
         return lambda value: not inner(value)
     if name == "matches":
-        if not isinstance(operand, str) or isinstance(operand, Number):
+        if not is_string(operand):
             scope.report(pointer, "'matches' takes a regular expression in a string.")
             return lambda value: False
         pattern = regex(operand, scope, pointer)

@@ -12,8 +12,8 @@ from integrations.language.auth import OAuth2, compile_oauth
 from integrations.language.errors import DocumentError, Problem, child, json_problem
 from integrations.language.methods import METHODS, Method, compile_method
 from integrations.language.names import BUILT_IN
-from integrations.language.placeholders import Scope
 from integrations.language.properties import Property, compile_properties
+from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.source import Places, placed, places
 from integrations.language.values import Number, Table, Value, cleaned, load, raw, text

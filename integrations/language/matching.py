@@ -9,9 +9,11 @@ from typing import Literal
 import re2
 
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import Placeholder, Scope, filtering, only, parse, parts_of
+from integrations.language.expressions import filtering, parts_of
+from integrations.language.placeholders import Placeholder, only, parse
+from integrations.language.scope import Scope
 from integrations.language.shapes import optional_key
-from integrations.language.values import ANY, Number, Value, find, is_empty, plain, text, walk
+from integrations.language.values import ANY, Value, find, is_empty, is_string, plain, text, walk
 
 Frame = dict[str, Value]
 # Binds in every frame; lists may multiply the frames. Gives "" or the reason why the value does not match.
@@ -28,7 +30,7 @@ def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements
     `elements` says which ones of a list must match a shape of one element: "all", each with a frame of its
     own, "some", where the others are passed over, or the "first" that does.
     """
-    if isinstance(node, str) and not isinstance(node, Number):
+    if is_string(node):
         return _text(node, scope, pointer)
     if isinstance(node, Mapping):
         if "$first" in node:
@@ -112,7 +114,8 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
         scope.report(
             pointer, f"${name}$ is a part of the exchange and cannot be bound.", column=placeholder.column
         )
-    elif len(placeholder.steps) > 1 or scope.knows(name):
+        return lambda value, frames: ""
+    if len(placeholder.steps) > 1 or scope.knows(name):
         return _comparison(placeholder, scope, pointer)
     apply = filtering(placeholder, scope, pointer)
     if name != "_":

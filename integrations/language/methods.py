@@ -10,8 +10,8 @@ from integrations.language.auth import Way, compile_auth
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child
 from integrations.language.names import CHECKING, SENDING
-from integrations.language.placeholders import Scope
 from integrations.language.replies import Reply, compile_reply
+from integrations.language.scope import Scope
 from integrations.language.sections import (
     Headers,
     boolean,

@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import STEP, Scope
+from integrations.language.placeholders import STEP
+from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
-from integrations.language.values import Value, is_number, text
+from integrations.language.values import Value, is_number, is_string, text
 
 TYPES = ["text", "secret", "url", "boolean", "number", "choice", "list"]
 
@@ -38,6 +39,8 @@ def compile_properties(node: Value, taken: Collection[str], scope: Scope) -> tup
     for index, item in enumerate(node):
         place = child("/properties", index)
         parsed = _property(item, scope, place)
+        if parsed is None:
+            continue
         if parsed.label in found:
             scope.report(place, f"There are two properties {parsed.label!r}.")
         elif parsed.label in taken:
@@ -47,21 +50,20 @@ def compile_properties(node: Value, taken: Collection[str], scope: Scope) -> tup
                 f"Try {parsed.label.title() + ' value'!r}.",
             )
         elif not re.fullmatch(STEP, parsed.label):
-            simple = re.sub(r"[^\w -]+", " ", parsed.label).strip(" -0123456789")
-            suggestion = f"Try {' '.join(simple.split())!r}." if simple else ""
-            scope.report(
-                place, f"{parsed.label!r} cannot be a label: letters, digits, _, -, inner spaces.", suggestion
-            )
+            simple = " ".join(re.sub(r"[^\w -]+", " ", parsed.label).strip(" -")[:90].split())
+            suggestion = f"Try {simple if re.fullmatch(STEP, simple) else f'Value {simple}'.strip()!r}."
+            reason = f"{parsed.label!r} cannot be a label: a letter, then letters, digits, _, - or spaces."
+            scope.report(place, reason, suggestion)
         found[parsed.label] = parsed
     return tuple(found.values())
 
 
-def _property(node: Value, scope: Scope, pointer: str) -> Property:
-    if isinstance(node, str):
+def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
+    if is_string(node):
         return Property(node, "secret")
     if not isinstance(node, dict):
         scope.report(pointer, "A property is a label or an object with 'name'.")
-        return Property("")
+        return None
     check_keys(node, ["name", "type", "required", "secret", "default", "choices", "help"], scope, pointer)
     kind = text(node.get("type", "text" if node.get("secret") is False else "secret"))
     if kind not in TYPES:

@@ -9,7 +9,7 @@ from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
 from integrations.language.matching import Match, compile_match, unused_names
 from integrations.language.names import ANSWER
-from integrations.language.placeholders import Scope
+from integrations.language.scope import Scope
 from integrations.language.sections import check_keys, choice, compile_shape
 from integrations.language.shapes import Render
 from integrations.language.values import Value, text

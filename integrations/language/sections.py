@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import STEP, Scope
+from integrations.language.placeholders import STEP
+from integrations.language.scope import Scope
 from integrations.language.shapes import Render, compile_render
-from integrations.language.values import Number, Value, is_number, text
+from integrations.language.values import Number, Value, is_number, is_string, text
 
 Headers = tuple[tuple[str, Render], ...]
 MEDIA_TYPES = {
@@ -54,7 +55,7 @@ def number(
 ) -> float:
     """The number under a key, within limits."""
     value = node.get(key, Number(default))
-    if (isinstance(value, str) and not isinstance(value, Number)) or not is_number(value):
+    if is_string(value) or not is_number(value):
         scope.report(child(pointer, key), f"{key!r} is a number from {low:g} to {high:g}.")
     elif not low <= float(text(value)) <= high:
         scope.report(child(pointer, key), f"{key!r} is {low:g} to {high:g}, not {text(value)}.")

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 
 from integrations.language.conditions import compile_condition
 from integrations.language.errors import child
-from integrations.language.placeholders import STEP, Placeholder, Scope, getter, only, parse, parts_of
-from integrations.language.values import Number, Value, Variables, is_empty, text
+from integrations.language.expressions import getter, parts_of
+from integrations.language.placeholders import STEP, Placeholder, only, parse
+from integrations.language.scope import Scope
+from integrations.language.values import Value, Variables, is_empty, is_string, text
 
 Render = Callable[[Variables], Value]
 
 
 def compile_render(node: Value, scope: Scope, pointer: str) -> Render:
     """A function that renders the shape; what it reads is never read again as a shape."""
-    if isinstance(node, str) and not isinstance(node, Number):
+    if is_string(node):
         return _text(node, scope, pointer)
     if isinstance(node, Mapping):
         directive = _directive(node)
@@ -113,7 +115,9 @@ def _keys(node: Mapping[str, Value], wanted: set[str], scope: Scope, pointer: st
 
 def _first(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
     place = child(pointer, "$first")
-    if not _keys(node, {"$first"}, scope, pointer) or not isinstance(node["$first"], list):
+    if not _keys(node, {"$first"}, scope, pointer):
+        return lambda variables: None
+    if not isinstance(node["$first"], list) or not node["$first"]:
         scope.report(place, "$first takes a list of shapes.")
         return lambda variables: None
     options = [compile_render(item, scope, child(place, index)) for index, item in enumerate(node["$first"])]

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from integrations.language.data_filters import parse_date
 from integrations.language.errors import child
-from integrations.language.placeholders import Placeholder, Scope, getter, parts_of
+from integrations.language.expressions import getter, parts_of
+from integrations.language.placeholders import Placeholder
+from integrations.language.scope import Scope
 from integrations.language.sections import choice, number
 from integrations.language.shapes import Render, compile_render
 from integrations.language.values import Value, Variables, find, is_empty, is_number, load, raw, text

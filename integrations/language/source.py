@@ -51,7 +51,7 @@ def places(source: str) -> Places:
             continue
         pointer, step = open_[-1] if open_ else ("", 0)
         if step is None:
-            key = json.loads(word, strict=False)
+            key = json.loads(word) if "\\" in word else word[1:-1]
             open_[-1] = (pointer, key)
             place = child(pointer, key)
             if place in found.keys:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlsplit
 
 from integrations.language.errors import RenderError
-from integrations.language.placeholders import Getter, Placeholder, Scope, getter, parts_of
-from integrations.language.values import Value, Variables, raw
+from integrations.language.expressions import Getter, getter, parts_of
+from integrations.language.placeholders import Placeholder
+from integrations.language.scope import Scope
+from integrations.language.values import Value, Variables, is_string, raw
 
 Url = Callable[[Variables], str]
 _LITERAL_SAFE = "/:@!$&'()*+,;=-._~%?[]"
@@ -17,7 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?")
 
 def compile_url(source: Value, scope: Scope, pointer: str) -> Url:
     """A function that renders an absolute http or https URL; a value it cannot hold raises RenderError."""
-    if not isinstance(source, str) or not source:
+    if not is_string(source) or not source:
         scope.report(pointer, "The URL is a string like https://api.example.com/messages.")
         return lambda variables: ""
     parts = parts_of(source, scope, pointer)

@@ -35,6 +35,11 @@ class Any_:
 ANY = Any_()
 
 
+def is_string(value: Value) -> bool:
+    """Whether a value is a string of JSON; numbers, which keep their spelling, are none."""
+    return isinstance(value, str) and not isinstance(value, Number)
+
+
 def is_empty(value: Value) -> bool:
     """Unset, an empty text, false, or a list or object without elements; 0 is not empty."""
     return value is None or value is False or (isinstance(value, str | list | dict | bytes) and not value)

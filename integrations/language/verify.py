@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import Scope
+from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.signatures import (
     Verify,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from integrations.language.errors import child
 from integrations.language.names import EXCHANGE
-from integrations.language.placeholders import Scope
+from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.signatures import Verify
 from integrations.language.values import Value

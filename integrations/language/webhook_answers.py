@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from integrations.language.errors import child
-from integrations.language.placeholders import Scope
+from integrations.language.scope import Scope
 from integrations.language.sections import check_keys, compile_headers, compile_shape, media_type
 from integrations.language.shapes import Render
 from integrations.language.values import Value, is_number, text

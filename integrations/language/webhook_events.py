@@ -10,11 +10,11 @@ from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
 from integrations.language.matching import Match, compile_match, unused_names
 from integrations.language.names import BOUND, EXCHANGE
-from integrations.language.placeholders import Scope
+from integrations.language.scope import Scope
 from integrations.language.sections import boolean, check_keys, compile_variables, media_type
 from integrations.language.shapes import Render, compile_render
 from integrations.language.signatures import Verify
-from integrations.language.values import Table, Value, is_charset, text
+from integrations.language.values import Table, Value, is_charset, is_string, text
 from integrations.language.verify import compile_verify
 from integrations.language.webhook_answers import Answer, compile_answer
 
@@ -172,7 +172,7 @@ def _paths(given: Value, scope: Scope, pointer: str) -> tuple[str, ...] | None:
     paths = given if isinstance(given, list) else [given]
     if given is None:
         return None
-    if not all(isinstance(path, str) for path in paths):
+    if not all(map(is_string, paths)):
         scope.report(pointer, "'path' is what follows the webhook URL, like \"status\", or a list of these.")
     return tuple(text(path).strip("/") for path in paths)
 

@@ -20,17 +20,17 @@ _IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 def parse_xml(source: bytes | str) -> Value:
     """The tree of a document, whose declaration names its character set unless it is text already.
 
-    Raises ValueError with a sentence; entities and DTDs are refused.
+    Raises ValueError with a sentence. A DTD is not loaded, and one that declares entities is refused.
 
     An element with text alone is a string, one that repeats a list; an empty one is "".
     """
     try:
-        root = fromstring(source, forbid_dtd=True)
+        root = fromstring(source)
     except ParseError as error:
         line, column = error.position
         raise ValueError(f"The XML cannot be read at line {line}, column {column + 1}.") from None
     except DefusedXmlException:
-        raise ValueError("The XML declares a DTD or entities, which are not read.") from None
+        raise ValueError("The XML declares entities, which are not read.") from None
     except (ValueError, LookupError):
         raise ValueError("The XML is in a character set that is not known.") from None
     return {_local(root.tag): _value(root, 1)}

@@ -20,7 +20,7 @@ from integrations.events import InboundRequest
 from integrations.language.auth import basic
 from integrations.language.conditions import compile_condition
 from integrations.language.data_filters import iso_text
-from integrations.language.placeholders import Scope
+from integrations.language.scope import Scope
 from integrations.language.shapes import compile_render
 from integrations.language.signatures import bytes_of, live
 from integrations.language.values import Value, is_number, text

@@ -30,7 +30,7 @@ from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError
 from integrations.language.matching import compile_match
 from integrations.language.names import BOUND, SENDING
-from integrations.language.placeholders import Scope
+from integrations.language.scope import Scope
 from integrations.language.shapes import compile_render
 from integrations.language.values import Table, Value, dump, load
 

@@ -33,6 +33,7 @@ TREE = st.recursive(
         ('<s:a xmlns:s="urn:s"><s:b s:c="1"/></s:a>', {"a": {"b": {"@c": "1"}}}),
         ("<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe9</a>", {"a": "é"}),
         ("<a>\n  <b>1</b>\n</a>", {"a": {"b": "1"}}),
+        ('<!DOCTYPE a SYSTEM "http://127.0.0.1:1/a.dtd"><a>1</a>', {"a": "1"}),
     ],
 )
 def test_xml(source: str, value: object) -> None:
@@ -45,9 +46,12 @@ def test_xml(source: str, value: object) -> None:
         (b"<a><b></a>", "The XML cannot be read at line 1, column 9."),
         (
             b'<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>',
-            "The XML declares a DTD or entities, which are not read.",
+            "The XML declares entities, which are not read.",
         ),
-        (b'<!DOCTYPE a SYSTEM "http://x/"><a/>', "The XML declares a DTD or entities, which are not read."),
+        (
+            b'<!DOCTYPE a [<!ENTITY % p SYSTEM "http://x/"> %p;]><a/>',
+            "The XML declares entities, which are not read.",
+        ),
         (b'<?xml version="1.0" encoding="nothing"?><a/>', "The XML is in a character set that is not known."),
         (b"<a>" * 65 + b"</a>" * 65, "The XML is nested more than 64 levels deep."),
     ],

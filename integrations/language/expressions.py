@@ -1,0 +1,152 @@
+"""Placeholders compiled to functions: what a name holds, and what filters make of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import re2
+
+from integrations.language.errors import did_you_mean
+from integrations.language.filters import FILTERS
+from integrations.language.placeholders import STEP, Call, Placeholder, is_name, parse, steps_of
+from integrations.language.scope import Scope
+from integrations.language.values import Number, Table, Value, Variables, is_charset, text, walk
+
+Getter = Callable[[Variables], Value]
+MAX_FILTERS = 16
+# What may have been meant as a placeholder, and is none: a broken filter, or a known name that nothing ends.
+_ALMOST = re.compile(rf"\$ *(?P<name>{STEP}) *(?P<filters>[?|:][^$]*)?\$?")
+
+
+def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]:
+    """The literals and placeholders of a text; what looks like a placeholder and is none gives a warning."""
+    parts = parse(source)
+    for part in parts:
+        if isinstance(part, str) and (found := _ALMOST.search(part)):
+            _warn_of(found, source, scope, pointer)
+    return parts
+
+
+def _warn_of(found: re.Match[str], source: str, scope: Scope, pointer: str) -> None:
+    place = source.find(found[0])
+    if place < 0 or source[place - 1 : place] == "$":
+        return  # who wrote $$ meant a dollar
+    if found["filters"] and found[0][-1] == "$":
+        late = "?" in found["filters"][1:].replace("?|", "")
+        suggestion = "Arguments follow a colon, without spaces: $from|e164:'AU'$."
+        suggestion = "The ? stands behind the name: $error_code?|null_if:0$." if late else suggestion
+    elif scope.knows(found["name"]):
+        suggestion = f"Write ${found['name']}$, or $$ for a dollar."
+    else:
+        return
+    scope.warn(pointer, f"{found[0]!r} looks like a placeholder and is none.", suggestion, place + 1)
+
+
+def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
+    """A function that gives the placeholder's value from variables; problems are reported to the scope."""
+    if placeholder.optional:
+        scope.report(
+            pointer,
+            f"The ? in {placeholder.source!r} has a meaning only where a document is matched.",
+            'To leave out what is empty, write the ? behind the key: "key?".',
+            placeholder.column,
+        )
+    scope.resolve(placeholder.steps, pointer, placeholder.column)
+    read = _reader(placeholder.steps)
+    return _filtered(read, placeholder, scope, pointer) if placeholder.filters else read
+
+
+def filtering(
+    placeholder: Placeholder, scope: Scope, pointer: str
+) -> Callable[[Value, Variables], Value] | None:
+    """What the placeholder's filters make of a value that is given, or None if it has none."""
+    if not placeholder.filters:
+        return None
+    if len(placeholder.filters) > MAX_FILTERS:
+        scope.report(pointer, f"A placeholder has at most {MAX_FILTERS} filters.", column=placeholder.column)
+    steps = [_applied(call, scope, pointer) for call in placeholder.filters[:MAX_FILTERS]]
+
+    def apply(value: Value, variables: Variables) -> Value:
+        for step in steps:
+            value = step(value, variables)
+        return value
+
+    return apply
+
+
+def _reader(steps: tuple[str | int, ...]) -> Getter:
+    root, rest = str(steps[0]), steps[1:]
+    if not rest:
+        return lambda variables: variables.get(root)
+    return lambda variables: walk(variables.get(root), rest)
+
+
+def _filtered(read: Getter, placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
+    apply = filtering(placeholder, scope, pointer)
+    assert apply is not None
+    return lambda variables: apply(read(variables), variables)
+
+
+def _applied(call: Call, scope: Scope, pointer: str) -> Callable[[Value, Variables], Value]:
+    name, sources, column = call.name, call.arguments, call.column
+    found = FILTERS.get(name)
+    if found is None:
+        scope.report(pointer, f"There is no filter {name!r}.", did_you_mean(name, FILTERS), column)
+        return lambda value, variables: value
+    if not found.least <= len(sources) <= found.most:
+        count = str(found.least) if found.least == found.most else f"{found.least} to {found.most}"
+        count, noun = (count if count != "0" else "no"), "argument" if count == "1" else "arguments"
+        scope.report(
+            pointer, f"The filter {name!r} takes {count} {noun}, not {len(sources)}.", found.doc, column
+        )
+        return lambda value, variables: value
+    fixed: list[Value] = []
+    readers: list[Getter] = []
+    for index, source in enumerate(sources):
+        if is_name(source) and found.argument in ("table", "regex") and index == 0:
+            reason = f"The first argument of {name!r} must be a quoted literal."
+            scope.report(pointer, reason, f"Write {name}:'{source}'.", column)
+            return lambda value, variables: value
+        if is_name(source):
+            steps = steps_of(source)
+            key = name.startswith("hmac_") and index == 0
+            scope.resolve(steps, pointer, column, as_key=key)
+            readers.append(_reader(steps))
+            continue
+        constant: Value = source[1:-1].replace("''", "'") if source[0] == "'" else Number(source)
+        constant = _special(found.argument if index == 0 else "", constant, scope, pointer, column)
+        fixed.append(constant)
+        readers.append(lambda variables, constant=constant: constant)  # type: ignore[misc]
+    if "content" in fixed:
+        scope.used.add("media.content")  # as in $media|pluck:'content'$
+    if not sources and found.default and found.default in scope.names:
+        readers.append(_reader((found.default,)))
+    elif len(fixed) == len(sources):
+        return lambda value, variables: found(value, *fixed)
+    return lambda value, variables: found(value, *[reader(variables) for reader in readers])
+
+
+def _special(kind: str, constant: Value, scope: Scope, pointer: str, column: int) -> Value:
+    if kind == "table":
+        if constant not in scope.tables:
+            suggestion = did_you_mean(constant, scope.tables) or "Write it under 'tables'."
+            scope.report(pointer, f"There is no table {constant!r}.", suggestion, column)
+        return scope.tables.get(constant, Table({}))
+    if kind == "charset" and not is_charset(text(constant)):
+        scope.report(pointer, f"{constant!r} is not a character set.", column=column)
+    if kind == "regex":
+        return regex(constant, scope, pointer, column)
+    return constant
+
+
+def regex(source: str, scope: Scope, pointer: str, column: int | None = None) -> Value:
+    """A compiled regular expression of the linear-time engine; a broken one is reported."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(source, options)
+    except re2.error as error:
+        detail = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
+        scope.report(pointer, f"The regular expression {source!r} cannot be used: {detail}.", column=column)
+        return re2.compile("")

@@ -1,0 +1,91 @@
+"""Which names may be read or bound at a place of the document, and what was found wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from integrations.language.errors import Problem, did_you_mean
+from integrations.language.names import BUILT_IN
+from integrations.language.placeholders import Placeholder, is_name, steps_of
+from integrations.language.values import Table
+
+
+@dataclass
+class Scope:
+    """Which names may be read or bound at a place of the document, and what was found wrong so far.
+
+    `names` maps what may be read to whether it comes from the message (and so may not choose a host);
+    `labels` maps properties to whether they are secret; `bindable` are the built-in names a shape may bind,
+    `exchange` the parts of a request or response that never are. With `at_key` columns count in the key.
+    """
+
+    labels: Mapping[str, bool]
+    tables: Mapping[str, Table]
+    problems: list[Problem]
+    names: dict[str, bool] = field(default_factory=dict)
+    bindable: frozenset[str] = frozenset()
+    exchange: frozenset[str] = frozenset()
+    webhook: bool = False
+    used: set[str] = field(default_factory=set)
+    own: dict[str, tuple[str, int]] = field(default_factory=dict)
+    at_key: bool = False
+
+    def report(
+        self,
+        pointer: str,
+        reason: str,
+        suggestion: str = "",
+        column: int | None = None,
+        *,
+        at_key: bool = False,
+    ) -> None:
+        """Keeps an error for the author of the document."""
+        at_key = at_key or self.at_key
+        self.problems.append(Problem(pointer, reason, suggestion, column=column, at_key=at_key))
+
+    def warn(self, pointer: str, reason: str, suggestion: str = "", column: int | None = None) -> None:
+        """Keeps a warning: the document can be used."""
+        self.problems.append(
+            Problem(pointer, reason, suggestion, column=column, severity="warning", at_key=self.at_key)
+        )
+
+    def within(self, names: Iterable[str]) -> Scope:
+        """The same place with more names to read, each from the message."""
+        return replace(self, names=self.names | dict.fromkeys(names, True))
+
+    def knows(self, name: str) -> bool:
+        """Whether a name may be read here."""
+        return name in self.names or name in self.labels
+
+    def from_message(self, placeholder: Placeholder) -> bool:
+        """Whether a placeholder's value depends on anything but literals and properties."""
+        roots = [placeholder.root]
+        roots += [
+            str(steps_of(item)[0]) for call in placeholder.filters for item in call.arguments if is_name(item)
+        ]
+        return any(root not in self.labels and self.names.get(root, True) for root in roots)
+
+    def resolve(
+        self, steps: tuple[str | int, ...], pointer: str, column: int, *, as_key: bool = False
+    ) -> bool:
+        """Checks that a name may be read here, and notes that it is used."""
+        root = str(steps[0])
+        if not self.knows(root):
+            reason = f"There is no variable or property {root!r} here."
+            if root in BUILT_IN:
+                reason = f"The variable {root!r} has no value here."
+            self.report(pointer, reason, did_you_mean(root, [*sorted(self.names), *self.labels]), column)
+            return False
+        if self.webhook and self.labels.get(root) and not as_key:
+            self.report(
+                pointer,
+                f"The secret property {root!r} may not be used in the webhook section, "
+                "except in 'verify' and as key of an hmac filter.",
+                'Give the property "secret": false if it may be shown to the provider.',
+                column,
+            )
+        self.used.add(root)
+        if "content" in steps[1:]:
+            self.used.add(f"{root}.content")
+        return True
