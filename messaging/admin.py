@@ -1,59 +1,21 @@
-"""Numbers with their users, and the traces that tell what became of messages and webhooks."""
+"""The traces that tell what became of messages and webhooks; numbers are in `number_admin`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging import traces
-from messaging.forms import NumberForm
-from messaging.models import Message, Number, WebhookRequest
+from messaging.models import Message, WebhookRequest
+from messaging.number_admin import NumberAdmin as NumberAdmin
 from messaging.statuses import Status
 from messaging.templatetags.inbox import mark
-from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
-from portal.models import Organization
-
-
-@admin.register(Number)
-class NumberAdmin(PortalAdmin):
-    form = NumberForm
-    list_display = ["number", "display_name", "organization", "service", "user_count", "active"]
-    list_select_related = ["organization", "integration__template"]
-    list_filter = [OrganizationFilter, "active"]
-    search_fields = ["number", "display_name"]
-    change_form_after_template = "admin/messaging/number_users.html"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).annotate(number_of_users=Count("assignments"))
-
-    @admin.display(description=gettext_lazy("users"))
-    def user_count(self, number: Any) -> int:
-        return int(number.number_of_users)
-
-    @admin.display(description=gettext_lazy("sends through"))
-    def service(self, number: Number) -> str:
-        return str(number.integration.template) if number.integration else "–"
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [*NumberForm.Meta.fields, "assigned"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["organization"] if obj else []
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        mine = Organization.objects.administered_by(user_of(request))[:2]
-        only = {"organization": str(mine[0].pk)} if len(mine) == 1 else {}
-        return {**only, **super().get_changeform_initial_data(request)}
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        form.save_users(form.instance)
+from portal.admin_base import OrganizationFilter, PortalAdmin
 
 
 class TraceAdmin(PortalAdmin):

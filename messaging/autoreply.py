@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from messaging import limits, optout, wake
+from messaging import keywords, limits, optout, wake
 from messaging.models import AutoReply, Conversation, Message, Number, OptOut, WebhookEvent
 
 INITIAL = "initial"
@@ -47,7 +47,9 @@ def answer(events: Sequence[WebhookEvent]) -> list[Message]:
     where something may be answered.
     """
     replies = _replies({event.number_id for event in events})
-    wanted = [found for event in events if (found := _wanted(event, replies))]
+    first = {event.message.conversation_id: event for event in reversed(events) if event.message}
+    firsts = {event.pk for event in first.values()}
+    wanted = [found for event in events if (found := _wanted(event, replies, event.pk in firsts))]
     if not wanted:
         return []
     known = _known(wanted)
@@ -71,13 +73,16 @@ def _replies(numbers: Collection[int | None]) -> dict[int, dict[str, AutoReply]]
     """The auto-replies of each number, by the word that they answer."""
     found: dict[int, dict[str, AutoReply]] = defaultdict(dict)
     for reply in AutoReply.objects.filter(number__in=numbers):
-        key = AutoReply.INITIAL if reply.keyword == AutoReply.INITIAL else optout.word(reply.keyword)
+        key = AutoReply.INITIAL if reply.keyword == AutoReply.INITIAL else keywords.word(reply.keyword)
         found[reply.number_id][key] = reply
     return found
 
 
-def _wanted(event: WebhookEvent, replies: dict[int, dict[str, AutoReply]]) -> _Answer | None:
-    """The answer that the text asks for; whether it is given depends on what was before."""
+def _wanted(event: WebhookEvent, replies: dict[int, dict[str, AutoReply]], first: bool) -> _Answer | None:
+    """The answer that the text asks for; whether it is given depends on what was before.
+
+    Of a batch, only the `first` text of a conversation can be the first of all.
+    """
     assert event.number is not None and event.message is not None
     said = optout.wish(event.message.text, event.number)
     if said == optout.OUT:
@@ -85,9 +90,9 @@ def _wanted(event: WebhookEvent, replies: dict[int, dict[str, AutoReply]]) -> _A
     if said == optout.ASK:
         return _Answer(event, optout.HELP_ANSWER)
     own = replies.get(event.number.pk, {})
-    if reply := own.get(optout.word(event.message.text)):
+    if reply := own.get(keywords.word(event.message.text)):
         return _Answer(event, f"keyword {reply.keyword}", reply.text)
-    if reply := own.get(AutoReply.INITIAL):
+    if first and (reply := own.get(AutoReply.INITIAL)):
         return _Answer(event, INITIAL, reply.text)
     return None
 

@@ -1,16 +1,21 @@
-"""A number with its users."""
+"""A number with its users and rules, its auto-replies, and where it may move."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from integrations.models import Integration
-from messaging.models import Assignment, Number
+from messaging import optout
+from messaging.models import Assignment, AutoReply, Number
 from portal.models import Membership, Organization, User
+
+STICKY_HOURS = (0, 1, 2, 4, 8, 12, 24, 48, 72, 168, 336, 720)
 
 
 class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -22,6 +27,15 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("One user: private conversations. Several: they share them."),
+    )
+    sticky_hours = forms.TypedChoiceField(
+        label=_("A conversation stays with who began it"),
+        coerce=int,
+        widget=UnfoldAdminSelectWidget,
+        help_text=_(
+            "With several users: for so long only the one who wrote first sees the conversation and its "
+            "answers. An answer that comes later is for everybody on the number."
+        ),
     )
 
     class Meta:
@@ -35,7 +49,19 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
             "inbound_format",
             "outbound_format",
             "active",
+            "sticky_hours",
+            "header",
+            "footer",
+            "opt_out_keyword",
+            "opt_out_answer",
+            "help_answer",
         ]
+        widgets = {
+            "header": UnfoldAdminTextInputWidget,
+            "footer": UnfoldAdminTextInputWidget,
+            "opt_out_answer": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+            "help_answer": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,8 +75,16 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
                 if organization
                 else Integration.objects.none()
             )
+        if "sticky_hours" in self.fields:
+            hours = sorted({*STICKY_HOURS, self.instance.sticky_hours})
+            self.fields["sticky_hours"].choices = [  # type: ignore[attr-defined]
+                (each, time_in_words(each)) for each in hours
+            ]
         if self.instance.pk:
             self.fields["assigned"].initial = list(self.instance.users.values_list("pk", flat=True))
+            for name, text in (("opt_out_answer", optout.confirmation), ("help_answer", optout.help_text)):
+                if name in self.fields and not getattr(self.instance, name):
+                    self.fields[name].widget.attrs["placeholder"] = text(self.instance)
 
     def _organization(self) -> Organization | None:
         """Whose number it is or, while a new one is written, what was chosen from those that may be."""
@@ -71,6 +105,42 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
         Assignment.objects.bulk_create(
             [Assignment(number=number, user_id=pk) for pk in chosen - known], ignore_conflicts=True
         )
+        number.release()
+
+
+class AutoReplyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A keyword (or *) and the text that answers it."""
+
+    class Meta:
+        model = AutoReply
+        fields = ["keyword", "text"]
+        widgets = {
+            "keyword": UnfoldAdminTextInputWidget(attrs={"placeholder": _("HOURS, or *")}),
+            "text": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        }
+
+
+class MoveForm(forms.Form):
+    """The organization that a number moves to."""
+
+    organization: forms.ModelChoiceField[Organization] = forms.ModelChoiceField(
+        queryset=None, label=_("New organization"), empty_label=_("Choose…")
+    )
+
+    def __init__(self, number: Number, organizations: QuerySet[Organization], *args: Any) -> None:
+        super().__init__(*args)
+        self.number = number
+        self.fields["organization"].queryset = organizations  # type: ignore[attr-defined]
+
+    def service(self) -> Integration | None:
+        """The same service as before, where the new organization has it switched on."""
+        if self.number.integration is None:
+            return None
+        return Integration.objects.filter(
+            organization=self.cleaned_data["organization"],
+            template=self.number.integration.template_id,
+            enabled=True,
+        ).first()
 
 
 def people_of(organization: Organization | None) -> Any:
@@ -79,3 +149,12 @@ def people_of(organization: Organization | None) -> Any:
         return User.objects.none()
     active = Q(memberships__organization=organization, memberships__status=Membership.Status.ACTIVE)
     return User.objects.filter(active, is_active=True).distinct()
+
+
+def time_in_words(hours: int) -> str:
+    """A time of stickiness as people say it."""
+    if hours == 0:
+        return str(_("No: everybody on the number sees it at once"))
+    if hours % 24:
+        return ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
+    return ngettext("%(n)d day", "%(n)d days", hours // 24) % {"n": hours // 24}

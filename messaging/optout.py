@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
@@ -11,12 +9,8 @@ from operator import or_
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from messaging import bulk, numbers
+from messaging import bulk, keywords, numbers
 from messaging.models import Message, Number, OptOut, WebhookEvent
-
-STOP = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "arret"})
-START = frozenset({"start", "unstop", "yes"})
-HELP = frozenset({"help", "info"})
 
 OUT, IN, ASK = "optOut", "optIn", "help"
 # `Message.automatic` of our answers, and of the texts that were understood so.
@@ -24,29 +18,15 @@ CONFIRMATION, RETURN, HELP_ANSWER = "opt-out", "opt-in", "help"
 # What is sent even to those who opted out: they asked for it by the text before.
 PASSING = frozenset({CONFIRMATION, HELP_ANSWER})
 
-LONGEST = 60
-_AROUND = re.compile(r"\A[\W_]+|[\W_]+\Z")
-
-
-def word(text: str) -> str:
-    """The text as it is compared with keywords: lower case, no accents, nothing but letters at its ends.
-
-    A text of more than LONGEST characters is no keyword ("").
-    """
-    if len(text) > LONGEST:
-        return ""
-    plain = (letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-    return _AROUND.sub("", "".join(plain)).casefold()
-
 
 def wish(text: str, number: Number) -> str:
     """What the whole text asks of the number: `optOut`, `optIn`, `help` or nothing ("")."""
-    said = word(text)
+    said = keywords.word(text)
     if not said:
         return ""
-    if said in STOP or said == word(number.opt_out_keyword):
+    if said in keywords.STOP or said == keywords.word(number.opt_out_keyword):
         return OUT
-    return IN if said in START else ASK if said in HELP else ""
+    return IN if said in keywords.START else ASK if said in keywords.HELP else ""
 
 
 def note(events: Sequence[WebhookEvent]) -> None:

@@ -91,6 +91,10 @@ def _prepare(claims: Sequence[Claim]) -> list[Job]:
         job = Job(message, claim_of[message.pk], expires, service, done=sent[message.pk])
         if refusal := optout.refusal(message.automatic, message.conversation_id in opted_out):
             job.refusal = refusal
+        elif not message.conversation.number.active:
+            job.refusal = _("The number %(number)s has moved away, or is switched off.") % {
+                "number": message.conversation.number
+            }
         elif job.seconds_left <= 0:
             job.refusal = outcomes.expired()
         elif service is None:

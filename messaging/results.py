@@ -16,7 +16,7 @@ from integrations import oauth, responses
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.requests import Part
 from integrations.services import Service
-from messaging import attempts, breaker, outcomes, pace, queue, wake
+from messaging import attempts, breaker, optout, outcomes, pace, queue, wake
 from messaging.attempts import storable
 from messaging.models import WebhookEvent
 from messaging.plans import Job
@@ -87,6 +87,9 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
             exchange.service.integration
             for exchange, outcome in found
             if outcome.result == "sent" and exchange.service.compiled.oauth is not None
+        )
+        optout.note_refused(
+            exchange.job.message for exchange, outcome in found if outcome.result == "opted_out"
         )
         _join_orphans([outcome.messageid for _, outcome in found if outcome.messageid])
     return [job for job in going_on if job.message.pk in held]

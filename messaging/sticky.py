@@ -58,15 +58,6 @@ def answered(arrived: Sequence[tuple[WebhookEvent, Conversation]]) -> None:
     )
 
 
-def release(number: Number) -> None:
-    """After a change of the number's users or stickiness: nothing stays private to who is not there."""
-    private = Conversation.objects.filter(number=number, private_to__isnull=False)
-    users = list(number.assignments.values_list("user", flat=True))
-    if number.sticky_hours and len(users) > 1:
-        private = private.exclude(private_to__in=users)
-    private.update(private_to=None, private_until=None)
-
-
 def _prolong(conversation: Conversation, until: datetime) -> None:
     if conversation.private_until is None or conversation.private_until < until:
         conversation.private_until = until

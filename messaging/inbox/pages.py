@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Max, Q
 
-from messaging.models import Conversation, Number, Reading
+from messaging.models import Conversation, Number, OptOut, Reading
 from portal.models import User
 
 CONVERSATIONS, MESSAGES = 30, 50
@@ -49,7 +49,8 @@ def conversations(user: User, search: str = "", count: int = CONVERSATIONS) -> P
 
 def messages(conversation: Conversation, before: int | None = None) -> Page:
     """The newest messages of a conversation (older than the key `before`), oldest first, with their files."""
-    found = conversation.messages.select_related("author").prefetch_related("attachments").order_by("-pk")
+    found = conversation.messages.select_related("author", "resent_as").prefetch_related("attachments")
+    found = found.order_by("-pk")
     if before is not None:
         found = found.filter(pk__lt=before)
     rows = list(found[: MESSAGES + 1])
@@ -85,6 +86,11 @@ def mark_read(conversation: Conversation, user: User) -> None:
 def others_on(number: Number, user: User) -> list[User]:
     """Who else sends and receives through the number."""
     return list(User.objects.filter(assignments__number=number, is_active=True).exclude(pk=user.pk))
+
+
+def opted_out(conversation: Conversation) -> bool:
+    """Whether the contact wants no messages from the number."""
+    return OptOut.objects.filter(number=conversation.number_id, address=conversation.contact.address).exists()
 
 
 def _fingerprint(states: Iterable[tuple[Any, ...]]) -> str:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
@@ -57,6 +58,11 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.contact}, {self.number}"
+
+    @property
+    def session_over(self) -> bool:
+        """Whether the next answer turns a private conversation into one of all users of the number."""
+        return self.private_until is not None and self.private_until < timezone.now()
 
 
 class Reading(models.Model):

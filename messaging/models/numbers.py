@@ -13,7 +13,7 @@ from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
-from messaging import numbers
+from messaging import keywords, numbers
 from messaging.querysets import NumberQuerySet
 from portal.models import Account, Organization
 
@@ -139,12 +139,33 @@ class Number(models.Model):
             raise ValidationError({"number": _("An organization of this account uses the number already.")})
         if self.integration and self.integration.organization_id != self.organization_id:
             raise ValidationError({"integration": _("This service is set up for another organization.")})
+        if self.opt_out_keyword:
+            own = keywords.word(self.opt_out_keyword)
+            if not own or own in keywords.START | keywords.HELP:
+                raise ValidationError(
+                    {
+                        "opt_out_keyword": _(
+                            "Choose a word with letters, other than START, YES, HELP and INFO."
+                        )
+                    }
+                )
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self._normalise()
         self.account_id = self.organization.account_id
         super().save(*args, **kwargs)
         self._reroute()
+        self.release()
+
+    def release(self) -> None:
+        """Opens conversations that are private to somebody who does not share the number (any more)."""
+        from messaging.models.conversations import Conversation
+
+        private = Conversation.objects.filter(number=self, private_to__isnull=False)
+        users = list(self.assignments.values_list("user", flat=True))
+        if self.sticky_hours and len(users) > 1:
+            private = private.exclude(private_to__in=users)
+        private.update(private_to=None, private_until=None)
 
     def _reroute(self) -> None:
         """What still waits goes out through the service that the number sends through now."""
@@ -197,6 +218,15 @@ class AutoReply(models.Model):
 
     def __str__(self) -> str:
         return self.keyword
+
+    def clean(self) -> None:
+        asked = keywords.word(self.keyword)
+        if self.keyword != self.INITIAL and not asked:
+            raise ValidationError({"keyword": _("Write a word with letters or digits, or * alone.")})
+        if asked in keywords.STOP | keywords.HELP:
+            raise ValidationError(
+                {"keyword": _("The answers to STOP and HELP have fields of their own, further up.")}
+            )
 
 
 class Assignment(models.Model):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from messaging import optout
 from messaging.models import Message
 from messaging.statuses import Status
 
@@ -37,6 +40,13 @@ def when(moment: object) -> str:
 
 
 @register.filter
+def until(moment: datetime) -> str:
+    """A time to come: the hour today, else with the day."""
+    local = timezone.localtime(moment)
+    return date_format(local, "H:i" if local.date() == timezone.localdate() else "l, j F, H:i")
+
+
+@register.filter
 def initial(contact: object) -> str:
     """What stands in a contact's circle: the first letter of the name; a number has none."""
     first = str(contact)[:1].upper()
@@ -46,4 +56,31 @@ def initial(contact: object) -> str:
 @register.filter
 def may_resend(message: Message) -> bool:
     """Whether a person may send it once more."""
-    return message.direction == Message.Direction.OUT and message.status in (Status.FAILED, Status.UNKNOWN)
+    failed = message.direction == Message.Direction.OUT and message.status in (Status.FAILED, Status.UNKNOWN)
+    return failed and not was_resent(message)
+
+
+@register.filter
+def was_resent(message: Message) -> bool:
+    """Whether it was sent again already, by a copy."""
+    return hasattr(message, "resent_as")
+
+
+@register.filter
+def note(message: Message) -> str:
+    """How a text of the contact was understood, where it changed what may be sent."""
+    if message.direction == Message.Direction.OUT:
+        return ""
+    notes = {
+        optout.CONFIRMATION: _("The contact wants no more messages from this number."),
+        optout.RETURN: _("The contact wants messages again."),
+    }
+    return notes.get(message.automatic, "")
+
+
+@register.filter
+def writer(message: Message, reader: object) -> str:
+    """Who wrote an outgoing message, as its reader is told."""
+    if message.author is None:
+        return _("Automatic answer")
+    return _("You") if message.author == reader else str(message.author)

@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import json
 
 import pytest
-from django.test import Client
 
 from integrations.sandbox import Sandbox
-from messaging import dispatch, filing, optout
+from messaging import dispatch, filing, keywords, optout
 from messaging.models import Message, Number, OptOut
 from messaging.statuses import Status
 from messaging.submit import Refused, submit
 from portal.models import User
+from tests.messaging.rules import CONTACT, accept, answers, receive
 
-CONTACT = "+61412345678"
 STOPPED = "Acme: you will get no more messages from this number. Reply START to get them again."
 HELPED = "Acme: reply to this number and we will help you. Reply STOP to get no more messages."
-
-
-def receive(number: Number, text: str, messageid: str = "", sender: str = CONTACT) -> None:
-    """A text of the contact comes in and is filed."""
-    accept(number, text, messageid, sender)
-    filing.drain()
-
-
-def accept(number: Number, text: str, messageid: str = "", sender: str = CONTACT) -> None:
-    params = {"from": sender, "to": number.number, "content": text}
-    if messageid:
-        params["messageid"] = messageid
-    body = json.dumps({"method": "message", "params": params})
-    url = f"/services/generic/a{number.account.accountid}"
-    assert Client().post(url, body, content_type="application/json").status_code == 200
-
-
-def answers() -> list[tuple[str, str]]:
-    found = Message.objects.filter(direction="out", author=None).order_by("pk")
-    return list(found.values_list("automatic", "text"))
 
 
 def opted_out() -> bool:
@@ -47,8 +25,8 @@ def opted_out() -> bool:
 @pytest.mark.parametrize(
     ("text", "means"),
     [
-        *((word, "optOut") for word in sorted(optout.STOP)),
-        *((word.upper(), "optOut") for word in sorted(optout.STOP)),
+        *((word, "optOut") for word in sorted(keywords.STOP)),
+        *((word.upper(), "optOut") for word in sorted(keywords.STOP)),
         ("  Stop\n", "optOut"),
         ("STOP!", "optOut"),
         ("“Stop.”", "optOut"),

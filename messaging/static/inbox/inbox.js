@@ -35,9 +35,18 @@
 
   // --- Writing ---
   const grow = (area) => { area.style.height = "auto"; area.style.height = `${Math.min(area.scrollHeight + 2, 192)}px`; };
+  // What the number adds counts too; on the page of a new message it depends on the number that is chosen.
+  const added = (form) => {
+    const chosen = $("select[name=number]", form)?.value;
+    const all = [...form.querySelectorAll(".added")];
+    for (const note of all) note.hidden = chosen !== undefined && note.dataset.number !== chosen;
+    return all.find((note) => !note.hidden)?.dataset;
+  };
   const count = (area) => {
     const counter = $("#counter");
-    const { units, parts, forces } = countSegments(area.value);
+    const { header, footer } = added(area.form) || {};
+    const text = area.value && [header, area.value, footer].filter(Boolean).join("\n");
+    const { units, parts, forces } = countSegments(text);
     counter.textContent = units ? `${units} · ${parts} ${parts === 1 ? counter.dataset.part : counter.dataset.parts}` : "";
     if (forces) {
       const note = document.createElement("span");
@@ -89,6 +98,7 @@
     });
     area.addEventListener("paste", (event) => { if (event.clipboardData.files.length) add(input, event.clipboardData.files); });
     input.addEventListener("change", () => showFiles(input));
+    $("select[name=number]", form)?.addEventListener("change", () => count(area));
     form.addEventListener("dragover", (event) => event.preventDefault());
     form.addEventListener("drop", (event) => { event.preventDefault(); add(input, event.dataTransfer.files); });
     form.addEventListener("htmx:xhr:progress", (event) => {
