@@ -72,8 +72,17 @@ def note(events: Sequence[WebhookEvent]) -> None:
 
 def note_refused(messages: Iterable[Message]) -> None:
     """The service sent none of these because their contacts opted out there: so they did here."""
-    for message in messages:
-        _opt_out(message.conversation.number, message.conversation.contact.address)
+    OptOut.objects.bulk_create(
+        [
+            OptOut(
+                organization_id=message.organization_id,
+                number_id=message.conversation.number_id,
+                address=message.conversation.contact.address,
+            )
+            for message in messages
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def understood(event: WebhookEvent, text: str) -> str:
@@ -131,11 +140,3 @@ def _sender(event: WebhookEvent) -> str:
         return numbers.parse(event.payload["sender"], event.number.country).number
     except ValueError:
         return ""
-
-
-def _opt_out(number: Number, address: str) -> bool:
-    """Whether it is new."""
-    _row, made = OptOut.objects.get_or_create(
-        number=number, address=address, defaults={"organization_id": number.organization_id}
-    )
-    return made

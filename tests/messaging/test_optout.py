@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
+from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging import dispatch, filing, keywords, optout
 from messaging.models import Message, Number, OptOut
@@ -161,3 +163,29 @@ def test_help_is_answered_after_a_stop_too(private: Number, sandbox: Sandbox) ->
 def test_who_cannot_be_answered_is_blocked_without_a_word(private: Number) -> None:
     receive(private, "STOP", sender="12345")
     assert (OptOut.objects.get().address, answers()) == ("12345", [])
+
+
+def test_what_the_service_refuses_for_an_opt_out_is_one_here_too(
+    private: Number, alice: User, sandbox: Sandbox
+) -> None:
+    source = {
+        "id": "own",
+        "name": "Own",
+        "API": {
+            "SendMessage": {
+                "request_url": sandbox.api_url,
+                "response_errors": [{"when": {"$response.error$": True}, "result": "opted_out"}],
+            }
+        },
+    }
+    template = Template(account=private.account)
+    template.revise(json.dumps(source))
+    Number.objects.update(
+        integration=Integration.objects.create(organization=private.organization, template=template)
+    )
+    message = submit(alice, private, CONTACT, text="hi")
+    dispatch.drain()
+    message.refresh_from_db()
+    assert (message.status, opted_out()) == (Status.FAILED, True)
+    with pytest.raises(Refused, match="has opted out"):
+        submit(alice, private, CONTACT, text="again")
