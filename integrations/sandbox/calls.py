@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import filetype
+
 from integrations import http
 from integrations.events import Fault, InboundRequest
+from integrations.sandbox.store import PICTURES, State
 
 MEDIA_BYTES = 25 * 1024 * 1024
+
+
+class NoPicture(Exception):
+    """Why there is nothing to look at, in a sentence; `state` is "failed" if the file did not come at all."""
+
+    def __init__(self, state: State, note: str) -> None:
+        super().__init__(note)
+        self.state = state
 
 
 def post(request: InboundRequest) -> tuple[int, str]:
@@ -26,11 +37,17 @@ def post(request: InboundRequest) -> tuple[int, str]:
     return answer.status, f"Patchbay answered {answer.status}" + (f": {said}" if said else "")
 
 
-def file(url: str) -> tuple[bytes, str, str]:
-    """A file's bytes and its declared type, and what went wrong in a sentence."""
-    answer = http.fetch(url, max_bytes=MEDIA_BYTES)
-    if isinstance(answer, Fault):
-        return b"", "", f"The file could not be fetched: {answer.text}"
-    if answer.status != 200:
-        return b"", "", f"The file's URL answered {answer.status}."
-    return answer.body, answer.headers.get("content-type", "unknown type"), ""
+def picture(source: str | bytes) -> tuple[bytes, str]:
+    """A picture, from its URL or as it came, and its type. Raises NoPicture."""
+    declared, body = "unknown type", source
+    if isinstance(body, str):
+        answer = http.fetch(body, max_bytes=MEDIA_BYTES)
+        if isinstance(answer, Fault):
+            raise NoPicture("failed", f"The file could not be fetched: {answer.text}")
+        if answer.status != 200:
+            raise NoPicture("failed", f"The file's URL answered {answer.status}.")
+        body, declared = answer.body, answer.headers.get("content-type", declared)
+    kind = filetype.guess(body)
+    if kind is None or kind.mime not in PICTURES:
+        raise NoPicture("", f"A file came: {declared}, {len(body):,} bytes.")
+    return body, kind.mime

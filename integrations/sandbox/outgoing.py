@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from integrations import bodies, exchanges
 from integrations.cases import message_of
 from integrations.events import HttpRequest
 from integrations.language.errors import RenderError
-from integrations.language.values import Value, is_empty, load, text
+from integrations.language.values import text
 from integrations.requests import build, plan
 from integrations.sandbox.entry import Lab
-from integrations.sandbox.stand_ins import Path, leaves, spellings
+from integrations.sandbox.leaves import Path, leaves, request_files, request_leaves
+from integrations.sandbox.stand_ins import spellings
 
 ACCESS_TOKEN = "sandbox-token"  # noqa: S105
 _LISTS = ("url", "content")
@@ -57,13 +57,12 @@ class Reader:
 
     def read(self, request: HttpRequest) -> Sent | None:
         """What a request of the portal says; None if no method sends to such an address in such a way."""
-        found = dict(_leaves(request))
+        found = dict(request_leaves(request))
         fits = [fit for sample in self._samples if (fit := sample.fit(request, found)) is not None]
         if not fits:
             return None
         _, sent = max(fits, key=lambda fit: fit[0])
-        files = tuple(content for name, content in _files(request) if name != "application/json")
-        return Sent(**{**sent, "files": (*sent["files"], *files)})
+        return Sent(**{**sent, "files": (*sent["files"], *request_files(request))})
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -87,7 +86,7 @@ class _Sample:
         stranger: HttpRequest,
     ) -> None:
         self.method, self.request, self.url = method, first, first.url.partition("?")[0]
-        own, others, strangers = (dict(_leaves(each)) for each in (first, other, stranger))
+        own, others, strangers = (dict(request_leaves(each)) for each in (first, other, stranger))
         self._constants = {path: value for path, value in own.items() if others.get(path) == value}
         self._secret = {path for path in own if strangers.get(path) != own[path]}
         self._places: dict[Path, tuple[re.Pattern[str], list[str]]] = {}
@@ -217,50 +216,6 @@ def _values(path: Path, names: list[str], found: Mapping[Path, str]) -> list[str
         for other, value in found.items()
         if len(other) == len(path) and other[:last] == before and other[last + 1 :] == after
     ]
-
-
-def _leaves(request: HttpRequest) -> Iterator[tuple[Path, str]]:
-    parts = urlsplit(request.url)
-    yield from leaves(unquote(parts.path).split("/"), ("path",))
-    yield from leaves(_lists(bodies.pairs(parts.query)), ("query",))
-    yield from (
-        (("headers", name.lower()), value)
-        for name, value in request.headers.items()
-        if name.lower() != "content-type"
-    )
-    for way, value in exchanges.shown_body(request.body or b"", _kind(request)).items():
-        if way == "multipart":
-            value = _fields(value)
-        yield from leaves(_lists(value) if way == "form" else value, ("body",))
-
-
-def _lists(fields: Mapping[str, Value]) -> dict[str, list[Value]]:
-    return {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
-
-
-def _fields(parts: list[Mapping[str, Value]]) -> dict[str, list[Value]]:
-    """The parts by name: texts, and the values of those that are JSON."""
-    found: dict[str, list[Value]] = {}
-    for part in parts:
-        value = part.get("text")
-        if part.get("content_type") == "application/json":
-            value = base64.b64decode(text(part.get("base64"))).decode("utf-8", "replace")
-        if value is not None:
-            try:
-                found.setdefault(text(part.get("name")), []).append(load(value))
-            except ValueError:
-                found.setdefault(text(part.get("name")), []).append(value)
-    return found
-
-
-def _files(request: HttpRequest) -> Iterator[tuple[str, bytes]]:
-    for part in exchanges.shown_body(request.body or b"", _kind(request)).get("multipart", []):
-        if not is_empty(part.get("base64")):
-            yield text(part.get("content_type")), base64.b64decode(part["base64"])
-
-
-def _kind(request: HttpRequest) -> str:
-    return next((value for name, value in request.headers.items() if name.lower() == "content-type"), "")
 
 
 def _decoded(contents: list[str]) -> Iterator[bytes]:

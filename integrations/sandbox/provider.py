@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import filetype
 from phonenumbers import region_code_for_number
 from waitress.server import create_server
 
@@ -22,7 +21,7 @@ from integrations.sandbox import calls, oauth, web
 from integrations.sandbox.agenda import Agenda
 from integrations.sandbox.entry import read_entry
 from integrations.sandbox.service import Service, Taken
-from integrations.sandbox.store import PICTURES, PhoneMessage, Store
+from integrations.sandbox.store import PhoneMessage, Store
 from integrations.sandbox.web import ReceivedRequest
 from integrations.senders import normalise_number
 from portal import web_server
@@ -248,15 +247,12 @@ class Sandbox:
 
     def _show(self, message: PhoneMessage, file: str | bytes) -> None:
         """Puts a file into a bubble: its bytes, or what its URL gives."""
-        body, declared, problem = calls.file(file) if isinstance(file, str) else (file, "unknown type", "")
-        if problem:
-            return self.store.change(message, state="failed", note=problem)
-        kind = filetype.guess(body)
-        if kind is None or kind.mime not in PICTURES:
-            note = f"A file came: {declared}, {len(body):,} bytes."
-            return self.store.change(message, state="", note=note)
-        name = self.store.keep(body, kind.mime)
-        return self.store.change(message, state="", note="", file=name)
+        try:
+            name = self.store.keep(*calls.picture(file))
+        except calls.NoPicture as problem:
+            self.store.change(message, state=problem.state, note=str(problem))
+        else:
+            self.store.change(message, state="", note="", file=name)
 
     def _hold(self, seconds: float, gone: Callable[[], bool]) -> None:
         waited = 0.0

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from integrations import exchanges
 from integrations.language.text_filters import national
-from integrations.language.values import Number, Value, is_number, text
+from integrations.language.values import Number, Value, is_number
 
-Path = tuple[str | int, ...]
 # A shorter value is found only where it is the whole of a text: "1" stands in many.
 LONG = 6
 _GONE = object()
@@ -60,18 +59,6 @@ class StandIns:
             return _GONE
         new = self.text(value)
         return Number(new) if isinstance(value, Number) and is_number(new) else new
-
-
-def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every value of a tree that is no list or object, as text, with the keys that lead to it."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from leaves(item, (*path, index))
-    else:
-        yield path, text(value)
 
 
 def spellings(number: str) -> list[str]:

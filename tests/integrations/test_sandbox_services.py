@@ -186,7 +186,8 @@ def test_a_document_without_hosts_stays_as_it_is() -> None:
     assert Lab(found, ORIGIN).document == found.document
 
 
-def test_files_that_are_sent_themselves_are_seen() -> None:
+@pytest.mark.parametrize("words", ["Look", '{"to": 1}', '"quoted"', "7"])
+def test_files_that_are_sent_themselves_are_seen(words: str) -> None:
     url = f"{ORIGIN}/api/files"
     document = {
         "API": {
@@ -195,7 +196,8 @@ def test_files_that_are_sent_themselves_are_seen() -> None:
                 "request_url": "https://acme.example/files",
                 "request_content_type": "multipart",
                 "request_parameters": {
-                    "about": {"to": [{"number": "$to$"}], "text": "$text$"},
+                    "about": {"to": [{"number": "$to$"}]},
+                    "text": "$text$",
                     "file": {"$each": "$media$", "$as": "item", "$value": "$item$"},
                 },
             },
@@ -203,11 +205,11 @@ def test_files_that_are_sent_themselves_are_seen() -> None:
     }
     service = Service(entry(document), ORIGIN)
     media = [{"content": b"one", "content_type": "image/png", "filename": "a.png"}, {"content": b"two"}]
-    request = plan(service.lab.template, {}, {**MESSAGE, "text": "Look", "media": media})[0].request
+    request = plan(service.lab.template, {}, {**MESSAGE, "text": words, "media": media})[0].request
     assert request.url == url
     _, taken = service.answer(request, "ok")
     assert taken is not None
-    assert (taken.sent.to, taken.sent.text, taken.sent.files) == ("+12025550002", "Look", (b"one", b"two"))
+    assert (taken.sent.to, taken.sent.text, taken.sent.files) == ("+12025550002", words, (b"one", b"two"))
 
 
 def test_several_links_are_all_seen() -> None:

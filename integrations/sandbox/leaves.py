@@ -1,0 +1,76 @@
+"""Requests taken apart: every single value in them, by the way that leads to it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from integrations import bodies, exchanges
+from integrations.events import HttpRequest
+from integrations.language.values import Value, load, text
+
+Path = tuple[str | int, ...]
+
+
+def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every value of a tree that is no list or object, as text, with the keys that lead to it."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path, text(value)
+
+
+def request_leaves(request: HttpRequest) -> Iterator[tuple[Path, str]]:
+    """The leaves of path, query, headers and body; fields that may repeat are always lists."""
+    parts = urlsplit(request.url)
+    yield from leaves(unquote(parts.path).split("/"), ("path",))
+    yield from leaves(_lists(bodies.pairs(parts.query)), ("query",))
+    for name, value in request.headers.items():
+        if name.lower() != "content-type":
+            yield ("headers", name.lower()), value
+    for way, body in _body(request).items():
+        if way == "multipart":
+            body = _fields(body)
+        elif way == "form":
+            body = _lists(body)
+        yield from leaves(body, ("body",))
+
+
+def request_files(request: HttpRequest) -> tuple[bytes, ...]:
+    """The files among the parts of the body."""
+    return tuple(
+        base64.b64decode(part["base64"]) for part in _body(request).get("multipart", []) if "base64" in part
+    )
+
+
+def _body(request: HttpRequest) -> dict[str, Any]:
+    kinds = (value for name, value in request.headers.items() if name.lower() == "content-type")
+    return exchanges.shown_body(request.body or b"", next(kinds, ""))
+
+
+def _lists(fields: Mapping[str, Value]) -> dict[str, list[Value]]:
+    return {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
+
+
+def _fields(parts: list[Mapping[str, Value]]) -> dict[str, list[Value]]:
+    """The parts by name: each text, and beside it what it says as JSON, if that is an object or a list."""
+    found: dict[str, list[Value]] = {}
+    for part in parts:
+        if "text" in part:
+            values = found.setdefault(text(part.get("name")), [])
+            values += [part["text"], _object(part["text"])]
+    return found
+
+
+def _object(source: str) -> Value:
+    try:
+        value = load(source)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict | list) else {}
