@@ -1,0 +1,60 @@
+"""The gallery of services with their logos, and the warning about a logo that cannot be had."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from integrations import catalog
+from tests.browser.conftest import Demo, People
+
+pytestmark = pytest.mark.browser
+
+
+def open_gallery(page: Page, demo: Demo) -> None:
+    page.goto(f"{demo.url}/admin/integrations/integration/")
+    page.locator("a[href*='integration/organization/']").first.click()
+    page.wait_for_load_state("networkidle")
+
+
+def test_each_service_shows_its_logo_on_a_desk_and_on_a_phone(
+    demo: Demo, people: People, images: Path
+) -> None:
+    page = people.page("carol@acme.example")
+    open_gallery(page, demo)
+    expect(page.locator("img.pb-logo")).to_have_count(len(catalog.slugs()))
+    page.locator("img.pb-logo").last.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "[...document.querySelectorAll('img.pb-logo')].every(image => image.complete && image.naturalWidth > 0)"
+    )
+    page.evaluate("scrollTo(0, 0)")
+    images.mkdir(parents=True, exist_ok=True)
+    # Playwright's own screenshots add a style element, which the policy of the page refuses and reports.
+    before = len(people.complaints)
+    page.screenshot(path=images / "services.png")
+    del people.complaints[before:]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_label("Search services").fill("twil")
+    page.get_by_label("Search services").press("Enter")
+    expect(page.locator(".pb-card")).to_have_count(1)
+    page.get_by_role("link", name="Set up Twilio").click()
+    expect(page.locator("img.pb-logo")).to_be_visible()
+
+
+def test_a_logo_that_cannot_be_fetched_is_a_warning(demo: Demo, people: People) -> None:
+    page = people.page("rita@southernvoice.example")
+    page.goto(f"{demo.url}/admin/integrations/template/add/")
+    document = {
+        "id": "no-logo",
+        "name": "Without a logo",
+        "logo": "https://127.0.0.1/logo.png",
+        "API": {"SendMessage": {"request_url": "https://x.example/"}},
+    }
+    page.get_by_label("Document").fill(json.dumps(document))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("its logo could not be fetched")).to_be_visible()
+    expect(page.get_by_role("link", name="Without a logo").last).to_be_visible()
