@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import logos, setup
+from integrations import credentials, logos, oauth, setup
 from integrations.forms import TemplateForm, ValuesForm
 from integrations.models import Integration, Template, TemplateRevision
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
@@ -115,7 +115,7 @@ class IntegrationAdmin(PortalAdmin):
     """The services of organizations: a gallery to choose from, and one page for each."""
 
     list_display = ["template", "organization", "state"]
-    list_select_related = ["template", "organization"]
+    list_select_related = ["template__published", "revision", "organization", "access_token"]
     list_filter = ["enabled", OrganizationFilter]
     search_fields = ["template__name", "organization__name"]
     change_list_template = "admin/integrations/integrations.html"
@@ -173,7 +173,10 @@ class IntegrationAdmin(PortalAdmin):
             integration.enabled = request.POST["do"] == "on"
             integration.save(update_fields=["enabled"])
             return redirect(request.path)
-        if request.method == "POST" and form.is_valid():
+        checking, verdict = request.POST.get("do") == "check", None
+        if checking and form.is_valid() and credentials.can_check(integration):
+            verdict = credentials.check(integration, form.together)
+        elif request.method == "POST" and not checking and form.is_valid():
             setup.save(integration, form.values)
             messages.success(request, _("%(service)s is set up. Next: the numbers.") % {"service": chosen})
             if request.POST.get("do") == "numbers":
@@ -191,6 +194,11 @@ class IntegrationAdmin(PortalAdmin):
             "form": form,
             "state": setup.state_of(integration),
             "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
+            "access": setup.access_of(integration),
+            "redirect_uri": oauth.redirect_uri(),
+            "can_check": credentials.can_check(integration),
+            "checking": checking,
+            "verdict": verdict,
             "may_set_for_all": user.is_operator or organization.account_id in user.administered_accounts,
         }
         return render(request, "admin/integrations/setup.html", context, status=422 if form.errors else 200)

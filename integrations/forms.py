@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -17,6 +16,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from integrations import properties
 from integrations.language.document import Template as Compiled
 from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError, Problem
@@ -27,7 +27,8 @@ from integrations.models import Template
 class ValuesForm(forms.Form):
     """The properties of a template as fields; stored secrets are never shown, and kept if left empty.
 
-    `partial`: what is required may be missing, because each organization can still give it.
+    `partial`: what is required may be missing, because each organization can still give it. Once valid,
+    `values` are the own ones, and `together` those with the inherited ones and the defaults.
     """
 
     def __init__(
@@ -78,11 +79,12 @@ class ValuesForm(forms.Form):
         clean, errors = check_values(self.compiled.properties, {**self.inherited, **given})
         if self.partial:
             errors = {label: reason for label, reason in errors.items() if label in given}
-        moved, known = self._moved(clean), {*self.inherited, *self.stored}
+        before = {**self.inherited, **self.stored}
+        moved = properties.moved(self.compiled.properties, before, clean)
         for index, item in enumerate(self.compiled.properties):
             if item.label in errors:
                 self.add_error(f"property-{index}", errors[item.label])
-            elif moved and item.secret and item.label in known and not data.get(f"property-{index}"):
+            elif moved and item.secret and item.label in before and not data.get(f"property-{index}"):
                 self.add_error(
                     f"property-{index}",
                     _(
@@ -92,16 +94,8 @@ class ValuesForm(forms.Form):
                     % {"label": moved[0], "host": moved[1]},
                 )
         self.values = {label: clean[label] for label in given if label in clean}
+        self.together = clean
         return data
-
-    def _moved(self, clean: Mapping[str, Any]) -> tuple[str, str] | None:
-        """The first URL that leads to another origin than the stored one, and where."""
-        before = {**self.inherited, **self.stored}
-        for item in self.compiled.properties:
-            old, new = before.get(item.label), clean.get(item.label)
-            if item.type == "url" and old and new and urlsplit(old)[:2] != urlsplit(str(new))[:2]:
-                return item.label, urlsplit(str(new)).netloc
-        return None
 
 
 def _widget(item: Property, placeholder: str) -> forms.Widget:

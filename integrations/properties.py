@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db.models import Q
 
-from integrations.language.properties import check_values
+from integrations.language.properties import Property, check_values
 from integrations.models import AccessToken, Integration, PropertyValues
 
 
@@ -46,6 +47,20 @@ def secrets_of(integration: Integration, values: Mapping[str, Any]) -> list[str]
     """The values that may be shown to nobody."""
     labels = [item.label for item in integration.compiled.properties if item.secret]
     return [str(values[label]) for label in [*labels, "access_token"] if values.get(label) not in (None, "")]
+
+
+def moved(
+    properties: Iterable[Property], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[str, str] | None:
+    """The first URL that leads to another origin than before, by its label, and the host that it leads to.
+
+    No stored secret may move along.
+    """
+    for item in properties:
+        old, new = before.get(item.label), after.get(item.label)
+        if item.type == "url" and old and new and urlsplit(str(old))[:2] != urlsplit(str(new))[:2]:
+            return item.label, urlsplit(str(new)).netloc
+    return None
 
 
 def store(integration: Integration, values: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,7 @@ def put_off(jobs: Sequence[Job]) -> None:
             ]
         )
         breaker.unproven({job.claim.lane for job in jobs if job.claim.probing and job.claim.lane})
+    _hurry({job.claim.lane for job in jobs if job.obstacle and job.claim.lane})
 
 
 def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]:
@@ -83,16 +84,18 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
         queue.advance([change for change in changes if change.id not in held])
         _pace(found, going_on)
         breaker.record(_tallies(found, renewing, stopping=stopping))
-        oauth.accepted(
-            exchange.service.integration
-            for exchange, outcome in found
-            if outcome.result == "sent" and exchange.service.compiled.oauth is not None
-        )
         optout.note_refused(
             exchange.job.message for exchange, outcome in found if outcome.result == "opted_out"
         )
         _join_orphans([outcome.messageid for _, outcome in found if outcome.messageid])
+    _hurry(renewing)
     return [job for job in going_on if job.message.pk in held]
+
+
+def _hurry(waiting: Collection[int]) -> None:
+    """Tries again what was put off for an access token that has come meanwhile."""
+    if waiting:
+        queue.hurry(oauth.with_access(waiting))
 
 
 def _decide(job: Job, outcome: Outcome) -> Change:

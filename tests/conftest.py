@@ -15,6 +15,7 @@ from integrations.sandbox import Sandbox
 from messaging import memory
 from messaging.models import Assignment, Number
 from portal.models import Account, Membership, Organization, User
+from tests.oauth_server import OAuthServer, running
 
 # Other people's work on the machine makes no test fail; `--hypothesis-profile=thorough` tries more and longer.
 hypothesis_settings.register_profile("quick", deadline=None)
@@ -109,6 +110,14 @@ def sandbox(settings: Any) -> Iterator[Sandbox]:
     settings.PATCHBAY_ALLOWED_ORIGINS = [provider.origin]
     yield provider
     provider.stop()
+
+
+@pytest.fixture
+def oauth_server(settings: Any) -> Iterator[OAuthServer]:
+    """A service that gives access by OAuth 2.0, on a real port."""
+    with running() as server:
+        settings.PATCHBAY_ALLOWED_ORIGINS = [server.origin]
+        yield server
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-// Copy buttons, "select all", and problems that lead to their place in the document.
+// Copy buttons, "select all", checks without leaving the page, and problems that lead to their place in the document.
 "use strict";
 (() => {
   document.addEventListener("click", async (event) => {
@@ -22,6 +22,23 @@
       area.setSelectionRange(start + Number(place.dataset.column) - 1, start + (lines[line] || "").length);
       area.scrollTop = Math.max(0, (line - 5) * (area.scrollHeight / lines.length));
     }
+  });
+  document.addEventListener("submit", async (event) => {
+    const button = event.submitter;
+    if (!button || !button.dataset.check) return;
+    event.preventDefault(); // secrets that were typed stay in their fields
+    const form = event.target, data = new FormData(form, button), label = button.textContent;
+    button.disabled = true;
+    button.textContent = button.dataset.check;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: data });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      document.getElementById("verdict").replaceChildren(...page.getElementById("verdict").children);
+    } catch {
+      document.getElementById("verdict").textContent = button.dataset.failed;
+    }
+    button.disabled = false;
+    button.textContent = label;
   });
   const all = document.querySelector(".pb-all");
   const users = document.getElementById("id_assigned");

@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Max, Q
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language import document
@@ -278,27 +277,3 @@ class PropertyValues(models.Model):
 
     def __str__(self) -> str:
         return f"Values of {self.integration or self.template}"
-
-
-class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
-    def good(self) -> AccessTokenQuerySet:
-        """Those that are there and have not expired."""
-        return self.exclude(granted_at=None).exclude(expires_at__lte=timezone.now())
-
-
-class AccessToken(models.Model):
-    """What OAuth2 gave an integration: encrypted, renewed under a lease that `fence` tells apart."""
-
-    integration = models.OneToOneField(Integration, models.CASCADE, related_name="access_token")
-    secrets = EncryptedJSONField(default=dict)  # access_token, refresh_token
-    granted_at = models.DateTimeField(null=True)
-    expires_at = models.DateTimeField(null=True)
-    renew_at = models.DateTimeField(null=True, db_index=True)
-    lease_until = models.DateTimeField(null=True)
-    fence = models.PositiveIntegerField(default=0)
-    after_refusal = models.BooleanField(default=False)  # the last renewal was because of a 401
-
-    objects = AccessTokenQuerySet.as_manager()
-
-    def __str__(self) -> str:
-        return f"Access of {self.integration}"
