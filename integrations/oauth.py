@@ -131,7 +131,8 @@ def renew_due() -> None:
     """Renews the tokens that are due, all at once, each under a lease; no transaction is open meanwhile."""
     asked: dict[Future[grants.Answer], AccessToken] = {}
     for pk, fence, integration_id in _due().values_list("pk", "fence", "integration")[:BATCH]:
-        claimed = _due().filter(pk=pk, fence=fence)
+        # Without a join: in a subquery PostgreSQL would not look again at the row that it waited for.
+        claimed = AccessToken.objects.filter(pk=pk, fence=fence)
         if claimed.update(fence=fence + 1, lease_until=timezone.now() + LEASE):
             try:
                 row = AccessToken.objects.get(pk=pk)
