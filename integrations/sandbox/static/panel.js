@@ -4,7 +4,7 @@ import { $, make } from "./elements.js";
 
 const ANSWERS = [
   ["ok", "OK", "Every message is taken."],
-  ["429", "429", "Too many requests: Patchbay waits a second and sends again."],
+  ["429", "429", "Too many requests: Patchbay waits and sends again."],
   ["500", "500", "The service fails and does not take the message."],
   ["refuse", "Refuse", "The service refuses the message for good."],
   ["slow", "Slow", "The answer takes five seconds."],
