@@ -178,7 +178,14 @@ class IntegrationAdmin(PortalAdmin):
             verdict = credentials.check(integration, form.together)
         elif request.method == "POST" and not checking and form.is_valid():
             setup.save(integration, form.values)
-            messages.success(request, _("%(service)s is set up. Next: the numbers.") % {"service": chosen})
+            access = setup.access_of(integration)
+            connect = access is not None and access.by_consent and access.state == "none"
+            done = (
+                _("%(service)s is set up. Next: connect it.")
+                if connect
+                else _("%(service)s is set up. Next: the numbers.")
+            )
+            messages.success(request, done % {"service": chosen})
             if request.POST.get("do") == "numbers":
                 numbers = reverse("admin:messaging_number_changelist")
                 return redirect(f"{numbers}?organization={organization.pk}")

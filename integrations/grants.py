@@ -112,7 +112,9 @@ def _read(answer: HttpResponse | Fault, hide: Redactor) -> Answer:
         known = is_number(seconds) and 0 < float(seconds) < 1e9
         life = timedelta(seconds=float(seconds)) if known else None
         return Answer(token, text(given.get("refresh_token")), life)
-    said = " ".join(filter(None, (text(given.get(key)) for key in ("error", "error_description", "message"))))
+    said = ": ".join(
+        filter(None, (text(given.get(key)) for key in ("error", "error_description", "message")))
+    )
     if not said and not good:  # what answers 2xx may hold tokens under other names
         said = " ".join(answer.body.decode("utf-8", "replace").split())
     problem = _("The service gave no access token (%(status)d). %(said)s") % {

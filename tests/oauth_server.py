@@ -132,7 +132,14 @@ class _Handler(BaseHTTPRequestHandler):
             bearer = authorization.removeprefix("Bearer ")
             self._answer(*owner.call(self.path, bearer, json.loads(body) if body else None))
 
-    do_GET = do_POST
+    def do_GET(self) -> None:
+        if not self.path.startswith("/authorize"):
+            self.do_POST()
+            return
+        self.send_response(302)  # whoever comes here consents
+        self.send_header("Location", self.server.owner.consent(self.path))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _answer(self, status: int, document: Any) -> None:
         body = document.encode() if isinstance(document, str) else json.dumps(document).encode()

@@ -71,7 +71,7 @@ def test_a_verifier_that_does_not_fit_gives_nothing(
     for item in oauth_server.codes.values():
         item["code_challenge"] = "another"
     page = client.get(back(client, answer)["Location"]).content.decode()
-    assert "Not connected. The service gave no access token (400). invalid_grant It has ended." in page
+    assert "Not connected. The service gave no access token (400). invalid_grant: It has ended." in page
     assert access_token(unconnected) is None
 
 
@@ -175,7 +175,7 @@ def test_a_consent_that_has_ended_is_shown_red(
     oauth.renew_due()
     assert access_token(unconnected) is None and not oauth.any_due()
     page = client.get(SETUP.format(unconnected.organization_id, unconnected.template_id)).content.decode()
-    assert "in trouble: The service gave no access token (400). invalid_grant It has ended." in page
+    assert "in trouble: The service gave no access token (400). invalid_grant: It has ended." in page
     assert "Needs to be connected again" in page
     back(client, oauth_server.consent(begin(client, unconnected)))
     unconnected.refresh_from_db()

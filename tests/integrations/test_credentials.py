@@ -107,7 +107,7 @@ def test_a_typed_client_is_checked_by_a_token_that_nobody_keeps(
     assert verdict(client.post(url, form)) == "The service takes these credentials."
     assert len(oauth_server.tokens) == 2  # by the stored one
     page = client.post(url, form | {"property-1": "wrong-secret-9"})
-    assert verdict(page) == "The service gave no access token (401). invalid_client not •••"
+    assert verdict(page) == "The service gave no access token (401). invalid_client: not •••"
     assert "wrong-secret-9" not in page.content.decode()
 
 

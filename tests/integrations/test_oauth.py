@@ -88,7 +88,7 @@ def test_wrong_credentials_are_told_without_them_and_not_tried_again(
     setup.save(integration, VALUES | {"Client Secret": "wrong-secret-9"})
     oauth.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "The service gave no access token (401). invalid_client not •••"
+    assert integration.trouble == "The service gave no access token (401). invalid_client: not •••"
     assert not oauth.any_due()
     oauth.renew_due()
     assert len(oauth_server.tokens) == 1

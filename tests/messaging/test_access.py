@@ -171,7 +171,7 @@ def test_messages_wait_while_the_consent_has_ended(
     dispatch.drain()
     integration.refresh_from_db()
     assert (status(message), oauth_server.calls) == ("sending", [])
-    assert integration.trouble == "The service gave no access token (400). invalid_grant It has ended."
+    assert integration.trouble == "The service gave no access token (400). invalid_grant: It has ended."
 
 
 def test_traces_hold_no_tokens(oauth_server: OAuthServer, acme: Organization, alice: User) -> None:
