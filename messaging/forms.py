@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from integrations.models import Integration
-from messaging import optout
+from messaging import keywords, optout
 from messaging.models import Assignment, AutoReply, Number
 from portal.models import Membership, Organization, User
 
@@ -120,11 +120,30 @@ class AutoReplyForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
 
+class AutoReplyFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """The answers of one number: one for each word."""
+
+    def clean(self) -> None:
+        super().clean()
+        seen: set[str] = set()
+        for form in self.forms:
+            keyword = form.cleaned_data.get("keyword", "") if hasattr(form, "cleaned_data") else ""
+            if not keyword or form.cleaned_data.get("DELETE"):
+                continue
+            asked = keywords.word(keyword) or keyword
+            if asked in seen:
+                form.add_error("keyword", _("There is an answer to this keyword already."))
+            seen.add(asked)
+
+
 class MoveForm(forms.Form):
     """The organization that a number moves to."""
 
     organization: forms.ModelChoiceField[Organization] = forms.ModelChoiceField(
-        queryset=None, label=_("New organization"), empty_label=_("Choose…")
+        queryset=None,
+        label=_("New organization"),
+        empty_label=_("Choose…"),
+        widget=UnfoldAdminSelectWidget,
     )
 
     def __init__(self, number: Number, organizations: QuerySet[Organization], *args: Any) -> None:

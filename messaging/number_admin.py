@@ -15,7 +15,7 @@ from unfold.admin import TabularInline
 
 from messaging import moving
 from messaging.errors import Refused
-from messaging.forms import AutoReplyForm, MoveForm, NumberForm
+from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import AutoReply, Number
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.models import Organization
@@ -26,9 +26,11 @@ class AutoReplyInline(TabularInline):  # type: ignore[misc]
 
     model = AutoReply
     form = AutoReplyForm
+    formset = AutoReplyFormSet
     extra = 0
+    hide_title = True
     verbose_name = gettext_lazy("answer")
-    verbose_name_plural = gettext_lazy("Answers to keywords, and to the first message (*)")
+    verbose_name_plural = gettext_lazy("Automatic answers")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return True

@@ -43,7 +43,7 @@ def when(moment: object) -> str:
 def until(moment: datetime) -> str:
     """A time to come: the hour today, else with the day."""
     local = timezone.localtime(moment)
-    return date_format(local, "H:i" if local.date() == timezone.localdate() else "l, j F, H:i")
+    return date_format(local, "H:i" if local.date() == timezone.localdate() else "D j M, H:i")
 
 
 @register.filter

@@ -11,6 +11,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from integrations.models import Integration, Template
+from integrations.sandbox import Sandbox
+from messaging import dispatch
 from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number, OptOut
 from messaging.statuses import Status
 from messaging.submit import MAX_TEXT, Refused, resend, submit
@@ -170,3 +172,70 @@ def test_one_organization_does_not_see_the_contacts_of_another(
 ) -> None:
     Contact.objects.create(organization=globex, address=CONTACT, name="Secret name")
     assert submit(alice, private, CONTACT, text="hi").conversation.contact.name == ""
+
+
+def _failed(alice: User, number: Number, status: Status) -> Message:
+    message = submit(alice, number, CONTACT, text="again")
+    Message.objects.filter(pk=message.pk).update(status=status, queue_state=Message.Queue.DONE)
+    message.refresh_from_db()
+    return message
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN])
+def test_a_message_is_resent_once_by_whoever_presses_first(
+    shared: Number, alice: User, bob: User, status: Status
+) -> None:
+    message = _failed(alice, shared, status)
+    copy = resend(alice, message)
+    assert resend(alice, message) == resend(bob, message) == copy
+    assert (copy.resend_of, copy.author, Message.objects.count()) == (message, alice, 2)
+    Message.objects.filter(pk=copy.pk).update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    copy.refresh_from_db()
+    assert resend(bob, copy).resend_of == copy
+
+
+@pytest.mark.parametrize(
+    "status", [Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED, Status.READ]
+)
+def test_what_did_not_fail_is_not_resent(private: Number, alice: User, status: Status) -> None:
+    message = _failed(alice, private, status)
+    with pytest.raises(Refused, match="Only a message that failed"):
+        resend(alice, message)
+    assert Message.objects.count() == 1
+
+
+def test_a_stranger_and_a_colleague_resend_nothing(
+    private: Number, alice: User, bob: User, charlie: User
+) -> None:
+    message = _failed(alice, private, Status.FAILED)
+    for user in (bob, charlie):
+        with pytest.raises(Refused, match="do not send through this number"):
+            resend(user, message)
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "footer", "text", "sent"),
+    [
+        ("", "", "hi", "hi"),
+        ("Acme", "", "hi", "Acme\nhi"),
+        ("", "Bye", "hi", "hi\nBye"),
+        ("Acme", "Bye", "hi\nyou", "Acme\nhi\nyou\nBye"),
+        ("$to$", "100%", "hi", "$to$\nhi\n100%"),
+    ],
+)
+def test_header_and_footer_are_sent_and_not_stored(
+    private: Number, alice: User, sandbox: Sandbox, header: str, footer: str, text: str, sent: str
+) -> None:
+    Number.objects.update(header=header, footer=footer)
+    message = submit(alice, private, CONTACT, text=text)
+    dispatch.drain()
+    message.refresh_from_db()
+    assert ([request.json["content"] for request in sandbox.received], message.text) == ([sent], text)
+
+
+def test_a_picture_without_words_carries_them_too(private: Number, alice: User, sandbox: Sandbox) -> None:
+    Number.objects.update(header="Acme", footer="Bye")
+    submit(alice, private, CONTACT, files=[upload()])
+    dispatch.drain()
+    assert [request.json.get("content") for request in sandbox.received] == ["Acme\nBye", None]
