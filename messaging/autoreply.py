@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from messaging import keywords, limits, optout, wake
-from messaging.models import AutoReply, Conversation, Message, Number, OptOut, WebhookEvent
+from messaging.models import AutoReply, Message, Number, OptOut, WebhookEvent
 
 INITIAL = "initial"
 # The same answer is given once in so long; a conversation without stickiness counts as new after so long.
@@ -35,7 +35,7 @@ class _Known:
     """What decides whether an answer is given, for all conversations of a batch."""
 
     numbers: dict[int, Number]
-    conversations: dict[int, Conversation]
+    room: dict[int, float]
     opted_out: set[tuple[int, str]]
     given: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
 
@@ -43,8 +43,8 @@ class _Known:
 def answer(events: Sequence[WebhookEvent]) -> list[Message]:
     """The answers to messages that are being filed, stored in the same transaction and on their way.
 
-    To be called before the conversations are told of the new messages. For a batch it takes one query, or six
-    where something may be answered.
+    To be called with the conversations locked, and before they are told of the new messages. For a batch it
+    takes one query, or six where something may be answered.
     """
     replies = _replies({event.number_id for event in events})
     first = {event.message.conversation_id: event for event in reversed(events) if event.message}
@@ -58,10 +58,10 @@ def answer(events: Sequence[WebhookEvent]) -> list[Message]:
         message = item.event.message
         assert message is not None
         number = known.numbers.get(item.event.number_id or 0)
-        conversation = known.conversations[message.conversation_id]
-        if number is not None and _may(item, message, conversation, number, known):
+        if number is not None and _may(item, message, number, known):
             reply = _write(item, message, number)
-            known.given[conversation.pk].append(reply)
+            known.given[message.conversation_id].append(reply)
+            known.room[number.pk] -= 1
             answers.append(reply)
     Message.objects.bulk_create(answers)
     if answers:
@@ -99,24 +99,22 @@ def _wanted(event: WebhookEvent, replies: dict[int, dict[str, AutoReply]], first
 
 def _known(wanted: Sequence[_Answer]) -> _Known:
     messages = [item.event.message for item in wanted if item.event.message]
-    # Locked, so that two workers do not both give the first answer.
-    rows = Conversation.objects.select_for_update(of=("self",)).select_related("contact")
-    conversations = rows.filter(pk__in={item.conversation_id for item in messages}).order_by("pk")
-    found = {item.pk: item for item in conversations}
+    conversations = {item.conversation_id: item.conversation for item in messages}
     numbers = Number.objects.filter(
         pk__in={item.event.number_id for item in wanted}, active=True, integration__enabled=True
     )
     opted_out = OptOut.objects.filter(
-        number__in={item.number_id for item in found.values()},
-        address__in={item.contact.address for item in found.values()},
+        number__in={item.number_id for item in conversations.values()},
+        address__in={item.contact.address for item in conversations.values()},
     )
+    found = {item.pk: item for item in numbers.select_related("organization")}
     known = _Known(
-        {item.pk: item for item in numbers.select_related("organization")},
         found,
+        limits.room(found.values()),
         set(opted_out.values_list("number", "address")),
     )
     before = Message.objects.filter(
-        conversation__in=found,
+        conversation__in=conversations,
         direction=Message.Direction.OUT,
         created_at__gt=timezone.now() - timedelta(days=1),
     ).exclude(automatic="")
@@ -125,9 +123,10 @@ def _known(wanted: Sequence[_Answer]) -> _Known:
     return known
 
 
-def _may(item: _Answer, message: Message, conversation: Conversation, number: Number, known: _Known) -> bool:
+def _may(item: _Answer, message: Message, number: Number, known: _Known) -> bool:
     """Whether the answer is given now."""
-    address, now = conversation.contact.address, timezone.now()
+    conversation, now = message.conversation, timezone.now()
+    address = conversation.contact.address
     if not address.startswith("+"):
         return False  # short codes and names are machines, or take no answers
     if optout.refusal(item.why, (number.pk, address) in known.opted_out):
@@ -144,7 +143,7 @@ def _may(item: _Answer, message: Message, conversation: Conversation, number: Nu
             return False
     elif any(reply.automatic == item.why for reply in _since(given, now - AGAIN)):
         return item.why == optout.CONFIRMATION  # each opt-out is confirmed
-    return item.why == optout.CONFIRMATION or not limits.number_is_full(number)
+    return item.why == optout.CONFIRMATION or known.room[number.pk] > 0
 
 
 def _since(given: Sequence[Message], moment: object) -> list[Message]:

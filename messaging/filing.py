@@ -200,10 +200,12 @@ def _contacts(named: dict[tuple[int, str], str]) -> list[Contact]:
 
 
 def _existing(wanted: dict[tuple[int, int], Any]) -> list[Conversation]:
+    """Locked in order, so that what follows from their state (automatic answers) follows once."""
     rows = Conversation.objects.filter(
         number__in={number for number, _ in wanted}, contact__in={contact for _, contact in wanted}
     )
-    return list(rows)
+    locked = rows.select_related("contact").select_for_update(of=("self",), no_key=True)
+    return list(locked.order_by("pk"))
 
 
 def _file_statuses(said: Sequence[tuple[WebhookEvent, StatusUpdate]]) -> None:

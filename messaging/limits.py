@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -29,7 +31,7 @@ def check(author: User, number: Number) -> None:
             _("You have sent %(most)d messages within an hour, which is the most. Go on later.")
             % {"most": settings.USER_PER_HOUR}
         )
-    if number_is_full(number):
+    if _full(_sent_by(number).filter(conversation__number=number), settings.NUMBER_PER_MINUTE, MINUTE):
         raise Refused(
             _("%(number)s has sent %(most)d messages within a minute. Wait a little before the next one.")
             % {"number": number, "most": settings.NUMBER_PER_MINUTE}
@@ -41,9 +43,18 @@ def check(author: User, number: Number) -> None:
         )
 
 
-def number_is_full(number: Number) -> bool:
-    """Whether the number has sent as much as it may for now, automatic answers included."""
-    return _full(_sent_by(number).filter(conversation__number=number), settings.NUMBER_PER_MINUTE, MINUTE)
+def room(numbers: Collection[Number]) -> dict[int, float]:
+    """How many more messages each number (by its key) may send for now, in one query."""
+    if settings.NUMBER_PER_MINUTE == 0:
+        return dict.fromkeys((number.pk for number in numbers), math.inf)
+    sent = Message.objects.filter(
+        organization__in={number.organization_id for number in numbers},
+        direction=Message.Direction.OUT,
+        created_at__gt=Now() - MINUTE,
+        conversation__number__in=numbers,
+    )
+    counts = dict(sent.order_by().values_list("conversation__number").annotate(Count("pk")))
+    return {number.pk: settings.NUMBER_PER_MINUTE - counts.get(number.pk, 0) for number in numbers}
 
 
 def _sent_by(number: Number) -> QuerySet[Message]:

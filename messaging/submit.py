@@ -133,7 +133,7 @@ def _store(
     organization = number.organization
     with transaction.atomic():
         contact, _new = Contact.objects.get_or_create(organization=organization, address=address)
-        conversation, begun = Conversation.objects.select_for_update().get_or_create(
+        conversation, begun = Conversation.objects.select_for_update(no_key=True).get_or_create(
             number=number, contact=contact, defaults={"organization": organization}
         )
         sticky.written(conversation, author, number, begun=begun)
