@@ -8,17 +8,18 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from messaging import reports
 from messaging.models import DeliveryAttempt, WebhookEvent, WebhookRequest
 
 BATCH = 1000
-ORPHAN_HOURS = 72
 
 
 def run() -> None:
     """Deletes raw webhooks and delivery attempts that are older than the settings keep them."""
+    reports.look_at_all()
     waiting = WebhookEvent.objects.filter(
         Q(state=WebhookEvent.State.WAITING)
-        | Q(state=WebhookEvent.State.ORPHAN, created_at__gt=Now() - timedelta(hours=ORPHAN_HOURS))
+        | Q(state=WebhookEvent.State.ORPHAN, created_at__gt=Now() - timedelta(hours=reports.ORPHAN_HOURS))
     ).values("request")
     old_requests = WebhookRequest.objects.filter(received_at__lt=Now() - settings.WEBHOOK_RETENTION)
     while keys := list(old_requests.exclude(pk__in=waiting).values_list("pk", flat=True)[:BATCH]):

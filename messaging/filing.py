@@ -4,51 +4,55 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.events import InboundMessage, StatusUpdate, from_json
-from messaging import autoreply, joining, numbers, optout, queue, sticky, wake
-from messaging.models import (
-    Attachment,
-    Contact,
-    Conversation,
-    DeliveryAttempt,
-    Message,
-    Number,
-    WebhookEvent,
-)
-from messaging.statuses import RANKS, Status, of_parts
+from integrations.models import Integration
+from messaging import autoreply, bulk, joining, locks, numbers, optout, reports, sticky, wake
+from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
+from messaging.statuses import Status
 
 logger = logging.getLogger(__name__)
 
 BATCH = 100
 MAX_FILES = 30
+NOTE_SECONDS = 5
 State = WebhookEvent.State
 
 _running = threading.Lock()
 _again = threading.Event()
 
 
-def drain() -> None:
-    """Files all events that wait. One drain works in a process; another call makes it look again."""
+def drain(before_last_look: Callable[[], None] = lambda: None) -> None:
+    """Files all events that wait. One drain works in a process; another call makes it look again.
+
+    What is stored after `before_last_look` was called may need another call.
+    """
     _again.set()
     while _again.is_set():
         if not _running.acquire(blocking=False):
             return
         try:
             _again.clear()
-            while file_batch():
-                pass
+            _file_all()
+            before_last_look()
+            _file_all()
             while _file(joining.overdue(), late=True):
                 pass
         finally:
             _running.release()
+
+
+def _file_all() -> None:
+    while file_batch():
+        pass
 
 
 def file_batch() -> int:
@@ -83,9 +87,12 @@ def _waiting() -> QuerySet[WebhookEvent]:
 
 def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
     with transaction.atomic():
+        # One batch at a time, whoever files it: the messages of a conversation keep the order of arrival.
+        locks.hold(locks.FILING)
         events = list(
-            which.select_for_update(skip_locked=True, of=("self",))
+            which.select_for_update(of=("self",))
             .select_related("number", "request")
+            .defer("request__query", "request__headers", "request__body")
             .order_by("pk")[:BATCH]
         )
         if not events:
@@ -99,10 +106,20 @@ def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
         messages = {event.part_of: event.message for event, _ in whole if event.part_of}
         for event in parts:
             event.message = messages.get(event.part_of)
-        _file_statuses([(event, what) for event, what in said if isinstance(what, StatusUpdate)])
+        told = [(event, what) for event, what in said if isinstance(what, StatusUpdate)]
+        reports.file(told)
         changed = {event.pk: event for event in [*events, *parts]}
-        WebhookEvent.objects.bulk_update(changed.values(), ["state", "reason", "message", "part_of"])
+        bulk.update(list(changed.values()), "state", "reason", "message", "part_of")
+    reports.second_look([(event, what) for event, what in told if event.state == State.ORPHAN])
+    _note_received({event.integration_id for event in events})
     return len(events)
+
+
+def _note_received(integrations: Collection[int | None]) -> None:
+    """Shows that the services work; every few seconds is enough."""
+    lately = Now() - timedelta(seconds=NOTE_SECONDS)
+    found = Integration.objects.filter(pk__in=[pk for pk in integrations if pk is not None])
+    found.exclude(last_received_at__gt=lately).update(last_received_at=Now())
 
 
 def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> None:
@@ -119,12 +136,12 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
         return
     conversations = _conversations(senders)
     sticky.answered([(event, conversations[number.pk, who]) for event, _, number, who in senders])
-    messages, files = [], []
-    for event, what, number, address in senders:
-        message = Message(
+    messages = [
+        Message(
             uuid=event.message_uuid,
             organization_id=number.organization_id,
             conversation=conversations[number.pk, address],
+            integration_id=event.integration_id,
             direction=Message.Direction.IN,
             text=what.text,
             automatic=optout.understood(event, what.text),
@@ -132,7 +149,12 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
             queue_state=Message.Queue.DONE,
             expires_at=timezone.now(),
         )
-        messages.append(message)
+        for event, what, number, address in senders
+    ]
+    for message, (pk,) in zip(messages, bulk.insert(messages, "id"), strict=True):
+        message.pk = pk
+    files = []
+    for message, (event, what, _number, _address) in zip(messages, senders, strict=True):
         event.message = message
         files += [
             Attachment(
@@ -144,14 +166,11 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
             )
             for place, url in enumerate(what.urls[:MAX_FILES])
         ]
-    Message.objects.bulk_create(messages)
-    Attachment.objects.bulk_create(files)
-    replies = autoreply.answer([event for event, *_ in senders])
-    for message in [*messages, *replies]:
-        message.conversation.last_message = message
-    latest = {message.conversation_id: message.conversation for message in messages}
-    Conversation.objects.bulk_update(latest.values(), ["last_message"])
-    Conversation.objects.filter(pk__in=latest).update(last_at=Now())
+    bulk.insert(files)
+    autoreply.answer([event for event, *_ in senders])
+    last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    talked = Conversation.objects.filter(pk__in={message.conversation_id for message in messages})
+    talked.update(last_message=Subquery(last), last_at=Now())
     if files:
         wake.after_commit("fetch_media")
 
@@ -206,90 +225,3 @@ def _existing(wanted: dict[tuple[int, int], Any]) -> list[Conversation]:
     )
     locked = rows.select_related("contact").select_for_update(of=("self",), no_key=True)
     return list(locked.order_by("pk"))
-
-
-def _file_statuses(said: Sequence[tuple[WebhookEvent, StatusUpdate]]) -> None:
-    if not said:
-        return
-    attempts = _attempts(said)
-    ours = _ours(said)
-    risen: dict[int, tuple[DeliveryAttempt, Status]] = {}
-    changes: dict[int, queue.Change] = {}
-    for event, what in said:
-        attempt = attempts.get(event.pk)
-        message_id = attempt.message_id if attempt else ours.get(event.pk)
-        if message_id is None:
-            event.state = State.ORPHAN
-            continue
-        event.message_id = message_id
-        status = RANKS.get(what.status)
-        if status is None:
-            continue
-        if attempt is not None and status > max(attempt.status, risen.get(attempt.pk, (attempt, -1))[1]):
-            risen[attempt.pk] = attempt, status
-        if attempt is None or attempt.parts == 1:
-            change = queue.Change(message_id, 0, 0, status, what.code[:60], what.text[:500])
-            if message_id not in changes or changes[message_id].status < status:
-                changes[message_id] = change
-    for status in {status for _, status in risen.values()}:
-        keys = [pk for pk, (_, new) in risen.items() if new == status]
-        DeliveryAttempt.objects.filter(pk__in=keys, status__lt=status).update(status=status)
-    for change in _of_several_parts({item.message_id for item, _ in risen.values() if item.parts > 1}):
-        changes[change.id] = change
-    queue.advance(list(changes.values()))
-
-
-def _attempts(said: Sequence[tuple[WebhookEvent, StatusUpdate]]) -> dict[int, DeliveryAttempt]:
-    """The latest request that each event is about, by the service's id, within its integration or account."""
-    ids = {event.provider_id for event, _ in said} - {""}
-    rows = DeliveryAttempt.objects.filter(provider_id__in=ids) if ids else DeliveryAttempt.objects.none()
-    by_id: dict[str, list[DeliveryAttempt]] = {}
-    for attempt in rows.select_related("integration", "organization").order_by("-pk"):
-        by_id.setdefault(attempt.provider_id, []).append(attempt)
-    found = {}
-    for event, _what in said:
-        for attempt in by_id.get(event.provider_id, []):
-            integration = attempt.integration
-            if integration is None:
-                continue
-            same = (
-                integration.template_id == event.request.template_id
-                and attempt.organization.account_id == event.request.account_id
-            )
-            if event.integration_id == attempt.integration_id or (event.integration_id is None and same):
-                found[event.pk] = attempt
-                break
-    return found
-
-
-def _ours(said: Sequence[tuple[WebhookEvent, StatusUpdate]]) -> dict[int, int]:
-    """The message that each event is about, by our own id, within the account of its request."""
-    uuids = {what.message_uuid for _, what in said} - {""}
-    if not uuids:
-        return {}
-    rows = Message.objects.filter(uuid__in=uuids, direction=Message.Direction.OUT)
-    known = {
-        str(uuid): (pk, account)
-        for uuid, pk, account in rows.values_list("uuid", "pk", "organization__account")
-    }
-    return {
-        event.pk: known[what.message_uuid][0]
-        for event, what in said
-        if what.message_uuid in known and known[what.message_uuid][1] == event.request.account_id
-    }
-
-
-def _of_several_parts(messages: set[int]) -> list[queue.Change]:
-    """The status of messages that went out as several requests, all of them sent."""
-    if not messages:
-        return []
-    parts: dict[int, dict[int, DeliveryAttempt]] = {}
-    for attempt in DeliveryAttempt.objects.filter(message__in=messages, result="sent").order_by("pk"):
-        parts.setdefault(attempt.message_id, {})[attempt.part] = attempt
-    changes = []
-    for pk, sent in parts.items():
-        statuses = [Status(attempt.status) for attempt in sent.values()]
-        whole = len(sent) == next(iter(sent.values())).parts
-        if whole or Status.FAILED in statuses:
-            changes.append(queue.Change(pk, 0, 0, of_parts(statuses)))
-    return changes

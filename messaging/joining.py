@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from integrations.events import InboundMessage, from_json
-from messaging.models import Number, WebhookEvent
+from messaging.models import WebhookEvent
 from messaging.queue import PART_SECONDS
 
 State = WebhookEvent.State
@@ -31,21 +31,19 @@ def join(arrived: Sequence[Arrived], *, late: bool = False) -> tuple[list[Arrive
     """What can be filed now, and all parts that it is made of, in the caller's transaction.
 
     A part whose others are missing becomes one that waits; `late` files it with the parts that are there.
+    One transaction files at a time: two that hold one part each would both wait for the other.
     """
     whole = [(event, what) for event, what in arrived if not what.concat_id]
     parts = {event.pk: (event, what) for event, what in arrived if what.concat_id}
     if not parts:
         return whole, []
-    # Two workers that hold one part each would both wait for the other.
-    numbers = {event.number_id for event, _ in parts.values() if event.number_id}
-    list(Number.objects.select_for_update().filter(pk__in=numbers).order_by("pk").values_list("pk"))
     for event, what in parts.values():
         event.state, event.part_of = State.PART, _text_of(event, what)
     waiting = WebhookEvent.objects.filter(
         state=State.PART, part_of__in={event.part_of for event, _ in parts.values()}
     ).exclude(pk__in=parts)
     texts: dict[str, list[Arrived]] = defaultdict(list)
-    for event in [*waiting.select_related("number", "request"), *(pair[0] for pair in parts.values())]:
+    for event in [*waiting.select_related("number"), *(pair[0] for pair in parts.values())]:
         said = from_json(event.payload)
         assert isinstance(said, InboundMessage)
         texts[event.part_of].append((event, said))

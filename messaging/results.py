@@ -16,9 +16,8 @@ from integrations import oauth, responses
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.requests import Part
 from integrations.services import Service
-from messaging import attempts, breaker, optout, outcomes, pace, queue, wake
+from messaging import attempts, breaker, optout, outcomes, pace, queue, reports
 from messaging.attempts import storable
-from messaging.models import WebhookEvent
 from messaging.plans import Job
 from messaging.queue import Change
 from messaging.statuses import Status
@@ -87,7 +86,9 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
         optout.note_refused(
             exchange.job.message for exchange, outcome in found if outcome.result == "opted_out"
         )
-        _join_orphans([outcome.messageid for _, outcome in found if outcome.messageid])
+    reports.look_again(
+        [outcome.messageid for _, outcome in found], {exchange.job.message.pk for exchange, _ in found}
+    )
     _hurry(renewing)
     return [job for job in going_on if job.message.pk in held]
 
@@ -189,10 +190,3 @@ def _pace(found: Iterable[tuple[Exchange, Outcome]], going_on: Iterable[Job]) ->
             more_of_numbers[job.message.conversation.number_id] += 1 / kept.per_number_per_second
     pace.spend(more_of_credentials, more_of_numbers)
     pace.slow_down(asked)
-
-
-def _join_orphans(provider_ids: Sequence[str]) -> None:
-    """Has the reports filed that came before the answer which they are about."""
-    waiting = WebhookEvent.objects.filter(state=WebhookEvent.State.ORPHAN, provider_id__in=provider_ids)
-    if provider_ids and waiting.update(state=WebhookEvent.State.WAITING):
-        wake.after_commit("file")

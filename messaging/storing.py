@@ -5,16 +5,15 @@ What was said before is known by its key; without one, by identical bytes within
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import connection
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from messaging import bulk, optout, wake
+from messaging import bulk, locks, optout, wake
 from messaging.group_commit import GroupCommit
 from messaging.models import WebhookEvent, WebhookRequest
 
@@ -47,15 +46,6 @@ def insert_events(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:
         event.pk = stored[event.message_uuid]
     optout.note(new)
     return new
-
-
-def lock(digests: Collection[str]) -> None:
-    """Lets one transaction at a time store requests of these bytes. On SQLite only one writes anyway."""
-    if connection.vendor == "postgresql":
-        # In one order everywhere, or two batches could wait for each other.
-        keys = sorted({int(digest[:15], 16) for digest in digests})
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
 
 
 def _write(batch: Sequence[Entry]) -> list[WebhookRequest | None]:
@@ -95,7 +85,7 @@ def _same_bytes(batch: Sequence[Entry]) -> list[WebhookRequest | None]:
     digests = {entry.request.digest for entry, wanted in zip(batch, unkeyed, strict=True) if wanted}
     if not digests:
         return [None] * len(batch)
-    lock(digests)
+    locks.hold(*locks.of_digests(digests))
     recent = WebhookRequest.objects.filter(
         digest__in=digests,
         verdict=Verdict.ACCEPTED,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from celery import shared_task
 
 from integrations import oauth
@@ -16,8 +18,7 @@ def dispatch_due() -> None:
 
 @shared_task(name="messaging.file")
 def file_waiting() -> None:
-    wake.woken("file")
-    filing.drain()
+    filing.drain(partial(wake.woken, "file"))
 
 
 @shared_task(name="messaging.fetch_media")

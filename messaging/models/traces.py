@@ -37,6 +37,9 @@ class WebhookRequest(models.Model):
     template = models.ForeignKey(Template, models.PROTECT, related_name="+", verbose_name=_("service"))
     integration = models.ForeignKey(Integration, models.PROTECT, related_name="+", null=True, blank=True)
     received_at = models.DateTimeField(_("received"), db_default=Now())
+    # As it was called, to be read again: the accountid or orgid in the URL, and from where.
+    owner = models.CharField(max_length=20, blank=True)
+    ip = models.CharField(_("caller"), max_length=45, blank=True)
     method = models.CharField(_("method"), max_length=8)
     path = models.CharField(_("path"), max_length=200, blank=True)
     query = EncryptedBinaryField()
@@ -158,9 +161,9 @@ class DeliveryAttempt(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["integration", "provider_id"],
+                fields=["provider_id", "integration"],
                 condition=~Q(provider_id=""),
-                name="attempt_provider_id",
+                name="attempt_of_provider_id",
             ),
             models.Index(fields=["started_at"], name="attempt_age"),
         ]
