@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -65,6 +66,8 @@ def _plain(value: Any) -> str:
         return value.decode("ascii")
     if isinstance(value, UUID):
         return str(value) if connection.features.has_native_uuid_field else value.hex
+    if isinstance(value, datetime):
+        return str(connection.ops.adapt_datetimefield_value(value))
     raise TypeError(f"{type(value).__name__} does not travel in bulk.")
 
 

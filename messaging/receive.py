@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -63,8 +63,10 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
         template=owner.template,
         integration=reading.integration,
         organization=reading.integration.organization if reading.integration else owner.organization,
+        owner=owner_id,
+        ip=request.ip[:45],
         method=request.method[:8],
-        path=request.path[:200],
+        path=request.path[:200].replace("\0", "\ufffd"),
         query=request.query.encode("utf-8", "surrogateescape"),
         headers=dict(request.headers),
         body=request.body,
@@ -74,16 +76,16 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
         tried=reading.tried,
         answer_status=reading.answer.status,
         answer_headers=dict(reading.answer.headers),
-        answer_body=reading.answer.body.decode().replace("\0", "\ufffd"),
+        answer_body=reading.answer.body.decode("utf-8", "replace").replace("\0", "\ufffd"),
     )
     first = storing.store(row, reading.events)
     if first is not None:
-        return HttpResponse(first.answer_status, first.answer_headers, first.answer_body.encode())
+        return first.answer
     return reading.answer
 
 
-def read(owner: Owner, request: InboundRequest) -> Reading:
-    """Whose request it is and what it says; nothing is stored."""
+def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) -> Reading:
+    """Whose request it is and what it says; nothing is stored. `now` is when it came, if that was before."""
     uuid = uuid4()
     assert owner.template.published is not None
     compiled = owner.template.published.compiled
@@ -100,7 +102,7 @@ def read(owner: Owner, request: InboundRequest) -> Reading:
     def as_of(candidate: Integration) -> webhooks.Received:
         only = locate.only_number(candidate) if not _recipients(anyone.events) else ""
         return webhooks.read(
-            candidate.compiled, request, values[candidate.pk], number_to=only, message_uuid=str(uuid)
+            candidate.compiled, request, values[candidate.pk], number_to=only, message_uuid=str(uuid), now=now
         )
 
     received, winner = anyone, None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.encoding import escape_uri_path, iri_to_uri
 from django.utils.translation import gettext_lazy as _
 
+from integrations.events import HttpResponse, InboundRequest
 from integrations.models import Integration, Template
 from messaging.models.conversations import Message
 from messaging.models.numbers import Number
@@ -80,6 +83,31 @@ class WebhookRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.template} {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def called(self) -> str:
+        """The accountid or orgid that the URL named."""
+        return self.owner or (self.organization.orgid if self.organization else self.account.accountid)
+
+    @property
+    def answer(self) -> HttpResponse:
+        """How it was answered."""
+        return HttpResponse(self.answer_status, self.answer_headers, self.answer_body.encode())
+
+    def as_received(self) -> InboundRequest:
+        """The request as it came, to be read again."""
+        query = bytes(self.query).decode("utf-8", "surrogateescape")
+        place = escape_uri_path(f"/services/{self.template.service_id}/a{self.called}{self.path}")
+        asked = f"?{iri_to_uri(query)}" if query else ""
+        return InboundRequest(
+            method=self.method,
+            path=self.path,
+            query=query,
+            headers=self.headers,
+            body=bytes(self.body),
+            ip=self.ip,
+            url=f"{settings.PUBLIC_URL}{place}{asked}",
+        )
 
 
 class WebhookEvent(models.Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -31,14 +32,18 @@ def request(number: Number, **fields: Any) -> WebhookRequest:
 
 
 def test_every_kind_of_column(private: Number) -> None:
-    first = request(private, path=ODD, tried=[["/0", ODD]], answer_headers={ODD: "1"}, more=7)
+    moment = datetime(2026, 7, 8, 9, 10, 11, 121314, tzinfo=timezone(timedelta(hours=10)))
+    first = request(
+        private, replayed_at=moment, path=ODD, tried=[["/0", ODD]], answer_headers={ODD: "1"}, more=7
+    )
     second = request(private, tried=[], integration=private.integration)
     (one,), (two,) = bulk.insert([first, second], "id")
     assert one < two
     kept = WebhookRequest.objects.get(pk=one)
     assert (kept.path, kept.tried, kept.answer_headers, kept.more) == (ODD, [["/0", ODD]], {ODD: "1"}, 7)
     assert (bytes(kept.query), kept.headers, bytes(kept.body)) == (b"\xff\x00", {"x": ODD}, bytes(range(256)))
-    assert (kept.integration, kept.replayed_at, kept.organization) == (None, None, None)
+    assert (kept.integration, kept.replayed_at, kept.organization) == (None, moment, None)
+    assert WebhookRequest.objects.filter(replayed_at=moment, replayed_at__hour=23).get() == kept
     assert kept.received_at is not None
     assert WebhookRequest.objects.get(pk=two).integration == private.integration
     event = WebhookEvent(request=kept, type="message", payload={"a": [1, ODD]}, number=private)
