@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from integrations.events import StatusUpdate, to_json
 from integrations.models import Integration
-from messaging import bulk, clean_up, filing, queue, reports
+from messaging import bulk, claim, clean_up, filing, queue, reports
 from messaging.models import DeliveryAttempt, Message, Number, WebhookEvent, WebhookRequest
 from messaging.statuses import RANKS, Status, of_parts
 from messaging.submit import submit
@@ -72,7 +73,7 @@ def answer(message: Message, part: int = 1, parts: int = 1) -> None:
 def message(alice: User, private: Number) -> Message:
     """A message that is on its way."""
     made = submit(alice, private, "+61412345678", text="hi")
-    assert [claim.id for claim in queue.claim(1)] == [made.pk]
+    assert [taken.id for taken in claim.take(1, Counter()).claims] == [made.pk]
     made.refresh_from_db()
     return made
 
