@@ -1,9 +1,7 @@
-"""Files: kept and given to services as signed URLs; fetched from services, checked and kept."""
+"""Files: kept in the media folder, and given to services as signed URLs."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import mimetypes
 import re
@@ -12,31 +10,21 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote
 from uuid import uuid4
 
 import filetype
 from django.conf import settings
-from django.core.files.base import ContentFile, File
+from django.core.files.base import File
 from django.core.signing import Signer
-from django.db.models import F
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
-from django.utils.translation import gettext as _
 
-from integrations import http, media_access, pictures
-from integrations.events import Fault
-from integrations.models import Integration
-from integrations.properties import values_of
 from messaging.models import Attachment, Message
 
 logger = logging.getLogger(__name__)
 
 LINK_HOURS = 48
-FETCH_TRIES = 5
-FETCH_SECONDS = 120
-FETCH_AGAIN = (10, 60, 300, 900)
 
 
 def copy_of(attachment: Attachment) -> Attachment:
@@ -99,86 +87,21 @@ def content_type(head: bytes, name: str) -> str:
     return str(found)
 
 
-def fetch_waiting() -> None:
-    """Fetches the files that came as URLs, one after the other, until none is due."""
-    while attachment := _claim():
-        _fetch(attachment)
-
-
-def _claim() -> Attachment | None:
-    due = Attachment.objects.filter(state=Attachment.State.WAITING, next_attempt_at__lte=Now())
-    for pk in due.order_by("next_attempt_at").values_list("pk", flat=True)[:10]:
-        later = Now() + timedelta(seconds=FETCH_SECONDS)
-        if due.filter(pk=pk).update(next_attempt_at=later, attempts=F("attempts") + 1):
-            return Attachment.objects.select_related("message__conversation__number").get(pk=pk)
-    return None
-
-
-def _fetch(attachment: Attachment) -> None:
-    problem, again = "", False
-    body: bytes | None = None
-    if attachment.source_url.startswith("data:"):
-        body = _data(attachment.source_url)
-        problem = "" if body else _("The file came as a data: URI that cannot be read.")
-    else:
-        answer = http.fetch(
-            attachment.source_url,
-            headers=_credentials(attachment) if attachment.with_auth else {},
-            max_bytes=settings.MAX_UPLOAD_BYTES,
-            timeout=60,
-        )
-        if isinstance(answer, Fault):
-            problem, again = answer.text, answer.kind in ("connect", "unanswered")
-        elif answer.status != 200:
-            problem = _("The service answered %(status)d for the file.") % {"status": answer.status}
-            again = answer.status >= 500 or answer.status in (404, 408, 425, 429)
-        else:
-            body = answer.body
-            problem = "" if body else _("The file is empty.")
-    if body:
-        _keep(attachment, body)
-    elif again and attachment.attempts < FETCH_TRIES:
-        attachment.problem = problem[:500]
-        attachment.next_attempt_at = timezone.now() + timedelta(seconds=FETCH_AGAIN[attachment.attempts - 1])
-        attachment.save(update_fields=["problem", "next_attempt_at"])
-    else:
-        attachment.problem, attachment.state = problem[:500], Attachment.State.FAILED
-        attachment.save(update_fields=["problem", "state"])
-    Message.objects.filter(pk=attachment.message_id).update(changed_at=Now())
-
-
-def _credentials(attachment: Attachment) -> dict[str, str]:
-    """What proves to the service that the file is for its customer, where the template allows it."""
-    number = attachment.message.conversation.number
-    integration = Integration.objects.ready().filter(pk=number.integration_id or 0).first()
-    if integration is None:
-        return {}
-    values = values_of([integration])[integration.pk]
-    return media_access.headers_for(integration.compiled, values, attachment.source_url)
-
-
-def _keep(attachment: Attachment, body: bytes) -> None:
-    name = (
-        PurePosixPath(urlsplit(attachment.source_url).path).name
-        if attachment.source_url[:4] == "http"
-        else ""
-    )
-    kind = content_type(body[:4096], name)
-    if kind.startswith("image/"):
-        body, kind = pictures.redrawn(body, kind)
-    keep(attachment, ContentFile(body), kind, name)
-    attachment.state, attachment.problem = Attachment.State.KEPT, ""
-    attachment.save()
-
-
 def keep(attachment: Attachment, content: File[Any], kind: str, name: str) -> Attachment:
-    """The attachment with its file in the media folder, under a name that browsers and services know."""
+    """The attachment with its file in the media folder, under a name that browsers and services know.
+
+    Raises OSError where it cannot be written, and leaves no part of it.
+    """
     extension = extension_of(kind, name)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePosixPath(name).stem).strip("-")[:60] or "file"
     attachment.content_type, attachment.size = kind, content.size
     attachment.name = (PurePosixPath(name).name or f"{stem}{extension}")[:200]
-    folder = f"{timezone.now():%Y/%m/%d}/{uuid4()}"
-    attachment.file.save(f"{folder}/{stem}{extension}", content, save=False)
+    path = f"{timezone.now():%Y/%m/%d}/{uuid4()}/{stem}{extension}"
+    try:
+        attachment.file.save(path, content, save=False)
+    except OSError:
+        attachment.file.storage.delete(path)
+        raise
     return attachment
 
 
@@ -189,16 +112,6 @@ def extension_of(kind: str, name: str = "") -> str:
         return given
     known = {"image/jpeg": ".jpg", "application/octet-stream": ".bin"}
     return known.get(kind) or mimetypes.guess_extension(kind) or ".bin"
-
-
-def _data(uri: str) -> bytes | None:
-    head, comma, content = uri.removeprefix("data:").partition(",")
-    try:
-        if head.endswith(";base64"):
-            return base64.b64decode(content, validate=False) if comma else None
-        return unquote_to_bytes(content) if comma else None
-    except (ValueError, binascii.Error):
-        return None
 
 
 def _signer() -> Signer:

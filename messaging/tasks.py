@@ -7,7 +7,7 @@ from functools import partial
 from celery import shared_task
 
 from integrations import oauth
-from messaging import alerts, clean_up, dispatch, filing, media, wake
+from messaging import alerts, clean_up, dispatch, fetching, filing, wake
 
 
 @shared_task(name="messaging.dispatch")
@@ -24,7 +24,7 @@ def file_waiting() -> None:
 @shared_task(name="messaging.fetch_media")
 def fetch_media() -> None:
     wake.woken("fetch_media")
-    media.fetch_waiting()
+    fetching.drain()
 
 
 @shared_task(name="messaging.renew_tokens")

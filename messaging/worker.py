@@ -50,7 +50,7 @@ def _sweep() -> None:
 def sweep() -> None:
     """Wakes the tasks that have work, or does it here while the broker is away."""
     from integrations import oauth
-    from messaging import alerts, dispatch, filing, media, queue, wake
+    from messaging import alerts, dispatch, fetching, filing, queue, wake
 
     work = queue.due() | {"renew_tokens": oauth.any_due()}
     if work["recover"]:
@@ -58,7 +58,7 @@ def sweep() -> None:
     here = {
         "dispatch": dispatch.drain,
         "file": filing.drain,
-        "fetch_media": media.fetch_waiting,
+        "fetch_media": fetching.drain,
         "renew_tokens": oauth.renew_due,
         "tell_admins": alerts.tell_due,
     }

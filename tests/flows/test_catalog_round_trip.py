@@ -17,7 +17,7 @@ from integrations import catalog, properties
 from integrations.cases import message_of
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
-from messaging import dispatch, filing, media, numbers
+from messaging import dispatch, fetching, filing, numbers
 from messaging.models import Assignment, Attachment, Message, Number, WebhookRequest
 from messaging.statuses import Status
 from messaging.submit import submit
@@ -141,7 +141,7 @@ def test_a_picture_comes_in(provider: Sandbox, ours: Number) -> None:
         return
     assert status == 200
     filing.drain()
-    media.fetch_waiting()
+    fetching.drain()
     received = Attachment.objects.get(message__direction="in")
     assert (received.state, received.problem) == (Attachment.State.KEPT, "")
     assert (received.content_type, received.message.text) == ("image/png", "Look")

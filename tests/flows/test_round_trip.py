@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 from integrations.sandbox import Sandbox
-from messaging import dispatch, filing, media
+from messaging import dispatch, fetching, filing
 from messaging.models import Attachment, Conversation, DeliveryAttempt, Message, Number, WebhookRequest
 from messaging.statuses import Status
 from messaging.submit import submit
@@ -100,7 +100,7 @@ def test_a_picture_goes_out_as_a_link_and_comes_in_as_a_file(
 
     assert sandbox.picture(CONTACT, private.number, "Nice", png(), "image/png") == 200
     filing.drain()
-    media.fetch_waiting()
+    fetching.drain()
     received = Attachment.objects.get(message__direction="in")
     assert (received.state, received.content_type) == (Attachment.State.KEPT, "image/png")
     assert received.message.text == "Nice"

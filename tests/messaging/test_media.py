@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,11 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from messaging import media
+from messaging import fetching, media
 from messaging.models import Attachment, Message, Number
 from messaging.statuses import Status
 from messaging.submit import submit
@@ -139,7 +141,7 @@ def incoming(attachment: Attachment, url: str) -> Attachment:
 
 def fetched(attachment: Attachment, url: str) -> Attachment:
     row = incoming(attachment, url)
-    media.fetch_waiting()
+    fetching.drain()
     row.refresh_from_db()
     return row
 
@@ -196,7 +198,7 @@ def test_what_is_not_there_yet_is_tried_again(attachment: Attachment, files: str
     assert (row.state, row.attempts) == ("waiting", 1)
     assert "404" in row.problem
     Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-    media.fetch_waiting()
+    fetching.drain()
     row.refresh_from_db()
     assert (row.state, content(row), row.problem) == ("kept", b"hello", "")
 
@@ -213,3 +215,81 @@ def test_fetching_shows_in_the_thread(attachment: Attachment) -> None:
     fetched(attachment, "data:text/plain,hello")
     assert Message.objects.get().changed_at > before
     assert Message.objects.get().status == Status.QUEUED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_are_fetched_at_once_and_no_transaction_is_open(
+    attachment: Attachment, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(3)
+    written: list[int] = []
+    plain = Files.do_GET
+
+    def do_GET(self: Files) -> None:
+        together.wait(10)
+        written.append(Message.objects.update(status_code="meanwhile"))  # would wait for a transaction
+        connections.close_all()
+        plain(self)
+
+    monkeypatch.setattr(Files, "do_GET", do_GET)
+    Files.content = {f"/{name}.txt": [(200, name.encode())] for name in "abc"}
+    rows = [incoming(attachment, f"{files}/{name}.txt") for name in "abc"]
+    fetching.drain()
+    for row in rows:
+        row.refresh_from_db()
+    assert [(row.state, content(row)) for row in rows] == [("kept", name.encode()) for name in "abc"]
+    assert written == [1, 1, 1]
+
+
+def test_a_full_disk_loses_nothing(
+    attachment: Attachment, files: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    keep = media.keep
+
+    def cramped(*args: Any) -> Attachment:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # no file grows beyond: a write fails midway
+        try:
+            return keep(*args)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    monkeypatch.setattr(media, "keep", cramped)
+    Files.content = {"/a.txt": [(200, b"x" * 5000)]}
+    row = incoming(attachment, f"{files}/a.txt")
+    for _ in range(fetching.TRIES + 1):  # however long it takes to be mended
+        Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+        fetching.drain()
+    row.refresh_from_db()
+    assert (row.state, row.attempts, bool(row.file)) == ("waiting", 0, False)
+    assert (
+        row.problem
+        == "Patchbay has no room for the file (File too large). It is tried again every few minutes."
+    )
+    assert row.next_attempt_at > timezone.now() + timedelta(minutes=4)
+    assert list(tmp_path.rglob("*.txt")) == []
+    monkeypatch.undo()
+    Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    fetching.drain()
+    row.refresh_from_db()
+    assert (row.state, row.problem, content(row)) == ("kept", "", b"x" * 5000)
+
+
+def test_a_defect_with_one_file_holds_up_no_other(
+    attachment: Attachment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = media.content_type
+
+    def content_type(head: bytes, name: str) -> str:
+        if head == b"bad":
+            raise LookupError("a defect")
+        return real(head, name)
+
+    monkeypatch.setattr(media, "content_type", content_type)
+    bad, good = incoming(attachment, "data:text/plain,bad"), incoming(attachment, "data:text/plain,good")
+    fetching.drain()
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert (bad.state, bad.attempts, good.state) == ("waiting", 1, "kept")
+    assert "The server's log says more." in bad.problem

@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
@@ -63,6 +64,8 @@ def test_a_text_is_filed(client: Client, url: str, private: Number) -> None:
     message = Message.objects.get()
     assert (message.text, message.direction, message.queue_state) == ('<b>"Hi"</b> $content$\n🙂', "in", 2)
     assert (message.conversation.number, message.conversation.contact.address) == (private, FROM)
+    assert message.integration == private.integration
+    assert timezone.now() - Integration.objects.get().last_received_at < timedelta(seconds=60)
     assert WebhookEvent.objects.get().message == message
 
 
