@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from integrations.models import Integration
 from messaging import autoreply, dispatch, filing
-from messaging.models import AutoReply, Conversation, Message, Number, OptOut
+from messaging.models import AutoReply, Conversation, Message, Number, OptOut, WebhookEvent
 from messaging.submit import submit
 from portal.models import User
 from tests.messaging.rules import CONTACT, accept, answers, receive
@@ -211,3 +212,29 @@ def test_the_numbers_limit_holds_automatic_answers_back(number: Number, settings
             filing.drain()
     filing.drain()
     assert [why for why, _text in answers()] == (["initial", "opt-out"] if filed == "each" else ["opt-out"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_give_the_first_answer_once(number: Number) -> None:
+    receive(number, "hello there", sender="+61412000000")  # another conversation, to see that it stays apart
+    before = len(answers())
+    for place in range(6):
+        accept(number, f"hi {place}", f"m{place}")
+    waiting = list(WebhookEvent.objects.filter(state="waiting").values_list("pk", flat=True))
+    start = threading.Barrier(2)
+
+    def work(keys: list[int]) -> None:
+        start.wait()
+        try:
+            for pk in keys:
+                filing._file(WebhookEvent.objects.filter(pk=pk))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=[waiting[half::2]]) for half in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Message.objects.filter(direction="in", text__startswith="hi ").count() == 6
+    assert len(answers()) == before + 1
