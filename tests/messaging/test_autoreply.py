@@ -216,17 +216,19 @@ def test_the_numbers_limit_holds_automatic_answers_back(number: Number, settings
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_give_the_first_answer_once(number: Number) -> None:
-    receive(number, "hello there", sender="+61412000000")  # another conversation, to see that it stays apart
-    before = len(answers())
     for place in range(6):
-        accept(number, f"hi {place}", f"m{place}")
-    waiting = list(WebhookEvent.objects.filter(state="waiting").values_list("pk", flat=True))
+        receive(number, "long ago", f"old {place}", sender=f"+6141234567{place}")
+    ago(hours=25)
+    before = len(answers())
+    for place in range(12):
+        accept(number, f"hi {place}", f"new {place}", sender=f"+6141234567{place // 2}")
+    waiting = list(WebhookEvent.objects.filter(state="waiting").order_by("pk").values_list("pk", flat=True))
     start = threading.Barrier(2)
 
     def work(keys: list[int]) -> None:
-        start.wait()
         try:
             for pk in keys:
+                start.wait()
                 filing._file(WebhookEvent.objects.filter(pk=pk))
         finally:
             connection.close()
@@ -236,5 +238,5 @@ def test_two_workers_give_the_first_answer_once(number: Number) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert Message.objects.filter(direction="in", text__startswith="hi ").count() == 6
-    assert len(answers()) == before + 1
+    assert Message.objects.filter(direction="in", text__startswith="hi ").count() == 12
+    assert len(answers()) == before + 6
