@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from email.parser import BytesParser
-from email.policy import HTTP
+import re
 from urllib.parse import quote
 
 from integrations.language.errors import RenderError
 from integrations.language.values import Value, dump, raw, text, well_formed
 
-MAX_PARTS = 1000
+MAX_PARTS, MAX_HEAD = 1000, 8192
+_BOUNDARY = re.compile(r"""(?i);\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))""")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_PARAMETER = re.compile(r""";\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;\s"]*))""")
 
 
 def render_multipart(value: Value, content_type: str, pointer: str) -> tuple[bytes, str]:
@@ -59,29 +61,52 @@ def _quoted(value: str) -> str:
 def parse_multipart(body: bytes, content_type: str) -> dict[str, Value]:
     """The fields by name; a file is an object of filename, content_type and content (bytes).
 
-    Raises ValueError where the body is none, or has more than 1,000 parts.
+    Linear in the body, which strangers may send. Raises ValueError where it is none, or has more than 1,000
+    parts. Parts in parts stay as they are.
     """
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("utf-8", "replace")
-    message = BytesParser(policy=HTTP).parsebytes(head + body)
-    if not message.is_multipart():
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
         raise ValueError("The body is not multipart: its boundary is missing.")
-    parts = list(message.iter_parts())
-    if len(parts) > MAX_PARTS:
-        raise ValueError(f"The body has more than {MAX_PARTS:,} parts.")
+    line = re.escape((boundary[1] or boundary[2]).encode("utf-8", "replace"))
     found: dict[str, Value] = {}
-    for part in parts:
-        payload = part.get_payload(decode=True)
-        content = payload if isinstance(payload, bytes) else b""
-        name = part.get_param("name", "", "content-disposition")
-        filename = part.get_filename()
-        value: Value = content.decode("utf-8", "replace")
-        if filename is not None:
-            value = {"filename": filename, "content_type": part.get_content_type(), "content": content}
-        key = str(name)
-        if key not in found:
-            found[key] = value
-        elif isinstance(found[key], list):
-            found[key].append(value)
-        else:
-            found[key] = [found[key], value]
+    start = None
+    for number, delimiter in enumerate(re.finditer(rb"(?:\A|\r?\n)--%s(--)?[ \t]*(?=\r?\n|\Z)" % line, body)):
+        if number > MAX_PARTS:
+            raise ValueError(f"The body has more than {MAX_PARTS:,} parts.")
+        if start is not None:
+            _add(found, *_field(body[start : delimiter.start()]))
+        start = delimiter.end()
+        if delimiter[1]:
+            return found
+    if start is None:
+        raise ValueError("The body is not multipart: its boundary does not occur in it.")
+    _add(found, *_field(body[start:]))
     return found
+
+
+def _field(part: bytes) -> tuple[str, Value]:
+    """Name and value of a part; a head is at most 8 KiB."""
+    end = _HEAD_END.search(part, 0, MAX_HEAD)
+    head = part[: end.start() if end else MAX_HEAD].decode("utf-8", "replace")
+    head = re.sub(r"\r?\n[ \t]+", " ", head)
+    content = part[end.end() :] if end else b""
+    headers = {name.casefold(): value for name, value in re.findall(r"(?m)^([\w-]+)[ \t]*:(.*)$", head)}
+    parameters = {
+        name.casefold(): re.sub(r"\\(.)", r"\1", quoted) or bare
+        for name, quoted, bare in _PARAMETER.findall(headers.get("content-disposition", ""))
+    }
+    name = parameters.get("name", "")
+    if "filename" not in parameters:
+        return name, content.decode("utf-8", "replace")
+    kind = headers.get("content-type", "").partition(";")[0].strip() or "application/octet-stream"
+    return name, {"filename": parameters["filename"], "content_type": kind, "content": content}
+
+
+def _add(found: dict[str, Value], name: str, value: Value) -> None:
+    """A name that repeats holds a list."""
+    if name not in found:
+        found[name] = value
+    elif isinstance(found[name], list):
+        found[name].append(value)
+    else:
+        found[name] = [found[name], value]

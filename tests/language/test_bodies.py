@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +111,41 @@ def test_multipart() -> None:
 def test_multipart_there_and_back(fields):
     body, content_type = render_multipart(fields, "multipart/form-data", "")
     assert parse_multipart(body, content_type) == fields
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (b'--b\nContent-Disposition: form-data; name="a"\n\nx\ny\n--b--', {"a": "x\ny"}),
+        (b"before\r\n--b\r\ncontent-disposition:form-data;\r\n NAME=a\r\n\r\n\r\n--b--after", {"a": ""}),
+        (b'--b\r\nContent-Disposition: form-data; name="a\\"b"\r\n\r\ncut off', {'a"b': "cut off"}),
+        (
+            b'--b\r\nContent-Disposition: form-data; name=f; filename="x.gif"\r\nContent-Type: image/gif; x=y\r\n\r\n\0\r\n--b--',
+            {"f": {"filename": "x.gif", "content_type": "image/gif", "content": b"\0"}},
+        ),
+        (b"--b\r\n--b\r\n\r\n--b--", {"": ["", ""]}),
+    ],
+)
+def test_multipart_as_services_write_it(body: bytes, fields: object) -> None:
+    assert parse_multipart(body, 'multipart/form-data; charset=utf-8; boundary="b"') == fields
+
+
+# Each took seconds to minutes with the parser for mail of the standard library, or all memory.
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--b\r\n" + b"A: b\r\n" * 160_000,
+        b"--b\r\n\r\nx\r\n" * 90_000,
+        b'--b\r\nContent-Disposition: form-data; name="a\r\n' + b" x\r\n" * 200_000,
+        b"--b\r\nContent-Disposition: form-data" + b"; a=b" * 100_000,
+        b"".join(b"--b\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % n for n in range(900)),
+    ],
+)
+def test_multipart_takes_no_time(body: bytes) -> None:
+    began = time.thread_time()
+    with contextlib.suppress(ValueError):
+        parse_multipart(body, "multipart/form-data; boundary=b")
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=other"])
