@@ -19,7 +19,7 @@ from tests.oauth_server import OAuthServer, running
 
 # Other people's work on the machine makes no test fail; `--hypothesis-profile=thorough` tries more and longer.
 hypothesis_settings.register_profile("quick", deadline=None)
-hypothesis_settings.register_profile("thorough", deadline=None, max_examples=5000)
+hypothesis_settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis_settings.load_profile("quick")
 
 PASSWORD = "correct-horse-battery"

@@ -83,7 +83,7 @@ class Template(models.Model):
         The id and name come from the document. Raises DocumentError for one that is wrong, and
         ValidationError for an id that another template has, or that would change this one's webhook URL.
         """
-        compiled = document.compile_document(source)
+        compiled = _compiled(source)
         self.check_id(compiled.id)
         with transaction.atomic():
             self.service_id = compiled.id

@@ -144,3 +144,67 @@ def test_refusals(method, reason):
 def test_nul_and_broken_surrogates_become_replacement_characters():
     request = one({"request_url": URL, "request_parameters": "$text$"}, {"text": "a\0b\ud800"})
     assert request.body == '"a\ufffdb\ufffd"'.encode()
+
+
+def steps(document, message, values=None):
+    """The method and the body of each request."""
+    template = compile_document({"id": "acme", "name": "Acme", "API": document})
+    parts = plan(template, values or {}, {**MESSAGE, **message})
+    return [(part.method, json.loads(part.request.body)) for part in parts]
+
+
+FILES = [{"url": "https://f.example/1", "content_type": "image/png"}, {"url": "https://f.example/2"}]
+CONTENT = {"request_url": URL, "request_parameters": {"c": "$content$", "t": "$text$"}}
+
+
+@pytest.mark.parametrize(
+    ("document", "message", "expected"),
+    [
+        # Without SendFile, or where its `when` does not hold, the text is followed by the URLs.
+        ({"SendMessage": CONTENT}, {"text": "Hi", "media": FILES}, [("SendMessage", {"c": "Hi\nhttps://f.example/1\nhttps://f.example/2", "t": "Hi"})]),
+        ({"SendMessage": CONTENT, "SendFile": {**CONTENT, "when": {"$media[0].content_type$": "video/mp4"}}}, {"text": "", "media": FILES[:1]}, [("SendMessage", {"c": "https://f.example/1", "t": ""})]),
+        # A condition on files does not send them: still one request for each.
+        ({"SendFile": {**CONTENT, "when": {"$media|length$": {"gt": 0}}}}, {"text": "Hi", "media": FILES}, [("SendFile", {"c": "https://f.example/1", "t": "Hi"}), ("SendFile", {"c": "https://f.example/2", "t": ""})]),
+        ({"SendFile": {"request_url": URL, "request_parameters": ["$urls$", "$text$"]}}, {"text": "Hi", "media": FILES}, [("SendFile", [["https://f.example/1", "https://f.example/2"], "Hi"])]),
+        ({"SendFile": {"request_url": URL, "for_each": "media", "request_parameters": ["$urls$", "$part_no$", "$first_part$", "$last_part$"]}}, {"media": FILES}, [("SendFile", [["https://f.example/1"], 1, True, False]), ("SendFile", [["https://f.example/2"], 2, False, True])]),
+        ({"SendMessage": {**CONTENT, "for_each": "media"}}, {"text": "Hi", "media": FILES}, [("SendMessage", {"c": "Hi\nhttps://f.example/1", "t": "Hi"}), ("SendMessage", {"c": "https://f.example/2", "t": ""})]),
+        ({"SendMessage": {"request_url": URL, "split": {"max": 3}, "request_parameters": ["$content$", "$text$", "$part_no$", "$parts$"]}}, {"text": "abc def"}, [("SendMessage", ["abc", "abc", 1, ["abc", "def"]]), ("SendMessage", ["def", "def", 2, ["abc", "def"]])]),
+        ({"SendMessage": {"request_url": URL, "split": {"max": 3, "into": "list"}, "request_parameters": ["$content$", "$parts$"]}}, {"text": "abc def"}, [("SendMessage", ["abc def", ["abc", "def"]])]),
+        ({"SendMessage": {"request_url": URL, "request_parameters": "$parts$"}}, {"text": "abc"}, [("SendMessage", ["abc"])]),
+        # Bytes of files are base64 outside multipart, however the shape comes to them.
+        ({"SendFile": {"request_url": URL, "request_parameters": [{"$each": "$media$", "$as": "m", "$value": "$m.content$"}]}}, {"media": [{"url": "u", "content": b"\xff\0"}]}, [("SendFile", ["/wA="])]),
+        ({"SendFile": {"request_url": URL, "request_parameters": "$media|pluck:'content'$"}}, {"media": [{"url": "u", "content": b"\xff\0"}]}, [("SendFile", ["/wA="])]),
+        ({"SendMessage": {"request_url": URL, "variables": {"base string": "$from$;$text$", "text": "$base string|upper$"}, "request_parameters": ["$base string$", "$text$", "$content$"]}}, {"text": "a"}, [("SendMessage", ["+61855555555;a", "+61855555555;A", "a"])]),
+    ],
+)  # fmt: skip
+def test_a_message_is_sent_in_these_steps(document, message, expected):
+    assert steps(document, message) == expected
+
+
+def test_a_text_that_send_message_does_not_take_is_not_sent_before_a_file():
+    document = {
+        "SendMessage": {**CONTENT, "when": {"$text$": "x"}},
+        "SendFile": {"request_url": URL, "request_parameters": "$content$"},
+    }
+    with pytest.raises(RenderError, match="'when' does not hold"):
+        steps(document, {"text": "Hi", "media": FILES})
+
+
+def test_headers_of_the_method_go_before_the_common_ones_and_these_before_auth():
+    request = one(
+        {"request_url": URL, "request_headers": {"x-a": "method", "X-C": "$country$"}},
+        request_headers={"X-A": "common", "X-B": "common", "X-C": "common", "authorization": "common"},
+        auth={"type": "Bearer", "token": "t"},
+    )
+    assert request.headers == {"x-a": "method", "X-B": "common", "X-C": "common", "authorization": "common"}
+
+
+def test_a_whole_shape_that_is_unset_gives_no_body():
+    request = one({"request_url": URL, "request_parameters": "$country$"})
+    assert (request.body, request.headers) == (None, {})
+
+
+def test_queries_take_bytes_and_leave_out_what_is_unset():
+    method = {"request_url": URL, "request_method": "GET"}
+    method["request_parameters"] = {"a": "$text|encode:'latin-1'$", "b": "$country$", "c": [None, 1, True]}
+    assert one(method, {"text": "é+"}).url == URL + "?a=%E9%2B&c=1&c=true"

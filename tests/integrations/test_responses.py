@@ -74,6 +74,56 @@ def test_outcome(answer, outcome):
     assert read(TEMPLATE, "SendMessage", {}, {}, answer) == outcome
 
 
+def outcome_of(method, answer, message=None):
+    method = {"request_url": "https://api.example.com/", **method}
+    template = compile_document({"id": "acme", "name": "Acme", "API": {"SendMessage": method}})
+    return read(template, "SendMessage", {}, message or {}, answer)
+
+
+MAP = {"response_map": {"id": "$messageid$"}}
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "result", "messageid"),
+    [
+        ({}, HttpResponse(204), "sent", ""),
+        ({}, HttpResponse(200, {}, b"<html>hello"), "sent", ""),
+        (MAP, HttpResponse(200, {"content-type": "text/html"}, b"<html>hello"), "unknown", ""),
+        (MAP, HttpResponse(200, JSON, b'{"id": 1.0}'), "sent", "1.0"),
+        (MAP, HttpResponse(200, {"content-type": "text/plain"}, b'{"id": 1}'), "sent", "1"),
+        ({"response_map": {"id": "$messageid?$"}}, HttpResponse(200, JSON, b"{}"), "sent", ""),
+        (MAP, HttpResponse(200, JSON, b'{"id": ""}'), "failed", ""),
+        # What cannot be read cannot be a refusal, by response_success neither.
+        ({"response_success": {"$response.ok$": "true"}}, HttpResponse(200), "unknown", ""),
+        ({"response_success": {"$response.ok$": "true"}}, HttpResponse(200, JSON, b'{"ok": tr'), "unknown", ""),
+        ({"response_success": {"$response.ok$": "true"}}, HttpResponse(200, JSON, b"{}"), "failed", ""),
+        ({"response_success": {"$status$": "202"}}, HttpResponse(200, JSON, b"{}"), "failed", ""),
+        ({"response_success": {"$body$": {"matches": "^OK"}}, "response_format": "text"}, HttpResponse(200, {}, b"OK 1"), "sent", ""),
+        ({"response_format": "text", "response_map": "OK $messageid$"}, HttpResponse(200, JSON, b"OK 1"), "sent", "1"),
+        ({"response_format": "form", **MAP}, HttpResponse(200, {}, b"id=7&x=1"), "sent", "7"),
+        ({"response_format": "xml", "response_map": {"r": {"id": "$messageid$"}}}, HttpResponse(200, {}, b'<r><id t="u">7</id></r>'), "sent", "7"),
+        ({"response_map": {"r": {"id": "$messageid$"}}}, HttpResponse(200, {"content-type": "text/xml"}, "<?xml version='1.0' encoding='latin-1'?><r><id>é</id></r>".encode("latin-1")), "sent", "é"),
+        (MAP, HttpResponse(200, {"content-type": "application/json; charset=iso-8859-1"}, '{"id": "é"}'.encode("latin-1")), "sent", "é"),
+        ({"response_headers": {"X-Id": "$messageid$"}}, HttpResponse(201, {"x-id": "9"}), "sent", "9"),
+        # A variable of the message is compared.
+        ({"response_map": {"to": "$to$", "id": "$messageid$"}}, HttpResponse(200, JSON, b'{"to": "+2", "id": 1}'), "failed", ""),
+        ({"response_map": {"to": "$to$", "id": "$messageid$"}}, HttpResponse(200, JSON, b'{"to": "+1", "id": 1}'), "sent", "1"),
+        ({"response_map": [{"to": "$to$", "id": "$messageid$"}]}, HttpResponse(200, JSON, b'[{"to": "+2", "id": 1}, {"to": "+1", "id": 2}]'), "sent", "2"),
+        # The order: 429, then the rules (5xx too), then 401 and the rest.
+        ({"response_errors": [{"result": "opted_out"}]}, HttpResponse(429), "throttled", ""),
+        ({"response_errors": [{"when": {"$status$": 500}, "result": "failed"}]}, HttpResponse(500), "failed", ""),
+        ({"response_errors": [{"when": {"$status$": 401}, "result": "throttled"}]}, HttpResponse(401), "throttled", ""),
+        ({"response_errors": [{"when": {"$response.e$": True}}]}, HttpResponse(200, JSON, b'{"e": 1}'), "failed", ""),
+        ({"response_errors": [{"when": {"$response.e$": "2"}}, {"result": "retry"}]}, HttpResponse(408), "retry", ""),
+        (MAP, HttpResponse(200, JSON, b" " * 300_000), "unknown", ""),
+    ],
+)  # fmt: skip
+def test_result_and_id(method, answer, result, messageid):
+    outcome = outcome_of(method, answer, {"to": "+1"})
+    assert (outcome.result, outcome.messageid) == (result, messageid)
+
+
 def test_a_readable_answer_that_the_map_refuses_is_failed():
     outcome = read(TEMPLATE, "SendMessage", {}, {}, HttpResponse(200, {}, b"{}"))
     assert (outcome.result, outcome.messageid) == ("failed", "")

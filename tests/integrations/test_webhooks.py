@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,117 @@ GENERIC = compile_document(
 def test_any_input_is_received(method, query, content_type, body):
     request = InboundRequest(method, query, query, {"content-type": content_type, "x": query}, body)
     assert read(GENERIC, request, None).verdict in ("accepted", "ignored", "unmatched", "unparsable")
+
+
+def form(body, query="", path="", method="POST", **headers):
+    kind = {"content-type": "application/x-www-form-urlencoded", **headers}
+    return InboundRequest(method, path, query, kind, body if isinstance(body, bytes) else body.encode())
+
+
+MESSAGE = {"event_type": "message", "request_parameters": {"from": "$from$", "text": "$text?$"}}
+TEXT = InboundMessage("message", "+1", (), "Hi")
+
+
+@pytest.mark.parametrize(
+    ("event", "request_", "events"),
+    [
+        # One thing under two names, in shapes and in variables.
+        ({"event_type": "message", "request_parameters": {"f": "$from$", "b": "$content$"}, "variables": {"content": "$text|upper$"}}, form("f=%2B1&b=hi"), [InboundMessage("message", "+1", (), "HI")]),
+        ({"event_type": "message", "request_parameters": {"f": "$from$", "b": "$content$"}, "variables": {"text": "x$content$"}}, form("f=%2B1&b=hi"), [InboundMessage("message", "+1", (), "xhi")]),
+        ({"event_type": "mms", "request_parameters": {"f": "$from$", "u": ["$url$"]}}, form("f=%2B1&u=a&u=b"), [InboundMessage("mms", "+1", (), "", ("a", "b"))]),
+        ({"event_type": "mms", "request_parameters": {"f": "$from$", "u": "$url$"}}, form("f=%2B1&u=a&u=b"), [InboundMessage("mms", "+1", (), "", ("b",))]),
+        # Query and body are merged for forms and for GET, not for JSON.
+        (MESSAGE, form("text=Hi", "from=%2B1"), [TEXT]),
+        (MESSAGE, InboundRequest("GET", "", "from=%2B1&text=Hi"), [TEXT]),
+        (MESSAGE, InboundRequest("GET", "", "from=%2B1", {}, b'{"text": "Hi"}'), [TEXT]),
+        (MESSAGE, InboundRequest("POST", "", "from=%2B1", {}, b'{"text": "Hi"}'), None),
+        ({**MESSAGE, "request_query": {"from": "$from$"}, "request_parameters": {"text": "$text$"}}, InboundRequest("POST", "", "from=%2B1", {}, b'{"text": "Hi"}'), [TEXT]),
+        ({**MESSAGE, "request_headers": {"X-From": "$from$"}, "request_parameters": "$text$"}, InboundRequest("POST", "", "", {"x-from": "+1"}, b"Hi"), [TEXT]),
+        # A body is read as the event says, else as its header does.
+        ({**MESSAGE, "request_content_type": "json"}, form('{"from": "+1", "text": "Hi"}'), [TEXT]),
+        ({**MESSAGE, "request_charset": "latin-1"}, form(b"from=%2B1&text=%E9"), [InboundMessage("message", "+1", (), "é")]),
+        ({**MESSAGE, "request_charset": "latin-1"}, InboundRequest("GET", "", "from=%2B1&text=%E9"), [InboundMessage("message", "+1", (), "é")]),
+        (MESSAGE, form(b"from=%2B1&text=%E9", **{"content-type": "application/x-www-form-urlencoded; charset=ISO-8859-1"}), [InboundMessage("message", "+1", (), "é")]),
+        (MESSAGE, InboundRequest("POST", "", "", {"content-type": "application/json; charset=utf-16"}, '{"from": "+1", "text": "Hi"}'.encode("utf-16")), [TEXT]),
+        ({**MESSAGE, "request_content_type": "xml", "request_charset": "latin-1", "request_parameters": {"m": {"f": "$from$", "t": "$text$"}}}, form("<m><f>+1</f><t>é</t></m>".encode("latin-1")), [InboundMessage("message", "+1", (), "é")]),
+        ({**MESSAGE, "request_content_type": "xml", "request_parameters": {"m": {"@id": "$messageid$", "f": "$from$", "t": "$text$"}}}, form('<n:m xmlns:n="u" id="7"><f type="e">+1</f><t>Hi</t></n:m>'), [InboundMessage("message", "+1", (), "Hi", (), "7")]),
+        # The recipient: bound, of the address, or the only one.
+        ({**MESSAGE, "request_parameters": {"from": "$from$", "text": "$text$", "n": ["$to$"]}}, form("from=%2B1&text=Hi&n=2&n=3"), [InboundMessage("message", "+1", ("2", "3"), "Hi")]),
+        ({**MESSAGE, "request_content_type": "json"}, form('{"from": "+1", "text": "Hi"}', "to=%2B2"), [InboundMessage("message", "+1", ("+2",), "Hi")]),
+        # `date` is ISO 8601 or unset.
+        ({**MESSAGE, "request_parameters": {"from": "$from$", "text": "$text$", "d": "$date$"}}, form("from=%2B1&text=Hi&d=Tue,+3+Jun+2025+10:00:00+GMT"), [TEXT]),
+        ({**MESSAGE, "request_parameters": {"from": "$from$", "text": "$text$", "d": "$date|iso$"}}, form("from=%2B1&text=Hi&d=Tue,+3+Jun+2025+10:00:00+GMT"), [InboundMessage("message", "+1", (), "Hi", date=datetime(2025, 6, 3, 10, tzinfo=UTC))]),
+        # Parts of a text; without an id, or with nonsense, it is whole.
+        ({**MESSAGE, "concat": {"id": "$request.r$", "part": "$request.n$", "count": "$request.m$"}}, form("from=%2B1&text=Hi&r=a&n=2&m=3"), [InboundMessage("message", "+1", (), "Hi", concat_id="a", concat_part=2, concat_count=3)]),
+        ({**MESSAGE, "concat": {"id": "$request.r$", "part": "$request.n$", "count": "$request.m$"}}, form("from=%2B1&text=Hi&n=2&m=3"), [TEXT]),
+        ({**MESSAGE, "concat": {"id": "$request.r$", "part": "$request.n$", "count": "$request.m$"}}, form("from=%2B1&text=Hi&r=a&n=1&m=" + "0" * 5000), [TEXT]),
+        # Statuses: exact, any case, ranges, `*`; a strange id of ours counts as missing.
+        ({"event_type": "messageStatus", "request_parameters": {"i": "$messageid$", "s": "$status$"}, "status_map": {"10-12": "retrying", ">20": "failed", "ok": "sent", "*": "ignore"}}, form("i=1&s=11"), [StatusUpdate("retrying", "1")]),
+        ({"event_type": "messageStatus", "request_parameters": {"i": "$messageid$", "s": "$status$"}, "status_map": {"ok": "sent"}}, form("i=1&s=OK"), [StatusUpdate("sent", "1")]),
+        ({"event_type": "messageRead", "request_parameters": {"i": "$message_uuid$"}}, form("i=7"), None),
+        ({"event_type": "messageRead", "request_parameters": {"i": "$message_uuid$"}}, form("i=0B6F4C1E-3F2A-4D55-9A39-1D2F7B1F0A11"), [StatusUpdate("read", "", "0b6f4c1e-3f2a-4d55-9a39-1d2f7b1f0a11")]),
+        # Elements: all must match, unless the event goes on.
+        ({"event_type": "messageRead", "request_parameters": [{"i": "$messageid$"}]}, post([{"i": 1}, {}]), None),
+        ({"event_type": "messageRead", "continue": True, "request_parameters": [{"i": "$messageid$"}]}, post([{"i": 1}, {}, {"i": 1}]), [StatusUpdate("read", "1")] * 2),
+        # The path.
+        ({**MESSAGE, "path": ["a/b", "c"]}, form("from=%2B1&text=Hi", path="/a/b/"), [TEXT]),
+        ({**MESSAGE, "path": ""}, form("from=%2B1&text=Hi", path="a"), None),
+        ({**MESSAGE, "request_method": "PUT"}, form("from=%2B1&text=Hi", method="PUT"), [TEXT]),
+        (MESSAGE, form("from=%2B1&text=Hi", method="PUT"), None),
+    ],
+)  # fmt: skip
+def test_what_an_event_makes_of_a_request(event, request_, events):
+    received = read(template(event), request_, {})
+    assert received.events == tuple(events or ())
+    assert received.verdict == ("accepted" if events else "unmatched")
+
+
+def test_when_chooses_the_event_for_good():
+    first = {
+        **MESSAGE,
+        "when": {"$request.kind$": "text"},
+        "request_parameters": {"from": "$from$", "x": "y"},
+    }
+    service = template(first, MESSAGE)
+    assert read(service, form("from=%2B1&text=Hi&kind=text"), {}).verdict == "unmatched"
+    assert read(service, form("from=%2B1&text=Hi&kind=other"), {}).events == (TEXT,)
+
+
+def test_continue_tries_the_next_events_and_the_first_answers():
+    out = {"event_type": "optOut", "continue": True, "request_parameters": {"from": "$from$", "out": "1"}}
+    service = template({**out, "response": {"body": "first"}}, {**MESSAGE, "response": {"body": "second"}})
+    received = read(service, form("from=%2B1&text=Hi&out=1"), {})
+    assert (received.events, received.answer.body) == ((Consent("optOut", "+1", ()), TEXT), b"first")
+    received = read(service, form("from=%2B1&text=Hi"), {})
+    assert (received.events, received.answer.body) == ((TEXT,), b"second")
+
+
+def test_an_unmatched_request_is_answered_as_ignored_where_its_event_verified_it():
+    verify = {"type": "header", "name": "X-Key", "value": "k"}
+    service = compile_document(
+        {"id": "acme", "name": "Acme", "Webhook": {"response": {"ignored": {"status": 202}}, "events": [{**MESSAGE, "verify": verify}]}}
+    )  # fmt: skip
+    assert read(service, form("x=1", **{"x-key": "k"}), {}).answer.status == 202
+    assert read(service, form("x=1"), {}).answer.status == 401
+    assert read(service, form("x=1", method="PUT"), {}).answer.status == 400
+
+
+def test_an_answer_that_cannot_be_written_loses_nothing():
+    response = {"status": 201, "content_type": "form", "body": {"a": "$request.a$"}}
+    service = template({**MESSAGE, "request_content_type": "json", "response": response})
+    received = read(service, post({"from": "+1", "text": "Hi", "a": {"b": 1}}), {})
+    assert (received.events, received.answer) == ((TEXT,), HttpResponse(201))
+
+
+def test_head_is_answered_and_says_nothing():
+    received = read(template(MESSAGE), form("from=%2B1&text=Hi", method="HEAD"), {})
+    assert (received.verdict, received.events, received.answer) == ("ignored", (), HttpResponse(200))
+
+
+def test_defaults_of_the_section_hold_where_an_event_says_nothing_else():
+    events = [MESSAGE, {**MESSAGE, "path": "other", "response": {"status": 204}}]
+    section = {"path": "in", "response": {"status": 202, "error": {"status": 418}}, "events": events}
+    service = compile_document({"id": "acme", "name": "Acme", "Webhook": section})
+    assert read(service, form("from=%2B1", path="in"), {}).answer.status == 202
+    assert read(service, form("from=%2B1", path="other"), {}).answer.status == 204
+    assert read(service, form("from=%2B1"), {}).answer.status == 418

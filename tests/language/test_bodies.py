@@ -117,7 +117,7 @@ def test_multipart_there_and_back(fields):
     ("body", "fields"),
     [
         (b'--b\nContent-Disposition: form-data; name="a"\n\nx\ny\n--b--', {"a": "x\ny"}),
-        (b"before\r\n--b\r\ncontent-disposition:form-data;\r\n NAME=a\r\n\r\n\r\n--b--after", {"a": ""}),
+        (b"before\r\n--b\r\ncontent-disposition:form-data;\r\n NAME=a\r\n\r\n\r\n--b--\r\nafter", {"a": ""}),
         (b'--b\r\nContent-Disposition: form-data; name="a\\"b"\r\n\r\ncut off', {'a"b': "cut off"}),
         (
             b'--b\r\nContent-Disposition: form-data; name=f; filename="x.gif"\r\nContent-Type: image/gif; x=y\r\n\r\n\0\r\n--b--',

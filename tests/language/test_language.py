@@ -20,7 +20,7 @@ from integrations.language.names import BOUND, SENDING
 from integrations.language.properties import check_values
 from integrations.language.scope import Scope
 from integrations.language.shapes import compile_render
-from integrations.language.values import Number, dump, load
+from integrations.language.values import Number, Table, dump, load
 
 HERE = Path(__file__).parent
 WORDS = st.text(st.characters(codec="utf-8"), min_size=1)
@@ -83,6 +83,79 @@ def test_filter_example(name):
         arguments = tuple(map(re2.compile, arguments))
     assert found.doc.endswith(".")
     assert found(value, *arguments) == result
+
+
+def test_the_filters_are_those_of_the_reference():
+    assert sorted(FILTERS) == sorted(
+        [
+            "base64",
+            "base64_maybe",
+            "base64url",
+            "content_type",
+            "data_uri",
+            "date",
+            "decode",
+            "digits",
+            "e164",
+            "encode",
+            "epoch",
+            "filename",
+            "first",
+            "fixed",
+            "gsm7",
+            "gsm7_decode",
+            "hex",
+            "hmac_sha1",
+            "hmac_sha256",
+            "hmac_sha512",
+            "is_gsm7",
+            "iso",
+            "join",
+            "json",
+            "length",
+            "list",
+            "lower",
+            "map",
+            "match",
+            "md5",
+            "national",
+            "null_if",
+            "numbered",
+            "or",
+            "pluck",
+            "plus",
+            "query",
+            "remove_prefix",
+            "replace",
+            "sha1",
+            "sha256",
+            "sha512",
+            "slice",
+            "sorted",
+            "split",
+            "strptime",
+            "timestamp",
+            "trim",
+            "unbase64",
+            "unhex",
+            "unjson",
+            "unquote",
+            "upper",
+            "where",
+            "where_not",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "case", table("filters"), ids=lambda case: f"{case['filters']} of {dump(case['value'])[:30]}"
+)
+def test_filters(case):
+    tables = {"t": Table({"x": "X", "10-12": "range", ">20": "many", "*": "*"})}
+    scope = Scope({}, tables, [], names=dict.fromkeys(["value", "to", "urls", "country"], True))
+    render = compile_render(f"$value|{case['filters']}$", scope, "")
+    assert scope.problems == []
+    assert dump(render({"value": case["value"], **case.get("variables", {})})) == dump(case["result"])
 
 
 def test_a_problem_tells_line_and_column():
