@@ -1,0 +1,69 @@
+"""A case passes if all is as it says, and tells what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from integrations.cases import run
+from integrations.language.document import compile_document
+
+TEMPLATE = compile_document(
+    {
+        "id": "acme",
+        "name": "Acme",
+        "properties": [
+            {"name": "Region", "secret": False, "default": "eu"},
+            {"name": "Tag", "required": False},
+        ],
+        "API": {
+            "SendMessage": {
+                "request_url": "https://$Region$.example.com/send",
+                "request_headers": {"X-Tag": "$Tag$"},
+                "request_parameters": {"t": "$content$", "n": 1, "b": True, "token": "$access_token$"},
+                "response_map": {"id": "$messageid$"},
+                "when": {"$to$": True},
+            }
+        },
+        "Webhook": {"event_type": "message", "request_parameters": {"f": "$from$", "b": "$text?$"}},
+    }
+)
+SEND = {"kind": "send", "message": {"to": "+1", "content": "Hi"}}
+RECEIVE = {"kind": "receive", "request": {"json": {"f": "0412345678", "b": "Hi"}}}
+BODY = {"t": "Hi", "n": 1, "b": True}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {**SEND, "expect": [{"url": "https://eu.example.com/send", "json": BODY}]},
+        {**SEND, "properties": {"Region": "us", "Tag": " ", "access_token": "x"}, "expect": [{"url": "https://us.example.com/send", "headers": {"x-tag": None}, "json": {**BODY, "token": "x"}}]},
+        {**SEND, "expect": [{"method": "POST", "path": "/send", "query": None, "headers": {"Content-Type": "application/json"}}]},
+        {"kind": "send", "message": {"content": "Hi"}, "expect": [], "outcome": {"result": "failed"}},
+        {**SEND, "responses": [{"json": {"id": 7}}], "outcome": {"result": "sent", "messageid": "7", "code": None}},
+        {**SEND, "responses": [{"error": "connect"}], "outcome": {"result": "retry", "messageid": None}},
+        {**SEND, "responses": [{"error": "timeout"}], "outcome": {"result": "unknown"}},
+        {**SEND, "responses": [{"error": "tls"}], "outcome": {"result": "failed"}},
+        {**RECEIVE, "expect": {"events": [{"type": "message", "from": "0412345678", "text": "Hi"}]}},
+        {**RECEIVE, "country": "AU", "expect": {"response": {"status": 200, "json": None}, "unmatched": False, "events": [{"type": "message", "from": "+61412345678", "text": "Hi"}]}},
+        {"kind": "receive", "request": {"json": {}}, "expect": {"unmatched": True, "response": {"status": 400}, "events": []}},
+    ],
+)  # fmt: skip
+def test_a_case_that_holds(case):
+    assert run(TEMPLATE, case) == ""
+
+
+@pytest.mark.parametrize(
+    ("case", "difference"),
+    [
+        ({**SEND, "expect": []}, "0 requests were expected, 1 made."),
+        ({**SEND, "expect": [{"json": None}]}, 'request 1: json: expected no body, got "{\\"t\\":\\"Hi\\",\\"n\\":1,\\"b\\":true}"'),
+        ({**SEND, "expect": [{"json": {**BODY, "b": 1}}]}, "request 1: json/b: expected 1, got true"),
+        ({**SEND, "expect": [{"json": {**BODY, "n": "1"}}]}, 'request 1: json/n: expected "1", got 1'),
+        ({**SEND, "expect": [{"headers": {"content-type": None}}]}, 'request 1: header content-type: expected nothing, got "application/json"'),
+        ({**SEND, "outcome": {"result": "sent"}}, "outcome: no answer was read; add the service's in 'responses'."),
+        ({**SEND, "responses": [{"json": {"id": 7}}], "outcome": {"messageid": None}}, 'outcome messageid: expected nothing, got "7"'),
+        ({**RECEIVE, "expect": {"events": [{"type": "message", "from": "0412345678"}]}}, 'events/0/text: expected nothing, got "Hi"'),
+    ],
+)  # fmt: skip
+def test_a_case_that_does_not_hold(case, difference):
+    assert run(TEMPLATE, case) == difference
