@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, note
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from integrations import bodies, catalog
@@ -25,6 +25,8 @@ from integrations.requests import build, plan
 from integrations.responses import read as read_answer
 from integrations.webhooks import read
 
+# Each of these compiles several times; the share holds for any profile.
+FEWER = settings(max_examples=settings.default.max_examples // 4)
 SOURCES = [path.read_text() for path in sorted(catalog.FOLDER.glob("*/template.json"))]
 TEMPLATES = [compile_document(source) for source in SOURCES]
 NAMES = sorted(SENDING | BOUND | {"API key", "request.a", "headers.X-Id", "media[0].url", "_", "item"})
@@ -204,11 +206,13 @@ def test_any_text_is_a_template_or_refused(source):
         compile_document(source)
 
 
+@FEWER
 @given(documents(), MESSAGES, REQUESTS, ANSWERS)
 def test_any_document_any_message_any_request(document, message, request_, answer):
     exercise(document, message, request_, answer)
 
 
+@FEWER
 @given(mutants(), MESSAGES, REQUESTS, ANSWERS)
 def test_any_change_of_the_catalogue(document, message, request_, answer):
     exercise(document, message, request_, answer)
