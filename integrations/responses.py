@@ -28,13 +28,13 @@ def read(
 ) -> Outcome:
     """What the answer means, by the method's rules; each outcome but `sent` says why in `text`.
 
-    An answer is read up to 256 KiB; a longer one counts as one that cannot be read.
+    `variables` are those of its Part. An answer is read up to 256 KiB; a longer one counts as unreadable.
     """
     if isinstance(answer, Fault):
         return Outcome(_FAULTS[answer.kind], text=answer.text)  # type: ignore[arg-type]
     method = template.methods[method_name]
     parsed, unreadable = _parsed(answer, method.reply.format)
-    values = render_variables(method, cleaned(properties), cleaned(variables)) | {
+    values = render_variables(method, cleaned(properties), variables) | {
         "response": parsed,
         "headers": dict(answer.headers),
         "status": answer.status,

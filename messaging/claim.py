@@ -7,7 +7,7 @@ import json
 import zlib
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -33,10 +33,14 @@ _clock = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Claimed messages, and in how many seconds more may go (None: no limit holds anything back)."""
+    """Claimed messages, and in how many seconds more may go (None: no limit holds anything back).
+
+    `known` are the services that were looked up on the way.
+    """
 
     claims: list[Claim]
     wait: float | None = None
+    known: Mapping[int, Service] = field(default_factory=dict)
 
 
 def take(free: int, held: Mapping[int, int] | None = None) -> Taken:
@@ -62,7 +66,7 @@ def _take(rooms: dict[Lane, int], free: int) -> Taken:
     limiters = {key: credentials[service.credentials] for key, service in known.items()}
     queue.expire([lane.id for lane in turn if lane.probing], outcomes.expired())
     running = [lane for lane in turn if lane.id not in limiters or not limiters[lane.id].wait()]
-    each = max(8, 2 * free // max(1, len(running)))
+    each = max(8, min(free, 2 * free // max(1, len(running))))
     found = lanes.candidates([lane.id for lane in running], each)
     paced = {
         key: rate for key, service in known.items() if (rate := service.compiled.limits.per_number_per_second)
@@ -77,17 +81,18 @@ def _take(rooms: dict[Lane, int], free: int) -> Taken:
     unseen = len(turn) < len(rooms) or max(Counter(item.lane for item in found).values(), default=0) == each
     if unseen and len(picked) < free:
         waits.append(0 if picked else SOON)
-    return Taken(_claim(picked, probing), min(waits, default=None))
+    return Taken(_claim(picked, probing), min(waits, default=None), known)
 
 
 def _alone() -> None:
     """Lets one process choose at a time: two would each take a message of the same conversation."""
     if sql.is_postgres():
         with connection.cursor() as cursor:
-            # A process that is halted right here must not hold up the others.
+            # A process that is halted right here must not hold up the others; and the plans cost more to
+            # compile than to run.
             cursor.execute(
                 "SELECT set_config('idle_in_transaction_session_timeout', '5s', true), "
-                "pg_advisory_xact_lock(%s)",
+                "set_config('jit', 'off', true), pg_advisory_xact_lock(%s)",
                 [_LOCK],
             )
 

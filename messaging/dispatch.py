@@ -6,8 +6,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import Fault, HttpResponse, Outcome
+from integrations.services import Service
 from messaging import claim, outcomes, plans, queue, results
 from messaging.plans import Job
 from messaging.queue import Claim
@@ -93,6 +95,17 @@ def recover(*, everything: bool = False) -> int:
     return len(queue.record(changes))
 
 
+class _Moment:
+    """When a request began, by the clock on the wall and by one that nobody sets."""
+
+    def __init__(self) -> None:
+        self.time, self._began = timezone.now(), time.monotonic()
+
+    def milliseconds(self) -> int:
+        """That have passed since."""
+        return round((time.monotonic() - self._began) * 1000)
+
+
 class _Drain:
     """From the first claim until nothing is left to do; what the database has not taken yet is kept here."""
 
@@ -124,8 +137,7 @@ class _Drain:
 
     def turn(self) -> float | None:
         """Records, claims and sends all that can be now; returns the seconds until limits let more go."""
-        for job in results.record(self.finished, stopping=_state.stopping.is_set()):
-            self.send(job)
+        self.send(results.record(self.finished, stopping=_state.stopping.is_set()))
         for exchange in self.finished:
             self.held[exchange.service.integration.pk] -= 1
         self.finished = []
@@ -134,29 +146,29 @@ class _Drain:
         while wait == 0 and not _state.stopping.is_set():
             taken = claim.take(settings.SEND_SLOTS - self.held.total(), self.held)
             self.claims, wait = taken.claims, taken.wait
-            self.begin()
+            self.begin(taken.known)
         return None if _state.stopping.is_set() else wait
 
-    def begin(self) -> None:
+    def begin(self, known: Mapping[int, Service] | None = None) -> None:
         """Sends the first request of each claim, or writes why it has none."""
-        jobs = plans.prepare(self.claims)
+        jobs = plans.prepare(self.claims, known)
         results.put_off([job for job in jobs if not job.parts])
         self.claims = []
+        self.send([job for job in jobs if job.parts])
+
+    def send(self, jobs: Sequence[Job]) -> None:
+        """Sends the next request of each job."""
         for job in jobs:
-            if job.parts:
-                self.send(job)
+            assert job.service is not None
+            self.held[job.service.integration.pk] += 1
+        http.send_all((job.parts[job.done].request, partial(self.answered, job, _Moment())) for job in jobs)
 
-    def send(self, job: Job) -> None:
-        service, part = job.service, job.parts[job.done]
-        assert service is not None
-        self.held[service.integration.pk] += 1
-        started_at, began = timezone.now(), time.monotonic()
-
-        def ended(answer: Future[HttpResponse | Fault]) -> None:
-            milliseconds = round((time.monotonic() - began) * 1000)
-            self.answers.put(Exchange(job, service, part, started_at, milliseconds, answer.result()))
-
-        http.send(part.request).add_done_callback(ended)
+    def answered(self, job: Job, began: _Moment, answer: HttpResponse | Fault) -> None:
+        """Called by the thread that sends."""
+        assert job.service is not None
+        self.answers.put(
+            Exchange(job, job.service, job.parts[job.done], began.time, began.milliseconds(), answer)
+        )
 
     def ended(self, wait: float | None) -> list[Exchange]:
         """What has ended, as soon as something has; nothing when the time is over, or to look again."""

@@ -74,19 +74,20 @@ def due() -> list[Lane]:
 
 def candidates(lanes: Collection[int], each: int) -> list[Candidate]:
     """At most so many due messages of each of these lanes, the oldest first."""
+    # NOT EXISTS would say the same, but PostgreSQL makes it a join that reads it all before the first row.
     due = f"""
         SELECT {{columns}} FROM messaging_message AS message
         WHERE message.queue_state = 0 AND message.integration_id = lane.value
         AND message.next_attempt_at <= {sql.now()}
-        AND NOT EXISTS (
-            SELECT 1 FROM messaging_message AS busy
-            WHERE busy.conversation_id = message.conversation_id AND busy.queue_state = 1
-        )
-        AND NOT EXISTS (
-            SELECT 1 FROM messaging_conversation AS conversation
+        AND (
+            SELECT TRUE FROM messaging_message AS busy
+            WHERE busy.conversation_id = message.conversation_id AND busy.queue_state = 1 LIMIT 1
+        ) IS NOT TRUE
+        AND (
+            SELECT TRUE FROM messaging_conversation AS conversation
             JOIN messaging_number AS number ON number.id = conversation.number_id
-            WHERE conversation.id = message.conversation_id AND number.free_at > {sql.later("0.1")}
-        )
+            WHERE conversation.id = message.conversation_id AND number.free_at > {sql.later("0.1")} LIMIT 1
+        ) IS NOT TRUE
         ORDER BY message.next_attempt_at, message.id LIMIT %s
     """  # noqa: S608 (constants)
     if sql.is_postgres():
@@ -99,10 +100,11 @@ def candidates(lanes: Collection[int], each: int) -> list[Candidate]:
         source = f"json_each(%s) AS lane JOIN messaging_message AS found ON found.id IN ({own})"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT found.id, lane.value, found.conversation_id, conversation.number_id,
-                found.next_attempt_at
+            f"""SELECT found.id, lane.value, found.conversation_id, (
+                SELECT number_id FROM messaging_conversation AS conversation
+                WHERE conversation.id = found.conversation_id
+            ), found.next_attempt_at
             FROM {source}
-            JOIN messaging_conversation AS conversation ON conversation.id = found.conversation_id
             ORDER BY found.next_attempt_at, found.id""",  # noqa: S608 (constants)
             [f"[{', '.join(map(str, lanes))}]", each],
         )

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from messaging import bulk, keywords, numbers
-from messaging.models import Message, Number, OptOut, WebhookEvent
+from messaging.models import Number, OptOut, WebhookEvent
 
 OUT, IN, ASK = "optOut", "optIn", "help"
 # `Message.automatic` of our answers, and of the texts that were understood so.
@@ -70,16 +70,12 @@ def note(events: Sequence[WebhookEvent]) -> None:
     bulk.update([event for event, _, _ in wishes if event.consent], "consent")
 
 
-def note_refused(messages: Iterable[Message]) -> None:
-    """The service sent none of these because their contacts opted out there: so they did here."""
+def note_refused(contacts: Iterable[tuple[Number, str]]) -> None:
+    """The service sent to none of these, of a number each, because they opted out there: so they did here."""
     OptOut.objects.bulk_create(
         [
-            OptOut(
-                organization_id=message.organization_id,
-                number_id=message.conversation.number_id,
-                address=message.conversation.contact.address,
-            )
-            for message in messages
+            OptOut(organization_id=number.organization_id, number=number, address=address)
+            for number, address in contacts
         ],
         ignore_conflicts=True,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import InterfaceError, OperationalError
+from django.db.models import Exists, F, OuterRef, prefetch_related_objects
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -17,9 +18,9 @@ from integrations.language.errors import RenderError
 from integrations.requests import Part, plan
 from integrations.services import Service
 from messaging import media, optout, outcomes
-from messaging.models import DeliveryAttempt, Message, OptOut
+from messaging.models import Attachment, DeliveryAttempt, Message, Number, OptOut
 from messaging.queue import Claim
-from portal.models import Membership
+from portal.models import Membership, User
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ class Job:
 
     message: Message
     claim: Claim
+    number: Number
+    to: str
     expires: float  # by time.monotonic(): the clock of the database has the say, but not for every request
     service: Service | None = None
     parts: list[Part] = field(default_factory=list)
@@ -53,52 +56,44 @@ class Job:
         return self.service.compiled.methods[self.parts[self.done].method].idempotent
 
 
-def prepare(claims: Sequence[Claim]) -> list[Job]:
-    """The jobs of claimed messages, rendered, or with the reason why they cannot be sent."""
+def prepare(claims: Sequence[Claim], known: Mapping[int, Service] | None = None) -> list[Job]:
+    """The jobs of claimed messages, rendered, or with the reason why they cannot be sent.
+
+    `known` are their services, where the claim has just looked them up.
+    """
     try:
-        return _prepare(claims)
+        return _prepare(claims, known)
     except (OperationalError, InterfaceError):
         raise  # the database is away
     except Exception:
         # One row that cannot be read (a secret under a lost key) must not hold up the others.
         if len(claims) > 1:
-            return [job for claim in claims for job in prepare([claim])]
+            return [job for claim in claims for job in prepare([claim], known)]
         logger.exception("Message %d could not be prepared.", claims[0].id)
-        message = Message.objects.get(pk=claims[0].id)
-        return [Job(message, claims[0], 0, refusal=_not_made())]
+        job = _read(claims)[0]
+        job.refusal = _not_made()
+        return [job]
 
 
-def _prepare(claims: Sequence[Claim]) -> list[Job]:
+def _prepare(claims: Sequence[Claim], known: Mapping[int, Service] | None) -> list[Job]:
     if not claims:
         return []
-    claim_of = {claim.id: claim for claim in claims}
-    messages = list(
-        Message.objects.filter(pk__in=claim_of)
-        .select_related("conversation__number", "conversation__contact", "organization", "author")
-        .prefetch_related("attachments")
-        .annotate(read_at=Now())
-        .order_by("next_attempt_at", "pk")
-    )
-    known = services.ready({message.integration_id for message in messages if message.integration_id})
-    extensions = _extensions(messages)
-    opted_out = _opted_out(messages)
-    sent = _sent_parts(messages)
-    clock = time.monotonic()
-    jobs = []
-    for message in messages:
-        expires = clock + (message.expires_at - vars(message)["read_at"]).total_seconds()
-        service = known.get(message.integration_id or 0)
-        job = Job(message, claim_of[message.pk], expires, service, done=sent[message.pk])
-        if refusal := optout.refusal(message.automatic, message.conversation_id in opted_out):
-            job.refusal = refusal
-        elif not message.conversation.number.active:
+    jobs = _read(claims)
+    if known is None:
+        known = services.ready({job.message.integration_id for job in jobs if job.message.integration_id})
+    people = _People([job.message for job in jobs])
+    for job in jobs:
+        job.service = service = known.get(job.message.integration_id or 0)
+        if job.refusal:
+            continue
+        if not job.number.active:
             job.refusal = _("The number %(number)s has moved away, or is switched off.") % {
-                "number": message.conversation.number
+                "number": job.number
             }
         elif job.seconds_left <= 0:
             job.refusal = outcomes.expired()
         elif service is None:
-            job.refusal = outcomes.unrouted() if message.integration_id is None else _not_made()
+            job.refusal = outcomes.unrouted() if job.message.integration_id is None else _not_made()
         elif not service.integration.enabled:
             job.refusal = _("%(service)s is switched off for the organization.") % {
                 "service": service.integration.template.name
@@ -108,34 +103,91 @@ def _prepare(claims: Sequence[Claim]) -> list[Job]:
                 "service": service.integration.template.name
             }
         else:
-            _render(job, service, extensions.get((message.author_id, message.organization_id), ""))
+            _render(job, service, people)
+    return jobs
+
+
+def _read(claims: Sequence[Claim]) -> list[Job]:
+    """The messages with all that belongs to them; those to contacts who have opted out since are refused."""
+    claim_of = {claim.id: claim for claim in claims}
+    opted_out = OptOut.objects.filter(
+        number=OuterRef("conversation__number"), address=OuterRef("conversation__contact__address")
+    )
+    messages = list(
+        Message.objects.filter(pk__in=claim_of)
+        .only(
+            "uuid", "organization", "conversation", "integration", "author", "text", "automatic", "attempts",
+            "expires_at",
+        )
+        .annotate(
+            now=Now(),
+            number=F("conversation__number"),
+            to=F("conversation__contact__address"),
+            opted_out=Exists(opted_out),
+            has_files=Exists(Attachment.objects.filter(message=OuterRef("pk"))),
+        )
+        .order_by("next_attempt_at", "pk")
+    )  # fmt: skip
+    also = {message.pk: vars(message) for message in messages}
+    numbers = Number.objects.in_bulk({also[message.pk]["number"] for message in messages})
+    prefetch_related_objects([item for item in messages if also[item.pk]["has_files"]], "attachments")
+    sent = _sent_parts(messages)
+    clock = time.monotonic()
+    jobs = []
+    for message in messages:
+        found = also[message.pk]
+        expires = clock + (message.expires_at - found["now"]).total_seconds()
+        job = Job(message, claim_of[message.pk], numbers[found["number"]], found["to"], expires)
+        job.done = sent[message.pk]
+        job.refusal = optout.refusal(message.automatic, found["opted_out"])
         jobs.append(job)
     return jobs
+
+
+class _People:
+    """The authors of messages: their names, and the extension that each has in the organization."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        authors = {message.author_id for message in messages if message.author_id is not None}
+        organizations = {message.organization_id for message in messages}
+        self._names = {user.pk: str(user) for user in User.objects.filter(pk__in=authors)}
+        members = Membership.objects.filter(user__in=authors, organization__in=organizations)
+        self._extensions = {
+            (user, organization): extension
+            for user, organization, extension in members.values_list("user", "organization", "extension")
+        }
+
+    def name(self, message: Message) -> str:
+        return self._names.get(message.author_id or 0, "")
+
+    def extension(self, message: Message) -> str:
+        return self._extensions.get((message.author_id or 0, message.organization_id), "")
 
 
 def _not_made() -> str:
     return _("The request could not be made. The server's log says more.")
 
 
-def _render(job: Job, service: Service, extension: str) -> None:
-    message, number = job.message, job.message.conversation.number
+def _render(job: Job, service: Service, people: _People) -> None:
+    message, number, organization = job.message, job.number, service.integration.organization
+    files = message.attachments.all() if vars(message)["has_files"] else []
     try:
         job.parts = plan(
             service.compiled,
             service.values,
             {
                 "from": number.as_sender,
-                "to": message.conversation.contact.address,
+                "to": job.to,
                 "text": number.dressed(message.text),
                 "media": [
                     media.variable(item, message, with_content=service.compiled.needs_content)
-                    for item in message.attachments.all()
+                    for item in files
                 ],
-                "extension": extension,
-                "domain": message.organization.domain,
-                "orgid": message.organization.orgid,
+                "extension": people.extension(message),
+                "domain": organization.domain,
+                "orgid": organization.orgid,
                 "userid": str(message.author_id or ""),
-                "username": str(message.author or ""),
+                "username": people.name(message),
                 "message_uuid": str(message.uuid),
                 "webhook_url": service.integration.webhook_url,
                 "country": number.country,
@@ -149,25 +201,6 @@ def _render(job: Job, service: Service, extension: str) -> None:
     except Exception:
         logger.exception("Message %s could not be rendered.", message.uuid)
         job.refusal = _not_made()
-
-
-def _extensions(messages: Sequence[Message]) -> dict[tuple[int | None, int | None], str]:
-    authors = {message.author_id for message in messages}
-    organizations = {message.organization_id for message in messages}
-    rows = Membership.objects.filter(user__in=authors - {None}, organization__in=organizations)
-    return {(user, org): ext for user, org, ext in rows.values_list("user", "organization", "extension")}
-
-
-def _opted_out(messages: Sequence[Message]) -> set[int]:
-    """Conversations whose contact opted out, asked again at the moment of sending."""
-    pairs = {
-        (message.conversation.number_id, message.conversation.contact.address): message.conversation_id
-        for message in messages
-    }
-    rows = OptOut.objects.filter(
-        number__in={number for number, _ in pairs}, address__in={address for _, address in pairs}
-    ).values_list("number", "address")
-    return {pairs[row] for row in rows if row in pairs}
 
 
 def _sent_parts(messages: Sequence[Message]) -> dict[int, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -54,6 +55,10 @@ _COLUMNS = {
 }
 
 
+def _row(change: Change) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in _COLUMNS}
+
+
 def record(changes: Sequence[Change]) -> set[int]:
     """Writes what became of claimed messages; returns the ids of those whose claim still held.
 
@@ -77,7 +82,7 @@ def record(changes: Sequence[Change]) -> set[int]:
     if connection.vendor == "sqlite":
         statement = statement.replace("RETURNING old.id", "RETURNING id")
     with connection.cursor() as cursor:
-        cursor.execute(statement, [settings.LEASE_SECONDS, sql.dump([asdict(change) for change in changes])])
+        cursor.execute(statement, [settings.LEASE_SECONDS, sql.dump([_row(change) for change in changes])])
         return {row[0] for row in cursor.fetchall()}
 
 
@@ -99,7 +104,7 @@ def advance(changes: Sequence[Change]) -> None:
         WHERE old.id = new.id AND old.status < new.status
     """  # noqa: S608 (constants)
     with connection.cursor() as cursor:
-        cursor.execute(statement, [sql.dump([asdict(change) for change in changes])])
+        cursor.execute(statement, [sql.dump([_row(change) for change in changes])])
 
 
 def abandoned(*, everything: bool) -> list[Claim]:

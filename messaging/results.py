@@ -67,9 +67,7 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
     going_on: list[Job] = []
     for exchange, outcome in found:
         job = exchange.job
-        if outcome.result == "sent":
-            job.done += 1
-        if outcome.result == "sent" and job.done < len(job.parts):
+        if outcome.result == "sent" and job.done + 1 < len(job.parts):
             going_on.append(job)
             changes.append(Change(job.message.pk, job.claim.fence, queue.CLAIMED, Status.SENDING))
         elif stopping and _unwritten(exchange):
@@ -84,12 +82,16 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
         _pace(found, going_on)
         breaker.record(_tallies(found, renewing, stopping=stopping))
         optout.note_refused(
-            exchange.job.message for exchange, outcome in found if outcome.result == "opted_out"
+            (exchange.job.number, exchange.job.to)
+            for exchange, outcome in found
+            if outcome.result == "opted_out"
         )
     reports.look_again(
         [outcome.messageid for _, outcome in found], {exchange.job.message.pk for exchange, _ in found}
     )
     _hurry(renewing)
+    for job in going_on:
+        job.done += 1  # now that it is written: should the database be away, all of this happens again
     return [job for job in going_on if job.message.pk in held]
 
 
@@ -187,6 +189,6 @@ def _pace(found: Iterable[tuple[Exchange, Outcome]], going_on: Iterable[Job]) ->
         if kept.per_second:
             more_of_credentials[job.service.credentials] += 1 / kept.per_second
         if kept.per_number_per_second:
-            more_of_numbers[job.message.conversation.number_id] += 1 / kept.per_number_per_second
+            more_of_numbers[job.number.pk] += 1 / kept.per_number_per_second
     pace.spend(more_of_credentials, more_of_numbers)
     pace.slow_down(asked)

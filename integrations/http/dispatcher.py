@@ -7,6 +7,7 @@ import atexit
 import os
 import socket
 import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -31,17 +32,35 @@ def send(request: HttpRequest) -> Future[HttpResponse | Fault]:
     A redirect is an answer. The request is written at most once. `request.timeout` (seconds) covers all from
     the wait for a connection to the answer's last byte; an answer of more than 256 KiB is a Fault.
     """
-    try:
-        origin, guarded = guard.permit(request.url)
-    except guard.Refused as refusal:
-        return _done(faults.blocked(str(refusal)))
-    if reason := guard.check_headers(request.method, request.headers):
-        return _done(faults.blocked(reason))
+    future: Future[HttpResponse | Fault] = Future()
+    send_all([(request, future.set_result)])
+    return future
+
+
+def send_all(batch: Iterable[tuple[HttpRequest, Callable[[HttpResponse | Fault], None]]]) -> None:
+    """Sends many requests, each as `send` does, and calls each one's function with its answer.
+
+    The functions must not block: they are called by the thread that sends, or at once for a refused request.
+    Telling that thread costs more than all else it takes to begin a request, so it is told once.
+    """
+    permitted: list[_Submitted] = []
+    for request, done in batch:
+        try:
+            origin, guarded = guard.permit(request.url)
+        except guard.Refused as refusal:
+            done(faults.blocked(str(refusal)))
+            continue
+        if reason := guard.check_headers(request.method, request.headers):
+            done(faults.blocked(reason))
+            continue
+        permitted.append((request, origin, guarded, done))
+    if not permitted:
+        return
     with _lock:
         dispatcher = _dispatchers.get(os.getpid())
         if dispatcher is None:
             dispatcher = _dispatchers[os.getpid()] = _Dispatcher()
-        return dispatcher.submit(request, origin, guarded)
+        dispatcher.submit(permitted)
 
 
 def stop() -> None:
@@ -51,6 +70,8 @@ def stop() -> None:
     if dispatcher is not None:
         dispatcher.stop()
 
+
+_Submitted = tuple[HttpRequest, guard.Origin, bool, Callable[[HttpResponse | Fault], None]]
 
 # A forked child inherits neither the thread nor a right to the sockets: it starts a dispatcher of its own,
 # and keeps its parent's untouched, because closing that one would reach into the parent's epoll.
@@ -99,15 +120,20 @@ class _Dispatcher:
 
     def __init__(self) -> None:
         self._stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http-dispatcher", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
 
-    def submit(
-        self, request: HttpRequest, origin: guard.Origin, guarded: bool
-    ) -> Future[HttpResponse | Fault]:
-        return asyncio.run_coroutine_threadsafe(self._exchange(request, origin, guarded), self._loop)
+    def submit(self, batch: list[_Submitted]) -> None:
+        self._loop.call_soon_threadsafe(self._begin, batch)
+
+    def _begin(self, batch: list[_Submitted]) -> None:
+        for request, origin, guarded, done in batch:
+            task = self._loop.create_task(self._exchange(request, origin, guarded, done))
+            self._tasks.add(task)  # the loop itself keeps only weak references
+            task.add_done_callback(self._tasks.discard)
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(STOP_SECONDS)
@@ -131,8 +157,15 @@ class _Dispatcher:
         await asyncio.sleep(0)  # transports close their sockets in the loop's next turn
 
     async def _exchange(
-        self, request: HttpRequest, origin: guard.Origin, guarded: bool
-    ) -> HttpResponse | Fault:
+        self,
+        request: HttpRequest,
+        origin: guard.Origin,
+        guarded: bool,
+        done: Callable[[HttpResponse | Fault], None],
+    ) -> None:
+        done(await self._ask(request, origin, guarded))
+
+    async def _ask(self, request: HttpRequest, origin: guard.Origin, guarded: bool) -> HttpResponse | Fault:
         progress = _Progress()
         _progress.set(progress)
         session = self._guarded if guarded else self._allowed
@@ -211,9 +244,3 @@ def _reason(error: BaseException) -> str:
         "ServerDisconnectedError": "the connection was closed",
         "ClientPayloadError": "the answer broke off or was garbled",
     }.get(type(error).__name__, type(error).__name__)
-
-
-def _done(fault: Fault) -> Future[HttpResponse | Fault]:
-    future: Future[HttpResponse | Fault] = Future()
-    future.set_result(fault)
-    return future

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations import properties
-from integrations.events import HttpResponse, Outcome
+from integrations.events import Fault, HttpResponse, Outcome
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Mode, Sandbox
 from messaging import claim, dispatch, outcomes, plans, queue, results
@@ -381,3 +383,112 @@ def test_a_retry_after_the_expiry_ends_it(private: Number, alice: User) -> None:
 )
 def test_the_status_of_parts(parts: list[Status], whole: Status) -> None:
     assert of_parts(parts) == whole
+
+
+def test_a_database_that_is_away_loses_nothing_that_was_answered(
+    sandbox: Sandbox, private: Number, alice: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each kind of statement of a drain fails once while its requests are under way or answered."""
+    write(alice, private)
+    write(alice, private, 1)
+    failing = ["messaging_deliveryattempt", "integrations_integration"]
+
+    def fail_once(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sandbox.received and failing and failing[0] in sql:
+            failing.pop(0)
+            raise OperationalError("the server closed the connection")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail_once):
+        dispatch.drain()
+    assert failing == []
+    assert set(Message.objects.values_list("status", "queue_state")) == {(Status.SENT, DONE)}
+    assert (len(sandbox.received), DeliveryAttempt.objects.count()) == (2, 2)
+    assert caplog.text.count("what was sent is kept") == 2
+
+
+def test_what_is_recorded_twice_is_there_once(private: Number, alice: User) -> None:
+    """A commit whose answer got lost is tried again."""
+    message = write(alice, private)
+    (job,) = plans.prepare(claim.take(1).claims)
+    for _ in range(2):
+        results.record([_sent(job)])
+    message.refresh_from_db()
+    assert (message.status, message.queue_state) == (Status.SENT, DONE)
+    assert DeliveryAttempt.objects.count() == 1
+
+
+def test_stopping_cuts_what_does_not_end_and_records_it(
+    sandbox: Sandbox, private: Number, alice: User, service: Integration
+) -> None:
+    sandbox.answer_with("hang")
+    message = write(alice, private)
+    thread = threading.Thread(target=_drain)
+    thread.start()
+    while not sandbox.received:
+        time.sleep(0.01)
+    later = write(alice, private, 1)
+    dispatch.stop(0.1)
+    thread.join()
+    dispatch.start()
+    for item in (message, later, service):
+        item.refresh_from_db()
+    assert (message.status, message.queue_state) == (Status.UNKNOWN, DONE)
+    assert (later.status, later.queue_state, later.attempts) == (Status.QUEUED, WAITING, 0)
+    assert service.failures == 0
+
+
+def _drain() -> None:
+    dispatch.drain()
+    connections.close_all()
+
+
+def test_what_was_not_written_when_we_stop_is_left_to_another_process(
+    private: Number, alice: User, service: Integration
+) -> None:
+    message = write(alice, private)
+    (job,) = plans.prepare(claim.take(1).claims)
+    assert job.service is not None
+    fault = Fault("connect", "No connection: Patchbay was stopped.")
+    results.record(
+        [results.Exchange(job, job.service, job.parts[0], timezone.now(), 1, fault)], stopping=True
+    )
+    message.refresh_from_db()
+    service.refresh_from_db()
+    assert (message.status, message.queue_state, service.failures) == (Status.SENDING, WAITING, 0)
+    assert [item.id for item in claim.take(1).claims] == [message.pk]
+
+
+def test_two_sweepers_recover_a_message_once(private: Number, alice: User) -> None:
+    for index in range(20):
+        write(alice, private, index)
+    claim.take(40)
+    Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    recovered: list[int] = []
+    together = threading.Barrier(2)
+
+    def work() -> None:
+        together.wait()
+        recovered.append(dispatch.recover())
+        connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(recovered) == 20
+    assert set(Message.objects.values_list("status", "queue_state")) == {(Status.UNKNOWN, DONE)}
+
+
+def test_the_clock_of_a_process_decides_nothing(sandbox: Sandbox, private: Number, alice: User) -> None:
+    """Two days ahead: nothing has expired, no lease is over."""
+    message = write(alice, private)
+    other = write(alice, private, 1)
+    queue.record([queue.Change(claimed.id, claimed.fence, CLAIMED, 10) for claimed in claim.take(1).claims])
+    with time_machine.travel(timezone.now() + timedelta(days=2), tick=True):
+        assert dispatch.recover() == 0
+        dispatch.drain()
+    message.refresh_from_db()
+    other.refresh_from_db()
+    assert (message.queue_state, other.status) == (CLAIMED, Status.SENT)
