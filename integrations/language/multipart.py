@@ -7,7 +7,7 @@ import re
 from urllib.parse import quote
 
 from integrations.language.errors import RenderError
-from integrations.language.values import Value, dump, raw, text, well_formed
+from integrations.language.values import Value, add, dump, raw, text, well_formed
 
 MAX_PARTS, MAX_HEAD = 1000, 8192
 _BOUNDARY = re.compile(r"""(?i);\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))""")
@@ -74,13 +74,13 @@ def parse_multipart(body: bytes, content_type: str) -> dict[str, Value]:
         if number > MAX_PARTS:
             raise ValueError(f"The body has more than {MAX_PARTS:,} parts.")
         if start is not None:
-            _add(found, *_field(body[start : delimiter.start()]))
+            add(found, *_field(body[start : delimiter.start()]))
         start = delimiter.end()
         if delimiter[1]:
             return found
     if start is None:
         raise ValueError("The body is not multipart: its boundary does not occur in it.")
-    _add(found, *_field(body[start:]))
+    add(found, *_field(body[start:]))
     return found
 
 
@@ -100,13 +100,3 @@ def _field(part: bytes) -> tuple[str, Value]:
         return name, content.decode("utf-8", "replace")
     kind = headers.get("content-type", "").partition(";")[0].strip() or "application/octet-stream"
     return name, {"filename": parameters["filename"], "content_type": kind, "content": content}
-
-
-def _add(found: dict[str, Value], name: str, value: Value) -> None:
-    """A name that repeats holds a list."""
-    if name not in found:
-        found[name] = value
-    elif isinstance(found[name], list):
-        found[name].append(value)
-    else:
-        found[name] = [found[name], value]

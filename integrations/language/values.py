@@ -134,6 +134,16 @@ def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a JSON number.")
 
 
+def add(found: dict[str, Value], name: str, value: Value) -> None:
+    """Puts a value under a name; one that repeats holds a list."""
+    if name not in found:
+        found[name] = value
+    elif isinstance(found[name], list):
+        found[name].append(value)
+    else:
+        found[name] = [found[name], value]
+
+
 def find(value: Value, key: str) -> Value:
     """What an object holds under a key: the exact name first, then any case; unset if neither is there."""
     if key in value:

@@ -9,7 +9,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from integrations.language.errors import RenderError
-from integrations.language.values import Value, raw, text
+from integrations.language.values import Value, add, raw, text
 
 MAX_DEPTH = 64
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -46,12 +46,7 @@ def _value(element: Element, depth: int) -> Value:
     found: dict[str, Value] = {f"@{_local(name)}": value for name, value in element.attrib.items()}
     for each in element:
         name, value = _local(each.tag), _value(each, depth + 1)
-        if name not in found:
-            found[name] = value
-        elif isinstance(found[name], list):
-            found[name].append(value)
-        else:
-            found[name] = [found[name], value]
+        add(found, name, value)
     words = (element.text or "") + "".join(each.tail or "" for each in element)
     if not found:
         return words

@@ -50,6 +50,11 @@ def test_segments(text: str, segments: int) -> None:
         ("abcdefghijklmnop", 10, "characters", ["abcdefghij", "klmnop"]),
         ("a bcdefghijklmnop", 10, "characters", ["a bcdefghi", "jklmnop"]),
         ("abcdefghij klm", 10, "characters", ["abcdefghij", "klm"]),
+        # A space in the last six units is near enough, one before them is not.
+        ("abcd efghijklm", 10, "characters", ["abcd", "efghijklm"]),
+        ("abc defghijklm", 10, "characters", ["abc defghi", "jklm"]),
+        ("жжж жжжжж", 14, "bytes", ["жжж жжж", "жж"]),
+        ("жжж жжж", 12, "bytes", ["жжж", "жжж"]),
         ("жжжжж", 4, "bytes", ["жж", "жж", "ж"]),
         (FAMILY * 2, 8, "characters", [FAMILY, FAMILY]),
         ("e\u0301e\u0301e\u0301", 3, "characters", ["e\u0301", "e\u0301", "e\u0301"]),
