@@ -19,8 +19,7 @@ class MessagingConfig(AppConfig):
         memory.forget_with(Account, Organization, Template, Integration, PropertyValues, Number)
 
         credentials_changed.connect(_try_again, dispatch_uid="messaging")
-        dashboard.figures.append(overview.figures)
-        dashboard.steps.append(overview.steps)
+        dashboard.parts.append(overview.part)
 
 
 def _try_again(integration_ids: list[int], **_: Any) -> None:

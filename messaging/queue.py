@@ -170,10 +170,10 @@ def due() -> dict[str, bool]:
                            WHERE state = 'part' AND created_at < {sql.later(f"-{PART_SECONDS}")}),
             EXISTS (SELECT 1 FROM messaging_attachment
                     WHERE state = 'waiting' AND next_attempt_at <= {sql.now()}),
-            EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()})""",  # noqa: S608 (constants)
+            EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()}),
+            EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL)""",  # noqa: S608 (constants)
             [],
         )
         found = cursor.fetchone()
-    return dict(
-        zip(("dispatch", "recover", "file", "fetch_media", "tell_admins"), map(bool, found), strict=True)
-    )
+    tasks = ("dispatch", "recover", "file", "fetch_media", "tell_admins", "resend")
+    return dict(zip(tasks, map(bool, found), strict=True))

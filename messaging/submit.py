@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -40,7 +41,7 @@ def submit(
         return before
     # Browsers send line ends as CRLF; phones and the count of segments know LF only.
     text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
-    number = _usable(author, number)
+    number = _usable(Number.objects.for_user(author), number)
     contact = _address(number, to)
     if not text.strip() and not files:
         raise Refused(_("Write a text or add a file."))
@@ -71,11 +72,25 @@ def resend(author: User, message: Message) -> Message:
 
     A message is resent once: whoever asks again gets the copy of then. It counts towards no limit again.
     """
-    if copy := Message.objects.filter(resend_of=message).first():
-        return copy
+    return _copy(message) or _again(message, author, Number.objects.for_user(author))
+
+
+def resend_for_author(message: Message) -> Message:
+    """`resend` by an administrator: in the name of who wrote it, who need not use the number any more.
+
+    What nobody wrote (an automatic answer) stays so. Whether the administrator may is for the caller to ask.
+    """
+    return _copy(message) or _again(message, message.author, Number.objects.filter(active=True))
+
+
+def _copy(message: Message) -> Message | None:
+    return Message.objects.filter(resend_of=message).first()
+
+
+def _again(message: Message, author: User | None, allowed: QuerySet[Number]) -> Message:
     if message.direction != Message.Direction.OUT or message.status not in (Status.FAILED, Status.UNKNOWN):
         raise Refused(_("Only a message that failed, or got no answer, can be sent again."))
-    number = _usable(author, message.conversation.number)
+    number = _usable(allowed, message.conversation.number)
     contact = _address(number, message.conversation.contact.address)
     copies = [media.copy_of(item) for item in message.attachments.filter(state=Attachment.State.KEPT)]
     try:
@@ -91,11 +106,10 @@ def _before(author: User, uuid: UUID) -> Message | None:
     return found
 
 
-def _usable(author: User, number: Number) -> Number:
-    """The number with its integration, if the author may send through it now."""
+def _usable(allowed: QuerySet[Number], number: Number) -> Number:
+    """The number with its integration, if it is among those allowed and can send now."""
     found = (
-        Number.objects.for_user(author)
-        .select_related("organization", "integration__template__published", "integration__revision")
+        allowed.select_related("organization", "integration__template__published", "integration__revision")
         .filter(pk=number.pk)
         .first()
     )
@@ -122,7 +136,7 @@ def _address(number: Number, to: str) -> str:
 
 
 def _store(
-    author: User,
+    author: User | None,
     number: Number,
     address: str,
     text: str,
@@ -136,7 +150,8 @@ def _store(
         conversation, begun = Conversation.objects.select_for_update(no_key=True).get_or_create(
             number=number, contact=contact, defaults={"organization": organization}
         )
-        sticky.written(conversation, author, number, begun=begun)
+        if author is not None:
+            sticky.written(conversation, author, number, begun=begun)
         message = Message.objects.create(
             uuid=uuid,
             organization=organization,
@@ -145,6 +160,7 @@ def _store(
             direction=Message.Direction.OUT,
             author=author,
             text=text,
+            automatic=resend_of.automatic if resend_of else "",
             resend_of=resend_of,
             expires_at=timezone.now() + settings.MESSAGE_EXPIRY,
         )

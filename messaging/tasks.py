@@ -7,7 +7,7 @@ from functools import partial
 from celery import shared_task
 
 from integrations import oauth
-from messaging import alerts, clean_up, dispatch, fetching, filing, wake
+from messaging import alerts, clean_up, dispatch, fetching, filing, resending, wake
 
 
 @shared_task(name="messaging.dispatch")
@@ -37,6 +37,12 @@ def renew_tokens() -> None:
 def tell_admins() -> None:
     wake.woken("tell_admins")
     alerts.tell_due()
+
+
+@shared_task(name="messaging.resend")
+def resend_many() -> None:
+    wake.woken("resend")
+    resending.work_off()
 
 
 @shared_task(name="messaging.clean_up")

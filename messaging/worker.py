@@ -50,7 +50,7 @@ def _sweep() -> None:
 def sweep() -> None:
     """Wakes the tasks that have work, or does it here while the broker is away."""
     from integrations import oauth
-    from messaging import alerts, dispatch, fetching, filing, queue, wake
+    from messaging import alerts, dispatch, fetching, filing, queue, resending, wake
 
     work = queue.due() | {"renew_tokens": oauth.any_due()}
     if work["recover"]:
@@ -61,6 +61,7 @@ def sweep() -> None:
         "fetch_media": fetching.drain,
         "renew_tokens": oauth.renew_due,
         "tell_admins": alerts.tell_due,
+        "resend": resending.work_off,
     }
     for task, do in here.items():
         if work[task] and not wake.wake(task):

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.http import HttpRequest
 
-# Rooms further up add what they know: functions of a user that give figures, or steps and if they are done.
-figures: list[Callable[[Any], list[dict[str, Any]]]] = []
-steps: list[Callable[[Any], list[dict[str, Any]]]] = []
+# Rooms further up add what they know: functions of a user that give `steps` (with what is done), `problems`
+# (a text and where to see to it), `figures`, and what else their part of the page shows.
+parts: list[Callable[[Any], dict[str, Any]]] = []
 
 
 def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the template of the first page is given."""
-    context["steps"] = [step for give in steps for step in give(request.user)]
-    context["figures"] = [figure for give in figures for figure in give(request.user)]
-    context["all_done"] = all(step["done"] for step in context["steps"])
+    for part in parts:
+        context.update(part(request.user))
+    context["all_done"] = all(step["done"] for step in context.get("steps", []))
     return context

@@ -11,11 +11,9 @@ from urllib.parse import urlsplit
 import dj_database_url
 from celery.schedules import crontab
 from cryptography.fernet import Fernet
-from django.templatetags.static import static
-from django.urls import reverse_lazy
-from django.utils.translation import gettext_lazy as _
 
 from portal import environment
+from portal.look import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.data_folder()
@@ -226,83 +224,4 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": environment.read("PATCHBAY_LOG_LEVEL", "INFO").upper()},
     "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}},
-}
-
-
-# --- The portal's look ---
-def _entry(
-    title: Any, icon: str, model: str, *, operators_only: bool = False, accounts_only: bool = False
-) -> dict[str, Any]:
-    def may(request: Any) -> bool:
-        if operators_only or accounts_only:
-            return bool(request.user.is_operator or (accounts_only and request.user.administered_accounts))
-        return bool(request.user.is_staff)
-
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy(f"admin:{model}_changelist"),
-        "permission": may,
-    }
-
-
-UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": "Patchbay",
-    "SITE_HEADER": "Patchbay",
-    "SITE_SUBHEADER": _("SMS and MMS, patched through"),
-    "SITE_SYMBOL": "cable",
-    "SITE_URL": "/inbox/",
-    "SHOW_VIEW_ON_SITE": False,
-    "SHOW_HISTORY": True,
-    "DASHBOARD_CALLBACK": "portal.dashboard.callback",
-    "ENVIRONMENT": "portal.context.admin_label",
-    "STYLES": [lambda request: static("portal/admin.css")],
-    "COLORS": {
-        "primary": {
-            "50": "240 253 250",
-            "100": "204 251 241",
-            "200": "153 246 228",
-            "300": "94 234 212",
-            "400": "45 212 191",
-            "500": "20 184 166",
-            "600": "13 148 136",
-            "700": "15 118 110",
-            "800": "17 94 89",
-            "900": "19 78 74",
-            "950": "4 47 46",
-        }
-    },
-    "SIDEBAR": {
-        "navigation": [
-            {
-                "items": [
-                    {"title": _("Overview"), "icon": "dashboard", "link": reverse_lazy("admin:index")},
-                    {"title": _("Inbox"), "icon": "forum", "link": reverse_lazy("inbox")},
-                ]
-            },
-            {
-                "title": _("Who"),
-                "items": [
-                    _entry(_("Accounts"), "storefront", "portal_account", operators_only=True),
-                    _entry(_("Organizations"), "apartment", "portal_organization"),
-                    _entry(_("Users"), "group", "portal_user"),
-                ],
-            },
-            {
-                "title": _("How"),
-                "items": [
-                    _entry(_("Services"), "hub", "integrations_integration"),
-                    _entry(_("Templates"), "data_object", "integrations_template", accounts_only=True),
-                ],
-            },
-            {
-                "title": _("What"),
-                "items": [
-                    _entry(_("Numbers"), "dialpad", "messaging_number"),
-                    _entry(_("Messages"), "sms", "messaging_message"),
-                    _entry(_("Webhooks"), "webhook", "messaging_webhookrequest"),
-                ],
-            },
-        ]
-    },
 }

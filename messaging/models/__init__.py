@@ -1,6 +1,7 @@
 """What: numbers and who uses them, conversations, messages out and in, and the traces of both."""
 
 from messaging.models.conversations import Attachment, BulkResend, Contact, Conversation, Message, Reading
+from messaging.models.health import ServiceHealth
 from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
 
@@ -16,6 +17,7 @@ __all__ = [
     "Number",
     "OptOut",
     "Reading",
+    "ServiceHealth",
     "WebhookEvent",
     "WebhookRequest",
 ]

@@ -29,6 +29,7 @@ class Contact(models.Model):
         verbose_name = _("contact")
         verbose_name_plural = _("contacts")
         constraints = [models.UniqueConstraint(fields=["organization", "address"], name="contact_once")]
+        indexes = [models.Index(fields=["address"], name="contact_address")]
 
     def __str__(self) -> str:
         return self.name or self.address
@@ -150,6 +151,10 @@ class Message(models.Model):
             models.Index(fields=["conversation"], condition=Q(queue_state=1), name="message_in_flight"),
             models.Index(fields=["conversation", "-id"], name="message_thread"),
             models.Index(fields=["organization", "-id"], name="message_log"),
+            models.Index(
+                fields=["organization", "-id"], condition=Q(status__in=[20, 40]), name="message_not_sent"
+            ),
+            models.Index(fields=["created_at"], name="message_age"),
             # What the rules count: our own answers, and what a user or an organization has sent of late.
             models.Index(
                 fields=["conversation", "created_at"],

@@ -38,7 +38,9 @@ class WebhookRequest(models.Model):
         Organization, models.PROTECT, related_name="webhook_requests", null=True, blank=True
     )
     template = models.ForeignKey(Template, models.PROTECT, related_name="+", verbose_name=_("service"))
-    integration = models.ForeignKey(Integration, models.PROTECT, related_name="+", null=True, blank=True)
+    integration = models.ForeignKey(
+        Integration, models.PROTECT, related_name="+", null=True, blank=True, db_index=False
+    )
     received_at = models.DateTimeField(_("received"), db_default=Now())
     # As it was called, to be read again: the accountid or orgid in the URL, and from where.
     owner = models.CharField(max_length=20, blank=True)
@@ -67,12 +69,18 @@ class WebhookRequest(models.Model):
         indexes = [
             models.Index(fields=["account", "-id"], name="webhook_log"),
             models.Index(fields=["organization", "-id"], name="webhook_org_log"),
+            models.Index(fields=["integration", "-id"], name="webhook_of_service"),
             models.Index(fields=["digest", "received_at"], name="webhook_digest"),
             models.Index(fields=["received_at"], name="webhook_age"),
             models.Index(
                 fields=["account", "-id"],
                 condition=Q(verdict__in=["unmatched", "unknown_number", "disabled", "unparsable"]),
                 name="webhook_quarantine",
+            ),
+            models.Index(
+                fields=["organization", "-id"],
+                condition=Q(verdict__in=["unmatched", "unknown_number", "disabled", "unparsable"]),
+                name="webhook_org_quarantine",
             ),
             models.Index(
                 fields=["account", "template", "-received_at"],
@@ -147,6 +155,8 @@ class WebhookEvent(models.Model):
         indexes = [
             models.Index(fields=["id"], condition=Q(state="waiting"), name="event_waiting"),
             models.Index(fields=["provider_id"], condition=Q(state="orphan"), name="event_orphan"),
+            models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="event_provider_id"),
+            models.Index(fields=["request"], condition=Q(state="failed"), name="event_failed"),
             models.Index(fields=["part_of"], condition=Q(state="part"), name="event_part"),
             models.Index(fields=["created_at"], condition=Q(state="part"), name="event_part_age"),
         ]
@@ -159,8 +169,10 @@ class DeliveryAttempt(models.Model):
     """One request to a provider and its answer, redacted; `part` counts a message's requests from 1."""
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="delivery_attempts")
-    organization = models.ForeignKey(Organization, models.PROTECT, related_name="+")
-    integration = models.ForeignKey(Integration, models.PROTECT, related_name="+", null=True, blank=True)
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="+", db_index=False)
+    integration = models.ForeignKey(
+        Integration, models.PROTECT, related_name="+", null=True, blank=True, db_index=False
+    )
     part = models.PositiveSmallIntegerField(_("part"), default=1)
     parts = models.PositiveSmallIntegerField(_("parts"), default=1)
     fence = models.PositiveIntegerField()
@@ -194,6 +206,11 @@ class DeliveryAttempt(models.Model):
                 name="attempt_of_provider_id",
             ),
             models.Index(fields=["started_at"], name="attempt_age"),
+            models.Index(fields=["integration", "started_at"], name="attempt_of_service"),
+            models.Index(fields=["organization", "-id"], name="attempt_log"),
+            models.Index(
+                fields=["organization", "-id"], condition=~Q(result="sent"), name="attempt_not_sent"
+            ),
         ]
 
     def __str__(self) -> str:

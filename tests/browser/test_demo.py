@@ -127,7 +127,7 @@ def test_an_admin_sets_up_the_second_organization_and_texts(demo: Demo, people: 
 
     dave.goto(f"{demo.url}/admin/messaging/message/")
     dave.locator("#result_list tbody a").first.click()
-    expect(dave.locator(".pb-story")).to_contain_text("Attempt 1 through Generic HTTP SMS: sent")
+    expect(dave.locator(".pb-story")).to_contain_text("Sent to Generic HTTP SMS: the service took it.")
     assert "sandbox-key" not in dave.content()
 
 

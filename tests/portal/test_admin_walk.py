@@ -12,9 +12,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from integrations.models import Integration, Template
-from messaging.models import Message, Number, WebhookRequest
+from messaging.models import BulkResend, DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
+from messaging.statuses import Status
 from messaging.submit import submit
 from portal.models import Account, Membership, Organization, User
 
@@ -34,6 +36,16 @@ def everything(
         json.dumps({"method": "nothing", "key": "sandbox-key"}),
         content_type="application/json",
     )
+    attempt = DeliveryAttempt.objects.create(
+        message=message,
+        organization=private.organization,
+        integration=service,
+        fence=1,
+        started_at=timezone.now(),
+        result="failed",
+        text="Refused to Acme",
+        status=Status.FAILED,
+    )
     rows = [
         private.account,
         private.organization,
@@ -42,6 +54,8 @@ def everything(
         service,
         private,
         message,
+        attempt,
+        ServiceHealth.objects.get(pk=service.pk),
         WebhookRequest.objects.get(),
     ]
     found = {row._meta.label: row for row in rows}
@@ -74,6 +88,19 @@ def extra_urls(rows: dict[str, Any]) -> list[str]:
     ]
 
 
+def verb_urls(rows: dict[str, Any]) -> list[str]:
+    """What is only posted to."""
+    message, service = rows["messaging.Message"], rows["messaging.ServiceHealth"]
+    webhook = rows["messaging.WebhookRequest"]
+    return [
+        reverse("admin:messaging_resend_one", args=[message.pk]),
+        reverse("admin:messaging_settle", args=[message.pk]),
+        reverse("admin:messaging_read_again", args=[webhook.pk]),
+        reverse("admin:messaging_file_anyway", args=[webhook.pk]),
+        reverse("admin:messaging_try_again", args=[service.pk]),
+    ]
+
+
 def list_urls() -> list[str]:
     found = [reverse("admin:index")]
     for model in MODELS:
@@ -91,6 +118,8 @@ def test_strangers_find_nothing(everything: dict[str, Any], admin_of_globex: Use
             assert getattr(client, method)(url).status_code in (403, 404), url
     for url in extra_urls(everything):
         assert getattr(client, method)(url).status_code == 404, url
+    for url in verb_urls(everything):
+        assert getattr(client, method)(url).status_code == (404 if method == "post" else 405), url
     assert _stored() == before
 
 
@@ -109,6 +138,7 @@ def test_the_role_user_does_not_enter(everything: dict[str, Any], alice: User, m
     urls = [
         *list_urls(),
         *extra_urls(everything),
+        *verb_urls(everything),
         *(url for row in everything.values() for url in urls_of(row)),
     ]
     for url in urls:
@@ -118,7 +148,7 @@ def test_the_role_user_does_not_enter(everything: dict[str, Any], alice: User, m
 
 
 def test_nobody_enters_without_signing_in(everything: dict[str, Any]) -> None:
-    for url in [*list_urls(), *extra_urls(everything)]:
+    for url in [*list_urls(), *extra_urls(everything), *verb_urls(everything)]:
         answer = Client().get(url)
         assert answer["Location"].startswith("/admin/login/"), url
     assert Client().get("/admin/login/?next=/admin/")["Location"] == "/account/login/?next=/admin/"
@@ -144,7 +174,18 @@ def test_owners_see_their_own(everything: dict[str, Any], request: pytest.Fixtur
 
 
 def _stored() -> list[Any]:
-    models = (Account, Organization, User, Membership, Template, Integration, Number, Message, WebhookRequest)
+    models = (
+        Account,
+        Organization,
+        User,
+        Membership,
+        Template,
+        Integration,
+        Number,
+        Message,
+        WebhookRequest,
+        BulkResend,
+    )
     return [list(model.objects.order_by("pk").values()) for model in models]  # type: ignore[attr-defined]
 
 
@@ -199,6 +240,13 @@ def _more_accounts(account: Account, count: int) -> None:
         Account.objects.create(name=f"More {index}")
 
 
+def _more_attempts(account: Account, count: int) -> None:
+    first = DeliveryAttempt.objects.get()
+    for index in range(count):
+        first.pk, first.fence = None, index + 2
+        first.save()
+
+
 def _more_webhooks(account: Account, count: int) -> None:
     for index in range(count):
         Client().post(f"/services/generic/a{account.accountid}", f"{index}", content_type="text/plain")
@@ -214,7 +262,10 @@ def _more_webhooks(account: Account, count: int) -> None:
         ("admin:portal_user_changelist", _more_users),
         ("admin:messaging_number_changelist", _more_numbers),
         ("admin:messaging_message_changelist", _more_messages),
+        ("admin:messaging_deliveryattempt_changelist", _more_attempts),
+        ("admin:messaging_servicehealth_changelist", _more_integrations),
         ("admin:messaging_webhookrequest_changelist", _more_webhooks),
+        ("admin:index", _more_integrations),
     ],
 )
 def test_lists_take_as_many_queries_for_ten_rows_as_for_one(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
@@ -14,9 +15,10 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 
 from messaging import moving
+from messaging.admin.base import ManyPaginator
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
-from messaging.models import AutoReply, Number
+from messaging.models import Assignment, AutoReply, Number
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.models import Organization
 
@@ -46,6 +48,7 @@ class NumberAdmin(PortalAdmin):
     list_select_related = ["organization", "integration__template"]
     list_filter = [OrganizationFilter, "active"]
     search_fields = ["number", "display_name"]
+    paginator = ManyPaginator
     change_form_after_template = "admin/messaging/number_extras.html"
     fieldsets = [
         (None, {"fields": ["organization", "number", "country", "display_name"]}),
@@ -73,8 +76,9 @@ class NumberAdmin(PortalAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = super().get_queryset(request).annotate(number_of_users=Count("assignments"))
-        assert isinstance(rows, QuerySet)
+        users = Assignment.objects.filter(number=OuterRef("pk")).order_by().values("number")
+        counted = Subquery(users.annotate(count=Count("pk")).values("count"))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(number_of_users=Coalesce(counted, 0))
         return rows
 
     @admin.display(description=gettext_lazy("users"))

@@ -1,0 +1,80 @@
+"""The health of services: those in trouble first, and a way to have one tried again now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import Case, F, IntegerField, QuerySet, When
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from messaging import health
+from messaging.models import ServiceHealth
+from portal.admin_base import PortalAdmin, user_of
+from portal.models import Organization
+
+PER_PAGE = 20
+
+
+@admin.register(ServiceHealth)
+class ServiceHealthAdmin(PortalAdmin):
+    read_only = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        worst_first = Case(
+            When(enabled=False, then=3),
+            When(paused_until__isnull=False, then=0),
+            When(trouble="", then=2),
+            default=1,
+            output_field=IntegerField(),
+        )
+        rows = super().get_queryset(request)
+        return rows.order_by(worst_first, F("organization__name"), F("template__name"), "pk")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """All services in reach, or those of one organization (`?organization=`)."""
+        organizations = Organization.objects.administered_by(user_of(request))
+        rows = self.get_queryset(request)
+        chosen = request.GET.get("organization", "")
+        if chosen:
+            rows = rows.filter(
+                organization=get_object_or_404(organizations, pk=chosen if chosen.isdigit() else 0)
+            )
+        page = Paginator(rows, PER_PAGE).get_page(request.GET.get("p"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Health of the services"),
+            "page": page,
+            "found": health.of(rows.filter(pk__in=[row.pk for row in page])),
+            "organizations": organizations[:200],
+            "chosen": chosen,
+        }
+        return render(request, "admin/messaging/health.html", context)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        own = self.get_queryset(request)
+        found = get_object_or_404(own, pk=object_id if object_id.isdigit() else 0)
+        return redirect("admin:integrations_setup", found.organization_id, found.template_id)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.try_again))
+        own: list[URLPattern] = [path("<int:pk>/try-again/", view, name="messaging_try_again")]
+        return [*own, *super().get_urls()]
+
+    def try_again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Has a paused service tried now instead of at the end of its pause."""
+        if not self.in_reach(request, None):
+            raise Http404
+        row = get_object_or_404(self.get_queryset(request), pk=pk)
+        health.try_again([row.pk])
+        messages.success(
+            request,
+            _("%(service)s is tried with the next message. If it goes, the others follow at once.")
+            % {"service": row.template},
+        )
+        return redirect("admin:messaging_servicehealth_changelist")
