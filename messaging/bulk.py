@@ -22,19 +22,7 @@ def insert(
     """
     if not rows:
         return []
-    model = type(rows[0])
-    fields: list[Any] = [
-        field
-        for field in model._meta.concrete_fields
-        if not field.primary_key and field.db_default is models.NOT_PROVIDED
-    ]
-    names = ", ".join(_quoted(field.column) for field in fields)
-    given = ", ".join(f"new.{_quoted(field.column)}" for field in fields)
-    # "WHERE true": without it SQLite reads ON CONFLICT as a condition of a join.
-    statement = f"""INSERT INTO {_quoted(model._meta.db_table)} ({names})
-        SELECT {given} FROM {_source(tuple(fields))} WHERE true
-        {"ON CONFLICT DO NOTHING" if ignore_conflicts else ""}
-        {"RETURNING " + ", ".join(map(_quoted, returning)) if returning else ""}"""  # noqa: S608 (names)
+    fields, statement = _insertion(type(rows[0]), returning, ignore_conflicts)
     with connection.cursor() as cursor:
         cursor.execute(statement, [_json(rows, fields)])
         return cursor.fetchall() if returning else []
@@ -50,9 +38,28 @@ def update(rows: Sequence[models.Model], *names: str) -> None:
     columns = [_quoted(field.column) for field in fields]
     statement = f"""UPDATE {_quoted(model._meta.db_table)} AS old
         SET {", ".join(f"{column} = new.{column}" for column in columns)}
-        FROM {_source((key, *fields))} WHERE old.{_quoted(key.column)} = new.{_quoted(key.column)}"""  # noqa: S608
+        FROM {_source([key, *fields])} WHERE old.{_quoted(key.column)} = new.{_quoted(key.column)}"""  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(statement, [_json(rows, [key, *fields])])
+
+
+@lru_cache(maxsize=64)
+def _insertion(
+    model: type[models.Model], returning: tuple[str, ...], ignore_conflicts: bool
+) -> tuple[list[Any], str]:
+    fields: list[Any] = [
+        field
+        for field in model._meta.concrete_fields
+        if not field.primary_key and field.db_default is models.NOT_PROVIDED
+    ]
+    names = ", ".join(_quoted(field.column) for field in fields)
+    given = ", ".join(f"new.{_quoted(field.column)}" for field in fields)
+    # "WHERE true": without it SQLite reads ON CONFLICT as a condition of a join.
+    statement = f"""INSERT INTO {_quoted(model._meta.db_table)} ({names})
+        SELECT {given} FROM {_source(fields)} WHERE true
+        {"ON CONFLICT DO NOTHING" if ignore_conflicts else ""}
+        {"RETURNING " + ", ".join(map(_quoted, returning)) if returning else ""}"""  # noqa: S608 (names)
+    return fields, statement
 
 
 def _json(rows: Sequence[models.Model], fields: Sequence[Any]) -> str:
@@ -71,8 +78,7 @@ def _plain(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} does not travel in bulk.")
 
 
-@lru_cache(maxsize=64)
-def _source(fields: tuple[Any, ...]) -> str:
+def _source(fields: Sequence[Any]) -> str:
     """The parameter as the table `new`."""
     if connection.vendor == "postgresql":
         columns = (f"{_quoted(field.column)} {field.rel_db_type(connection)}" for field in fields)

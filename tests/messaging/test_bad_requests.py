@@ -1,0 +1,191 @@
+"""Webhooks that are meant to break things: over real HTTP where it matters, never a 500, nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from messaging import refusals, views
+from messaging.models import Number, WebhookEvent, WebhookRequest
+from portal import serve, web_server
+
+
+@pytest.fixture
+def path(private: Number) -> str:
+    return f"/services/generic/a{private.account.accountid}"
+
+
+def text(number: Number, content: str = "Hello") -> bytes:
+    params = {"from": "+61412345678", "to": number.number, "content": content}
+    return json.dumps({"method": "message", "params": params}).encode()
+
+
+@pytest.fixture
+def port(transactional_db: None) -> Iterator[int]:
+    """The server of `serve`, on a real port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = serve._web_server(listener)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield listener.getsockname()[1]
+    web_server.stop(server)
+    thread.join(10)
+
+
+def answer(connection: socket.socket) -> str:
+    """The status line."""
+    connection.settimeout(20)
+    return connection.recv(65536).split(b"\r\n")[0].decode()
+
+
+def head(path: str, *lines: str) -> bytes:
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_real_connections(port: int, path: str, private: Number) -> None:
+    def connect() -> socket.socket:
+        return socket.create_connection(("127.0.0.1", port))
+
+    kind, body = "Content-Type: application/json", text(private)
+    with connect() as gigabyte:
+        gigabyte.sendall(head(path, kind, "Content-Length: 1073741824") + b"x" * 1000)
+        assert answer(gigabyte) == "HTTP/1.1 413 Request Entity Too Large"
+    with connect() as endless:
+        endless.sendall(head(path, kind, "Transfer-Encoding: chunked"))
+        with pytest.raises(OSError):
+            for _ in range(2000):
+                endless.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+    slow = [connect() for _ in range(3 * serve.WEB_THREADS)]
+    for number, connection in enumerate(slow):
+        connection.sendall(
+            head(path, kind, "Content-Length: 900")[: None if number % 2 else -2] + b"{" * (number % 2)
+        )
+    with connect() as chunked:
+        chunked.sendall(head(path, kind, "Transfer-Encoding: chunked"))
+        for part in (body[:20], body[20:]):
+            chunked.sendall(b"%x\r\n%s\r\n" % (len(part), part))
+        chunked.sendall(b"0\r\n\r\n")
+        assert answer(chunked) == "HTTP/1.1 200 OK"
+    for connection in slow:
+        connection.close()
+    assert [bytes(row.body) for row in WebhookRequest.objects.all()] == [body]
+    assert WebhookEvent.objects.count() == 1
+
+
+def test_chunks_without_a_length_are_read(path: str, private: Number) -> None:
+    """As granian hands them on."""
+    body = text(private)
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "HTTP_TRANSFER_ENCODING": "chunked"}
+    environ |= {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "CONTENT_TYPE": "application/json"}
+    for content, status in ((body, 200), (b"x" * (1024 * 1024 + 1), 413)):
+        request = WSGIRequest({**environ, "wsgi.input": Trickle(content)})
+        assert views.webhook(request, "generic", private.account.accountid).status_code == status
+    assert [bytes(row.body) for row in WebhookRequest.objects.all()] == [body]
+
+
+class Trickle(io.BytesIO):
+    """Gives a few bytes at a time, as a stream may."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size or 0, 65536))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "verdict"),
+    [
+        ("application/json", gzip.compress(b'{"a": "' + b"x" * 10_000_000 + b'"}'), "unparsable"),
+        ("application/xml", b'<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;">]><a>&c;</a>', "unparsable"),
+        ("application/xml", b"<a>" * 100_000, "unparsable"),
+        ("application/json", b'{"a":' * 100_000, "unparsable"),
+        ("multipart/form-data; boundary=x", b"--x\r\nno end", None),
+        ("application/json; charset=\xff", b"{}", "unmatched"),
+    ],
+)
+def test_bombs_are_kept_and_refused(
+    client: Client, path: str, content_type: str, body: bytes, verdict: str
+) -> None:
+    headers = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
+    got = client.generic("POST", path, body, content_type=content_type, headers=headers)
+    assert got.status_code == 400
+    kept = WebhookRequest.objects.get()
+    assert (bytes(kept.body), kept.verdict) == (body, verdict or kept.verdict)
+    assert WebhookEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("accept", ["application/xml", "nonsense", ""])
+@pytest.mark.parametrize("query", ["?format=xml", "?a=%00", ""])
+def test_what_it_accepts_is_no_matter(
+    client: Client, path: str, private: Number, accept: str, query: str
+) -> None:
+    for slash in ("", "/", "/%00"):
+        body = text(private, f"to {slash}")
+        got = client.post(
+            path + slash + query, body, content_type="application/json", headers={"Accept": accept}
+        )
+        assert (got.status_code, got.content) == (200, b"")
+    assert WebhookEvent.objects.count() == 3
+
+
+odd = st.text(st.characters(exclude_categories=[]), max_size=30)
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | odd,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(odd, inner, max_size=4),
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary(max_size=200)
+    | st.builds(
+        lambda method, params: json.dumps({"method": method, "params": params}).encode(),
+        st.sampled_from(["message", "file", "delivered", "failed"]),
+        st.dictionaries(
+            st.sampled_from(["from", "to", "content", "text", "url", "messageid", "reason"]), trees
+        ),
+    ),
+    kind=st.sampled_from(["application/json", "application/xml", "text/plain", "multipart/form-data", ""])
+    | odd,
+    suffix=st.sampled_from(["", "/", "/a/b", "/%ff", "/%00"]),
+    query=st.binary(max_size=20),
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "BREW"]),
+)
+def test_anything_at_all(
+    client: Client, path: str, body: bytes, kind: str, suffix: str, query: bytes, method: str
+) -> None:
+    before = WebhookRequest.objects.count()
+    got = client.generic(method, path + suffix, body, content_type=kind, QUERY_STRING=query.decode("latin-1"))
+    assert got.status_code in (200, 400)
+    assert WebhookRequest.objects.count() == before + 1
+
+
+def test_what_leaves_no_trace_is_counted(
+    client: Client, path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "_counts", refusals.Counter())
+    monkeypatch.setattr(refusals, "_told_at", {})
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert client.post(f"/services/unknown/a{'1' * 20}").status_code == 404
+        moment = refusals.time.monotonic() + 61
+        monkeypatch.setattr(refusals.time, "monotonic", lambda: moment)
+        client.post(f"/services/unknown/a{'1' * 20}")
+        client.post(path, b"x" * (1024 * 1024 + 1), content_type="text/plain")
+    place = f"POST '/services/unknown/a{'1' * 20}' from 127.0.0.1"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Webhooks refused, unknown service or account: 1 since the start, the latest {place}.",
+        f"Webhooks refused, unknown service or account: 4 since the start, the latest {place}.",
+        f"Webhooks refused, larger than 1 MiB: 1 since the start, the latest POST '{path}' from 127.0.0.1.",
+    ]
+    assert WebhookRequest.objects.count() == 0
