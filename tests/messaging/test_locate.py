@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from integrations import properties
 from integrations.models import Integration, Template
-from messaging import locate, memory
+from messaging import locate, memory, moving
 from messaging.memory import Memory
 from messaging.models import Number, WebhookRequest
 from portal.models import Organization
@@ -33,6 +33,14 @@ def test_a_number_that_moves_is_seen_at_once(client: Client, private: Number, gl
     other = Integration.objects.create(organization=globex, template=private.integration.template)
     properties.store(other, {"API URL": "https://x.example", "API key": "k"})
     Number.objects.create(organization=globex, integration=other, number=private.number)
+    assert post(client, private) == "accepted"
+    assert WebhookRequest.objects.latest("pk").organization == globex
+
+
+def test_moving_a_number_is_seen_at_once(client: Client, private: Number, globex: Organization) -> None:
+    assert post(client, private) == "accepted"
+    other = Integration.objects.create(organization=globex, template=private.integration.template)
+    moving.move(private, globex, other)
     assert post(client, private) == "accepted"
     assert WebhookRequest.objects.latest("pk").organization == globex
 
