@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
+from django.db import connections
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,8 +33,9 @@ def text(number: Number, content: str = "Hello") -> bytes:
 
 
 @pytest.fixture
-def port(transactional_db: None) -> Iterator[int]:
+def port(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The server of `serve`, on a real port."""
+    monkeypatch.setitem(connections.databases["default"], "CONN_MAX_AGE", 0)  # its threads leave nothing open
     listener = socket.create_server(("127.0.0.1", 0))
     server = serve._web_server(listener)
     thread = threading.Thread(target=server.run)
