@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def test_a_number_is_a_number(monkeypatch: pytest.MonkeyPatch, value: str) -> No
     monkeypatch.setenv("X_NUMBER", value)
     with pytest.raises(ImproperlyConfigured, match="X_NUMBER is"):
         environment.read_number("X_NUMBER", 5)
+
+
+@pytest.mark.parametrize("value", ["", "10,x", "10 -60"])
+def test_numbers_are_numbers(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert environment.read_numbers("X_NUMBERS", "10 60") == [10, 60]
+    monkeypatch.setenv("X_NUMBERS", "1, 2 3")
+    assert environment.read_numbers("X_NUMBERS", "10 60") == [1, 2, 3]
+    monkeypatch.setenv("X_NUMBERS", value)
+    with pytest.raises(ImproperlyConfigured, match="X_NUMBERS is"):
+        environment.read_numbers("X_NUMBERS", "10 60")
 
 
 def test_secrets_are_made_once_or_demanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -72,6 +83,11 @@ def test_the_data_folder_is_taken_from_the_arguments(
         ("PATCHBAY_ALLOWED_ORIGINS", ["http://10.0.0.5/path"], "portal.E003"),
         ("SEND_SLOTS", 0, "portal.E004"),
         ("SEND_SLOTS", 513, "portal.E004"),
+        ("LEASE_SECONDS", 69, "portal.W002"),
+        ("SWEEP_SECONDS", 0, "portal.E005"),
+        ("MESSAGE_EXPIRY", timedelta(0), "portal.E005"),
+        ("BREAKER_FAILURES", 0, "portal.E005"),
+        ("BREAKER_MOST_SECONDS", 29, "portal.E006"),
     ],
 )
 def test_each_setting_that_is_wrong_says_so(settings: Any, name: str, value: Any, found: str) -> None:
