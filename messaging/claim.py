@@ -65,21 +65,22 @@ def _take(rooms: dict[Lane, int], free: int) -> Taken:
     credentials = pace.of_credentials(_rates(known.values()), now)
     limiters = {key: credentials[service.credentials] for key, service in known.items()}
     queue.expire([lane.id for lane in turn if lane.probing], outcomes.expired())
-    running = [lane for lane in turn if lane.id not in limiters or not limiters[lane.id].wait()]
+    running = {lane.id: lane for lane in turn if lane.id not in limiters or not limiters[lane.id].wait()}
     each = max(8, min(free, 2 * free // max(1, len(running))))
-    found = lanes.candidates([lane.id for lane in running], each)
+    found = lanes.candidates(running, each)
     paced = {
         key: rate for key, service in known.items() if (rate := service.compiled.limits.per_number_per_second)
     }
     numbers = pace.of_numbers({item.number: paced[item.lane] for item in found if item.lane in paced}, now)
-    picked = _pick(found, free, {lane.id: lane for lane in running}, rooms, limiters, numbers)
+    picked = _pick(found, free, running, _Rules(running, rooms, limiters, numbers))
     pace.keep(credentials, numbers)
-    probing = {lane.id for lane in turn if lane.probing} & {item.lane for item in picked}
+    probing = {item.lane for item in picked if running[item.lane].probing}
     breaker.probe(probing)
     waits = [wait for limiter in credentials.values() if (wait := limiter.wait())]
     waits += pace.waits_of_numbers(paced)
-    unseen = len(turn) < len(rooms) or max(Counter(item.lane for item in found).values(), default=0) == each
-    if unseen and len(picked) < free:
+    seen = Counter(item.lane for item in found)
+    more = len(turn) < len(rooms) or any(seen[key] == each and rooms[running[key]] for key in seen)
+    if more and len(picked) < free:
         waits.append(0 if picked else SOON)
     return Taken(_claim(picked, probing), min(waits, default=None), known)
 
@@ -118,49 +119,58 @@ def _rates(known: Iterable[Service]) -> dict[int, float]:
     return rates
 
 
+@dataclass
+class _Rules:
+    """What decides whether one more message may go."""
+
+    running: Mapping[int, Lane]
+    rooms: dict[Lane, int]
+    of_lanes: Mapping[int, Limiter]
+    of_numbers: Mapping[int, Limiter]
+    conversations: set[int] = field(default_factory=set)
+
+    def allow(self, item: Candidate) -> bool:
+        room = self.rooms[self.running[item.lane]]
+        return (
+            room > 0
+            and item.conversation not in self.conversations
+            and not any(limiter.wait() for limiter in self._limiters(item))
+        )
+
+    def take(self, item: Candidate) -> None:
+        self.rooms[self.running[item.lane]] -= 1
+        self.conversations.add(item.conversation)
+        for limiter in self._limiters(item):
+            limiter.take()
+
+    def _limiters(self, item: Candidate) -> list[Limiter]:
+        found = self.of_lanes.get(item.lane), self.of_numbers.get(item.number)
+        return [limiter for limiter in found if limiter is not None]
+
+
 def _pick(
-    found: Sequence[Candidate],
-    free: int,
-    running: Mapping[int, Lane],
-    rooms: dict[Lane, int],
-    limiters: Mapping[int, Limiter],
-    numbers: Mapping[int, Limiter],
+    found: Sequence[Candidate], free: int, running: Mapping[int, Lane], rules: _Rules
 ) -> list[Candidate]:
     """Round after round one message of each organization, whoever waited longest for its turn first."""
-    waiting: dict[int, deque[Candidate]] = {}
+    waiting: dict[int, deque[Candidate]] = {lane.organization: deque() for lane in running.values()}
     for item in found:
-        waiting.setdefault(running[item.lane].organization, deque()).append(item)
-    for lane in running.values():
-        if lane.organization not in waiting:
-            _turns[lane.organization] = next(_clock)
-    round_of = sorted(waiting, key=lambda key: _turns.get(key, 0))
+        waiting[running[item.lane].organization].append(item)
+    in_turn = sorted(waiting, key=lambda organization: _turns.get(organization, 0))
+    for organization in in_turn:
+        if not waiting[organization]:
+            _turns[organization] = next(_clock)  # all of it is on its way, or held back by its numbers
     picked: list[Candidate] = []
-    conversations: set[int] = set()
-
-    def may_go(item: Candidate) -> bool:
-        of_lane, of_number = limiters.get(item.lane), numbers.get(item.number)
-        if item.conversation in conversations or not rooms[running[item.lane]]:
-            return False
-        return not ((of_lane and of_lane.wait()) or (of_number and of_number.wait()))
-
-    while round_of and len(picked) < free:
-        for organization in list(round_of):
+    while in_turn and len(picked) < free:
+        for organization in list(in_turn):
             own = waiting[organization]
-            while own and not may_go(own[0]):
+            while own and not rules.allow(own[0]):
                 own.popleft()
-            if not own:
-                round_of.remove(organization)
-                continue
-            item = own.popleft()
-            picked.append(item)
-            conversations.add(item.conversation)
-            rooms[running[item.lane]] -= 1
-            for limiter in (limiters.get(item.lane), numbers.get(item.number)):
-                if limiter:
-                    limiter.take()
-            _turns[organization] = next(_clock)
-            if len(picked) == free:
-                break
+            if own and len(picked) < free:
+                rules.take(own[0])
+                picked.append(own.popleft())
+                _turns[organization] = next(_clock)
+            elif not own:
+                in_turn.remove(organization)
     return picked
 
 
