@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -433,16 +433,35 @@ def test_a_poisoned_event_is_set_aside_and_the_others_are_filed(client: Client, 
     assert Message.objects.get().text == "fine"
 
 
-def test_a_batch_files_ten_with_as_many_queries_as_one(client: Client, url: str) -> None:
+def test_a_batch_files_100_with_as_many_queries_as_one(client: Client, url: str) -> None:
     counts = []
-    for batch in (["first"], [f"text {index}" for index in range(10)]):
+    for batch in (["first"], ["second"], [f"text {index}" for index in range(100)]):
         for content in batch:
             post(client, url, text(content=content))
         with CaptureQueriesContext(connection) as captured:
-            filing.file_batch()
+            assert filing.file_batch() == len(batch)
         counts.append(len(captured))
-    assert Message.objects.count() == 11
-    assert counts[1] <= counts[0]  # the first makes the contact and the conversation
+    assert Message.objects.count() == 102
+    assert counts[1] == counts[2] < counts[0]  # the first makes the contact and the conversation
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_file_at_once_keep_the_order_of_arrival(
+    client: Client, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filing, "BATCH", 5)
+    for index in range(60):
+        post(client, url, text(content=str(index)))
+
+    def file(_: int) -> None:
+        filing._file_all()
+        connections.close_all()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(file, range(3)))
+    found = Message.objects.order_by("pk").values_list("text", flat=True)
+    assert list(found) == [str(index) for index in range(60)]
+    assert Conversation.objects.get().last_message.text == "59"
 
 
 def test_the_senders_number_is_read_with_the_country_of_ours(client: Client, url: str) -> None:
