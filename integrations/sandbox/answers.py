@@ -76,7 +76,7 @@ def _is(mode: str, case: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
     found: dict[str, bool] = {
         "401": result == "unauthorized",
         "429": status == 429,
-        "500": status >= 500,
+        "500": status >= 500 and result != "throttled",
         "refuse": result == "failed",
     }
     return found[mode]

@@ -14,6 +14,14 @@ from messaging.models import Number
 from portal.models import Organization, User
 
 SETUP = "/admin/integrations/integration/organization/{}/{}/"
+REST_OF_THE_FORM = {
+    "inbound_format": "e164",
+    "outbound_format": "e164",
+    "sticky_hours": "0",
+    "active": "on",
+    "auto_replies-TOTAL_FORMS": "0",
+    "auto_replies-INITIAL_FORMS": "0",
+}
 FIELDS = {"property-0": "https://api.example.com/messages", "property-1": "very-secret-key"}
 
 
@@ -179,9 +187,7 @@ def test_a_number_with_its_users(
         "number": "08 5555 5503",
         "country": "AU",
         "integration": service.pk,
-        "inbound_format": "e164",
-        "outbound_format": "e164",
-        "active": "on",
+        **REST_OF_THE_FORM,
         "assigned": [alice.pk, admin_of_acme.pk],
     }
     assert client.post("/admin/messaging/number/add/", form).status_code == 302
@@ -204,9 +210,7 @@ def test_wrong_numbers_are_refused(admin_of_acme: User, service: Integration, gi
         "number": "+61855555503",
         "country": "AU",
         "integration": service.pk,
-        "inbound_format": "e164",
-        "outbound_format": "e164",
-        "active": "on",
+        **REST_OF_THE_FORM,
         **given,
     }
     answer = signed_in(admin_of_acme).post("/admin/messaging/number/add/", form)
@@ -219,9 +223,7 @@ def test_a_number_has_one_active_owner_per_account(
     form = {
         "organization": globex.pk,
         "number": private.number,
-        "inbound_format": "e164",
-        "outbound_format": "e164",
-        "active": "on",
+        **REST_OF_THE_FORM,
     }
     client = signed_in(admin_of_globex)
     page = client.post("/admin/messaging/number/add/", form)
