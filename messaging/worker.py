@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_shutting_down
 from django.conf import settings
 from django.db import close_old_connections
 
@@ -15,15 +15,16 @@ logger = logging.getLogger(__name__)
 _stopped = threading.Event()
 
 
-@worker_ready.connect
+@worker_init.connect
 def begin(**_: Any) -> None:
-    """Recovers what a dead process left, then starts the sweep."""
+    """Recovers what a dead process left, then starts the sweep; the broker may be away."""
     from messaging import dispatch
 
     _stopped.clear()
     dispatch.start()
-    # Without a server for the database this process is the only one, by the lock on its data folder.
-    if recovered := dispatch.recover(everything=not settings.DATABASE_URL):
+    # Without a server for the database this process is the only one, by the lock on its data folder. Else the
+    # sweep recovers what is left when its lease is over.
+    if not settings.DATABASE_URL and (recovered := dispatch.recover(everything=True)):
         logger.warning("%d messages were in flight when Patchbay was stopped.", recovered)
     threading.Thread(target=_sweep, name="sweep", daemon=True).start()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -141,7 +141,6 @@ class _Worker:
         self._worker = app.WorkController(
             pool="threads",
             concurrency=settings.CELERY_WORKER_CONCURRENCY,
-            ready_callback=lambda consumer: worker_ready.send(sender=consumer),
             without_heartbeat=True,
             without_mingle=True,
             without_gossip=True,
