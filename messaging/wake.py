@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import transaction
 
 from portal.celery import app
@@ -29,7 +29,7 @@ def wake(task: str) -> bool:
     if time.monotonic() < _silent_until:
         return False
     try:
-        if cache.add(f"{task}:pending", 1, PENDING_SECONDS):
+        if caches["broker"].add(f"{task}:pending", 1, PENDING_SECONDS):
             app.send_task(f"messaging.{task}", retry=False)
     except Exception as error:
         _silent_until = time.monotonic() + SILENT_SECONDS
@@ -41,6 +41,6 @@ def wake(task: str) -> bool:
 def woken(task: str) -> None:
     """To be called first by the task: from now on a new row needs a new wake-up."""
     try:
-        cache.delete(f"{task}:pending")
+        caches["broker"].delete(f"{task}:pending")
     except Exception as error:
         logger.warning("The cache does not answer: %s.", type(error).__name__)

@@ -141,22 +141,20 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Broker and cache: in the process, or Redis ---
-_REDIS_OPTIONS: dict[str, Any] = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+_IN_REDIS = {"LOCATION": REDIS_URL, "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}}
+_IN_PROCESS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+CACHES: dict[str, Any] = {"default": _IN_PROCESS, "broker": _IN_PROCESS}
 if REDIS_URL:
-    CACHES: dict[str, Any] = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": REDIS_URL,
-            "OPTIONS": _REDIS_OPTIONS,
-        }
+    CACHES = {
+        "default": _IN_REDIS | {"BACKEND": "portal.cache.CarefreeRedisCache"},
+        "broker": _IN_REDIS | {"BACKEND": "django.core.cache.backends.redis.RedisCache"},
     }
-else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_connect_timeout": 0.2, "health_check_interval": 25} if REDIS_URL else {"polling_interval": 0.01}
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect
@@ -30,7 +30,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     except Exception as error:
         parts["database"] = f"does not answer: {type(error).__name__}"
     try:
-        cache.get("readyz")
+        caches["broker"].get("readyz")
         parts["cache"] = "ok"
     except Exception as error:
         parts["cache"] = f"does not answer: {type(error).__name__}"
