@@ -112,7 +112,8 @@ def main() -> None:
         data, log, port = Path(folder) / "data", Path(folder) / "log", free_port()
         environment = {"PATCHBAY_DATA": str(data), "PATCHBAY_ALLOWED_ORIGINS": origin}
         Process.manage("install", "-v0", environment=environment, log=log).finish()
-        Process([sys.executable, "-m", "tests.faults.fill", f"{origin}/", "0"], environment, log).finish()
+        acme = json.dumps([{"name": "acme", "url": f"{origin}/"}])
+        Process([sys.executable, "-m", "tests.faults.fill", acme], environment, log).finish()
         url = f"http://localhost:{port}"
         began = time.perf_counter()
         serving = Process.manage("serve", "--port", str(port), environment=environment, log=log)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
+import psycopg
 import pytest
 from django.core.cache import cache
 from hypothesis import settings as hypothesis_settings
@@ -15,6 +20,7 @@ from integrations.sandbox import Sandbox
 from messaging import memory
 from messaging.models import Assignment, Number
 from portal.models import Account, Membership, Organization, User
+from tests.installation import Embedded, Installation, Separate
 from tests.oauth_server import OAuthServer, running
 
 # Other people's work on the machine makes no test fail; `--hypothesis-profile=thorough` tries more and longer.
@@ -147,3 +153,48 @@ def shared(service: Integration, alice: User, bob: User) -> Number:
     Assignment.objects.create(number=number, user=alice)
     Assignment.objects.create(number=number, user=bob)
     return number
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Embedded]]:
+    """Makes Patchbays that are one process on SQLite, with these variables in the environment."""
+    made = Installation(tmp_path_factory.mktemp("made"))
+    made.data.mkdir()
+    made.run("manage.py", "install", "-v0").finish()
+
+    @contextmanager
+    def make(**environment: str) -> Iterator[Embedded]:
+        yield from _running(Embedded(tmp_path_factory.mktemp("embedded"), made.data, **environment))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def separate(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., AbstractContextManager[Separate]]]:
+    """Makes Patchbays of separate processes on the PostgreSQL of PATCHBAY_TEST_SERVER and a Redis of their own."""
+    server, name = os.environ["PATCHBAY_TEST_SERVER"], f"patchbay_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    database = urlsplit(server)._replace(path=f"/{name}").geturl()
+    made = Installation(tmp_path_factory.mktemp("made"), DATABASE_URL=database)
+    made.run("manage.py", "install", "-v0").finish()
+
+    @contextmanager
+    def make(**environment: str) -> Iterator[Separate]:
+        yield from _running(Separate(tmp_path_factory.mktemp("separate"), server, name, **environment))
+
+    yield make
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _running(patchbay: Any) -> Iterator[Any]:
+    try:
+        yield patchbay
+    except BaseException:
+        print(patchbay.output)
+        raise
+    finally:
+        patchbay.stop()

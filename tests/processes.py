@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,12 @@ class Process:
         }
         with log.open("ab") as output:
             self.popen = subprocess.Popen(
-                command, cwd=ROOT, env=inherited | environment, stdout=output, stderr=subprocess.STDOUT
+                command,
+                cwd=ROOT,
+                env=inherited | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     @classmethod
@@ -77,8 +83,9 @@ class Process:
         return self.output
 
     def kill(self) -> None:
-        """kill -9"""
-        self.popen.kill()
+        """kill -9, of its children too."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait(10)
 
     def stop(self, seconds: float = 20) -> int:

@@ -1,8 +1,12 @@
-"""Run by a test in a data folder of its own: an organization whose user wrote to many through the sandbox."""
+"""Run by a test against an installation: organizations whose users wrote to many, each through a service."""
 
+from __future__ import annotations
+
+import json
 import os
 import sys
 from datetime import timedelta
+from typing import Any
 
 import django
 
@@ -17,35 +21,61 @@ from messaging.models import Assignment, Contact, Conversation, Message, Number 
 from portal.models import Account, Membership, Organization, User  # noqa: E402
 
 
-def fill(api_url: str, count: int) -> None:
-    """`count` messages "text 0" …, each to a contact of its own, queued and committed."""
+def fill(organizations: list[dict[str, Any]]) -> str:
+    """The id of the account that has these organizations; all is committed.
+
+    Each has a `name`, a `document` with a property "URL" (null: the generic service), the `url`, and `count`
+    messages "<name> 0" …, each to a contact of its own, that are due after so many seconds: `due`.
+    """
     catalog.install()
     account = Account.objects.create(name="Southern Voice")
-    acme = Organization.objects.create(account=account, name="Acme", domain="acme.example")
-    alice = User.objects.create_user("alice@acme.example", "correct-horse-battery", name="Alice")
-    Membership.objects.create(user=alice, organization=acme, extension="101")
-    integration = Integration.objects.create(
-        organization=acme, template=Template.objects.get(account=None, service_id="generic")
+    for place, found in enumerate(organizations):
+        name, document = found["name"], found.get("document")
+        organization = Organization.objects.create(account=account, name=name, domain=f"{name}.example")
+        author = User.objects.create_user(f"alice@{name}.example", "correct-horse-battery", name="Alice")
+        Membership.objects.create(user=author, organization=organization, extension="101")
+        if document is None:
+            template = Template.objects.get(account=None, service_id="generic")
+            values = {"API URL": found["url"], "API key": "sandbox-key"}
+        else:
+            template, values = Template(account=account), {"URL": found["url"]}
+            template.revise(json.dumps(document))
+        integration = Integration.objects.create(organization=organization, template=template)
+        properties.store(integration, values)
+        number = Number.objects.create(
+            organization=organization,
+            integration=integration,
+            number=f"+6185555{5501 + place}",
+            country="AU",
+        )
+        Assignment.objects.create(number=number, user=author)
+        _write(number, author, name, found.get("count", 0), found.get("due", [0]))
+    return account.accountid
+
+
+def _write(number: Number, author: User, name: str, count: int, due: list[float]) -> None:
+    organization, integration = number.organization, number.integration
+    contacts = Contact.objects.bulk_create(
+        Contact(organization=organization, address=f"+61412{index:06d}") for index in range(count)
     )
-    properties.store(integration, {"API URL": api_url, "API key": "sandbox-key"})
-    number = Number.objects.create(
-        organization=acme, integration=integration, number="+61855555501", country="AU"
+    conversations = Conversation.objects.bulk_create(
+        Conversation(organization=organization, number=number, contact=contact) for contact in contacts
     )
-    Assignment.objects.create(number=number, user=alice)
-    for index in range(count):
-        contact = Contact.objects.create(organization=acme, address=f"+61412{index:06d}")
-        conversation = Conversation.objects.create(organization=acme, number=number, contact=contact)
-        Message.objects.create(
-            organization=acme,
+    now = timezone.now()
+    Message.objects.bulk_create(
+        Message(
+            organization=organization,
             conversation=conversation,
             integration=integration,
             direction="out",
-            author=alice,
-            text=f"text {index}",
-            expires_at=timezone.now() + timedelta(hours=24),
+            author=author,
+            text=f"{name} {index}",
+            next_attempt_at=now + timedelta(seconds=due[index % len(due)]),
+            expires_at=now + timedelta(hours=24),
         )
-    print(account.accountid)
+        for index, conversation in enumerate(conversations)
+    )
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1], int(sys.argv[2]))
+    print(fill(json.loads(sys.argv[1])))
