@@ -130,6 +130,16 @@ def test_an_admin_sets_up_the_second_organization_and_texts(demo: Demo, people: 
     expect(dave.locator(".pb-story")).to_contain_text("Sent to Generic HTTP SMS: the service took it.")
     assert "sandbox-key" not in dave.content()
 
+    dave.goto(f"{demo.url}/admin/messaging/message/")
+    dave.locator("#result_list tbody input[type=checkbox]").first.check()
+    dave.locator("select[name=action]").select_option("send_again")
+    dave.get_by_role("button", name="Run").click()
+    expect(dave.locator(".patchbay")).to_contain_text("0 failed messages are sent again")
+    expect(dave.locator(".patchbay")).to_contain_text("They arrived, or are on their way.")
+    dave.goto(f"{demo.url}/admin/messaging/servicehealth/")
+    expect(dave.locator(".pb-health")).to_contain_text("works")
+    expect(dave.get_by_role("img")).to_have_attribute("aria-label", re.compile("1 went well, 0 did not"))
+
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_page_is_wider_than_the_screen(demo: Demo, people: People, width: int) -> None:
@@ -143,7 +153,11 @@ def test_no_page_is_wider_than_the_screen(demo: Demo, people: People, width: int
         "admin/integrations/template/",
         "admin/integrations/integration/",
         "admin/messaging/number/",
+        "admin/messaging/message/",
+        "admin/messaging/deliveryattempt/",
+        "admin/messaging/servicehealth/",
         "admin/messaging/webhookrequest/",
+        "admin/messaging/webhookrequest/?quarantine=yes",
     ):
         rita.goto(f"{demo.url}/{path}")
         assert rita.evaluate("document.documentElement.scrollWidth") <= width, path
