@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
@@ -111,6 +112,7 @@ def test_a_refusal_that_comes_after_the_new_token_does_not_wait(
         """The token is renewed while the request is under way."""
         if len(oauth_server.calls) == 0:
             AccessToken.objects.update(secrets={"access_token": "newer-token-1"}, fence=F("fence") + 1)
+            connections.close_all()  # those of the service's thread
             oauth_server.expire()
             oauth_server.good.add("newer-token-1")
         return asked(*args)
