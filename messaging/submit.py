@@ -37,8 +37,17 @@ def submit(
 
     `uuid` names the message: with one that the author used before, the message of then is returned.
     """
-    if uuid is not None and (before := _before(author, uuid)):
-        return before
+    try:
+        return _submit(author, number, to, text, files, uuid or uuid4())
+    except (Refused, IntegrityError):
+        if uuid is not None and (before := _before(author, uuid)):
+            return before
+        raise
+
+
+def _submit(
+    author: User, number: Number, to: str, text: str, files: Sequence[UploadedFile[Any]], uuid: UUID
+) -> Message:
     # Browsers send line ends as CRLF; phones and the count of segments know LF only.
     text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
     number = _usable(Number.objects.for_user(author), number)
@@ -52,16 +61,11 @@ def submit(
         )
     if len(files) > MAX_FILES:
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
-    assert number.integration is not None
     limits.check(author, number)
-    attachments = uploads.take(files, number.integration.compiled)
+    assert number.integration is not None
+    attachments = uploads.take(files, number.integration.compiled) if files else []
     try:
-        return _store(author, number, contact, text, attachments, uuid or uuid4())
-    except IntegrityError:
-        media.discard(attachments)
-        if uuid is not None and (before := _before(author, uuid)):
-            return before
-        raise
+        return _store(author, number, contact, text, attachments, uuid)
     except BaseException:
         media.discard(attachments)
         raise
@@ -108,11 +112,7 @@ def _before(author: User, uuid: UUID) -> Message | None:
 
 def _usable(allowed: QuerySet[Number], number: Number) -> Number:
     """The number with its integration, if it is among those allowed and can send now."""
-    found = (
-        allowed.select_related("organization", "integration__template__published", "integration__revision")
-        .filter(pk=number.pk)
-        .first()
-    )
+    found = allowed.select_related("organization", "integration").filter(pk=number.pk).first()
     if found is None:
         raise Refused(_("You do not send through this number (any more)."))
     if found.integration is None or not found.integration.enabled:
@@ -144,17 +144,13 @@ def _store(
     uuid: UUID,
     resend_of: Message | None = None,
 ) -> Message:
-    organization = number.organization
     with transaction.atomic():
-        contact, _new = Contact.objects.get_or_create(organization=organization, address=address)
-        conversation, begun = Conversation.objects.select_for_update(no_key=True).get_or_create(
-            number=number, contact=contact, defaults={"organization": organization}
-        )
+        conversation, begun = _conversation(number, address)
         if author is not None:
             sticky.written(conversation, author, number, begun=begun)
         message = Message.objects.create(
             uuid=uuid,
-            organization=organization,
+            organization=number.organization,
             conversation=conversation,
             integration=number.integration,
             direction=Message.Direction.OUT,
@@ -175,3 +171,12 @@ def _store(
         )
         wake.after_commit("dispatch")
     return message
+
+
+def _conversation(number: Number, address: str) -> tuple[Conversation, bool]:
+    """The number's conversation with a contact, locked, and whether it begins now."""
+    known = Conversation.objects.select_for_update(no_key=True, of=("self",))
+    if found := known.filter(number=number, contact__address=address).first():
+        return found, False
+    contact, _new = Contact.objects.get_or_create(organization=number.organization, address=address)
+    return known.get_or_create(number=number, contact=contact, defaults={"organization": number.organization})

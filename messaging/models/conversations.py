@@ -92,9 +92,10 @@ class Message(models.Model):
         CLAIMED = 1, _("claimed")
         DONE = 2, _("done")
 
+    # What refers to others has no index of its own: those below begin with it.
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    organization = models.ForeignKey(Organization, models.PROTECT, related_name="messages")
-    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages")
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="messages", db_index=False)
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages", db_index=False)
     direction = models.CharField(_("direction"), max_length=3, choices=Direction.choices)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -102,11 +103,18 @@ class Message(models.Model):
         related_name="+",
         null=True,
         blank=True,
+        db_index=False,
         verbose_name=_("author"),
     )
     # The service that it goes out through: the number's when it was written, or moved since.
     integration = models.ForeignKey(
-        Integration, models.PROTECT, related_name="messages", null=True, blank=True, verbose_name=_("service")
+        Integration,
+        models.PROTECT,
+        related_name="messages",
+        null=True,
+        blank=True,
+        db_index=False,
+        verbose_name=_("service"),
     )
     text = models.TextField(_("text"), blank=True)
     # Why Patchbay wrote it by itself ("opt-out", "help", "initial", "keyword HOURS"); empty: a person did.
