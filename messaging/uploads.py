@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,6 +18,8 @@ from integrations.language.document import Template
 from messaging import media
 from messaging.errors import Refused
 from messaging.models import Attachment
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -54,7 +57,18 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
             _fit(upload, types, most)
     else:
         _fit_together(uploads, types, most)
-    return [_keep(upload) for upload in uploads]
+    kept: list[Attachment] = []
+    try:
+        for upload in uploads:
+            kept.append(_keep(upload))
+    except OSError as error:
+        media.discard(kept)
+        logger.error("A file cannot be written to the media folder: %s.", error.strerror)
+        raise Refused(
+            _("Patchbay has no room for the file (%(reason)s). Tell an administrator; the text alone can go.")
+            % {"reason": error.strerror or error}
+        ) from None
+    return kept
 
 
 def _read(file: UploadedFile[Any]) -> _Upload:
