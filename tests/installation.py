@@ -198,8 +198,9 @@ class Separate(Installation):
         arguments = ["--interface", "wsgi", "--port", str(port or self.port), "--blocking-threads", "8"]
         return self.run("-m", "granian", *arguments, "portal.wsgi:application", **environment)
 
-    def worker(self, **environment: str) -> Process:
-        return self.run("-m", "celery", "-A", "portal", *WORKER, **environment)
+    def worker(self, *through: str, **environment: str) -> Process:
+        """A Celery worker; `through` is what it is started by, if not by Python itself."""
+        return self.run(*through, "-m", "celery", "-A", "portal", *WORKER, **environment)
 
     def query(self, statement: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database, autocommit=True) as connection:

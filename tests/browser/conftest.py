@@ -69,8 +69,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 class People:
     """Signs people in, each in a browser session of their own, and collects what their pages complain of."""
 
-    def __init__(self, browser: Browser, demo: Demo) -> None:
-        self.browser, self.demo = browser, demo
+    def __init__(self, browser: Browser, url: str, phone: str) -> None:
+        self.browser, self.url, self.phone = browser, url, phone
         self.complaints: list[str] = []
 
     def page(self, email: str = "", **options: Any) -> Page:
@@ -83,12 +83,18 @@ class People:
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         if email:
-            page.goto(f"{self.demo.url}/account/login/")
+            page.goto(f"{self.url}/account/login/")
             page.get_by_label("Email").fill(email)
             page.get_by_label("Password").fill("correct-horse-battery")
             page.get_by_role("button", name="Sign in").click()
             page.wait_for_url(lambda url: "/account/" not in url)
         return page
+
+    def leave(self) -> None:
+        """Closes all pages; fails if one of them complained."""
+        for context in self.browser.contexts:
+            context.close()
+        assert self.complaints == []
 
     def _note(self, message: ConsoleMessage) -> None:
         # Chromium reports refusals (404, 422) as errors; the tests look at what the page says of them.
@@ -98,8 +104,6 @@ class People:
 
 @pytest.fixture
 def people(browser: Browser, demo: Demo) -> Iterator[People]:
-    found = People(browser, demo)
+    found = People(browser, demo.url, demo.phone)
     yield found
-    for context in browser.contexts:
-        context.close()
-    assert found.complaints == []
+    found.leave()
