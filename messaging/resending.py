@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,7 +31,7 @@ class Prospect:
 
     failed: list[int] = field(default_factory=list)
     in_doubt: list[int] = field(default_factory=list)
-    refused: Counter[str] = field(default_factory=Counter)  # how many for which reason
+    refused: dict[str, int] = field(default_factory=dict)  # how many for which reason
 
 
 def prospect(messages: QuerySet[Message]) -> Prospect:
@@ -57,7 +56,7 @@ def prospect(messages: QuerySet[Message]) -> Prospect:
     found = Prospect()
     for key, direction, status, copied, out, active, enabled in rows:
         if reason := _reason(direction, status, copied, out, active, enabled):
-            found.refused[reason] += 1
+            found.refused[reason] = found.refused.get(reason, 0) + 1
         else:
             (found.failed if status == Status.FAILED else found.in_doubt).append(key)
     return found

@@ -21,9 +21,7 @@ def messages(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
     term = term.strip()
     if not term:
         return rows
-    if (uuid := _uuid(term)) is not None:
-        return rows.filter(uuid=uuid)
-    found = _of_provider(term)
+    found = _by_uuid(term) or _by_provider_id(term)
     return rows.filter(Q(pk__in=found) | Q(conversation__in=_conversations(user, term)))
 
 
@@ -43,19 +41,19 @@ def attempts(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
     term = term.strip()
     if not term:
         return rows
-    if (uuid := _uuid(term)) is not None:
-        return rows.filter(message__in=list(Message.objects.filter(uuid=uuid).values_list("pk", flat=True)))
-    return rows.filter(provider_id=term)
+    found = _by_uuid(term)
+    return rows.filter(message__in=found) if found else rows.filter(provider_id=term)
 
 
-def _uuid(term: str) -> UUID | None:
+def _by_uuid(term: str) -> list[int]:
+    """The key of the message with this id of ours; services give ids that look alike."""
     try:
-        return UUID(term)
+        return list(Message.objects.filter(uuid=UUID(term)).values_list("pk", flat=True))
     except ValueError:
-        return None
+        return []
 
 
-def _of_provider(term: str) -> list[int]:
+def _by_provider_id(term: str) -> list[int]:
     """Keys of the messages that a service knows by this id, out and in."""
     out = DeliveryAttempt.objects.filter(provider_id=term).values_list("message", flat=True)[:MOST]
     came = WebhookEvent.objects.filter(provider_id=term, message__isnull=False)
