@@ -12,8 +12,10 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations.models import Integration, PropertyValues, Template
-        from messaging import memory, overview, worker  # noqa: F401  (connects the worker's signals)
+        from messaging import worker  # noqa: F401  (connects the worker's signals)
         from messaging.models import Number
+        from messaging.receiving import memory
+        from messaging.reporting import overview
         from portal.models import Account, Organization
 
         memory.forget_with(Account, Organization, Template, Integration, PropertyValues, Number)
@@ -23,7 +25,8 @@ class MessagingConfig(AppConfig):
 
 
 def _try_again(integration_ids: list[int], **_: Any) -> None:
-    from messaging import breaker, queue, wake
+    from messaging import wake
+    from messaging.sending import breaker, queue
 
     breaker.close(integration_ids)
     queue.hurry(integration_ids)

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from messaging import reports
 from messaging.models import DeliveryAttempt, WebhookEvent, WebhookRequest
+from messaging.receiving import reports
 
 BATCH = 1000
 

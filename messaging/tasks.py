@@ -7,7 +7,9 @@ from functools import partial
 from celery import shared_task
 
 from integrations import oauth
-from messaging import alerts, clean_up, dispatch, fetching, filing, resending, wake
+from messaging import clean_up, wake
+from messaging.receiving import fetching, filing
+from messaging.sending import alerts, dispatch, resending
 
 
 @shared_task(name="messaging.dispatch")

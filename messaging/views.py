@@ -9,8 +9,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from integrations.events import InboundRequest
-from messaging import media, receive, refusals
+from messaging import media
 from messaging.models import Attachment
+from messaging.receiving import receive, refusals
 
 MAX_BODY = 1024 * 1024
 

@@ -18,7 +18,7 @@ _stopped = threading.Event()
 @worker_init.connect
 def begin(**_: Any) -> None:
     """Recovers what a dead process left, then starts the sweep; the broker may be away."""
-    from messaging import dispatch
+    from messaging.sending import dispatch
 
     _stopped.clear()
     dispatch.start()
@@ -32,7 +32,7 @@ def begin(**_: Any) -> None:
 @worker_shutting_down.connect
 def end(**_: Any) -> None:
     """Claims no more, and lets what is in flight end."""
-    from messaging import dispatch
+    from messaging.sending import dispatch
 
     _stopped.set()
     threading.Thread(target=dispatch.stop, args=[settings.STOP_SECONDS], name="stop").start()
@@ -51,7 +51,9 @@ def _sweep() -> None:
 def sweep() -> None:
     """Wakes the tasks that have work, or does it here while the broker is away."""
     from integrations import oauth
-    from messaging import alerts, dispatch, fetching, filing, queue, resending, wake
+    from messaging import wake
+    from messaging.receiving import fetching, filing
+    from messaging.sending import alerts, dispatch, queue, resending
 
     work = queue.due() | {"renew_tokens": oauth.any_due()}
     if work["recover"]:

@@ -114,7 +114,7 @@ UNFOLD: dict[str, Any] = {
                             reverse("admin:messaging_webhookrequest_changelist") + "?quarantine=yes"
                         ),
                         active=_quarantine,
-                        badge="messaging.quarantine.badge",
+                        badge="messaging.receiving.quarantine.badge",
                     ),
                 ],
             },

@@ -17,8 +17,8 @@ from hypothesis import settings as hypothesis_settings
 from integrations import catalog, http, properties
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
-from messaging import memory
 from messaging.models import Assignment, Number
+from messaging.receiving import memory
 from portal.models import Account, Membership, Organization, User
 from tests.installation import Embedded, Installation, Separate
 from tests.oauth_server import OAuthServer, running

@@ -13,9 +13,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging import search, traces
 from messaging.admin.base import Older, TraceAdmin, moment
 from messaging.models import DeliveryAttempt
+from messaging.reporting import search, traces
 from portal.admin_base import OrganizationFilter
 
 

@@ -13,8 +13,8 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from messaging import health
 from messaging.models import ServiceHealth
+from messaging.reporting import health
 from portal.admin_base import PortalAdmin, user_of
 from portal.models import Organization
 

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from messaging import resending, search, settle, submit, traces
 from messaging.admin.base import Older, TraceAdmin, moment
 from messaging.models import BulkResend, Message
+from messaging.reporting import search, traces
+from messaging.sending import resending, settle, submit
 from messaging.statuses import Status
 from messaging.templatetags.inbox import mark
 from portal.admin_base import OrganizationFilter, user_of

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 
-from messaging import moving
 from messaging.admin.base import ManyPaginator
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
+from messaging.rules import moving
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.models import Organization
 

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from messaging import quarantine, replay, search, traces
 from messaging.admin.base import Older, TraceAdmin, moment
 from messaging.models import WebhookRequest
+from messaging.receiving import quarantine, replay
+from messaging.reporting import search, traces
 from portal.admin_base import OrganizationFilter, user_of
 
 LONG = ("query", "headers", "body", "answer_headers", "answer_body")

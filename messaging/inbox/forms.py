@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from messaging.models import Message, Number
 from messaging.querysets import NumberQuerySet
-from messaging.submit import submit
+from messaging.sending.submit import submit
 from portal.models import User
 
 

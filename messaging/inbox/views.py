@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.middleware import HtmxDetails
 
-from messaging import submit
 from messaging.inbox import pages
 from messaging.inbox.forms import MessageForm, NewMessageForm
 from messaging.models import Attachment, Conversation, Message, Number
+from messaging.sending import submit
 from messaging.views import file_response
 from portal.models import User
 

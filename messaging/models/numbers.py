@@ -13,8 +13,9 @@ from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
-from messaging import keywords, numbers
+from messaging import numbers
 from messaging.querysets import NumberQuerySet
+from messaging.rules import keywords
 from portal.models import Account, Organization
 
 

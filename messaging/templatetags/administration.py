@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
-from messaging import charts
+from messaging.reporting import charts
 
 register = template.Library()
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from messaging import optout
 from messaging.models import Message
+from messaging.rules import optout
 from messaging.statuses import Status
 
 register = template.Library()

@@ -12,7 +12,7 @@ from django.test import Client
 from integrations import catalog, properties
 from integrations.models import Integration, Template
 from messaging.models import Message, Number, OptOut
-from messaging.submit import Refused, submit
+from messaging.sending.submit import Refused, submit
 from portal.models import Organization, User
 
 REPORTED = {

@@ -17,10 +17,12 @@ from integrations import catalog, properties
 from integrations.cases import message_of
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
-from messaging import dispatch, fetching, filing, numbers
+from messaging import numbers
 from messaging.models import Assignment, Attachment, Message, Number, WebhookRequest
+from messaging.receiving import fetching, filing
+from messaging.sending import dispatch
+from messaging.sending.submit import submit
 from messaging.statuses import Status
-from messaging.submit import submit
 from portal.models import Organization, User
 from tests.flows.test_round_trip import wait_for
 

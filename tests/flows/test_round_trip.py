@@ -13,10 +13,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 from integrations.sandbox import Sandbox
-from messaging import dispatch, fetching, filing
 from messaging.models import Attachment, Conversation, DeliveryAttempt, Message, Number, WebhookRequest
+from messaging.receiving import fetching, filing
+from messaging.sending import dispatch
+from messaging.sending.submit import submit
 from messaging.statuses import Status
-from messaging.submit import submit
 from portal.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,8 +6,8 @@ import json
 
 from django.test import Client
 
-from messaging import filing
 from messaging.models import Message, Number
+from messaging.receiving import filing
 
 CONTACT = "+61412345678"
 

@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from integrations import oauth
 from integrations.models import AccessToken, Integration
-from messaging import dispatch, worker
+from messaging import worker
 from messaging.models import DeliveryAttempt, Message, Number
-from messaging.submit import submit
+from messaging.sending import dispatch
+from messaging.sending.submit import submit
 from portal.models import Organization, User
 from tests.oauth_server import OAuthServer, access_token, expire, make
 

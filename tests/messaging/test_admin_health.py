@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Integration, Template
-from messaging import health
 from messaging.models import DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
+from messaging.reporting import health
 from messaging.statuses import Status
 from portal.models import Organization, User
 from tests.messaging.queues import integration_of, number_of, template_of, write_many

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from integrations.models import Integration
-from messaging import queue, resending, submit
 from messaging.models import Assignment, BulkResend, Message, Number, OptOut
+from messaging.sending import queue, resending, submit
 from messaging.statuses import Status
 from portal.models import Organization, User
 from tests.messaging.queues import write_many

@@ -12,8 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import filing, submit, traces
 from messaging.models import DeliveryAttempt, Message, Number, OptOut, WebhookEvent, WebhookRequest
+from messaging.receiving import filing
+from messaging.reporting import traces
+from messaging.sending import submit
 from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.queues import write_many

@@ -8,9 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from messaging import filing, quarantine
 from messaging.admin import webhooks
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
+from messaging.receiving import filing, quarantine
 from portal.models import User
 
 pytestmark = pytest.mark.django_db

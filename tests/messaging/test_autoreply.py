@@ -12,9 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import Integration
-from messaging import autoreply, dispatch, filing
 from messaging.models import AutoReply, Conversation, Message, Number, OptOut, WebhookEvent
-from messaging.submit import submit
+from messaging.receiving import filing
+from messaging.rules import autoreply
+from messaging.sending import dispatch
+from messaging.sending.submit import submit
 from portal.models import User
 from tests.messaging.rules import CONTACT, accept, answers, receive
 

@@ -17,8 +17,9 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from messaging import refusals, views
+from messaging import views
 from messaging.models import Number, WebhookEvent, WebhookRequest
+from messaging.receiving import refusals
 from portal import serve, web_server
 
 

@@ -15,8 +15,9 @@ from django.utils import timezone
 from integrations import setup
 from integrations.models import Integration
 from integrations.sandbox import Sandbox
-from messaging import alerts, breaker, claim, dispatch, queue, worker
+from messaging import worker
 from messaging.models import Message, Number, OptOut
+from messaging.sending import alerts, breaker, claim, dispatch, queue
 from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.queues import write_many

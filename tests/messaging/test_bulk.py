@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
-from messaging import bulk
+from messaging.database import bulk
 from messaging.models import Contact, Number, WebhookEvent, WebhookRequest
 from portal.models import Organization
 

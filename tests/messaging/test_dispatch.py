@@ -19,10 +19,10 @@ from integrations import properties
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Mode, Sandbox
-from messaging import claim, dispatch, outcomes, plans, queue, results
 from messaging.models import DeliveryAttempt, Message, Number, OptOut
+from messaging.sending import claim, dispatch, outcomes, plans, queue, results
+from messaging.sending.submit import submit
 from messaging.statuses import Status, of_parts
-from messaging.submit import submit
 from portal.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from messaging.models import Attachment, Contact, Conversation, Message, Number, Reading
+from messaging.sending.submit import submit
 from messaging.statuses import Status
-from messaging.submit import submit
 from portal.models import Membership, User
 
 CONTACT = "+61412345678"

@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from messaging.models import AutoReply, Conversation, Message, Number
+from messaging.sending.submit import submit
 from messaging.statuses import Status
-from messaging.submit import submit
 from portal.models import User
 from tests.messaging.rules import CONTACT, receive
 

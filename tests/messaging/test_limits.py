@@ -11,8 +11,8 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from messaging.models import Assignment, Conversation, Message, Number
+from messaging.sending.submit import Refused, resend, submit
 from messaging.statuses import Status
-from messaging.submit import Refused, resend, submit
 from portal.models import User
 
 

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from integrations import properties
 from integrations.models import Integration, Template
-from messaging import locate, memory, moving
-from messaging.memory import Memory
 from messaging.models import Number, WebhookRequest
+from messaging.receiving import locate, memory
+from messaging.receiving.memory import Memory
+from messaging.rules import moving
 from portal.models import Organization
 
 

@@ -19,10 +19,11 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from messaging import fetching, media
+from messaging import media
 from messaging.models import Attachment, Message, Number
+from messaging.receiving import fetching
+from messaging.sending.submit import submit
 from messaging.statuses import Status
-from messaging.submit import submit
 from portal.models import User
 
 

@@ -13,11 +13,12 @@ from django.urls import reverse
 from integrations import properties
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
-from messaging import dispatch, moving
 from messaging.errors import Refused
 from messaging.models import Conversation, Message, Number
+from messaging.rules import moving
+from messaging.sending import dispatch
+from messaging.sending.submit import submit
 from messaging.statuses import Status
-from messaging.submit import submit
 from portal.models import Account, Organization, User
 from tests.messaging.rules import CONTACT, receive
 

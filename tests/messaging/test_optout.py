@@ -9,10 +9,12 @@ import pytest
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
-from messaging import dispatch, filing, keywords, optout
 from messaging.models import Message, Number, OptOut
+from messaging.receiving import filing
+from messaging.rules import keywords, optout
+from messaging.sending import dispatch
+from messaging.sending.submit import Refused, submit
 from messaging.statuses import Status
-from messaging.submit import Refused, submit
 from portal.models import User
 from tests.messaging.rules import CONTACT, accept, answers, receive
 

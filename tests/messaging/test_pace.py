@@ -14,8 +14,8 @@ from django.utils import timezone
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Sandbox
 from integrations.services import ready
-from messaging import claim, dispatch
 from messaging.models import Message, Number
+from messaging.sending import claim, dispatch
 from messaging.statuses import Status
 from portal.models import Account, Organization
 from tests.messaging import queues

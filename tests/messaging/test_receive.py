@@ -21,7 +21,6 @@ from urllib3 import Retry
 
 from integrations import properties
 from integrations.models import Integration, Template
-from messaging import dispatch, filing, storing
 from messaging.models import (
     Attachment,
     Contact,
@@ -33,8 +32,10 @@ from messaging.models import (
     WebhookEvent,
     WebhookRequest,
 )
+from messaging.receiving import filing, storing
+from messaging.sending import dispatch
+from messaging.sending.submit import submit
 from messaging.statuses import Status
-from messaging.submit import submit
 from portal.models import Account, Organization, User
 
 FROM = "+61412345678"

@@ -17,8 +17,8 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations import properties
 from integrations.models import Integration, Template
-from messaging import filing, replay
 from messaging.models import Message, Number, OptOut, WebhookEvent, WebhookRequest
+from messaging.receiving import filing, replay
 from portal.models import Organization
 
 FROM = "+61412345678"

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 
 from integrations.events import StatusUpdate, to_json
 from integrations.models import Integration
-from messaging import bulk, claim, clean_up, filing, queue, reports
+from messaging import clean_up
+from messaging.database import bulk
 from messaging.models import DeliveryAttempt, Message, Number, WebhookEvent, WebhookRequest
+from messaging.receiving import filing, reports
+from messaging.sending import claim, queue
+from messaging.sending.submit import submit
 from messaging.statuses import RANKS, Status, of_parts
-from messaging.submit import submit
 from portal.models import User
 
 State = WebhookEvent.State

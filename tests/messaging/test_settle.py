@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from messaging import queue
 from messaging.errors import Refused
 from messaging.models import Message, Number
-from messaging.settle import settle
+from messaging.sending import queue
+from messaging.sending.settle import settle
 from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.queues import write_many

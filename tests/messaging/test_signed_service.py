@@ -16,9 +16,11 @@ from django.utils import timezone
 from integrations import media_access, properties, webhooks
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
-from messaging import dispatch, filing, worker
+from messaging import worker
 from messaging.models import DeliveryAttempt, Message, Number, WebhookEvent, WebhookRequest
-from messaging.submit import submit
+from messaging.receiving import filing
+from messaging.sending import dispatch
+from messaging.sending.submit import submit
 from portal.models import Account, Organization, User
 
 DOCUMENT = {

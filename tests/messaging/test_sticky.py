@@ -11,9 +11,9 @@ from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
-from messaging import filing
 from messaging.models import Assignment, Attachment, Conversation, Message, Number, WebhookEvent
-from messaging.submit import Refused, submit
+from messaging.receiving import filing
+from messaging.sending.submit import Refused, submit
 from portal.models import Membership, User
 from tests.messaging.rules import CONTACT, accept, receive
 

@@ -12,10 +12,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
-from messaging import dispatch
 from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number, OptOut
+from messaging.sending import dispatch
+from messaging.sending.submit import MAX_TEXT, Refused, resend, submit
 from messaging.statuses import Status
-from messaging.submit import MAX_TEXT, Refused, resend, submit
 from portal.models import Membership, Organization, User
 
 CONTACT = "+61412345678"

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from messaging.models import BulkResend, DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
+from messaging.sending.submit import submit
 from messaging.statuses import Status
-from messaging.submit import submit
 from portal.models import Account, Membership, Organization, User
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)

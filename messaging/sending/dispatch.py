@@ -19,10 +19,10 @@ from django.utils.translation import gettext as _
 from integrations import http
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.services import Service
-from messaging import claim, outcomes, plans, queue, results
-from messaging.plans import Job
-from messaging.queue import Claim
-from messaging.results import Exchange
+from messaging.sending import claim, outcomes, plans, queue, results
+from messaging.sending.plans import Job
+from messaging.sending.queue import Claim
+from messaging.sending.results import Exchange
 
 logger = logging.getLogger(__name__)
 

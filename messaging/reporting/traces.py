@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from integrations.models import Integration
 from integrations.properties import secrets_of, values_of
 from integrations.redact import Redactor
-from messaging import replay
 from messaging.models import DeliveryAttempt, Message, OptOut, WebhookEvent, WebhookRequest
+from messaging.receiving import replay
 from messaging.statuses import Status
 
 SHOWN = 20_000

@@ -17,9 +17,11 @@ from integrations import services
 from integrations.language.errors import RenderError
 from integrations.requests import Part, plan
 from integrations.services import Service
-from messaging import media, optout, outcomes
+from messaging import media
 from messaging.models import Attachment, DeliveryAttempt, Message, Number, OptOut
-from messaging.queue import Claim
+from messaging.rules import optout
+from messaging.sending import outcomes
+from messaging.sending.queue import Claim
 from portal.models import Membership, User
 
 logger = logging.getLogger(__name__)

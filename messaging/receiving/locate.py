@@ -15,8 +15,8 @@ from django.db.models import Q
 from integrations.models import Integration, Template
 from integrations.properties import values_of as values_from_database
 from messaging import numbers
-from messaging.memory import Memory
 from messaging.models import DeliveryAttempt, Number
+from messaging.receiving.memory import Memory
 from portal.models import Account, Organization
 
 

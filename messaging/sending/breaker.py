@@ -13,7 +13,7 @@ from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Coalesce, Now
 
 from integrations.models import Integration
-from messaging import sql
+from messaging.database import sql
 
 # How often at most an integration that works has the time of it written down.
 NOTED_EVERY = timedelta(seconds=5)

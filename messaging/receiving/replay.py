@@ -13,8 +13,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from messaging import bulk, locate, locks, receive, storing, wake
+from messaging import wake
+from messaging.database import bulk, locks
 from messaging.models import WebhookEvent, WebhookRequest
+from messaging.receiving import locate, receive, storing
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ from integrations.events import (
     to_json,
 )
 from integrations.models import Integration
-from messaging import locate, storing
-from messaging.locate import Owner
 from messaging.models import Number, WebhookEvent, WebhookRequest
+from messaging.receiving import locate, storing
+from messaging.receiving.locate import Owner
 
 Verdict = WebhookRequest.Verdict
 SAMPLE_SECONDS = 60

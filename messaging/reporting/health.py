@@ -11,9 +11,10 @@ from django.db.models.functions import RowNumber, TruncHour
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from messaging import breaker, queue, wake
-from messaging.charts import Hour
+from messaging import wake
 from messaging.models import DeliveryAttempt, Message, ServiceHealth, WebhookRequest
+from messaging.reporting.charts import Hour
+from messaging.sending import breaker, queue
 
 HOURS = 24
 # Results that speak against the service; that it asks to wait, or knows of an opt-out, does not.

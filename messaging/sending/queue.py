@@ -9,8 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from messaging import lanes, sql
+from messaging.database import sql
 from messaging.models import Message
+from messaging.sending import lanes
 from messaging.statuses import Status
 
 # How long a part of a text waits for the others.

@@ -6,10 +6,10 @@ from typing import Literal
 
 from django.utils.translation import gettext as _
 
-from messaging import queue
 from messaging.errors import Refused
 from messaging.models import Message
-from messaging.queue import DONE, Change
+from messaging.sending import queue
+from messaging.sending.queue import DONE, Change
 from messaging.statuses import Status
 from portal.models import Organization, User
 

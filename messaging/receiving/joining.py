@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from integrations.events import InboundMessage, from_json
 from messaging.models import WebhookEvent
-from messaging.queue import PART_SECONDS
+from messaging.sending.queue import PART_SECONDS
 
 State = WebhookEvent.State
 Arrived = tuple[WebhookEvent, InboundMessage]

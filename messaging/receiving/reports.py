@@ -13,8 +13,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from integrations.events import StatusUpdate, from_json
-from messaging import queue, wake
+from messaging import wake
 from messaging.models import DeliveryAttempt, Message, WebhookEvent
+from messaging.sending import queue
 from messaging.statuses import RANKS, Status, of_parts
 
 State = WebhookEvent.State

@@ -10,8 +10,10 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from messaging import keywords, limits, optout, wake
+from messaging import wake
 from messaging.models import AutoReply, Message, Number, OptOut, WebhookEvent
+from messaging.rules import keywords, optout
+from messaging.sending import limits
 
 INITIAL = "initial"
 # The same answer is given once in so long; a conversation without stickiness counts as new after so long.

@@ -8,9 +8,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from messaging import sql
-
-SHARE = 0.75
+from messaging.database import sql
 
 # A loose index scan: from each integration that has waiting messages to the next one, whatever their number.
 SCAN = """

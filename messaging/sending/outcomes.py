@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from integrations.events import Outcome
 from messaging.models import Message
-from messaging.queue import DONE, WAITING, Change
+from messaging.sending.queue import DONE, WAITING, Change
 from messaging.statuses import Status
 
 JITTER = 0.2

@@ -15,8 +15,11 @@ from django.utils import timezone
 
 from integrations.events import InboundMessage, StatusUpdate, from_json
 from integrations.models import Integration
-from messaging import autoreply, bulk, joining, locks, numbers, optout, reports, sticky, wake
+from messaging import numbers, wake
+from messaging.database import bulk, locks
 from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
+from messaging.receiving import joining, reports
+from messaging.rules import autoreply, optout, sticky
 from messaging.statuses import Status
 
 logger = logging.getLogger(__name__)

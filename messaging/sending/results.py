@@ -16,10 +16,12 @@ from integrations import oauth, responses
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.requests import Part
 from integrations.services import Service
-from messaging import attempts, breaker, optout, outcomes, pace, queue, reports
-from messaging.attempts import storable
-from messaging.plans import Job
-from messaging.queue import Change
+from messaging.receiving import reports
+from messaging.rules import optout
+from messaging.sending import attempts, breaker, outcomes, pace, queue
+from messaging.sending.attempts import storable
+from messaging.sending.plans import Job
+from messaging.sending.queue import Change
 from messaging.statuses import Status
 
 logger = logging.getLogger(__name__)

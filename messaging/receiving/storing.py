@@ -13,9 +13,11 @@ from uuid import UUID
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from messaging import bulk, locks, optout, wake
-from messaging.group_commit import GroupCommit
+from messaging import wake
+from messaging.database import bulk, locks
 from messaging.models import WebhookEvent, WebhookRequest
+from messaging.receiving.group_commit import GroupCommit
+from messaging.rules import optout
 
 Verdict = WebhookRequest.Verdict
 REPEAT_SECONDS = 5

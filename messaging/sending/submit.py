@@ -14,9 +14,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from messaging import limits, media, numbers, sticky, uploads, wake
+from messaging import media, numbers, wake
 from messaging.errors import Refused as Refused
 from messaging.models import Attachment, Contact, Conversation, Message, Number, OptOut
+from messaging.rules import sticky
+from messaging.sending import limits, uploads
 from messaging.statuses import Status
 from portal.models import User
 

@@ -11,8 +11,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from messaging import submit, wake
+from messaging import wake
 from messaging.models import BulkResend, Message, OptOut
+from messaging.sending import submit
 from messaging.statuses import Status
 from portal.models import User
 

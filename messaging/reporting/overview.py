@@ -13,9 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import Integration
-from messaging import charts, quarantine
-from messaging.charts import Hour
 from messaging.models import Assignment, Message, Number
+from messaging.receiving import quarantine
+from messaging.reporting import charts
+from messaging.reporting.charts import Hour
 from messaging.statuses import Status
 from portal.models import Organization, User
 from portal.permissions import in_reach_of

@@ -14,10 +14,11 @@ from django.db import connection, transaction
 
 from integrations import services
 from integrations.services import Service
-from messaging import breaker, lanes, outcomes, pace, queue, sql
-from messaging.lanes import Candidate, Lane
-from messaging.pace import Limiter
-from messaging.queue import CLAIMED, WAITING, Claim
+from messaging.database import sql
+from messaging.sending import breaker, lanes, outcomes, pace, queue
+from messaging.sending.lanes import Candidate, Lane
+from messaging.sending.pace import Limiter
+from messaging.sending.queue import CLAIMED, WAITING, Claim
 from messaging.statuses import Status
 
 # What a lane may have of the slots that the others leave.

@@ -11,7 +11,8 @@ from django.db import connection
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.redact import Redactor
 from integrations.requests import Part
-from messaging import outcomes, sql
+from messaging.database import sql
+from messaging.sending import outcomes
 
 SHOWN_CHARACTERS = 16 * 1024
 

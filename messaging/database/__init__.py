@@ -1,0 +1,1 @@
+"""What the ORM does not do, or not fast enough: statements for many rows, time, and locks."""

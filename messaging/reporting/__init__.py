@@ -1,0 +1,1 @@
+"""What administrators are shown: health, stories, figures, and what a search finds."""

@@ -1,0 +1,1 @@
+"""What holds for conversations: opt-outs, automatic answers, privacy for a while, numbers that move."""
