@@ -124,6 +124,18 @@ TEMPLATES: list[dict[str, Any]] = [
 # --- Database: SQLite in the data folder, or PostgreSQL ---
 if DATABASE_URL:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
+    if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+        DATABASES["default"]["OPTIONS"] = {
+            # A server that is gone without a word is noticed within a minute,
+            "connect_timeout": 10,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+            # and by the server a process that is halted in the middle of what it writes.
+            "options": "-c idle_in_transaction_session_timeout=15s",
+            **DATABASES["default"].get("OPTIONS", {}),  # what the URL says has the last word
+        }
 else:
     DATABASES = {
         "default": {

@@ -56,6 +56,7 @@ def test_the_clocks_of_workers_jump_while_they_send(
         patchbay.query("UPDATE messaging_message SET next_attempt_at = now() WHERE queue_state = 0")
         open_ones = "SELECT count(*) FROM messaging_message WHERE queue_state < 2 AND text NOT LIKE 'held%'"
         wait_for(lambda: not patchbay.one(open_ones), 30, lambda: patchbay.output)
+        assert patchbay.one("SELECT count(*) FROM messaging_message WHERE queue_state = 1") == 3
         gate.opened.set()
         patchbay.settled()
         attempts = {

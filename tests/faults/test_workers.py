@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ import pytest
 
 from integrations.sandbox import Sandbox
 from messaging.statuses import Status
-from tests.faults.provider import Gate, Provider
+from tests.faults.provider import Gate, Provider, well
 from tests.faults.services import message, own
 from tests.installation import Embedded, Separate, texts
 from tests.processes import free_port, wait_for
@@ -33,7 +34,7 @@ def test_one_of_three_workers_is_killed_and_two_sweep_at_once(separate: MakesSep
         for name in gates:
             stack.callback(providers[name].stop)
             stack.callback(gates[name].opened.set)
-        patchbay = stack.enter_context(separate(PATCHBAY_LEASE_SECONDS="5"))
+        patchbay = stack.enter_context(separate(PATCHBAY_LEASE_SECONDS="15"))
         patchbay.redis.start()
         patchbay.fill(
             *(
@@ -49,6 +50,8 @@ def test_one_of_three_workers_is_killed_and_two_sweep_at_once(separate: MakesSep
         first = patchbay.worker()
         wait_for(lambda: all(len(item.received) == 10 for item in providers.values()), 60)
         others = [patchbay.worker(), patchbay.worker()]
+        wait_for(lambda: patchbay.output.count("celery@") == 3, 60, lambda: patchbay.output)
+        assert patchbay.one("SELECT count(*) FROM messaging_message WHERE queue_state = 1") == 20
         first.kill()
         for gate in gates.values():
             gate.opened.set()
@@ -60,6 +63,31 @@ def test_one_of_three_workers_is_killed_and_two_sweep_at_once(separate: MakesSep
             arrived = Counter(request.text for request in providers[name].received)
             assert arrived == {f"{name} {index}": times for index in range(10)}
         assert [worker.stop() for worker in others] == [0, 0]
+
+
+@pytest.mark.services
+def test_three_workers_at_once_send_each_message_once(separate: MakesSeparate) -> None:
+    provider = Provider(well)
+    with ExitStack() as stack:
+        stack.callback(provider.stop)
+        patchbay = stack.enter_context(separate(PATCHBAY_SEND_SLOTS="8"))
+        patchbay.redis.start()
+        patchbay.fill(
+            {
+                "name": "acme",
+                "url": f"{provider.origin}/",
+                "document": own("own"),
+                "count": 400,
+                "due": [9999],
+            }
+        )
+        for _ in range(3):
+            patchbay.worker()
+        wait_for(lambda: patchbay.output.count("celery@") == 3, 60, lambda: patchbay.output)
+        patchbay.query("UPDATE messaging_message SET next_attempt_at = now()")
+        patchbay.settled()
+        assert set(patchbay.messages().values()) == {(SENT, 1)}
+        assert Counter(request.text for request in provider.received) == Counter(patchbay.messages().keys())
 
 
 @pytest.mark.services
@@ -111,6 +139,33 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
         wait_for(lambda: len(patchbay.texts_in()) == len(told), 30, lambda: patchbay.output)
         assert sorted(patchbay.texts_in()) == sorted(f"in {index}" for index in told)
         assert Counter(texts(sandbox)) == Counter(f"acme {index}" for index in told)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    "table", [b'"messaging_message"', b"messaging_deliveryattempt"], ids=["files", "records"]
+)
+def test_a_worker_that_is_halted_in_a_transaction_holds_up_no_other(
+    table: bytes, separate: MakesSeparate, sandbox: Sandbox
+) -> None:
+    """While it files, or records what it sent: PostgreSQL takes back what it holds."""
+    with separate() as patchbay:
+        patchbay.redis.start()
+        patchbay.fill(
+            {"name": "acme", "url": sandbox.api_url, "count": 6, "due": [0, 9999, 9999, 9999, 9999, 9999]}
+        )
+        patchbay.web().wait_until_ready(patchbay.url)
+        assert patchbay.webhook(message(0)) == 200
+        patchbay.network.fail_before(b"INSERT INTO " + table, b"COMMIT")
+        halted = patchbay.worker()
+        assert patchbay.network.tripped.wait(60), patchbay.output
+        halted.popen.send_signal(signal.SIGSTOP)
+        patchbay.worker()
+        patchbay.query("UPDATE messaging_message SET next_attempt_at = now() WHERE queue_state = 0")
+        sent = f"SELECT count(*) FROM messaging_message WHERE status = {SENT:d} AND text <> 'acme 0'"
+        wait_for(lambda: patchbay.one(sent) == 5, 60, lambda: patchbay.output)
+        wait_for(lambda: patchbay.texts_in() == ["in 0"], 60, lambda: patchbay.output)
+        assert max(Counter(texts(sandbox)).values()) == 1
 
 
 def stopped(patchbay: Any, process: Any) -> float:
