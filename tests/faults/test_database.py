@@ -30,9 +30,14 @@ class Service:
         self.refusals: Counter[int] = Counter()
 
     def tell(self, document: dict[str, Any]) -> None:
-        while (status := self._patchbay.webhook(document, service="own", seconds=2)) != 200:
+        attempt = 1
+        while (status := self._post(document | {"attempt": attempt})) != 200:
             self.refusals[status] += 1
+            attempt += 1
             time.sleep(0.1)
+
+    def _post(self, document: dict[str, Any]) -> int:
+        return self._patchbay.webhook(document, service="own", seconds=2)
 
 
 @pytest.mark.parametrize("how", ["refuse", "blackhole"])
