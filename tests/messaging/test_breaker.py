@@ -10,6 +10,7 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations import setup
@@ -63,7 +64,7 @@ def test_failures_that_are_not_in_a_row_or_refusals_do_not_open_it(
 ) -> None:
     sandbox.answer_with(*["500"] * 4, between, *(["500"] * 4 if between == "ok" else ["refuse"] * 20))
     for message in write_many(private, 9):
-        Message.objects.filter(pk=message.pk).update(next_attempt_at=timezone.now())
+        Message.objects.filter(pk=message.pk).update(next_attempt_at=Now())
         Message.objects.exclude(pk=message.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
         dispatch.drain()
     assert (pause_left(service), service.failures, service.trouble) == (-1, 4, "")
@@ -244,12 +245,12 @@ def test_admins_are_told_once_that_it_opened_and_once_that_it_closed(
     assert f"/organization/{service.organization_id}/{service.template_id}/" in str(opened.body)
     assert "sandbox-key" not in str(opened.body)
     end_the_pause()
-    Message.objects.update(next_attempt_at=timezone.now())
+    Message.objects.update(next_attempt_at=Now())
     dispatch.drain()
     alerts.tell_due()
     assert len(mail.outbox) == 2
     end_the_pause()
-    Message.objects.update(next_attempt_at=timezone.now())
+    Message.objects.update(next_attempt_at=Now())
     dispatch.drain()
     alerts.tell_due()
     assert [item.subject for item in mail.outbox[2:]] == [f"{service.template.name} of Acme goes on"] * 2

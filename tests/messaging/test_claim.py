@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -88,7 +89,7 @@ def test_a_burst_in_one_conversation_does_not_hold_up_the_others(
 ) -> None:
     number = number_in(acme, template, "http://a")
     first, *others = queues.write_many(number, 4)
-    Message.objects.filter(pk__in=[item.pk for item in others]).update(next_attempt_at=timezone.now())
+    Message.objects.filter(pk__in=[item.pk for item in others]).update(next_attempt_at=Now())
     burst = [
         Message(
             organization=acme, conversation=first.conversation, integration=number.integration, direction="out",

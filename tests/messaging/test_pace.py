@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.models import Integration, PropertyValues, Template
@@ -81,7 +82,7 @@ def test_a_number_has_a_limit_of_its_own_and_does_not_hold_up_the_others(
     first, second = (queues.number_of(integration, f"+6185555000{index}") for index in (1, 2))
     queues.write_many(first, 20)
     later = queues.write_many(second, 1)
-    Message.objects.filter(pk=later[0].pk).update(next_attempt_at=timezone.now())
+    Message.objects.filter(pk=later[0].pk).update(next_attempt_at=Now())
     taken = claim.take(64)
     numbers = Message.objects.filter(pk__in=[item.id for item in taken.claims])
     assert sorted(numbers.values_list("conversation__number", flat=True)) == [first.pk, second.pk]
@@ -122,7 +123,7 @@ def test_organizations_that_share_a_limit_take_turns(
     first, second = (queues.integration_of(org, template, "http://a", key="") for org in (acme, globex))
     queues.write_many(queues.number_of(first, "+61855550001"), 50)
     late = queues.write_many(queues.number_of(second, "+61855550002"), 2)
-    Message.objects.filter(pk__in=[item.pk for item in late]).update(next_attempt_at=timezone.now())
+    Message.objects.filter(pk__in=[item.pk for item in late]).update(next_attempt_at=Now())
     turns = []
     for _ in range(4):
         turns += [item.lane for item in claim.take(64).claims]
