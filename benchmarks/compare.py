@@ -25,7 +25,7 @@ from benchmarks import load
 from benchmarks.contestants import ALL, Contestant, new_database, servers
 from tests.processes import Process, free_port, wait_for
 
-CONNECTIONS = 32
+CONNECTIONS = 64  # as many as the web servers have threads
 MARKS = ("<!-- measured -->", "<!-- end -->")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from messaging.statuses import Status
 logger = logging.getLogger(__name__)
 
 BATCH = 100
+GATHER_SECONDS = 0.03
 MAX_FILES = 30
 NOTE_SECONDS = 5
 State = WebhookEvent.State
@@ -54,8 +56,10 @@ def drain(before_last_look: Callable[[], None] = lambda: None) -> None:
 
 
 def _file_all() -> None:
-    while file_batch():
-        pass
+    while found := file_batch():
+        if found < BATCH:
+            # What comes meanwhile is filed in one batch, at a fraction of what batches of one would cost.
+            time.sleep(GATHER_SECONDS)
 
 
 def file_batch() -> int:
