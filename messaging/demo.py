@@ -41,6 +41,7 @@ def create(provider: Sandbox, password: str) -> Demo:
         account, made = Account.objects.get_or_create(name=ACCOUNT)
         if made:
             _fill(account, password)
+        _set_passwords(account, password)
         integration = _service(account.organizations.get(domain="acme.example"), provider)
         for number in Number.objects.filter(account=account, number__in=(SHARED, PRIVATE)):
             number.integration = integration
@@ -57,6 +58,15 @@ def create(provider: Sandbox, password: str) -> Demo:
             (ADMIN[1], "administers both organizations for the reseller"),
         ),
     )
+
+
+def _set_passwords(account: Account, password: str) -> None:
+    """Gives everybody the password that is printed, should it be another than last time."""
+    people = list(User.objects.filter(memberships__account=account).distinct())
+    if not people[0].check_password(password):
+        for user in people:
+            user.set_password(password)
+        User.objects.bulk_update(people, ["password"])
 
 
 def _service(organization: Organization, provider: Sandbox) -> Integration:

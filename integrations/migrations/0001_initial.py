@@ -26,7 +26,6 @@ class Migration(migrations.Migration):
                 ('pause_seconds', models.PositiveIntegerField(default=0, editable=False)),
                 ('tell_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('last_sent_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last sent')),
-                ('last_received_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last received')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='integrations', to='portal.organization', verbose_name='organization')),
             ],

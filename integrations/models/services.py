@@ -191,7 +191,6 @@ class Integration(models.Model):
     pause_seconds = models.PositiveIntegerField(default=0, editable=False)
     tell_at = models.DateTimeField(null=True, blank=True, editable=False)  # when admins are to hear of it
     last_sent_at = models.DateTimeField(_("last sent"), null=True, blank=True, editable=False)
-    last_received_at = models.DateTimeField(_("last received"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = IntegrationQuerySet.as_manager()

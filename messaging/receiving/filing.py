@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -15,7 +14,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.events import InboundMessage, StatusUpdate, from_json
-from integrations.models import Integration
 from messaging import numbers, wake
 from messaging.database import bulk, locks
 from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
@@ -28,7 +26,6 @@ logger = logging.getLogger(__name__)
 BATCH = 100
 GATHER_SECONDS = 0.03
 MAX_FILES = 30
-NOTE_SECONDS = 5
 State = WebhookEvent.State
 
 _running = threading.Lock()
@@ -118,15 +115,7 @@ def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
         changed = {event.pk: event for event in [*events, *parts]}
         bulk.update(list(changed.values()), "state", "reason", "message", "part_of")
     reports.second_look([(event, what) for event, what in told if event.state == State.ORPHAN])
-    _note_received({event.integration_id for event in events})
     return len(events)
-
-
-def _note_received(integrations: Collection[int | None]) -> None:
-    """Shows that the services work; every few seconds is enough."""
-    lately = Now() - timedelta(seconds=NOTE_SECONDS)
-    found = Integration.objects.filter(pk__in=[pk for pk in integrations if pk is not None])
-    found.exclude(last_received_at__gt=lately).update(last_received_at=Now())
 
 
 def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> None:

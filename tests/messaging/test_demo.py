@@ -58,8 +58,10 @@ def test_it_is_made_once_and_follows_the_port(play: Play) -> None:
     assert one == two
     integration = Integration.objects.ready().get()
     assert one.webhook_url == integration.account_webhook_url
+    assert {user.check_password("another") for user in User.objects.all()} == {
+        True
+    }  # the one that is printed
     assert values_of([integration])[integration.pk] == {"API URL": second.api_url, "API key": "sandbox-key"}
-    assert User.objects.get(email="alice@acme.example").check_password("correct-horse-battery")
     assert Template.objects.exclude(account=None).count() == 0
 
 

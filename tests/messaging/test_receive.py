@@ -15,7 +15,6 @@ from django.db import connection, connections
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
@@ -66,7 +65,6 @@ def test_a_text_is_filed(client: Client, url: str, private: Number) -> None:
     assert (message.text, message.direction, message.queue_state) == ('<b>"Hi"</b> $content$\n🙂', "in", 2)
     assert (message.conversation.number, message.conversation.contact.address) == (private, FROM)
     assert message.integration == private.integration
-    assert timezone.now() - Integration.objects.get().last_received_at < timedelta(seconds=60)
     assert WebhookEvent.objects.get().message == message
 
 

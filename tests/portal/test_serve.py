@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.processes import Process, free_port
 
@@ -104,3 +105,14 @@ def test_it_stops_in_good_order_and_keeps_its_data(tmp_path: Path) -> None:
     second.process.wait_until_ready(second.url)
     assert second.process.stop() == 0
     assert second.process.output.count("The operator signs in") == 1
+
+
+def test_install_makes_the_data_folder_when_the_secrets_are_given(tmp_path: Path) -> None:
+    environment = {
+        "PATCHBAY_DATA": str(tmp_path / "data"),
+        "PATCHBAY_SECRET_KEY": "only-for-this-test-and-long-enough-0123456789abcdef",
+        "PATCHBAY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    }
+    Process.manage("install", "-v0", environment=environment, log=tmp_path / "log").finish()
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "data" / "patchbay.sqlite3").exists()

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from portal.environment import prepare_data_folder
 from portal.signals import installing
 
 
@@ -12,5 +14,7 @@ class Command(BaseCommand):
     help = "Brings the database and the built-in services up to date; `serve` does it by itself."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DATABASE_URL:
+            prepare_data_folder()
         call_command("migrate", interactive=False, verbosity=options["verbosity"])
         installing.send(sender=None)
