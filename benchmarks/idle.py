@@ -110,7 +110,12 @@ def main() -> None:
     origin = f"http://127.0.0.1:{provider.server_port}"
     with tempfile.TemporaryDirectory() as folder:
         data, log, port = Path(folder) / "data", Path(folder) / "log", free_port()
-        environment = {"PATCHBAY_DATA": str(data), "PATCHBAY_ALLOWED_ORIGINS": origin}
+        unlimited = ("USER_PER_MINUTE", "USER_PER_HOUR", "NUMBER_PER_MINUTE", "ORGANIZATION_PER_HOUR")
+        environment = {
+            "PATCHBAY_DATA": str(data),
+            "PATCHBAY_ALLOWED_ORIGINS": origin,
+            **{f"PATCHBAY_{name}": "0" for name in unlimited},
+        }
         Process.manage("install", "-v0", environment=environment, log=log).finish()
         acme = json.dumps([{"name": "acme", "url": f"{origin}/"}])
         Process([sys.executable, "-m", "tests.faults.fill", acme], environment, log).finish()
