@@ -21,12 +21,13 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def security_headers(get_response: View) -> View:
-    """Adds the content security policy: strict everywhere, and what unfold needs in the admin."""
+    """Adds nosniff and the content security policy: strict everywhere, and what unfold needs in the admin."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         policy = ADMIN if request.path.startswith("/admin/") else STRICT
         response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
         return response
 
     return middleware

@@ -8,12 +8,15 @@ from django.test import Client
 from portal.models import User
 
 
-@pytest.mark.parametrize("path", ["/account/login/", "/healthz", "/nothing-here", "/inbox/"])
+@pytest.mark.parametrize(
+    "path", ["/account/login/", "/healthz", "/nothing-here", "/inbox/", f"/services/generic/a{'1' * 20}"]
+)
 @pytest.mark.django_db
 def test_pages_run_nothing_inline(client: Client, path: str) -> None:
-    policy = client.get(path)["Content-Security-Policy"]
-    assert "unsafe" not in policy
-    assert "frame-ancestors 'none'" in policy
+    answer = client.get(path)
+    assert "unsafe" not in answer["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+    assert answer["X-Content-Type-Options"] == "nosniff"
 
 
 def test_the_admin_allows_only_what_its_theme_needs(client: Client, operator: User) -> None:
