@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-EventType = Literal["message", "mms", "status", "optOut", "optIn", "ignore"]
 Status = Literal["queued", "sent", "delivered", "read", "failed", "retrying", "ignore"]
 Result = Literal["sent", "failed", "retry", "throttled", "opted_out", "unauthorized", "unknown"]
 

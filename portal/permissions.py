@@ -4,26 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from portal.models import Account, Organization, User
-
-
-def accounts_of(user: User) -> set[int]:
-    """Keys of the accounts that the user administers as a whole; an operator is asked for apart."""
-    return set(user.administered_accounts)
-
-
-def may_administer_account(user: User, account: Account) -> bool:
-    """Whether the user may change what belongs to the account as a whole: templates, account-wide values."""
-    return user.is_active and (user.is_operator or account.pk in accounts_of(user))
-
-
-def may_administer(user: User, organization: Organization) -> bool:
-    """Whether the user may change the organization's integrations, numbers and people."""
-    return user.is_active and (
-        user.is_operator
-        or organization.pk in user.administered_organizations
-        or organization.account_id in accounts_of(user)
-    )
+from portal.models import User
 
 
 def in_reach_of(user: User, organization: str = "organization", account: str = "account") -> Q:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from django.db import connection, models
 
+from messaging.database.sql import is_postgres
+
 
 def insert(
     rows: Sequence[models.Model], *returning: str, ignore_conflicts: bool = False
@@ -80,7 +82,7 @@ def _plain(value: Any) -> str:
 
 def _source(fields: Sequence[Any]) -> str:
     """The parameter as the table `new`."""
-    if connection.vendor == "postgresql":
+    if is_postgres():
         columns = (f"{_quoted(field.column)} {field.rel_db_type(connection)}" for field in fields)
         return f"json_to_recordset(%s::json) AS new({', '.join(columns)})"
     columns = (f"{_extracted(field)} AS {_quoted(field.column)}" for field in fields)

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from messaging.database.sql import is_postgres
+
 FILING = 0x66696C65
 
 
 def hold(*keys: int) -> None:
     """Waits until no other transaction holds one of these locks, and takes them."""
-    if connection.vendor == "postgresql":
+    if is_postgres():
         # In one order everywhere, or two transactions could wait for each other.
         with connection.cursor() as cursor:
             cursor.execute(

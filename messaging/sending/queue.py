@@ -80,7 +80,7 @@ def record(changes: Sequence[Change]) -> set[int]:
         WHERE old.id = new.id AND old.fence = new.fence AND old.queue_state = {CLAIMED}
         RETURNING old.id
     """  # noqa: S608 (constants)
-    if connection.vendor == "sqlite":
+    if not sql.is_postgres():
         statement = statement.replace("RETURNING old.id", "RETURNING id")
     with connection.cursor() as cursor:
         cursor.execute(statement, [settings.LEASE_SECONDS, sql.dump([_row(change) for change in changes])])
