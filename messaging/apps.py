@@ -14,8 +14,8 @@ class MessagingConfig(AppConfig):
         from integrations.models import Integration, PropertyValues, Template
         from messaging import worker  # noqa: F401  (connects the worker's signals)
         from messaging.models import Number
-        from messaging.receiving import memory
         from messaging.reporting import overview
+        from portal import memory
         from portal.models import Account, Organization
 
         memory.forget_with(Account, Organization, Template, Integration, PropertyValues, Number)

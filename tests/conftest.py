@@ -18,7 +18,7 @@ from integrations import catalog, http, properties
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Number
-from messaging.receiving import memory
+from portal import memory
 from portal.models import Account, Membership, Organization, User
 from tests.installation import Embedded, Installation, Separate
 from tests.oauth_server import OAuthServer, running

@@ -16,7 +16,7 @@ from integrations.models import Integration, Template
 from integrations.properties import values_of as values_from_database
 from messaging import numbers
 from messaging.models import DeliveryAttempt, Number
-from messaging.receiving.memory import Memory
+from portal.memory import Memory
 from portal.models import Account, Organization
 
 

@@ -12,9 +12,10 @@ from django.utils import timezone
 from integrations import properties
 from integrations.models import Integration, Template
 from messaging.models import Number, WebhookRequest
-from messaging.receiving import locate, memory
-from messaging.receiving.memory import Memory
+from messaging.receiving import locate
 from messaging.rules import moving
+from portal import memory
+from portal.memory import Memory
 from portal.models import Organization
 
 

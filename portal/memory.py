@@ -1,4 +1,4 @@
-"""What a process remembers for two seconds: rows that every webhook asks for and people seldom change."""
+"""What a process remembers for two seconds: rows that are asked for all the time and people seldom change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def forget_with(*watched: type[models.Model]) -> None:
     """
     for model in watched:
         for signal in (post_save, post_delete):
-            signal.connect(_changed, sender=model, dispatch_uid="messaging.memory")
+            signal.connect(_changed, sender=model, dispatch_uid="portal.memory")
 
 
 def _changed(**_: Any) -> None:
