@@ -126,6 +126,9 @@ if DATABASE_URL:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
     if DATABASES["default"]["ENGINE"].endswith("postgresql"):
         DATABASES["default"]["OPTIONS"] = {
+            # What a connection asks for the fifth time is planned once: planning takes longer than the work.
+            "server_side_binding": True,
+            "prepare_threshold": 5,
             # A server that is gone without a word is noticed within a minute,
             "connect_timeout": 10,
             "keepalives_idle": 30,
