@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +34,16 @@ def rows(columns: Mapping[str, str]) -> str:
         return f"json_to_recordset(%s::json) AS new({typed})"
     fields = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
     return f"(SELECT {fields} FROM json_each(%s)) AS new"  # noqa: S608 (constants)
+
+
+def each() -> str:
+    """Whole numbers, one parameter made by `array`, as the table `given` with the column `value`."""
+    return "unnest(%s::bigint[]) AS given (value)" if is_postgres() else "json_each(%s) AS given"
+
+
+def array(values: Iterable[int]) -> list[int] | str:
+    """The parameter of `each`: however many there are, the statement is the same, and is planned once."""
+    return list(values) if is_postgres() else json.dumps(list(values))
 
 
 def dump(found: Sequence[Mapping[str, Any]]) -> str:

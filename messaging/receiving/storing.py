@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from messaging import wake
 from messaging.database import bulk, locks, sql
+from messaging.database.group_commit import GroupCommit
 from messaging.models import WebhookEvent, WebhookRequest
-from messaging.receiving.group_commit import GroupCommit
 from messaging.rules import optout
 
 Verdict = WebhookRequest.Verdict

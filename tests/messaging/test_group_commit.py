@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
+from messaging.database.group_commit import GroupCommit
 from messaging.models import Contact
-from messaging.receiving.group_commit import GroupCommit
 from portal.models import Organization
 
 pytestmark = pytest.mark.django_db(transaction=True)
