@@ -23,6 +23,16 @@ def assigned_to(user: User, number: str = "") -> Q:
     )
 
 
+# `assigned_to` for statements that know `number`, a row of numbers, and `new.author`, a user's key.
+MAY_SEND = """(
+    EXISTS (SELECT 1 FROM messaging_assignment WHERE number_id = number.id AND user_id = new.author)
+    AND EXISTS (
+        SELECT 1 FROM portal_membership
+        WHERE user_id = new.author AND organization_id = number.organization_id AND status = 'active'
+    )
+)"""
+
+
 def not_private(user: User, conversation: str = "") -> Q:
     """The condition for rows of conversations (found by the lookup) that are not private to a colleague."""
     private_to = f"{conversation}__private_to" if conversation else "private_to"

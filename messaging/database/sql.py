@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -49,6 +50,11 @@ def array(values: Iterable[int]) -> list[int] | str:
 def dump(found: Sequence[Mapping[str, Any]]) -> str:
     """The parameter of `rows`; broken surrogates, which no database takes, become question marks."""
     return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+def uuid(value: UUID) -> str:
+    """A UUID as a column of `rows` holds it."""
+    return str(value) if is_postgres() else value.hex
 
 
 def moment(found: datetime | str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -27,14 +28,7 @@ def written(conversation: Conversation, author: User, number: Number, *, begun: 
     elif conversation.private_to_id == author.pk:
         _prolong(conversation, now + hours)
     elif conversation.private_until is not None and now <= conversation.private_until:
-        until = timezone.localtime(conversation.private_until)
-        raise Refused(
-            _(
-                "%(name)s is in a private conversation with this contact until %(time)s. "
-                "Ask %(name)s to write for you, or write after that."
-            )
-            % {"name": conversation.private_to, "time": date_format(until, "D j M H:i")}
-        )
+        raise Refused(partial(_private, conversation))
     else:
         _open(conversation)
 
@@ -56,6 +50,17 @@ def answered(arrived: Sequence[tuple[WebhookEvent, Conversation]]) -> None:
     Conversation.objects.bulk_update(
         {item.pk: item for _, item in private}.values(), ["private_to", "private_until"]
     )
+
+
+def _private(conversation: Conversation) -> str:
+    assert conversation.private_until is not None
+    return _(
+        "%(name)s is in a private conversation with this contact until %(time)s. "
+        "Ask %(name)s to write for you, or write after that."
+    ) % {
+        "name": conversation.private_to,
+        "time": date_format(timezone.localtime(conversation.private_until), "D j M H:i"),
+    }
 
 
 def _prolong(conversation: Conversation, until: datetime) -> None:

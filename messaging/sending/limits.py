@@ -4,43 +4,86 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.db.models.functions import Now
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-from messaging.errors import Refused
+from messaging.database import sql
+from messaging.errors import LimitReached
 from messaging.models import Message, Number
 from portal.models import User
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+_WORDS = (
+    _("You have sent %(most)d messages within a minute. Wait a little before the next one."),
+    _("You have sent %(most)d messages within an hour, which is the most. Go on later."),
+    _("%(number)s has sent %(most)d messages within a minute. Wait a little before the next one."),
+    _("%(organization)s has sent %(most)d messages within an hour, which is the most. Go on later."),
+)
 
 
-def check(author: User, number: Number) -> None:
-    """Raises Refused when the author, the number or the organization has sent as much as it may for now.
+@dataclass
+class _Sent:
+    """How many messages were sent of late; those of the table are counted up to the limit."""
 
-    It takes one query, and none where nothing is limited.
-    """
-    mine, here = Message.objects.filter(author=author), _sent_by(number)
-    limits = [
-        (mine, settings.USER_PER_MINUTE, MINUTE),
-        (mine, settings.USER_PER_HOUR, HOUR),
-        (here.filter(conversation__number=number), settings.NUMBER_PER_MINUTE, MINUTE),
-        (here, settings.ORGANIZATION_PER_HOUR, HOUR),
-    ]
-    words = [
-        _("You have sent %(most)d messages within a minute. Wait a little before the next one."),
-        _("You have sent %(most)d messages within an hour, which is the most. Go on later."),
-        _("%(number)s has sent %(most)d messages within a minute. Wait a little before the next one."),
-        _("%(organization)s has sent %(most)d messages within an hour, which is the most. Go on later."),
-    ]
-    for full, (_sent, most, _within), sentence in zip(_full(limits), limits, words, strict=True):
-        if full:
-            raise Refused(sentence % {"most": most, "number": number, "organization": number.organization})
+    minute: int = 0
+    hour: int = 0
+
+
+class Room:
+    """What authors may send through numbers for now: one query, and none where nothing is limited."""
+
+    def __init__(self, wanted: Sequence[tuple[User, Number]]) -> None:
+        self._authors = {author.pk: _Sent() for author, _number in wanted}
+        self._numbers = {number.pk: _Sent() for _author, number in wanted}
+        self._organizations = {number.organization_id: _Sent() for _author, number in wanted}
+        if wanted and any(_limits()):
+            self._count()
+
+    def take(self, author: User, number: Number) -> LimitReached | None:
+        """Counts one more message, unless a limit is reached: then says which."""
+        mine, here = self._authors[author.pk], self._numbers[number.pk]
+        ours = self._organizations[number.organization_id]
+        sent = (mine.minute, mine.hour, here.minute, ours.hour)
+        for so_far, most, words in zip(sent, _limits(), _WORDS, strict=True):
+            if most and so_far >= most:
+                return LimitReached(partial(_said, words, most, number))
+        for counted in (mine, here, ours):
+            counted.minute, counted.hour = counted.minute + 1, counted.hour + 1
+        return None
+
+    def _count(self) -> None:
+        user_minute, user_hour, number_minute, organization_hour = _limits()
+        of_author = "FROM messaging_message WHERE author_id = given.value"
+        of_organization = "FROM messaging_message WHERE organization_id = given.value AND direction = 'out'"
+        of_number = """FROM messaging_message
+            JOIN messaging_conversation AS conversation ON conversation.id = conversation_id
+            WHERE messaging_message.organization_id = number.organization_id AND direction = 'out'
+            AND conversation.number_id = number.id"""
+        kinds = (self._authors, self._numbers, self._organizations)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""SELECT 0, given.value,
+                    {_recent(of_author, 60, user_minute)}, {_recent(of_author, 3600, user_hour)}
+                FROM {sql.each()}
+                UNION ALL
+                SELECT 1, number.id, {_recent(of_number, 60, number_minute)}, 0
+                FROM {sql.each()} JOIN messaging_number AS number ON number.id = given.value
+                UNION ALL
+                SELECT 2, given.value, 0, {_recent(of_organization, 3600, organization_hour)}
+                FROM {sql.each()}""",  # noqa: S608 (constants and settings)
+                [sql.array(kind) for kind in kinds],
+            )
+            for kind, key, minute, hour in cursor.fetchall():
+                kinds[kind][key] = _Sent(minute, hour)
 
 
 def room(numbers: Collection[Number]) -> dict[int, float]:
@@ -57,23 +100,21 @@ def room(numbers: Collection[Number]) -> dict[int, float]:
     return {number.pk: settings.NUMBER_PER_MINUTE - counts.get(number.pk, 0) for number in numbers}
 
 
-def _sent_by(number: Number) -> QuerySet[Message]:
-    return Message.objects.filter(organization_id=number.organization_id, direction=Message.Direction.OUT)
+def _limits() -> tuple[int, int, int, int]:
+    """Per user and minute, per user and hour, per number and minute, per organization and hour; 0: none."""
+    return (
+        settings.USER_PER_MINUTE,
+        settings.USER_PER_HOUR,
+        settings.NUMBER_PER_MINUTE,
+        settings.ORGANIZATION_PER_HOUR,
+    )
 
 
-def _full(limits: Sequence[tuple[QuerySet[Message], int, timedelta]]) -> list[bool]:
-    """Whether there are so many within the time, for each; no more than that are counted. 0: no limit."""
-    counts: list[str] = []
-    parameters: list[Any] = []
-    for sent, most, within in limits:
-        if most > 0:
-            recent = sent.filter(created_at__gt=Now() - within).order_by().values("pk")[:most]
-            statement, given = recent.query.sql_with_params()
-            counts.append(f"(SELECT COUNT(*) FROM ({statement}) AS recent) >= %s")  # noqa: S608 (from the ORM)
-            parameters += [*given, most]
-    if not counts:
-        return [False] * len(limits)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(counts)}", parameters)
-        found = iter(cursor.fetchone())
-    return [most > 0 and bool(next(found)) for _sent, most, _within in limits]
+def _recent(source: str, seconds: int, most: int) -> str:
+    """How many there are within the time; no more than that are counted."""
+    when = f"messaging_message.created_at > {sql.later(str(-seconds))}"
+    return f"(SELECT COUNT(*) FROM (SELECT 1 {source} AND {when} LIMIT {most}) AS recent)"  # noqa: S608 (as above)
+
+
+def _said(words: str | Promise, most: int, number: Number) -> str:
+    return str(words) % {"most": most, "number": number, "organization": number.organization}

@@ -1,0 +1,326 @@
+"""Out, first step: what people wrote at one moment becomes messages in one transaction.
+
+It takes the same number of statements however many drafts there are. The tables have the last word: who may
+send through a number, who has opted out, and what was sent before are asked for in the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from messaging import wake
+from messaging.database import bulk, sql
+from messaging.database.group_commit import GroupCommit
+from messaging.errors import Refused
+from messaging.models import Attachment, Conversation, Message, Number
+from messaging.querysets import MAY_SEND
+from messaging.rules import sticky
+from messaging.sending.limits import Room
+from portal.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A text with files for a contact, not stored yet; all that needs no database was looked at.
+
+    A `trusted` one is sent whether or not its author, if it has one, is among the number's users.
+    """
+
+    uuid: UUID
+    author: User | None
+    number: Number
+    address: str
+    text: str
+    attachments: Sequence[Attachment] = ()
+    resend_of: Message | None = None
+    trusted: bool = False
+
+
+def store(draft: Draft) -> Message:
+    """The message, committed and about to be sent. Raises Refused; then nothing is stored.
+
+    One whose uuid the author used before, or that resends what was resent before, gives the message of then.
+    """
+    result = _commits.put(draft)
+    if isinstance(result, Refused):
+        raise result
+    return result
+
+
+def not_yours() -> Refused:
+    """The number is not among the author's."""
+    return Refused(lambda: _("You do not send through this number (any more)."))
+
+
+def without_service(number: Number) -> Refused:
+    """The number sends through no service that is switched on."""
+    return Refused(
+        lambda: (
+            _("%(number)s has no service to send through. Ask an administrator to set one up.")
+            % {"number": number}
+        )
+    )
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A draft with what the tables say about it, and what came of it."""
+
+    draft: Draft
+    before: bool = False  # there is a message of this uuid
+    may: bool = False
+    integration: int | None = None
+    enabled: bool = False
+    organization: int = 0
+    opted_out: bool = False
+    sticky: bool = False
+    conversation: int | None = None
+    begins: bool = False
+    result: Message | Refused | None = None
+
+
+def write(drafts: Sequence[Draft]) -> list[Message | Refused]:
+    """What becomes of each draft, in the caller's transaction: a message, or why there is none."""
+    entries = [_Entry(draft) for draft in drafts]
+    _look_up(entries)
+    new = list({entry.draft.uuid: entry for entry in reversed(entries) if not entry.before}.values())[::-1]
+    _refuse(new)
+    new = _open(new)
+    _begin([entry for entry in new if entry.conversation is None])
+    if any(entry.sticky for entry in new):
+        _keep_private(new)
+        new = _open(new)
+    _insert(new)
+    _find_those_before(_open(entries))
+    return [entry.result for entry in entries if entry.result is not None]
+
+
+def _open(entries: Sequence[_Entry]) -> list[_Entry]:
+    return [entry for entry in entries if entry.result is None]
+
+
+_ASKED = {
+    "place": "integer",
+    "uuid": "uuid",
+    "author": "bigint",
+    "number": "bigint",
+    "address": "text",
+    "trusted": "boolean",
+}
+
+
+def _asked(entries: Sequence[_Entry]) -> str:
+    rows = []
+    for place, entry in enumerate(entries):
+        draft = entry.draft
+        row = (
+            place,
+            sql.uuid(draft.uuid),
+            draft.author and draft.author.pk,
+            draft.number.pk,
+            draft.address,
+            draft.trusted,
+        )
+        rows.append(dict(zip(_ASKED, row, strict=True)))
+    return sql.dump(rows)
+
+
+def _look_up(entries: Sequence[_Entry]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT new.place, before.id IS NOT NULL,
+                number.active AND (new.trusted OR {MAY_SEND}),
+                number.integration_id, COALESCE(integration.enabled, FALSE), number.organization_id,
+                EXISTS (
+                    SELECT 1 FROM messaging_optout
+                    WHERE messaging_optout.number_id = number.id AND messaging_optout.address = new.address
+                ),
+                number.sticky_hours > 0 OR conversation.private_to_id IS NOT NULL, conversation.id
+            FROM {sql.rows(_ASKED)}
+            JOIN messaging_number AS number ON number.id = new.number
+            LEFT JOIN integrations_integration AS integration ON integration.id = number.integration_id
+            LEFT JOIN messaging_contact AS contact
+                ON contact.organization_id = number.organization_id AND contact.address = new.address
+            LEFT JOIN messaging_conversation AS conversation
+                ON conversation.number_id = number.id AND conversation.contact_id = contact.id
+            LEFT JOIN messaging_message AS before ON before.uuid = new.uuid""",  # noqa: S608 (constants)
+            [_asked(entries)],
+        )
+        for (
+            place,
+            before,
+            may,
+            integration,
+            enabled,
+            organization,
+            opted_out,
+            private,
+            key,
+        ) in cursor.fetchall():
+            entry = entries[place]
+            entry.before, entry.may, entry.integration = bool(before), bool(may), integration
+            entry.enabled, entry.organization, entry.opted_out = bool(enabled), organization, bool(opted_out)
+            entry.sticky, entry.conversation = bool(private), key
+
+
+def _refuse(entries: Sequence[_Entry]) -> None:
+    counted = [
+        (entry.draft.author, entry.draft.number)
+        for entry in entries
+        if entry.draft.author is not None and entry.draft.resend_of is None
+    ]
+    room = Room(counted)
+    for entry in entries:
+        entry.result = _refusal(entry, room)
+
+
+def _refusal(entry: _Entry, room: Room) -> Refused | None:
+    draft = entry.draft
+    number, address = draft.number, draft.address
+    if not entry.may:
+        return not_yours()
+    if not entry.enabled:
+        return without_service(number)
+    if entry.opted_out:
+        return Refused(
+            lambda: _("%(contact)s has opted out of messages from this number.") % {"contact": address}
+        )
+    if draft.author is None or draft.resend_of is not None:
+        return None
+    return room.take(draft.author, number)
+
+
+def _begin(entries: Sequence[_Entry]) -> None:
+    """Makes the conversations that are missing, in one order everywhere: others may make the same ones."""
+    if not entries:
+        return
+    source = f"FROM {sql.rows(_ASKED)} JOIN messaging_number AS number ON number.id = new.number"
+    asked = _asked(entries)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO messaging_contact (organization_id, address, name)
+            SELECT DISTINCT number.organization_id, new.address, '' {source} WHERE TRUE
+            ORDER BY number.organization_id, new.address ON CONFLICT DO NOTHING""",
+            [asked],
+        )
+        cursor.execute(
+            f"""INSERT INTO messaging_conversation (organization_id, number_id, contact_id)
+            SELECT DISTINCT number.organization_id, number.id, contact.id {source}
+            JOIN messaging_contact AS contact
+                ON contact.organization_id = number.organization_id AND contact.address = new.address
+            WHERE TRUE ORDER BY number.id, contact.id ON CONFLICT DO NOTHING RETURNING id""",
+            [asked],
+        )
+        begun = {key for (key,) in cursor.fetchall()}
+    _look_up(entries)
+    for entry in entries:
+        entry.begins = entry.conversation in begun
+
+
+def _keep_private(entries: Sequence[_Entry]) -> None:
+    """Asks the rules of stickiness, with all conversations locked in one order."""
+    rows = Conversation.objects.filter(pk__in={entry.conversation for entry in entries}).order_by("pk")
+    locked = {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
+    numbers = Number.objects.in_bulk({entry.draft.number.pk for entry in entries})
+    begun = {entry.conversation for entry in entries if entry.begins}
+    for entry in entries:
+        if entry.sticky and entry.draft.author is not None and entry.conversation is not None:
+            conversation = locked[entry.conversation]
+            number = numbers[conversation.number_id]
+            try:
+                sticky.written(conversation, entry.draft.author, number, begun=entry.conversation in begun)
+            except Refused as refusal:
+                entry.result = refusal
+            begun.discard(entry.conversation)  # by its first message
+    bulk.update(list(locked.values()), "private_to", "private_until")
+
+
+def _insert(entries: Sequence[_Entry]) -> None:
+    expires = timezone.now() + settings.MESSAGE_EXPIRY
+    made = {entry.draft.uuid: (entry, _message(entry, expires)) for entry in entries}
+    rows = bulk.insert([message for _entry, message in made.values()], "uuid", "id", ignore_conflicts=True)
+    attachments: list[Attachment] = []
+    last: dict[int, int] = {}
+    for uuid, key in rows:
+        entry, message = made[UUID(str(uuid))]
+        message.pk, entry.result = key, message
+        last[message.conversation_id] = max(key, last.get(message.conversation_id, 0))
+        for position, attachment in enumerate(entry.draft.attachments):
+            attachment.message, attachment.position = message, position
+            attachments.append(attachment)
+    Attachment.objects.bulk_create(attachments)
+    _touch(last)
+
+
+def _message(entry: _Entry, expires: datetime) -> Message:
+    draft = entry.draft
+    assert entry.conversation is not None
+    return Message(
+        uuid=draft.uuid,
+        organization_id=entry.organization,
+        conversation_id=entry.conversation,
+        integration_id=entry.integration,
+        direction=Message.Direction.OUT,
+        author=draft.author,
+        text=draft.text,
+        automatic=draft.resend_of.automatic if draft.resend_of else "",
+        resend_of=draft.resend_of,
+        expires_at=expires,
+    )
+
+
+def _touch(last: dict[int, int]) -> None:
+    """Puts conversations on top with their last message, each locked before it is written, in order."""
+    if not last:
+        return
+    lock = "FOR NO KEY UPDATE OF conversation" if sql.is_postgres() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""WITH locked AS (
+                SELECT conversation.id, new.message FROM {sql.rows({"id": "bigint", "message": "bigint"})}
+                JOIN messaging_conversation AS conversation ON conversation.id = new.id
+                ORDER BY conversation.id {lock}
+            )
+            UPDATE messaging_conversation AS old SET last_at = {sql.now()}, last_message_id = CASE
+                WHEN old.last_message_id > locked.message THEN old.last_message_id ELSE locked.message
+            END
+            FROM locked WHERE old.id = locked.id""",  # noqa: S608 (constants)
+            [sql.dump([{"id": key, "message": message} for key, message in last.items()])],
+        )
+
+
+def _find_those_before(entries: Sequence[_Entry]) -> None:
+    """What was sent before, or by somebody else at the same moment."""
+    if not entries:
+        return
+    copies = [entry.draft.resend_of for entry in entries if entry.draft.resend_of is not None]
+    found = Message.objects.filter(
+        Q(uuid__in=[entry.draft.uuid for entry in entries]) | Q(resend_of__in=copies)
+    )
+    by_uuid = {message.uuid: message for message in found}
+    by_origin = {message.resend_of_id: message for message in found}
+    for entry in entries:
+        origin, author = entry.draft.resend_of, entry.draft.author
+        message = by_origin[origin.pk] if origin is not None else by_uuid[entry.draft.uuid]
+        if origin is None and message.author_id != (author.pk if author else None):
+            entry.result = Refused(
+                lambda: _("This message was sent already. Reload the page and write a new one.")
+            )
+        else:
+            entry.result = message
+
+
+def _wake(drafts: Sequence[Draft]) -> None:
+    wake.wake("dispatch")
+
+
+_commits = GroupCommit(write, _wake)
