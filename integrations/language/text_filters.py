@@ -31,11 +31,13 @@ def plus(value: str) -> str | None:
     return f"+{number}" if number else None
 
 
-@functools.lru_cache(maxsize=4096)
 def parse_phone(value: str, country: str | None) -> Any:
     """The phone number in a text, possible by its length, or None; the country is a two-letter code."""
-    if len(value) > 64:
-        return None
+    return _parse_phone(value, country) if len(value) <= 64 else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse_phone(value: str, country: str | None) -> Any:
     try:
         number = phonenumbers.parse(value, country or None)
     except phonenumbers.NumberParseException:
