@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import phonenumbers
@@ -37,6 +38,11 @@ class Parsed:
 
 def parse(given: str, country: str = "") -> Parsed:
     """The number that somebody wrote, read with the two-letter country. Raises ValueError with a sentence."""
+    return _parse(given.strip(), country)
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse(given: str, country: str) -> Parsed:
     number = normalise_number(given, country or None)
     if number.startswith("+"):
         parsed = phonenumbers.parse(number)

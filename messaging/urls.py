@@ -1,8 +1,9 @@
-"""Webhooks in, files out, and the inbox."""
+"""Webhooks in, files out, the API, and the pages of people who text."""
 
 from django.urls import include, path, re_path
 
 from messaging import views
+from messaging.api import pages
 
 urlpatterns = [
     re_path(
@@ -11,5 +12,8 @@ urlpatterns = [
         name="webhook",
     ),
     path("media/<uuid:uuid>/<int:until>/<str:signature>/<str:name>", views.public_media, name="public_media"),
+    path("api/", include("messaging.api.urls")),
+    path("account/tokens/", pages.programs, name="programs"),
+    path("account/tokens/<int:pk>/revoke/", pages.revoke, name="programs_revoke"),
     path("inbox/", include("messaging.inbox.urls")),
 ]

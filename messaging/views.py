@@ -19,7 +19,7 @@ MAX_BODY = 1024 * 1024
 @csrf_exempt
 def webhook(request: HttpRequest, service_id: str, owner: str, path: str = "") -> HttpResponse:
     """Takes what a service says, and answers as its template wants."""
-    body = _body(request)
+    body = read_body(request, MAX_BODY)
     place = f"{request.method} {request.path[:200]!r} from {_caller(request)}"
     if body is None:
         refusals.note("larger than 1 MiB", place)
@@ -45,18 +45,18 @@ def webhook(request: HttpRequest, service_id: str, owner: str, path: str = "") -
     return _logged(response)
 
 
-def _body(request: HttpRequest) -> bytes | None:
-    """The body; None if it is larger than 1 MiB, read no further than that."""
+def read_body(request: HttpRequest, most: int) -> bytes | None:
+    """The body; None if it is larger than `most` bytes, read no further than that."""
     declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > MAX_BODY:
+    if declared.isdigit() and int(declared) > most:
         return None
     # Without a length Django takes the body for empty; granian hands chunks on as they come.
     chunked = declared == "0" and "chunked" in request.headers.get("Transfer-Encoding", "").lower()
     stream = request.META["wsgi.input"] if chunked else request
     body = bytearray()
-    while len(body) <= MAX_BODY and (chunk := stream.read(MAX_BODY + 1 - len(body))):
+    while len(body) <= most and (chunk := stream.read(most + 1 - len(body))):
         body += chunk
-    return bytes(body) if len(body) <= MAX_BODY else None
+    return bytes(body) if len(body) <= most else None
 
 
 @require_safe

@@ -19,7 +19,7 @@ from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
-from portal.models import Account, Membership, Organization, User
+from portal.models import Account, Membership, Organization, PersonalToken, User
 from portal.permissions import in_reach_of
 
 admin.site.site_title = admin.site.site_header = "Patchbay"
@@ -230,8 +230,33 @@ class UserAdmin(PortalAdmin):
         return not roles.exclude(pk__in=Membership.objects.filter(in_reach_of(user))).exists()
 
 
+@admin.register(PersonalToken)
+class PersonalTokenAdmin(PortalAdmin):
+    """The tokens of people in reach, which can be taken away; people make them by themselves."""
+
+    deletable = True
+    list_display = ["name", "user", "beginning", "created_at", "last_used_at"]
+    list_select_related = ["user"]
+    search_fields = ["name", "user__name", "user__email"]
+    ordering = ["-pk"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        user = user_of(request)
+        rows = PersonalToken.objects.order_by("-pk")
+        if user.is_operator:
+            return rows
+        mine = Membership.objects.filter(in_reach_of(user))
+        return rows.filter(user__in=mine.values("user"), user__is_operator=False)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 def _runs_accounts(user: User) -> bool:
     return user.is_operator or bool(user.administered_accounts)
 
 
-__all__ = ["AccountAdmin", "OrganizationAdmin", "OrganizationFilter", "UserAdmin"]
+__all__ = ["AccountAdmin", "OrganizationAdmin", "OrganizationFilter", "PersonalTokenAdmin", "UserAdmin"]

@@ -6,4 +6,10 @@ class PortalConfig(AppConfig):
     verbose_name = "Organizations and people"
 
     def ready(self) -> None:
-        from portal import checks  # noqa: F401  (registers them)
+        from portal import (
+            checks,  # noqa: F401  (registers them)
+            memory,
+        )
+        from portal.models import PersonalToken, User
+
+        memory.forget_with(User, PersonalToken)

@@ -34,13 +34,13 @@ def security_headers(get_response: View) -> View:
 
 
 def short_way(get_response: View) -> View:
-    """Leads webhooks straight to their view: they have no session, no user and no language.
+    """Leads webhooks and programs straight to their view: they have no session and no language.
 
     What stands below in MIDDLEWARE takes longer than the rest of their answer.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith("/services/"):
+        if not request.path_info.startswith(("/services/", "/api/")):
             return get_response(request)
         try:
             view, args, kwargs = resolve(request.path_info)

@@ -252,3 +252,23 @@ class Membership(models.Model):
         if self.organization:
             self.account_id = self.organization.account_id
         super().save(*args, **kwargs)
+
+
+class PersonalToken(models.Model):
+    """What a program shows instead of a password, to act as its user; only its digest is kept."""
+
+    user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="tokens")
+    name = models.CharField(_("name"), max_length=60)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    beginning = models.CharField(_("token"), max_length=12, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("program")
+        verbose_name_plural = _("programs")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="token_name_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.beginning}…)"

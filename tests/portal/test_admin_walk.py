@@ -18,7 +18,8 @@ from integrations.models import Integration, Template
 from messaging.models import BulkResend, DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
 from messaging.sending.submit import submit
 from messaging.statuses import Status
-from portal.models import Account, Membership, Organization, User
+from portal import tokens
+from portal.models import Account, Membership, Organization, PersonalToken, User
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
@@ -36,6 +37,7 @@ def everything(
         json.dumps({"method": "nothing", "key": "sandbox-key"}),
         content_type="application/json",
     )
+    tokens.make(alice, "A program of Acme")
     attempt = DeliveryAttempt.objects.create(
         message=message,
         organization=private.organization,
@@ -50,6 +52,7 @@ def everything(
         private.account,
         private.organization,
         alice,
+        PersonalToken.objects.get(),
         own,
         service,
         private,
@@ -185,6 +188,7 @@ def _stored() -> list[Any]:
         Message,
         WebhookRequest,
         BulkResend,
+        PersonalToken,
     )
     return [list(model.objects.order_by("pk").values()) for model in models]  # type: ignore[attr-defined]
 

@@ -1,16 +1,7 @@
-// Copy buttons, "select all", checks without leaving the page, and problems that lead to their place in the document.
+// "Select all", checks without leaving the page, and problems that lead to their place in the document.
 "use strict";
 (() => {
-  document.addEventListener("click", async (event) => {
-    const copy = event.target.closest("[data-copy]");
-    if (copy) {
-      const field = document.getElementById(copy.dataset.copy);
-      field.select();
-      try { await navigator.clipboard.writeText(field.value); } catch { document.execCommand("copy"); }
-      const label = copy.textContent;
-      copy.textContent = "✓";
-      setTimeout(() => { copy.textContent = label; }, 1500);
-    }
+  document.addEventListener("click", (event) => {
     const place = event.target.closest(".pb-place");
     if (place) {
       const area = document.getElementById("id_source");
