@@ -1,16 +1,11 @@
-"""Webhooks in, files out, the API, and the pages of people who text."""
+"""Files out, the API, and the pages of people who text; webhooks come in by `messaging.receiving.door`."""
 
-from django.urls import include, path, re_path
+from django.urls import include, path
 
 from messaging import views
 from messaging.api import pages
 
 urlpatterns = [
-    re_path(
-        r"^services/(?P<service_id>[A-Za-z0-9_-]{1,64})/a(?P<owner>[0-9]{20})(?P<path>/.*)?$",
-        views.webhook,
-        name="webhook",
-    ),
     path("media/<uuid:uuid>/<int:until>/<str:signature>/<str:name>", views.public_media, name="public_media"),
     path("api/", include("messaging.api.urls")),
     path("account/tokens/", pages.programs, name="programs"),

@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.db.models.signals import post_delete, post_save
 
 SECONDS = 2.0
+RENEW_SECONDS = 1.5
 
 Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
@@ -41,12 +42,26 @@ def _changed(**_: Any) -> None:
     transaction.on_commit(forget)
 
 
+class _Entry(Generic[Found]):
+    """What was found, in which turn, and until when it holds."""
+
+    __slots__ = ("found", "renewal", "turn", "until")
+
+    def __init__(self, found: Found, now: float, turn: int) -> None:
+        self.found, self.turn = found, turn
+        self.renewal, self.until = now + RENEW_SECONDS, now + SECONDS
+
+
 class Memory(Generic[Key, Found]):
-    """What was found lately by its keys, at most `most`; what was not found is asked for each time."""
+    """What was found lately by its keys, at most `most`; what was not found is asked for each time.
+
+    What is asked for all the time is loaded again by one thread before it is too old, and the others need
+    not wait: else all of them would load it at the same moment.
+    """
 
     def __init__(self, most: int = 10_000) -> None:
         self._most = most
-        self._known: dict[Key, tuple[float, int, Found]] = {}
+        self._known: dict[Key, _Entry[Found]] = {}
 
     def get(self, key: Key, load: Callable[[], Found | None]) -> Found | None:
         """What is remembered under the key, else what `load` finds; None is not remembered."""
@@ -63,16 +78,24 @@ class Memory(Generic[Key, Found]):
         """What is found under the keys; `load` is called once, if at all, with those that are not known."""
         now, turn = time.monotonic(), _turn
         known: dict[Key, Found] = {}
+        missing: list[Key] = []
         for key in keys:
             entry = self._known.get(key)
-            if entry is not None and entry[0] > now and entry[1] == turn:
-                known[key] = entry[2]
-        missing = [key for key in keys if key not in known]
+            if entry is None or entry.until <= now or entry.turn != turn:
+                missing.append(key)
+            elif entry.renewal <= now:
+                entry.renewal = entry.until  # by this thread alone
+                missing.append(key)
+            else:
+                known[key] = entry.found
         if missing:
             loaded = load(missing)
             if len(self._known) + len(loaded) > self._most:
                 self._known.clear()
-            for key, value in loaded.items():
-                self._known[key] = now + SECONDS, turn, value
+            for key in missing:
+                if key in loaded:
+                    self._known[key] = _Entry(loaded[key], now, turn)
+                else:
+                    self._known.pop(key, None)
             known.update(loaded)
         return known

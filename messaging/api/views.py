@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from messaging.api import messages, problems
 from messaging.api.problems import Problem
-from messaging.views import read_body
+from messaging.receiving.door import read_body
 from portal import tokens
 from portal.models import User
 
@@ -107,7 +107,7 @@ def _json(request: HttpRequest) -> bytes:
     kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if kind != JSON or request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise Problem(problems.MEDIA_TYPE, "Send JSON, with the header “Content-Type: application/json”.")
-    body = read_body(request, MAX_BODY)
+    body = read_body(request.META, MAX_BODY)
     if body is None:
         raise Problem(problems.TOO_LARGE, f"The body is larger than {MAX_BODY // 1024} KiB.")
     return body

@@ -12,18 +12,17 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_STOPPED = RuntimeError("The thread that wrote the batch was stopped.")
-
 
 class _Seat(Generic[Item, Result]):
     """A thread's place in the queue: it is woken when its item is settled, or to take the lead."""
 
     def __init__(self, item: Item) -> None:
         self.item = item
-        self.woken = threading.Event()
+        self.sleep = threading.Lock()  # an Event takes several times as long
+        self.sleep.acquire()
         self.settled = False
         self.result: Result
-        self.error: Exception | None = _STOPPED
+        self.error: Exception | None = RuntimeError("The thread that wrote the batch was stopped.")
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -64,7 +63,7 @@ class GroupCommit(Generic[Item, Result]):
             self._queue.append(seat)
             leads, self._led = not self._led, True
         if not leads:
-            seat.woken.wait()
+            seat.sleep.acquire()
         if not seat.settled:
             self._afterwards(self._lead())
         if seat.error is not None:
@@ -81,10 +80,10 @@ class GroupCommit(Generic[Item, Result]):
                 heir = self._queue[0] if self._queue else None
                 self._led = heir is not None
             if heir is not None:
-                heir.woken.set()
+                heir.sleep.release()
             for seat in batch:
                 seat.settled = True
-                seat.woken.set()
+                seat.sleep.release()
         return [seat.item for seat in batch]
 
     def _settle(self, batch: Sequence[_Seat[Item, Result]]) -> None:
@@ -107,7 +106,7 @@ class GroupCommit(Generic[Item, Result]):
                 # What fails alone for the database's sake would fail for the others as well, after a wait.
                 away = seat.error if isinstance(seat.error, OperationalError | InterfaceError) else None
             else:
-                seat.error = away
+                seat.error = type(away)(*away.args)  # one of its own: raising adds to an error's traceback
 
     def _commit(self, items: Sequence[Item]) -> Sequence[Result]:
         with transaction.atomic():

@@ -11,15 +11,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from django.core.handlers.wsgi import WSGIRequest
 from django.db import connections
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from messaging import views
 from messaging.models import Number, WebhookEvent, WebhookRequest
-from messaging.receiving import refusals
+from messaging.receiving import door, refusals
 from portal import serve, web_server
 
 
@@ -93,8 +91,8 @@ def test_chunks_without_a_length_are_read(path: str, private: Number) -> None:
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "HTTP_TRANSFER_ENCODING": "chunked"}
     environ |= {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "CONTENT_TYPE": "application/json"}
     for content, status in ((body, 200), (b"x" * (1024 * 1024 + 1), 413)):
-        request = WSGIRequest({**environ, "wsgi.input": Trickle(content)})
-        assert views.webhook(request, "generic", private.account.accountid).status_code == status
+        answered = door.answer({**environ, "wsgi.input": Trickle(content)})
+        assert answered is not None and answered.status == status
     assert [bytes(row.body) for row in WebhookRequest.objects.all()] == [body]
 
 

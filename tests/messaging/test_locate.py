@@ -110,3 +110,22 @@ def test_a_memory_has_its_limit() -> None:
 
     assert known.many([24, 99, 98], load) == {24: 1, 99: 2, 98: 2}
     assert asked == [[99, 98]]
+
+
+def test_one_thread_asks_anew_while_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: Memory[str, int] = Memory()
+    assert known.get("a", lambda: 1) == 1
+    began = memory.time.monotonic()
+    monkeypatch.setattr(memory.time, "monotonic", lambda: began + memory.RENEW_SECONDS)
+    seen: list[int | None] = []
+
+    def slow() -> int:
+        seen.append(known.get("a", lambda: 3))  # another thread meanwhile
+        return 2
+
+    assert (known.get("a", slow), seen) == (2, [1])
+    assert known.get("a", lambda: None) == 2
+    later = began + 2 * memory.RENEW_SECONDS
+    monkeypatch.setattr(memory.time, "monotonic", lambda: later)
+    assert known.get("a", lambda: None) is None
+    assert known.get("a", lambda: 4) == 4
