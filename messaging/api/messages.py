@@ -6,7 +6,7 @@ import functools
 import json
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from django.utils.crypto import salted_hmac
 
@@ -14,8 +14,8 @@ from integrations.language.values import cleaned
 from messaging import numbers
 from messaging.api import problems
 from messaging.api.problems import Problem
-from messaging.errors import Refused
-from messaging.models import Message, Number
+from messaging.errors import LimitReached, Refused
+from messaging.models import Conversation, Message, Number
 from messaging.sending.submit import submit
 from messaging.statuses import Status
 from portal.memory import Memory
@@ -55,14 +55,17 @@ def send(user: User, body: bytes, key: str | None) -> Taken:
     given = read(body)
     number = _number(user, given["from"].strip())
     wanted = Wanted(number.number, _address(given["to"], number), given["text"].replace("\r\n", "\n"))
-    if key is None:
-        return Taken(_submit(user, number, wanted, None).uuid, wanted, replayed=False)
-    uuid = uuid5(_namespace(), f"{user.pk} {key}")
-    replayed = _is_known(user, uuid, wanted)
-    if not replayed:
-        _submit(user, number, wanted, uuid)
-        # Another request with the key may have come in between: `submit` keeps the first of them.
-        _is_known(user, uuid, wanted)
+    uuid = uuid4() if key is None else uuid5(_namespace(), f"{user.pk} {key}")
+    try:
+        message = submit(user, number, wanted.to, text=wanted.text, uuid=uuid)
+    except LimitReached as refusal:
+        raise Problem(problems.LIMIT, str(refusal), headers={"Retry-After": "60"}) from None
+    except Refused as refusal:
+        raise Problem(problems.REFUSED, str(refusal)) from None
+    # A message made by this very call does not know yet when the database made it.
+    replayed = isinstance(message.created_at, datetime)
+    if replayed and _content(message) != wanted:
+        raise Problem(problems.KEY_REUSED, "Another message was sent with this Idempotency-Key.")
     return Taken(uuid, wanted, replayed)
 
 
@@ -160,23 +163,11 @@ def _address(given: str, number: Number) -> str:
         raise Problem(problems.REFUSED, str(error), "/to") from None
 
 
-def _submit(user: User, number: Number, wanted: Wanted, uuid: UUID | None) -> Message:
-    try:
-        return submit(user, number, wanted.to, text=wanted.text, uuid=uuid)
-    except Refused as refusal:
-        raise Problem(problems.REFUSED, str(refusal)) from None
-
-
-def _is_known(user: User, uuid: UUID, wanted: Wanted) -> bool:
-    """Whether the message was sent before. Raises Problem if it was another one."""
-    found = (
-        Message.objects.filter(uuid=uuid, author=user)
-        .values_list("conversation__number__number", "conversation__contact__address", "text")
-        .first()
+def _content(message: Message) -> Wanted:
+    number, to = Conversation.objects.values_list("number__number", "contact__address").get(
+        pk=message.conversation_id
     )
-    if found is not None and found != tuple(wanted):
-        raise Problem(problems.KEY_REUSED, "Another message was sent with this Idempotency-Key.")
-    return found is not None
+    return Wanted(number, to, message.text)
 
 
 @functools.cache

@@ -30,10 +30,12 @@ TOO_LARGE = Kind("too-large", 413, "The body is too large")
 MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body is not JSON")
 REFUSED = Kind("refused", 422, "The message was not taken")
 KEY_REUSED = Kind("idempotency-key-reused", 422, "The Idempotency-Key was used for another message")
+LIMIT = Kind("limit-reached", 429, "A limit against mass sending is reached")
 UNAVAILABLE = Kind("unavailable", 503, "The database does not answer")
 
 KINDS = (
-    MALFORMED, UNAUTHORIZED, NOT_FOUND, METHOD, TOO_LARGE, MEDIA_TYPE, REFUSED, KEY_REUSED, UNAVAILABLE,
+    MALFORMED, UNAUTHORIZED, NOT_FOUND, METHOD, TOO_LARGE,
+    MEDIA_TYPE, REFUSED, KEY_REUSED, LIMIT, UNAVAILABLE,
 )  # fmt: skip
 
 
