@@ -8,8 +8,7 @@ import sqlite3
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psutil
@@ -155,7 +154,7 @@ class Patchbay(Contestant):
         self.run("manage.py", "install", "-v0").finish()
         people = self.run("-m", "benchmarks.people", self.provider, str(CONTACTS)).finish()
         self.processes.clear()
-        self.people: dict[str, Any] = json.loads(people.strip().splitlines()[-1])
+        self.people: dict[str, str] = json.loads(people.strip().splitlines()[-1])
         self.hook = f"/services/generic/a{self.people['account']}"
 
     def work(self) -> Process:
@@ -175,12 +174,9 @@ class Patchbay(Contestant):
         return True
 
     def submission(self, number: int) -> bytes:
-        token = "a" * 32
-        form = {"text": number, "uuid": uuid4(), "csrfmiddlewaretoken": token}
-        conversation = self.people["conversations"][number % CONTACTS]
-        cookie = f"Cookie: sessionid={self.people['session']}; csrftoken={token}"
-        body = urlencode(form).encode()
-        return post(f"/inbox/{conversation}/", body, "application/x-www-form-urlencoded", [cookie])
+        body = {"from": "+61855555501", "to": f"+61412{number % CONTACTS:06d}", "text": str(number)}
+        token = f"Authorization: Bearer {self.people['token']}"
+        return post("/api/v1/messages", json.dumps(body).encode(), "application/json", [token])
 
     def filed(self) -> int:
         return self.query("SELECT count(*) FROM messaging_message WHERE direction = 'in'")

@@ -1,6 +1,6 @@
 """Run in the environment of a Patchbay that is measured: an organization whose user knows many contacts.
 
-Prints what the load generator needs: the account, the session and the conversations.
+Prints what the load generator needs: the account, and a token of the user.
 """
 
 import json
@@ -12,16 +12,14 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
 django.setup()
 
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # noqa: E402
-from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
-
 from integrations import catalog, properties  # noqa: E402
 from integrations.models import Integration, Template  # noqa: E402
 from messaging.models import Assignment, Contact, Conversation, Number  # noqa: E402
+from portal import tokens  # noqa: E402
 from portal.models import Account, Membership, Organization, User  # noqa: E402
 
 
-def fill(api_url: str, contacts: int) -> dict[str, object]:
+def fill(api_url: str, contacts: int) -> dict[str, str]:
     """Acme with one user, one number and so many conversations."""
     catalog.install()
     account = Account.objects.create(name="Southern Voice")
@@ -39,19 +37,10 @@ def fill(api_url: str, contacts: int) -> dict[str, object]:
     people = Contact.objects.bulk_create(
         [Contact(organization=acme, address=f"+61412{index:06d}") for index in range(contacts)]
     )
-    found = Conversation.objects.bulk_create(
+    Conversation.objects.bulk_create(
         [Conversation(organization=acme, number=number, contact=person) for person in people]
     )
-    session = SessionStore()
-    session[SESSION_KEY] = str(alice.pk)
-    session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
-    session[HASH_SESSION_KEY] = alice.get_session_auth_hash()
-    session.create()
-    return {
-        "account": account.accountid,
-        "session": session.session_key,
-        "conversations": [item.pk for item in found],
-    }
+    return {"account": account.accountid, "token": tokens.make(alice, "The load generator")}
 
 
 if __name__ == "__main__":
