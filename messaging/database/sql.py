@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 
+@cache
 def is_postgres() -> bool:
     """Whether the database is PostgreSQL; else it is SQLite."""
     return connection.vendor == "postgresql"
@@ -42,8 +44,13 @@ def each() -> str:
     return "unnest(%s::bigint[]) AS given (value)" if is_postgres() else "json_each(%s) AS given"
 
 
-def array(values: Iterable[int]) -> list[int] | str:
-    """The parameter of `each`: however many there are, the statement is the same, and is planned once."""
+def among(column: str) -> str:
+    """The condition that a column is one of many, a parameter made by `array`."""
+    return f"{column} = ANY(%s)" if is_postgres() else f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608
+
+
+def array(values: Iterable[int] | Iterable[str]) -> list[int | str] | str:
+    """The parameter of `each` and `among`: whatever its length, the statement is one, and is planned once."""
     return list(values) if is_postgres() else json.dumps(list(values))
 
 
@@ -58,5 +65,11 @@ def uuid(value: UUID) -> str:
 
 
 def moment(found: datetime | str) -> datetime:
-    """A time as a cursor gives it; SQLite's are text."""
-    return datetime.fromisoformat(found).replace(tzinfo=UTC) if isinstance(found, str) else found
+    """A time as a cursor gives it; SQLite's are texts, or those of columns without a zone."""
+    read = datetime.fromisoformat(found) if isinstance(found, str) else found
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def uuid_of(found: UUID | str) -> UUID:
+    """A UUID as a cursor gives it; SQLite's are text."""
+    return UUID(found) if isinstance(found, str) else found

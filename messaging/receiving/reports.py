@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from integrations.events import StatusUpdate, from_json
 from messaging import wake
+from messaging.database import sql
 from messaging.models import DeliveryAttempt, Message, WebhookEvent
 from messaging.sending import queue
 from messaging.statuses import RANKS, Status, of_parts
@@ -84,8 +86,14 @@ def look_again(provider_ids: Collection[str], message_ids: Collection[int] = ())
 
     To be called when that is committed: before, the one who files them may not see it.
     """
-    known = Q(provider_id__in=[item for item in provider_ids if item]) | Q(message__in=message_ids)
-    if WebhookEvent.objects.filter(known, state=State.ORPHAN).update(state=State.WAITING):
+    statement = f"""
+        UPDATE messaging_webhookevent SET state = '{State.WAITING}' WHERE state = '{State.ORPHAN}'
+        AND ({sql.among("provider_id")} OR {sql.among("message_id")})
+    """  # noqa: S608 (constants)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [sql.array(item for item in provider_ids if item), sql.array(message_ids)])
+        found = cursor.rowcount
+    if found:
         wake.wake("file")
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Coalesce, Now
 
 from integrations.models import Integration
 from messaging.database import sql
 
 # How often at most an integration that works has the time of it written down.
-NOTED_EVERY = timedelta(seconds=5)
+NOTED_EVERY_SECONDS = 5
 _MOST_FAILURES = 32_767
 
 
@@ -55,8 +53,8 @@ def probe(keys: Collection[int]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""UPDATE integrations_integration SET paused_until = {sql.later("pause_seconds")}
-                WHERE id IN ({", ".join(map(str, keys))})""",  # noqa: S608 (whole numbers)
-                [],
+                WHERE {sql.among("id")}""",  # noqa: S608 (constants)
+                [sql.array(keys)],
             )
 
 
@@ -68,21 +66,26 @@ def unproven(keys: Collection[int]) -> None:
 
 def close(keys: Collection[int]) -> None:
     """Lets everything go again, because other credentials hold."""
-    _close(Integration.objects.filter(Q(failures__gt=0) | Q(paused_until__isnull=False), pk__in=keys))
+    _close(keys, "failures > 0 OR paused_until IS NOT NULL")
 
 
 def _works(keys: Collection[int]) -> None:
-    if keys:
-        news = Q(failures__gt=0) | Q(paused_until__isnull=False) | ~Q(trouble="")
-        late = Q(last_sent_at=None) | Q(last_sent_at__lt=Now() - NOTED_EVERY)
-        _close(Integration.objects.filter(news | late, pk__in=keys), last_sent_at=Now())
+    news = "failures > 0 OR paused_until IS NOT NULL OR trouble <> ''"
+    late = f"last_sent_at IS NULL OR last_sent_at < {sql.later(f'-{NOTED_EVERY_SECONDS}')}"
+    _close(keys, f"{news} OR {late}", f", last_sent_at = {sql.now()}")
 
 
-def _close(rows: QuerySet[Integration], **also: Any) -> None:
-    rows.update(  # the sweep sees `tell_at`
-        tell_at=Case(When(paused_until__isnull=True, then=F("tell_at")), default=Now()),
-        failures=0, paused_until=None, pause_seconds=0, trouble="", trouble_since=None, **also,
-    )  # fmt: skip
+def _close(keys: Collection[int], condition: str, also: str = "") -> None:
+    if not keys:
+        return
+    statement = f"""
+        UPDATE integrations_integration
+        SET tell_at = CASE WHEN paused_until IS NULL THEN tell_at ELSE {sql.now()} END,
+            failures = 0, paused_until = NULL, pause_seconds = 0, trouble = '', trouble_since = NULL{also}
+        WHERE {sql.among("id")} AND ({condition})
+    """  # noqa: S608 (constants)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [sql.array(keys)])  # the sweep sees `tell_at`
 
 
 def _fails(row: Integration, tally: Tally) -> None:

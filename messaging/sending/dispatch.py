@@ -116,7 +116,6 @@ class _Drain:
         self.answers = _state.answers = SimpleQueue()  # an answer to a drain that failed is none of ours
 
     def run(self) -> None:
-        queue.refuse_unrouted(outcomes.unrouted())
         while True:
             _state.again.clear()
             try:

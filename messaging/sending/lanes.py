@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,7 +31,6 @@ class Lane:
     id: int
     organization: int
     probing: bool
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +53,41 @@ def due_exists() -> str:
     )"""  # noqa: S608 (constants)
 
 
-def due() -> list[Lane]:
-    """The lanes that have due messages, without those whose breaker is open."""
+def unrouted_exists() -> str:
+    """The condition that something is due that has no service to go through."""
+    return f"""EXISTS (
+        SELECT 1 FROM messaging_message
+        WHERE queue_state = 0 AND integration_id IS NULL AND next_attempt_at <= {sql.now()}
+    )"""  # noqa: S608 (constants)
+
+
+def due() -> tuple[list[Lane], bool]:
+    """The lanes with due messages, without those whose breaker is open; and whether some have no service."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""{SCAN}
-            SELECT lane.id, integration.organization_id, integration.paused_until IS NOT NULL, {sql.now()}
+            SELECT lane.id, integration.organization_id, integration.paused_until IS NOT NULL
             FROM lane JOIN integrations_integration AS integration ON integration.id = lane.id
-            WHERE {_open_to_work()}""",  # noqa: S608 (constants)
+            WHERE {_open_to_work()}
+            UNION ALL SELECT NULL, NULL, NULL WHERE {unrouted_exists()}""",  # noqa: S608 (constants)
             [],
         )
-        return [
-            Lane(key, organization, bool(probing), sql.moment(now))
-            for key, organization, probing, now in cursor.fetchall()
-        ]
+        found = cursor.fetchall()
+    lanes = [
+        Lane(key, organization, bool(probing)) for key, organization, probing in found if key is not None
+    ]
+    return lanes, len(lanes) < len(found)
 
 
-def candidates(lanes: Collection[int], each: int) -> list[Candidate]:
-    """At most so many due messages of each of these lanes, the oldest first."""
+def candidates(lanes: Iterable[Lane], each: int) -> list[Candidate]:
+    """At most so many due messages of each of these lanes, the oldest first.
+
+    None of a lane whose breaker has opened or closed since it was looked at.
+    """
     # NOT EXISTS would say the same, but PostgreSQL makes it a join that reads it all before the first row.
     due = f"""
         SELECT {{columns}} FROM messaging_message AS message
-        WHERE message.queue_state = 0 AND message.integration_id = lane.value
+        WHERE message.queue_state = 0 AND message.integration_id = new.id
         AND message.next_attempt_at <= {sql.now()}
         AND (
             SELECT TRUE FROM messaging_message AS busy
@@ -90,21 +102,23 @@ def candidates(lanes: Collection[int], each: int) -> list[Candidate]:
     """  # noqa: S608 (constants)
     if sql.is_postgres():
         own = due.format(columns="message.id, message.conversation_id, message.next_attempt_at")
-        source = f"""json_array_elements_text(%s::json) AS given
-            CROSS JOIN LATERAL (SELECT given.value::bigint AS value) AS lane
-            CROSS JOIN LATERAL ({own} FOR UPDATE SKIP LOCKED) AS found"""
+        source = f"CROSS JOIN LATERAL ({own} FOR UPDATE SKIP LOCKED) AS found"
     else:
         own = due.format(columns="message.id")
-        source = f"json_each(%s) AS lane JOIN messaging_message AS found ON found.id IN ({own})"
+        source = f"JOIN messaging_message AS found ON found.id IN ({own})"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT found.id, lane.value, found.conversation_id, (
+            f"""SELECT found.id, new.id, found.conversation_id, (
                 SELECT number_id FROM messaging_conversation AS conversation
                 WHERE conversation.id = found.conversation_id
             ), found.next_attempt_at
-            FROM {source}
+            FROM {sql.rows({"id": "bigint", "probing": "boolean"})}
+            JOIN integrations_integration AS integration
+            ON integration.id = new.id AND (integration.paused_until IS NOT NULL) = new.probing
+            AND (integration.paused_until IS NULL OR integration.paused_until <= {sql.now()})
+            {source}
             ORDER BY found.next_attempt_at, found.id""",  # noqa: S608 (constants)
-            [f"[{', '.join(map(str, lanes))}]", each],
+            [sql.dump([{"id": lane.id, "probing": lane.probing} for lane in lanes]), each],
         )
         return [
             Candidate(key, lane, conversation, number, sql.moment(due_at))

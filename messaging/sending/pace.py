@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from integrations.models import PropertyValues
+from messaging.database import bulk, sql
 from messaging.models import Number
 
 Limited = type[PropertyValues] | type[Number]
@@ -48,14 +50,14 @@ class Limiter:
             self.free_at = max(self.free_at, self.now) + timedelta(seconds=1 / self.rate)
 
 
-def of_credentials(rates: Mapping[int, float], now: datetime) -> dict[int, Limiter]:
+def of_credentials(rates: Mapping[int, float]) -> dict[int, Limiter]:
     """The limiters of rows of property values, locked until the transaction ends."""
-    return _locked(PropertyValues, rates, now)
+    return _locked(PropertyValues, rates)
 
 
-def of_numbers(rates: Mapping[int, float], now: datetime) -> dict[int, Limiter]:
+def of_numbers(rates: Mapping[int, float]) -> dict[int, Limiter]:
     """The limiters of numbers, locked until the transaction ends."""
-    return _locked(Number, rates, now)
+    return _locked(Number, rates)
 
 
 def keep(credentials: Mapping[int, Limiter], numbers: Mapping[int, Limiter]) -> None:
@@ -96,16 +98,23 @@ def _rows(model: Limited) -> QuerySet[Any]:
     return rows
 
 
-def _locked(model: Limited, rates: Mapping[int, float], now: datetime) -> dict[int, Limiter]:
+def _locked(model: Limited, rates: Mapping[int, float]) -> dict[int, Limiter]:
     if not rates:
         return {}
-    rows = _rows(model).select_for_update().filter(pk__in=rates).order_by("pk").values_list("pk", "free_at")
-    return {pk: Limiter(rates[pk], now, free_at or now) for pk, free_at in rows}
+    statement = f"""
+        SELECT id, free_at, {sql.now()} FROM {model._meta.db_table}
+        WHERE {sql.among("id")} ORDER BY id {"FOR UPDATE" if sql.is_postgres() else ""}
+    """  # noqa: S608 (names)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [sql.array(rates)])
+        return {
+            pk: Limiter(rates[pk], sql.moment(now), sql.moment(free_at or now))
+            for pk, free_at, now in cursor.fetchall()
+        }
 
 
 def _keep(model: Limited, limiters: Mapping[int, Limiter]) -> None:
     taken = [
         model(pk=pk, free_at=found.free_at) for pk, found in limiters.items() if found.taken and found.rate
     ]
-    if taken:
-        _rows(model).bulk_update(taken, ["free_at"])
+    bulk.update(taken, "free_at")

@@ -127,24 +127,23 @@ def hurry(integration_ids: Sequence[int]) -> None:
         cursor.execute(
             f"""UPDATE messaging_message SET next_attempt_at = {sql.now()}
             WHERE queue_state = {WAITING} AND attempts > 0 AND next_attempt_at > {sql.now()}
-            AND integration_id IN ({", ".join(["%s"] * len(integration_ids))})""",  # noqa: S608 (constants)
-            list(integration_ids),
+            AND {sql.among("integration_id")}""",  # noqa: S608 (constants)
+            [sql.array(integration_ids)],
         )
 
 
 def refuse_unrouted(reason: str) -> None:
     """Ends what is due and has no service to go through."""
-    _refuse("integration_id IS NULL AND next_attempt_at <=", [], reason)
+    _refuse(reason, "integration_id IS NULL AND next_attempt_at <=")
 
 
 def expire(integration_ids: Sequence[int], reason: str) -> None:
     """Ends what has expired while it waited for these integrations."""
     if integration_ids:
-        chosen = ", ".join(["%s"] * len(integration_ids))
-        _refuse(f"integration_id IN ({chosen}) AND expires_at <=", integration_ids, reason)
+        _refuse(reason, f"{sql.among('integration_id')} AND expires_at <=", sql.array(integration_ids))
 
 
-def _refuse(condition: str, parameters: Sequence[int], reason: str) -> None:
+def _refuse(reason: str, condition: str, *parameters: list[Any] | str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE messaging_message
@@ -160,10 +159,7 @@ def due() -> dict[str, bool]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT
-            {lanes.due_exists()} OR EXISTS (
-                SELECT 1 FROM messaging_message
-                WHERE queue_state = {WAITING} AND integration_id IS NULL AND next_attempt_at <= {sql.now()}
-            ),
+            {lanes.due_exists()} OR {lanes.unrouted_exists()},
             EXISTS (SELECT 1 FROM messaging_message
                     WHERE queue_state = {CLAIMED} AND lease_until < {sql.now()}),
             EXISTS (SELECT 1 FROM messaging_webhookevent WHERE state = 'waiting')

@@ -244,10 +244,37 @@ def test_a_claim_takes_as_many_queries_for_a_hundred_lanes_as_for_one(
     assert counts[1] == counts[2]
 
 
+def test_a_look_that_finds_nothing_is_one_statement(template: Template, acme: Organization) -> None:
+    queues.write_many(number_in(acme, template, "http://a"), 1)
+    claim.take(5)
+    with CaptureQueriesContext(connection) as captured:
+        assert claim.take(5) == claim.Taken([])
+    assert len(captured) == 1
+
+
+@pytest.mark.parametrize("probing", [False, True])
+def test_a_lane_whose_breaker_changes_after_the_look_gives_nothing(
+    template: Template, acme: Organization, probing: bool
+) -> None:
+    """Another process has sent the one message that may try, or has found that the service works again."""
+    number = number_in(acme, template, "http://a")
+    queues.write_many(number, 2)
+    now = timezone.now()
+    past, future = now - timedelta(seconds=1), now + timedelta(minutes=1)
+    Integration.objects.update(paused_until=past if probing else None)
+    found, unrouted = lanes.due()
+    assert (found, unrouted) == ([lanes.Lane(number.integration_id or 0, acme.pk, probing)], False)
+    assert len(lanes.candidates(found, 5)) == 2
+    Integration.objects.update(paused_until=future)
+    assert lanes.candidates(found, 5) == []
+    Integration.objects.update(paused_until=None if probing else past)
+    assert lanes.candidates(found, 5) == []
+
+
 def test_lanes_with_nothing_due_are_passed_over(template: Template, acme: Organization) -> None:
     number = number_in(acme, template, "http://a")
     queues.write_many(number, 2)
     Message.objects.update(next_attempt_at=timezone.now() + timedelta(minutes=1))
-    assert (lanes.due(), claim.take(5).claims, queue.due()["dispatch"]) == ([], [], False)
+    assert (lanes.due(), claim.take(5).claims, queue.due()["dispatch"]) == (([], False), [], False)
     Integration.objects.update(enabled=False)
-    assert lanes.due() == []
+    assert lanes.due() == ([], False)

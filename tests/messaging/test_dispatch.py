@@ -324,17 +324,19 @@ def test_a_status_never_goes_back(private: Number, alice: User, now: Status, new
 
 
 def test_a_batch_takes_as_many_queries_for_ten_as_for_one(private: Number, alice: User) -> None:
-    """Claimed, prepared, recorded; the first batch reads what the process keeps of the service."""
+    """Claimed, prepared, recorded, and looked for more; the first batch also reads what the process keeps."""
     counts = []
     for batch in (range(1), range(1, 2), range(2, 102)):
         for index in batch:
             write(alice, private, index)
         with CaptureQueriesContext(connection) as captured:
-            jobs = plans.prepare(claim.take(200).claims)
+            taken = claim.take(200)
+            jobs = plans.prepare(taken.claims, taken.known)
             results.record([_sent(job) for job in jobs])
+            assert claim.take(200).claims == []
         assert len(jobs) == len(batch)
         counts.append(len(captured))
-    assert counts[1] == counts[2]
+    assert counts[1:] == [16 if connection.vendor == "postgresql" else 15] * 2
     assert not Message.objects.exclude(status=Status.SENT).exists()
 
 
