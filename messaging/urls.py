@@ -1,4 +1,4 @@
-"""Files out, the API, and the pages of people who text; webhooks come in by `messaging.receiving.door`."""
+"""Files out, and the pages of people who text; webhooks and programs have doors (`portal.middleware`)."""
 
 from django.urls import include, path
 
@@ -7,7 +7,6 @@ from messaging.api import pages
 
 urlpatterns = [
     path("media/<uuid:uuid>/<int:until>/<str:signature>/<str:name>", views.public_media, name="public_media"),
-    path("api/", include("messaging.api.urls")),
     path("account/tokens/", pages.programs, name="programs"),
     path("account/tokens/<int:pk>/revoke/", pages.revoke, name="programs_revoke"),
     path("inbox/", include("messaging.inbox.urls")),

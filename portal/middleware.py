@@ -6,7 +6,6 @@ import zoneinfo
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -18,8 +17,8 @@ ADMIN = (
     f"style-src 'self' 'unsafe-inline'; {_ALWAYS}"
 )
 
-# Answers the requests of services, which have no session, no user and no language; None for any other.
-WEBHOOKS = "messaging.receiving.door.answer"
+# Answer the requests of services and of programs, which have no session and no language; None for any other.
+DOORS = ("messaging.receiving.door.answer", "messaging.api.door.answer")
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -38,26 +37,20 @@ def security_headers(get_response: View) -> View:
 
 
 def short_way(get_response: View) -> View:
-    """Leads programs straight to their view, and to their door webhooks that do not come by `portal.wsgi`.
+    """Leads services and programs that do not come by `portal.wsgi` to their doors.
 
-    Neither has a session or a language, and what stands below in MIDDLEWARE takes longer than their answers.
+    What stands below in MIDDLEWARE takes longer than their answers.
     """
-    answered = import_string(WEBHOOKS)
+    doors = [import_string(door) for door in DOORS]
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if (found := answered(request.META)) is not None:
-            response = HttpResponse(found.body, status=found.status, headers=found.headers)
-            # Spares a line in Django's log: what is refused is counted, or kept with the reason.
-            response._has_been_logged = True  # type: ignore[attr-defined]
-            return response
-        if not request.path_info.startswith("/api/"):
-            return get_response(request)
-        try:
-            view, args, kwargs = resolve(request.path_info)
-        except Resolver404:
-            return get_response(request)
-        answer: HttpResponse = view(request, *args, **kwargs)
-        return answer
+        for door in doors:
+            if (found := door(request.META)) is not None:
+                response = HttpResponse(found.body, status=found.status, headers=found.headers)
+                # Spares a line in Django's log: what is refused is told or counted, or kept with the reason.
+                response._has_been_logged = True  # type: ignore[attr-defined]
+                return response
+        return get_response(request)
 
     return middleware
 

@@ -1,6 +1,6 @@
-"""The WSGI application, for any server: webhooks go straight to their door, all else takes Django's way.
+"""The WSGI application, for any server: webhooks and programs go to their doors, all else takes Django's way.
 
-Django's request, middleware and signals take longer than the rest of a webhook's answer.
+Django's request, middleware and signals take longer than the rest of such an answer.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from django.utils.module_loading import import_string
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 _django = get_wsgi_application()
 
-from portal.middleware import WEBHOOKS  # noqa: E402 (Django is ready now)
+from portal.middleware import DOORS  # noqa: E402 (Django is ready now)
 
-_webhook = import_string(WEBHOOKS)
+_doors = [import_string(door) for door in DOORS]
 logger = logging.getLogger(__name__)
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answers a request."""
-    if not environ.get("PATH_INFO", "").startswith("/services/"):
+    if not environ.get("PATH_INFO", "").startswith(("/services/", "/api/")):
         return _django(environ, start_response)
     try:
-        answer = _webhook(environ)
+        answer = next((found for door in _doors if (found := door(environ)) is not None), None)
     except Exception:
-        logger.exception("The webhook %r could not be kept.", environ["PATH_INFO"])
+        logger.exception("What came to %r could not be kept.", environ["PATH_INFO"])
         start_response("500 Internal Server Error", [("content-type", "text/plain")])
         return [b"This could not be kept. Please send it again.\n"]
     finally:

@@ -59,7 +59,7 @@ def send(user: User, body: bytes, key: str | None) -> Taken:
     try:
         message = submit(user, number, wanted.to, text=wanted.text, uuid=uuid)
     except LimitReached as refusal:
-        raise Problem(problems.LIMIT, str(refusal), headers={"Retry-After": "60"}) from None
+        raise Problem(problems.LIMIT, str(refusal), headers={"retry-after": "60"}) from None
     except Refused as refusal:
         raise Problem(problems.REFUSED, str(refusal)) from None
     # A message made by this very call does not know yet when the database made it.

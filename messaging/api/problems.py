@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from django.http import HttpResponse
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,12 @@ class Problem(Exception):
     pointer: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def response(self) -> HttpResponse:
-        """The answer, as application/problem+json."""
-        body: dict[str, str | int] = {
+    def as_json(self) -> dict[str, str | int]:
+        """The body of the answer."""
+        told: dict[str, str | int] = {
             "type": self.kind.type,
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail,
         }
-        if self.pointer is not None:
-            body["pointer"] = self.pointer
-        return HttpResponse(
-            json.dumps(body),
-            content_type="application/problem+json",
-            status=self.kind.status,
-            headers=dict(self.headers),
-        )
+        return told if self.pointer is None else {**told, "pointer": self.pointer}

@@ -22,8 +22,10 @@ from messaging.sending import submit
 from messaging.sending.submit import MAX_TEXT
 from messaging.statuses import Status
 from portal import memory, tokens
+from portal.middleware import STRICT
 from portal.models import Membership, Organization, PersonalToken, User
 from tests.messaging.schemas import check, resolved
+from tests.messaging.test_door import call
 
 URL = "/api/v1/messages"
 CONTACT = "+61412345678"
@@ -446,6 +448,23 @@ def test_what_a_submission_asks_the_database(token: str, alice: User, private: N
 def _post(client: Client, token: str, headers: dict[str, str] | None = None) -> None:
     answer = client.post(URL, json.dumps(HELLO), "application/json", headers=bearer(token) | (headers or {}))
     assert answer.status_code == 202
+
+
+def test_past_django(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: None)
+    authorized = {"HTTP_AUTHORIZATION": f"Bearer {token}"}
+    status, headers, body = call(URL, json.dumps(HELLO).encode(), **authorized)
+    uuid = Message.objects.get().uuid
+    assert (status, json.loads(body)["id"]) == ("202 Accepted", str(uuid))
+    assert headers == {
+        "content-type": "application/json",
+        "content-security-policy": STRICT,
+        "x-content-type-options": "nosniff",
+        "location": f"{URL}/{uuid}",
+    }
+    assert call(f"{URL}/{uuid}", REQUEST_METHOD="HEAD", **authorized)[::2] == ("200 OK", b"")
+    assert call(f"{URL}/{uuid}", REQUEST_METHOD="HEAD")[::2] == ("401 Unauthorized", b"")
+    assert call(URL, CONTENT_LENGTH="65537", **authorized, **{"wsgi.input": None})[0].startswith("413 ")
 
 
 def test_the_description_names_what_there_is() -> None:

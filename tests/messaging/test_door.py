@@ -141,6 +141,6 @@ def test_what_cannot_be_stored_is_told(
     with caplog.at_level(logging.ERROR):
         status, _, content = call(path, body)
     assert (status, content[:18]) == ("500 Internal Server Error", b"This could not be ")
-    assert [record.getMessage() for record in caplog.records] == [f"The webhook {path!r} could not be kept."]
+    assert [record.getMessage() for record in caplog.records] == [f"What came to {path!r} could not be kept."]
     assert WebhookRequest.objects.count() == 0
     assert looked_after == [1]
