@@ -235,7 +235,7 @@ class PersonalTokenAdmin(PortalAdmin):
     """The tokens of people in reach, which can be taken away; people make them by themselves."""
 
     deletable = True
-    list_display = ["name", "user", "beginning", "created_at", "last_used_at"]
+    list_display = fields = readonly_fields = ["name", "user", "beginning", "created_at", "last_used_at"]
     list_select_related = ["user"]
     search_fields = ["name", "user__name", "user__email"]
     ordering = ["-pk"]

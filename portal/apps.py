@@ -6,10 +6,8 @@ class PortalConfig(AppConfig):
     verbose_name = "Organizations and people"
 
     def ready(self) -> None:
-        from portal import (
-            checks,  # noqa: F401  (registers them)
-            memory,
-        )
+        from portal import checks  # noqa: F401  (registers them)
+        from portal.memory import forget_with
         from portal.models import PersonalToken, User
 
-        memory.forget_with(User, PersonalToken)
+        forget_with(User, PersonalToken)

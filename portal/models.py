@@ -265,7 +265,7 @@ class PersonalToken(models.Model):
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
     class Meta:
-        verbose_name = _("program")
+        verbose_name = _("program's token")
         verbose_name_plural = _("programs")
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["user", "name"], name="token_name_once")]

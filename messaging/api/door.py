@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 def answer(environ: dict[str, Any]) -> HttpResponse | None:
     """Does what a program asks for; None for an address that is not the API's. `environ` is that of WSGI."""
-    path = environ["PATH_INFO"]
+    path = environ.get("PATH_INFO", "")
     if not path.startswith(PLACE):
         return None
     try:

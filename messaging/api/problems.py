@@ -36,7 +36,7 @@ KINDS = (
 )  # fmt: skip
 
 
-@dataclass
+@dataclass(eq=False)
 class Problem(Exception):
     """Ends a request: `pointer` names the member of the body that is meant."""
 
