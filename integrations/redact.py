@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 MASK = "•••"
 NOT_SHOWN = "[not shown: could not be redacted]"
 MIN_LENGTH = 4
+KEPT = 64
 _ESCAPED = re.compile(r"%[0-9A-F]{2}|\\u[0-9a-f]{4}")
 
 
@@ -25,6 +26,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         self._short: set[str] = set()
         self._forms: list[str] | None = None
+        self._headers: dict[str, str] = {}
         try:
             forms: set[str] = set()
             for secret in secrets:
@@ -63,9 +65,18 @@ class Redactor:
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The headers without the secrets; credentials that contain one inside their base64 go whole."""
         try:
-            return {self._clean(name): self._header(value) for name, value in headers.items()}
+            return {self._clean(name): self._remembered(value) for name, value in headers.items()}
         except Exception:
             return {"headers": NOT_SHOWN}
+
+    def _remembered(self, value: str) -> str:
+        """Most headers of a service are the same each time, and these take longest to look through."""
+        shown = self._headers.get(value)
+        if shown is None:
+            if len(self._headers) >= KEPT:
+                self._headers.clear()
+            shown = self._headers[value] = self._header(value)
+        return shown
 
     def _header(self, value: str) -> str:
         if value in self._short or self._inside_base64(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from typing import Any
@@ -20,6 +21,7 @@ def begin(**_: Any) -> None:
     """Recovers what a dead process left, then starts the sweep; the broker may be away."""
     from messaging.sending import dispatch
 
+    _settle_memory()
     _stopped.clear()
     dispatch.start()
     # Without a server for the database this process is the only one, by the lock on its data folder. Else the
@@ -36,6 +38,13 @@ def end(**_: Any) -> None:
 
     _stopped.set()
     threading.Thread(target=dispatch.stop, args=[settings.STOP_SECONDS], name="stop").start()
+
+
+def _settle_memory() -> None:
+    """Has the collector of garbage pass over what was loaded: in a backlog it took a fifth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def _sweep() -> None:

@@ -14,6 +14,7 @@ from integrations.language.values import Value, Variables, is_string, raw
 
 Url = Callable[[Variables], str]
 _LITERAL_SAFE = "/:@!$&'()*+,;=-._~%?[]"
+_NOT_IN_URLS = re.compile(r"[\0- \\]")
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?")
 
 
@@ -118,7 +119,7 @@ def _check(url: str, pointer: str) -> None:
         raise RenderError(f"{url[:100]!r} is not a whole http or https URL.", pointer)
     if parts.username is not None or parts.password is not None:
         raise RenderError("A URL may not carry a user name or password.", pointer)
-    if "\\" in url or any(character <= " " for character in url) or parts.fragment:
+    if _NOT_IN_URLS.search(url) or parts.fragment:
         raise RenderError(f"{url[:100]!r} holds a character that a URL may not.", pointer)
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
+    if "/." in parts.path and any(segment in (".", "..") for segment in parts.path.split("/")):
         raise RenderError("A path may not hold the segments . or .. .", pointer)

@@ -30,6 +30,13 @@ def later(seconds: str) -> str:
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', {seconds} || ' seconds')"
 
 
+def seconds_until(column: str) -> str:
+    """From now to the time in a column; negative once it has passed."""
+    if is_postgres():
+        return f"EXTRACT(EPOCH FROM {column} - statement_timestamp())::float8"
+    return f"(julianday({column}) - julianday('now')) * 86400.0"
+
+
 def rows(columns: Mapping[str, str]) -> str:
     """A JSON list of objects, one parameter, as the table `new` with these columns and PostgreSQL types."""
     if is_postgres():

@@ -87,7 +87,7 @@ def storable(shown: str) -> str:
 
 def time_of(moment: datetime) -> str:
     """A moment in UTC as both databases write it."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _headers(found: Mapping[str, str]) -> dict[str, str]:

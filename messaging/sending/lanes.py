@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import connection
 
@@ -41,7 +40,6 @@ class Candidate:
     lane: int
     conversation: int
     number: int
-    due_at: datetime
 
 
 def due_exists() -> str:
@@ -111,7 +109,7 @@ def candidates(lanes: Iterable[Lane], each: int) -> list[Candidate]:
             f"""SELECT found.id, new.id, found.conversation_id, (
                 SELECT number_id FROM messaging_conversation AS conversation
                 WHERE conversation.id = found.conversation_id
-            ), found.next_attempt_at
+            )
             FROM {sql.rows({"id": "bigint", "probing": "boolean"})}
             JOIN integrations_integration AS integration
             ON integration.id = new.id AND (integration.paused_until IS NOT NULL) = new.probing
@@ -120,10 +118,7 @@ def candidates(lanes: Iterable[Lane], each: int) -> list[Candidate]:
             ORDER BY found.next_attempt_at, found.id""",  # noqa: S608 (constants)
             [sql.dump([{"id": lane.id, "probing": lane.probing} for lane in lanes]), each],
         )
-        return [
-            Candidate(key, lane, conversation, number, sql.moment(due_at))
-            for key, lane, conversation, number, due_at in cursor.fetchall()
-        ]
+        return [Candidate(*row) for row in cursor.fetchall()]
 
 
 def _open_to_work() -> str:

@@ -132,7 +132,7 @@ def _read(claims: Sequence[Claim]) -> list[Job]:
     """
     claim_of = {claim.id: claim for claim in claims}
     statement = f"""
-        SELECT contact.address, {sql.now()},
+        SELECT contact.address, {sql.seconds_until("message.expires_at")},
             EXISTS (
                 SELECT 1 FROM messaging_optout AS optout
                 WHERE optout.number_id = number.id AND optout.address = contact.address
@@ -155,14 +155,13 @@ def _read(claims: Sequence[Claim]) -> list[Job]:
         cursor.execute(statement, [sql.array(claim_of)])
         rows = cursor.fetchall()
     clock, jobs, numbers, with_files = time.monotonic(), [], dict[int, Number](), []
-    for to, now, opted_out, has_files, name, extension, *fields in rows:
+    for to, seconds_left, opted_out, has_files, name, extension, *fields in rows:
         message = _message(fields[: len(_OF_MESSAGE)])
         of_number = fields[len(_OF_MESSAGE) :]
         number = numbers.get(of_number[0])
         if number is None:
             number = numbers[of_number[0]] = Number.from_db(connection.alias, _OF_NUMBER, of_number)
-        expires = clock + (message.expires_at - sql.moment(now)).total_seconds()
-        job = Job(message, claim_of[message.pk], number, to, expires, name, extension)
+        job = Job(message, claim_of[message.pk], number, to, clock + seconds_left, name, extension)
         job.refusal = optout.refusal(message.automatic, bool(opted_out))
         jobs.append(job)
         if has_files:

@@ -113,3 +113,13 @@ def test_without_all_its_secrets_it_shows_nothing(secrets: list[str]) -> None:
 def test_what_is_no_text_is_not_shown() -> None:
     assert Redactor(["hunter2"]).text(7) == NOT_SHOWN  # type: ignore[arg-type]
     assert Redactor(["hunter2"]).headers({"a": 7}) == {"headers": NOT_SHOWN}  # type: ignore[dict-item]
+
+
+def test_headers_that_were_seen_before_are_shown_alike() -> None:
+    hide = Redactor(["sandbox-key", "abc"])
+    headers = {"Authorization": "Bearer sandbox-key", "X-Short": "abc", "X-Plain": "abcd"}
+    shown = {"Authorization": "Bearer •••", "X-Short": "•••", "X-Plain": "abcd"}
+    assert [hide.headers(headers) for _ in range(2)] == [shown] * 2
+    for number in range(200):
+        assert hide.headers({"X-Id": f"{number} sandbox-key"}) == {"X-Id": f"{number} •••"}
+    assert hide.headers(headers) == shown
