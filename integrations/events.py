@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -133,10 +133,12 @@ _EVENTS: dict[str, type[InboundMessage | StatusUpdate | Consent]] = {
 def to_json(event: InboundMessage | StatusUpdate | Consent) -> dict[str, Any]:
     """An event as JSON, with what `from_json` needs to make it again."""
     kind = next(name for name, cls in _EVENTS.items() if isinstance(event, cls))
-    fields = asdict(event)
-    if isinstance(date := fields.get("date"), datetime):
-        fields["date"] = date.isoformat()
-    return {"kind": kind, **fields}
+    stored: dict[str, Any] = {"kind": kind}
+    for name in event.__slots__:
+        stored[name] = getattr(event, name)
+    if (date := stored.get("date")) is not None:
+        stored["date"] = date.isoformat()
+    return stored
 
 
 def from_json(stored: Mapping[str, Any]) -> InboundMessage | StatusUpdate | Consent:

@@ -125,6 +125,7 @@ TEMPLATES: list[dict[str, Any]] = [
 if DATABASE_URL:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
     if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+        DATABASES["default"]["ENGINE"] = "portal.postgresql"
         DATABASES["default"]["OPTIONS"] = {
             # What a connection asks for the fifth time is planned once: planning takes longer than the work.
             "server_side_binding": True,
@@ -162,7 +163,7 @@ CACHES: dict[str, Any] = {"default": _IN_PROCESS, "broker": _IN_PROCESS}
 if REDIS_URL:
     CACHES = {
         "default": _IN_REDIS | {"BACKEND": "portal.cache.CarefreeRedisCache"},
-        "broker": _IN_REDIS | {"BACKEND": "django.core.cache.backends.redis.RedisCache"},
+        "broker": _IN_REDIS | {"BACKEND": "portal.cache.KeptRedisCache"},
     }
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (

@@ -20,18 +20,20 @@ from integrations.language.webhook_events import KEYS, WebhookEvent, compile_eve
 class Webhook:
     """The section: events in order, and the answers where none matches or nothing can be read.
 
-    `verify` is the section's, which also holds for requests that no event matches.
+    `verify` is the section's, which also holds for requests that no event matches. `same_for_all`: it reads
+    every request alike, whatever the values of the properties.
     """
 
     events: tuple[WebhookEvent, ...] = ()
     verify: Verify | None = None
     ignored: Answer = field(default_factory=Answer)
     error: Answer = field(default_factory=lambda: Answer(400))
+    same_for_all: bool = False
 
 
 def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     """The section from one event, a list of them, or an object with `events` and their defaults."""
-    scope = replace(scope, webhook=True)
+    scope = replace(scope, webhook=True, used=set())
     section = pointer
     defaults: dict[str, Value] = {}
     verify: Verify | None = None
@@ -58,4 +60,7 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     else:
         places = [(nodes, pointer)]
     events = [compile_event(item, defaults, section, verify, scope, place) for item, place in places]
-    return Webhook(tuple(event for event in events if event is not None), verify, ignored, error)
+    found = tuple(event for event in events if event is not None)
+    verified = verify is not None or any(event.verify is not None for event in found)
+    same_for_all = not verified and not scope.used & scope.labels.keys()
+    return Webhook(found, verify, ignored, error, same_for_all)

@@ -113,6 +113,7 @@ def compile_event(
         )
         return None
     names = [*EXCHANGE, *(["event_key"] if "event_key" in node else [])]
+    section_scope = scope
     scope = replace(
         scope, names=dict.fromkeys(names, True), bindable=BOUND, exchange=EXCHANGE, own={}, used=set()
     )
@@ -141,6 +142,7 @@ def compile_event(
     answering = replace(scope, names={**scope.names, "message_uuid": True})
     answer = compile_answer(node.get("response", {}), answering, at("response"))
     unused_names(scope)
+    section_scope.used.update(scope.used)
     return WebhookEvent(
         text(node.get("event_key", kind)), pointer, kind, node.get("event_key"),
         _methods(node.get("request_method", ["GET", "POST"]), scope, at("request_method")),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence, Set
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -23,8 +22,8 @@ from messaging.statuses import Status
 
 logger = logging.getLogger(__name__)
 
-BATCH = 100
-GATHER_SECONDS = 0.03
+BATCH = 200
+GATHER_SECONDS = 0.1
 MAX_FILES = 30
 State = WebhookEvent.State
 
@@ -93,16 +92,14 @@ def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
     with transaction.atomic():
         # One batch at a time, whoever files it: the messages of a conversation keep the order of arrival.
         locks.hold(locks.FILING)
-        events = list(
-            which.select_for_update(of=("self",))
-            .select_related("number", "request")
-            .defer("request__query", "request__headers", "request__body")
-            .order_by("pk")[:BATCH]
-        )
+        events = list(which.select_for_update().order_by("pk")[:BATCH])
         if not events:
             return 0
+        # One object for all events of a number; with a join each would get its own.
+        found = Number.objects.in_bulk({event.number_id for event in events} - {None})
         said = [(event, from_json(event.payload)) for event in events]
         for event in events:
+            event.number = found.get(event.number_id or 0)
             event.state = State.DONE
         arrived = [(event, what) for event, what in said if isinstance(what, InboundMessage)]
         whole, parts = joining.join(arrived, late=late)
@@ -175,49 +172,56 @@ def _conversations(
     senders: Sequence[tuple[WebhookEvent, InboundMessage, Number, str]],
 ) -> dict[tuple[int, str], Conversation]:
     """The conversation of each number and address; what is missing is made."""
-    named = {
-        (number.organization_id, address): what.sender_name[:120] for _, what, number, address in senders
-    }
-    contacts = {(item.organization_id, item.address): item for item in _contacts(named)}
-    if missing := named.keys() - contacts.keys():
+    wanted = {(number.pk, address): number for _event, _what, number, address in senders}
+    found = _existing(wanted)
+    if missing := wanted.keys() - found.keys():
+        names = {
+            (number.organization_id, address): what.sender_name[:120] for _, what, number, address in senders
+        }
+        contacts = _contacts({(wanted[pair].organization_id, pair[1]) for pair in missing}, names)
+        Conversation.objects.bulk_create(
+            [
+                Conversation(
+                    organization_id=wanted[pair].organization_id,
+                    number_id=pair[0],
+                    contact=contacts[wanted[pair].organization_id, pair[1]],
+                )
+                for pair in missing
+            ],
+            ignore_conflicts=True,
+        )
+        found = _existing(wanted)
+    return found
+
+
+def _existing(wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], Conversation]:
+    """Locked in order, so that what follows from their state (automatic answers) follows once."""
+    rows = Conversation.objects.filter(
+        number__in={number for number, _ in wanted}, contact__address__in={address for _, address in wanted}
+    )
+    locked = rows.select_related("contact").select_for_update(of=("self",), no_key=True)
+    return {(item.number_id, item.contact.address): item for item in locked.order_by("pk")}
+
+
+def _contacts(
+    wanted: Set[tuple[int, str]], names: dict[tuple[int, str], str]
+) -> dict[tuple[int, str], Contact]:
+    """The contact of each organization and address; what is missing is made."""
+
+    def there() -> dict[tuple[int, str], Contact]:
+        rows = Contact.objects.filter(
+            organization__in={org for org, _ in wanted}, address__in={address for _, address in wanted}
+        )
+        return {(item.organization_id, item.address): item for item in rows}
+
+    found = there()
+    if missing := wanted - found.keys():
         Contact.objects.bulk_create(
             [
-                Contact(organization_id=org, address=address, name=named[org, address])
+                Contact(organization_id=org, address=address, name=names[org, address])
                 for org, address in missing
             ],
             ignore_conflicts=True,
         )
-        contacts = {(item.organization_id, item.address): item for item in _contacts(named)}
-    wanted = {
-        (number.pk, contacts[number.organization_id, address].pk): (number, address)
-        for _event, _what, number, address in senders
-    }
-    found = {(item.number_id, item.contact_id): item for item in _existing(wanted)}
-    if lacking := wanted.keys() - found.keys():
-        Conversation.objects.bulk_create(
-            [
-                Conversation(
-                    organization_id=wanted[pair][0].organization_id, number_id=pair[0], contact_id=pair[1]
-                )
-                for pair in lacking
-            ],
-            ignore_conflicts=True,
-        )
-        found = {(item.number_id, item.contact_id): item for item in _existing(wanted)}
-    return {(wanted[pair][0].pk, wanted[pair][1]): found[pair] for pair in wanted}
-
-
-def _contacts(named: dict[tuple[int, str], str]) -> list[Contact]:
-    rows = Contact.objects.filter(
-        organization__in={org for org, _ in named}, address__in={address for _, address in named}
-    )
-    return list(rows)
-
-
-def _existing(wanted: dict[tuple[int, int], Any]) -> list[Conversation]:
-    """Locked in order, so that what follows from their state (automatic answers) follows once."""
-    rows = Conversation.objects.filter(
-        number__in={number for number, _ in wanted}, contact__in={contact for _, contact in wanted}
-    )
-    locked = rows.select_related("contact").select_for_update(of=("self",), no_key=True)
-    return list(locked.order_by("pk"))
+        found = there()
+    return found

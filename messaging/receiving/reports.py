@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from integrations.events import StatusUpdate, from_json
 from messaging import wake
 from messaging.database import sql
-from messaging.models import DeliveryAttempt, Message, WebhookEvent
+from messaging.models import DeliveryAttempt, Message, WebhookEvent, WebhookRequest
 from messaging.sending import queue
 from messaging.statuses import RANKS, Status, of_parts
 
@@ -43,6 +43,11 @@ def file(said: Sequence[Said]) -> None:
     """Moves requests and messages forward, in the caller's transaction; the events are left to be saved."""
     if not said:
         return
+    requests = WebhookRequest.objects.only("account", "template").in_bulk(
+        {event.request_id for event, _ in said}
+    )
+    for event, _ in said:
+        event.request = requests[event.request_id]
     targets = _targets(said)
     risen: dict[int, tuple[DeliveryAttempt, Status]] = {}
     changes: dict[int, queue.Change] = {}

@@ -61,7 +61,7 @@ def _write(batch: Sequence[Entry]) -> list[WebhookRequest | None]:
             marks.append(_repeat(entry, reason % {"seconds": REPEAT_SECONDS}))
             continue
         for event in entry.events:
-            event.request = entry.request
+            event.request_id = pk
             events.append(event)
     new = {event.request_id for event in insert_events(events)}
     old = {event.request_id: event.key for event in reversed(events) if event.request_id not in new}

@@ -20,5 +20,7 @@ def word(text: str) -> str:
     """
     if len(text) > LONGEST:
         return ""
-    plain = (letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-    return _AROUND.sub("", "".join(plain)).casefold()
+    if not text.isascii():
+        letters = unicodedata.normalize("NFKD", text)
+        text = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return _AROUND.sub("", text).casefold()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -275,3 +276,31 @@ def test_defaults_of_the_section_hold_where_an_event_says_nothing_else():
     assert read(service, form("from=%2B1", path="in"), {}).answer.status == 202
     assert read(service, form("from=%2B1", path="other"), {}).answer.status == 204
     assert read(service, form("from=%2B1"), {}).answer.status == 418
+
+
+PLAIN = {
+    "event_type": "message",
+    "request_parameters": {"from": "$from$", "to": "$to$", "text": "$content$"},
+}
+
+
+@pytest.mark.parametrize(
+    ("webhook", "same"),
+    [
+        (PLAIN, True),
+        ({"events": [PLAIN], "response": {"ignored": {"body": "$body$"}}}, True),
+        ({**PLAIN, "request_query": {"k": "$Our$"}}, False),
+        ({**PLAIN, "request_headers": {"k": "x$Our|lower$"}}, False),
+        ({**PLAIN, "response": {"body": "$Our$"}}, False),
+        ({**PLAIN, "response": {"headers": {"x-a": "$Our$"}}}, False),
+        ({**PLAIN, "variables": {"sendername": "$Our$"}}, False),
+        ({**PLAIN, "when": {"$Our$": "a"}}, False),
+        ({**PLAIN, "verify": {"type": "query", "name": "k", "value": "$Our$"}}, False),
+        ({"events": [PLAIN], "verify": {"type": "ip", "ranges": ["192.0.2.1"]}}, False),
+        ({"events": [PLAIN], "response": {"ignored": {"body": "$Our$"}}}, False),
+        ({"events": [PLAIN], "response": {"error": {"body": "$Our$"}}}, False),
+    ],
+)
+def test_whether_the_values_of_properties_matter(webhook: dict[str, Any], same: bool) -> None:
+    document = {"id": "own", "name": "Own", "properties": [{"name": "Our", "secret": False}]}
+    assert compile_document({**document, "Webhook": webhook}).webhook.same_for_all is same
