@@ -15,6 +15,7 @@ from django.db import connection, connections
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
@@ -354,7 +355,7 @@ def attempt_of(message: Message, integration: Integration, messageid: str) -> De
         organization=message.organization,
         integration=integration,
         fence=1,
-        started_at=message.created_at,
+        started_at=timezone.now(),
         result="sent",
         provider_id=messageid,
         status=Status.SENT,
