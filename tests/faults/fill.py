@@ -63,17 +63,20 @@ def _write(number: Number, author: User, name: str, count: int, due: list[float]
     )
     now = timezone.now()
     Message.objects.bulk_create(
-        Message(
-            organization=organization,
-            conversation=conversation,
-            integration=integration,
-            direction="out",
-            author=author,
-            text=f"{name} {index}",
-            next_attempt_at=now + timedelta(seconds=due[index % len(due)]),
-            expires_at=now + timedelta(hours=24),
-        )
-        for index, conversation in enumerate(conversations)
+        [
+            Message(
+                organization=organization,
+                conversation=conversation,
+                integration=integration,
+                direction="out",
+                author=author,
+                text=f"{name} {index}",
+                next_attempt_at=now + timedelta(seconds=due[index % len(due)]),
+                expires_at=now + timedelta(hours=24),
+            )
+            for index, conversation in enumerate(conversations)
+        ],
+        batch_size=1000,  # a statement takes 65,535 parameters
     )
 
 
