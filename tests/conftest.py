@@ -18,6 +18,8 @@ from integrations import catalog, http, properties
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Number
+from messaging.receiving import storing
+from messaging.sending import drafts
 from portal import memory
 from portal.models import Account, Membership, Organization, User
 from tests.installation import Embedded, Installation, Separate
@@ -39,6 +41,8 @@ def _fresh(settings: Any) -> Iterator[None]:
     memory.forget()
     yield
     http.stop()
+    for commits in (drafts.commits, storing._commits):
+        commits.close()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from messaging.api import problems
 from messaging.api.problems import Problem
 from messaging.errors import LimitReached, Refused
 from messaging.models import Conversation, Message, Number
-from messaging.sending.submit import submit
+from messaging.sending.submit import submit_once
 from messaging.statuses import Status
 from portal.memory import Memory
 from portal.models import User
@@ -57,16 +57,14 @@ def send(user: User, body: bytes, key: str | None) -> Taken:
     wanted = Wanted(number.number, _address(given["to"], number), given["text"].replace("\r\n", "\n"))
     uuid = uuid4() if key is None else uuid5(_namespace(), f"{user.pk} {key}")
     try:
-        message = submit(user, number, wanted.to, text=wanted.text, uuid=uuid)
+        message, new = submit_once(user, number, wanted.to, text=wanted.text, uuid=uuid)
     except LimitReached as refusal:
         raise Problem(problems.LIMIT, str(refusal), headers={"retry-after": "60"}) from None
     except Refused as refusal:
         raise Problem(problems.REFUSED, str(refusal)) from None
-    # A message made by this very call does not know yet when the database made it.
-    replayed = isinstance(message.created_at, datetime)
-    if replayed and _content(message) != wanted:
+    if not new and _content(message) != wanted:
         raise Problem(problems.KEY_REUSED, "Another message was sent with this Idempotency-Key.")
-    return Taken(uuid, wanted, replayed)
+    return Taken(uuid, wanted, replayed=not new)
 
 
 def read(body: bytes) -> dict[str, str]:

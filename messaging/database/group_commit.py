@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,6 +41,9 @@ class GroupCommit(Generic[Item, Result]):
     So a lone item waits for nobody, and no thread has to be started, watched or stopped. Within one process
     the queue is the only writer, which is all the locking that SQLite needs.
 
+    All batches go through one connection, lent to who leads: PostgreSQL keeps the plans of the statements for
+    each connection, and what it has used a moment ago is at hand.
+
     `write` gets a batch inside a transaction and returns a result for each item. If it raises, each item is
     tried alone; `write` may therefore see an item twice. `afterwards` gets the batch once it is over, when
     the others have their results already.
@@ -48,6 +60,7 @@ class GroupCommit(Generic[Item, Result]):
         self._lock = threading.Lock()
         self._queue: deque[_Seat[Item, Result]] = deque()
         self._led = False
+        self._connection: BaseDatabaseWrapper | None = None
 
     def put(self, item: Item) -> Result:
         """The item's result, once it is committed; inside a transaction, once it is written.
@@ -70,6 +83,11 @@ class GroupCommit(Generic[Item, Result]):
             raise seat.error
         return seat.result
 
+    def close(self) -> None:
+        """Closes the connection, while nobody leads; the next batch opens another."""
+        if self._connection is not None:
+            self._connection.close()
+
     def _lead(self) -> list[Item]:
         with self._lock:
             batch = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
@@ -88,7 +106,8 @@ class GroupCommit(Generic[Item, Result]):
 
     def _settle(self, batch: Sequence[_Seat[Item, Result]]) -> None:
         try:
-            results = self._commit([seat.item for seat in batch])
+            with self._lent_connection():
+                results = self._commit([seat.item for seat in batch])
         except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
@@ -111,3 +130,16 @@ class GroupCommit(Generic[Item, Result]):
     def _commit(self, items: Sequence[Item]) -> Sequence[Result]:
         with transaction.atomic():
             return self._write(items)
+
+    @contextmanager
+    def _lent_connection(self) -> Iterator[None]:
+        own = connections[DEFAULT_DB_ALIAS]
+        if self._connection is None:
+            self._connection = connections.create_connection(DEFAULT_DB_ALIAS)
+            self._connection.inc_thread_sharing()
+        connections[DEFAULT_DB_ALIAS] = self._connection
+        try:
+            yield
+        finally:
+            connections[DEFAULT_DB_ALIAS] = own
+            self._connection.close_if_unusable_or_obsolete()

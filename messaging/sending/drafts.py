@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -45,12 +46,19 @@ class Draft:
     trusted: bool = False
 
 
-def store(draft: Draft) -> Message:
-    """The message, committed and about to be sent. Raises Refused; then nothing is stored.
+class Stored(NamedTuple):
+    """A message, committed; `new`: it is about to be sent, else it was before."""
+
+    message: Message
+    new: bool
+
+
+def store(draft: Draft) -> Stored:
+    """The draft as a message. Raises Refused; then nothing is stored.
 
     One whose uuid the author used before, or that resends what was resent before, gives the message of then.
     """
-    result = _commits.put(draft)
+    result = commits.put(draft)
     if isinstance(result, Refused):
         raise result
     return result
@@ -85,10 +93,10 @@ class _Entry:
     sticky: bool = False
     conversation: int | None = None
     begins: bool = False
-    result: Message | Refused | None = None
+    result: Stored | Refused | None = None
 
 
-def write(drafts: Sequence[Draft]) -> list[Message | Refused]:
+def write(drafts: Sequence[Draft]) -> list[Stored | Refused]:
     """What becomes of each draft, in the caller's transaction: a message, or why there is none."""
     entries = [_Entry(draft) for draft in drafts]
     _look_up(entries)
@@ -247,12 +255,15 @@ def _keep_private(entries: Sequence[_Entry]) -> None:
 def _insert(entries: Sequence[_Entry]) -> None:
     expires = timezone.now() + settings.MESSAGE_EXPIRY
     made = {entry.draft.uuid: (entry, _message(entry, expires)) for entry in entries}
-    rows = bulk.insert([message for _entry, message in made.values()], "uuid", "id", ignore_conflicts=True)
+    rows = bulk.insert(
+        [message for _entry, message in made.values()], "uuid", "id", "created_at", ignore_conflicts=True
+    )
     attachments: list[Attachment] = []
     last: dict[int, int] = {}
-    for uuid, key in rows:
+    for uuid, key, created_at in rows:
         entry, message = made[UUID(str(uuid))]
-        message.pk, entry.result = key, message
+        message.pk, message.created_at = key, sql.moment(created_at)
+        entry.result = Stored(message, new=True)
         last[message.conversation_id] = max(key, last.get(message.conversation_id, 0))
         for position, attachment in enumerate(entry.draft.attachments):
             attachment.message, attachment.position = message, position
@@ -316,11 +327,11 @@ def _find_those_before(entries: Sequence[_Entry]) -> None:
                 lambda: _("This message was sent already. Reload the page and write a new one.")
             )
         else:
-            entry.result = message
+            entry.result = Stored(message, new=False)
 
 
 def _wake(drafts: Sequence[Draft]) -> None:
     wake.wake("dispatch")
 
 
-_commits = GroupCommit(write, _wake)
+commits = GroupCommit(write, _wake)

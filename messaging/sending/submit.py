@@ -13,7 +13,7 @@ from messaging import media, numbers
 from messaging.errors import Refused as Refused
 from messaging.models import Attachment, Message, Number
 from messaging.sending import drafts, uploads
-from messaging.sending.drafts import Draft
+from messaging.sending.drafts import Draft, Stored
 from messaging.statuses import Status
 from portal.models import User
 
@@ -35,6 +35,13 @@ def submit(
     `uuid` names the message: with one that the author used before, the message of then is returned. Whether
     the author sends through the number is asked here; `number` may have been read a moment before.
     """
+    return submit_once(author, number, to, text=text, files=files, uuid=uuid or uuid4()).message
+
+
+def submit_once(
+    author: User, number: Number, to: str, *, text: str, files: Sequence[UploadedFile[Any]] = (), uuid: UUID
+) -> Stored:
+    """`submit`, which tells whether the message is new."""
     # Browsers send line ends as CRLF; phones and the count of segments know LF only.
     text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
     address = _address(number, to)
@@ -49,12 +56,13 @@ def submit(
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
     attachments = _kept(author, number, files) if files else []
     try:
-        message = drafts.store(Draft(uuid or uuid4(), author, number, address, text, attachments))
+        stored = drafts.store(Draft(uuid, author, number, address, text, attachments))
     except BaseException:
         media.discard(attachments)
         raise
-    media.discard(item for item in attachments if item.message_id is None)  # it was sent before
-    return message
+    if not stored.new:
+        media.discard(attachments)
+    return stored
 
 
 def resend(author: User, message: Message) -> Message:
@@ -82,7 +90,8 @@ def _again(message: Message, author: User | None, *, trusted: bool) -> Message:
         raise Refused(_("Only a message that failed, or got no answer, can be sent again."))
     number, address = message.conversation.number, message.conversation.contact.address
     copies = [media.copy_of(item) for item in message.attachments.filter(state=Attachment.State.KEPT)]
-    return drafts.store(Draft(uuid4(), author, number, address, message.text, copies, message, trusted))
+    draft = Draft(uuid4(), author, number, address, message.text, copies, message, trusted)
+    return drafts.store(draft).message
 
 
 def _address(number: Number, to: str) -> str:

@@ -412,7 +412,7 @@ def test_a_database_that_is_away(token: str, monkeypatch: pytest.MonkeyPatch) ->
     def away(*args: Any, **kwargs: Any) -> Any:
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(messages, "submit", away)
+    monkeypatch.setattr(messages, "submit_once", away)
     answer = send(token)
     assert refusal(answer) == (503, "unavailable", None)
     assert answer["Retry-After"] == "5"

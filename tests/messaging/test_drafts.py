@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from messaging.errors import LimitReached, Refused
 from messaging.models import Contact, Conversation, Message, Number, OptOut
-from messaging.sending.drafts import Draft, write
+from messaging.sending.drafts import Draft, Stored, write
 from portal.models import User
 
 
@@ -23,7 +23,7 @@ def draft(
 
 def outcomes(drafts: list[Draft]) -> list[str]:
     """The text of each message, or the reason why there is none."""
-    return [found.text if isinstance(found, Message) else str(found) for found in write(drafts)]
+    return [found.message.text if isinstance(found, Stored) else str(found) for found in write(drafts)]
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -70,10 +70,10 @@ def test_a_uuid_is_one_message_also_within_a_moment(
     first, second, stranger = write(
         [draft(user, number, 1, uuid) for user, number in ((alice, private), (alice, private), (bob, shared))]
     )
-    assert isinstance(first, Message)
-    assert second == first
+    assert isinstance(first, Stored)
+    assert (first.new, second) == (True, Stored(first.message, new=False))
     assert isinstance(stranger, Refused)
-    assert write([draft(alice, private, 1, uuid)]) == [first]
+    assert write([draft(alice, private, 1, uuid)]) == [second]
     assert Message.objects.count() == 1
 
 
@@ -83,7 +83,7 @@ def test_the_messages_of_a_moment_count_towards_the_limits(
     settings.USER_PER_MINUTE = 3
     write([draft(alice, private)])
     found = write([draft(alice, private, place) for place in range(4)])
-    assert [type(item) for item in found] == [Message, Message, LimitReached, LimitReached]
+    assert [type(item) for item in found] == [Stored, Stored, LimitReached, LimitReached]
     assert Message.objects.count() == 3
 
 
@@ -97,7 +97,7 @@ def test_the_first_of_a_moment_makes_a_conversation_private(shared: Number, alic
     shared.sticky_hours = 4
     shared.save()
     mine, his = write([draft(alice, shared, 1), draft(bob, shared, 1)])
-    assert isinstance(mine, Message)
+    assert isinstance(mine, Stored)
     assert str(his).startswith("Alice is in a private conversation with this contact until ")
     conversation = Conversation.objects.get()
-    assert (conversation.private_to, conversation.last_message) == (alice, mine)
+    assert (conversation.private_to, conversation.last_message) == (alice, mine.message)

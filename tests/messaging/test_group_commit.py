@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Writer:
     """Writes contacts by group commit; can hold the first batch until others queue behind it."""
 
-    def __init__(self, organization: Organization, *, most: int = 200) -> None:
+    def __init__(self, organization: Organization) -> None:
         self.organization = organization
         self.batches: list[list[str]] = []
         self.over: list[list[str]] = []
         self.go_on = threading.Event()
         self.go_on.set()
-        self.commits: GroupCommit[str, int] = GroupCommit(self.write, self.afterwards, most=most)
+        self.commits: GroupCommit[str, int] = GroupCommit(self.write, self.afterwards)
 
     def write(self, batch: Sequence[str]) -> list[int]:
         self.batches.append(list(batch))
@@ -44,8 +44,10 @@ class Writer:
 
 
 @pytest.fixture
-def writer(acme: Organization) -> Writer:
-    return Writer(acme)
+def writer(acme: Organization) -> Iterator[Writer]:
+    made = Writer(acme)
+    yield made
+    made.commits.close()
 
 
 def in_threads(does: Callable[[str], Any], items: Sequence[str], queue: Callable[[], int]) -> dict[str, Any]:
@@ -96,8 +98,8 @@ def test_what_comes_meanwhile_is_one_batch_and_each_gets_its_own_result(writer: 
     assert sorted(writer.over, key=len) == [["+1"], items]
 
 
-def test_a_batch_has_its_limit(acme: Organization) -> None:
-    writer = Writer(acme, most=4)
+def test_a_batch_has_its_limit(writer: Writer) -> None:
+    writer.commits._most = 4
     results = behind_a_leader(writer, [f"+{number}" for number in range(2, 12)])
     assert [len(batch) for batch in writer.batches] == [1, 4, 4, 2]
     assert results == dict(Contact.objects.values_list("address", "pk"))
@@ -164,3 +166,23 @@ def test_a_crowd_is_all_committed(writer: Writer) -> None:
         thread.join(30)
     assert results == dict(Contact.objects.values_list("address", "pk"))
     assert sum(len(batch) for batch in writer.batches) == count
+
+
+def test_whoever_leads_writes_through_the_same_connection(writer: Writer) -> None:
+    used: list[Any] = []
+    write = writer.commits._write
+
+    def noted(batch: Sequence[str]) -> Sequence[int]:
+        used.append(connection.connection)
+        return write(batch)
+
+    writer.commits._write = noted
+    mine = connection.connection
+    for item in ("+1", "+2"):
+        for thread in in_threads(writer.commits.put, [item], lambda: 1).pop("threads"):
+            thread.join()
+    writer.commits.put("+3")
+    assert len(used) == 3
+    assert len({id(found) for found in used}) == 1
+    assert used[0] is not mine
+    assert connection.connection is mine
