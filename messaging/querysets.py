@@ -25,12 +25,12 @@ def assigned_to(user: User, number: str = "") -> Q:
 
 # `assigned_to` for statements that know `number`, a row of numbers, and `new.author`, a user's key.
 MAY_SEND = """(
-    EXISTS (SELECT 1 FROM messaging_assignment WHERE number_id = number.id AND user_id = new.author)
-    AND EXISTS (
-        SELECT 1 FROM portal_membership
-        WHERE user_id = new.author AND organization_id = number.organization_id AND status = 'active'
-    )
-)"""
+    SELECT TRUE FROM messaging_assignment
+    JOIN portal_membership ON portal_membership.user_id = messaging_assignment.user_id
+    WHERE messaging_assignment.number_id = number.id AND messaging_assignment.user_id = new.author
+    AND portal_membership.organization_id = number.organization_id AND portal_membership.status = 'active'
+    LIMIT 1
+) IS NOT NULL"""
 
 
 def not_private(user: User, conversation: str = "") -> Q:

@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('address', models.CharField(max_length=20, verbose_name='number')),
                 ('name', models.CharField(blank=True, max_length=120, verbose_name='name')),
-                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='portal.organization')),
+                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='portal.organization')),
             ],
             options={
                 'verbose_name': 'contact',
@@ -196,7 +196,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='conversation',
             name='number',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='messaging.number'),
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='messaging.number'),
         ),
         migrations.CreateModel(
             name='AutoReply',
@@ -215,7 +215,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='assignment',
             name='number',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assignments', to='messaging.number'),
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='assignments', to='messaging.number'),
         ),
         migrations.CreateModel(
             name='OptOut',
@@ -223,7 +223,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('address', models.CharField(max_length=20, verbose_name='contact')),
                 ('since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='since')),
-                ('number', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='opt_outs', to='messaging.number')),
+                ('number', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='opt_outs', to='messaging.number')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='opt_outs', to='portal.organization')),
             ],
             options={

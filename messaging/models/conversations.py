@@ -21,7 +21,7 @@ from portal.models import Organization
 class Contact(models.Model):
     """Somebody outside, known to an organization by a number, short code or name."""
 
-    organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts")
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts", db_index=False)
     address = models.CharField(_("number"), max_length=20)
     name = models.CharField(_("name"), max_length=120, blank=True)
 
@@ -39,7 +39,7 @@ class Conversation(models.Model):
     """All that goes between one of our numbers and one contact."""
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="conversations")
-    number = models.ForeignKey(Number, models.PROTECT, related_name="conversations")
+    number = models.ForeignKey(Number, models.PROTECT, related_name="conversations", db_index=False)
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
     last_message = models.ForeignKey("Message", models.SET_NULL, related_name="+", null=True, blank=True)
     last_at = models.DateTimeField(_("last message"), db_default=Now())

@@ -233,7 +233,7 @@ class AutoReply(models.Model):
 class Assignment(models.Model):
     """A user sends and receives through a number."""
 
-    number = models.ForeignKey(Number, models.CASCADE, related_name="assignments")
+    number = models.ForeignKey(Number, models.CASCADE, related_name="assignments", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="assignments")
 
     class Meta:
@@ -249,7 +249,7 @@ class OptOut(models.Model):
     """A contact who wants no messages from a number."""
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="opt_outs")
-    number = models.ForeignKey(Number, models.CASCADE, related_name="opt_outs")
+    number = models.ForeignKey(Number, models.CASCADE, related_name="opt_outs", db_index=False)
     address = models.CharField(_("contact"), max_length=20)
     since = models.DateTimeField(_("since"), db_default=Now())
 

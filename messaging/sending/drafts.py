@@ -79,19 +79,28 @@ def without_service(number: Number) -> Refused:
     )
 
 
-@dataclass(slots=True)
-class _Entry:
-    """A draft with what the tables say about it, and what came of it."""
+class _Known(NamedTuple):
+    """What the tables say of a draft."""
 
-    draft: Draft
-    before: bool = False  # there is a message of this uuid
+    before: bool | None = None  # there is a message of this uuid
     may: bool = False
     integration: int | None = None
-    enabled: bool = False
+    enabled: bool | None = None
     organization: int = 0
-    opted_out: bool = False
+    opted_out: bool | None = None
     sticky: bool = False
     conversation: int | None = None
+
+
+_UNKNOWN = _Known()
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A draft and what comes of it; `begins`: its conversation was made for it."""
+
+    draft: Draft
+    known: _Known = _UNKNOWN
     begins: bool = False
     result: Stored | Refused | None = None
 
@@ -100,11 +109,13 @@ def write(drafts: Sequence[Draft]) -> list[Stored | Refused]:
     """What becomes of each draft, in the caller's transaction: a message, or why there is none."""
     entries = [_Entry(draft) for draft in drafts]
     _look_up(entries)
-    new = list({entry.draft.uuid: entry for entry in reversed(entries) if not entry.before}.values())[::-1]
+    new = list({entry.draft.uuid: entry for entry in reversed(entries) if not entry.known.before}.values())[
+        ::-1
+    ]
     _refuse(new)
     new = _open(new)
-    _begin([entry for entry in new if entry.conversation is None])
-    if any(entry.sticky for entry in new):
+    _begin([entry for entry in new if entry.known.conversation is None])
+    if any(entry.known.sticky for entry in new):
         _keep_private(new)
         new = _open(new)
     _insert(new)
@@ -143,41 +154,36 @@ def _asked(entries: Sequence[_Entry]) -> str:
 
 
 def _look_up(entries: Sequence[_Entry]) -> None:
+    # With LIMIT each look is one into an index; for EXISTS and joins PostgreSQL may read a whole table.
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT new.place, before.id IS NOT NULL,
+            f"""SELECT new.place,
+                (SELECT TRUE FROM messaging_message WHERE messaging_message.uuid = new.uuid LIMIT 1),
                 number.active AND (new.trusted OR {MAY_SEND}),
-                number.integration_id, COALESCE(integration.enabled, FALSE), number.organization_id,
-                EXISTS (
-                    SELECT 1 FROM messaging_optout
-                    WHERE messaging_optout.number_id = number.id AND messaging_optout.address = new.address
+                number.integration_id, integration.enabled, number.organization_id,
+                (
+                    SELECT TRUE FROM messaging_optout AS optout
+                    WHERE optout.number_id = number.id AND optout.address = new.address LIMIT 1
                 ),
-                number.sticky_hours > 0 OR conversation.private_to_id IS NOT NULL, conversation.id
+                number.sticky_hours > 0 OR {_of_conversation("private_to_id")} IS NOT NULL,
+                {_of_conversation("id")}
             FROM {sql.rows(_ASKED)}
             JOIN messaging_number AS number ON number.id = new.number
-            LEFT JOIN integrations_integration AS integration ON integration.id = number.integration_id
-            LEFT JOIN messaging_contact AS contact
-                ON contact.organization_id = number.organization_id AND contact.address = new.address
-            LEFT JOIN messaging_conversation AS conversation
-                ON conversation.number_id = number.id AND conversation.contact_id = contact.id
-            LEFT JOIN messaging_message AS before ON before.uuid = new.uuid""",  # noqa: S608 (constants)
+            LEFT JOIN integrations_integration AS integration
+                ON integration.id = number.integration_id""",  # noqa: S608 (constants)
             [_asked(entries)],
         )
-        for (
-            place,
-            before,
-            may,
-            integration,
-            enabled,
-            organization,
-            opted_out,
-            private,
-            key,
-        ) in cursor.fetchall():
-            entry = entries[place]
-            entry.before, entry.may, entry.integration = bool(before), bool(may), integration
-            entry.enabled, entry.organization, entry.opted_out = bool(enabled), organization, bool(opted_out)
-            entry.sticky, entry.conversation = bool(private), key
+        for place, *found in cursor.fetchall():
+            entries[place].known = _Known(*found)
+
+
+def _of_conversation(column: str) -> str:
+    return f"""(
+        SELECT conversation.{column} FROM messaging_contact AS contact
+        JOIN messaging_conversation AS conversation
+            ON conversation.contact_id = contact.id AND conversation.number_id = number.id
+        WHERE contact.organization_id = number.organization_id AND contact.address = new.address LIMIT 1
+    )"""  # noqa: S608 (constants)
 
 
 def _refuse(entries: Sequence[_Entry]) -> None:
@@ -194,11 +200,11 @@ def _refuse(entries: Sequence[_Entry]) -> None:
 def _refusal(entry: _Entry, room: Room) -> Refused | None:
     draft = entry.draft
     number, address = draft.number, draft.address
-    if not entry.may:
+    if not entry.known.may:
         return not_yours()
-    if not entry.enabled:
+    if not entry.known.enabled:
         return without_service(number)
-    if entry.opted_out:
+    if entry.known.opted_out:
         return Refused(
             lambda: _("%(contact)s has opted out of messages from this number.") % {"contact": address}
         )
@@ -231,24 +237,26 @@ def _begin(entries: Sequence[_Entry]) -> None:
         begun = {key for (key,) in cursor.fetchall()}
     _look_up(entries)
     for entry in entries:
-        entry.begins = entry.conversation in begun
+        entry.begins = entry.known.conversation in begun
 
 
 def _keep_private(entries: Sequence[_Entry]) -> None:
     """Asks the rules of stickiness, with all conversations locked in one order."""
-    rows = Conversation.objects.filter(pk__in={entry.conversation for entry in entries}).order_by("pk")
+    rows = Conversation.objects.filter(pk__in={entry.known.conversation for entry in entries}).order_by("pk")
     locked = {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
     numbers = Number.objects.in_bulk({entry.draft.number.pk for entry in entries})
-    begun = {entry.conversation for entry in entries if entry.begins}
+    begun = {entry.known.conversation for entry in entries if entry.begins}
     for entry in entries:
-        if entry.sticky and entry.draft.author is not None and entry.conversation is not None:
-            conversation = locked[entry.conversation]
+        if entry.known.sticky and entry.draft.author is not None and entry.known.conversation is not None:
+            conversation = locked[entry.known.conversation]
             number = numbers[conversation.number_id]
             try:
-                sticky.written(conversation, entry.draft.author, number, begun=entry.conversation in begun)
+                sticky.written(
+                    conversation, entry.draft.author, number, begun=entry.known.conversation in begun
+                )
             except Refused as refusal:
                 entry.result = refusal
-            begun.discard(entry.conversation)  # by its first message
+            begun.discard(entry.known.conversation)  # by its first message
     bulk.update(list(locked.values()), "private_to", "private_until")
 
 
@@ -274,12 +282,12 @@ def _insert(entries: Sequence[_Entry]) -> None:
 
 def _message(entry: _Entry, expires: datetime) -> Message:
     draft = entry.draft
-    assert entry.conversation is not None
+    assert entry.known.conversation is not None
     return Message(
         uuid=draft.uuid,
-        organization_id=entry.organization,
-        conversation_id=entry.conversation,
-        integration_id=entry.integration,
+        organization_id=entry.known.organization,
+        conversation_id=entry.known.conversation,
+        integration_id=entry.known.integration,
         direction=Message.Direction.OUT,
         author=draft.author,
         text=draft.text,
