@@ -41,7 +41,7 @@ def _fresh(settings: Any) -> Iterator[None]:
     memory.forget()
     yield
     http.stop()
-    for commits in (drafts.commits, storing._commits):
+    for commits in (drafts.commits, storing.commits):
         commits.close()
 
 

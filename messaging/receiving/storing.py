@@ -35,7 +35,7 @@ def store(request: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookReq
 
     Raises what the database raises: nothing is kept then.
     """
-    return _commits.put(Entry(request, events))
+    return commits.put(Entry(request, events))
 
 
 def insert_events(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:
@@ -116,4 +116,4 @@ def _wake(batch: Sequence[Entry]) -> None:
 
 
 _ANSWER = ("answer_status", "answer_headers", "answer_body")
-_commits = GroupCommit(_write, _wake)
+commits = GroupCommit(_write, _wake)

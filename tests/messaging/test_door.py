@@ -137,7 +137,7 @@ def test_what_cannot_be_stored_is_told(
     def away(batch: Any) -> Any:
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(storing._commits, "_write", away)
+    monkeypatch.setattr(storing.commits, "_write", away)
     with caplog.at_level(logging.ERROR):
         status, _, content = call(path, body)
     assert (status, content[:18]) == ("500 Internal Server Error", b"This could not be ")
