@@ -63,6 +63,11 @@ class Contestant:
         """Commits so far; PostgreSQL counts them with a second's delay."""
         return self.query("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
 
+    def analyze(self) -> None:
+        """Has the database look at how full its tables are."""
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute("ANALYZE")
+
     def run(self, *command: str, environment: dict[str, str] | None = None) -> Process:
         """Starts one of its processes."""
         started = Process([sys.executable, *command], {**self.environment, **(environment or {})}, self.log)
@@ -205,6 +210,9 @@ class Embedded(Patchbay):
 
     def transactions(self) -> int:
         return 0
+
+    def analyze(self) -> None:
+        pass
 
 
 ALL: dict[str, type[Contestant]] = {

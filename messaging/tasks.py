@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from celery import shared_task
 
 from integrations import oauth
 from messaging import clean_up, wake
-from messaging.receiving import fetching, filing
-from messaging.sending import alerts, dispatch, resending
-
-
-@shared_task(name="messaging.dispatch")
-def dispatch_due() -> None:
-    wake.woken("dispatch")
-    dispatch.drain()
-
-
-@shared_task(name="messaging.file")
-def file_waiting() -> None:
-    filing.drain(partial(wake.woken, "file"))
+from messaging.receiving import fetching
+from messaging.sending import alerts, resending
 
 
 @shared_task(name="messaging.fetch_media")

@@ -1,4 +1,7 @@
-"""Wake-ups: after a commit the broker tells a worker to look; what gets lost, the sweep makes good."""
+"""Wake-ups: after a commit a worker is told to look; what gets lost, the sweep makes good.
+
+Dispatching and filing, which every message needs, have a bell; all else is a task that the broker brings.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ import time
 from django.core.cache import caches
 from django.db import transaction
 
+from messaging import bell
 from portal.celery import app
 
 logger = logging.getLogger(__name__)
 
+BELLS = ("dispatch", "file")
 PENDING_SECONDS = 5
 SILENT_SECONDS = 5
 
@@ -19,7 +24,7 @@ _silent_until = 0.0
 
 
 def after_commit(task: str) -> None:
-    """Wakes the task, one of `messaging.tasks` by its short name, once the transaction is committed."""
+    """Wakes "dispatch", "file" or one of `messaging.tasks` by its short name, once this is committed."""
     transaction.on_commit(lambda: wake(task), robust=True)
 
 
@@ -29,7 +34,9 @@ def wake(task: str) -> bool:
     if time.monotonic() < _silent_until:
         return False
     try:
-        if caches["broker"].add(f"{task}:pending", 1, PENDING_SECONDS):
+        if task in BELLS:
+            bell.of(task).ring()
+        elif caches["broker"].add(f"{task}:pending", 1, PENDING_SECONDS):
             app.send_task(f"messaging.{task}", retry=False)
     except Exception as error:
         _silent_until = time.monotonic() + SILENT_SECONDS

@@ -1,15 +1,17 @@
-"""What a worker process does beside its tasks: recovers, sweeps once a second, and stops in good order."""
+"""What a worker does beside its tasks: recovers, works at the bells, sweeps each second, stops in order."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from celery.signals import worker_init, worker_shutting_down
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
+from redis import RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +20,8 @@ _stopped = threading.Event()
 
 @worker_init.connect
 def begin(**_: Any) -> None:
-    """Recovers what a dead process left, then starts the sweep; the broker may be away."""
+    """Recovers what a dead process left, then waits for the bells and sweeps; the broker may be away."""
+    from messaging.receiving import filing
     from messaging.sending import dispatch
 
     _settle_memory()
@@ -29,6 +32,10 @@ def begin(**_: Any) -> None:
     if not settings.DATABASE_URL and (recovered := dispatch.recover(everything=True)):
         logger.warning("%d messages were in flight when Patchbay was stopped.", recovered)
     threading.Thread(target=_sweep, name="sweep", daemon=True).start()
+    # Two wait for each bell: while one works, the other has it look again.
+    for task, work in {"dispatch": dispatch.drain, "file": filing.drain}.items():
+        for _number in range(2):
+            threading.Thread(target=_listen, args=[task, work], name=f"{task} bell", daemon=True).start()
 
 
 @worker_shutting_down.connect
@@ -45,6 +52,25 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
+
+
+def _listen(task: str, work: Callable[[], None]) -> None:
+    """Works whenever the bell rings; while Redis is away, the sweep does."""
+    from messaging import bell
+
+    while not _stopped.is_set():
+        try:
+            heard = bell.of(task).heard()
+            if heard and _stopped.is_set():
+                bell.of(task).ring()  # for another process
+            elif heard:
+                work()
+        except RedisError:
+            _stopped.wait(1)
+        except Exception:
+            logger.exception("What the bell of %s has called for failed; the sweep tries it again.", task)
+        finally:
+            connection.close_if_unusable_or_obsolete()
 
 
 def _sweep() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Collection, Sequence, Set
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -31,19 +31,14 @@ _running = threading.Lock()
 _again = threading.Event()
 
 
-def drain(before_last_look: Callable[[], None] = lambda: None) -> None:
-    """Files all events that wait. One drain works in a process; another call makes it look again.
-
-    What is stored after `before_last_look` was called may need another call.
-    """
+def drain() -> None:
+    """Files all events that wait. One drain works in a process; another call makes it look again."""
     _again.set()
     while _again.is_set():
         if not _running.acquire(blocking=False):
             return
         try:
             _again.clear()
-            _file_all()
-            before_last_look()
             _file_all()
             while _file(joining.overdue(), late=True):
                 pass

@@ -1,0 +1,80 @@
+"""The bell: one look is enough however often it was rung, and what is not heard is left for others."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from messaging import bell, wake, worker
+from messaging.bell import Bell
+
+PLACES = [
+    "near",
+    pytest.param("redis", marks=pytest.mark.services),
+]
+
+
+@pytest.fixture(params=PLACES)
+def dispatching(request: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bell]:
+    settings.REDIS_URL = os.environ["PATCHBAY_TEST_REDIS_URL"] if request.param == "redis" else ""
+    monkeypatch.setattr(bell, "WAIT_SECONDS", 1)
+    bell.of.cache_clear()
+    yield bell.of("dispatch")
+    if settings.REDIS_URL:
+        Redis.from_url(settings.REDIS_URL).delete("patchbay:bell:dispatch", "patchbay:bell:file")
+    bell.of.cache_clear()
+
+
+def test_many_rings_are_heard_once(dispatching: Bell) -> None:
+    for _ in range(250):
+        dispatching.ring()
+    assert dispatching.heard()
+    assert not dispatching.heard()
+
+
+def test_each_has_its_own(dispatching: Bell) -> None:
+    bell.of("file").ring()
+    assert not dispatching.heard()
+    assert bell.of("file").heard()
+
+
+def test_who_waits_hears_it_at_once(dispatching: Bell) -> None:
+    heard: list[bool] = []
+    thread = threading.Thread(target=lambda: heard.append(dispatching.heard()))
+    thread.start()
+    time.sleep(0.1)
+    dispatching.ring()
+    thread.join(0.8)
+    assert heard == [True]
+
+
+def test_a_worker_works_at_each_ring_until_it_is_stopped(
+    dispatching: Bell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "_stopped", threading.Event())
+    done = threading.Semaphore(0)
+
+    def work() -> None:
+        done.release()
+        raise ValueError("this time")
+
+    thread = threading.Thread(target=worker._listen, args=["dispatch", work])
+    thread.start()
+    for _ in range(2):
+        assert wake.wake("dispatch")
+        assert done.acquire(timeout=5)
+    worker._stopped.set()
+    dispatching.ring()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert not done.acquire(blocking=False)
+    assert dispatching.heard()  # by another process
+    assert [record.message for record in caplog.records] == [
+        "What the bell of dispatch has called for failed; the sweep tries it again."
+    ] * 2
