@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, Generic, TypeVar
@@ -11,7 +12,7 @@ from django.db import models, transaction
 from django.db.models.signals import post_delete, post_save
 
 SECONDS = 2.0
-RENEW_SECONDS = 1.5
+RENEW_SECONDS = 1.0
 
 Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
@@ -56,12 +57,14 @@ class Memory(Generic[Key, Found]):
     """What was found lately by its keys, at most `most`; what was not found is asked for each time.
 
     What is asked for all the time is loaded again by one thread before it is too old, and the others need
-    not wait: else all of them would load it at the same moment.
+    not wait; what is too old is loaded by one, and the others wait for it. Else all of them would load it at
+    the same moment, which under load takes so long that it is too old again.
     """
 
     def __init__(self, most: int = 10_000) -> None:
         self._most = most
         self._known: dict[Key, _Entry[Found]] = {}
+        self._loading = threading.Lock()
 
     def get(self, key: Key, load: Callable[[], Found | None]) -> Found | None:
         """What is remembered under the key, else what `load` finds; None is not remembered."""
@@ -76,26 +79,42 @@ class Memory(Generic[Key, Found]):
         self, keys: Collection[Key], load: Callable[[Collection[Key]], Mapping[Key, Found]]
     ) -> dict[Key, Found]:
         """What is found under the keys; `load` is called once, if at all, with those that are not known."""
-        now, turn = time.monotonic(), _turn
-        known: dict[Key, Found] = {}
-        missing: list[Key] = []
+        known, missing, old = self._look(keys)
+        if missing:
+            with self._loading:
+                more, missing, _old = self._look(missing)  # while this one waited, another may have loaded
+                known |= more
+                if missing:
+                    known |= self._load(missing, load)
+        if old:
+            loaded = self._load(old, load)
+            known = {key: found for key, found in known.items() if key not in old} | dict(loaded)
+        return known
+
+    def _look(self, keys: Collection[Key]) -> tuple[dict[Key, Found], list[Key], list[Key]]:
+        """What is known, what is not, and what this thread alone should load again."""
+        now, known, missing, old = time.monotonic(), {}, [], []
         for key in keys:
             entry = self._known.get(key)
-            if entry is None or entry.until <= now or entry.turn != turn:
+            if entry is None or entry.until <= now or entry.turn != _turn:
                 missing.append(key)
-            elif entry.renewal <= now:
-                entry.renewal = entry.until  # by this thread alone
-                missing.append(key)
+                continue
+            known[key] = entry.found
+            if entry.renewal <= now:
+                entry.renewal = entry.until
+                old.append(key)
+        return known, missing, old
+
+    def _load(
+        self, keys: Collection[Key], load: Callable[[Collection[Key]], Mapping[Key, Found]]
+    ) -> Mapping[Key, Found]:
+        now, turn = time.monotonic(), _turn
+        loaded = load(keys)
+        if len(self._known) + len(loaded) > self._most:
+            self._known.clear()
+        for key in keys:
+            if key in loaded:
+                self._known[key] = _Entry(loaded[key], now, turn)
             else:
-                known[key] = entry.found
-        if missing:
-            loaded = load(missing)
-            if len(self._known) + len(loaded) > self._most:
-                self._known.clear()
-            for key in missing:
-                if key in loaded:
-                    self._known[key] = _Entry(loaded[key], now, turn)
-                else:
-                    self._known.pop(key, None)
-            known.update(loaded)
-        return known
+                self._known.pop(key, None)
+        return loaded
