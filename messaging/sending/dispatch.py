@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 # The drain stays for a limit that lets the next message go within so many seconds; else the sweep wakes it.
 PATIENCE, SHORTEST_WAIT = 1.0, 0.01
 # With many requests under way answers are gathered, so that a batch is worth its statements.
-GATHER_FROM, GATHER_SECONDS = 16, 0.01
+GATHER_FROM, GATHER_SECONDS = 16, 0.03
 
 
 @dataclass
