@@ -113,8 +113,8 @@ class Course:
     def warm_up(self) -> None:
         """Has everything been asked for by every connection, and the tables known to PostgreSQL's planner."""
         for _round in range(2):
-            self.out(1000)
-            self.received(1000)
+            self.out(500)
+            self.received(500)
             self.contestant.analyze()  # as autovacuum does every minute
 
     def out(self, count: int) -> tuple[float, float, float]:
