@@ -17,6 +17,8 @@ ADMIN = (
     f"style-src 'self' 'unsafe-inline'; {_ALWAYS}"
 )
 
+# What the doors' own answers carry.
+SAFE = {"content-security-policy": STRICT, "x-content-type-options": "nosniff"}
 # Answer the requests of services and of programs, which have no session and no language; None for any other.
 DOORS = ("messaging.receiving.door.answer", "messaging.api.door.answer")
 

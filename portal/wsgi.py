@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
-from http.client import responses
+from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from django.core.wsgi import get_wsgi_application
@@ -21,6 +21,7 @@ _django = get_wsgi_application()
 from portal.middleware import DOORS  # noqa: E402 (Django is ready now)
 
 _doors = [import_string(door) for door in DOORS]
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 logger = logging.getLogger(__name__)
 
 
@@ -38,5 +39,5 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
         connection.close_if_unusable_or_obsolete()
     if answer is None:
         return _django(environ, start_response)
-    start_response(f"{answer.status} {responses.get(answer.status, 'Unknown')}", list(answer.headers.items()))
+    start_response(f"{answer.status} {_PHRASES.get(answer.status, 'Unknown')}", list(answer.headers.items()))
     return [answer.body]

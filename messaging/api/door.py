@@ -21,7 +21,7 @@ from messaging.api import messages, problems
 from messaging.api.problems import Problem
 from messaging.receiving.door import read_body
 from portal import tokens
-from portal.middleware import STRICT
+from portal.middleware import SAFE
 from portal.models import User
 
 PLACE = "/api/"
@@ -31,7 +31,6 @@ MAX_BODY = 64 * 1024
 JSON = "application/json"
 
 _MESSAGE = re.compile(f"{MESSAGES}/([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
-_ALWAYS = {"content-security-policy": STRICT, "x-content-type-options": "nosniff"}
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +131,7 @@ def _told(problem: Problem) -> HttpResponse:
 
 
 def _answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(status, {"content-type": JSON, **_ALWAYS, **(headers or {})}, body)
+    return HttpResponse(status, {"content-type": JSON, **SAFE, **(headers or {})}, body)
 
 
 def _dumped(body: dict[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import connection, models
 from django.utils.functional import Promise
 
-from messaging.database.sql import is_postgres
+from messaging.database import sql
 
 
 def insert(
@@ -92,7 +92,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bytes):  # encrypted, which is base64
         return value.decode("ascii")
     if isinstance(value, UUID):
-        return str(value) if connection.features.has_native_uuid_field else value.hex
+        return sql.uuid(value)
     if isinstance(value, datetime):
         return str(connection.ops.adapt_datetimefield_value(value))
     raise TypeError(f"{type(value).__name__} does not travel in bulk.")
@@ -100,7 +100,7 @@ def _plain(value: Any) -> str:
 
 def _source(fields: Sequence[Any]) -> str:
     """The parameter as the table `new`."""
-    if is_postgres():
+    if sql.is_postgres():
         columns = (f"{_quoted(field.column)} {field.rel_db_type(connection)}" for field in fields)
         return f"json_to_recordset(%s::json) AS new({', '.join(columns)})"
     columns = (f"{_extracted(field)} AS {_quoted(field.column)}" for field in fields)

@@ -9,18 +9,19 @@ from collections.abc import Iterable
 
 from django.db import connection
 
-from messaging.database.sql import is_postgres
+from messaging.database import sql
 
 FILING = 0x66696C65
 
 
 def hold(*keys: int) -> None:
     """Waits until no other transaction holds one of these locks, and takes them."""
-    if is_postgres():
+    if sql.is_postgres():
         # In one order everywhere, or two transactions could wait for each other.
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [sorted(set(keys))]
+                f"SELECT pg_advisory_xact_lock(value) FROM {sql.each()}",  # noqa: S608 (constants)
+                [sql.array(sorted(set(keys)))],
             )
 
 

@@ -12,15 +12,11 @@ from django.utils.translation import gettext as _
 
 from integrations.events import HttpResponse, InboundRequest
 from messaging.receiving import receive, refusals
-from portal.middleware import STRICT
+from portal.middleware import SAFE
 
 MAX_BODY = 1024 * 1024
 _PLACE = re.compile(r"/services/([A-Za-z0-9_-]{1,64})/a([0-9]{20})(/.*)?")
-_PLAIN = {
-    "content-type": "text/plain",
-    "content-security-policy": STRICT,
-    "x-content-type-options": "nosniff",
-}
+_PLAIN = {"content-type": "text/plain", **SAFE}
 
 
 def answer(environ: dict[str, Any]) -> HttpResponse | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from django.db import connection
 from django.utils.translation import gettext as _
@@ -41,7 +40,7 @@ def store(request: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookReq
 def insert_events(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:
     """Stores the events that are new, with what they say of consent, in the caller's transaction."""
     rows = bulk.insert(events, "message_uuid", "id", ignore_conflicts=True)
-    stored = {UUID(str(uuid)): pk for uuid, pk in rows}
+    stored = {sql.uuid_of(uuid): pk for uuid, pk in rows}
     new = [event for event in events if event.message_uuid in stored]
     for event in new:
         event.pk = stored[event.message_uuid]

@@ -109,11 +109,12 @@ def write(drafts: Sequence[Draft]) -> list[Stored | Refused]:
     """What becomes of each draft, in the caller's transaction: a message, or why there is none."""
     entries = [_Entry(draft) for draft in drafts]
     _look_up(entries)
-    new = list({entry.draft.uuid: entry for entry in reversed(entries) if not entry.known.before}.values())[
-        ::-1
-    ]
-    _refuse(new)
-    new = _open(new)
+    first: dict[UUID, _Entry] = {}
+    for entry in entries:
+        if not entry.known.before:
+            first.setdefault(entry.draft.uuid, entry)
+    _refuse(list(first.values()))
+    new = _open(list(first.values()))
     _begin([entry for entry in new if entry.known.conversation is None])
     if any(entry.known.sticky for entry in new):
         _keep_private(new)
@@ -138,19 +139,19 @@ _ASKED = {
 
 
 def _asked(entries: Sequence[_Entry]) -> str:
-    rows = []
-    for place, entry in enumerate(entries):
-        draft = entry.draft
-        row = (
-            place,
-            sql.uuid(draft.uuid),
-            draft.author and draft.author.pk,
-            draft.number.pk,
-            draft.address,
-            draft.trusted,
-        )
-        rows.append(dict(zip(_ASKED, row, strict=True)))
-    return sql.dump(rows)
+    return sql.dump(
+        [
+            {
+                "place": place,
+                "uuid": sql.uuid(draft.uuid),
+                "author": draft.author and draft.author.pk,
+                "number": draft.number.pk,
+                "address": draft.address,
+                "trusted": draft.trusted,
+            }
+            for place, draft in enumerate(entry.draft for entry in entries)
+        ]
+    )
 
 
 def _look_up(entries: Sequence[_Entry]) -> None:
@@ -269,7 +270,7 @@ def _insert(entries: Sequence[_Entry]) -> None:
     attachments: list[Attachment] = []
     last: dict[int, int] = {}
     for uuid, key, created_at in rows:
-        entry, message = made[UUID(str(uuid))]
+        entry, message = made[sql.uuid_of(uuid)]
         message.pk, message.created_at = key, sql.moment(created_at)
         entry.result = Stored(message, new=True)
         last[message.conversation_id] = max(key, last.get(message.conversation_id, 0))
