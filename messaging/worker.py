@@ -21,7 +21,7 @@ _stopped = threading.Event()
 @worker_init.connect
 def begin(**_: Any) -> None:
     """Recovers what a dead process left, then waits for the bells and sweeps; the broker may be away."""
-    from messaging.receiving import filing
+    from messaging import wake
     from messaging.sending import dispatch
 
     _settle_memory()
@@ -33,9 +33,9 @@ def begin(**_: Any) -> None:
         logger.warning("%d messages were in flight when Patchbay was stopped.", recovered)
     threading.Thread(target=_sweep, name="sweep", daemon=True).start()
     # Two wait for each bell: while one works, the other has it look again.
-    for task, work in {"dispatch": dispatch.drain, "file": filing.drain}.items():
-        for _number in range(2):
-            threading.Thread(target=_listen, args=[task, work], name=f"{task} bell", daemon=True).start()
+    work = _work()
+    for task in 2 * wake.BELLS:
+        threading.Thread(target=_listen, args=[task, work[task]], name=f"{task} bell", daemon=True).start()
 
 
 @worker_shutting_down.connect
@@ -54,7 +54,7 @@ def _settle_memory() -> None:
     gc.set_threshold(20_000, 10, 10)
 
 
-def _listen(task: str, work: Callable[[], None]) -> None:
+def _listen(task: str, work: Callable[[], object]) -> None:
     """Works whenever the bell rings; while Redis is away, the sweep does."""
     from messaging import bell
 
@@ -87,13 +87,23 @@ def sweep() -> None:
     """Wakes the tasks that have work, or does it here while the broker is away."""
     from integrations import oauth
     from messaging import wake
-    from messaging.receiving import fetching, filing
-    from messaging.sending import alerts, dispatch, queue, resending
+    from messaging.sending import dispatch, queue
 
-    work = queue.due() | {"renew_tokens": oauth.any_due()}
-    if work["recover"]:
+    due = queue.due() | {"renew_tokens": oauth.any_due()}
+    if due["recover"]:
         dispatch.recover()
-    here = {
+    for task, do in _work().items():
+        if due[task] and not wake.wake(task):
+            do()
+
+
+def _work() -> dict[str, Callable[[], object]]:
+    """What each wake-up calls for."""
+    from integrations import oauth
+    from messaging.receiving import fetching, filing
+    from messaging.sending import alerts, dispatch, resending
+
+    return {
         "dispatch": dispatch.drain,
         "file": filing.drain,
         "fetch_media": fetching.drain,
@@ -101,6 +111,3 @@ def sweep() -> None:
         "tell_admins": alerts.tell_due,
         "resend": resending.work_off,
     }
-    for task, do in here.items():
-        if work[task] and not wake.wake(task):
-            do()

@@ -16,6 +16,7 @@ from messaging.api import problems
 from messaging.api.problems import Problem
 from messaging.errors import LimitReached, Refused
 from messaging.models import Conversation, Message, Number
+from messaging.sending.drafts import not_yours
 from messaging.sending.submit import submit_once
 from messaging.statuses import Status
 from portal.memory import Memory
@@ -150,7 +151,7 @@ def _number(user: User, given: str) -> Number:
 
     number = _numbers.get((user.pk, given), load)
     if number is None:
-        raise Problem(problems.REFUSED, "You do not send through this number (any more).", "/from")
+        raise Problem(problems.REFUSED, str(not_yours()), "/from")
     return number
 
 
