@@ -64,8 +64,8 @@ class Migration(migrations.Migration):
                 ('last_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last message')),
                 ('private_until', models.DateTimeField(blank=True, null=True)),
                 ('contact', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='messaging.contact')),
-                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='portal.organization')),
-                ('private_to', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='portal.organization')),
+                ('private_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'conversation',
@@ -421,6 +421,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='conversation',
             index=models.Index(fields=['number', '-last_at'], name='conversation_recent'),
+        ),
+        migrations.AddIndex(
+            model_name='conversation',
+            index=models.Index(condition=models.Q(('private_to__isnull', False)), fields=['private_to'], name='conversation_private'),
         ),
         migrations.AddConstraint(
             model_name='conversation',

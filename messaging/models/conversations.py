@@ -38,14 +38,17 @@ class Contact(models.Model):
 class Conversation(models.Model):
     """All that goes between one of our numbers and one contact."""
 
-    organization = models.ForeignKey(Organization, models.PROTECT, related_name="conversations")
+    # An index is rewritten with each message: those that nobody looks by are left out.
+    organization = models.ForeignKey(
+        Organization, models.PROTECT, related_name="conversations", db_index=False
+    )
     number = models.ForeignKey(Number, models.PROTECT, related_name="conversations", db_index=False)
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
     last_message = models.ForeignKey("Message", models.SET_NULL, related_name="+", null=True, blank=True)
     last_at = models.DateTimeField(_("last message"), db_default=Now())
     # Session stickiness: private to who began it, until an answer comes later than this.
     private_to = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True
+        settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True, db_index=False
     )
     private_until = models.DateTimeField(null=True, blank=True)
 
@@ -55,7 +58,12 @@ class Conversation(models.Model):
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
         constraints = [models.UniqueConstraint(fields=["number", "contact"], name="conversation_once")]
-        indexes = [models.Index(fields=["number", "-last_at"], name="conversation_recent")]
+        indexes = [
+            models.Index(fields=["number", "-last_at"], name="conversation_recent"),
+            models.Index(
+                fields=["private_to"], condition=Q(private_to__isnull=False), name="conversation_private"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.contact}, {self.number}"
