@@ -28,8 +28,10 @@ logger = logging.getLogger(__name__)
 
 # The drain stays for a limit that lets the next message go within so many seconds; else the sweep wakes it.
 PATIENCE, SHORTEST_WAIT = 1.0, 0.01
-# With many requests under way answers are gathered, so that a batch is worth its statements.
-GATHER_FROM, GATHER_SECONDS = 16, 0.03
+# With many requests under way answers are gathered, so that a batch is worth its statements; not all of them,
+# so that the next are on their way while those are written.
+GATHER_FROM, GATHER_MOST = 16, 64
+GATHER_SECONDS, GATHER_STEP = 0.03, 0.005
 
 
 @dataclass
@@ -176,7 +178,9 @@ class _Drain:
         except Empty:
             return []
         if self.held.total() >= GATHER_FROM:
-            time.sleep(GATHER_SECONDS)
+            until = time.monotonic() + GATHER_SECONDS
+            while self.answers.qsize() < GATHER_MOST and time.monotonic() < until:
+                time.sleep(GATHER_STEP)
         while True:
             try:
                 found.append(self.answers.get_nowait())

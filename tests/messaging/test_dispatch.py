@@ -494,3 +494,30 @@ def test_the_clock_of_a_process_decides_nothing(sandbox: Sandbox, private: Numbe
     message.refresh_from_db()
     other.refresh_from_db()
     assert (message.queue_state, other.status) == (CLAIMED, Status.SENT)
+
+
+@pytest.mark.parametrize(
+    ("held", "answered", "waits"),
+    [
+        (dispatch.GATHER_FROM - 1, 1, False),  # few are under way: each is written at once
+        (100, 10, True),
+        (100, dispatch.GATHER_MOST + 1, False),  # enough for a batch: the others are on their way meanwhile
+    ],
+)
+def test_answers_are_gathered_while_many_are_under_way(
+    held: int, answered: int, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain, slept = dispatch._Drain(), list[float]()
+    monkeypatch.setattr(
+        dispatch.time, "sleep", lambda seconds: slept.append(seconds) or drain.answers.put(more)
+    )
+    exchanges: list[Any] = [object() for _ in range(answered)]
+    more: Any = object()
+    for exchange in exchanges:
+        drain.answers.put(exchange)
+    drain.held[1] = held
+    found = drain.ended(None)
+    assert found[:answered] == exchanges
+    assert bool(slept) == waits
+    assert len(found) == answered + len(slept)
+    assert len(found) <= dispatch.GATHER_MOST + 1
