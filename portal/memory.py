@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db import models, transaction
 from django.db.models.signals import post_delete, post_save
+from django.utils.asyncio import async_unsafe
 
 SECONDS = 2.0
 RENEW_SECONDS = 1.0
@@ -35,6 +36,11 @@ def forget_with(*watched: type[models.Model]) -> None:
     for model in watched:
         for signal in (post_save, post_delete):
             signal.connect(_changed, sender=model, dispatch_uid="portal.memory")
+
+
+@async_unsafe
+def _may_block() -> None:
+    """Raises SynchronousOnlyOperation on an event loop, as the database does."""
 
 
 def _changed(**_: Any) -> None:
@@ -81,6 +87,7 @@ class Memory(Generic[Key, Found]):
         """What is found under the keys; `load` is called once, if at all, with those that are not known."""
         known, missing, old = self._look(keys)
         if missing:
+            _may_block()
             with self._loading:
                 more, missing, _old = self._look(missing)  # while this one waited, another may have loaded
                 known |= more
@@ -101,6 +108,7 @@ class Memory(Generic[Key, Found]):
                 continue
             known[key] = entry.found
             if entry.renewal <= now:
+                _may_block()
                 entry.renewal = entry.until
                 old.append(key)
         return known, missing, old

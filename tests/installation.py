@@ -195,8 +195,8 @@ class Separate(Installation):
         }
 
     def web(self, port: int = 0, **environment: str) -> Process:
-        arguments = ["--interface", "wsgi", "--port", str(port or self.port), "--blocking-threads", "8"]
-        return self.run("-m", "granian", *arguments, "portal.wsgi:application", **environment)
+        arguments = ["--interface", "asgi", "--port", str(port or self.port)]
+        return self.run("-m", "granian", *arguments, "portal.asgi:application", **environment)
 
     def worker(self, *through: str, **environment: str) -> Process:
         """A Celery worker; `through` is what it is started by, if not by Python itself."""

@@ -1,4 +1,4 @@
-"""The door of programs: from what the web server hands over to the answer, without Django's request.
+"""The door of programs, past Django's request: from what the web server hands over to the answer.
 
 A token says who asks, JSON goes in and out, and refusals are problem+json.
 """
@@ -19,8 +19,8 @@ from django.db import InterfaceError, OperationalError
 from integrations.events import HttpResponse
 from messaging.api import messages, problems
 from messaging.api.problems import Problem
-from messaging.receiving.door import read_body
 from portal import tokens
+from portal.doors import Asked
 from portal.middleware import SAFE
 from portal.models import User
 
@@ -35,13 +35,15 @@ _MESSAGE = re.compile(f"{MESSAGES}/([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f
 log = logging.getLogger(__name__)
 
 
-def answer(environ: dict[str, Any]) -> HttpResponse | None:
-    """Does what a program asks for; None for an address that is not the API's. `environ` is that of WSGI."""
-    path = environ.get("PATH_INFO", "")
-    if not path.startswith(PLACE):
-        return None
+def leads(path: str) -> bool:
+    """Whether it is the API's."""
+    return path.startswith(PLACE)
+
+
+async def answer(asked: Asked) -> HttpResponse:
+    """Does what a program asks for."""
     try:
-        found = _found(environ, path)
+        found = await _found(asked)
     except Problem as problem:
         found = _told(problem)
     except (OperationalError, InterfaceError) as error:
@@ -53,50 +55,50 @@ def answer(environ: dict[str, Any]) -> HttpResponse | None:
                 headers={"retry-after": "5"},
             )
         )
-    if environ["REQUEST_METHOD"] == "HEAD":
+    if asked.method == "HEAD":
         return HttpResponse(found.status, found.headers)
     return found
 
 
-def _found(environ: dict[str, Any], path: str) -> HttpResponse:
-    if path == MESSAGES:
-        _allow(environ, "POST")
-        return _send(environ)
-    if found := _MESSAGE.fullmatch(path):
-        _allow(environ, "GET", "HEAD")
-        return _see(environ, UUID(found[1]))
-    if path == DESCRIPTION:
-        _allow(environ, "GET", "HEAD")
+async def _found(asked: Asked) -> HttpResponse:
+    if asked.path == MESSAGES:
+        _allow(asked, "POST")
+        return await _send(asked)
+    if found := _MESSAGE.fullmatch(asked.path):
+        _allow(asked, "GET", "HEAD")
+        return _see(asked, UUID(found[1]))
+    if asked.path == DESCRIPTION:
+        _allow(asked, "GET", "HEAD")
         return _answer(200, _description())
     raise Problem(problems.NOT_FOUND, f"{DESCRIPTION} tells what there is.")
 
 
-def _send(environ: dict[str, Any]) -> HttpResponse:
+async def _send(asked: Asked) -> HttpResponse:
     """Takes a message: 202 once it is committed."""
-    user = _user(environ)
-    taken = messages.send(user, _body(environ), environ.get("HTTP_IDEMPOTENCY_KEY"))
+    user = _user(asked)
+    taken = await messages.send(user, _body(asked), asked.headers.get("idempotency-key"))
     headers = {"location": f"{MESSAGES}/{taken.uuid}"}
     if taken.replayed:
         headers["idempotency-replayed"] = "true"
     return _answer(202, _dumped(taken.as_json()), headers)
 
 
-def _see(environ: dict[str, Any], uuid: UUID) -> HttpResponse:
+def _see(asked: Asked, uuid: UUID) -> HttpResponse:
     """What has become of a message."""
-    found = messages.told(_user(environ), uuid)
+    found = messages.told(_user(asked), uuid)
     if found is None:
         raise Problem(problems.NOT_FOUND, "No message of yours has this id.")
     return _answer(200, _dumped(found))
 
 
-def _allow(environ: dict[str, Any], *methods: str) -> None:
-    if environ["REQUEST_METHOD"] not in methods:
+def _allow(asked: Asked, *methods: str) -> None:
+    if asked.method not in methods:
         allowed = ", ".join(methods)
         raise Problem(problems.METHOD, f"Use {allowed}.", headers={"allow": allowed})
 
 
-def _user(environ: dict[str, Any]) -> User:
-    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+def _user(asked: Asked) -> User:
+    scheme, _, token = asked.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise _unauthorized("Send the header “Authorization: Bearer” with a token.", "")
     user = tokens.user_of(token.strip())
@@ -111,15 +113,14 @@ def _unauthorized(detail: str, more: str) -> Problem:
     )
 
 
-def _body(environ: dict[str, Any]) -> bytes:
+def _body(asked: Asked) -> bytes:
     """The body, which is said to be JSON and not too large."""
-    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    if kind != JSON or environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+    kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON or asked.headers.get("content-encoding", "identity") != "identity":
         raise Problem(problems.MEDIA_TYPE, "Send JSON, with the header “Content-Type: application/json”.")
-    body = read_body(environ, MAX_BODY)
-    if body is None:
+    if asked.body is None:
         raise Problem(problems.TOO_LARGE, f"The body is larger than {MAX_BODY // 1024} KiB.")
-    return body
+    return asked.body
 
 
 def _told(problem: Problem) -> HttpResponse:

@@ -15,9 +15,9 @@ from messaging import numbers
 from messaging.api import problems
 from messaging.api.problems import Problem
 from messaging.errors import LimitReached, Refused
-from messaging.models import Conversation, Message, Number
+from messaging.models import Message, Number
 from messaging.sending.drafts import not_yours
-from messaging.sending.submit import submit_once
+from messaging.sending.submit import submit_soon
 from messaging.statuses import Status
 from portal.memory import Memory
 from portal.models import User
@@ -49,7 +49,7 @@ class Taken(NamedTuple):
         return {"id": str(self.uuid), "status": "queued", "from": sender, "to": to, "text": text}
 
 
-def send(user: User, body: bytes, key: str | None) -> Taken:
+async def send(user: User, body: bytes, key: str | None) -> Taken:
     """Submits what the body asks for, once for a key. Raises Problem; then nothing is stored."""
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise Problem(problems.MALFORMED, f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
@@ -58,14 +58,14 @@ def send(user: User, body: bytes, key: str | None) -> Taken:
     wanted = Wanted(number.number, _address(given["to"], number), given["text"].replace("\r\n", "\n"))
     uuid = uuid4() if key is None else uuid5(_namespace(), f"{user.pk} {key}")
     try:
-        message, new = submit_once(user, number, wanted.to, text=wanted.text, uuid=uuid)
+        stored = await submit_soon(user, number, wanted.to, text=wanted.text, uuid=uuid)
     except LimitReached as refusal:
         raise Problem(problems.LIMIT, str(refusal), headers={"retry-after": "60"}) from None
     except Refused as refusal:
         raise Problem(problems.REFUSED, str(refusal)) from None
-    if not new and _content(message) != wanted:
+    if stored.before is not None and _content(stored.before) != wanted:
         raise Problem(problems.KEY_REUSED, "Another message was sent with this Idempotency-Key.")
-    return Taken(uuid, wanted, replayed=not new)
+    return Taken(uuid, wanted, replayed=stored.before is not None)
 
 
 def read(body: bytes) -> dict[str, str]:
@@ -163,10 +163,8 @@ def _address(given: str, number: Number) -> str:
 
 
 def _content(message: Message) -> Wanted:
-    number, to = Conversation.objects.values_list("number__number", "contact__address").get(
-        pk=message.conversation_id
-    )
-    return Wanted(number, to, message.text)
+    conversation = message.conversation
+    return Wanted(conversation.number.number, conversation.contact.address, message.text)
 
 
 @functools.cache

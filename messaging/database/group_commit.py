@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections import deque
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 from django.db import (
@@ -18,27 +21,52 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+# After a batch of so many the next one is waited for a little: those who got their answers come again, and
+# statements for a batch cost much the same for few items and for many.
+CROWD, GATHER_SECONDS = 8, 0.003
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class _Seat(Generic[Item, Result]):
-    """A thread's place in the queue: it is woken when its item is settled, or to take the lead."""
+    """The place of an item in the queue."""
 
     def __init__(self, item: Item) -> None:
         self.item = item
-        self.sleep = threading.Lock()  # an Event takes several times as long
-        self.sleep.acquire()
         self.settled = False
         self.result: Result
         self.error: Exception | None = RuntimeError("The thread that wrote the batch was stopped.")
+
+    def outcome(self) -> Result:
+        """What has come of the item. Raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class _OfThread(_Seat[Item, Result]):
+    """The place of a thread, which sleeps until its item is settled or it is to take the lead."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__(item)
+        self.sleep = threading.Lock()  # an Event takes several times as long
+        self.sleep.acquire()
+
+
+class _OfTask(_Seat[Item, Result]):
+    """The place of a coroutine, which waits while a thread leads for it."""
+
+    def __init__(self, item: Item, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(item)
+        self.loop, self.over = loop, loop.create_future()
 
 
 class GroupCommit(Generic[Item, Result]):
     """Commits items of many threads together, at most `most` at once.
 
     Who finds no leader leads: it writes what has come by then, hands each its result, and passes the lead on.
-    So a lone item waits for nobody, and no thread has to be started, watched or stopped. Within one process
+    So a lone item waits for nobody. For a coroutine, which must not block, a thread leads. Within one process
     the queue is the only writer, which is all the locking that SQLite needs.
 
     All batches go through one connection, lent to who leads: PostgreSQL keeps the plans of the statements for
@@ -60,6 +88,9 @@ class GroupCommit(Generic[Item, Result]):
         self._lock = threading.Lock()
         self._queue: deque[_Seat[Item, Result]] = deque()
         self._led = False
+        self._crowd = False
+        # They lead for coroutines, two: while one does what comes afterwards, the other leads.
+        self._leaders = ThreadPoolExecutor(2, "group commit")
         self._connection: BaseDatabaseWrapper | None = None
 
     def put(self, item: Item) -> Result:
@@ -71,38 +102,55 @@ class GroupCommit(Generic[Item, Result]):
             (result,) = self._commit([item])
             transaction.on_commit(lambda: self._afterwards([item]))
             return result
-        seat: _Seat[Item, Result] = _Seat(item)
-        with self._lock:
-            self._queue.append(seat)
-            leads, self._led = not self._led, True
-        if not leads:
+        seat = _OfThread[Item, Result](item)
+        if not self._take_place(seat):
             seat.sleep.acquire()
         if not seat.settled:
-            self._afterwards(self._lead())
-        if seat.error is not None:
-            raise seat.error
-        return seat.result
+            self._lead()
+        return seat.outcome()
+
+    async def soon(self, item: Item) -> Result:
+        """`put` for a coroutine: an event loop goes on meanwhile. In a thread without one it blocks."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return self.put(item)
+        seat = _OfTask[Item, Result](item, loop)
+        if self._take_place(seat):
+            self._leaders.submit(self._lead)
+        await seat.over
+        return seat.outcome()
 
     def close(self) -> None:
         """Closes the connection, while nobody leads; the next batch opens another."""
         if self._connection is not None:
             self._connection.close()
 
-    def _lead(self) -> list[Item]:
+    def _take_place(self, seat: _Seat[Item, Result]) -> bool:
+        """Queues; whether there is no leader yet, so that this one has the lead."""
+        with self._lock:
+            self._queue.append(seat)
+            leads, self._led = not self._led, True
+        return leads
+
+    def _lead(self) -> None:
+        if self._crowd:
+            time.sleep(GATHER_SECONDS)
         with self._lock:
             batch = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
+        self._crowd = len(batch) >= CROWD
         try:
             self._settle(batch)
         finally:
             with self._lock:
                 heir = self._queue[0] if self._queue else None
                 self._led = heir is not None
-            if heir is not None:
+            if isinstance(heir, _OfThread):
                 heir.sleep.release()
-            for seat in batch:
-                seat.settled = True
-                seat.sleep.release()
-        return [seat.item for seat in batch]
+            elif heir is not None:
+                self._leaders.submit(self._lead)
+            _tell(batch)
+        self._afterwards([seat.item for seat in batch])
 
     def _settle(self, batch: Sequence[_Seat[Item, Result]]) -> None:
         try:
@@ -143,3 +191,23 @@ class GroupCommit(Generic[Item, Result]):
         finally:
             connections[DEFAULT_DB_ALIAS] = own
             self._connection.close_if_unusable_or_obsolete()
+
+
+def _tell(batch: Sequence[_Seat[Item, Result]]) -> None:
+    """Wakes those whose items are settled, all of an event loop at once."""
+    waiting = defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]](list)
+    for seat in batch:
+        seat.settled = True
+        if isinstance(seat, _OfThread):
+            seat.sleep.release()
+        elif isinstance(seat, _OfTask):
+            waiting[seat.loop].append(seat.over)
+    for loop, over in waiting.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_end, over)
+
+
+def _end(futures: Sequence[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():  # who waited may have been cancelled
+            future.set_result(None)

@@ -1,17 +1,16 @@
-"""The door of webhooks: from what the web server hands over to the answer, without Django's request."""
+"""The door of webhooks, past Django's request: from what the web server hands over to the answer."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from django.conf import settings
-from django.core.handlers.wsgi import get_path_info
 from django.utils.encoding import escape_uri_path, iri_to_uri
 from django.utils.translation import gettext as _
 
 from integrations.events import HttpResponse, InboundRequest
 from messaging.receiving import receive, refusals
+from portal.doors import Asked
 from portal.middleware import SAFE
 
 MAX_BODY = 1024 * 1024
@@ -19,35 +18,35 @@ _PLACE = re.compile(r"/services/([A-Za-z0-9_-]{1,64})/a([0-9]{20})(/.*)?")
 _PLAIN = {"content-type": "text/plain", **SAFE}
 
 
-def answer(environ: dict[str, Any]) -> HttpResponse | None:
-    """Takes what a service says, and answers as its template wants; None for an address that is no webhook's.
+def leads(path: str) -> bool:
+    """Whether it is the address of a service's webhook."""
+    return _PLACE.fullmatch(path) is not None
 
-    `environ` is that of WSGI. Raises what the database raises: nothing was kept then.
+
+async def answer(asked: Asked) -> HttpResponse:
+    """Takes what a service says, and answers as its template wants.
+
+    Raises what the database raises: nothing was kept then.
     """
-    path = get_path_info(environ)
-    found = _PLACE.fullmatch(path)
-    if found is None:
-        return None
+    found = _PLACE.fullmatch(asked.path)
+    assert found is not None
     service_id, owner, rest = found.groups(default="")
-    method, caller = environ["REQUEST_METHOD"].upper(), _caller(environ)
-    path = environ.get("SCRIPT_NAME", "") + path
-    place = f"{method} {path[:200]!r} from {caller}"
-    body = read_body(environ, MAX_BODY)
-    if body is None:
+    caller, path = _caller(asked), asked.mount + asked.path
+    place = f"{asked.method} {path[:200]!r} from {caller}"
+    if asked.body is None:
         refusals.note("larger than 1 MiB", place)
         return _plain(413, _("The body is larger than 1 MiB.\n"))
-    query = environ.get("QUERY_STRING", "")
-    asked = f"?{iri_to_uri(query)}" if query else ""
+    query = f"?{iri_to_uri(asked.query)}" if asked.query else ""
     inbound = InboundRequest(
-        method=method,
+        method=asked.method,
         path=rest,
-        query=query,
-        headers=_headers(environ),
-        body=body,
+        query=asked.query,
+        headers=asked.headers,
+        body=asked.body,
         ip=caller,
-        url=f"{settings.PUBLIC_URL}{escape_uri_path(path)}{asked}",
+        url=f"{settings.PUBLIC_URL}{escape_uri_path(path)}{query}",
     )
-    said = receive.accept(service_id, owner, inbound)
+    said = await receive.accept(service_id, owner, inbound)
     if said is None:
         refusals.note("unknown service or account", place)
         return _plain(404, _("There is no such webhook.\n"))
@@ -60,36 +59,7 @@ def _plain(status: int, text: str) -> HttpResponse:
     return HttpResponse(status, _PLAIN, text.encode())
 
 
-def _headers(environ: dict[str, Any]) -> dict[str, str]:
-    """What was sent, under lower-case names."""
-    headers = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    for name, key in (("content-type", "CONTENT_TYPE"), ("content-length", "CONTENT_LENGTH")):
-        if key in environ:
-            headers[name] = environ[key]
-    return headers
-
-
-def read_body(environ: dict[str, Any], most: int) -> bytes | None:
-    """The body of a request; None if it is larger than `most` bytes, read no further than that."""
-    declared = environ.get("CONTENT_LENGTH") or "0"
-    length = int(declared) if declared.isdecimal() else 0
-    if length > most:
-        return None
-    # A body in chunks has no length; granian hands them on as they come.
-    if not length and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        length = most + 1
-    stream = environ["wsgi.input"]
-    body = bytearray()
-    while len(body) < length and (chunk := stream.read(length - len(body))):
-        body += chunk
-    return bytes(body) if len(body) <= most else None
-
-
-def _caller(environ: dict[str, Any]) -> str:
+def _caller(asked: Asked) -> str:
     """The address of who called; behind a proxy the last one that it vouches for."""
-    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "") if settings.BEHIND_PROXY else ""
-    return forwarded.rpartition(",")[2].strip() or environ.get("REMOTE_ADDR", "")
+    forwarded = asked.headers.get("x-forwarded-for", "") if settings.BEHIND_PROXY else ""
+    return forwarded.rpartition(",")[2].strip() or asked.ip

@@ -46,7 +46,7 @@ class Reading:
     events: list[WebhookEvent]
 
 
-def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpResponse | None:
+async def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpResponse | None:
     """What to answer, once the request and its events are committed; None for an unknown service or account.
 
     `owner_id` is an accountid or an orgid. Raises what the database raises: nothing was kept then, and the
@@ -79,7 +79,7 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
         answer_headers=dict(reading.answer.headers),
         answer_body=reading.answer.body.decode("utf-8", "replace").replace("\0", "\ufffd"),
     )
-    first = storing.store(row, reading.events)
+    first = await storing.store(row, reading.events)
     if first is not None:
         return first.answer
     return reading.answer

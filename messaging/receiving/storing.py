@@ -29,12 +29,12 @@ class Entry:
     events: Sequence[WebhookEvent]
 
 
-def store(request: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookRequest | None:
+async def store(request: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookRequest | None:
     """Commits a request and its new events; of one that only repeats another, returns that other.
 
     Raises what the database raises: nothing is kept then.
     """
-    return commits.put(Entry(request, events))
+    return await commits.soon(Entry(request, events))
 
 
 def insert_events(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:

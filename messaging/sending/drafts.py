@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from messaging import wake
@@ -26,6 +24,7 @@ from messaging.models import Attachment, Conversation, Message, Number
 from messaging.querysets import MAY_SEND
 from messaging.rules import sticky
 from messaging.sending.limits import Room
+from messaging.statuses import Status
 from portal.models import User
 
 
@@ -47,10 +46,15 @@ class Draft:
 
 
 class Stored(NamedTuple):
-    """A message, committed; `new`: it is about to be sent, else it was before."""
+    """A committed message: its key, and the message itself if it was there before, not made now."""
 
-    message: Message
-    new: bool
+    key: int
+    before: Message | None = None
+
+    @property
+    def message(self) -> Message:
+        """The message. One that was made now is read, which who needs no more than its uuid is spared."""
+        return self.before or Message.objects.get(pk=self.key)
 
 
 def store(draft: Draft) -> Stored:
@@ -58,7 +62,15 @@ def store(draft: Draft) -> Stored:
 
     One whose uuid the author used before, or that resends what was resent before, gives the message of then.
     """
-    result = commits.put(draft)
+    return _unless_refused(commits.put(draft))
+
+
+async def store_soon(draft: Draft) -> Stored:
+    """`store` for a coroutine."""
+    return _unless_refused(await commits.soon(draft))
+
+
+def _unless_refused(result: Stored | Refused) -> Stored:
     if isinstance(result, Refused):
         raise result
     return result
@@ -261,41 +273,60 @@ def _keep_private(entries: Sequence[_Entry]) -> None:
     bulk.update(list(locked.values()), "private_to", "private_until")
 
 
+_MADE = {
+    "uuid": "uuid",
+    "organization_id": "bigint",
+    "conversation_id": "bigint",
+    "integration_id": "bigint",
+    "author_id": "bigint",
+    "text": "text",
+    "automatic": "text",
+    "resend_of_id": "bigint",
+}
+
+
 def _insert(entries: Sequence[_Entry]) -> None:
-    expires = timezone.now() + settings.MESSAGE_EXPIRY
-    made = {entry.draft.uuid: (entry, _message(entry, expires)) for entry in entries}
-    rows = bulk.insert(
-        [message for _entry, message in made.values()], "uuid", "id", "created_at", ignore_conflicts=True
-    )
+    """Inserts the messages, without those whose uuid or origin somebody has used at the same moment."""
+    if not entries:
+        return
+    made = {entry.draft.uuid: entry for entry in entries}
+    columns = ", ".join(_MADE)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO messaging_message ({columns}, direction, status, status_code, status_text,
+                queue_state, attempts, fence, expires_at)
+            SELECT {columns}, 'out', {Status.QUEUED:d}, '', '', {Message.Queue.WAITING:d}, 0, 0,
+                {sql.later("%s")}
+            FROM {sql.rows(_MADE)} WHERE TRUE ON CONFLICT DO NOTHING
+            RETURNING uuid, id, conversation_id""",  # noqa: S608 (constants)
+            [settings.MESSAGE_EXPIRY.total_seconds(), sql.dump([_row(entry) for entry in made.values()])],
+        )
+        rows = cursor.fetchall()
     attachments: list[Attachment] = []
     last: dict[int, int] = {}
-    for uuid, key, created_at in rows:
-        entry, message = made[sql.uuid_of(uuid)]
-        message.pk, message.created_at = key, sql.moment(created_at)
-        entry.result = Stored(message, new=True)
-        last[message.conversation_id] = max(key, last.get(message.conversation_id, 0))
+    for uuid, key, conversation in rows:
+        entry = made[sql.uuid_of(uuid)]
+        entry.result = Stored(key)
+        last[conversation] = max(key, last.get(conversation, 0))
         for position, attachment in enumerate(entry.draft.attachments):
-            attachment.message, attachment.position = message, position
+            attachment.message_id, attachment.position = key, position
             attachments.append(attachment)
     Attachment.objects.bulk_create(attachments)
     _touch(last)
 
 
-def _message(entry: _Entry, expires: datetime) -> Message:
-    draft = entry.draft
-    assert entry.known.conversation is not None
-    return Message(
-        uuid=draft.uuid,
-        organization_id=entry.known.organization,
-        conversation_id=entry.known.conversation,
-        integration_id=entry.known.integration,
-        direction=Message.Direction.OUT,
-        author=draft.author,
-        text=draft.text,
-        automatic=draft.resend_of.automatic if draft.resend_of else "",
-        resend_of=draft.resend_of,
-        expires_at=expires,
-    )
+def _row(entry: _Entry) -> dict[str, Any]:
+    draft, origin = entry.draft, entry.draft.resend_of
+    return {
+        "uuid": sql.uuid(draft.uuid),
+        "organization_id": entry.known.organization,
+        "conversation_id": entry.known.conversation,
+        "integration_id": entry.known.integration,
+        "author_id": draft.author and draft.author.pk,
+        "text": draft.text,
+        "automatic": origin.automatic if origin else "",
+        "resend_of_id": origin and origin.pk,
+    }
 
 
 def _touch(last: dict[int, int]) -> None:
@@ -323,7 +354,7 @@ def _find_those_before(entries: Sequence[_Entry]) -> None:
     if not entries:
         return
     copies = [entry.draft.resend_of for entry in entries if entry.draft.resend_of is not None]
-    found = Message.objects.filter(
+    found = Message.objects.select_related("conversation__number", "conversation__contact").filter(
         Q(uuid__in=[entry.draft.uuid for entry in entries]) | Q(resend_of__in=copies)
     )
     by_uuid = {message.uuid: message for message in found}
@@ -336,7 +367,7 @@ def _find_those_before(entries: Sequence[_Entry]) -> None:
                 lambda: _("This message was sent already. Reload the page and write a new one.")
             )
         else:
-            entry.result = Stored(message, new=False)
+            entry.result = Stored(message.pk, message)
 
 
 def _wake(drafts: Sequence[Draft]) -> None:

@@ -35,13 +35,25 @@ def submit(
     `uuid` names the message: with one that the author used before, the message of then is returned. Whether
     the author sends through the number is asked here; `number` may have been read a moment before.
     """
-    return submit_once(author, number, to, text=text, files=files, uuid=uuid or uuid4()).message
+    draft = _draft(author, number, to, text, files, uuid or uuid4())
+    try:
+        stored = drafts.store(draft)
+    except BaseException:
+        media.discard(draft.attachments)
+        raise
+    if stored.before is not None:
+        media.discard(draft.attachments)
+    return stored.message
 
 
-def submit_once(
-    author: User, number: Number, to: str, *, text: str, files: Sequence[UploadedFile[Any]] = (), uuid: UUID
-) -> Stored:
-    """`submit`, which tells whether the message is new."""
+async def submit_soon(author: User, number: Number, to: str, *, text: str, uuid: UUID) -> Stored:
+    """`submit` for a coroutine, which tells whether the message was there before."""
+    return await drafts.store_soon(_draft(author, number, to, text, (), uuid))
+
+
+def _draft(
+    author: User, number: Number, to: str, text: str, files: Sequence[UploadedFile[Any]], uuid: UUID
+) -> Draft:
     # Browsers send line ends as CRLF; phones and the count of segments know LF only.
     text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
     address = _address(number, to)
@@ -55,14 +67,7 @@ def submit_once(
     if len(files) > MAX_FILES:
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
     attachments = _kept(author, number, files) if files else []
-    try:
-        stored = drafts.store(Draft(uuid, author, number, address, text, attachments))
-    except BaseException:
-        media.discard(attachments)
-        raise
-    if not stored.new:
-        media.discard(attachments)
-    return stored
+    return Draft(uuid, author, number, address, text, attachments)
 
 
 def resend(author: User, message: Message) -> Message:

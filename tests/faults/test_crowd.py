@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import pytest
+import requests
 
 from tests.faults.provider import Gate, Provider, well
 from tests.faults.services import message, own
@@ -117,3 +119,27 @@ def test_50_parallel_copies_at_two_servers_make_one_message(service: str, separa
         wait_for(lambda: len(patchbay.texts_in()) == 2, 30, lambda: patchbay.output)
         assert sorted(patchbay.texts_in()) == ["in 0", "in 1"]
         assert patchbay.one("SELECT count(*) FROM messaging_webhookevent WHERE state <> 'done'") == 0
+
+
+@pytest.mark.services
+def test_slow_callers_hold_nobody_up(separate: MakesSeparate) -> None:
+    """More of them than the web server has threads, with webhooks and with forms; none breaks off into a row."""
+    with separate() as patchbay, ExitStack() as stack:
+        patchbay.redis.start()
+        patchbay.fill({"name": "acme", "url": "http://127.0.0.1:9/"})
+        server = patchbay.web()
+        server.wait_until_ready(patchbay.url)
+        for place in range(200):
+            slow = stack.enter_context(socket.create_connection(("localhost", patchbay.port)))
+            path = f"/services/generic/a{patchbay.account}" if place % 2 else "/account/login/"
+            slow.sendall(
+                f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                'Content-Length: 100\r\n\r\n{"method": "message"'.encode()
+            )
+        assert [patchbay.webhook(message(number), seconds=5) for number in range(5)] == [200] * 5
+        assert requests.get(f"{patchbay.url}/account/login/", timeout=5).status_code == 200
+        stack.close()
+        assert patchbay.webhook(message(5), seconds=5) == 200
+        assert patchbay.verdicts() == ["accepted"] * 6
+        server.stop()
+        assert "Traceback" not in patchbay.output

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messaging.models import Number, WebhookEvent, WebhookRequest
-from messaging.receiving import door, refusals
-from portal import serve, web_server
+from messaging.receiving import refusals
+from portal import doors, serve, web_server
 
 
 @pytest.fixture
@@ -86,12 +86,12 @@ def test_real_connections(port: int, path: str, private: Number) -> None:
 
 
 def test_chunks_without_a_length_are_read(path: str, private: Number) -> None:
-    """As granian hands them on."""
+    """As some servers hand them on."""
     body = text(private)
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "HTTP_TRANSFER_ENCODING": "chunked"}
     environ |= {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "CONTENT_TYPE": "application/json"}
     for content, status in ((body, 200), (b"x" * (1024 * 1024 + 1), 413)):
-        answered = door.answer({**environ, "wsgi.input": Trickle(content)})
+        answered = doors.answer({**environ, "wsgi.input": Trickle(content)})
         assert answered is not None and answered.status == status
     assert [bytes(row.body) for row in WebhookRequest.objects.all()] == [body]
 

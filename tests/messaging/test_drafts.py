@@ -71,7 +71,7 @@ def test_a_uuid_is_one_message_also_within_a_moment(
         [draft(user, number, 1, uuid) for user, number in ((alice, private), (alice, private), (bob, shared))]
     )
     assert isinstance(first, Stored)
-    assert (first.new, second) == (True, Stored(first.message, new=False))
+    assert (first.before, second) == (None, Stored(first.key, first.message))
     assert isinstance(stranger, Refused)
     assert write([draft(alice, private, 1, uuid)]) == [second]
     assert Message.objects.count() == 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
+from messaging.database import group_commit
 from messaging.database.group_commit import GroupCommit
 from messaging.models import Contact
 from portal.models import Organization
@@ -186,3 +189,95 @@ def test_whoever_leads_writes_through_the_same_connection(writer: Writer) -> Non
     assert len({id(found) for found in used}) == 1
     assert used[0] is not mine
     assert connection.connection is mine
+
+
+@pytest.fixture
+def on_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may block the loop."""
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE")
+
+
+def test_a_coroutine_without_a_loop_puts(writer: Writer) -> None:
+    with pytest.raises(StopIteration) as end:
+        writer.commits.soon("+1").send(None)
+    assert end.value.value == Contact.objects.get(address="+1").pk
+
+
+def test_coroutines_wait_while_a_thread_leads(writer: Writer, on_a_loop: None) -> None:
+    async def course() -> list[Any]:
+        writer.go_on.clear()
+        first = asyncio.create_task(writer.commits.soon("+1"))
+        while not writer.batches:
+            await asyncio.sleep(0.001)  # the loop goes on
+        others = [asyncio.create_task(writer.commits.soon(f"+{number}")) for number in (2, 3, 1)]
+        thread = asyncio.create_task(asyncio.to_thread(putting, "+4"))
+        while len(writer.commits._queue) < 4:
+            await asyncio.sleep(0.001)
+        others.pop(1).cancel()  # who asked has gone; its item is kept
+        writer.go_on.set()
+        return await asyncio.gather(first, *others, thread, return_exceptions=True)
+
+    def putting(item: str) -> int:
+        try:
+            return writer.commits.put(item)
+        finally:
+            connections.close_all()
+
+    first, second, poisoned, fourth = asyncio.run(course())
+    assert writer.batches[:2] == [["+1"], ["+2", "+3", "+1", "+4"]]
+    assert isinstance(poisoned, IntegrityError)
+    kept = dict(Contact.objects.values_list("address", "pk"))
+    assert kept.keys() == {"+1", "+2", "+3", "+4"}
+    assert (first, second, fourth) == (kept["+1"], kept["+2"], kept["+4"])
+
+
+def test_the_lead_passes_between_threads_and_coroutines(writer: Writer, on_a_loop: None) -> None:
+    writer.commits._most = 1
+
+    async def course() -> list[int]:
+        writer.go_on.clear()
+        asked = []
+        for number in range(1, 9):
+            item = f"+{number}"
+            asked.append(
+                asyncio.create_task(
+                    writer.commits.soon(item) if number % 3 else asyncio.to_thread(putting, item)
+                )
+            )
+            while len(writer.batches) + len(writer.commits._queue) < number:
+                await asyncio.sleep(0.001)
+        writer.go_on.set()
+        return await asyncio.gather(*asked)
+
+    def putting(item: str) -> int:
+        try:
+            return writer.commits.put(item)
+        finally:
+            connections.close_all()
+
+    keys = asyncio.run(course())
+    assert writer.batches == [[f"+{number}"] for number in range(1, 9)]
+    assert keys == list(Contact.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def test_a_loop_that_ends_meanwhile_harms_nobody(writer: Writer, on_a_loop: None) -> None:
+    async def course() -> None:
+        writer.go_on.clear()
+        asyncio.create_task(writer.commits.soon("+1"))  # noqa: RUF006 (is cancelled with the loop)
+        while not writer.batches:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(course())
+    writer.go_on.set()
+    assert writer.commits.put("+2") == Contact.objects.get(address="+2").pk
+    assert Contact.objects.filter(address="+1").exists()
+
+
+def test_after_a_crowd_a_batch_is_gathered(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(group_commit, "time", SimpleNamespace(sleep=waited.append))
+    behind_a_leader(writer, [f"+{number}" for number in range(2, 2 + group_commit.CROWD)])
+    writer.commits.put("+20")
+    writer.commits.put("+21")
+    assert [len(batch) for batch in writer.batches] == [1, group_commit.CROWD, 1, 1]
+    assert waited == [group_commit.GATHER_SECONDS]

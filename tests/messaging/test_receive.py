@@ -561,7 +561,7 @@ def test_100_requests_at_once_take_as_many_queries_as_one(
 ) -> None:
     entries: list[storing.Entry] = []
 
-    def collect(request: WebhookRequest, events: list[WebhookEvent]) -> None:
+    async def collect(request: WebhookRequest, events: list[WebhookEvent]) -> None:
         entries.append(storing.Entry(request, events))
 
     monkeypatch.setattr(storing, "store", collect)

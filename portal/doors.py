@@ -1,0 +1,126 @@
+"""The doors of services and programs: their requests pass Django's, which with its middleware takes longer.
+
+A door is a module that says which paths it leads to and how much it reads, and answers. It is asked on an
+event loop (`portal.asgi`) or in a thread (`portal.wsgi`, `portal.middleware`): what it awaits suits both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
+
+from django.core.handlers.wsgi import get_path_info
+
+# The answer to what could not be stored.
+PLAIN, NOT_KEPT = {"content-type": "text/plain"}, b"This could not be kept. Please send it again.\n"
+NAMES = ("messaging.receiving.door", "messaging.api.door")
+
+Given = TypeVar("Given")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request: `mount` is what a server puts before `path`; `query` is raw, header names are lower-case.
+
+    `body` is None if it is larger than the door reads.
+    """
+
+    method: str
+    path: str
+    mount: str
+    query: str
+    headers: Mapping[str, str]
+    ip: str
+    body: bytes | None
+
+
+class Answer(Protocol):
+    """What goes back; header names are lower-case."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Door(Protocol):
+    """What `NAMES` name; MAX_BODY is in bytes.
+
+    It asks the database for what it needs before it stores anything: on an event loop, where that cannot be,
+    it is asked once more in a thread.
+    """
+
+    MAX_BODY: int
+    leads: Callable[[str], bool]
+    answer: Callable[[Asked], Coroutine[Any, Any, Answer]]
+
+
+def of(path: str) -> Door | None:
+    """The door that a path leads to; None for Django's pages."""
+    return next((door for door in _all() if door.leads(path)), None)
+
+
+@cache
+def _all() -> list[Any]:
+    return [import_module(name) for name in NAMES]
+
+
+def at_once(coroutine: Coroutine[Any, Any, Given]) -> Given:
+    """What a coroutine gives in a thread without an event loop, where all that it awaits blocks instead."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise RuntimeError("This coroutine needs an event loop.")
+
+
+def answer(environ: dict[str, Any]) -> Answer | None:
+    """What a request of WSGI is answered by its door; None for Django's."""
+    path = get_path_info(environ)
+    door = of(path)
+    if door is None:
+        return None
+    asked = Asked(
+        environ["REQUEST_METHOD"].upper(),
+        path,
+        environ.get("SCRIPT_NAME", ""),
+        environ.get("QUERY_STRING", ""),
+        _headers(environ),
+        environ.get("REMOTE_ADDR", ""),
+        _body(environ, door.MAX_BODY),
+    )
+    return at_once(door.answer(asked))
+
+
+def _headers(environ: dict[str, Any]) -> dict[str, str]:
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name, key in (("content-type", "CONTENT_TYPE"), ("content-length", "CONTENT_LENGTH")):
+        if key in environ:
+            headers[name] = environ[key]
+    return headers
+
+
+def _body(environ: dict[str, Any], most: int) -> bytes | None:
+    """Read no further than `most` bytes; None if it is larger."""
+    declared = environ.get("CONTENT_LENGTH") or "0"
+    length = int(declared) if declared.isdecimal() else 0
+    if length > most:
+        return None
+    # A body in chunks has no length; some servers hand them on as they come.
+    if not length and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        length = most + 1
+    stream = environ["wsgi.input"]
+    body = bytearray()
+    while len(body) < length and (chunk := stream.read(length - len(body))):
+        body += chunk
+    return bytes(body) if len(body) <= most else None
