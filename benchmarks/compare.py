@@ -3,6 +3,9 @@
 Out: users' submissions over HTTP until the provider has all of them. In: the provider's webhooks until all
 are filed. Latency: from the submission to the provider, at a steady rate. CPU: seconds of the contestant's
 own processes for 1,000 messages. Everything shares this machine: database, broker, provider, load generator.
+
+The contestants take turns, round after round, since a machine changes its pace; each figure is the median of
+the rounds. Only one is up at a time.
 """
 
 from __future__ import annotations
@@ -17,46 +20,21 @@ import sys
 import tempfile
 import time
 import urllib.request
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import load
-from benchmarks.contestants import ALL, Contestant, new_database, servers
+from benchmarks.contestants import ALL, new_database, servers
 from tests.processes import Process, free_port, wait_for
 
-CONNECTIONS = 64  # as many as the web servers have threads
+CONNECTIONS = 64
 MARKS = ("<!-- measured -->", "<!-- end -->")
 
-
-@dataclass
-class Figures:
-    """What was measured of one contestant."""
-
-    name: str
-    out: float = 0
-    out_slow: float = 0
-    backlog: float = 0
-    backlog_slow: float = 0
-    received: float = 0
-    cpu_out: float = 0
-    cpu_in: float = 0
-    p50: float = 0
-    p99: float = 0
-    commits: float = 0
-    idle: float = 0
-    memory: float = 0
-
-    def row(self) -> list[str]:
-        """The cells of the table."""
-        commits = f"{self.commits:.1f}" if self.commits else "–"
-        backlog = f"{self.backlog:,.0f} / {self.backlog_slow:,.0f}" if self.backlog else "–"
-        return [
-            self.name, f"{self.out:,.0f} / {self.out_slow:,.0f}", backlog, f"{self.received:,.0f}",
-            f"{self.cpu_out:.2f} / {self.cpu_in:.2f}", f"{self.p50:.1f} / {self.p99:.1f} ms", commits,
-            f"{self.idle:.1%}", f"{self.memory:.0f} MiB",
-        ]  # fmt: skip
-
+# Of one contestant: each figure in each round.
+Figures = dict[str, list[float]]
 
 HEAD = [
     "", "out /s, provider takes 0 / 50 ms", "queued → out /s, 0 / 50 ms", "in /s", "CPU s per 1,000 out / in",
@@ -99,11 +77,26 @@ class Provider:
 
 
 class Course:
-    """Runs one contestant through everything."""
+    """Runs one contestant, beside a provider of its own, through everything."""
 
-    def __init__(self, contestant: Contestant, provider: Provider, messages: int) -> None:
-        self.contestant, self.provider, self.messages = contestant, provider, messages
-        self.next = 0
+    def __init__(self, name: str, delay: int, messages: int, folder: Path) -> None:
+        server, redis = servers()
+        self.name, self.messages, self.next = name, messages, 0
+        folder.mkdir()
+        self.provider = Provider(delay, folder / "provider.log")
+        database = new_database(server, f"patchbay_bench_{name}") if server and name != "embedded" else ""
+        self.contestant = ALL[name](folder, database, redis, self.provider.url)
+        self.contestant.prepare()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """While it lasts the contestant is up, and warm."""
+        try:
+            self.contestant.start()
+            self.warm_up()
+            yield
+        finally:
+            self.contestant.stop()
 
     def numbers(self, count: int) -> range:
         """Texts that were not sent yet."""
@@ -165,33 +158,71 @@ class Course:
         return (self.contestant.cpu() - cpu) / (time.monotonic() - began), self.contestant.memory()
 
 
-def measure(name: str, messages: int, seconds: float, folder: Path) -> Figures:
-    """All figures of one contestant."""
-    server, redis = servers()
-    figures = Figures(ALL[name].name)
-    for delay in (0, 50):
-        place = folder / f"{name}-{delay}"
-        place.mkdir()
-        provider = Provider(delay, place / "provider.log")
-        database = new_database(server, f"patchbay_bench_{name}") if server and name != "embedded" else ""
-        contestant = ALL[name](place, database, redis, provider.url)
-        try:
-            contestant.start()
-            course = Course(contestant, provider, messages)
-            course.warm_up()
-            if delay:
-                figures.out_slow, _, _ = course.out(messages)
-                figures.backlog_slow = course.backlog(messages)
-                continue
-            figures.idle, figures.memory = course.idle(seconds)
-            figures.p50, figures.p99 = course.latency(50, seconds)
-            figures.out, figures.cpu_out, figures.commits = course.out(messages)
-            figures.received, figures.cpu_in = course.received(messages)
-            figures.backlog = course.backlog(messages)
-        finally:
-            contestant.stop()
-            provider.process.kill()
-    return figures
+def measure(names: list[str], messages: int, seconds: float, rounds: int) -> dict[str, Figures]:
+    """All figures of all contestants."""
+    found: dict[str, Figures] = {name: defaultdict(list) for name in names}
+    for delay, play in ((0, quick_round), (50, slow_round)):
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+            courses = [Course(name, delay, messages, Path(folder) / name) for name in names]
+            for course in courses:
+                stack.callback(course.provider.process.kill)
+            for number in range(rounds):
+                for course in courses:
+                    print(f"provider takes {delay} ms, round {number + 1}: {course.name}", file=sys.stderr)
+                    with course.turn():
+                        play(course, found[course.name], seconds)
+    return found
+
+
+def quick_round(course: Course, found: Figures, seconds: float) -> None:
+    """With a provider that answers at once."""
+    add(found, ("idle", "memory"), course.idle(seconds))
+    add(found, ("p50", "p99"), course.latency(50, seconds))
+    add(found, ("out", "cpu_out", "commits"), course.out(course.messages))
+    add(found, ("in", "cpu_in"), course.received(course.messages))
+    add(found, ("backlog",), (course.backlog(course.messages),))
+
+
+def slow_round(course: Course, found: Figures, _seconds: float) -> None:
+    """With a provider that takes its time."""
+    add(found, ("out_slow",), course.out(course.messages)[:1])
+    add(found, ("backlog_slow",), (course.backlog(course.messages),))
+
+
+def add(found: Figures, names: tuple[str, ...], figures: tuple[float, ...]) -> None:
+    """Adds what a round has given."""
+    for name, figure in zip(names, figures, strict=True):
+        found[name].append(figure)
+
+
+def row(name: str, found: Figures) -> list[str]:
+    """The cells of the table."""
+    mid = {figure: statistics.median(values) for figure, values in found.items()}
+    commits = f"{mid['commits']:.1f}" if mid["commits"] else "–"
+    backlog = f"{mid['backlog']:,.0f} / {mid['backlog_slow']:,.0f}" if mid["backlog"] else "–"
+    return [
+        ALL[name].name, f"{mid['out']:,.0f} / {mid['out_slow']:,.0f}", backlog, f"{mid['in']:,.0f}",
+        f"{mid['cpu_out']:.2f} / {mid['cpu_in']:.2f}", f"{mid['p50']:.1f} / {mid['p99']:.1f} ms", commits,
+        f"{mid['idle']:.1%}", f"{mid['memory']:.0f} MiB",
+    ]  # fmt: skip
+
+
+def ratios(found: Mapping[str, Figures]) -> list[str]:
+    """How many times as fast as each yardstick Patchbay was: the median of the rounds, and their range."""
+    lines = []
+    for yardstick in ("glue", "naive"):
+        if "patchbay" in found and yardstick in found:
+            told = []
+            for figure, words in (("out", "out"), ("out_slow", "out at 50 ms"), ("in", "in")):
+                times = [
+                    mine / theirs
+                    for mine, theirs in zip(found["patchbay"][figure], found[yardstick][figure], strict=True)
+                ]
+                told.append(
+                    f"{words} {statistics.median(times):.1f} × ({min(times):.1f} to {max(times):.1f})"
+                )
+            lines.append(f"- Patchbay beside {ALL[yardstick].name}: {', '.join(told)}.")
+    return lines
 
 
 def machine() -> str:
@@ -204,11 +235,12 @@ def machine() -> str:
     return f"{cores} cores of {model}; Python {platform.python_version()}, {packages}"
 
 
-def table(found: list[Figures], messages: int) -> str:
+def table(found: Mapping[str, Figures], messages: int, rounds: int) -> str:
     """The figures as Markdown."""
-    rows = [HEAD, ["---"] * len(HEAD), *(item.row() for item in found)]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines, "", f"{messages:,} messages each. {machine()}.", ""])
+    rows = [HEAD, ["---"] * len(HEAD), *(row(name, figures) for name, figures in found.items())]
+    lines = ["| " + " | ".join(cells) + " |" for cells in rows]
+    told = f"Medians of {rounds} rounds of {messages:,} messages. {machine()}."
+    return "\n".join([*lines, "", *ratios(found), "", told, ""])
 
 
 def main() -> None:
@@ -216,19 +248,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("contestants", nargs="*", choices=[[], *ALL], help="all of them by default")
-    parser.add_argument("--messages", type=int, default=3000, help="for each figure (%(default)s)")
+    parser.add_argument("--messages", type=int, default=1500, help="for each figure (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of everything (%(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=10, help="of steady load, and of idling (%(default)s)"
+        "--seconds", type=float, default=6, help="of steady load, and of idling (%(default)s)"
     )
     parser.add_argument("--write", type=Path, help="a page whose table, between two marks, is replaced")
     options = parser.parse_args()
     chosen = options.contestants or [name for name in ALL if name == "embedded" or all(servers())]
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in chosen:
-            print(f"measuring {ALL[name].name} …", file=sys.stderr)
-            found.append(measure(name, options.messages, options.seconds, Path(folder)))
-    shown = table(found, options.messages)
+    found = measure(chosen, options.messages, options.seconds, options.rounds)
+    shown = table(found, options.messages, options.rounds)
     print(shown)
     if options.write:
         before, _, rest = options.write.read_text().partition(MARKS[0])

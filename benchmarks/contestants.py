@@ -19,7 +19,6 @@ from benchmarks.load import post
 from tests.processes import Process, free_port, wait_for
 
 CONTACTS = 1000
-_WEBHOOK = {"from": "+61412345678", "to": "+61855555501"}
 
 
 class Contestant:
@@ -35,8 +34,12 @@ class Contestant:
         self.environment = {"DATABASE_URL": database, "REDIS_URL": redis, "PROVIDER_URL": provider}
         self.processes: list[Process] = []
 
+    def prepare(self) -> None:
+        """Makes the tables, and all that is in them from the beginning."""
+        raise NotImplementedError
+
     def start(self) -> None:
-        """Makes the tables and starts the processes."""
+        """Starts the processes."""
         raise NotImplementedError
 
     def submission(self, number: int) -> bytes:
@@ -46,7 +49,9 @@ class Contestant:
 
     def webhook(self, number: int) -> bytes:
         """The request of the provider that brings the text `number`."""
-        body = {"method": "message", "params": {**_WEBHOOK, "content": f"in {number}"}}
+        sender = f"+61412{number % CONTACTS:06d}"
+        params = {"from": sender, "to": "+61855555501", "content": f"in {number}"}
+        body = {"method": "message", "params": params}
         return post(self.hook, json.dumps(body).encode(), "application/json")
 
     def filed(self) -> int:
@@ -74,11 +79,12 @@ class Contestant:
         self.processes.append(started)
         return started
 
-    def serve(self, application: str) -> None:
+    def serve(self, application: str, interface: str = "wsgi") -> None:
         """Starts the web server that Patchbay's container uses, as it uses it."""
+        threads = ["--blocking-threads", "32"] if interface == "wsgi" else []
         self.run(
-            "-m", "granian", "--interface", "wsgi", "--port", str(self.port), "--workers", "2",
-            "--blocking-threads", "32", application,
+            "-m", "granian", "--interface", interface, "--port", str(self.port), "--workers", "2",
+            *threads, application,
         )  # fmt: skip
         wait_for(self._listens, 30, lambda: self.log.read_text())
 
@@ -116,29 +122,28 @@ class Contestant:
 class Glue(Contestant):
     name = "glue: Flask + requests + INSERT"
 
-    def start(self) -> None:
+    def prepare(self) -> None:
         from benchmarks.yardsticks import glue
 
         glue.prepare(self.database)
+
+    def start(self) -> None:
         self.serve("benchmarks.yardsticks.glue:application")
 
 
 class Naive(Contestant):
     name = "naive: Django + DRF + a Celery task each"
 
-    def start(self) -> None:
+    def prepare(self) -> None:
         self.run("-m", "benchmarks.yardsticks.naive").finish()
+
+    def start(self) -> None:
         self.serve("benchmarks.yardsticks.naive:application")
         self.run("-m", "celery", "-A", "benchmarks.yardsticks.naive:app", "worker", "--concurrency", "2")
 
 
 class Patchbay(Contestant):
     name = "Patchbay, PostgreSQL + Redis"
-
-    def start(self) -> None:
-        self.prepare()
-        self.serve("portal.wsgi:application")
-        self.worker = self.work()
 
     def prepare(self) -> None:
         """An installation with people in it."""
@@ -162,20 +167,30 @@ class Patchbay(Contestant):
         self.people: dict[str, str] = json.loads(people.strip().splitlines()[-1])
         self.hook = f"/services/generic/a{self.people['account']}"
 
-    def work(self) -> Process:
-        """Starts the worker as the container does."""
-        return self.run(
-            "-m", "celery", "-A", "portal", "worker", "--pool", "threads",
-            "--without-heartbeat", "--without-gossip", "--without-mingle",
-        )  # fmt: skip
+    def start(self) -> None:
+        self.serve("portal.asgi:application", "asgi")
+        self.workers = self.work()
+
+    def work(self) -> list[Process]:
+        """Starts the workers as the containers do."""
+        return [
+            self.run(
+                "-m", "celery", "-A", "portal", "worker", "--pool", "threads",
+                "--without-heartbeat", "--without-gossip", "--without-mingle",
+            )
+            for _ in range(2)
+        ]  # fmt: skip
 
     def queue(self, numbers: range) -> bool:
-        self.worker.stop()
-        self.processes.remove(self.worker)
+        for worker in self.workers:
+            worker.stop()
+            self.processes.remove(worker)
         queued = self.run("-m", "benchmarks.backlog", str(numbers.start), str(len(numbers)))
         queued.finish()
         self.processes.remove(queued)
         self.worker = self.work()
+        if os.environ.get("TWO"):
+            self.work()
         return True
 
     def submission(self, number: int) -> bytes:
@@ -190,13 +205,15 @@ class Patchbay(Contestant):
 class Embedded(Patchbay):
     name = "Patchbay, one process on SQLite"
 
-    def start(self) -> None:
+    def prepare(self) -> None:
         self.environment = {
             key: value
             for key, value in self.environment.items()
             if not key.endswith(("DATABASE_URL", "REDIS_URL"))
         }
-        self.prepare()
+        super().prepare()
+
+    def start(self) -> None:
         self.run("manage.py", "serve", "--port", str(self.port)).wait_until_ready(
             f"http://localhost:{self.port}"
         )
