@@ -12,8 +12,6 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
-from django.core.handlers.wsgi import get_path_info
-
 # The answer to what could not be stored.
 PLAIN, NOT_KEPT = {"content-type": "text/plain"}, b"This could not be kept. Please send it again.\n"
 NAMES = ("messaging.receiving.door", "messaging.api.door")
@@ -80,9 +78,8 @@ def at_once(coroutine: Coroutine[Any, Any, Given]) -> Given:
     raise RuntimeError("This coroutine needs an event loop.")
 
 
-def answer(environ: dict[str, Any]) -> Answer | None:
-    """What a request of WSGI is answered by its door; None for Django's."""
-    path = get_path_info(environ)
+def answer(environ: dict[str, Any], path: str) -> Answer | None:
+    """What the door of a path answers to a request of WSGI; None for Django's. The path is decoded."""
     door = of(path)
     if door is None:
         return None

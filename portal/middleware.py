@@ -44,7 +44,7 @@ def short_way(get_response: View) -> View:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        found = doors.answer(request.META)
+        found = doors.answer(request.META, request.path_info)
         if found is None:
             return get_response(request)
         response = HttpResponse(found.body, status=found.status, headers=found.headers)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from django.core.handlers.wsgi import get_path_info
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 
@@ -25,7 +26,7 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     if not environ.get("PATH_INFO", "").startswith(("/services/", "/api/")):
         return _django(environ, start_response)
     try:
-        answer = doors.answer(environ)
+        answer = doors.answer(environ, get_path_info(environ))
     except Exception:
         logger.exception("What came to %r could not be kept.", environ["PATH_INFO"])
         start_response("500 Internal Server Error", list(doors.PLAIN.items()))

@@ -91,7 +91,7 @@ def test_chunks_without_a_length_are_read(path: str, private: Number) -> None:
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "HTTP_TRANSFER_ENCODING": "chunked"}
     environ |= {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "CONTENT_TYPE": "application/json"}
     for content, status in ((body, 200), (b"x" * (1024 * 1024 + 1), 413)):
-        answered = doors.answer({**environ, "wsgi.input": Trickle(content)})
+        answered = doors.answer({**environ, "wsgi.input": Trickle(content)}, path)
         assert answered is not None and answered.status == status
     assert [bytes(row.body) for row in WebhookRequest.objects.all()] == [body]
 
@@ -190,3 +190,8 @@ def test_what_leaves_no_trace_is_counted(
         f"Webhooks refused, larger than 1 MiB: 1 since the start, the latest POST '{path}' from 127.0.0.1.",
     ]
     assert WebhookRequest.objects.count() == 0
+
+
+@pytest.mark.parametrize("place", ["/日本", "/nothing/%FF%00", "/services/日本"])
+def test_an_address_in_any_script_is_no_error(client: Client, db: None, place: str) -> None:
+    assert client.get(place).status_code in (400, 404)
