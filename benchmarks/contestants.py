@@ -188,9 +188,7 @@ class Patchbay(Contestant):
         queued = self.run("-m", "benchmarks.backlog", str(numbers.start), str(len(numbers)))
         queued.finish()
         self.processes.remove(queued)
-        self.worker = self.work()
-        if os.environ.get("TWO"):
-            self.work()
+        self.workers = self.work()
         return True
 
     def submission(self, number: int) -> bytes:

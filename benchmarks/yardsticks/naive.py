@@ -32,7 +32,6 @@ from rest_framework.views import APIView
 
 app = Celery("naive", broker=os.environ["REDIS_URL"])
 app.conf.task_ignore_result = True
-app.conf.broker_transport_options = {"global_keyprefix": "naive:"}  # Patchbay's worker uses this Redis, too
 
 
 class Message(models.Model):
