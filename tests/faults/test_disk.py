@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import random
@@ -33,8 +34,10 @@ def picture(side: int) -> bytes:
 def give_room(process: Process, size: int) -> None:
     """No file of the running process, nor of its children, can grow beyond this size (-1: any)."""
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and os.getpgid(int(folder.name)) == process.popen.pid:
-            resource.prlimit(int(folder.name), resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        # Any process of this machine can end between being listed and being looked at.
+        with contextlib.suppress(ProcessLookupError):
+            if folder.name.isdigit() and os.getpgid(int(folder.name)) == process.popen.pid:
+                resource.prlimit(int(folder.name), resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 def files(patchbay: Separate) -> list[int]:
