@@ -68,15 +68,16 @@ def no_null_characters(get_response: View) -> View:
 
 
 def time_zone(get_response: View) -> View:
-    """Shows times in the zone of who is signed in."""
+    """Shows times in the zone of who is signed in; the thread keeps no zone for whom it works for next."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         user = getattr(request, "user", None)
         # The session is read only where there is one: a webhook or a health check asks the database nothing.
         if user is not None and request.COOKIES and user.is_authenticated:
-            timezone.activate(zoneinfo.ZoneInfo(user.time_zone))
+            zone = zoneinfo.ZoneInfo(user.time_zone)
         else:
-            timezone.deactivate()
-        return get_response(request)
+            zone = None
+        with timezone.override(zone):
+            return get_response(request)
 
     return middleware

@@ -189,6 +189,7 @@ def test_times_are_in_the_viewers_zone(
     assert "Monday, 2 March 2026" in page
     assert "05:00:15" in page
     assert "Times are in Asia/Kolkata." in page
+    assert timezone.get_current_timezone_name() == "UTC"  # what this thread does next is nobody's
 
 
 def test_a_long_story_is_cut_and_as_many_queries(
