@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -18,10 +19,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Below those that the system lends to clients, of which one may be taken before a server listens on it; each
+# process that runs tests has a thousand of its own.
+_FIRST = 10_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_ports = itertools.cycle(range(_FIRST, _FIRST + 1_000))
+
+
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, and that nobody else is given."""
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port := next(_ports))):
+            return port
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 10, why: Callable[[], str] = str) -> Any:
