@@ -29,9 +29,11 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
+SILENT_SECONDS = 60
 # A longer body takes more time to be understood than it takes to tell a thread; the others need not wait.
 SHORT = 32 * 1024
 AT_ONCE = 64 * 1024
+_LAST = {**doors.PLAIN, "connection": "close"}
 _PRINTABLE = bytes(range(0x21, 0x7F)).decode()
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,10 @@ logger = logging.getLogger(__name__)
 
 class _TooLarge(Exception):
     """The body has more bytes than it may."""
+
+
+class _TooSlow(Exception):
+    """For SILENT_SECONDS nothing of the body came."""
 
 
 async def application(scope: Event, receive: Receive, send: Send) -> None:
@@ -54,11 +60,13 @@ async def application(scope: Event, receive: Receive, send: Send) -> None:
             await _page(scope, receive, send)
     except ConnectionError:
         pass
+    except _TooSlow:
+        await _send(send, 408, _LAST, b"The rest of this request did not come.\n")
 
 
 async def _through(door: doors.Door, path: str, scope: Event, receive: Receive, send: Send) -> None:
     try:
-        body = b"".join([part async for part in _parts(receive, door.MAX_BODY)])
+        body = b"".join([part async for part in _parts(scope, receive, door.MAX_BODY)])
     except _TooLarge:
         body = None
     asked = doors.Asked(
@@ -76,7 +84,9 @@ async def _through(door: doors.Door, path: str, scope: Event, receive: Receive, 
         logger.exception("What came to %r could not be kept.", path)
         await _send(send, 500, doors.PLAIN, doors.NOT_KEPT)
     else:
-        await _send(send, answer.status, answer.headers, answer.body)
+        # What is left of a body is not read.
+        headers = answer.headers if body is not None else {**answer.headers, **_LAST}
+        await _send(send, answer.status, headers, answer.body)
 
 
 async def _answer(door: doors.Door, asked: doors.Asked) -> doors.Answer:
@@ -99,16 +109,16 @@ def _answer_in_thread(door: doors.Door, asked: doors.Asked) -> doors.Answer:
 async def _page(scope: Event, receive: Receive, send: Send) -> None:
     with SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE) as body:
         try:
-            async for part in _parts(receive, settings.MAX_UPLOAD_BYTES + 1024 * 1024):
+            async for part in _parts(scope, receive, settings.MAX_UPLOAD_BYTES + 1024 * 1024):
                 body.write(part)
         except _TooLarge:
-            await _send(send, 413, doors.PLAIN, b"This is too large.\n")
+            await _send(send, 413, _LAST, b"This is too large.\n")
             return
         except ConnectionError:
             raise
         except OSError as error:
             logger.error("A request to %r cannot be kept while it arrives: %s", scope["path"], error.strerror)
-            await _send(send, 507, doors.PLAIN, b"There is no room for this now. Tell an administrator.\n")
+            await _send(send, 507, _LAST, b"There is no room for this now. Tell an administrator.\n")
             return
         size = body.tell()
         body.seek(0)
@@ -122,11 +132,18 @@ async def _page(scope: Event, receive: Receive, send: Send) -> None:
         await _pages({**scope, "query_string": query}, again, send)
 
 
-async def _parts(receive: Receive, most: int) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises _TooLarge, and ConnectionError if it breaks off."""
+async def _parts(scope: Event, receive: Receive, most: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises _TooLarge, _TooSlow, and ConnectionError if it breaks off."""
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > most:
+        raise _TooLarge
     more = True
     while more:
-        event = await receive()
+        try:
+            async with asyncio.timeout(SILENT_SECONDS):
+                event = await receive()
+        except TimeoutError:
+            raise _TooSlow from None
         if event["type"] == "http.disconnect":
             raise ConnectionError("The caller hung up.")
         part = event.get("body", b"")

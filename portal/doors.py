@@ -1,7 +1,7 @@
 """The doors of services and programs: their requests pass Django's, which with its middleware takes longer.
 
 A door is a module that says which paths it leads to and how much it reads, and answers. It is asked on an
-event loop (`portal.asgi`) or in a thread (`portal.wsgi`, `portal.middleware`): what it awaits suits both.
+event loop or in a thread (`portal.asgi`): what it awaits suits both.
 """
 
 from __future__ import annotations
@@ -76,48 +76,3 @@ def at_once(coroutine: Coroutine[Any, Any, Given]) -> Given:
         return end.value  # type: ignore[no-any-return]
     coroutine.close()
     raise RuntimeError("This coroutine needs an event loop.")
-
-
-def answer(environ: dict[str, Any], path: str) -> Answer | None:
-    """What the door of a path answers to a request of WSGI; None for Django's. The path is decoded."""
-    door = of(path)
-    if door is None:
-        return None
-    asked = Asked(
-        environ["REQUEST_METHOD"].upper(),
-        path,
-        environ.get("SCRIPT_NAME", ""),
-        environ.get("QUERY_STRING", ""),
-        _headers(environ),
-        environ.get("REMOTE_ADDR", ""),
-        _body(environ, door.MAX_BODY),
-    )
-    return at_once(door.answer(asked))
-
-
-def _headers(environ: dict[str, Any]) -> dict[str, str]:
-    headers = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    for name, key in (("content-type", "CONTENT_TYPE"), ("content-length", "CONTENT_LENGTH")):
-        if key in environ:
-            headers[name] = environ[key]
-    return headers
-
-
-def _body(environ: dict[str, Any], most: int) -> bytes | None:
-    """Read no further than `most` bytes; None if it is larger."""
-    declared = environ.get("CONTENT_LENGTH") or "0"
-    length = int(declared) if declared.isdecimal() else 0
-    if length > most:
-        return None
-    # A body in chunks has no length; some servers hand them on as they come.
-    if not length and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        length = most + 1
-    stream = environ["wsgi.input"]
-    body = bytearray()
-    while len(body) < length and (chunk := stream.read(length - len(body))):
-        body += chunk
-    return bytes(body) if len(body) <= most else None

@@ -38,15 +38,23 @@ def security_headers(get_response: View) -> View:
 
 
 def short_way(get_response: View) -> View:
-    """Leads services and programs that do not come by `portal.asgi` or `portal.wsgi` to their doors.
-
-    What stands below in MIDDLEWARE takes longer than their answers.
-    """
+    """Leads services and programs to their doors where `portal.asgi` does not: in tests, by `runserver`."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        found = doors.answer(request.META, request.path_info)
-        if found is None:
+        door = doors.of(request.path_info)
+        if door is None:
             return get_response(request)
+        body = request.read(door.MAX_BODY + 1)
+        asked = doors.Asked(
+            method=request.method or "",
+            path=request.path_info,
+            mount=request.META.get("SCRIPT_NAME", ""),
+            query=request.META.get("QUERY_STRING", ""),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            ip=request.META.get("REMOTE_ADDR", ""),
+            body=body if len(body) <= door.MAX_BODY else None,
+        )
+        found = doors.at_once(door.answer(asked))
         response = HttpResponse(found.body, status=found.status, headers=found.headers)
         # Spares a line in Django's log: what is refused is told or counted, or kept with the reason.
         response._has_been_logged = True  # type: ignore[attr-defined]

@@ -13,21 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from portal import web_server
 from portal.celery import app
 from portal.environment import prepare_data_folder
 from portal.models import User
+from portal.web_server import WebServer
 
 logger = logging.getLogger(__name__)
-
-WEB_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -62,13 +59,13 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(1) if stop.is_set() else stop.set())
         worker = _Worker()
-        server = _web_server(listener)
-        threading.Thread(target=server.run, name="web", daemon=True).start()
+        server = WebServer(listener)
+        server.start()
         ready()
         say(f"Patchbay is ready at {settings.PUBLIC_URL}/ (stop it with Ctrl-C).")
         stop.wait()
         say("Stopping: what is in flight may end.")
-        web_server.stop(server)
+        server.stop()
         worker.stop()
 
 
@@ -113,23 +110,6 @@ def _first_operator(options: Options, say: Callable[[str], None]) -> None:
     User.objects.create_superuser(options.admin_email, password, name="Operator")
     shown = "the password that you gave" if options.admin_password else f"the password {password}"
     say(f"The operator signs in as {options.admin_email} with {shown}. It is not shown again.")
-
-
-def _web_server(listener: socket.socket) -> Any:
-    from waitress.server import create_server
-
-    from portal.wsgi import application
-
-    # waitress keeps a body of up to 1 GiB before any view runs: its limit is the largest upload.
-    return create_server(
-        application,
-        sockets=[listener],
-        threads=WEB_THREADS,
-        ident=None,
-        channel_timeout=60,
-        max_request_body_size=settings.MAX_UPLOAD_BYTES + 1024 * 1024,
-        clear_untrusted_proxy_headers=False,
-    )
 
 
 class _Worker:

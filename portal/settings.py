@@ -46,7 +46,6 @@ SECURE_HSTS_SECONDS = 31_536_000 if _public.scheme == "https" else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "portal.urls"
-WSGI_APPLICATION = "portal.wsgi.application"
 
 # --- What Patchbay may reach, and how much at once ---
 PATCHBAY_ALLOWED_ORIGINS = environment.read_list("PATCHBAY_ALLOWED_ORIGINS")

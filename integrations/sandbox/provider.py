@@ -17,14 +17,13 @@ from waitress.server import create_server
 from integrations.catalog import FOLDER
 from integrations.events import HttpRequest, HttpResponse, InboundRequest
 from integrations.language.text_filters import parse_phone
-from integrations.sandbox import calls, oauth, web
+from integrations.sandbox import calls, oauth, stopping, web
 from integrations.sandbox.agenda import Agenda
 from integrations.sandbox.entry import read_entry
 from integrations.sandbox.service import Service, Taken
 from integrations.sandbox.store import PhoneMessage, Store
 from integrations.sandbox.web import ReceivedRequest
 from integrations.senders import normalise_number
-from portal import web_server
 
 Mode = Literal["ok", "401", "429", "500", "refuse", "garbage", "slow", "hang"]
 
@@ -126,7 +125,7 @@ class Sandbox:
     def stop(self) -> None:
         """Ends the threads, answers what is held back, and closes every connection."""
         self._stopped.set()
-        web_server.stop(self._server)
+        stopping.stop(self._server)
         self._thread.join(5)
         self._agenda.stop()
 

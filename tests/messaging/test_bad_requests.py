@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import logging
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -17,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messaging.models import Number, WebhookEvent, WebhookRequest
-from messaging.receiving import refusals
-from portal import doors, serve, web_server
+from messaging.receiving import refusals, storing
+from portal import memory, web_server
 
 
 @pytest.fixture
@@ -35,13 +33,15 @@ def text(number: Number, content: str = "Hello") -> bytes:
 def port(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The server of `serve`, on a real port."""
     monkeypatch.setitem(connections.databases["default"], "CONN_MAX_AGE", 0)  # its threads leave nothing open
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE")
+    memory.forget()
     listener = socket.create_server(("127.0.0.1", 0))
-    server = serve._web_server(listener)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield listener.getsockname()[1]
-    web_server.stop(server)
-    thread.join(10)
+    port = listener.getsockname()[1]
+    server = web_server.WebServer(listener)
+    server.start()
+    yield port
+    server.stop()
+    storing.commits.close()
 
 
 def answer(connection: socket.socket) -> str:
@@ -68,7 +68,7 @@ def test_real_connections(port: int, path: str, private: Number) -> None:
         with pytest.raises(OSError):
             for _ in range(2000):
                 endless.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
-    slow = [connect() for _ in range(3 * serve.WEB_THREADS)]
+    slow = [connect() for _ in range(100)]
     for number, connection in enumerate(slow):
         connection.sendall(
             head(path, kind, "Content-Length: 900")[: None if number % 2 else -2] + b"{" * (number % 2)
@@ -83,24 +83,6 @@ def test_real_connections(port: int, path: str, private: Number) -> None:
         connection.close()
     assert [bytes(row.body) for row in WebhookRequest.objects.all()] == [body]
     assert WebhookEvent.objects.count() == 1
-
-
-def test_chunks_without_a_length_are_read(path: str, private: Number) -> None:
-    """As some servers hand them on."""
-    body = text(private)
-    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "HTTP_TRANSFER_ENCODING": "chunked"}
-    environ |= {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "CONTENT_TYPE": "application/json"}
-    for content, status in ((body, 200), (b"x" * (1024 * 1024 + 1), 413)):
-        answered = doors.answer({**environ, "wsgi.input": Trickle(content)}, path)
-        assert answered is not None and answered.status == status
-    assert [bytes(row.body) for row in WebhookRequest.objects.all()] == [body]
-
-
-class Trickle(io.BytesIO):
-    """Gives a few bytes at a time, as a stream may."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(min(size or 0, 65536))
 
 
 @pytest.mark.parametrize(
