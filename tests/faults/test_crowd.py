@@ -121,13 +121,13 @@ def test_50_parallel_copies_at_two_servers_make_one_message(service: str, separa
         assert patchbay.one("SELECT count(*) FROM messaging_webhookevent WHERE state <> 'done'") == 0
 
 
-@pytest.mark.services
-def test_slow_callers_hold_nobody_up(separate: MakesSeparate) -> None:
+def test_slow_callers_hold_nobody_up(make: Any) -> None:
     """More of them than the web server has threads, with webhooks and with forms; none breaks off into a row."""
-    with separate() as patchbay, ExitStack() as stack:
-        patchbay.redis.start()
+    with make() as patchbay, ExitStack() as stack:
         patchbay.fill({"name": "acme", "url": "http://127.0.0.1:9/"})
-        server = patchbay.web()
+        if isinstance(patchbay, Separate):
+            patchbay.redis.start()
+        server = patchbay.web() if isinstance(patchbay, Separate) else patchbay.serve()
         server.wait_until_ready(patchbay.url)
         for place in range(200):
             slow = stack.enter_context(socket.create_connection(("localhost", patchbay.port)))
