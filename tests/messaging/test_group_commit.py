@@ -16,6 +16,7 @@ from messaging.database import group_commit
 from messaging.database.group_commit import GroupCommit
 from messaging.models import Contact
 from portal.models import Organization
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -271,6 +272,7 @@ def test_a_loop_that_ends_meanwhile_harms_nobody(writer: Writer, on_a_loop: None
     writer.go_on.set()
     assert writer.commits.put("+2") == Contact.objects.get(address="+2").pk
     assert Contact.objects.filter(address="+1").exists()
+    wait_for(lambda: ["+1"] in writer.over)
 
 
 def test_after_a_crowd_a_batch_is_gathered(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
