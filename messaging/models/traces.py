@@ -100,6 +100,11 @@ class WebhookRequest(models.Model):
         return self.owner or (self.organization.orgid if self.organization else self.account.accountid)
 
     @property
+    def place(self) -> str:
+        """The path that was called."""
+        return f"/services/{self.template.service_id}/a{self.called}{self.path}"
+
+    @property
     def answer(self) -> HttpResponse:
         """How it was answered."""
         return HttpResponse(self.answer_status, self.answer_headers, self.answer_body.encode())
@@ -107,7 +112,6 @@ class WebhookRequest(models.Model):
     def as_received(self) -> InboundRequest:
         """The request as it came, to be read again."""
         query = bytes(self.query).decode("utf-8", "surrogateescape")
-        place = escape_uri_path(f"/services/{self.template.service_id}/a{self.called}{self.path}")
         asked = f"?{iri_to_uri(query)}" if query else ""
         return InboundRequest(
             method=self.method,
@@ -116,7 +120,7 @@ class WebhookRequest(models.Model):
             headers=self.headers,
             body=bytes(self.body),
             ip=self.ip,
-            url=f"{settings.PUBLIC_URL}{place}{asked}",
+            url=f"{settings.PUBLIC_URL}{escape_uri_path(self.place)}{asked}",
         )
 
 

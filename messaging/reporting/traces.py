@@ -136,6 +136,7 @@ def of_webhook(request: WebhookRequest) -> dict[str, Any]:
         "may_read": failed or (not events and request.verdict not in replay.SETTLED),
         "may_file": not events and request.verdict == WebhookRequest.Verdict.DUPLICATE,
         "meaning": meaning(request),
+        "place": hide.text(request.place),
         "query": hide.text(bytes(request.query).decode("utf-8", "replace")),
         "headers": hide.headers(request.headers),
         "body": body[:SHOWN],

@@ -56,6 +56,7 @@ def test_a_lost_text_is_found_and_filed(
     assert "1 webhook could not be filed." in client.get("/admin/").content.decode()
     page = client.get(page_of(lost)).content.decode()
     assert "Add the number, or set how the service writes it" in page
+    assert f"POST /services/generic/a{private.organization.orgid}" in page
     answer = client.post(reverse("admin:messaging_read_again", args=[lost.pk]), follow=True)
     assert "Nothing new could be filed:" in answer.content.decode()
     add(private, "+61855555577")
@@ -151,3 +152,15 @@ def test_strangers_read_and_file_nothing(
     assert "pb-badge" not in client.get(LIST).content.decode()
     assert list(WebhookRequest.objects.values()) == before
     assert not WebhookEvent.objects.exists()
+
+
+def test_a_list_without_rows_says_why(lost: WebhookRequest, operator: User, client: Client) -> None:
+    client.force_login(operator)
+    page = client.get(LIST, {"q": "+61499999999"}).content.decode()
+    assert "No entry fits the search and the filters." in page
+    assert "filter_list_off" in page
+    assert "No entry fits" not in client.get(LIST).content.decode()
+    WebhookRequest.objects.all().delete()
+    page = client.get(LIST).content.decode()
+    assert "Nothing here yet" in page
+    assert "filter_list_off" not in page
