@@ -13,7 +13,7 @@ from messaging import media, numbers
 from messaging.errors import Refused as Refused
 from messaging.models import Attachment, Message, Number
 from messaging.sending import drafts, uploads
-from messaging.sending.drafts import Draft, Stored
+from messaging.sending.draft_rows import Draft, Stored
 from messaging.statuses import Status
 from portal.models import User
 

@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from messaging.errors import LimitReached, Refused
 from messaging.models import Contact, Conversation, Message, Number, OptOut
-from messaging.sending.drafts import Draft, Stored, write
+from messaging.sending.draft_rows import Draft, Stored
+from messaging.sending.drafts import write
 from portal.models import User
 
 
