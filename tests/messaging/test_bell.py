@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from messaging import bell, wake, worker
 from messaging.bell import Bell
+from tests.installation import Redis
 
 PLACES = [
     "near",
@@ -21,14 +21,19 @@ PLACES = [
 
 
 @pytest.fixture(params=PLACES)
-def dispatching(request: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bell]:
-    settings.REDIS_URL = os.environ["PATCHBAY_TEST_REDIS_URL"] if request.param == "redis" else ""
+def dispatching(
+    request: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bell]:
+    """The bell of dispatching, in this process or in a Redis of the test's own."""
+    redis = Redis(tmp_path)
+    if request.param == "redis":
+        redis.start()
+    settings.REDIS_URL = redis.url if request.param == "redis" else ""
     monkeypatch.setattr(bell, "WAIT_SECONDS", 1)
     bell.of.cache_clear()
     yield bell.of("dispatch")
-    if settings.REDIS_URL:
-        Redis.from_url(settings.REDIS_URL).delete("patchbay:bell:dispatch", "patchbay:bell:file")
     bell.of.cache_clear()
+    redis.stop()
 
 
 def test_many_rings_are_heard_once(dispatching: Bell) -> None:
