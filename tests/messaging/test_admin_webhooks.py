@@ -128,7 +128,7 @@ def test_the_page_says_what_each_event_said_against_it(
     private: Number, reseller: User, client: Client
 ) -> None:
     Client().post(
-        f"/services/generic/a{private.account.accountid}",
+        f"/services/generic/a{private.account.accountid}/sandbox-key?key=sandbox-key",
         json.dumps({"method": "odd", "key": "sandbox-key"}),
         content_type="application/json",
     )

@@ -95,4 +95,6 @@ def test_the_address_is_the_public_one(path: str, body: bytes, monkeypatch: pyte
 @pytest.mark.parametrize("place", ["/services/", "/services/generic/", "/services/generic/a1", "/nothing"])
 def test_all_else_is_djangos(client: Client, db: None, place: str) -> None:
     assert doors.of(place) is None
-    assert client.post(place).content.lstrip().lower().startswith(b"<!doctype html")
+    answer = client.post(place)
+    assert answer.status_code == 404
+    assert answer.content.lstrip().lower().startswith(b"<!doctype html")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import resource
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections
 from django.test import Client
 
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
@@ -194,13 +196,39 @@ def test_what_is_too_large_or_breaks_off_is_not_kept(
     assert (WebhookRequest.objects.count(), Message.objects.count()) == (0, 0)
 
 
-def test_what_cannot_be_stored_is_told(path: str, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_stored_is_told(
+    path: str, body: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def away(batch: Any) -> Any:
         raise OperationalError("the database is away")
 
+    def looked_after() -> None:
+        times.append(1)
+        connection.close_if_unusable_or_obsolete()
+
+    times: list[int] = []
     monkeypatch.setattr(storing.commits, "_write", away)
-    status, _headers, content = asyncio.run(ask(path, part(body)))
+    # The thread must not keep a broken one.
+    monkeypatch.setattr(asgi, "connection", SimpleNamespace(close_if_unusable_or_obsolete=looked_after))
+    with caplog.at_level(logging.ERROR):
+        status, _headers, content = asyncio.run(ask(path, part(body)))
     assert (status, content) == (500, b"This could not be kept. Please send it again.\n")
+    assert [record.getMessage() for record in caplog.records] == [f"What came to {path!r} could not be kept."]
+    assert WebhookRequest.objects.count() == 0
+    assert times == [1]
+
+
+@pytest.mark.parametrize("declared", [b"", b"-5", b"\xb2", b"many", b"5"])
+def test_a_length_is_believed_only_to_be_too_large(path: str, body: bytes, declared: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", declared)]
+    assert asyncio.run(ask(path, part(body), headers=headers))[0] == 200
+    assert bytes(WebhookRequest.objects.get().body) == body
+
+
+@pytest.mark.parametrize("declared", [b"1048577", b"9" * 20])
+def test_what_is_declared_too_large_is_not_read(path: str, declared: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", declared)]
+    assert asyncio.run(ask(path, headers=headers))[0] == 413
     assert WebhookRequest.objects.count() == 0
 
 
