@@ -12,6 +12,7 @@ django.setup()
 from django.utils import timezone  # noqa: E402
 
 from messaging.models import Assignment, Conversation, Message  # noqa: E402
+from messaging.statuses import Direction
 
 
 def queue(first: int, count: int) -> None:
@@ -24,7 +25,7 @@ def queue(first: int, count: int) -> None:
                 organization_id=author.number.organization_id,
                 conversation=conversations[number % len(conversations)],
                 integration_id=author.number.integration_id,
-                direction=Message.Direction.OUT,
+                direction=Direction.OUT,
                 author=author.user,
                 text=str(number),
                 expires_at=timezone.now() + timedelta(hours=24),

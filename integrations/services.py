@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from integrations.language.document import Template
 from integrations.models import Integration, PropertyValues
 from integrations.properties import secrets_of, values_of
 from integrations.redact import Redactor
+from portal import process
+from portal.database import sql
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,11 @@ class Service:
     credentials: int
 
 
-_kept: dict[int, tuple[tuple[Any, ...], Service]] = {}
+class _Cache:
+    """What integrations send with, as of a stamp that tells whether anything has changed since."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[tuple[Any, ...], Service]] = {}
 
 
 def ready(keys: Iterable[int]) -> dict[int, Service]:
@@ -45,18 +50,18 @@ def ready(keys: Iterable[int]) -> dict[int, Service]:
     wanted = set(keys)
     if not wanted:
         return {}
-    stamps = _stamps(wanted)
+    stamps, cache = _stamps(wanted), process.get(_Cache).kept
     found, stale = {}, []
     for key, stamp in stamps.items():
-        kept = _kept.get(key)
+        kept = cache.get(key)
         if kept is not None and kept[0] == stamp:
             found[key] = kept[1]
         else:
             stale.append(key)
     for key, service in _read(stale).items() if stale else ():
-        if len(_kept) >= KEPT:
-            _kept.clear()
-        _kept[key] = stamps[key], service
+        if len(cache) >= KEPT:
+            cache.clear()
+        cache[key] = stamps[key], service
         found[key] = service
     return found
 
@@ -64,21 +69,18 @@ def ready(keys: Iterable[int]) -> dict[int, Service]:
 def _stamps(keys: Iterable[int]) -> dict[int, tuple[Any, ...]]:
     """What tells whether anything has changed; revisions never do, and every change of values is dated."""
     with connection.cursor() as cursor:
-        cursor.execute(_stamps_statement(), [json.dumps(dict.fromkeys(keys))])
+        cursor.execute(_stamps_statement(), [sql.array(keys)])
         return {key: tuple(stamp) for key, *stamp in cursor.fetchall()}
 
 
 @cache
 def _stamps_statement() -> str:
     """Asked for each batch, where the ORM would take longer to write it than the database to answer."""
-    postgres = connection.vendor == "postgresql"
-    now = "statement_timestamp()" if postgres else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
-    # Both databases read the keys of a JSON object in this way.
     return f"""
         SELECT integration.id, integration.created_at, integration.enabled,
             COALESCE(integration.revision_id, template.published_id), own.changed_at, inherited.changed_at,
             token.fence,
-            token.granted_at IS NOT NULL AND (token.expires_at IS NULL OR token.expires_at > {now})
+            token.granted_at IS NOT NULL AND (token.expires_at IS NULL OR token.expires_at > {sql.now()})
         FROM integrations_integration AS integration
         JOIN integrations_template AS template ON template.id = integration.template_id
         JOIN portal_organization AS organization ON organization.id = integration.organization_id
@@ -87,7 +89,7 @@ def _stamps_statement() -> str:
             ON inherited.account_id = organization.account_id
             AND inherited.template_id = integration.template_id
         LEFT JOIN integrations_accesstoken AS token ON token.integration_id = integration.id
-        WHERE integration.id IN (SELECT CAST(key AS bigint) FROM json_each(%s))
+        WHERE {sql.among("integration.id")}
     """  # noqa: S608 (constants)
 
 

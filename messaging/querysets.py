@@ -5,32 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import BigIntegerField, Count, F, OuterRef, Q, Subquery
+from django.db.models import BigIntegerField, Count, Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
+from messaging.statuses import Direction
 from portal.models import Membership, User
 
 if TYPE_CHECKING:
-    from messaging.models import Conversation, Message, Number  # noqa: F401 (named in strings below)
+    from messaging.models import Assignment, Conversation, Message, Number  # noqa: F401 (named in strings below)
 
 
-def assigned_to(user: User, number: str = "") -> Q:
-    """The condition for rows whose number (found by the lookup `number`) is assigned to an active member."""
-    prefix = f"{number}__" if number else ""
-    own = Membership.objects.filter(user=user, status=Membership.Status.ACTIVE).values("organization")
-    return Q(
-        **{f"{prefix}assignments__user": user, f"{prefix}organization__in": own},
-    )
+class AssignmentQuerySet(models.QuerySet["Assignment"]):
+    def permitted(self) -> AssignmentQuerySet:
+        """Those that count, which says who may send and receive through which number.
+
+        The user is an active member of the number's organization.
+        """
+        memberships = Membership.objects.filter(
+            user=OuterRef("user"),
+            organization=OuterRef("number__organization"),
+            status=Membership.Status.ACTIVE,
+        )
+        return self.filter(Exists(memberships))
 
 
-# `assigned_to` for statements that know `number`, a row of numbers, and `new.author`, a user's key.
-MAY_SEND = """(
-    SELECT TRUE FROM messaging_assignment
-    JOIN portal_membership ON portal_membership.user_id = messaging_assignment.user_id
-    WHERE messaging_assignment.number_id = number.id AND messaging_assignment.user_id = new.author
-    AND portal_membership.organization_id = number.organization_id AND portal_membership.status = 'active'
-    LIMIT 1
-) IS NOT NULL"""
+def assigned_to(user: User, number: str = "pk") -> Q:
+    """The condition for rows whose number (found by the lookup `number`) the user may send through."""
+    from messaging.models import Assignment
+
+    return Q(**{f"{number}__in": Assignment.objects.permitted().filter(user=user).values("number")})
 
 
 def not_private(user: User, conversation: str = "") -> Q:
@@ -58,7 +61,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         fresh = (
             Message.objects.filter(
                 conversation=OuterRef("pk"),
-                direction=Message.Direction.IN,
+                direction=Direction.IN,
                 id__gt=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()),
             )
             .order_by()
@@ -79,5 +82,5 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """What came in and the user has not read."""
         return self.for_user(user).filter(
             ~Q(conversation__readings__user=user, conversation__readings__read_to__gte=F("id")),
-            direction="in",
+            direction=Direction.IN,
         )

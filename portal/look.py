@@ -115,7 +115,7 @@ UNFOLD: dict[str, Any] = {
                             reverse("admin:messaging_webhookrequest_changelist") + "?quarantine=yes"
                         ),
                         active=_quarantine,
-                        badge="messaging.receiving.quarantine.badge",
+                        badge="messaging.inbound.quarantine.badge",
                     ),
                 ],
             },

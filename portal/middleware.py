@@ -1,27 +1,53 @@
-"""What every answer carries, and the time zone that every page is shown in."""
+"""What every response carries, and middleware that only pages need."""
 
 from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Callable
+from typing import Any
 
+from django.contrib.auth import middleware as auth
+from django.contrib.messages import middleware as messages
+from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.middleware import common, locale
 from django.utils import timezone
+from django_htmx import middleware as htmx
 
-from portal import doors
+# Providers and programs call below these paths. Middleware that only pages need takes longer than the rest of
+# such a request.
+MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz")
 
 _ALWAYS = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 STRICT = f"default-src 'self'; img-src 'self' data: blob:; {_ALWAYS}"
-# unfold's Alpine evaluates expressions, and its skeleton carries style elements.
+# unfold's Alpine evaluates expressions, and its skeleton has style elements.
 ADMIN = (
     "default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-eval'; "
     f"style-src 'self' 'unsafe-inline'; {_ALWAYS}"
 )
 
-# What the doors' own answers carry.
-SAFE = {"content-security-policy": STRICT, "x-content-type-options": "nosniff"}
-
 View = Callable[[HttpRequest], HttpResponse]
+
+
+def pages_only(middleware: type[Any]) -> type[Any]:
+    """The middleware as it is for pages; requests to MACHINE_PATHS skip it."""
+
+    class PagesOnly(middleware):  # type: ignore[misc]
+        def __call__(self, request: HttpRequest) -> Any:
+            if request.path_info.startswith(MACHINE_PATHS):
+                return self.get_response(request)
+            return super().__call__(request)
+
+    PagesOnly.__name__ = PagesOnly.__qualname__ = middleware.__name__
+    return PagesOnly
+
+
+SessionMiddleware = pages_only(sessions.SessionMiddleware)
+LocaleMiddleware = pages_only(locale.LocaleMiddleware)
+CommonMiddleware = pages_only(common.CommonMiddleware)
+AuthenticationMiddleware = pages_only(auth.AuthenticationMiddleware)
+MessageMiddleware = pages_only(messages.MessageMiddleware)
+HtmxMiddleware = pages_only(htmx.HtmxMiddleware)
 
 
 def security_headers(get_response: View) -> View:
@@ -37,50 +63,24 @@ def security_headers(get_response: View) -> View:
     return middleware
 
 
-def short_way(get_response: View) -> View:
-    """Leads services and programs to their doors where `portal.asgi` does not: in tests, by `runserver`."""
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        door = doors.of(request.path_info)
-        if door is None:
-            return get_response(request)
-        body = request.read(door.MAX_BODY + 1)
-        asked = doors.Asked(
-            method=request.method or "",
-            path=request.path_info,
-            mount=request.META.get("SCRIPT_NAME", ""),
-            query=request.META.get("QUERY_STRING", ""),
-            headers={name.lower(): value for name, value in request.headers.items()},
-            ip=request.META.get("REMOTE_ADDR", ""),
-            body=body if len(body) <= door.MAX_BODY else None,
-        )
-        found = doors.at_once(door.answer(asked))
-        response = HttpResponse(found.body, status=found.status, headers=found.headers)
-        # Spares a line in Django's log: what is refused is told or counted, or kept with the reason.
-        response._has_been_logged = True  # type: ignore[attr-defined]
-        return response
-
-    return middleware
-
-
 def no_null_characters(get_response: View) -> View:
-    """Answers 400 to an address with a NUL, which PostgreSQL compares with nothing."""
+    """Answers 400 to a page's URL with a NUL character, which PostgreSQL refuses to compare."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        odd = "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path
-        if odd:
-            return HttpResponseBadRequest("This address holds a NUL character.", content_type="text/plain")
+        has_null = "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path
+        if has_null and not request.path_info.startswith(MACHINE_PATHS):
+            return HttpResponseBadRequest("This URL contains a NUL character.", content_type="text/plain")
         return get_response(request)
 
     return middleware
 
 
 def time_zone(get_response: View) -> View:
-    """Shows times in the zone of who is signed in; the thread keeps no zone for whom it works for next."""
+    """Shows times in the time zone of the user, and leaves the thread without one for the next request."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         user = getattr(request, "user", None)
-        # The session is read only where there is one: a webhook or a health check asks the database nothing.
+        # The session is read only where there is one: a health check asks the database nothing.
         if user is not None and request.COOKIES and user.is_authenticated:
             zone = zoneinfo.ZoneInfo(user.time_zone)
         else:

@@ -22,9 +22,12 @@ from django.core.management.base import CommandError
 from portal.celery import app
 from portal.environment import prepare_data_folder
 from portal.models import User
-from portal.web_server import WebServer
+from portal.server import WebServer
+from portal.wsgi import application
 
 logger = logging.getLogger(__name__)
+
+THREADS = 24
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,14 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(1) if stop.is_set() else stop.set())
         worker = _Worker()
-        server = WebServer(listener)
+        server = WebServer(
+            application, listener, threads=THREADS, max_body=settings.MAX_UPLOAD_BYTES + 1024 * 1024
+        )
         server.start()
         ready()
         say(f"Patchbay is ready at {settings.PUBLIC_URL}/ (stop it with Ctrl-C).")
         stop.wait()
-        say("Stopping: what is in flight may end.")
+        say("Stopping. Requests in flight may finish.")
         server.stop()
         worker.stop()
 

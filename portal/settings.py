@@ -46,6 +46,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if _public.scheme == "https" else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
 
 # --- What Patchbay may reach, and how much at once ---
 PATCHBAY_ALLOWED_ORIGINS = environment.read_list("PATCHBAY_ALLOWED_ORIGINS")
@@ -59,6 +60,9 @@ USER_PER_MINUTE = environment.read_number("PATCHBAY_USER_PER_MINUTE", 30)
 USER_PER_HOUR = environment.read_number("PATCHBAY_USER_PER_HOUR", 500)
 NUMBER_PER_MINUTE = environment.read_number("PATCHBAY_NUMBER_PER_MINUTE", 120)
 ORGANIZATION_PER_HOUR = environment.read_number("PATCHBAY_ORGANIZATION_PER_HOUR", 10_000)
+
+# --- How long a webhook may be read with what was found before: numbers, integrations, credentials ---
+WEBHOOK_CACHE_SECONDS = environment.read_number("PATCHBAY_WEBHOOK_CACHE_SECONDS", 2)
 
 # --- When sending is tried again, and given up (in seconds) ---
 LEASE_SECONDS = environment.read_number("PATCHBAY_LEASE_SECONDS", 90)
@@ -89,20 +93,20 @@ INSTALLED_APPS = [
     "messaging",
 ]
 MIDDLEWARE = [
+    # Those of portal.middleware that bear the name of another are that one, for pages only.
     "portal.middleware.security_headers",
-    "portal.middleware.short_way",
     "portal.middleware.no_null_characters",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "portal.middleware.SessionMiddleware",
+    "portal.middleware.LocaleMiddleware",
+    "portal.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "portal.middleware.AuthenticationMiddleware",
+    "portal.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "portal.middleware.HtmxMiddleware",
     "portal.middleware.time_zone",
 ]
 TEMPLATES: list[dict[str, Any]] = [
@@ -124,7 +128,7 @@ TEMPLATES: list[dict[str, Any]] = [
 if DATABASE_URL:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
     if DATABASES["default"]["ENGINE"].endswith("postgresql"):
-        DATABASES["default"]["ENGINE"] = "portal.postgresql"
+        DATABASES["default"]["ENGINE"] = "portal.database.postgresql"
         DATABASES["default"]["OPTIONS"] = {
             # What a connection asks for the fifth time is planned once: planning takes longer than the work.
             "server_side_binding": True,
@@ -166,7 +170,7 @@ if REDIS_URL:
     }
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"socket_connect_timeout": 0.2, "health_check_interval": 25} if REDIS_URL else {"polling_interval": 0.1}
+    {"socket_connect_timeout": 0.2, "health_check_interval": 25} if REDIS_URL else {"polling_interval": 0.01}
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -175,11 +179,13 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_POOL = "threads"
-CELERY_WORKER_CONCURRENCY = environment.read_number("PATCHBAY_WORKER_THREADS", 4)
+CELERY_WORKER_CONCURRENCY = environment.read_number("PATCHBAY_WORKER_THREADS", 8)
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_DB_REUSE_MAX = 10_000
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
-    "clean-up": {"task": "messaging.clean_up", "schedule": crontab(hour="3", minute="17")}
+    "clean-up": {"task": "messaging.retention", "schedule": crontab(hour="3", minute="17")}
 }
 CELERY_TIMEZONE = "UTC"
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from portal.memory import Memory
 from portal.models import PersonalToken, User
 
 PREFIX = "pb_"
@@ -17,8 +16,6 @@ MOST = 50  # of one user
 NOTED_EVERY = timedelta(minutes=5)
 _LENGTH = len(PREFIX) + 43
 _SHOWN = len(PREFIX) + 5
-
-_users: Memory[str, User] = Memory()
 
 
 def make(user: User, name: str) -> str:
@@ -29,11 +26,10 @@ def make(user: User, name: str) -> str:
 
 
 def user_of(token: str) -> User | None:
-    """Whose token it is, if they may sign in; remembered for two seconds. Notes when it was used last."""
+    """Whose token it is, if they may sign in. Notes when it was used last."""
     if len(token) != _LENGTH or not token.startswith(PREFIX):
         return None
-    digest = _digest(token)
-    return _users.get(digest, lambda: _look_up(digest))
+    return _look_up(_digest(token))
 
 
 def _look_up(digest: str) -> User | None:

@@ -15,10 +15,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from messaging.admin.base import Older, TraceAdmin, moment
+from messaging.errors import Refused
 from messaging.models import BulkResend, Message
+from messaging.outbound import bulk_resend, settle, submit
 from messaging.reporting import search, traces
-from messaging.sending import resending, settle, submit
-from messaging.statuses import Status
+from messaging.statuses import Direction, QueueState, Status
 from messaging.templatetags.inbox import mark
 from portal.admin_base import OrganizationFilter, user_of
 
@@ -33,8 +34,8 @@ class Outcome(admin.SimpleListFilter):
         "problem": {"status__in": [Status.UNKNOWN, Status.FAILED]},
         "failed": {"status__in": [Status.UNKNOWN, Status.FAILED], "status": Status.FAILED},
         "unknown": {"status__in": [Status.UNKNOWN, Status.FAILED], "status": Status.UNKNOWN},
-        "waiting": {"queue_state": Message.Queue.WAITING},
-        "delivered": {"direction": Message.Direction.OUT, "status__gte": Status.DELIVERED},
+        "waiting": {"queue_state": QueueState.WAITING},
+        "delivered": {"direction": Direction.OUT, "status__gte": Status.DELIVERED},
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -71,7 +72,7 @@ class MessageAdmin(TraceAdmin):
 
     @admin.display(description=gettext_lazy("direction"))
     def way(self, message: Message) -> str:
-        return _("out") if message.direction == Message.Direction.OUT else _("in")
+        return _("out") if message.direction == Direction.OUT else _("in")
 
     @admin.display(description=gettext_lazy("number"))
     def number(self, message: Message) -> str:
@@ -83,7 +84,7 @@ class MessageAdmin(TraceAdmin):
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, message: Message) -> str:
-        if message.direction == Message.Direction.IN:
+        if message.direction == Direction.IN:
             return _("received")
         return format_html('<span class="pb-{}">{}</span>', traces.tone(message), mark(message))
 
@@ -98,12 +99,12 @@ class MessageAdmin(TraceAdmin):
     def send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> HttpResponse:
         """Says what would be sent again and what not, and asks."""
         # A list of its own, without the joins and limits of the page.
-        chosen = Message.objects.filter(pk__in=queryset.order_by("pk").values("pk")[: resending.MOST])
+        chosen = Message.objects.filter(pk__in=queryset.order_by("pk").values("pk")[: bulk_resend.MOST])
         context = {
             **self.admin_site.each_context(request),
             "title": _("Send again"),
-            "prospect": resending.prospect(chosen),
-            "most": resending.MOST,
+            "prospect": bulk_resend.prospect(chosen),
+            "most": bulk_resend.MOST,
         }
         return render(request, "admin/messaging/resend.html", context)
 
@@ -122,7 +123,7 @@ class MessageAdmin(TraceAdmin):
         message = self._own(request, pk)
         try:
             copy = submit.resend_for_author(message)
-        except submit.Refused as refusal:
+        except Refused as refusal:
             messages.error(request, str(refusal))
             return redirect("admin:messaging_message_change", pk)
         self.log_change(request, message, _("Sent again as %(uuid)s.") % {"uuid": copy.uuid})
@@ -136,7 +137,7 @@ class MessageAdmin(TraceAdmin):
             settle.settle(
                 user_of(request), message, "sent" if request.POST.get("arrived") == "yes" else "failed"
             )
-        except submit.Refused as refusal:
+        except Refused as refusal:
             messages.error(request, str(refusal))
         else:
             self.log_change(request, message, message.status_text)
@@ -147,14 +148,14 @@ class MessageAdmin(TraceAdmin):
         wanted = request.POST.get("failed", "").split(",")
         if request.POST.get("also") == "doubt":
             wanted += request.POST.get("doubt", "").split(",")
-        keys = [int(key) for key in wanted if key.isdigit() and len(key) < 19][: resending.MOST]
+        keys = [int(key) for key in wanted if key.isdigit() and len(key) < 19][: bulk_resend.MOST]
         own = list(self.get_queryset(request).filter(pk__in=keys).order_by("pk").values_list("pk", flat=True))
         if not self.in_reach(request, None) or len(own) != len(set(keys)):
             raise Http404
         if not own:
             messages.warning(request, _("There is nothing to send again."))
             return redirect("admin:messaging_message_changelist")
-        return redirect("admin:messaging_resend_progress", resending.start(user_of(request), own).pk)
+        return redirect("admin:messaging_resend_progress", bulk_resend.start(user_of(request), own).pk)
 
     def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How far a resending of many has come; the page renews itself until it is done."""

@@ -18,7 +18,7 @@ from messaging.admin.base import ManyPaginator
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
-from messaging.rules import moving
+from messaging.rules import move_number
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.models import Organization
 
@@ -117,7 +117,7 @@ class NumberAdmin(PortalAdmin):
         if request.method == "POST" and form.is_valid():
             organization = form.cleaned_data["organization"]
             try:
-                moved = moving.move(number, organization, form.service())
+                moved = move_number.move(number, organization, form.service())
             except Refused as refusal:
                 form.add_error(None, str(refusal))
             else:

@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from messaging.admin.base import Older, TraceAdmin, moment
+from messaging.inbound import quarantine, reprocess
 from messaging.models import WebhookRequest
-from messaging.receiving import quarantine, replay
 from messaging.reporting import search, traces
+from messaging.statuses import Verdict
 from portal.admin_base import OrganizationFilter, user_of
 
 LONG = ("query", "headers", "body", "answer_headers", "answer_body")
@@ -72,7 +73,7 @@ class WebhookRequestAdmin(TraceAdmin):
 
     @admin.display(description=gettext_lazy("verdict"))
     def outcome(self, request: WebhookRequest) -> str:
-        verdict = WebhookRequest.Verdict
+        verdict = Verdict
         good = request.verdict in (verdict.ACCEPTED, verdict.DUPLICATE)
         tone = "good" if good else "plain" if request.verdict == verdict.IGNORED else "bad"
         return format_html('<span class="pb-{}">{}</span>', tone, request.get_verdict_display())
@@ -112,7 +113,7 @@ class WebhookRequestAdmin(TraceAdmin):
     def read_one(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Reads one once more, as of when it came."""
         row = self._own(request, pk)
-        if replay.replay(row):
+        if reprocess.replay(row):
             messages.success(request, _("It was understood now, and what it says is filed."))
         else:
             messages.warning(request, _("Nothing new could be filed: %(why)s") % {"why": row.reason or "–"})
@@ -120,7 +121,7 @@ class WebhookRequestAdmin(TraceAdmin):
 
     def file_anyway(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Files what was taken for a copy of another."""
-        if replay.file_anyway(self._own(request, pk)):
+        if reprocess.file_anyway(self._own(request, pk)):
             messages.success(request, _("What it says is filed."))
         else:
             messages.warning(request, _("There is nothing to file."))
@@ -132,7 +133,7 @@ class WebhookRequestAdmin(TraceAdmin):
                 : MOST + 1
             ]
         )
-        filed = replay.replay_many(WebhookRequest.objects.filter(pk__in=keys[:MOST]))
+        filed = reprocess.replay_many(WebhookRequest.objects.filter(pk__in=keys[:MOST]))
         messages.info(
             request,
             _("%(filed)d of %(number)d were understood now and are filed.")

@@ -16,9 +16,9 @@ from messaging.api import problems
 from messaging.api.problems import Problem
 from messaging.errors import LimitReached, Refused
 from messaging.models import Message, Number
-from messaging.sending.drafts import not_yours
-from messaging.sending.submit import submit_soon
-from messaging.statuses import Status
+from messaging.outbound.enqueue import not_yours
+from messaging.outbound.submit import submit_soon
+from messaging.statuses import Direction, Status
 from portal.memory import Memory
 from portal.models import User
 
@@ -98,7 +98,7 @@ def told(user: User, uuid: UUID) -> dict[str, Any] | None:
     """What has become of a message out of the user's conversations."""
     found = (
         Message.objects.for_user(user)
-        .filter(uuid=uuid, direction=Message.Direction.OUT)
+        .filter(uuid=uuid, direction=Direction.OUT)
         .values(
             "status",
             "status_code",

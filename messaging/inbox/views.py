@@ -12,10 +12,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.middleware import HtmxDetails
 
+from messaging.errors import Refused
 from messaging.inbox import pages
 from messaging.inbox.forms import MessageForm, NewMessageForm
 from messaging.models import Attachment, Conversation, Message, Number
-from messaging.sending import submit
+from messaging.outbound import submit
+from messaging.statuses import AttachmentState
 from messaging.views import file_response
 from portal.models import User
 
@@ -44,7 +46,7 @@ def new(request: SignedIn) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             message = form.send_new(request.user)
-        except submit.Refused as refusal:
+        except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
             return _go(request, message.conversation)
@@ -59,7 +61,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             form.send(request.user, opened.number, opened.contact.address)
-        except submit.Refused as refusal:
+        except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
             if not request.htmx:
@@ -103,7 +105,7 @@ def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
     form = MessageForm()
     try:
         submit.resend(request.user, message)
-    except submit.Refused as refusal:
+    except Refused as refusal:
         form.add_error(None, str(refusal))
     opened = _conversation(request, message.conversation_id)
     return _answer(request, "inbox/_conversation.html", {**_thread(request, opened), "form": form})
@@ -114,7 +116,7 @@ def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
 def file(request: SignedIn, uuid: UUID) -> HttpResponseBase:
     """A file of a conversation that the user takes part in."""
     own = Message.objects.for_user(request.user)
-    attachment = get_object_or_404(Attachment, uuid=uuid, message__in=own, state=Attachment.State.KEPT)
+    attachment = get_object_or_404(Attachment, uuid=uuid, message__in=own, state=AttachmentState.KEPT)
     try:
         return file_response(attachment)
     except FileNotFoundError:

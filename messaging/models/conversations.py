@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from integrations.models import Integration
 from messaging.models.numbers import Number
 from messaging.querysets import ConversationQuerySet, MessageQuerySet
-from messaging.statuses import Status
+from messaging.statuses import AttachmentState, Direction, QueueState, Status
 from portal.models import Organization
 
 
@@ -91,15 +91,6 @@ class Reading(models.Model):
 class Message(models.Model):
     """A text or file, out or in. The table is the queue (`queue_state`); `status` is what a person sees."""
 
-    class Direction(models.TextChoices):
-        OUT = "out", _("sent")
-        IN = "in", _("received")
-
-    class Queue(models.IntegerChoices):
-        WAITING = 0, _("waiting")
-        CLAIMED = 1, _("claimed")
-        DONE = 2, _("done")
-
     # What refers to others has no index of its own: those below begin with it.
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="messages", db_index=False)
@@ -137,7 +128,7 @@ class Message(models.Model):
     status_code = models.CharField(_("code"), max_length=60, blank=True)
     status_text = models.CharField(_("reason"), max_length=500, blank=True)
 
-    queue_state = models.SmallIntegerField(_("queue"), choices=Queue.choices, default=Queue.WAITING)
+    queue_state = models.SmallIntegerField(_("queue"), choices=QueueState.choices, default=QueueState.WAITING)
     next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
     expires_at = models.DateTimeField(_("expires"))
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
@@ -152,36 +143,49 @@ class Message(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="message_status"),
             models.CheckConstraint(
-                condition=Q(queue_state=1, lease_until__isnull=False) | ~Q(queue_state=1),
+                condition=Q(queue_state=QueueState.CLAIMED, lease_until__isnull=False)
+                | ~Q(queue_state=QueueState.CLAIMED),
                 name="message_lease",
             ),
         ]
         indexes = [
-            models.Index(fields=["next_attempt_at"], condition=Q(queue_state=0), name="message_any_due"),
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(queue_state=QueueState.WAITING),
+                name="message_any_due",
+            ),
             models.Index(
                 fields=["integration", "next_attempt_at", "id"],
-                condition=Q(queue_state=0),
+                condition=Q(queue_state=QueueState.WAITING),
                 name="message_due_of",
             ),
-            models.Index(fields=["lease_until"], condition=Q(queue_state=1), name="message_leases"),
-            models.Index(fields=["conversation"], condition=Q(queue_state=1), name="message_in_flight"),
+            models.Index(
+                fields=["lease_until"], condition=Q(queue_state=QueueState.CLAIMED), name="message_leases"
+            ),
+            models.Index(
+                fields=["conversation"], condition=Q(queue_state=QueueState.CLAIMED), name="message_in_flight"
+            ),
             models.Index(fields=["conversation", "-id"], name="message_thread"),
             models.Index(fields=["organization", "-id"], name="message_log"),
             models.Index(
-                fields=["organization", "-id"], condition=Q(status__in=[20, 40]), name="message_not_sent"
+                fields=["organization", "-id"],
+                condition=Q(status__in=[Status.UNKNOWN, Status.FAILED]),
+                name="message_not_sent",
             ),
             models.Index(fields=["created_at"], name="message_age"),
             # What the rules count: our own answers, and what a user or an organization has sent of late.
             models.Index(
                 fields=["conversation", "created_at"],
-                condition=Q(direction="out") & ~Q(automatic=""),
+                condition=Q(direction=Direction.OUT) & ~Q(automatic=""),
                 name="message_automatic",
             ),
             models.Index(
                 fields=["author", "created_at"], condition=Q(author__isnull=False), name="message_of_author"
             ),
             models.Index(
-                fields=["organization", "created_at"], condition=Q(direction="out"), name="message_sent_by"
+                fields=["organization", "created_at"],
+                condition=Q(direction=Direction.OUT),
+                name="message_sent_by",
             ),
         ]
 
@@ -192,11 +196,6 @@ class Message(models.Model):
 class Attachment(models.Model):
     """A file of a message: given to the provider as a signed URL, or fetched from it and kept."""
 
-    class State(models.TextChoices):
-        WAITING = "waiting", _("being fetched")
-        KEPT = "kept", _("kept")
-        FAILED = "failed", _("not fetched")
-
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     message = models.ForeignKey(Message, models.CASCADE, related_name="attachments")
     position = models.PositiveSmallIntegerField(default=0)
@@ -204,7 +203,7 @@ class Attachment(models.Model):
     content_type = models.CharField(max_length=100, blank=True)
     name = models.CharField(max_length=200, blank=True)
     size = models.PositiveIntegerField(default=0)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.KEPT)
+    state = models.CharField(max_length=10, choices=AttachmentState.choices, default=AttachmentState.KEPT)
     problem = models.CharField(max_length=500, blank=True)
     source_url = models.TextField(blank=True)
     with_auth = models.BooleanField(default=False)
@@ -216,7 +215,9 @@ class Attachment(models.Model):
         verbose_name_plural = _("files")
         ordering = ["position", "id"]
         indexes = [
-            models.Index(fields=["next_attempt_at"], condition=Q(state="waiting"), name="attachment_due"),
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(state=AttachmentState.WAITING), name="attachment_due"
+            ),
         ]
 
     def __str__(self) -> str:

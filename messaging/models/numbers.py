@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
 from messaging import numbers
-from messaging.querysets import NumberQuerySet
+from messaging.querysets import AssignmentQuerySet, NumberQuerySet
 from messaging.rules import keywords
+from messaging.statuses import Direction, QueueState
 from portal.models import Account, Organization
 
 
@@ -174,7 +175,7 @@ class Number(models.Model):
 
         if self.integration_id is not None:
             waiting = Message.objects.filter(
-                conversation__number=self, direction=Message.Direction.OUT, queue_state=Message.Queue.WAITING
+                conversation__number=self, direction=Direction.OUT, queue_state=QueueState.WAITING
             )
             waiting.exclude(integration=self.integration_id).update(integration=self.integration_id)
 
@@ -235,6 +236,8 @@ class Assignment(models.Model):
 
     number = models.ForeignKey(Number, models.CASCADE, related_name="assignments", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="assignments")
+
+    objects = AssignmentQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("user of a number")

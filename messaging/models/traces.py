@@ -15,23 +15,13 @@ from integrations.events import HttpResponse, InboundRequest
 from integrations.models import Integration, Template
 from messaging.models.conversations import Message
 from messaging.models.numbers import Number
-from messaging.statuses import Status
+from messaging.statuses import QUARANTINE, EventState, Status, Verdict
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField
 from portal.models import Account, Organization
 
 
 class WebhookRequest(models.Model):
     """Every request that a service made, whatever became of it; its bytes are encrypted."""
-
-    class Verdict(models.TextChoices):
-        ACCEPTED = "accepted", _("accepted")
-        DUPLICATE = "duplicate", _("duplicate")
-        IGNORED = "ignored", _("ignored")
-        UNMATCHED = "unmatched", _("unmatched")
-        UNKNOWN_NUMBER = "unknown_number", _("unknown number")
-        DISABLED = "disabled", _("integration disabled")
-        UNPARSABLE = "unparsable", _("unreadable")
-        UNVERIFIED = "unverified", _("bad signature")
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="webhook_requests", db_index=False)
     organization = models.ForeignKey(
@@ -62,9 +52,6 @@ class WebhookRequest(models.Model):
     more = models.PositiveIntegerField(_("more like it"), default=0)
     replayed_at = models.DateTimeField(_("read again"), null=True, blank=True)
 
-    # What was kept and could not be filed.
-    QUARANTINE = (Verdict.UNMATCHED, Verdict.UNKNOWN_NUMBER, Verdict.DISABLED, Verdict.UNPARSABLE)
-
     class Meta:
         verbose_name = _("webhook request")
         verbose_name_plural = _("webhook requests")
@@ -76,17 +63,17 @@ class WebhookRequest(models.Model):
             models.Index(fields=["received_at"], name="webhook_age"),
             models.Index(
                 fields=["account", "-id"],
-                condition=Q(verdict__in=["unmatched", "unknown_number", "disabled", "unparsable"]),
+                condition=Q(verdict__in=[*QUARANTINE]),
                 name="webhook_quarantine",
             ),
             models.Index(
                 fields=["organization", "-id"],
-                condition=Q(verdict__in=["unmatched", "unknown_number", "disabled", "unparsable"]),
+                condition=Q(verdict__in=[*QUARANTINE]),
                 name="webhook_org_quarantine",
             ),
             models.Index(
                 fields=["account", "template", "-received_at"],
-                condition=Q(verdict="unverified"),
+                condition=Q(verdict=Verdict.UNVERIFIED),
                 name="webhook_unverified",
             ),
         ]
@@ -127,13 +114,6 @@ class WebhookRequest(models.Model):
 class WebhookEvent(models.Model):
     """One thing that a webhook request said; committed with it, filed by a task afterwards."""
 
-    class State(models.TextChoices):
-        WAITING = "waiting", _("to be filed")
-        DONE = "done", _("filed")
-        ORPHAN = "orphan", _("waits for its message")
-        PART = "part", _("waits for the other parts")
-        FAILED = "failed", _("could not be filed")
-
     request = models.ForeignKey(WebhookRequest, models.CASCADE, related_name="events")
     organization = models.ForeignKey(
         Organization, models.PROTECT, related_name="webhook_events", null=True, blank=True, db_index=False
@@ -155,7 +135,9 @@ class WebhookEvent(models.Model):
     message = models.ForeignKey(
         Message, models.SET_NULL, related_name="webhook_events", null=True, blank=True
     )
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+    state = models.CharField(
+        _("state"), max_length=10, choices=EventState.choices, default=EventState.WAITING
+    )
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("received"), db_default=Now())
 
@@ -164,12 +146,12 @@ class WebhookEvent(models.Model):
         verbose_name_plural = _("webhook events")
         constraints = [models.UniqueConstraint(fields=["key"], name="event_key")]
         indexes = [
-            models.Index(fields=["id"], condition=Q(state="waiting"), name="event_waiting"),
-            models.Index(fields=["provider_id"], condition=Q(state="orphan"), name="event_orphan"),
+            models.Index(fields=["id"], condition=Q(state=EventState.WAITING), name="event_waiting"),
+            models.Index(fields=["provider_id"], condition=Q(state=EventState.ORPHAN), name="event_orphan"),
             models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="event_provider_id"),
-            models.Index(fields=["request"], condition=Q(state="failed"), name="event_failed"),
-            models.Index(fields=["part_of"], condition=Q(state="part"), name="event_part"),
-            models.Index(fields=["created_at"], condition=Q(state="part"), name="event_part_age"),
+            models.Index(fields=["request"], condition=Q(state=EventState.FAILED), name="event_failed"),
+            models.Index(fields=["part_of"], condition=Q(state=EventState.PART), name="event_part"),
+            models.Index(fields=["created_at"], condition=Q(state=EventState.PART), name="event_part_age"),
         ]
 
     def __str__(self) -> str:

@@ -11,10 +11,12 @@ from django.db.models.functions import RowNumber, TruncHour
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from messaging import wake
+from messaging import wakeups
+from messaging.engine import circuit_breaker, queue
 from messaging.models import DeliveryAttempt, Message, ServiceHealth, WebhookRequest
 from messaging.reporting.charts import Hour
-from messaging.sending import breaker, queue
+from messaging.statuses import QueueState
+from messaging.wakeups import Task
 
 HOURS = 24
 # Results that speak against the service; that it asks to wait, or knows of an opt-out, does not.
@@ -89,17 +91,17 @@ def state_of(row: ServiceHealth) -> str:
 
 def try_again(keys: Sequence[int]) -> None:
     """Has paused services tried at once, each by one message; the others follow if that one goes."""
-    breaker.unproven(keys)
-    queue.hurry(keys)
-    wake.after_commit("dispatch")
+    circuit_breaker.probe_again(keys)
+    queue.retry_now(keys)
+    wakeups.after_commit(Task.DISPATCH_DUE)
 
 
 def _count_queue(found: dict[int, Health]) -> None:
     """Two queries, each by a partial index that holds only what is not done."""
-    for state in (Message.Queue.WAITING, Message.Queue.CLAIMED):
+    for state in (QueueState.WAITING, QueueState.CLAIMED):
         rows = Message.objects.filter(integration__in=found, queue_state=state).order_by()
         for key, number in rows.values_list("integration").annotate(number=Count("pk")):
-            if state == Message.Queue.WAITING:
+            if state == QueueState.WAITING:
                 found[key].waiting = number
             else:
                 found[key].in_flight = number

@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import Integration
+from messaging.inbound import quarantine
 from messaging.models import Assignment, Message, Number
-from messaging.receiving import quarantine
 from messaging.reporting import charts
 from messaging.reporting.charts import Hour
-from messaging.statuses import Status
+from messaging.statuses import QueueState, Status
 from portal.models import Organization, User
 from portal.permissions import in_reach_of
 
@@ -106,7 +106,7 @@ def _late(reach: Q) -> list[dict[str, str]]:
     """Messages that are due for minutes though nothing holds them back: no worker runs, or too few."""
     late = Message.objects.filter(
         reach,
-        queue_state=Message.Queue.WAITING,
+        queue_state=QueueState.WAITING,
         next_attempt_at__lt=Now() - LATE,
         integration__enabled=True,
         integration__paused_until__isnull=True,

@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from integrations.models import Integration
 from integrations.properties import secrets_of, values_of
 from integrations.redact import Redactor
+from messaging.inbound import reprocess
 from messaging.models import DeliveryAttempt, Message, OptOut, WebhookEvent, WebhookRequest
-from messaging.receiving import replay
-from messaging.statuses import Status
+from messaging.statuses import QUARANTINE, Direction, EventState, QueueState, Status, Verdict
 
 SHOWN = 20_000
 _ABOUT = ("message__conversation__contact", "message__conversation__number", "number")
@@ -65,15 +65,14 @@ def of_message(message: Message) -> dict[str, Any]:
         "copy": copy,
         "advice": advice(message, copy),
         "may_resend": copy is None and _unsettled(message),
-        "in_doubt": message.direction == Message.Direction.OUT and message.status == Status.UNKNOWN,
-        "waiting": message.direction == Message.Direction.OUT
-        and message.queue_state == Message.Queue.WAITING,
+        "in_doubt": message.direction == Direction.OUT and message.status == Status.UNKNOWN,
+        "waiting": message.direction == Direction.OUT and message.queue_state == QueueState.WAITING,
     }
 
 
 def tone(message: Message) -> str:
     """How an outgoing message fares: bad, good, or plain."""
-    if message.direction == Message.Direction.OUT:
+    if message.direction == Direction.OUT:
         if message.status in (Status.FAILED, Status.UNKNOWN):
             return "bad"
         return "good" if message.status >= Status.DELIVERED else "plain"
@@ -96,9 +95,9 @@ def result_of(attempt: DeliveryAttempt) -> str:
 
 def advice(message: Message, copy: Message | None = None) -> str:
     """What a person may do now, in plain words; empty: nothing needs to be done."""
-    if message.direction == Message.Direction.IN or copy is not None:
+    if message.direction == Direction.IN or copy is not None:
         return ""
-    if message.queue_state == Message.Queue.WAITING:
+    if message.queue_state == QueueState.WAITING:
         service = message.integration
         if service is not None and service.paused_until is not None:
             return _("The service is in trouble; the message waits until it works again.")
@@ -129,12 +128,12 @@ def of_webhook(request: WebhookRequest) -> dict[str, Any]:
     with suppress(ValueError):
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     events = list(request.events.select_related(*_ABOUT).order_by("pk"))
-    failed = any(event.state == WebhookEvent.State.FAILED for event in events)
+    failed = any(event.state == EventState.FAILED for event in events)
     return {
         "webhook": request,
-        "quarantined": failed or request.verdict in WebhookRequest.QUARANTINE,
-        "may_read": failed or (not events and request.verdict not in replay.SETTLED),
-        "may_file": not events and request.verdict == WebhookRequest.Verdict.DUPLICATE,
+        "quarantined": failed or request.verdict in QUARANTINE,
+        "may_read": failed or (not events and request.verdict not in reprocess.SETTLED),
+        "may_file": not events and request.verdict == Verdict.DUPLICATE,
         "meaning": meaning(request),
         "place": hide.text(request.place),
         "query": hide.text(bytes(request.query).decode("utf-8", "replace")),
@@ -147,7 +146,7 @@ def of_webhook(request: WebhookRequest) -> dict[str, Any]:
 
 def meaning(request: WebhookRequest) -> str:
     """What a verdict means, and what to do about it."""
-    verdict = WebhookRequest.Verdict
+    verdict = Verdict
     words = {
         verdict.ACCEPTED: _("It was understood, and what it says is filed."),
         verdict.DUPLICATE: _("The same was said before, so nothing was filed a second time."),
@@ -171,7 +170,7 @@ def meaning(request: WebhookRequest) -> str:
 
 
 def _beginning(message: Message, events: list[WebhookEvent], original: Message | None) -> Iterator[Step]:
-    if message.direction == Message.Direction.IN:
+    if message.direction == Direction.IN:
         for event in events:
             if event.type in ("message", "mms"):
                 yield Step(event.created_at, "good", _("A webhook brought it."), event=event)
@@ -206,7 +205,7 @@ def _tried(attempt: DeliveryAttempt) -> Step:
 
 
 def _said(event: WebhookEvent) -> Step:
-    bad = event.payload.get("status") == "failed" or event.state == WebhookEvent.State.FAILED
+    bad = event.payload.get("status") == "failed" or event.state == EventState.FAILED
     said = _("The service reported: %(what)s.") % {"what": _what(event)}
     return Step(event.created_at, "bad" if bad else "good", said, event.payload.get("text", ""), event=event)
 
@@ -226,7 +225,7 @@ def _what(event: WebhookEvent) -> str:
 
 
 def _unsettled(message: Message) -> bool:
-    return message.direction == Message.Direction.OUT and message.status in (Status.FAILED, Status.UNKNOWN)
+    return message.direction == Direction.OUT and message.status in (Status.FAILED, Status.UNKNOWN)
 
 
 def _secrets(request: WebhookRequest) -> list[str]:

@@ -10,10 +10,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from messaging import wake
+from messaging import wakeups
+from messaging.engine import quotas
 from messaging.models import AutoReply, Message, Number, OptOut, WebhookEvent
 from messaging.rules import keywords, optout
-from messaging.sending import limits
+from messaging.statuses import Direction
+from messaging.wakeups import Task
 
 INITIAL = "initial"
 # The same answer is given once in so long; a conversation without stickiness counts as new after so long.
@@ -67,7 +69,7 @@ def answer(events: Sequence[WebhookEvent]) -> list[Message]:
             answers.append(reply)
     Message.objects.bulk_create(answers)
     if answers:
-        wake.after_commit("dispatch")
+        wakeups.after_commit(Task.DISPATCH_DUE)
     return answers
 
 
@@ -112,12 +114,12 @@ def _known(wanted: Sequence[_Answer]) -> _Known:
     found = {item.pk: item for item in numbers.select_related("organization")}
     known = _Known(
         found,
-        limits.room(found.values()),
+        quotas.left_of_numbers(found.values()),
         set(opted_out.values_list("number", "address")),
     )
     before = Message.objects.filter(
         conversation__in=conversations,
-        direction=Message.Direction.OUT,
+        direction=Direction.OUT,
         created_at__gt=timezone.now() - timedelta(days=1),
     ).exclude(automatic="")
     for message in before.order_by("pk"):
@@ -163,7 +165,7 @@ def _write(item: _Answer, message: Message, number: Number) -> Message:
         organization_id=number.organization_id,
         conversation=message.conversation,
         integration_id=number.integration_id,
-        direction=Message.Direction.OUT,
+        direction=Direction.OUT,
         text=text,
         automatic=item.why,
         created_at=timezone.now(),

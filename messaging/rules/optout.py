@@ -10,9 +10,9 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from messaging import numbers
-from messaging.database import bulk
 from messaging.models import Number, OptOut, WebhookEvent
 from messaging.rules import keywords
+from portal.database import bulk
 
 OUT, IN, ASK = "optOut", "optIn", "help"
 # `Message.automatic` of our answers, and of the texts that were understood so.

@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from messaging.inbound import file_events
 from messaging.models import DeliveryAttempt, Message, Number, OptOut, WebhookEvent, WebhookRequest
-from messaging.receiving import filing
+from messaging.outbound import submit
 from messaging.reporting import traces
-from messaging.sending import submit
-from messaging.statuses import Status
+from messaging.statuses import QueueState, Status
 from portal.models import User
 from tests.messaging.queues import write_many
 
@@ -71,7 +71,7 @@ def titles(message: Message) -> list[tuple[str, str]]:
 
 
 def written(number: Number, author: User | None, **fields: Any) -> Message:
-    (message,) = write_many(number, 1, author=author, queue_state=Message.Queue.DONE, **fields)
+    (message,) = write_many(number, 1, author=author, queue_state=QueueState.DONE, **fields)
     message.refresh_from_db()
     return message
 
@@ -107,7 +107,7 @@ def test_the_story_of_a_message_that_came_in(private: Number, admin_of_acme: Use
         {"method": "message", "params": {"from": "+61412345678", "to": private.number, "content": "STOP"}},
         content_type="application/json",
     )
-    filing.drain()
+    file_events.drain()
     came = Message.objects.get(direction="in")
     assert titles(came) == [("good", "A webhook brought it.")]
     client.force_login(admin_of_acme)
@@ -145,7 +145,7 @@ def test_a_copy_and_its_original_lead_to_each_other(
     [
         ({"status": Status.UNKNOWN}, "It may have arrived: ask the contact"),
         ({"status": Status.SENT}, "has reported nothing since"),
-        ({"queue_state": Message.Queue.WAITING}, "It goes out by itself"),
+        ({"queue_state": QueueState.WAITING}, "It goes out by itself"),
         ({"status": Status.DELIVERED}, ""),
     ],
 )

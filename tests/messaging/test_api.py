@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from messaging.api import messages, problems
 from messaging.models import Assignment, Contact, Conversation, Message, Number, OptOut
-from messaging.sending import submit
-from messaging.sending.submit import MAX_TEXT
-from messaging.statuses import Status
+from messaging.outbound import submit
+from messaging.outbound.submit import MAX_TEXT
+from messaging.statuses import Direction, Status
 from portal import memory, tokens
 from portal.middleware import STRICT
 from portal.models import Membership, Organization, PersonalToken, User
@@ -127,7 +127,7 @@ def test_who_sees_a_message(token: str, alice: User, bob: User, charlie: User, s
         theirs = tokens.make(user, "Looks")
         assert [see(theirs, uuid).status_code for uuid in (own, common)] == seen
         assert see(theirs, uuid4()).status_code == 404
-    Message.objects.update(direction=Message.Direction.IN)
+    Message.objects.update(direction=Direction.IN)
     assert see(token, own).status_code == 404
 
 

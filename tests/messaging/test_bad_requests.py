@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messaging.models import Number, WebhookEvent, WebhookRequest
-from messaging.receiving import refusals, storing
+from messaging.webhooks import refusals, store
 from portal import memory, web_server
 
 
@@ -41,7 +41,7 @@ def port(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[in
     server.start()
     yield port
     server.stop()
-    storing.commits.close()
+    store.commits.close()
 
 
 def answer(connection: socket.socket) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from messaging import bell, wake, worker
 from messaging.bell import Bell
+
+from messaging import bell, wakeups, worker
 from tests.installation import Redis
 
 PLACES = [
@@ -72,7 +72,7 @@ def test_a_worker_works_at_each_ring_until_it_is_stopped(
     thread = threading.Thread(target=worker._listen, args=["dispatch", work])
     thread.start()
     for _ in range(2):
-        assert wake.wake("dispatch")
+        assert wakeups.wake("dispatch")
         assert done.acquire(timeout=5)
     worker._stopped.set()
     dispatching.ring()

@@ -17,8 +17,9 @@ from integrations import setup
 from integrations.models import Integration
 from integrations.sandbox import Sandbox
 from messaging import worker
+from messaging.engine import circuit_breaker, claim, queue
 from messaging.models import Message, Number, OptOut
-from messaging.sending import alerts, breaker, claim, dispatch, queue
+from messaging.outbound import alerts, dispatch
 from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.queues import write_many
@@ -151,10 +152,10 @@ def test_a_late_failure_of_another_message_does_not_lengthen_the_pause(
     private: Number, service: Integration
 ) -> None:
     with transaction.atomic():
-        breaker.record({service.pk: breaker.Tally(failures=5, reason="down")})
+        circuit_breaker.record({service.pk: circuit_breaker.Tally(failures=5, reason="down")})
     first = pause_left(service)
     with transaction.atomic():
-        breaker.record({service.pk: breaker.Tally(failures=3, reason="down")})
+        circuit_breaker.record({service.pk: circuit_breaker.Tally(failures=3, reason="down")})
     assert pause_left(service) <= first
     assert (service.pause_seconds, service.failures) == (30, 8)
 

@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
+from messaging.engine import claim, due, queue
 from messaging.models import Message, Number
-from messaging.sending import claim, dispatch, lanes, plans, queue, results
-from messaging.statuses import Status
+from messaging.outbound import dispatch, record, render
+from messaging.statuses import QueueState, Status
 from portal.models import Account, Organization
 from tests.messaging import queues
 
@@ -115,7 +116,7 @@ def test_what_has_no_service_is_refused_in_words(
     dispatch.drain()
     lost.refresh_from_db()
     fine.refresh_from_db()
-    assert (lost.status, lost.queue_state, fine.status) == (Status.FAILED, Message.Queue.DONE, Status.SENT)
+    assert (lost.status, lost.queue_state, fine.status) == (Status.FAILED, QueueState.DONE, Status.SENT)
     assert lost.status_text == "The number sends through no service. Choose one on the number's page."
     assert len(sandbox.received) == 1
     assert not queue.due()["dispatch"]
@@ -192,8 +193,8 @@ def test_no_statement_of_the_queue_reads_the_table(
     queues.write_many(number_in(globex, template, sandbox.api_url, 2), 10)
     with CaptureQueriesContext(connection) as captured:
         queue.due()
-        jobs = plans.prepare(claim.take(40).claims)
-        results.put_off(jobs[:1])
+        jobs = render.prepare(claim.take(40).claims)
+        record.put_off(jobs[:1])
         queue.record([queue.Change(job.message.pk, 1, queue.DONE, Status.SENT) for job in jobs])
         queue.advance([queue.Change(job.message.pk, 1, queue.DONE, Status.DELIVERED) for job in jobs])
         queue.abandoned(everything=False)
@@ -262,19 +263,19 @@ def test_a_lane_whose_breaker_changes_after_the_look_gives_nothing(
     now = timezone.now()
     past, future = now - timedelta(seconds=1), now + timedelta(minutes=1)
     Integration.objects.update(paused_until=past if probing else None)
-    found, unrouted = lanes.due()
-    assert (found, unrouted) == ([lanes.Lane(number.integration_id or 0, acme.pk, probing)], False)
-    assert len(lanes.candidates(found, 5)) == 2
+    found, unrouted = due.due()
+    assert (found, unrouted) == ([due.Lane(number.integration_id or 0, acme.pk, probing)], False)
+    assert len(due.candidates(found, 5)) == 2
     Integration.objects.update(paused_until=future)
-    assert lanes.candidates(found, 5) == []
+    assert due.candidates(found, 5) == []
     Integration.objects.update(paused_until=None if probing else past)
-    assert lanes.candidates(found, 5) == []
+    assert due.candidates(found, 5) == []
 
 
 def test_lanes_with_nothing_due_are_passed_over(template: Template, acme: Organization) -> None:
     number = number_in(acme, template, "http://a")
     queues.write_many(number, 2)
     Message.objects.update(next_attempt_at=timezone.now() + timedelta(minutes=1))
-    assert (lanes.due(), claim.take(5).claims, queue.due()["dispatch"]) == (([], False), [], False)
+    assert (due.due(), claim.take(5).claims, queue.due()["dispatch"]) == (([], False), [], False)
     Integration.objects.update(enabled=False)
-    assert lanes.due() == ([], False)
+    assert due.due() == ([], False)

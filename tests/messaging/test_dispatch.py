@@ -19,15 +19,16 @@ from integrations import properties
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Mode, Sandbox
+from messaging.engine import claim, queue
 from messaging.models import DeliveryAttempt, Message, Number, OptOut
-from messaging.sending import claim, dispatch, outcomes, plans, queue, results
-from messaging.sending.submit import submit
-from messaging.statuses import Status, of_parts
+from messaging.outbound import dispatch, record, render, retry_policy
+from messaging.outbound.submit import submit
+from messaging.statuses import QueueState, Status, of_parts
 from portal.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WAITING, CLAIMED, DONE = Message.Queue.WAITING, Message.Queue.CLAIMED, Message.Queue.DONE
+WAITING, CLAIMED, DONE = QueueState.WAITING, QueueState.CLAIMED, QueueState.DONE
 
 
 def write(author: User, number: Number, index: int = 0, text: str = "hello") -> Message:
@@ -331,8 +332,8 @@ def test_a_batch_takes_as_many_queries_for_ten_as_for_one(private: Number, alice
             write(alice, private, index)
         with CaptureQueriesContext(connection) as captured:
             taken = claim.take(200)
-            jobs = plans.prepare(taken.claims, taken.known)
-            results.record([_sent(job) for job in jobs])
+            jobs = render.prepare(taken.claims, taken.known)
+            record.record([_sent(job) for job in jobs])
             assert claim.take(200).claims == []
         assert len(jobs) == len(batch)
         counts.append(len(captured))
@@ -340,11 +341,11 @@ def test_a_batch_takes_as_many_queries_for_ten_as_for_one(private: Number, alice
     assert not Message.objects.exclude(status=Status.SENT).exists()
 
 
-def _sent(job: plans.Job) -> results.Exchange:
+def _sent(job: render.Job) -> record.Exchange:
     assert job.service is not None
     body = b'{"data": {"id": "%d"}}' % job.message.pk
     answer = HttpResponse(200, {"content-type": "application/json"}, body)
-    return results.Exchange(job, job.service, job.parts[0], timezone.now(), 1, answer)
+    return record.Exchange(job, job.service, job.parts[0], timezone.now(), 1, answer)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +354,7 @@ def _sent(job: plans.Job) -> results.Exchange:
 def test_waits_grow(private: Number, alice: User, attempts: int, seconds: int) -> None:
     message = write(alice, private)
     message.attempts = attempts
-    change = outcomes.decide(message, 1, Outcome("retry", text="busy"), seconds_left=86400)
+    change = retry_policy.decide(message, 1, Outcome("retry", text="busy"), seconds_left=86400)
     assert seconds * 0.8 <= change.delay <= seconds * 1.2
     assert (change.queue_state, change.status) == (queue.WAITING, Status.SENDING)
 
@@ -363,13 +364,13 @@ def test_retry_after_is_honoured_within_bounds(
     private: Number, alice: User, asked: float, waited: float
 ) -> None:
     asked_for = Outcome("throttled", retry_after=asked)
-    change = outcomes.decide(write(alice, private), 1, asked_for, seconds_left=86400)
+    change = retry_policy.decide(write(alice, private), 1, asked_for, seconds_left=86400)
     assert change.delay == waited
 
 
 def test_a_retry_after_the_expiry_ends_it(private: Number, alice: User) -> None:
     message = write(alice, private)
-    change = outcomes.decide(message, 1, Outcome("retry", text="busy"), seconds_left=5)
+    change = retry_policy.decide(message, 1, Outcome("retry", text="busy"), seconds_left=5)
     assert (change.queue_state, change.status) == (queue.DONE, Status.FAILED)
     assert "busy" in change.text
 
@@ -412,9 +413,9 @@ def test_a_database_that_is_away_loses_nothing_that_was_answered(
 def test_what_is_recorded_twice_is_there_once(private: Number, alice: User) -> None:
     """A commit whose answer got lost is tried again."""
     message = write(alice, private)
-    (job,) = plans.prepare(claim.take(1).claims)
+    (job,) = render.prepare(claim.take(1).claims)
     for _ in range(2):
-        results.record([_sent(job)])
+        record.record([_sent(job)])
     message.refresh_from_db()
     assert (message.status, message.queue_state) == (Status.SENT, DONE)
     assert DeliveryAttempt.objects.count() == 1
@@ -449,12 +450,10 @@ def test_what_was_not_written_when_we_stop_is_left_to_another_process(
     private: Number, alice: User, service: Integration
 ) -> None:
     message = write(alice, private)
-    (job,) = plans.prepare(claim.take(1).claims)
+    (job,) = render.prepare(claim.take(1).claims)
     assert job.service is not None
     fault = Fault("connect", "No connection: Patchbay was stopped.")
-    results.record(
-        [results.Exchange(job, job.service, job.parts[0], timezone.now(), 1, fault)], stopping=True
-    )
+    record.record([record.Exchange(job, job.service, job.parts[0], timezone.now(), 1, fault)], stopping=True)
     message.refresh_from_db()
     service.refresh_from_db()
     assert (message.status, message.queue_state, service.failures) == (Status.SENDING, WAITING, 0)

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from messaging.models import Number, WebhookRequest
-from messaging.receiving import receive
+from messaging.webhooks import accept
 from portal import doors
 
 
@@ -81,13 +81,13 @@ def test_the_head_of_an_address_says_nothing(path: str) -> None:
 
 def test_the_address_is_the_public_one(path: str, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    accept = receive.accept
+    accept = accept.accept
 
     def noted(service: str, owner: str, request: Any) -> Any:
         seen.append(request.url)
         return accept(service, owner, request)
 
-    monkeypatch.setattr(receive, "accept", noted)
+    monkeypatch.setattr(accept, "accept", noted)
     call(path + "/größe", body, query="x=a b", mount="/sms")
     assert seen == [f"http://localhost:8000/sms{path}/gr%C3%B6%C3%9Fe?x=a%20b"]
 

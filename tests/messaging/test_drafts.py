@@ -9,10 +9,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from messaging.engine.outbox import Draft, Stored
 from messaging.errors import LimitReached, Refused
 from messaging.models import Contact, Conversation, Message, Number, OptOut
-from messaging.sending.draft_rows import Draft, Stored
-from messaging.sending.drafts import write
+from messaging.outbound.enqueue import write
 from portal.models import User
 
 

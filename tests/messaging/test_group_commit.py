@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
-from messaging.database import group_commit
-from messaging.database.group_commit import GroupCommit
+from messaging.engine import group_commit
+from messaging.engine.group_commit import GroupCommit
 from messaging.models import Contact
 from portal.models import Organization
 from tests.processes import wait_for

@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from messaging.models import Attachment, Contact, Conversation, Message, Number, Reading
-from messaging.sending.submit import submit
-from messaging.statuses import Status
+from messaging.outbound.submit import submit
+from messaging.statuses import QueueState, Status
 from portal.models import Membership, User
 
 CONTACT = "+61412345678"
@@ -42,7 +42,7 @@ def arrive(number: Number, text: str = "Hi", address: str = CONTACT) -> Message:
         direction="in",
         text=text,
         status=Status.DELIVERED,
-        queue_state=Message.Queue.DONE,
+        queue_state=QueueState.DONE,
         expires_at="2030-01-01T00:00:00Z",
     )
     Conversation.objects.filter(pk=conversation.pk).update(last_message=message)
@@ -193,7 +193,7 @@ def test_search(shared: Number, alice: User, search: str, found: int) -> None:
 
 
 def test_a_failed_message_says_why_and_is_sent_again(sent: Message, alice: User) -> None:
-    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE, status_text="No credit left")
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE, status_text="No credit left")
     client = signed_in(alice)
     page = client.get(f"/inbox/{sent.conversation_id}/").content.decode()
     assert "No credit left" in page and "Send again" in page
@@ -203,7 +203,7 @@ def test_a_failed_message_says_why_and_is_sent_again(sent: Message, alice: User)
 
 
 def test_a_stranger_does_not_send_again(sent: Message, charlie: User) -> None:
-    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE)
     assert signed_in(charlie).post(f"/inbox/messages/{sent.uuid}/resend/").status_code == 404
     assert Message.objects.count() == 1
 

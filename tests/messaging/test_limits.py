@@ -11,8 +11,8 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from messaging.models import Assignment, Conversation, Message, Number
-from messaging.sending.submit import Refused, resend, submit
-from messaging.statuses import Status
+from messaging.outbound.submit import Refused, resend, submit
+from messaging.statuses import QueueState, Status
 from portal.models import User
 
 
@@ -56,7 +56,7 @@ def test_a_colleague_and_another_number_have_their_own(
 def test_sending_again_does_not_count(private: Number, alice: User, settings: Any) -> None:
     settings.USER_PER_MINUTE = 1
     message = submit(alice, private, "+61412345671", text="one")
-    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE)
     message.refresh_from_db()
     assert resend(alice, message).resend_of == message
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from portal.memory import Memory
 
 from integrations import properties
 from integrations.models import Integration, Template
 from messaging.models import Number, WebhookRequest
-from messaging.receiving import locate
-from messaging.rules import moving
+from messaging.rules import move_number
+from messaging.webhooks import routing
 from portal import memory
-from portal.memory import Memory
 from portal.models import Organization
 
 
@@ -42,7 +42,7 @@ def test_a_number_that_moves_is_seen_at_once(client: Client, private: Number, gl
 def test_moving_a_number_is_seen_at_once(client: Client, private: Number, globex: Organization) -> None:
     assert post(client, private) == "accepted"
     other = Integration.objects.create(organization=globex, template=private.integration.template)
-    moving.move(private, globex, other)
+    move_number.move(private, globex, other)
     assert post(client, private) == "accepted"
     assert WebhookRequest.objects.latest("pk").organization == globex
 
@@ -77,12 +77,12 @@ def test_what_another_process_changes_is_seen_after_two_seconds(
 
 
 def test_what_was_not_there_is_asked_for_again(private: Number) -> None:
-    owner = locate.owner_of("generic", private.account.accountid)
+    owner = routing.owner_of("generic", private.account.accountid)
     assert owner is not None
-    assert locate.numbers_named(owner, {"+61899999999"}) == {}
+    assert routing.numbers_named(owner, {"+61899999999"}) == {}
     Number.objects.filter(pk=private.pk).update(number="+61899999999", spelling="+61899999999")
-    assert locate.numbers_named(owner, {"+61899999999"}) == {"+61899999999": [private]}
-    assert locate.owner_of("generic", "1" * 20) is None
+    assert routing.numbers_named(owner, {"+61899999999"}) == {"+61899999999": [private]}
+    assert routing.owner_of("generic", "1" * 20) is None
 
 
 def test_what_was_read_before_a_change_is_not_remembered_after_it() -> None:

@@ -15,9 +15,9 @@ from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.errors import Refused
 from messaging.models import Conversation, Message, Number
-from messaging.rules import moving
-from messaging.sending import dispatch
-from messaging.sending.submit import submit
+from messaging.outbound import dispatch
+from messaging.outbound.submit import submit
+from messaging.rules import move_number
 from messaging.statuses import Status
 from portal.models import Account, Organization, User
 from tests.messaging.rules import CONTACT, receive
@@ -35,7 +35,7 @@ def test_the_old_ownership_is_closed_and_keeps_its_conversations(
     private: Number, alice: User, globex: Organization, theirs: Integration
 ) -> None:
     receive(private, "before")
-    moved = moving.move(private, globex, theirs)
+    moved = move_number.move(private, globex, theirs)
     receive(private, "after")
     private.refresh_from_db()
     assert (private.active, moved.active, moved.number) == (False, True, private.number)
@@ -49,7 +49,7 @@ def test_what_waited_is_failed_in_words(
     private: Number, alice: User, globex: Organization, sandbox: Sandbox
 ) -> None:
     waiting = submit(alice, private, CONTACT, text="late")
-    moving.move(private, globex)
+    move_number.move(private, globex)
     waiting.refresh_from_db()
     assert (waiting.status, waiting.status_text) == (
         Status.FAILED,
@@ -82,10 +82,10 @@ def test_refusals_move_nothing(
         (globex, service, "set up for another organization"),
     ):
         with pytest.raises(Refused, match=words):
-            moving.move(private, organization, integration)
-    moving.move(private, globex)
+            move_number.move(private, organization, integration)
+    move_number.move(private, globex)
     with pytest.raises(Refused, match="has moved away already"):
-        moving.move(private, globex)
+        move_number.move(private, globex)
     assert list(Number.objects.order_by("pk").values_list("organization__name", "active")) == [
         ("Acme", False),
         ("Globex", True),
@@ -104,7 +104,7 @@ def test_of_two_who_move_it_at_once_one_is_refused(private: Number, account: Acc
     def go(target: Organization) -> None:
         start.wait()
         try:
-            moving.move(private, target)
+            move_number.move(private, target)
             results.append("moved")
         except Refused as refusal:
             results.append(str(refusal))

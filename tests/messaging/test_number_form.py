@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from messaging.models import AutoReply, Conversation, Number
-from messaging.sending.submit import submit
+from messaging.outbound.submit import submit
 from portal.models import User
 
 

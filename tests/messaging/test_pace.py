@@ -15,9 +15,10 @@ from django.utils import timezone
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Sandbox
 from integrations.services import ready
+from messaging.engine import claim
 from messaging.models import Message, Number
-from messaging.sending import claim, dispatch
-from messaging.statuses import Status
+from messaging.outbound import dispatch
+from messaging.statuses import QueueState, Status
 from portal.models import Account, Organization
 from tests.messaging import queues
 
@@ -146,7 +147,7 @@ def test_a_429_slows_everything_with_the_same_credentials(
     said = float(throttled.delivery_attempts.get().answer_headers["retry-after"])
     assert found.wait is not None and said - 3 < found.wait <= said
     throttled.refresh_from_db()
-    assert (throttled.status, throttled.queue_state) == (Status.SENDING, Message.Queue.WAITING)
+    assert (throttled.status, throttled.queue_state) == (Status.SENDING, QueueState.WAITING)
 
 
 def test_further_requests_of_a_message_count_too(

@@ -21,6 +21,7 @@ from urllib3 import Retry
 
 from integrations import properties
 from integrations.models import Integration, Template
+from messaging.inbound import file_events
 from messaging.models import (
     Attachment,
     Contact,
@@ -32,10 +33,10 @@ from messaging.models import (
     WebhookEvent,
     WebhookRequest,
 )
-from messaging.receiving import filing, storing
-from messaging.sending import dispatch
-from messaging.sending.submit import submit
-from messaging.statuses import Status
+from messaging.outbound import dispatch
+from messaging.outbound.submit import submit
+from messaging.statuses import EventState, QueueState, Status
+from messaging.webhooks import store
 from portal.models import Account, Organization, User
 
 FROM = "+61412345678"
@@ -61,7 +62,7 @@ def test_a_text_is_filed(client: Client, url: str, private: Number) -> None:
     kept = WebhookRequest.objects.get()
     assert (kept.verdict, kept.organization, kept.reason) == ("accepted", private.organization, "")
     assert Message.objects.count() == 0
-    filing.drain()
+    file_events.drain()
     message = Message.objects.get()
     assert (message.text, message.direction, message.queue_state) == ('<b>"Hi"</b> $content$\n🙂', "in", 2)
     assert (message.conversation.number, message.conversation.contact.address) == (private, FROM)
@@ -162,7 +163,7 @@ def test_duplicate_keys_and_odd_characters(client: Client, url: str) -> None:
         b' "content": "a\\u0000b \\ud800 %41 a+b"}}'
     )
     assert post(client, url, body).status_code == 200
-    filing.drain()
+    file_events.drain()
     assert Message.objects.get().text == "a\ufffdb \ufffd %41 a+b"
 
 
@@ -216,7 +217,7 @@ def test_two_organizations_share_the_accounts_url(
     Number.objects.create(organization=globex, integration=integration, number="+61855555599", country="AU")
     post(client, url, text(to="+61855555599"))
     post(client, url, text())
-    filing.drain()
+    file_events.drain()
     found = Message.objects.order_by("pk").values_list("organization__name", flat=True)
     assert list(found) == ["Globex", "Acme"]
     assert list(WebhookRequest.objects.order_by("pk").values_list("organization__name", flat=True)) == [
@@ -245,7 +246,7 @@ def test_identical_bytes_within_seconds_are_one_message(client: Client, url: str
         "duplicate",
         "duplicate",
     ]
-    filing.drain()
+    file_events.drain()
     assert Message.objects.count() == 1
 
 
@@ -253,7 +254,7 @@ def test_identical_bytes_a_minute_later_are_another_message(client: Client, url:
     post(client, url, text())
     WebhookRequest.objects.update(received_at=F("received_at") - timedelta(minutes=1))
     post(client, url, text())
-    filing.drain()
+    file_events.drain()
     assert Message.objects.count() == 2
 
 
@@ -307,7 +308,7 @@ def test_the_same_provider_id_is_one_message_and_one_answer(client: Client, with
     document = {"type": "in", "id": "m1", "from": FROM, "to": "+61855555501", "content": "Hi"}
     first, second = (post(client, with_id, {**document, "extra": n}) for n in range(2))
     assert first.json() == second.json()
-    filing.drain()
+    file_events.drain()
     assert str(Message.objects.get().uuid) == first.json()["ours"]
     assert list(WebhookRequest.objects.order_by("pk").values_list("verdict", flat=True)) == [
         "accepted",
@@ -326,7 +327,7 @@ def test_a_recipient_list_is_filed_for_each_of_our_numbers(
         "content": "Hi",
     }
     post(client, with_id, document)
-    filing.drain()
+    file_events.drain()
     assert {message.conversation.number for message in Message.objects.all()} == {private, shared}
 
 
@@ -340,9 +341,9 @@ def test_opt_out_and_in_hold_with_the_commit(client: Client, with_id: str, priva
 def test_a_report_by_our_own_id(client: Client, with_id: str, private: Number, alice: User) -> None:
     message = submit(alice, private, FROM, text="hi")
     post(client, with_id, {"type": "report", "reference": str(message.uuid)})
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
-    assert (message.status, message.queue_state) == (Status.DELIVERED, Message.Queue.DONE)
+    assert (message.status, message.queue_state) == (Status.DELIVERED, QueueState.DONE)
 
 
 def delivered(messageid: str) -> dict[str, Any]:
@@ -366,11 +367,11 @@ def test_a_report_by_the_providers_id(
     client: Client, url: str, private: Number, alice: User, service: Integration
 ) -> None:
     message = submit(alice, private, FROM, text="hi")
-    Message.objects.update(status=Status.SENT, queue_state=Message.Queue.DONE)
+    Message.objects.update(status=Status.SENT, queue_state=QueueState.DONE)
     attempt = attempt_of(message, service, "p1")
     post(client, url, delivered("p1"))
     post(client, url, {"method": "failed", "params": {"messageid": "p1", "reason": "too late"}})
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
     attempt.refresh_from_db()
     assert (message.status, attempt.status) == (Status.DELIVERED, Status.DELIVERED)
@@ -380,10 +381,10 @@ def test_a_failure_carries_its_reason(
     client: Client, url: str, private: Number, alice: User, service: Integration
 ) -> None:
     message = submit(alice, private, FROM, text="hi")
-    Message.objects.update(status=Status.SENT, queue_state=Message.Queue.DONE)
+    Message.objects.update(status=Status.SENT, queue_state=QueueState.DONE)
     attempt_of(message, service, "p1")
     post(client, url, {"method": "failed", "params": {"messageid": "p1", "reason": "number out of order"}})
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
     assert (message.status, message.status_text) == (Status.FAILED, "number out of order")
 
@@ -397,9 +398,9 @@ def test_a_report_with_an_id_of_another_account_changes_nothing(
     organization = Organization.objects.create(account=other, name="Elsewhere", domain="else.example")
     Integration.objects.create(organization=organization, template=generic)
     post(client, f"/services/generic/a{other.accountid}", delivered("p1"))
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
-    assert (message.status, WebhookEvent.objects.get().state) == (Status.QUEUED, WebhookEvent.State.ORPHAN)
+    assert (message.status, WebhookEvent.objects.get().state) == (Status.QUEUED, EventState.ORPHAN)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -413,13 +414,13 @@ def test_a_report_that_comes_before_its_id_is_joined(
     known = attempt.provider_id
     DeliveryAttempt.objects.all().delete()
     post(client, url, delivered(known))
-    filing.drain()
-    assert WebhookEvent.objects.get().state == WebhookEvent.State.ORPHAN
+    file_events.drain()
+    assert WebhookEvent.objects.get().state == EventState.ORPHAN
     Message.objects.update(status=Status.SENT)
     attempt.pk = None
     attempt.save(force_insert=True)
-    WebhookEvent.objects.update(state=WebhookEvent.State.WAITING)
-    filing.drain()
+    WebhookEvent.objects.update(state=EventState.WAITING)
+    file_events.drain()
     message.refresh_from_db()
     assert message.status == Status.DELIVERED
 
@@ -427,7 +428,7 @@ def test_a_report_that_comes_before_its_id_is_joined(
 def test_a_poisoned_event_is_set_aside_and_the_others_are_filed(client: Client, url: str) -> None:
     post(client, url, text(sender="nobody at all, really"))
     post(client, url, text(content="fine"))
-    filing.drain()
+    file_events.drain()
     states = dict(WebhookEvent.objects.values_list("state", "reason"))
     assert "is not a phone number" in states["failed"]
     assert Message.objects.get().text == "fine"
@@ -439,7 +440,7 @@ def test_a_batch_files_100_with_as_many_queries_as_one(client: Client, url: str)
         for content in batch:
             post(client, url, text(content=content))
         with CaptureQueriesContext(connection) as captured:
-            assert filing.file_batch() == len(batch)
+            assert file_events.file_batch() == len(batch)
         counts.append(len(captured))
     assert Message.objects.count() == 102
     assert counts[1] == counts[2] < counts[0]  # the first makes the contact and the conversation
@@ -449,12 +450,12 @@ def test_a_batch_files_100_with_as_many_queries_as_one(client: Client, url: str)
 def test_two_who_file_at_once_keep_the_order_of_arrival(
     client: Client, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filing, "BATCH", 5)
+    monkeypatch.setattr(file_events, "BATCH", 5)
     for index in range(60):
         post(client, url, text(content=str(index)))
 
     def file(_: int) -> None:
-        filing._file_all()
+        file_events._file_all()
         connections.close_all()
 
     with ThreadPoolExecutor(3) as pool:
@@ -467,7 +468,7 @@ def test_two_who_file_at_once_keep_the_order_of_arrival(
 def test_the_senders_number_is_read_with_the_country_of_ours(client: Client, url: str) -> None:
     post(client, url, text(sender="0412 345 678"))
     post(client, url, text(sender="61412345678", content="again"))
-    filing.drain()
+    file_events.drain()
     assert list(Contact.objects.values_list("address", flat=True)) == [FROM]
     assert Conversation.objects.count() == 1
 
@@ -485,7 +486,7 @@ def test_what_cannot_be_stored_is_500_and_leaves_nothing(client: Client, url: st
 def test_pictures_wait_to_be_fetched(client: Client, url: str) -> None:
     params = {"from": FROM, "to": "+61855555501", "text": "Look", "url": "https://media.example/a.png"}
     post(client, url, {"method": "file", "params": params})
-    filing.drain()
+    file_events.drain()
     file = Attachment.objects.get()
     assert (file.state, file.source_url, file.message.text) == (
         "waiting",
@@ -516,7 +517,7 @@ def test_50_parallel_copies_make_one_message(live_server: Any, url: str, with_id
     answers = in_parallel(50, lambda n: deliver(live_server.url + with_id, {**document, "try": n}))
     assert {answer.status_code for answer in answers} == {200}
     (ours,) = {answer.json()["ours"] for answer in answers}
-    filing.drain()
+    file_events.drain()
     assert Message.objects.filter(uuid=ours).count() == 1
     assert Message.objects.count() == 2
     verdicts = WebhookRequest.objects.values_list("verdict", flat=True)
@@ -531,7 +532,7 @@ def test_50_parallel_copies_make_one_message(live_server: Any, url: str, with_id
 def test_different_texts_at_once_are_all_filed(live_server: Any, url: str) -> None:
     answers = in_parallel(30, lambda n: deliver(live_server.url + url, text(content=str(n))))
     assert {answer.status_code for answer in answers} == {200}
-    filing.drain()
+    file_events.drain()
     assert sorted(int(word) for word in Message.objects.values_list("text", flat=True)) == list(range(30))
 
 
@@ -559,12 +560,12 @@ def test_a_request_takes_few_queries_and_100_events_no_more(client: Client, with
 def test_100_requests_at_once_take_as_many_queries_as_one(
     client: Client, with_id: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries: list[storing.Entry] = []
+    entries: list[store.Entry] = []
 
     async def collect(request: WebhookRequest, events: list[WebhookEvent]) -> None:
-        entries.append(storing.Entry(request, events))
+        entries.append(store.Entry(request, events))
 
-    monkeypatch.setattr(storing, "store", collect)
+    monkeypatch.setattr(store, "store", collect)
     documents = [
         (with_id, many(1, 1)),
         *[(with_id, many(n, 1)) for n in range(10, 109)],
@@ -578,14 +579,12 @@ def test_100_requests_at_once_take_as_many_queries_as_one(
         post(client, address, document)
     own, copies = entries[:100], [entries[100], entries[152]]
     others, stops = [*entries[101:152]], entries[153:]
-    assert [queries_of(partial(storing._write, batch)) for batch in (own[:1], own[1:])] == [2, 2]
+    assert [queries_of(partial(store._write, batch)) for batch in (own[:1], own[1:])] == [2, 2]
     # More: the advisory lock (PostgreSQL) and the look for the same bytes; opt-outs and their marks; what repeats is marked.
     lock = connection.vendor == "postgresql"
-    assert [queries_of(partial(storing._write, batch)) for batch in (others[:1], others[1:])] == [
-        3 + lock
-    ] * 2
-    assert [queries_of(partial(storing._write, batch)) for batch in (stops[:1], stops[1:])] == [6 + lock] * 2
-    assert queries_of(lambda: storing._write(copies)) == 6 + lock  # and what came first is read
+    assert [queries_of(partial(store._write, batch)) for batch in (others[:1], others[1:])] == [3 + lock] * 2
+    assert [queries_of(partial(store._write, batch)) for batch in (stops[:1], stops[1:])] == [6 + lock] * 2
+    assert queries_of(lambda: store._write(copies)) == 6 + lock  # and what came first is read
     assert OptOut.objects.count() == 50
     assert WebhookRequest.objects.filter(verdict="duplicate").count() == 2
 
@@ -594,7 +593,7 @@ def test_elements_of_one_request_with_equal_ids_are_two_messages(client: Client,
     items = many(1, 1)["items"] + many(1, 1)["items"]
     for _ in range(2):
         post(client, with_id, {"type": "many", "items": items})
-    filing.drain()
+    file_events.drain()
     assert Message.objects.count() == 2
     assert list(WebhookRequest.objects.order_by("pk").values_list("verdict", flat=True)) == [
         "accepted",
@@ -620,7 +619,7 @@ def test_a_repeated_stop_does_not_undo_a_later_start(client: Client, with_id: st
 def test_what_repeats_in_part_is_filed_in_part(client: Client, with_id: str) -> None:
     post(client, with_id, many(1, 2))
     post(client, with_id, many(2, 2))
-    filing.drain()
+    file_events.drain()
     assert Message.objects.count() == 3
     assert WebhookRequest.objects.latest("pk").verdict == "accepted"
 

@@ -15,16 +15,14 @@ from hypothesis import strategies as st
 
 from integrations.events import StatusUpdate, to_json
 from integrations.models import Integration
-from messaging import clean_up
-from messaging.database import bulk
+from messaging import retention
+from messaging.engine import claim, queue
+from messaging.inbound import delivery_reports, file_events
 from messaging.models import DeliveryAttempt, Message, Number, WebhookEvent, WebhookRequest
-from messaging.receiving import filing, reports
-from messaging.sending import claim, queue
-from messaging.sending.submit import submit
-from messaging.statuses import RANKS, Status, of_parts
+from messaging.outbound.submit import submit
+from messaging.statuses import OF_REPORT, EventState, Status, of_parts
+from portal.database import bulk
 from portal.models import User
-
-State = WebhookEvent.State
 
 
 def say(number: Number, *said: StatusUpdate) -> list[WebhookEvent]:
@@ -69,7 +67,7 @@ def answer(message: Message, part: int = 1, parts: int = 1) -> None:
     change = queue.Change(message.pk, message.fence, state, status)
     if not queue.record([change]):
         queue.advance([change])
-    reports.look_again([f"p{part}"], [message.pk])
+    delivery_reports.look_again([f"p{part}"], [message.pk])
 
 
 @pytest.fixture
@@ -106,8 +104,8 @@ def histories(draw: st.DrawFn) -> tuple[int, list[Any]]:
 def expected(parts: int, steps: list[Any]) -> Status:
     of_part = dict.fromkeys(range(1, parts + 1), Status.SENT)
     for step, _ in steps:
-        if step != "answer" and step[0] in RANKS:
-            of_part[step[1]] = max(of_part[step[1]], RANKS[step[0]])
+        if step != "answer" and step[0] in OF_REPORT:
+            of_part[step[1]] = max(of_part[step[1]], OF_REPORT[step[0]])
     return of_parts(list(of_part.values()))
 
 
@@ -128,11 +126,11 @@ def test_in_every_order_the_end_is_the_same(
                 word, part, by_both = step
                 say(private, StatusUpdate(word, f"p{part}", str(message.uuid) if by_both else ""))
             if file_now:
-                filing.drain()
-        filing.drain()
+                file_events.drain()
+        file_events.drain()
         end = Message.objects.get(pk=message.pk)
         assert (Status(end.status), end.queue_state) == (expected(parts, steps), queue.DONE)
-        assert set(WebhookEvent.objects.values_list("state", flat=True)) <= {State.DONE}
+        assert set(WebhookEvent.objects.values_list("state", flat=True)) <= {EventState.DONE}
         assert not WebhookEvent.objects.exclude(message=message).exists()
     finally:
         transaction.savepoint_rollback(point)
@@ -145,7 +143,7 @@ def test_a_message_of_one_request(message: Message, private: Number, order: tupl
             answer(message)
         else:
             say(private, StatusUpdate(step, "p1", text=f"it is {step}"))  # type: ignore[arg-type]
-        filing.drain()
+        file_events.drain()
     message.refresh_from_db()
     assert (message.status, message.status_text) == (Status.DELIVERED, "it is delivered")
     assert DeliveryAttempt.objects.get().status == Status.DELIVERED
@@ -153,7 +151,7 @@ def test_a_message_of_one_request(message: Message, private: Number, order: tupl
 
 def test_a_report_by_our_id_alone_needs_no_answer(message: Message, private: Number) -> None:
     say(private, StatusUpdate("delivered", message_uuid=str(message.uuid)))
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
     assert message.status == Status.DELIVERED
     answer(message)
@@ -163,12 +161,12 @@ def test_a_report_by_our_id_alone_needs_no_answer(message: Message, private: Num
 
 def test_ids_that_differ_from_the_answers_are_found_by_ours(message: Message, private: Number) -> None:
     say(private, StatusUpdate("delivered", "other-than-p1", str(message.uuid)))
-    filing.drain()
-    assert WebhookEvent.objects.get().state == State.ORPHAN
+    file_events.drain()
+    assert WebhookEvent.objects.get().state == EventState.ORPHAN
     answer(message)
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
-    assert (message.status, WebhookEvent.objects.get().state) == (Status.DELIVERED, State.DONE)
+    assert (message.status, WebhookEvent.objects.get().state) == (Status.DELIVERED, EventState.DONE)
 
 
 def test_the_reason_of_a_failed_part_is_the_messages(message: Message, private: Number) -> None:
@@ -179,7 +177,7 @@ def test_the_reason_of_a_failed_part_is_the_messages(message: Message, private: 
         StatusUpdate("delivered", "p1"),
         StatusUpdate("failed", "p2", code="30", text="no such number"),
     )
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
     assert (message.status, message.status_code, message.status_text) == (
         Status.FAILED,
@@ -191,10 +189,10 @@ def test_the_reason_of_a_failed_part_is_the_messages(message: Message, private: 
 def test_retrying_is_recorded_and_changes_nothing(message: Message, private: Number) -> None:
     answer(message)
     say(private, StatusUpdate("retrying", "p1", text="try 2"))
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
     event = WebhookEvent.objects.get()
-    assert (message.status, event.state, event.message) == (Status.SENT, State.DONE, message)
+    assert (message.status, event.state, event.message) == (Status.SENT, EventState.DONE, message)
 
 
 def test_an_answer_that_is_committed_while_its_report_is_filed(
@@ -208,19 +206,19 @@ def test_an_answer_that_is_committed_while_its_report_is_filed(
         real(rows, *names)
 
     monkeypatch.setattr(bulk, "update", update)
-    filing.file_batch()
+    file_events.file_batch()
     monkeypatch.undo()
     event.refresh_from_db()
-    assert event.state == State.WAITING
-    filing.drain()
+    assert event.state == EventState.WAITING
+    file_events.drain()
     message.refresh_from_db()
     assert message.status == Status.DELIVERED
 
 
 def test_an_orphan_that_a_crash_left_behind_is_found_within_a_day(message: Message, private: Number) -> None:
     say(private, StatusUpdate("delivered", "p1"), StatusUpdate("delivered", "unknown"))
-    filing.drain()
-    assert set(WebhookEvent.objects.values_list("state", flat=True)) == {State.ORPHAN}
+    file_events.drain()
+    assert set(WebhookEvent.objects.values_list("state", flat=True)) == {EventState.ORPHAN}
     DeliveryAttempt.objects.create(
         message=message,
         organization=message.organization,
@@ -231,11 +229,11 @@ def test_an_orphan_that_a_crash_left_behind_is_found_within_a_day(message: Messa
         provider_id="p1",
         status=Status.SENT,
     )
-    clean_up.run()
-    filing.drain()
+    retention.run()
+    file_events.drain()
     message.refresh_from_db()
     assert message.status == Status.DELIVERED
-    assert WebhookEvent.objects.get(provider_id="unknown").state == State.ORPHAN
+    assert WebhookEvent.objects.get(provider_id="unknown").state == EventState.ORPHAN
 
 
 def test_100_reports_take_as_many_queries_as_one(
@@ -246,6 +244,6 @@ def test_100_reports_take_as_many_queries_as_one(
     for count in (1, 100):
         say(private, *[StatusUpdate("sent", "p1") for _ in range(count)])
         with CaptureQueriesContext(connection) as captured:
-            assert filing.file_batch() == count
+            assert file_events.file_batch() == count
         counts.append(len(captured))
     assert counts[0] == counts[1]

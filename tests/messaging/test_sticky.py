@@ -11,9 +11,9 @@ from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
+from messaging.inbound import file_events
 from messaging.models import Assignment, Attachment, Conversation, Message, Number, WebhookEvent
-from messaging.receiving import filing
-from messaging.sending.submit import Refused, submit
+from messaging.outbound.submit import Refused, submit
 from portal.models import Membership, User
 from tests.messaging.rules import CONTACT, accept, receive
 
@@ -63,7 +63,7 @@ def test_what_arrived_in_time_counts_although_it_is_filed_late(
     accept(sticky, "two")
     arrived = WebhookEvent.objects.get().created_at
     Conversation.objects.update(private_until=arrived + timedelta(microseconds=1))
-    filing.drain()
+    file_events.drain()
     assert seen_by(bob) == [(0, 0)]
 
 

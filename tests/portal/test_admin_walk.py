@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from messaging.models import BulkResend, DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
-from messaging.sending.submit import submit
+from messaging.outbound.submit import submit
 from messaging.statuses import Status
 from portal import tokens
 from portal.models import Account, Membership, Organization, PersonalToken, User
