@@ -196,7 +196,7 @@ class Separate(Installation):
 
     def web(self, port: int = 0, **environment: str) -> Process:
         arguments = ["--interface", "asgi", "--port", str(port or self.port)]
-        return self.run("-m", "granian", *arguments, "portal.asgi:application", **environment)
+        return self.run("-m", "granian", *arguments, "portal.wsgi:application", **environment)
 
     def worker(self, *through: str, **environment: str) -> Process:
         """A Celery worker; `through` is what it is started by, if not by Python itself."""

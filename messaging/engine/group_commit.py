@@ -19,7 +19,6 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-MOST = 200
 # After a batch of CROWD or more the leader waits a little for the next one: those that are answered come again,
 # and statements for a batch cost much the same for few items and for many.
 CROWD, GATHER_SECONDS = 8, 0.003
@@ -51,6 +50,8 @@ class GroupCommit(Generic[Item, Result]):
     each connection, and what it has used a moment ago is in memory.
     """
 
+    most = 200
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._queue: deque[_Place[Item, Result]] = deque()
@@ -67,6 +68,11 @@ class GroupCommit(Generic[Item, Result]):
 
     def after(self, batch: Sequence[Item]) -> None:
         """Called once a batch is over, when the other threads have their results already."""
+
+    @property
+    def queued(self) -> int:
+        """How many items wait for the next batch."""
+        return len(self._queue)
 
     def put(self, item: Item) -> Result:
         """The item's result, once it is committed; inside a transaction, once it is written.
@@ -98,7 +104,7 @@ class GroupCommit(Generic[Item, Result]):
         if self._crowd:
             time.sleep(GATHER_SECONDS)
         with self._lock:
-            batch = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
+            batch = [self._queue.popleft() for _ in range(min(self.most, len(self._queue)))]
         self._crowd = len(batch) >= CROWD
         try:
             self._settle(batch)

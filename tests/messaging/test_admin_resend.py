@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from integrations.models import Integration
-from messaging.engine import queue
+from messaging.engine import sweep
 from messaging.models import Assignment, BulkResend, Message, Number, OptOut
 from messaging.outbound import bulk_resend, submit
 from messaging.statuses import QueueState, Status
+from messaging.wakeups import Task
 from portal.models import Organization, User
 from tests.messaging.queues import write_many
 
@@ -146,13 +147,13 @@ def test_many_go_again_in_chunks(
     data = {"failed": joined(kinds["failed"]), "doubt": joined(kinds["doubt"]), "also": also}
     page = client.post(START, data, follow=True)
     assert "every 2s" in page.content.decode()
-    assert queue.due()["resend"] is True
+    assert Task.RESEND in sweep.due_tasks()[0]
     bulk_resend.work_off()
     row = BulkResend.objects.get()
     assert (row.author, row.done, row.sent, row.refused) == (admin_of_acme, sent, sent, [])
     wanted = kinds["failed"] + (kinds["doubt"] if also else [])
     assert copies() == [kinds["copied"][0].pk, *(message.pk for message in wanted)]
-    assert queue.due()["resend"] is False
+    assert Task.RESEND not in sweep.due_tasks()[0]
     page = client.get(page.redirect_chain[-1][0])
     assert f"{sent} of {sent} looked at." in page.content.decode()
     assert "every 2s" not in page.content.decode()

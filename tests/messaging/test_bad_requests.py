@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messaging.models import Number, WebhookEvent, WebhookRequest
-from messaging.webhooks import refusals, store
-from portal import memory, web_server
+from messaging.webhooks import refusals
+from portal.server import WebServer
+from portal.wsgi import application
 
 
 @pytest.fixture
@@ -33,15 +34,12 @@ def text(number: Number, content: str = "Hello") -> bytes:
 def port(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The server of `serve`, on a real port."""
     monkeypatch.setitem(connections.databases["default"], "CONN_MAX_AGE", 0)  # its threads leave nothing open
-    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE")
-    memory.forget()
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = web_server.WebServer(listener)
+    server = WebServer(application, listener, threads=4, max_body=25 * 1024 * 1024)
     server.start()
     yield port
     server.stop()
-    store.commits.close()
 
 
 def answer(connection: socket.socket) -> str:
@@ -156,8 +154,6 @@ def test_anything_at_all(
 def test_what_leaves_no_trace_is_counted(
     client: Client, path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusals, "_counts", refusals.Counter())
-    monkeypatch.setattr(refusals, "_told_at", {})
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             assert client.post(f"/services/unknown/a{'1' * 20}").status_code == 404

@@ -87,15 +87,15 @@ def _nothing(alice: User, number: Number) -> None:
 @pytest.mark.parametrize(
     ("change", "given", "reason"),
     [
-        (_unassigned, {}, "do not send through this number"),
-        (_blocked, {}, "do not send through this number"),
-        (_inactive, {}, "do not send through this number"),
-        (_no_service, {}, "has no service to send through"),
-        (_switched_off, {}, "has no service to send through"),
+        (_unassigned, {}, "cannot send through this number"),
+        (_blocked, {}, "cannot send through this number"),
+        (_inactive, {}, "cannot send through this number"),
+        (_no_service, {}, "has no provider to send through"),
+        (_switched_off, {}, "has no provider to send through"),
         (_opted_out, {}, "has opted out"),
         (_nothing, {"text": ""}, "Write a text or add a file"),
         (_nothing, {"text": " \n"}, "Write a text or add a file"),
-        (_nothing, {"text": "x" * (MAX_TEXT + 1)}, "at most 10000 can be sent"),
+        (_nothing, {"text": "x" * (MAX_TEXT + 1)}, "the limit is 10000"),
         (_nothing, {"to": "hello, you there"}, "is not a phone number"),
         (_nothing, {"to": ""}, "is not a phone number"),
         (_nothing, {"to": "+6141234\r\n5678x: y"}, "is not a phone number"),
@@ -209,7 +209,7 @@ def test_a_stranger_and_a_colleague_resend_nothing(
 ) -> None:
     message = _failed(alice, private, Status.FAILED)
     for user in (bob, charlie):
-        with pytest.raises(Refused, match="do not send through this number"):
+        with pytest.raises(Refused, match="cannot send through this number"):
             resend(user, message)
     assert Message.objects.count() == 1
 

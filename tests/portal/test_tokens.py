@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from messaging.models import Number
-from portal import memory, tokens
+from portal import tokens
 from portal.models import Membership, Organization, PersonalToken, User
 
 PAGE = "/account/tokens/"
@@ -60,7 +60,6 @@ def test_its_use_is_noted_now_and_then(alice: User) -> None:
     token = tokens.make(alice, "Reminders")
 
     def used() -> int:
-        memory.forget()
         with CaptureQueriesContext(connection) as captured:
             tokens.user_of(token)
         return len(captured)

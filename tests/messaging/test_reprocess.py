@@ -19,6 +19,7 @@ from integrations import properties
 from integrations.models import Integration, Template
 from messaging.inbound import file_events, reprocess
 from messaging.models import Message, Number, OptOut, WebhookEvent, WebhookRequest
+from portal import process
 from portal.models import Organization
 
 FROM = "+61412345678"
@@ -231,13 +232,15 @@ def test_a_stop_that_was_put_aside_holds_from_the_replay_on(client: Client, priv
     assert OptOut.objects.get().number == number
 
 
-def test_ten_take_as_many_queries_as_one(client: Client, private: Number) -> None:
+def test_ten_take_as_many_queries_as_one(client: Client, private: Number, settings: Any) -> None:
+    settings.WEBHOOK_CACHE_SECONDS = 60
+    process.close()
     for index in range(11):
         post(client, private, "+61855555577", str(index))
     add(private, "+61855555577")
     rows = WebhookRequest.objects.order_by("pk")
     keys = list(rows.values_list("pk", flat=True))
-    reprocess.replay(rows[0])  # from here on the number is remembered
+    reprocess.replay(rows[0])  # from here on the number is cached
     counts = []
     for part in (keys[1:2], keys[2:]):
         with CaptureQueriesContext(connection) as captured:

@@ -59,7 +59,7 @@ def test_two_processes_share_a_limit(sandbox: Sandbox, account: Account, acme: O
 
     def work() -> None:
         while not over.is_set():
-            found = claim.take(8)
+            found = claim.claim(8)
             times.extend(timezone.now() for _ in found.claims)
             over.wait(min(found.wait or 0.01, 0.05))
         connections.close_all()
@@ -84,11 +84,11 @@ def test_a_number_has_a_limit_of_its_own_and_does_not_hold_up_the_others(
     queues.write_many(first, 20)
     later = queues.write_many(second, 1)
     Message.objects.filter(pk=later[0].pk).update(next_attempt_at=Now())
-    taken = claim.take(64)
+    taken = claim.claim(64)
     numbers = Message.objects.filter(pk__in=[item.id for item in taken.claims])
     assert sorted(numbers.values_list("conversation__number", flat=True)) == [first.pk, second.pk]
     assert taken.wait is not None and 0.2 < taken.wait <= 0.5
-    assert claim.take(64).claims == []
+    assert claim.claim(64).claims == []
 
 
 def test_who_inherits_the_credentials_of_the_account_shares_their_limit(
@@ -100,8 +100,8 @@ def test_who_inherits_the_credentials_of_the_account_shares_their_limit(
     for index, integration in enumerate(inherits):
         queues.write_many(queues.number_of(integration, f"+6185555000{index}"), 3)
     assert {item.credentials for item in ready([item.pk for item in inherits]).values()} == {values.pk}
-    assert len(claim.take(64).claims) == 1
-    assert claim.take(64).claims == []
+    assert len(claim.claim(64).claims) == 1
+    assert claim.claim(64).claims == []
 
 
 def test_who_has_credentials_of_its_own_has_a_limit_of_its_own(
@@ -112,7 +112,7 @@ def test_who_has_credentials_of_its_own_has_a_limit_of_its_own(
     for index, organization in enumerate((acme, globex)):
         integration = queues.integration_of(organization, template, "http://a", key=f"own {index}")
         queues.write_many(queues.number_of(integration, f"+6185555000{index}"), 3)
-    assert len({item.lane for item in claim.take(64).claims}) == 2
+    assert len({item.integration for item in claim.claim(64).claims}) == 2
 
 
 def test_organizations_that_share_a_limit_take_turns(
@@ -127,7 +127,7 @@ def test_organizations_that_share_a_limit_take_turns(
     Message.objects.filter(pk__in=[item.pk for item in late]).update(next_attempt_at=Now())
     turns = []
     for _ in range(4):
-        turns += [item.lane for item in claim.take(64).claims]
+        turns += [item.integration for item in claim.claim(64).claims]
         PropertyValues.objects.update(free_at=None)
     assert sorted(turns) == sorted([first.pk, second.pk] * 2)
 
@@ -141,7 +141,7 @@ def test_a_429_slows_everything_with_the_same_credentials(
     sandbox.answer_with("429", seconds=30)
     dispatch.drain()
     queues.write_many(number, 1)
-    found = claim.take(64)
+    found = claim.claim(64)
     row = PropertyValues.objects.get(integration=integration)
     assert row.free_at is not None and found.claims == []
     said = float(throttled.delivery_attempts.get().answer_headers["retry-after"])

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from integrations.events import StatusUpdate, to_json
 from integrations.models import Integration
 from messaging import retention
-from messaging.engine import claim, queue
-from messaging.inbound import delivery_reports, file_events
+from messaging.engine import claim, queue, webhooks
+from messaging.inbound import file_events
 from messaging.models import DeliveryAttempt, Message, Number, WebhookEvent, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import OF_REPORT, EventState, Status, of_parts
@@ -67,14 +67,14 @@ def answer(message: Message, part: int = 1, parts: int = 1) -> None:
     change = queue.Change(message.pk, message.fence, state, status)
     if not queue.record([change]):
         queue.advance([change])
-    delivery_reports.look_again([f"p{part}"], [message.pk])
+    webhooks.release_orphans([f"p{part}"], [message.pk])
 
 
 @pytest.fixture
 def message(alice: User, private: Number) -> Message:
     """A message that is on its way."""
     made = submit(alice, private, "+61412345678", text="hi")
-    assert [taken.id for taken in claim.take(1, Counter()).claims] == [made.pk]
+    assert [taken.id for taken in claim.claim(1, Counter()).claims] == [made.pk]
     made.refresh_from_db()
     return made
 
@@ -229,7 +229,7 @@ def test_an_orphan_that_a_crash_left_behind_is_found_within_a_day(message: Messa
         provider_id="p1",
         status=Status.SENT,
     )
-    retention.run()
+    retention.clean_up()
     file_events.drain()
     message.refresh_from_db()
     assert message.status == Status.DELIVERED

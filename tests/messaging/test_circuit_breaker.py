@@ -17,10 +17,11 @@ from integrations import setup
 from integrations.models import Integration
 from integrations.sandbox import Sandbox
 from messaging import worker
-from messaging.engine import circuit_breaker, claim, queue
+from messaging.engine import circuit_breaker, claim, sweep
 from messaging.models import Message, Number, OptOut
 from messaging.outbound import alerts, dispatch
 from messaging.statuses import Status
+from messaging.wakeups import Task
 from portal.models import User
 from tests.messaging.queues import write_many
 
@@ -56,7 +57,7 @@ def test_it_opens_after_failures_in_a_row_and_what_waits_burns_no_attempt(
     assert set(Message.objects.filter(pk__in=[m.pk for m in waiting]).values_list("attempts", "status")) == {
         (0, Status.QUEUED)
     }
-    assert not queue.due()["dispatch"]
+    assert Task.DISPATCH_DUE not in sweep.due_tasks()[0]
 
 
 @pytest.mark.parametrize("between", ["ok", "refuse"])
@@ -127,9 +128,9 @@ def test_only_one_process_probes(sandbox: Sandbox, private: Number, service: Int
     dispatch.drain()
     write_many(private, 5)
     end_the_pause()
-    (probe,) = claim.take(10).claims
+    (probe,) = claim.claim(10).claims
     assert probe.probing
-    assert claim.take(10).claims == []
+    assert claim.claim(10).claims == []
 
 
 def test_the_first_success_closes_it_and_everything_goes(
@@ -234,9 +235,9 @@ def test_admins_are_told_once_that_it_opened_and_once_that_it_closed(
     sandbox.answer_with("401", "401")
     write_many(private, 1)
     dispatch.drain()
-    assert queue.due()["tell_admins"]
-    alerts.tell_due()
-    alerts.tell_due()
+    assert Task.SEND_ALERTS in sweep.due_tasks()[0]
+    alerts.send_due()
+    alerts.send_due()
     assert sorted(to for item in mail.outbox for to in item.to) == sorted(
         [admin_of_acme.email, reseller.email]
     )
@@ -248,14 +249,14 @@ def test_admins_are_told_once_that_it_opened_and_once_that_it_closed(
     end_the_pause()
     Message.objects.update(next_attempt_at=Now())
     dispatch.drain()
-    alerts.tell_due()
+    alerts.send_due()
     assert len(mail.outbox) == 2
     end_the_pause()
     Message.objects.update(next_attempt_at=Now())
     dispatch.drain()
-    alerts.tell_due()
+    alerts.send_due()
     assert [item.subject for item in mail.outbox[2:]] == [f"{service.template.name} of Acme goes on"] * 2
-    assert not queue.due()["tell_admins"]
+    assert Task.SEND_ALERTS not in sweep.due_tasks()[0]
 
 
 def test_an_email_that_is_not_taken_is_tried_again_and_holds_nothing_up(
@@ -275,10 +276,10 @@ def test_an_email_that_is_not_taken_is_tried_again_and_holds_nothing_up(
     with monkeypatch.context() as patch:
         patch.setattr(EmailBackend, "send_messages", away)
         worker.sweep()
-        alerts.tell_due()
+        alerts.send_due()
     service.refresh_from_db()
     assert mail.outbox == []
     assert service.tell_at is not None and service.tell_at > timezone.now() + timedelta(minutes=4)
     Integration.objects.update(tell_at=timezone.now() - timedelta(seconds=1))
-    alerts.tell_due()
+    alerts.send_due()
     assert len(mail.outbox) == 1
