@@ -11,6 +11,7 @@ from celery.signals import worker_init, worker_shutting_down
 from django.conf import settings
 from django.db import close_old_connections
 
+from messaging import tasks as tasks  # registers them
 from messaging import wakeups
 from messaging.engine import sweep as engine
 from messaging.outbound import dispatch

@@ -94,18 +94,18 @@ class Dispatcher(Drain):
         self._reset()
 
     def _reset(self) -> None:
-        self._in_flight: Counter[int] = Counter()  # by integration
+        self.in_flight: Counter[int] = Counter()  # by integration
         self._claims: list[Claim] = []
         self._finished: list[Exchange] = []
         # Answers as they arrive; None: look at the table again. An answer to a drain that failed is dropped.
-        self._answers: SimpleQueue[Exchange | None] = SimpleQueue()
+        self.answers: SimpleQueue[Exchange | None] = SimpleQueue()
 
     @property
     def stopped(self) -> bool:
         return self._stopping.is_set()
 
     def interrupt(self) -> None:
-        self._answers.put(None)
+        self.answers.put(None)
 
     def start(self) -> None:
         """See `start` above."""
@@ -129,7 +129,7 @@ class Dispatcher(Drain):
             try:
                 wait = self._turn()
             except (OperationalError, InterfaceError) as error:
-                if not (self._in_flight.total() or self._claims or self._finished):
+                if not (self.in_flight.total() or self._claims or self._finished):
                     raise
                 # What is known already is written as soon as it can be, while the leases last.
                 logger.warning(
@@ -139,20 +139,20 @@ class Dispatcher(Drain):
                 close_old_connections()
                 time.sleep(1)
                 continue
-            if not self._in_flight.total() and (wait is None or wait > PATIENCE):
+            if not self.in_flight.total() and (wait is None or wait > PATIENCE):
                 return
-            self._finished += self._next_answers(wait)
+            self._finished += self.next_answers(wait)
 
     def _turn(self) -> float | None:
         """Records, claims and sends all that can be now; returns the seconds until rate limits allow more."""
         self._send(record.record(self._finished, stopping=self.stopped))
         for exchange in self._finished:
-            self._in_flight[exchange.service.integration.pk] -= 1
+            self.in_flight[exchange.service.integration.pk] -= 1
         self._finished = []
         self._begin()
         wait: float | None = 0
         while wait == 0 and not self.stopped:
-            claimed = claim.claim(settings.SEND_SLOTS - self._in_flight.total(), self._in_flight)
+            claimed = claim.claim(settings.SEND_SLOTS - self.in_flight.total(), self.in_flight)
             self._claims, wait = claimed.claims, claimed.wait
             self._begin(claimed.known)
         return None if self.stopped else wait
@@ -168,8 +168,8 @@ class Dispatcher(Drain):
         """Sends the next request of each job."""
         for job in jobs:
             assert job.service is not None
-            self._in_flight[job.service.integration.pk] += 1
-        answers = self._answers
+            self.in_flight[job.service.integration.pk] += 1
+        answers = self.answers
         http.send_all(
             (job.parts[job.done].request, partial(self._answered, answers, job, _Timer())) for job in jobs
         )
@@ -184,18 +184,18 @@ class Dispatcher(Drain):
             Exchange(job, job.service, job.parts[job.done], timer.started_at, timer.milliseconds(), answer)
         )
 
-    def _next_answers(self, wait: float | None) -> list[Exchange]:
+    def next_answers(self, wait: float | None) -> list[Exchange]:
         """The requests that have finished, once one has; none after `wait` seconds, or to look again."""
         try:
-            found = [self._answers.get(timeout=None if wait is None else max(wait, SHORTEST_WAIT))]
+            found = [self.answers.get(timeout=None if wait is None else max(wait, SHORTEST_WAIT))]
         except Empty:
             return []
-        if self._in_flight.total() >= GATHER_FROM:
+        if self.in_flight.total() >= GATHER_FROM:
             until = time.monotonic() + GATHER_SECONDS
-            while self._answers.qsize() < GATHER_MOST and time.monotonic() < until:
+            while self.answers.qsize() < GATHER_MOST and time.monotonic() < until:
                 time.sleep(GATHER_STEP)
         while True:
             try:
-                found.append(self._answers.get_nowait())
+                found.append(self.answers.get_nowait())
             except Empty:
                 return [exchange for exchange in found if exchange is not None]

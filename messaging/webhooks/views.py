@@ -80,7 +80,8 @@ class WebhookView(APIView):
     def _body(self, request: Request) -> bytes | None:
         """The bytes as they came; None if there are too many."""
         stream = request._request
-        if int(stream.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
+        declared = stream.META.get("CONTENT_LENGTH") or ""
+        if declared.isdecimal() and int(declared) > MAX_BODY:
             return None
         body = stream.read(MAX_BODY + 1)
         return body if len(body) <= MAX_BODY else None

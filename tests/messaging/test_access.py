@@ -61,7 +61,7 @@ def test_a_message_waits_for_the_token_and_is_sent_when_it_comes(
     message = write(alice, number)
     dispatch.drain()
     assert (oauth_server.calls, status(message)) == ([], "sending")
-    assert "is it connected?" in message.status_text
+    assert "Check that it is connected." in message.status_text
     oauth.renew_due()
     dispatch.drain()
     assert status(message) == "sent"

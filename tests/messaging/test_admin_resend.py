@@ -68,8 +68,8 @@ def test_what_nobody_wrote_stays_so(private: Number, admin_of_acme: User, client
     ("spoil", "reason"),
     [
         (lambda number, to: OptOut.objects.create(organization=number.organization, number=number, address=to), "has opted out"),
-        (lambda number, to: Number.objects.update(active=False), "do not send through this number"),
-        (lambda number, to: Integration.objects.update(enabled=False), "has no service to send through"),
+        (lambda number, to: Number.objects.update(active=False), "cannot send through this number"),
+        (lambda number, to: Integration.objects.update(enabled=False), "has no provider to send through"),
         (lambda number, to: Message.objects.update(status=Status.DELIVERED), "Only a message that failed"),
     ],
     ids=["opted out", "number off", "service off", "arrived"],
@@ -169,7 +169,7 @@ def test_what_changed_meanwhile_is_told(
     row.refresh_from_db()
     assert (row.done, row.sent) == (3, 1)
     assert row.refused == [
-        [second.pk, "Only a message that failed, or got no answer, can be sent again."],
+        [second.pk, "Only a message that failed or got no response can be sent again."],
         [10**12, "It is no longer there."],
     ]
     client.force_login(admin_of_acme)

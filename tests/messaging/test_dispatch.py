@@ -407,7 +407,7 @@ def test_a_database_that_is_away_loses_nothing_that_was_answered(
     assert failing == []
     assert set(Message.objects.values_list("status", "queue_state")) == {(Status.SENT, DONE)}
     assert (len(sandbox.received), DeliveryAttempt.objects.count()) == (2, 2)
-    assert caplog.text.count("what was sent is kept") == 2
+    assert caplog.text.count("the results of requests are kept in memory") == 2
 
 
 def test_what_is_recorded_twice_is_there_once(private: Number, alice: User) -> None:
@@ -506,16 +506,16 @@ def test_the_clock_of_a_process_decides_nothing(sandbox: Sandbox, private: Numbe
 def test_answers_are_gathered_while_many_are_under_way(
     held: int, answered: int, waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drain, slept = dispatch._Drain(), list[float]()
+    dispatcher, slept = dispatch.Dispatcher(), list[float]()
     monkeypatch.setattr(
-        dispatch.time, "sleep", lambda seconds: slept.append(seconds) or drain.answers.put(more)
+        dispatch.time, "sleep", lambda seconds: slept.append(seconds) or dispatcher.answers.put(more)
     )
     exchanges: list[Any] = [object() for _ in range(answered)]
     more: Any = object()
     for exchange in exchanges:
-        drain.answers.put(exchange)
-    drain.held[1] = held
-    found = drain.ended(None)
+        dispatcher.answers.put(exchange)
+    dispatcher.in_flight[1] = held
+    found = dispatcher.next_answers(None)
     assert found[:answered] == exchanges
     assert bool(slept) == waits
     assert len(found) == answered + len(slept)

@@ -135,7 +135,7 @@ def test_a_part_that_never_comes_holds_the_others_five_minutes(number: Number) -
     WebhookEvent.objects.update(created_at=timezone.now() - timedelta(seconds=301))
     file_events.drain()
     assert Message.objects.get().text == "the end"
-    assert WebhookEvent.objects.get().reason == "1 parts of this text never came."
+    assert WebhookEvent.objects.get().reason == "1 parts of this text never arrived."
 
 
 @pytest.mark.parametrize(
