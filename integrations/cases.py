@@ -12,6 +12,7 @@ from integrations import exchanges, responses, webhooks
 from integrations.case_forms import check_case
 from integrations.differences import body_differences, differs, request_differences
 from integrations.events import Fault, HttpRequest, HttpResponse, Outcome
+from integrations.language.api_methods import METHODS, SEND_MESSAGE
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError, child, json_problem
@@ -130,8 +131,9 @@ def _is_blank(value: Value) -> bool:
 def requests_of(template: Template, case: Mapping[str, Value]) -> list[Part]:
     """The requests that the case's message makes. Raises RenderError."""
     message, values = message_of(case), _values(template, case)
-    if case.get("method") == "CheckCredentials":
-        return [Part(1, "CheckCredentials", build(template, "CheckCredentials", values, message), message)]
+    method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
+    if not method.sends_message:
+        return [Part(1, method.name, build(template, method.name, values, message), message)]
     return plan(template, values, message)
 
 

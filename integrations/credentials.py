@@ -10,14 +10,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations import grants, http, responses
+from integrations.language.api_methods import CHECK_CREDENTIALS
 from integrations.language.data_filters import iso_text
 from integrations.language.errors import RenderError
 from integrations.models import Integration
 from integrations.properties import secrets_of, values_of
 from integrations.redact import Redactor
 from integrations.requests import build
-
-METHOD = "CheckCredentials"
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Verdict:
 
 def can_check(integration: Integration) -> bool:
     """Whether the template says how to check."""
-    return METHOD in integration.compiled.methods
+    return CHECK_CREDENTIALS.name in integration.compiled.methods
 
 
 def check(integration: Integration, values: Mapping[str, Any]) -> Verdict:
@@ -52,11 +51,12 @@ def check(integration: Integration, values: Mapping[str, Any]) -> Verdict:
         "domain": integration.organization.domain,
         "webhook_url": integration.webhook_url,
     }
+    method = CHECK_CREDENTIALS.name
     try:
-        request = build(integration.compiled, METHOD, values, variables)
+        request = build(integration.compiled, method, values, variables)
     except RenderError as error:
         return Verdict(False, hide.text(str(error)))
-    outcome = responses.read(integration.compiled, METHOD, values, variables, http.send(request).result())
+    outcome = responses.read(integration.compiled, method, values, variables, http.send(request).result())
     said = hide.text(outcome.text)[:500]
     if outcome.result == "sent":
         return Verdict(True, _("The service takes these credentials."))

@@ -8,7 +8,6 @@ SENDING = frozenset(
     webhook_url now reply_to country part_no parts first_part last_part attempt_no access_token
     """.split()  # noqa: SIM905 (a list of names reads better without quotes)
 )
-CHECKING = frozenset(["access_token", "now", "orgid", "domain", "webhook_url"])
 ANSWER = frozenset(["response", "headers", "status", "body"])
 BOUND = frozenset(
     """

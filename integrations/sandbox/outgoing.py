@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from integrations.cases import message_of
 from integrations.events import HttpRequest
+from integrations.language.api_methods import METHODS
 from integrations.language.errors import RenderError
 from integrations.language.values import text
 from integrations.requests import build, plan
@@ -156,7 +157,7 @@ def _sample(lab: Lab, method: str) -> _Sample | None:
 
 
 def _request(lab: Lab, method: str, values: Mapping[str, Any], message: Mapping[str, Any]) -> HttpRequest:
-    if method == "CheckCredentials":
+    if not METHODS[method].sends_message:
         return build(lab.template, method, values, message)
     return next(part.request for part in plan(lab.template, values, message) if part.method == method)
 
@@ -189,7 +190,7 @@ def _message(lab: Lab, method: str, which: int) -> tuple[dict[str, Any], dict[st
     for derived in ("content", "urls", "url"):
         message.pop(derived, None)
     file = {"url": url, "content_type": "image/png", "filename": f"probe-{which}.png", "content": content}
-    message["media"] = [{**file, "size": len(content)}] if method == "SendFile" else []
+    message["media"] = [{**file, "size": len(content)}] if METHODS[method].per_file else []
     return message, {**marks, "content": base64.b64encode(content).decode()}
 
 

@@ -16,6 +16,7 @@ from waitress.server import create_server
 
 from integrations.catalog import FOLDER
 from integrations.events import HttpRequest, HttpResponse, InboundRequest
+from integrations.language.api_methods import SEND_MESSAGE
 from integrations.language.text_filters import parse_phone
 from integrations.sandbox import calls, oauth, stopping, web
 from integrations.sandbox.agenda import Agenda
@@ -85,7 +86,7 @@ class Sandbox:
     @property
     def api_url(self) -> str:
         """Where texts are sent to."""
-        return self.service.reader.url("SendMessage")
+        return self.service.reader.url(SEND_MESSAGE.name)
 
     @property
     def document(self) -> str:

@@ -9,6 +9,7 @@ from typing import get_args
 from urllib.parse import unquote, urlsplit
 
 from integrations.events import HttpRequest, HttpResponse
+from integrations.language.api_methods import METHODS
 from integrations.sandbox import answers
 from integrations.sandbox.entry import API, Entry, Lab
 from integrations.sandbox.outgoing import Reader, Sent
@@ -41,10 +42,11 @@ class Service:
             return answers.refusal(self.lab, mode, sent.method), None
         if not sent.authorized:
             return answers.refusal(self.lab, "401", sent.method), None
-        if sent.method != "CheckCredentials" and (problem := _problem(sent)):
+        sends_message = METHODS[sent.method].sends_message
+        if sends_message and (problem := _problem(sent)):
             return answers.plain(400, problem), None
         answer, messageid = answers.taken(self.lab, sent)
-        if sent.method == "CheckCredentials":
+        if not sends_message:
             return answer, None
         return answer, Taken(sent, messageid or secrets.token_hex(12))
 

@@ -9,6 +9,7 @@ import pytest
 
 from integrations import case_forms
 from integrations.language import (
+    api_methods,
     auth,
     document,
     methods,
@@ -27,7 +28,7 @@ PAGE = (ROOT / "docs/reference/template-language.md").read_text()
 WORDS = {
     "document": document._KEYS,
     "limits": document.Limits.__dataclass_fields__,
-    "methods": [*methods.METHODS, *methods._KEYS],
+    "methods": [*api_methods.METHODS, *methods.KEYS],
     "variables": names.SENDING,
     "answers": [*names.ANSWER, *_RESULTS],
     "webhook": [

@@ -12,10 +12,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from integrations import cases, exchanges, webhooks
 from integrations.case_forms import check_message, check_request
+from integrations.language.api_methods import METHODS
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, Problem, RenderError, child, json_problem
-from integrations.language.methods import METHODS
 from integrations.language.properties import check_values
 from integrations.language.source import placed
 from integrations.language.values import Value, dump, load, text
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         check.add_argument("files", nargs="+", type=Path, metavar="FILE")
         render = verbs.add_parser("render", help="the requests that a message makes")
         render.add_argument("file", type=Path, metavar="FILE")
-        render.add_argument("--method", choices=METHODS, help="CheckCredentials; else the message decides")
+        render.add_argument("--method", choices=tuple(METHODS), help="without it, the message decides")
         render.add_argument("--properties", type=Path, help="a JSON file: the values by label")
         render.add_argument("--message", type=Path, help="a JSON file: from, to, content, media, …")
         render.add_argument("--reveal", action="store_true", help="show secrets as they are")
