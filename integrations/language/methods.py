@@ -10,7 +10,7 @@ from integrations.language.api_methods import ApiMethod
 from integrations.language.auth import Way, compile_auth
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child
-from integrations.language.replies import Reply, compile_reply
+from integrations.language.response_rules import ResponseRules, compile_response_rules
 from integrations.language.scope import Scope
 from integrations.language.sections import (
     Headers,
@@ -79,7 +79,7 @@ class Method:
     split: Split | None
     uses: frozenset[str]
     per_file: bool
-    reply: Reply
+    response: ResponseRules
     timeout: float
     idempotent: bool
 
@@ -134,7 +134,7 @@ def compile_method(
     per_file = for_each == "media" or (declared.per_file and not uses & {"urls", "media"})
     return Method(
         name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
-        split, uses, per_file, compile_reply(node, scope, pointer),
+        split, uses, per_file, compile_response_rules(node, scope, pointer),
         number(node, "timeout", 30, 1, 60, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),
     )  # fmt: skip

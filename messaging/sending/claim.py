@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import connection, transaction
 
-from integrations import services
-from integrations.services import Service
+from integrations import prepared
+from integrations.prepared import PreparedIntegration
 from messaging.database import sql
 from messaging.sending import breaker, lanes, outcomes, pace, queue
 from messaging.sending.lanes import Candidate, Lane
@@ -40,7 +40,7 @@ class Taken:
 
     claims: list[Claim]
     wait: float | None = None
-    known: Mapping[int, Service] = field(default_factory=dict)
+    known: Mapping[int, PreparedIntegration] = field(default_factory=dict)
 
 
 def take(free: int, held: Mapping[int, int] | None = None) -> Taken:
@@ -66,7 +66,7 @@ def take(free: int, held: Mapping[int, int] | None = None) -> Taken:
 
 def _take(rooms: dict[Lane, int], free: int) -> Taken:
     turn = sorted(rooms, key=lambda lane: _turns.get(lane.organization, 0))[: max(free, 8)]
-    known = services.ready(lane.id for lane in turn)
+    known = prepared.prepare(lane.id for lane in turn)
     credentials = pace.of_credentials(_rates(known.values()))
     limiters = {key: credentials[service.credentials] for key, service in known.items()}
     queue.expire([lane.id for lane in turn if lane.probing], outcomes.expired())
@@ -115,7 +115,7 @@ def _rooms(due: Iterable[Lane], free: int, held: Mapping[int, int]) -> dict[Lane
     return rooms
 
 
-def _rates(known: Iterable[Service]) -> dict[int, float]:
+def _rates(known: Iterable[PreparedIntegration]) -> dict[int, float]:
     """The limit of each row of credentials; where revisions disagree, the strictest."""
     rates: dict[int, float] = {}
     for service in known:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import Fault, HttpResponse, Outcome
-from integrations.services import Service
+from integrations.prepared import PreparedIntegration
 from messaging.sending import claim, outcomes, plans, queue, results
 from messaging.sending.plans import Job
 from messaging.sending.queue import Claim
@@ -150,7 +150,7 @@ class _Drain:
             self.begin(taken.known)
         return None if _state.stopping.is_set() else wait
 
-    def begin(self, known: Mapping[int, Service] | None = None) -> None:
+    def begin(self, known: Mapping[int, PreparedIntegration] | None = None) -> None:
         """Sends the first request of each claim, or writes why it has none."""
         jobs = plans.prepare(self.claims, known)
         results.put_off([job for job in jobs if not job.parts])

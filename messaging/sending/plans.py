@@ -12,10 +12,10 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Model, prefetch_related_objects
 from django.utils.translation import gettext as _
 
-from integrations import services
+from integrations import prepared
 from integrations.language.errors import RenderError
+from integrations.prepared import PreparedIntegration
 from integrations.requests import Part, plan
-from integrations.services import Service
 from messaging import media
 from messaging.database import sql
 from messaging.models import Attachment, DeliveryAttempt, Message, Number
@@ -41,7 +41,7 @@ class Job:
     author: str = ""
     extension: str = ""  # of the author, in the organization
     files: list[Attachment] = field(default_factory=list)
-    service: Service | None = None
+    service: PreparedIntegration | None = None
     parts: list[Part] = field(default_factory=list)
     done: int = 0
     refusal: str = ""
@@ -60,7 +60,7 @@ class Job:
         return self.service.compiled.methods[self.parts[self.done].method].idempotent
 
 
-def prepare(claims: Sequence[Claim], known: Mapping[int, Service] | None = None) -> list[Job]:
+def prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | None = None) -> list[Job]:
     """The jobs of claimed messages, rendered, or with the reason why they cannot be sent.
 
     `known` are their services, where the claim has just looked them up.
@@ -79,12 +79,12 @@ def prepare(claims: Sequence[Claim], known: Mapping[int, Service] | None = None)
         return [job]
 
 
-def _prepare(claims: Sequence[Claim], known: Mapping[int, Service] | None) -> list[Job]:
+def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | None) -> list[Job]:
     if not claims:
         return []
     jobs = _read(claims)
     if known is None:
-        known = services.ready({job.message.integration_id for job in jobs if job.message.integration_id})
+        known = prepared.prepare({job.message.integration_id for job in jobs if job.message.integration_id})
     for job in jobs:
         job.service = service = known.get(job.message.integration_id or 0)
         if job.refusal:
@@ -197,7 +197,7 @@ def _not_made() -> str:
     return _("The request could not be made. The server's log says more.")
 
 
-def _render(job: Job, service: Service) -> None:
+def _render(job: Job, service: PreparedIntegration) -> None:
     message, number, organization = job.message, job.number, service.integration.organization
     try:
         job.parts = plan(

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from integrations import oauth, responses
 from integrations.events import Fault, HttpResponse, Outcome
+from integrations.prepared import PreparedIntegration
 from integrations.requests import Part
-from integrations.services import Service
 from messaging.receiving import reports
 from messaging.rules import optout
 from messaging.sending import attempts, breaker, outcomes, pace, queue
@@ -32,7 +32,7 @@ class Exchange:
     """A request of a job that is over."""
 
     job: Job
-    service: Service
+    service: PreparedIntegration
     part: Part
     started_at: datetime
     milliseconds: int

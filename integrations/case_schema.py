@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from integrations.exchanges import BODIES
+from integrations.case_http import BODIES
 from integrations.language.api_methods import METHODS, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import Problem, child, did_you_mean
