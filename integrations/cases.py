@@ -8,17 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from integrations import exchanges, responses, webhooks
-from integrations.case_forms import check_case
-from integrations.differences import body_differences, differs, request_differences
+from integrations import case_http, responses, webhooks
+from integrations.case_differences import body_differences, differs, request_differences
+from integrations.case_events import shown_events
+from integrations.case_schema import check_case
 from integrations.events import Fault, HttpRequest, HttpResponse, Outcome
+from integrations.language.api_methods import METHODS, SEND_MESSAGE
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError, child, json_problem
 from integrations.language.source import line_and_column, placed, places
 from integrations.language.values import Value, load, text
 from integrations.requests import Part, build, plan
-from integrations.shown_events import shown_events
 
 _FAULTS = {
     "connect": Fault("connect", "The service could not be reached."),
@@ -28,7 +29,7 @@ _FAULTS = {
 
 
 @dataclass(frozen=True)
-class Result:
+class CaseResult:
     """What became of one case, which begins at a line of a file; `difference` is empty if it passed."""
 
     file: str
@@ -49,29 +50,29 @@ def entries(path: Path) -> list[Path]:
     return sorted(found.parent for found in path.glob("*/template.json"))
 
 
-def run_folder(folder: Path) -> Iterator[Result]:
+def run_folder(folder: Path) -> Iterator[CaseResult]:
     """The results of all cases of a template's folder; a folder without cases is a failure."""
     try:
         template = compile_document((folder / "template.json").read_text())
     except (DocumentError, OSError, UnicodeDecodeError) as error:
-        yield Result(str(folder / "template.json"), "the template", str(error))
+        yield CaseResult(str(folder / "template.json"), "the template", str(error))
         return
     files = sorted((folder / "cases").glob("*.json"))
     for file in files:
         yield from _run_file(template, file)
     if not files:
-        yield Result(str(folder / "cases"), "no cases", "Nothing is tested: write cases to cases/*.json.")
+        yield CaseResult(str(folder / "cases"), "no cases", "Nothing is tested: write cases to cases/*.json.")
 
 
-def _run_file(template: Template, file: Path) -> Iterator[Result]:
+def _run_file(template: Template, file: Path) -> Iterator[CaseResult]:
     try:
         source = file.read_text()
         found = load(source)
     except json.JSONDecodeError as error:
-        yield Result(str(file), file.stem, str(json_problem(error)), error.lineno)
+        yield CaseResult(str(file), file.stem, str(json_problem(error)), error.lineno)
         return
     except (ValueError, RecursionError, OSError) as error:
-        yield Result(str(file), file.stem, f"The file cannot be read: {error}")
+        yield CaseResult(str(file), file.stem, f"The file cannot be read: {error}")
         return
     offsets = places(source)
     many = isinstance(found, list)
@@ -81,7 +82,7 @@ def _run_file(template: Template, file: Path) -> Iterator[Result]:
         problems = placed(check_case(template, case, place), source, offsets)
         difference = "\n".join(map(str, problems)) or run(template, case)
         line, _ = line_and_column(source, offsets.values[place])
-        yield Result(str(file), name or f"{file.stem} {index + 1}", difference, line)
+        yield CaseResult(str(file), name or f"{file.stem} {index + 1}", difference, line)
 
 
 def run(template: Template, case: Value) -> str:
@@ -130,8 +131,9 @@ def _is_blank(value: Value) -> bool:
 def requests_of(template: Template, case: Mapping[str, Value]) -> list[Part]:
     """The requests that the case's message makes. Raises RenderError."""
     message, values = message_of(case), _values(template, case)
-    if case.get("method") == "CheckCredentials":
-        return [Part(1, "CheckCredentials", build(template, "CheckCredentials", values, message), message)]
+    method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
+    if not method.sends_message:
+        return [Part(1, method.name, build(template, method.name, values, message), message)]
     return plan(template, values, message)
 
 
@@ -174,13 +176,13 @@ def _exchange(
 
 
 def _answer(written: Mapping[str, Value]) -> HttpResponse | Fault:
-    return _FAULTS[written["error"]] if "error" in written else exchanges.response(written)
+    return _FAULTS[written["error"]] if "error" in written else case_http.response(written)
 
 
 def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     received = webhooks.read(
         template,
-        exchanges.inbound(case["request"], text(case.get("webhook_url"))),
+        case_http.inbound(case["request"], text(case.get("webhook_url"))),
         _values(template, case),
         message_uuid=text(case.get("message_uuid")),
         now=parse_date(text(case.get("now"))),
@@ -192,7 +194,7 @@ def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     for name, value in (answer.get("headers") or {}).items():
         yield from differs(f"response header {name}", value, received.answer.headers.get(name.lower()))
     kind = received.answer.headers.get("content-type", "")
-    for way in exchanges.BODIES:
+    for way in case_http.BODIES:
         if way in answer:
             yield from body_differences(
                 way, answer[way], HttpRequest("", "", body=received.answer.body), kind

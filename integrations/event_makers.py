@@ -10,7 +10,7 @@ from integrations.events import Consent, Event, Ignored, InboundMessage, StatusU
 from integrations.language.data_filters import parse_iso
 from integrations.language.matching import Frame
 from integrations.language.values import Value, is_empty, text
-from integrations.language.webhook_events import TWINS, WebhookEvent
+from integrations.language.webhook_events import ALIASES, WebhookEvent
 
 # A concatenation header counts in one byte (3GPP TS 23.040, 9.2.3.24.1).
 MAX_PARTS = 255
@@ -19,14 +19,14 @@ MAX_PARTS = 255
 def put(bound: Frame, name: str, value: Value) -> None:
     """Sets a variable, and the other name of the same thing: `content` and `text`, `url` and `urls`."""
     bound[name] = value
-    if name in TWINS:
+    if name in ALIASES:
         single = name == "urls" and isinstance(value, list)
-        bound[TWINS[name]] = next(iter(value), None) if single else value
+        bound[ALIASES[name]] = next(iter(value), None) if single else value
 
 
-def put_twins(bound: Frame) -> None:
+def put_aliases(bound: Frame) -> None:
     """Sets the other names of what a shape bound, where it did not bind these too."""
-    for name in [name for name in TWINS if name in bound and TWINS[name] not in bound]:
+    for name in [name for name in ALIASES if name in bound and ALIASES[name] not in bound]:
         put(bound, name, bound[name])
 
 

@@ -28,14 +28,14 @@ _PRIVATE = ("code", "code_verifier", "refresh_token", "access_token")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the token endpoint gave, or why it gave nothing; `passing`: it may do better later."""
+class TokenResponse:
+    """What the token endpoint gave, or why it gave nothing; `temporary`: it may do better later."""
 
     access_token: str = ""
     refresh_token: str = ""
-    life: timedelta | None = None
+    lifetime: timedelta | None = None
     problem: str = ""
-    passing: bool = False
+    temporary: bool = False
 
 
 def oauth_of(integration: Integration) -> OAuth2:
@@ -55,18 +55,20 @@ def variables(integration: Integration, values: Mapping[str, Any] | None = None)
     }
 
 
-def ask(integration: Integration, values: Mapping[str, Any], fields: Mapping[str, Value]) -> Future[Answer]:
+def request_token(
+    integration: Integration, values: Mapping[str, Any], fields: Mapping[str, Value]
+) -> Future[TokenResponse]:
     """Asks for a token with the `variables` and the fields of a grant; the future raises no network error.
 
     What went wrong is told without secrets, those of the fields included. Nothing is stored.
     """
     hide = Redactor([*secrets_of(integration, values), *(text(fields.get(name)) for name in _PRIVATE)])
-    asked: Future[Answer] = Future()
+    asked: Future[TokenResponse] = Future()
     try:
         request = _request(oauth_of(integration), values, fields)
     except RenderError as error:
         reason = _("No access token can be asked for: %(reason)s") % {"reason": hide.text(str(error))}
-        asked.set_result(Answer(problem=reason))
+        asked.set_result(TokenResponse(problem=reason))
         return asked
 
     def read(answered: Future[HttpResponse | Fault]) -> None:
@@ -74,7 +76,9 @@ def ask(integration: Integration, values: Mapping[str, Any], fields: Mapping[str
             asked.set_result(_read(answered.result(), hide))
         except Exception:
             logger.exception("An answer to a token request of %s could not be read.", integration)
-            asked.set_result(Answer(problem=_("The service's answer could not be read."), passing=True))
+            asked.set_result(
+                TokenResponse(problem=_("The service's answer could not be read."), temporary=True)
+            )
 
     http.send(request).add_done_callback(read)
     return asked
@@ -97,9 +101,11 @@ def _request(oauth: OAuth2, values: Mapping[str, Any], fields: Mapping[str, Valu
     return HttpRequest("POST", oauth.token_endpoint(values), {**headers, "Content-Type": kind}, body, TIMEOUT)
 
 
-def _read(answer: HttpResponse | Fault, hide: Redactor) -> Answer:
+def _read(answer: HttpResponse | Fault, hide: Redactor) -> TokenResponse:
     if isinstance(answer, Fault):
-        return Answer(problem=hide.text(answer.text)[:500], passing=answer.kind in ("connect", "unanswered"))
+        return TokenResponse(
+            problem=hide.text(answer.text)[:500], temporary=answer.kind in ("connect", "unanswered")
+        )
     try:
         kind = bodies.essence(answer.headers.get("content-type", ""))
         document = bodies.parse(answer.body, kind, strict=False)
@@ -110,8 +116,8 @@ def _read(answer: HttpResponse | Fault, hide: Redactor) -> Answer:
     if good and (token := text(given.get("access_token"))):
         seconds = text(given.get("expires_in"))
         known = is_number(seconds) and 0 < float(seconds) < 1e9
-        life = timedelta(seconds=float(seconds)) if known else None
-        return Answer(token, text(given.get("refresh_token")), life)
+        lifetime = timedelta(seconds=float(seconds)) if known else None
+        return TokenResponse(token, text(given.get("refresh_token")), lifetime)
     said = ": ".join(
         filter(None, (text(given.get(key)) for key in ("error", "error_description", "message")))
     )
@@ -121,4 +127,4 @@ def _read(answer: HttpResponse | Fault, hide: Redactor) -> Answer:
         "status": answer.status,
         "said": hide.text(said)[:300],
     }
-    return Answer(problem=problem.strip(), passing=answer.status >= 500 or answer.status in LATER)
+    return TokenResponse(problem=problem.strip(), temporary=answer.status >= 500 or answer.status in LATER)

@@ -37,7 +37,7 @@ REFUSED_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Consent:
+class AuthorizationRequest:
     """Where an administrator is sent to consent, and what must be remembered until they are back."""
 
     url: str
@@ -50,7 +50,7 @@ def redirect_uri() -> str:
     return f"{settings.PUBLIC_URL}{reverse('oauth_callback')}"
 
 
-def consent(integration: Integration) -> Consent:
+def authorization_request(integration: Integration) -> AuthorizationRequest:
     """A new request for consent, with state and PKCE. Raises RenderError where a value is missing."""
     oauth, values = grants.oauth_of(integration), grants.variables(integration)
     client_id = text(oauth.client_id(values))
@@ -68,7 +68,7 @@ def consent(integration: Integration) -> Consent:
     }
     fields = grants.merged(query, oauth.authorization_parameters(values))
     url = merge_query(oauth.authorization_endpoint(values), encode_pairs(fields, "/auth"))
-    return Consent(url, state, verifier)
+    return AuthorizationRequest(url, state, verifier)
 
 
 def connect(integration: Integration, code: str, verifier: str) -> str:
@@ -79,7 +79,7 @@ def connect(integration: Integration, code: str, verifier: str) -> str:
         "redirect_uri": redirect_uri(),
         "code_verifier": verifier,
     }
-    answer = grants.ask(integration, grants.variables(integration), fields).result()
+    answer = grants.request_token(integration, grants.variables(integration), fields).result()
     if answer.access_token:
         row, _made = AccessToken.objects.get_or_create(integration=integration)
         AccessToken.objects.filter(pk=row.pk).update(refused_at=None)
@@ -129,7 +129,7 @@ def any_due() -> bool:
 
 def renew_due() -> None:
     """Renews the tokens that are due, all at once, each under a lease; no transaction is open meanwhile."""
-    asked: dict[Future[grants.Answer], AccessToken] = {}
+    asked: dict[Future[grants.TokenResponse], AccessToken] = {}
     for pk, fence, integration_id in _due().values_list("pk", "fence", "integration")[:BATCH]:
         # Without a join: in a subquery PostgreSQL would not look again at the row that it waited for.
         claimed = AccessToken.objects.filter(pk=pk, fence=fence)
@@ -153,19 +153,19 @@ def _due() -> QuerySet[AccessToken]:
     return AccessToken.objects.filter(free, renew_at__lte=now, integration__enabled=True)
 
 
-def _ask(row: AccessToken) -> Future[grants.Answer]:
+def _ask(row: AccessToken) -> Future[grants.TokenResponse]:
     oauth, refresh = grants.oauth_of(row.integration), row.secrets.get("refresh_token", "")
     if not _can_renew(row, oauth):
-        over: Future[grants.Answer] = Future()
-        over.set_result(grants.Answer(problem=_("The access has expired.")))
+        over: Future[grants.TokenResponse] = Future()
+        over.set_result(grants.TokenResponse(problem=_("The access has expired.")))
         return over
     fields: dict[str, str] = {"grant_type": oauth.flow}
     if refresh:
         fields = {"grant_type": "refresh_token", "refresh_token": refresh}
-    return grants.ask(row.integration, grants.variables(row.integration), fields)
+    return grants.request_token(row.integration, grants.variables(row.integration), fields)
 
 
-def _record(row: AccessToken, answer: grants.Answer) -> None:
+def _record(row: AccessToken, answer: grants.TokenResponse) -> None:
     """Writes what came of a renewal, while its lease is ours."""
     integration, now = row.integration, timezone.now()
     mine = AccessToken.objects.filter(pk=row.pk, fence=row.fence)
@@ -174,7 +174,7 @@ def _record(row: AccessToken, answer: grants.Answer) -> None:
     if answer.access_token:
         if _store(mine, integration, answer, refresh) and not had_access:
             _has_access(integration)
-    elif answer.passing:
+    elif answer.temporary:
         if mine.update(renew_at=now + AGAIN, lease_until=None) and not had_access:
             integration.note_trouble(answer.problem)
     elif refresh and grants.oauth_of(integration).flow != "authorization_code":
@@ -185,15 +185,15 @@ def _record(row: AccessToken, answer: grants.Answer) -> None:
 
 
 def _store(
-    rows: QuerySet[AccessToken], integration: Integration, answer: grants.Answer, refresh: str = ""
+    rows: QuerySet[AccessToken], integration: Integration, answer: grants.TokenResponse, refresh: str = ""
 ) -> int:
     now = timezone.now()
     found = {"access_token": answer.access_token, "refresh_token": answer.refresh_token or refresh}
     expires_at = renew_at = None
-    if answer.life is not None:
-        expires_at = renew_at = now + answer.life
+    if answer.lifetime is not None:
+        expires_at = renew_at = now + answer.lifetime
         if _can_renew(AccessToken(secrets=found), grants.oauth_of(integration)):
-            renew_at = expires_at - min(answer.life / 5, EARLY)
+            renew_at = expires_at - min(answer.lifetime / 5, EARLY)
     return rows.update(
         secrets=found, granted_at=now, expires_at=expires_at, renew_at=renew_at, lease_until=None,
         fence=F("fence") + 1,

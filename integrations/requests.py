@@ -10,6 +10,7 @@ from typing import Any
 
 from integrations import bodies
 from integrations.events import HttpRequest
+from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError, child
@@ -99,10 +100,10 @@ def _derived(message: dict[str, Value]) -> dict[str, Value]:
 def _steps(
     template: Template, properties: Mapping[str, Value], variables: dict[str, Value]
 ) -> list[tuple[Method, dict[str, Value]]]:
-    send_file = template.methods.get("SendFile")
+    send_file = template.methods.get(SEND_FILE.name)
     if variables["media"] and send_file is not None and _applies(send_file, properties, variables):
         return _file_steps(template, send_file, properties, variables)
-    send = template.methods.get("SendMessage")
+    send = template.methods.get(SEND_MESSAGE.name)
     if send is None:
         raise RenderError(f"The service {template.name!r} cannot send a text: it has no SendMessage.", "/API")
     if variables["media"]:
@@ -141,7 +142,7 @@ def _file_steps(
     alone = {**variables, "media": [], "urls": [], "url": None}
     parts = [body] if split is None else split_text(body, split.max, split.unit)
     rest = parts[1:] if split is not None and split.into == "requests" else []
-    send = template.methods.get("SendMessage")
+    send = template.methods.get(SEND_MESSAGE.name)
     takes_text = bool(method.uses & {"text", "text_with_media", "parts"})
     if body and (rest or not takes_text) and send is None:
         reason = "The service takes no such text with a file, and has no SendMessage to send it apart."

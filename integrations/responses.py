@@ -33,7 +33,7 @@ def read(
     if isinstance(answer, Fault):
         return Outcome(_FAULTS[answer.kind], text=answer.text)  # type: ignore[arg-type]
     method = template.methods[method_name]
-    parsed, unreadable = _parsed(answer, method.reply.format)
+    parsed, unreadable = _parsed(answer, method.response.format)
     values = render_variables(method, cleaned(properties), variables) | {
         "response": parsed,
         "headers": dict(answer.headers),
@@ -43,7 +43,7 @@ def read(
     said = _said(answer)
     if answer.status == 429:
         return Outcome("throttled", text=said, retry_after=_retry_after(answer))
-    for rule in method.reply.errors:
+    for rule in method.response.errors:
         if rule.when(values):
             code = str(text(rule.code(values))) if rule.code else ""
             words = (text(rule.text(values)) if rule.text else "") or said
@@ -63,14 +63,14 @@ def read(
 def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable: str, said: str) -> Outcome:
     frames = [{name: value for name, value in values.items() if name != "messageid"}]
     reason = ""
-    for shape, value in ((method.reply.headers, values["headers"]), (method.reply.map, parsed)):
+    for shape, value in ((method.response.headers, values["headers"]), (method.response.map, parsed)):
         if shape is not None and not reason:
             reason = shape(value, frames)
     if reason and unreadable:
         return Outcome("unknown", text=f"{unreadable} {said}")
     if reason:
         return Outcome("failed", text=f"{said} This is not what response_map expects ({reason}).")
-    if not method.reply.success(frames[0]):
+    if not method.response.success(frames[0]):
         if unreadable:
             return Outcome("unknown", text=f"{unreadable} {said}")
         return Outcome("failed", text=f"{said} By response_success this is a refusal.")

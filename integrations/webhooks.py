@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from integrations import bodies
-from integrations.event_makers import MAKERS, put, put_twins, recipients_of
+from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
 from integrations.events import Event, HttpResponse, Ignored, InboundRequest
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
@@ -18,8 +18,8 @@ from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.signatures import Verify
 from integrations.language.values import ANY, Value, cleaned, text
-from integrations.language.webhook_answers import Answer
 from integrations.language.webhook_events import WebhookEvent
+from integrations.language.webhook_responses import WebhookResponse
 
 MAX_BYTES = 1024 * 1024
 
@@ -89,8 +89,8 @@ def read(
         bindings += [(event.type, {name: bound.get(name) for name in names}) for bound, _, names in found]
         if answer is None:
             first = index
-            answer = _answer(event.answer, {**found[0][0], "message_uuid": message_uuid})
-        if not event.goes_on:
+            answer = _answer(event.response, {**found[0][0], "message_uuid": message_uuid})
+        if not event.continues:
             break
     if answer is not None:
         only_ignored = all(isinstance(item, Ignored) for item in events)
@@ -202,21 +202,21 @@ def _try(
     found: list[tuple[Frame, Event, list[str]]] = []
     for bound in frames:
         names = [name for name in bound if name in BOUND]
-        put_twins(bound)
+        put_aliases(bound)
         for name, render in event.variables:
             put(bound, name, render(bound))
         made = MAKERS[event.type](event, bound, recipients_of(bound, number_to))
         if not isinstance(made, str):
             names += [name for name, _ in event.variables if name in BOUND and name not in names]
             found.append((bound, made, names))
-        elif not event.goes_on:
+        elif not event.continues:
             return _Refusal(made, final=event.when is not None)
         else:
             reason = made
     return found or _Refusal(reason, final=event.when is not None)
 
 
-def _answer(answer: Answer, values: Frame) -> HttpResponse:
+def _answer(answer: WebhookResponse, values: Frame) -> HttpResponse:
     headers = {}
     for name, render in answer.headers:
         line = text(render(values))

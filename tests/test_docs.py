@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from integrations.language.document import compile_document
-from integrations.management.commands.document_filters import PAGE, page
+from integrations.management.commands.document_language import pages
 from tests.processes import ROOT
 
 PAGES = sorted(
@@ -46,8 +46,9 @@ def test_templates_compile(path: Path, block: str) -> None:
     assert compile_document(block).id == json.loads(block)["id"]
 
 
-def test_the_page_of_filters_is_fresh() -> None:
-    assert (ROOT / PAGE).read_text() == page(), "Renew it: python manage.py document_filters"
+def test_generated_pages_are_fresh() -> None:
+    for path, text in pages().items():
+        assert (ROOT / path).read_text() == text, "Renew it: python manage.py document_language"
 
 
 def test_the_compose_file_names_what_exists() -> None:

@@ -49,7 +49,7 @@ def send_all(batch: Iterable[tuple[HttpRequest, Callable[[HttpResponse | Fault],
     for request, done in batch:
         try:
             origin, guarded = guard.permit(request.url)
-        except guard.Refused as refusal:
+        except guard.BlockedAddress as refusal:
             done(faults.blocked(str(refusal)))
             continue
         if reason := guard.check_headers(request.method, request.headers):
@@ -185,7 +185,7 @@ class _Dispatcher:
         except aiohttp.ClientSSLError as error:
             return faults.bad_certificate(place, _reason(error.os_error))
         except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, guard.Refused):
+            if isinstance(error.os_error, guard.BlockedAddress):
                 return faults.blocked(str(error.os_error))
             if isinstance(error, aiohttp.ClientConnectorDNSError):
                 return faults.not_found(place)

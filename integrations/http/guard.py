@@ -34,7 +34,7 @@ _INFRASTRUCTURE = (
 )
 
 
-class Refused(OSError):
+class BlockedAddress(OSError):
     """The guard's no, a sentence for a person; an OSError, so that transports carry it unharmed."""
 
 
@@ -52,19 +52,19 @@ class Origin(NamedTuple):
 
 
 def origin_of(url: str) -> Origin:
-    """The origin of an absolute http(s) URL without userinfo; raises Refused for every other string."""
+    """The origin of an absolute http(s) URL without userinfo. Raises BlockedAddress for any other string."""
     if bad := _UNPRINTABLE.search(url):
-        raise Refused(
+        raise BlockedAddress(
             f"The URL contains the character {bad[0]!r} at position {bad.start() + 1}. "
             "Write it percent-encoded; host names outside ASCII in their xn-- form."
         )
     if not (match := _URL.match(url)):
         authority = _AUTHORITY.match(url)
         if authority and "@" in authority[1]:
-            raise Refused(
+            raise BlockedAddress(
                 "The URL contains a user name or password before the host. Send them in a header instead."
             )
-        raise Refused("The URL is not complete. It must look like https://api.example.com/path.")
+        raise BlockedAddress("The URL is not complete. It must look like https://api.example.com/path.")
     scheme, host = match[1].lower(), match[2].lower().strip("[]")
     port = int(match[3]) if match[3] else {"http": 80, "https": 443}[scheme]
     return Origin(scheme, host, port)
@@ -79,7 +79,7 @@ def check_url(url: str) -> str | None:
     """
     try:
         permit(url)
-    except Refused as refusal:
+    except BlockedAddress as refusal:
         return str(refusal)
     return None
 
@@ -88,7 +88,7 @@ def is_plain_http(url: str) -> bool:
     """Whether a secret sent to this URL could be read on the way; False for allow-listed origins."""
     try:
         origin = origin_of(url)
-    except Refused:
+    except BlockedAddress:
         return not url.lower().startswith("https://")
     return origin.scheme == "http" and origin not in allowed_origins()
 
@@ -97,17 +97,17 @@ def is_allowed(url: str) -> bool:
     """Whether the operator has allow-listed the URL's origin."""
     try:
         return origin_of(url) in allowed_origins()
-    except Refused:
+    except BlockedAddress:
         return False
 
 
 def permit(url: str) -> tuple[Origin, bool]:
-    """The URL's origin, and whether its addresses must be checked; raises Refused as `check_url` says."""
+    """The URL's origin, and whether its addresses must be checked; raises BlockedAddress."""
     origin = origin_of(url)
     if origin in allowed_origins():
         return origin, False
     if refusal := _refusal(origin):
-        raise Refused(refusal)
+        raise BlockedAddress(refusal)
     return origin, True
 
 
@@ -126,9 +126,11 @@ def check_headers(method: str, headers: Mapping[str, str]) -> str | None:
 
 
 def require_public(address: str) -> None:
-    """Raises Refused unless the address, as the resolver spells it, is on the public internet."""
+    """Raises BlockedAddress unless the address, as the resolver spells it, is on the public internet."""
     if not is_public(address):
-        raise Refused(f"The host has the address {address}, which is not on the public internet. {_IF_MEANT}")
+        raise BlockedAddress(
+            f"The host has the address {address}, which is not on the public internet. {_IF_MEANT}"
+        )
 
 
 @lru_cache(maxsize=4096)
@@ -164,7 +166,7 @@ def tls_context() -> ssl.SSLContext:
 def _origins(urls: Iterable[str]) -> frozenset[Origin]:
     try:
         return frozenset(origin_of(url) for url in urls)
-    except Refused as refusal:
+    except BlockedAddress as refusal:
         raise ImproperlyConfigured(f"PATCHBAY_ALLOWED_ORIGINS: {refusal}") from refusal
 
 

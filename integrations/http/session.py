@@ -52,7 +52,7 @@ def fetch(
     for _ in range(max_redirects + 1):
         try:
             origin, guarded = guard.permit(url)
-        except guard.Refused as refusal:
+        except guard.BlockedAddress as refusal:
             return faults.blocked(str(refusal))
         home = home or origin
         if origin != home:
@@ -182,7 +182,7 @@ class _Connection:
         try:
             return self._exchange.connect(me._dns_host, me.port)
         # urllib3 disguises a plain OSError as a broken connection, which says nothing of what was sent.
-        except guard.Refused as refusal:
+        except guard.BlockedAddress as refusal:
             self._exchange.refusal = str(refusal)
             raise NewConnectionError(me, str(refusal)) from refusal
         except socket.gaierror as error:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from integrations.language.api_methods import METHODS
 from integrations.language.auth import OAuth2, compile_oauth
-from integrations.language.errors import DocumentError, Problem, child, json_problem
-from integrations.language.methods import METHODS, Method, compile_method
+from integrations.language.errors import DocumentError, Problem, child, did_you_mean, json_problem
+from integrations.language.methods import Method, compile_method
 from integrations.language.names import BUILT_IN
 from integrations.language.properties import Property, compile_properties
 from integrations.language.scope import Scope
@@ -162,10 +163,15 @@ def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
     if not isinstance(api, dict):
         scope.report("/API", "API is an object of methods.")
         api = {}
-    check_keys(api, list(METHODS), scope, "/API")
-    for name in METHODS:
-        if name in api and (method := compile_method(name, api[name], document, scope, child("/API", name))):
-            methods[name] = method
+    for name in api:
+        if name not in METHODS:
+            reason = f"There is no API method {name!r}."
+            scope.report(child("/API", name), reason, did_you_mean(name, METHODS), at_key=True)
+    for name, declared in METHODS.items():
+        if name in api:
+            method = compile_method(declared, api[name], document, scope, child("/API", name))
+            if method is not None:
+                methods[name] = method
     webhook = compile_webhook(document["Webhook"], scope, "/Webhook") if "Webhook" in document else Webhook()
     oauth = compile_oauth(document["auth"], scope, "/auth") if "auth" in document else None
     if "API" not in document and "Webhook" not in document:

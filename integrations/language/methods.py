@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
+from integrations.language.api_methods import ApiMethod
 from integrations.language.auth import Way, compile_auth
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child
-from integrations.language.names import CHECKING, SENDING
-from integrations.language.replies import Reply, compile_reply
+from integrations.language.response_rules import ResponseRules, compile_response_rules
 from integrations.language.scope import Scope
 from integrations.language.sections import (
     Headers,
@@ -28,8 +28,7 @@ from integrations.language.shapes import Render
 from integrations.language.urls import Url, compile_url
 from integrations.language.values import Value, text
 
-METHODS = ("SendMessage", "SendFile", "CheckCredentials")
-_KEYS = [
+KEYS = [
     "request_method",
     "request_url",
     "request_content_type",
@@ -80,7 +79,7 @@ class Method:
     split: Split | None
     uses: frozenset[str]
     per_file: bool
-    reply: Reply
+    response: ResponseRules
     timeout: float
     idempotent: bool
 
@@ -98,15 +97,15 @@ class Method:
 
 
 def compile_method(
-    name: str, node: Value, common: Mapping[str, Value], scope: Scope, pointer: str
+    declared: ApiMethod, node: Value, common: Mapping[str, Value], scope: Scope, pointer: str
 ) -> Method | None:
     """One method with the document's common headers and auth; problems go to the scope."""
+    name = declared.name
     if not isinstance(node, Mapping):
         scope.report(pointer, f"{name} is an object.")
         return None
-    check_keys(node, _KEYS, scope, pointer)
-    checking = name == "CheckCredentials"
-    scope = replace(scope, names=dict.fromkeys(CHECKING if checking else SENDING, True), used=set())
+    check_keys(node, KEYS, scope, pointer)
+    scope = replace(scope, names=dict.fromkeys(declared.variables, True), used=set())
 
     def at(key: str) -> str:
         return child(pointer, key)
@@ -132,10 +131,10 @@ def compile_method(
     if for_each not in (None, "media"):
         scope.report(at("for_each"), f'for_each is "media", not {text(for_each)!r}.')
     uses = frozenset(scope.used)
-    per_file = for_each == "media" or (name == "SendFile" and not uses & {"urls", "media"})
+    per_file = for_each == "media" or (declared.per_file and not uses & {"urls", "media"})
     return Method(
         name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
-        split, uses, per_file, compile_reply(node, scope, pointer),
+        split, uses, per_file, compile_response_rules(node, scope, pointer),
         number(node, "timeout", 30, 1, 60, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),
     )  # fmt: skip

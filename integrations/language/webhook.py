@@ -12,8 +12,8 @@ from integrations.language.sections import check_keys
 from integrations.language.signatures import Verify
 from integrations.language.values import Value
 from integrations.language.verify import compile_verify
-from integrations.language.webhook_answers import Answer, compile_answer
 from integrations.language.webhook_events import KEYS, WebhookEvent, compile_event
+from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Webhook:
 
     events: tuple[WebhookEvent, ...] = ()
     verify: Verify | None = None
-    ignored: Answer = field(default_factory=Answer)
-    error: Answer = field(default_factory=lambda: Answer(400))
+    ignored: WebhookResponse = field(default_factory=WebhookResponse)
+    error: WebhookResponse = field(default_factory=lambda: WebhookResponse(400))
     same_for_all: bool = False
 
 
@@ -37,7 +37,7 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     section = pointer
     defaults: dict[str, Value] = {}
     verify: Verify | None = None
-    ignored, error = Answer(), Answer(400)
+    ignored, error = WebhookResponse(), WebhookResponse(400)
     if isinstance(node, Mapping) and "events" in node:
         check_keys(node, ["events", *KEYS], scope, pointer)
         defaults = {key: value for key, value in node.items() if key not in ("events", "verify")}
@@ -47,8 +47,10 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
         if isinstance(response, Mapping):
             reading = replace(scope, names=dict.fromkeys(EXCHANGE - {"request"}, True))
             place = child(pointer, "response")
-            ignored = compile_answer(response.get("ignored", {}), reading, child(place, "ignored"), 200)
-            error = compile_answer(response.get("error", {}), reading, child(place, "error"), 400)
+            ignored = compile_webhook_response(
+                response.get("ignored", {}), reading, child(place, "ignored"), 200
+            )
+            error = compile_webhook_response(response.get("error", {}), reading, child(place, "error"), 400)
             defaults["response"] = {
                 key: value for key, value in response.items() if key not in ("ignored", "error")
             }

@@ -16,7 +16,7 @@ from integrations.language.shapes import Render, compile_render
 from integrations.language.signatures import Verify
 from integrations.language.values import Table, Value, is_charset, is_string, text
 from integrations.language.verify import compile_verify
-from integrations.language.webhook_answers import Answer, compile_answer
+from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
 STATUS_TYPES = {
     "messageSent": "sent",
@@ -49,7 +49,7 @@ KEYS = [
 ]
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 # Two names for one thing: what a template binds as one it may read as the other.
-TWINS = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
+ALIASES = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _NEEDS = {
     "message": [{"from"}],
@@ -81,12 +81,12 @@ class WebhookEvent:
     variables: tuple[tuple[str, Render], ...]
     status: str
     status_map: Table | None
-    goes_on: bool
+    continues: bool
     verify: Verify | None
     concat: tuple[Render, Render, Render] | None
     media_hosts: tuple[str, ...] | None
     media_path: str
-    answer: Answer
+    response: WebhookResponse
 
 
 def compile_event(
@@ -117,10 +117,10 @@ def compile_event(
     scope = replace(
         scope, names=dict.fromkeys(names, True), bindable=BOUND, exchange=EXCHANGE, own={}, used=set()
     )
-    goes_on = boolean(node, "continue", scope, at("continue"))
+    continues = boolean(node, "continue", scope, at("continue"))
     when = compile_condition(node["when"], scope, at("when")) if "when" in node else None
     shapes = tuple(
-        (source, compile_match(node[key], scope, at(key), elements="some" if goes_on else "all"))
+        (source, compile_match(node[key], scope, at(key), elements="some" if continues else "all"))
         for source, key in (
             ("query", "request_query"),
             ("headers", "request_headers"),
@@ -130,17 +130,17 @@ def compile_event(
     )
     if key := scope.own.pop("event_key", None):
         scope.report(key[0], "The event has no 'event_key' to compare with.", column=key[1])
-    _add_twins(scope)
+    _add_aliases(scope)
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
-    _add_twins(scope)
+    _add_aliases(scope)
     for needed in _NEEDS[kind]:
         if not needed & scope.names.keys():
             names = [f"${name}$" for name in sorted(needed)]
             scope.report(pointer, f"An event of type {kind!r} must bind {' or '.join(names)}.")
     status_map = _status_map(node, kind, scope, pointer, at("status_map"))
     concat = _concat(node["concat"], scope, at("concat")) if "concat" in node else None
-    answering = replace(scope, names={**scope.names, "message_uuid": True})
-    answer = compile_answer(node.get("response", {}), answering, at("response"))
+    responding = replace(scope, names={**scope.names, "message_uuid": True})
+    response = compile_webhook_response(node.get("response", {}), responding, at("response"))
     unused_names(scope)
     section_scope.used.update(scope.used)
     return WebhookEvent(
@@ -149,17 +149,17 @@ def compile_event(
         _paths(node.get("path"), scope, at("path")),
         _content_type(node, scope, at("request_content_type")),
         _charset(node, scope, at("request_charset")), when, shapes, variables,
-        STATUS_TYPES.get(kind, ""), status_map, goes_on, verify, concat,
+        STATUS_TYPES.get(kind, ""), status_map, continues, verify, concat,
         _media_hosts(node, verify, scope, at("media_auth")),
-        _media_path(node, scope, at("media_path")), answer,
+        _media_path(node, scope, at("media_path")), response,
     )  # fmt: skip
 
 
-def _add_twins(scope: Scope) -> None:
+def _add_aliases(scope: Scope) -> None:
     """Makes `content` readable where `text` is bound, `url` where `urls` is, and so on."""
-    for name, twin in TWINS.items():
+    for name, alias in ALIASES.items():
         if name in scope.names:
-            scope.names.setdefault(twin, True)
+            scope.names.setdefault(alias, True)
 
 
 def _methods(given: Value, scope: Scope, pointer: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from integrations.language.shapes import compile_render
 from integrations.language.signatures import bytes_of, live
 from integrations.language.values import Value, is_number, text
 from integrations.language.verify import NAMES
-from integrations.sandbox.stand_ins import StandIns
+from integrations.sandbox.substitution import Substitution
 
 Way = Mapping[str, Value]
 
@@ -99,10 +99,10 @@ class _Signing:
     def _placed(self, request: InboundRequest, source: Value, new: str) -> InboundRequest:
         """The request with a value in the place where the example holds what `source` reads."""
         old = self._read(source, self.example)
-        stand_ins = StandIns({old: new})
-        headers = {name: stand_ins.text(value) for name, value in request.headers.items()}
+        substitution = Substitution({old: new})
+        headers = {name: substitution.text(value) for name, value in request.headers.items()}
         request = replace(request, headers=headers)
-        query = {name: stand_ins.tree(value) for name, value in bodies.pairs(request.query).items()}
+        query = {name: substitution.tree(value) for name, value in bodies.pairs(request.query).items()}
         return request if query == bodies.pairs(request.query) else _at_query(request, urlencode(query, True))
 
     def _stamped(self, request: InboundRequest) -> InboundRequest:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import connection, transaction
 
-from integrations import services
-from integrations.services import Service
+from integrations import prepared
+from integrations.prepared import PreparedIntegration
 from messaging import errors
 from messaging.engine import circuit_breaker, due, queue, rate_limit
 from messaging.engine.due import Candidate, DueIntegration
@@ -37,7 +37,7 @@ class Claimed:
 
     claims: list[Claim]
     wait: float | None = None
-    known: Mapping[int, Service] = field(default_factory=dict)
+    known: Mapping[int, PreparedIntegration] = field(default_factory=dict)
 
 
 class Turns:
@@ -81,7 +81,7 @@ def claim(free: int, held: Mapping[int, int] | None = None) -> Claimed:
 def _choose(rooms: dict[DueIntegration, int], free: int) -> Claimed:
     turns = process.get(Turns)
     turn = sorted(rooms, key=lambda item: turns.last(item.organization))[: max(free, 8)]
-    known = services.ready(item.id for item in turn)
+    known = prepared.prepare(item.id for item in turn)
     credentials = rate_limit.of_credentials(_rates(known.values()))
     limiters = {key: credentials[service.credentials] for key, service in known.items()}
     queue.expire([item.id for item in turn if item.probing], errors.expired())
@@ -118,7 +118,7 @@ def _rooms(found: Iterable[DueIntegration], free: int, held: Mapping[int, int]) 
     return rooms
 
 
-def _rates(known: Iterable[Service]) -> dict[int, float]:
+def _rates(known: Iterable[PreparedIntegration]) -> dict[int, float]:
     """The rate limit of each row of credentials; where revisions disagree, the strictest."""
     rates: dict[int, float] = {}
     for service in known:

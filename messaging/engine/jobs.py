@@ -10,8 +10,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model, prefetch_related_objects
 
+from integrations.prepared import PreparedIntegration
 from integrations.requests import Part
-from integrations.services import Service
 from messaging.engine.queue import Claim
 from messaging.models import Attachment, DeliveryAttempt, Message, Number
 from portal.database import sql
@@ -33,7 +33,7 @@ class Job:
     extension: str = ""  # of the author, in the organization
     opted_out: bool = False
     files: list[Attachment] = field(default_factory=list)
-    service: Service | None = None
+    through: PreparedIntegration | None = None
     parts: list[Part] = field(default_factory=list)
     done: int = 0
     refusal: str = ""
@@ -47,9 +47,9 @@ class Job:
     @property
     def idempotent(self) -> bool:
         """Whether the provider suppresses a repeat of the next request."""
-        if self.service is None or self.done >= len(self.parts):
+        if self.through is None or self.done >= len(self.parts):
             return False
-        return self.service.compiled.methods[self.parts[self.done].method].idempotent
+        return self.through.compiled.methods[self.parts[self.done].method].idempotent
 
 
 def _columns(model: type[Model], names: str) -> list[str]:

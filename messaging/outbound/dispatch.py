@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import Fault, HttpResponse, Outcome
-from integrations.services import Service
+from integrations.prepared import PreparedIntegration
 from messaging.drain import Drain
 from messaging.engine import claim, queue
 from messaging.engine.jobs import Job
@@ -147,7 +147,7 @@ class Dispatcher(Drain):
         """Records, claims and sends all that can be now; returns the seconds until rate limits allow more."""
         self._send(record.record(self._finished, stopping=self.stopped))
         for exchange in self._finished:
-            self.in_flight[exchange.service.integration.pk] -= 1
+            self.in_flight[exchange.through.integration.pk] -= 1
         self._finished = []
         self._begin()
         wait: float | None = 0
@@ -157,7 +157,7 @@ class Dispatcher(Drain):
             self._begin(claimed.known)
         return None if self.stopped else wait
 
-    def _begin(self, known: Mapping[int, Service] | None = None) -> None:
+    def _begin(self, known: Mapping[int, PreparedIntegration] | None = None) -> None:
         """Sends the first request of each claimed message, or records why it has none."""
         jobs = render.prepare(self._claims, known)
         record.record_unsent([job for job in jobs if not job.parts])
@@ -167,8 +167,8 @@ class Dispatcher(Drain):
     def _send(self, jobs: Sequence[Job]) -> None:
         """Sends the next request of each job."""
         for job in jobs:
-            assert job.service is not None
-            self.in_flight[job.service.integration.pk] += 1
+            assert job.through is not None
+            self.in_flight[job.through.integration.pk] += 1
         answers = self.answers
         http.send_all(
             (job.parts[job.done].request, partial(self._answered, answers, job, _Timer())) for job in jobs
@@ -179,9 +179,9 @@ class Dispatcher(Drain):
         answers: SimpleQueue[Exchange | None], job: Job, timer: _Timer, answer: HttpResponse | Fault
     ) -> None:
         """Called by the thread that sends."""
-        assert job.service is not None
+        assert job.through is not None
         answers.put(
-            Exchange(job, job.service, job.parts[job.done], timer.started_at, timer.milliseconds(), answer)
+            Exchange(job, job.through, job.parts[job.done], timer.started_at, timer.milliseconds(), answer)
         )
 
     def next_answers(self, wait: float | None) -> list[Exchange]:

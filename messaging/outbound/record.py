@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from integrations import oauth, responses
 from integrations.events import Fault, HttpResponse, Outcome
+from integrations.prepared import PreparedIntegration
 from integrations.requests import Part
-from integrations.services import Service
 from messaging import wakeups
 from messaging.engine import attempts, circuit_breaker, queue, rate_limit, webhooks
 from messaging.engine.attempts import storable
@@ -34,7 +34,7 @@ class Exchange:
     """A finished request of a job, with the answer or the fault in its place."""
 
     job: Job
-    service: Service
+    through: PreparedIntegration
     part: Part
     started_at: datetime
     milliseconds: int
@@ -121,7 +121,7 @@ def _unwritten(exchange: Exchange) -> bool:
 
 def _outcome(exchange: Exchange) -> Outcome:
     """What the answer means, fit to be stored: a provider may repeat the secrets that were sent to it."""
-    service, part = exchange.service, exchange.part
+    service, part = exchange.through, exchange.part
     hide = service.redactor
     try:
         outcome = responses.read(
@@ -139,7 +139,7 @@ def _outcome(exchange: Exchange) -> Outcome:
 
 
 def _attempt(exchange: Exchange, outcome: Outcome) -> dict[str, Any]:
-    job, service = exchange.job, exchange.service
+    job, service = exchange.job, exchange.through
     return attempts.row(exchange.part, exchange.answer, outcome, service.redactor) | {
         "message_id": job.message.pk,
         "organization_id": job.message.organization_id,
@@ -154,9 +154,9 @@ def _attempt(exchange: Exchange, outcome: Outcome) -> dict[str, Any]:
 def _renewals(found: Iterable[tuple[Exchange, Outcome]]) -> set[int]:
     """The integrations whose 401 only means that their access token must be renewed, which is now due."""
     refused = {
-        exchange.service.integration.pk: exchange.service
+        exchange.through.integration.pk: exchange.through
         for exchange, outcome in found
-        if outcome.result == "unauthorized" and "access_token" in exchange.service.values
+        if outcome.result == "unauthorized" and "access_token" in exchange.through.values
     }
     return {
         key
@@ -172,7 +172,7 @@ def _tallies(
     for exchange, outcome in found:
         if stopping and isinstance(exchange.answer, Fault):
             continue  # we ended it ourselves
-        key = exchange.service.integration.pk
+        key = exchange.through.integration.pk
         tallies[key].add(
             outcome.result,
             outcome.text,
@@ -187,15 +187,15 @@ def _limit_rates(found: Iterable[tuple[Exchange, Outcome]], going_on: Iterable[J
     asked: dict[int, float] = {}
     for exchange, outcome in found:
         if outcome.result == "throttled":
-            key, seconds = exchange.service.credentials, retry_policy.retry_after(outcome.retry_after or 0)
+            key, seconds = exchange.through.credentials, retry_policy.retry_after(outcome.retry_after or 0)
             asked[key] = max(asked.get(key, 0), seconds)
     more_of_credentials: dict[int, float] = defaultdict(float)
     more_of_numbers: dict[int, float] = defaultdict(float)
     for job in going_on:
-        assert job.service is not None
-        kept = job.service.compiled.limits
+        assert job.through is not None
+        kept = job.through.compiled.limits
         if kept.per_second:
-            more_of_credentials[job.service.credentials] += 1 / kept.per_second
+            more_of_credentials[job.through.credentials] += 1 / kept.per_second
         if kept.per_number_per_second:
             more_of_numbers[job.number.pk] += 1 / kept.per_number_per_second
     rate_limit.spend(more_of_credentials, more_of_numbers)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
 
-from integrations import services
+from integrations import prepared
 from integrations.language.errors import RenderError
+from integrations.prepared import PreparedIntegration
 from integrations.requests import plan
-from integrations.services import Service
 from messaging import errors, media
 from messaging.engine import jobs as engine
 from messaging.engine.jobs import Job
@@ -21,7 +21,7 @@ from messaging.rules import optout
 logger = logging.getLogger(__name__)
 
 
-def prepare(claims: Sequence[Claim], known: Mapping[int, Service] | None = None) -> list[Job]:
+def prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | None = None) -> list[Job]:
     """The jobs of claimed messages, with their requests or with the reason why they cannot be sent.
 
     `known` are their integrations, where the claim has just read them.
@@ -40,23 +40,23 @@ def prepare(claims: Sequence[Claim], known: Mapping[int, Service] | None = None)
         return [job]
 
 
-def _prepare(claims: Sequence[Claim], known: Mapping[int, Service] | None) -> list[Job]:
+def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | None) -> list[Job]:
     if not claims:
         return []
     jobs = engine.read(claims)
     if known is None:
-        known = services.ready({job.message.integration_id for job in jobs if job.message.integration_id})
+        known = prepared.prepare({job.message.integration_id for job in jobs if job.message.integration_id})
     for job in jobs:
-        job.service = known.get(job.message.integration_id or 0)
+        job.through = known.get(job.message.integration_id or 0)
         job.refusal = _refusal(job)
-        if job.refusal or job.service is None:
+        if job.refusal or job.through is None:
             continue
-        if job.service.compiled.oauth is not None and "access_token" not in job.service.values:
+        if job.through.compiled.oauth is not None and "access_token" not in job.through.values:
             job.obstacle = _("%(provider)s has issued no access token. Check that it is connected.") % {
-                "provider": job.service.integration.template.name
+                "provider": job.through.integration.template.name
             }
         else:
-            _render(job, job.service)
+            _render(job, job.through)
     return jobs
 
 
@@ -68,16 +68,16 @@ def _refusal(job: Job) -> str:
         return _("The number %(number)s has moved away, or is switched off.") % {"number": job.number}
     if job.seconds_left <= 0:
         return errors.expired()
-    if job.service is None:
+    if job.through is None:
         return errors.no_integration() if job.message.integration_id is None else _not_rendered()
-    if not job.service.integration.enabled:
+    if not job.through.integration.enabled:
         return _("%(provider)s is switched off for the organization.") % {
-            "provider": job.service.integration.template.name
+            "provider": job.through.integration.template.name
         }
     return ""
 
 
-def _render(job: Job, service: Service) -> None:
+def _render(job: Job, service: PreparedIntegration) -> None:
     message, number, organization = job.message, job.number, service.integration.organization
     try:
         job.parts = plan(

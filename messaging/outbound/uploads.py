@@ -14,6 +14,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
 from integrations import pictures
+from integrations.language.api_methods import SEND_FILE
 from integrations.language.document import Template
 from messaging import media
 from messaging.errors import Refused
@@ -51,7 +52,7 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
         )
     most = min(template.limits.media_bytes or settings.MAX_UPLOAD_BYTES, settings.MAX_UPLOAD_BYTES)
     types = template.limits.media_types
-    method = template.methods.get("SendFile")
+    method = template.methods.get(SEND_FILE.name)
     if method is None or method.per_file:
         for upload in uploads:
             _fit(upload, types, most)

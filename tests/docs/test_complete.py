@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from integrations import case_forms
+from integrations import case_schema
 from integrations.language import (
+    api_methods,
     auth,
     document,
     methods,
@@ -20,16 +21,16 @@ from integrations.language import (
     webhook_events,
 )
 from integrations.language.conditions import _OPERATORS
-from integrations.language.replies import _RESULTS
+from integrations.language.response_rules import RESULTS
 from tests.processes import ROOT
 
 PAGE = (ROOT / "docs/reference/template-language.md").read_text()
 WORDS = {
     "document": document._KEYS,
     "limits": document.Limits.__dataclass_fields__,
-    "methods": [*methods.METHODS, *methods._KEYS],
+    "methods": [*api_methods.METHODS, *methods.KEYS],
     "variables": names.SENDING,
-    "answers": [*names.ANSWER, *_RESULTS],
+    "answers": [*names.RESPONSE, *RESULTS],
     "webhook": [
         *webhook_events.KEYS,
         *webhook_events.TYPES,
@@ -52,15 +53,15 @@ WORDS = {
     "conditions": _OPERATORS,
     "media types": sections.MEDIA_TYPES,
     "cases": [
-        *case_forms._FORMS,
-        *case_forms._COMMON,
-        *case_forms._FORMS["send"],
-        *case_forms._FORMS["receive"],
+        *case_schema._FORMS,
+        *case_schema._COMMON,
+        *case_schema._FORMS["send"],
+        *case_schema._FORMS["receive"],
     ],
     "requests of cases": [
-        *case_forms._REQUEST,
-        *case_forms.FAULTS,
-        *case_forms._FILE,
+        *case_schema._REQUEST,
+        *case_schema.FAULTS,
+        *case_schema._FILE,
         "ip",
         "unmatched",
         "events",

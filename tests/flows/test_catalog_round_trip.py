@@ -114,7 +114,7 @@ def test_a_picture_goes_out(provider: Sandbox, ours: Number, alice: User, settin
 
     message.refresh_from_db()
     assert message.status == Status.SENT
-    if "SendFile" in provider.service.lab.template.methods:
+    if "SendFile" in provider.provider.hosted.template.methods:
         names = wait_for(lambda: [item["file"] for item in on_the_phone(provider) if item["file"]])
         assert [provider.store.file(name) for name in names] == [
             ("image/png", Path(Attachment.objects.get().file.path).read_bytes())
@@ -152,4 +152,4 @@ def test_a_picture_comes_in(provider: Sandbox, ours: Number) -> None:
 
 def reports(provider: Sandbox, *kinds: str) -> bool:
     """Whether the template has an event of one of these types."""
-    return any(event.type in kinds for event in provider.service.lab.template.webhook.events)
+    return any(event.type in kinds for event in provider.provider.hosted.template.webhook.events)

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from integrations import consent, oauth
+from integrations import oauth, oauth_views
 from integrations.models import AccessToken, Integration
 from portal.models import Organization, User
 from tests.oauth_server import CLIENT, OAuthServer, access_token, expire, make
@@ -102,7 +102,7 @@ def test_a_state_is_good_once_in_its_session_and_for_half_an_hour(
     assert back(client, answer).status_code == 400
     assert len(oauth_server.tokens) == 1
     late = oauth_server.consent(begin(client, unconnected))
-    monkeypatch.setattr(consent, "MINUTES", -1)
+    monkeypatch.setattr(oauth_views, "MINUTES", -1)
     assert back(client, late).status_code == 400
     assert len(oauth_server.tokens) == 1
 

@@ -151,7 +151,16 @@ def test_problems_are_shown_where_they_are(reseller: User, acme: Organization) -
 
 @pytest.mark.parametrize(
     "source",
-    ["", "no json", "[]", "[" * 100_000, '{"id": "x"}', "\0", '{"id": "generic", "name": "x", "API": {}}'],
+    [
+        "",
+        "no json",
+        "[]",
+        "[" * 100_000,
+        '{"id": "x"}',
+        "\0",
+        '{"id": "generic", "name": "x", "API": {}}',
+        '{"id": "mine", "name": "x", "API": {"SendMesage": {"request_url": "https://x.example/"}}}',
+    ],
 )
 def test_wrong_documents_are_refused(
     reseller: User, acme: Organization, generic: Template, source: str

@@ -36,6 +36,19 @@ def test_check_says_where_and_what_to_do(tmp_path: Path, capsys: pytest.CaptureF
     assert second.endswith("Did you mean 'to'?")
 
 
+def test_check_refuses_a_method_that_nothing_calls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = '{"id": "acme", "name": "Acme",\n "API": {"SendMesage": {"request_url": "https://a.example/"}}}'
+    file = written(tmp_path / "t.json", source)
+    with pytest.raises(CommandError, match=r"1 of 1 templates cannot be used\."):
+        call_command("template", "check", file)
+    assert capsys.readouterr().out == (
+        f"{file}:2:11: error: /API/SendMesage: "
+        "There is no API method 'SendMesage'. Did you mean 'SendMessage'?\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "place"),
     [('{"id": "x",\n  oops}', ":2:3: error: the document: This is not JSON"), ("[]", ":1:1: error: ")],

@@ -11,7 +11,7 @@ from integrations.language.document import compile_document
 from integrations.models import AccessToken, Integration, Template, TemplateRevision
 from integrations.properties import values_of
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
-from integrations.sandbox.entry import Entry
+from integrations.sandbox.catalog_entry import CatalogEntry
 from messaging import demo
 from messaging.models import Number
 from portal.models import User
@@ -105,7 +105,7 @@ def test_a_service_with_oauth_is_connected_at_once() -> None:
         "API": {"SendMessage": {"request_url": "https://acme.example/texts"}},
     }
     template = compile_document(document)
-    provider.entry = Entry(template.document, template, (), b"")
+    provider.entry = CatalogEntry(template.document, template, (), b"")
     provider.start()
     try:
         demo.create(provider, "correct-horse-battery")

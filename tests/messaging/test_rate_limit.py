@@ -13,8 +13,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.models import Integration, PropertyValues, Template
+from integrations.prepared import prepare
 from integrations.sandbox import Sandbox
-from integrations.services import ready
 from messaging.engine import claim
 from messaging.models import Message, Number
 from messaging.outbound import dispatch
@@ -99,7 +99,7 @@ def test_who_inherits_the_credentials_of_the_account_shares_their_limit(
     inherits = [queues.integration_of(org, template, "http://a", key="") for org in (acme, globex)]
     for index, integration in enumerate(inherits):
         queues.write_many(queues.number_of(integration, f"+6185555000{index}"), 3)
-    assert {item.credentials for item in ready([item.pk for item in inherits]).values()} == {values.pk}
+    assert {item.credentials for item in prepare([item.pk for item in inherits]).values()} == {values.pk}
     assert len(claim.claim(64).claims) == 1
     assert claim.claim(64).claims == []
 
@@ -170,21 +170,21 @@ def test_what_an_integration_sends_with_is_read_again_when_it_has_changed(
 ) -> None:
     template = queues.template_of(account)
     integration = queues.integration_of(acme, template, sandbox.api_url)
-    first = ready([integration.pk])[integration.pk]
+    first = prepare([integration.pk])[integration.pk]
     with django_assert_num_queries(1):
-        assert ready([integration.pk])[integration.pk] is first
+        assert prepare([integration.pk])[integration.pk] is first
     PropertyValues.objects.get(integration=integration).save()
-    assert ready([integration.pk])[integration.pk] is not first
+    assert prepare([integration.pk])[integration.pk] is not first
     template.revise(template.published.source.replace("Own", "Other"))  # type: ignore[union-attr]
-    assert ready([integration.pk])[integration.pk].compiled.name == "Other"
+    assert prepare([integration.pk])[integration.pk].compiled.name == "Other"
     Integration.objects.update(enabled=False)
-    assert not ready([integration.pk])[integration.pk].integration.enabled
-    assert ready([]) == {}
+    assert not prepare([integration.pk])[integration.pk].integration.enabled
+    assert prepare([]) == {}
 
 
 def test_an_integration_without_values_has_a_limit_nevertheless(account: Account, acme: Organization) -> None:
     template = queues.template_of(account)
     integration = Integration.objects.create(organization=acme, template=template)
-    service = ready([integration.pk])[integration.pk]
+    service = prepare([integration.pk])[integration.pk]
     assert PropertyValues.objects.get(integration=integration).pk == service.credentials
     assert isinstance(template, Template) and Number.objects.count() == 0

@@ -10,17 +10,17 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations import cases, exchanges, webhooks
-from integrations.case_forms import check_message, check_request
+from integrations import case_http, cases, webhooks
+from integrations.case_events import shown_events
+from integrations.case_schema import check_message, check_request
+from integrations.language.api_methods import METHODS
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, Problem, RenderError, child, json_problem
-from integrations.language.methods import METHODS
 from integrations.language.properties import check_values
 from integrations.language.source import placed
 from integrations.language.values import Value, dump, load, text
 from integrations.redact import Redactor
-from integrations.shown_events import shown_events
 
 _MISSING = "There is no such file or folder."
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         check.add_argument("files", nargs="+", type=Path, metavar="FILE")
         render = verbs.add_parser("render", help="the requests that a message makes")
         render.add_argument("file", type=Path, metavar="FILE")
-        render.add_argument("--method", choices=METHODS, help="CheckCredentials; else the message decides")
+        render.add_argument("--method", choices=tuple(METHODS), help="without it, the message decides")
         render.add_argument("--properties", type=Path, help="a JSON file: the values by label")
         render.add_argument("--message", type=Path, help="a JSON file: from, to, content, media, …")
         render.add_argument("--reveal", action="store_true", help="show secrets as they are")
@@ -82,11 +82,11 @@ class Command(BaseCommand):
             raise CommandError(_line(file, problem) + _unknown_values(template, values)) from None
         if method and all(part.method != method for part in parts):
             raise CommandError(f"This message does not go through {method}, but through {parts[0].method}.")
-        found = dump([exchanges.shown(part.request) for part in parts])
+        found = dump([case_http.shown(part.request) for part in parts])
         if not options["reveal"]:
             secret = {item.label for item in template.properties if item.secret} | {"access_token"}
             hide = Redactor([text(value) for label, value in values.items() if label in secret])
-            found = dump([_redacted(exchanges.shown(part.request), hide) for part in parts])
+            found = dump([_redacted(case_http.shown(part.request), hide) for part in parts])
         self.stdout.write(_pretty(found))
 
     def _receive(self, options: dict[str, Any]) -> None:
@@ -94,13 +94,13 @@ class Command(BaseCommand):
         request = _object(options["request"], check_request)
         received = webhooks.read(
             template,
-            exchanges.inbound(request, text(request.get("webhook_url"))),
+            case_http.inbound(request, text(request.get("webhook_url"))),
             _values(template, options["properties"]),
             now=parse_date(text(request.get("now"))),
         )
         answer = received.answer
         body = (
-            exchanges.shown_body(answer.body, answer.headers.get("content-type", "")) if answer.body else {}
+            case_http.shown_body(answer.body, answer.headers.get("content-type", "")) if answer.body else {}
         )
         found = {
             "verdict": received.verdict,

@@ -11,7 +11,7 @@ from integrations.sandbox.store import PICTURES, State
 MEDIA_BYTES = 25 * 1024 * 1024
 
 
-class NoPicture(Exception):
+class PictureError(Exception):
     """Why there is nothing to look at, in a sentence; `state` is "failed" if the file did not come at all."""
 
     def __init__(self, state: State, note: str) -> None:
@@ -38,16 +38,16 @@ def post(request: InboundRequest) -> tuple[int, str]:
 
 
 def picture(source: str | bytes) -> tuple[bytes, str]:
-    """A picture, from its URL or as it came, and its type. Raises NoPicture."""
+    """A picture, from its URL or as it came, and its type. Raises PictureError."""
     declared, body = "unknown type", source
     if isinstance(body, str):
         answer = http.fetch(body, max_bytes=MEDIA_BYTES)
         if isinstance(answer, Fault):
-            raise NoPicture("failed", f"The file could not be fetched: {answer.text}")
+            raise PictureError("failed", f"The file could not be fetched: {answer.text}")
         if answer.status != 200:
-            raise NoPicture("failed", f"The file's URL answered {answer.status}.")
+            raise PictureError("failed", f"The file's URL answered {answer.status}.")
         body, declared = answer.body, answer.headers.get("content-type", declared)
     kind = filetype.guess(body)
     if kind is None or kind.mime not in PICTURES:
-        raise NoPicture("", f"A file came: {declared}, {len(body):,} bytes.")
+        raise PictureError("", f"A file came: {declared}, {len(body):,} bytes.")
     return body, kind.mime

@@ -38,19 +38,19 @@ def start(request: HttpRequest, organization: int, template: int) -> HttpRespons
     if access is None or access.flow != "authorization_code":
         return page
     try:
-        consent = oauth.consent(integration)
+        authorization = oauth.authorization_request(integration)
     except RenderError as error:
         messages.error(request, str(error))
         return page
     under_way = dict(list(_under_way(request).items())[1 - MOST :])
-    under_way[consent.state] = {
+    under_way[authorization.state] = {
         "integration": integration.pk,
         "user": user_of(request).pk,
-        "verifier": consent.verifier,
+        "verifier": authorization.verifier,
         "at": int(time.time()),
     }
     request.session[SESSION_KEY] = under_way
-    return redirect(consent.url)
+    return redirect(authorization.url)
 
 
 @require_GET

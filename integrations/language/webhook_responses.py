@@ -13,7 +13,7 @@ from integrations.language.values import Value, is_number, text
 
 
 @dataclass(frozen=True)
-class Answer:
+class WebhookResponse:
     """What the service is told: status, headers and a body that is rendered."""
 
     status: int = 200
@@ -22,11 +22,11 @@ class Answer:
     body: Render | None = None
 
 
-def compile_answer(node: Value, scope: Scope, pointer: str, status: int = 200) -> Answer:
+def compile_webhook_response(node: Value, scope: Scope, pointer: str, status: int = 200) -> WebhookResponse:
     """An answer with its default status; problems go to the scope."""
     if not isinstance(node, Mapping):
         scope.report(pointer, "A response is an object with status, content_type, headers and body.")
-        return Answer(status)
+        return WebhookResponse(status)
     check_keys(node, ["status", "content_type", "headers", "body"], scope, pointer)
     given = node.get("status", status)
     if not is_number(given) or not text(given).isdigit() or not 200 <= int(text(given)) <= 599:
@@ -35,4 +35,4 @@ def compile_answer(node: Value, scope: Scope, pointer: str, status: int = 200) -
     kind = text(node.get("content_type", ""))
     kind = media_type(kind, scope, child(pointer, "content_type")) if kind else kind
     headers = compile_headers(node.get("headers", {}), scope, child(pointer, "headers"))
-    return Answer(int(text(given)), kind, headers, compile_shape("body", node, scope, pointer))
+    return WebhookResponse(int(text(given)), kind, headers, compile_shape("body", node, scope, pointer))

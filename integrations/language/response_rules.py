@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
 from integrations.language.matching import Match, compile_match, unused_names
-from integrations.language.names import ANSWER
+from integrations.language.names import RESPONSE
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys, choice, compile_shape
 from integrations.language.shapes import Render
 from integrations.language.values import Value, text
 
-_RESULTS = ["failed", "retry", "throttled", "opted_out", "unauthorized"]
+RESULTS = ["failed", "retry", "throttled", "opted_out", "unauthorized"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class ErrorRule:
     """A line of `response_errors`: when it holds, the result, code and text that it gives."""
 
     when: Condition
@@ -28,35 +28,35 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ResponseRules:
     """How the answer of a method is read."""
 
     format: str
     map: Match | None
     headers: Match | None
     success: Condition
-    errors: tuple[Rule, ...]
+    errors: tuple[ErrorRule, ...]
 
 
-def compile_reply(node: Mapping[str, Value], scope: Scope, pointer: str) -> Reply:
+def compile_response_rules(node: Mapping[str, Value], scope: Scope, pointer: str) -> ResponseRules:
     """The response keys of a method; problems go to the scope."""
     form = choice(node, "response_format", ["", "json", "xml", "form", "text"], scope, pointer)
-    rules = replace(scope, names=scope.names | dict.fromkeys(ANSWER, True))
+    rules = replace(scope, names=scope.names | dict.fromkeys(RESPONSE, True))
     errors = _rules(node.get("response_errors", []), rules, child(pointer, "response_errors"))
     shapes = replace(
-        scope, names=dict(scope.names), bindable=frozenset(["messageid"]), exchange=ANSWER, own={}
+        scope, names=dict(scope.names), bindable=frozenset(["messageid"]), exchange=RESPONSE, own={}
     )
     matches: dict[str, Match | None] = {"response_headers": None, "response_map": None}
     for key in matches:
         if key in node:
             matches[key] = compile_match(node[key], shapes, child(pointer, key), elements="first")
-    after = replace(shapes, names=shapes.names | dict.fromkeys(ANSWER, True))
+    after = replace(shapes, names=shapes.names | dict.fromkeys(RESPONSE, True))
     success = compile_condition(node.get("response_success", {}), after, child(pointer, "response_success"))
     unused_names(after)
-    return Reply(form, matches["response_map"], matches["response_headers"], success, errors)
+    return ResponseRules(form, matches["response_map"], matches["response_headers"], success, errors)
 
 
-def _rules(node: Value, scope: Scope, pointer: str) -> tuple[Rule, ...]:
+def _rules(node: Value, scope: Scope, pointer: str) -> tuple[ErrorRule, ...]:
     rules = []
     for index, item in enumerate(node if isinstance(node, list) else [node]):
         place = child(pointer, index) if isinstance(node, list) else pointer
@@ -65,11 +65,11 @@ def _rules(node: Value, scope: Scope, pointer: str) -> tuple[Rule, ...]:
             continue
         check_keys(item, ["when", "result", "code", "text"], scope, place)
         result = text(item.get("result", "failed"))
-        if result not in _RESULTS:
+        if result not in RESULTS:
             scope.report(
-                child(place, "result"), f"There is no result {result!r}.", did_you_mean(result, _RESULTS)
+                child(place, "result"), f"There is no result {result!r}.", did_you_mean(result, RESULTS)
             )
         when = compile_condition(item.get("when", {}), scope, child(place, "when"))
         code, words = compile_shape("code", item, scope, place), compile_shape("text", item, scope, place)
-        rules.append(Rule(when, result, code, words))
+        rules.append(ErrorRule(when, result, code, words))
     return tuple(rules)

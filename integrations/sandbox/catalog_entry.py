@@ -22,7 +22,7 @@ _LITERAL = re.compile(r"https?://[^/?]*", re.I)
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogEntry:
     """A template with its cases, those of texts and successes first, and the drawing of its logo."""
 
     document: Mapping[str, Value]
@@ -32,7 +32,7 @@ class Entry:
 
 
 @lru_cache(maxsize=64)
-def read_entry(folder: Path) -> Entry:
+def read_entry(folder: Path) -> CatalogEntry:
     """The entry of a folder. Raises OSError or DocumentError where there is none, or none that is right."""
     template = compile_document((folder / "template.json").read_text())
     cases: list[Mapping[str, Value]] = []
@@ -41,17 +41,19 @@ def read_entry(folder: Path) -> Entry:
         cases += found if isinstance(found, list) else [found]
     logo = folder / "logo.svg"
     cases.sort(key=lambda case: case.get("outcome", {}).get("result") != "sent")
-    return Entry(template.document, template, tuple(cases), logo.read_bytes() if logo.is_file() else b"")
+    return CatalogEntry(
+        template.document, template, tuple(cases), logo.read_bytes() if logo.is_file() else b""
+    )
 
 
-class Lab:
+class HostedEntry:
     """An entry whose service is the sandbox: its document, the values that go with it, and a signing key.
 
     Every host becomes the sandbox, at the same path below `/api`. The document is the entry's own if it names
     no host; else it has an id and a name of its own, so that it can stand beside the built-in one.
     """
 
-    def __init__(self, entry: Entry, origin: str) -> None:
+    def __init__(self, entry: CatalogEntry, origin: str) -> None:
         self.entry = entry
         self.signing_key = Ed25519PrivateKey.generate()
         self._origin = origin

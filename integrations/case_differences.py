@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from integrations import bodies, exchanges
+from integrations import bodies, case_http
 from integrations.events import HttpRequest
 from integrations.language.errors import child
 from integrations.language.values import Value, dump, load, text
@@ -29,7 +29,7 @@ def request_differences(request: HttpRequest, wanted: Mapping[str, Value]) -> It
     headers = {name.casefold(): value for name, value in request.headers.items()}
     for name, value in (wanted.get("headers") or {}).items():
         yield from differs(f"header {name}", value, headers.get(name.casefold()))
-    for way in exchanges.BODIES:
+    for way in case_http.BODIES:
         if way in wanted:
             yield from body_differences(way, wanted[way], request, headers.get("content-type", ""))
 
@@ -42,7 +42,7 @@ def body_differences(way: str, wanted: Value, request: HttpRequest, kind: str) -
             yield f"{way}: expected no body, got {_shown(body.decode('utf-8', 'replace')[:200])}"
         return
     if way == "multipart":
-        found = exchanges.shown_body(body, kind).get("multipart")
+        found = case_http.shown_body(body, kind).get("multipart")
         if not isinstance(found, list) or len(found) != len(wanted):
             yield f"multipart: expected {len(wanted)} parts, got {_shown(found)}"
             return
@@ -53,14 +53,14 @@ def body_differences(way: str, wanted: Value, request: HttpRequest, kind: str) -
                 yield from differs(f"part {number} {key}", value, part.get(key))
     elif way == "xml":
         tree = parse_xml(wanted.encode()) if isinstance(wanted, str) else wanted
-        yield from differs(way, tree, exchanges.shown_body(body, "text/xml").get("xml"))
+        yield from differs(way, tree, case_http.shown_body(body, "text/xml").get("xml"))
     elif way == "base64":
         yield from differs(way, wanted, base64.b64encode(body).decode())
     elif way == "text":
         yield from differs(way, wanted, body.decode("utf-8", "replace"))
     else:
         media = {"json": "application/json", "form": "application/x-www-form-urlencoded"}[way]
-        yield from differs(way, wanted, exchanges.shown_body(body, media).get(way))
+        yield from differs(way, wanted, case_http.shown_body(body, media).get(way))
 
 
 def differs(what: str, expected: Value, found: Value) -> Iterator[str]:

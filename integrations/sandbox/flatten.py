@@ -7,30 +7,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from integrations import bodies, exchanges
+from integrations import bodies, case_http
 from integrations.events import HttpRequest
 from integrations.language.values import Value, load, text
 
 Path = tuple[str | int, ...]
 
 
-def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def flatten(value: Value, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Every value of a tree that is no list or object, as text, with the keys that lead to it."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from leaves(item, (*path, key))
+            yield from flatten(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from leaves(item, (*path, index))
+            yield from flatten(item, (*path, index))
     else:
         yield path, text(value)
 
 
-def request_leaves(request: HttpRequest) -> Iterator[tuple[Path, str]]:
+def flatten_request(request: HttpRequest) -> Iterator[tuple[Path, str]]:
     """The leaves of path, query, headers and body; fields that may repeat are always lists."""
     parts = urlsplit(request.url)
-    yield from leaves(unquote(parts.path).split("/"), ("path",))
-    yield from leaves(_lists(bodies.pairs(parts.query)), ("query",))
+    yield from flatten(unquote(parts.path).split("/"), ("path",))
+    yield from flatten(_lists(bodies.pairs(parts.query)), ("query",))
     for name, value in request.headers.items():
         if name.lower() != "content-type":
             yield ("headers", name.lower()), value
@@ -39,10 +39,10 @@ def request_leaves(request: HttpRequest) -> Iterator[tuple[Path, str]]:
             body = _fields(body)
         elif way == "form":
             body = _lists(body)
-        yield from leaves(body, ("body",))
+        yield from flatten(body, ("body",))
 
 
-def request_files(request: HttpRequest) -> tuple[bytes, ...]:
+def files_of(request: HttpRequest) -> tuple[bytes, ...]:
     """The files among the parts of the body."""
     return tuple(
         base64.b64decode(part["base64"]) for part in _body(request).get("multipart", []) if "base64" in part
@@ -51,7 +51,7 @@ def request_files(request: HttpRequest) -> tuple[bytes, ...]:
 
 def _body(request: HttpRequest) -> dict[str, Any]:
     kinds = (value for name, value in request.headers.items() if name.lower() == "content-type")
-    return exchanges.shown_body(request.body or b"", next(kinds, ""))
+    return case_http.shown_body(request.body or b"", next(kinds, ""))
 
 
 def _lists(fields: Mapping[str, Value]) -> dict[str, list[Value]]:

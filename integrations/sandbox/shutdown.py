@@ -7,7 +7,7 @@ from typing import Any
 from waitress import wasyncore
 
 
-def stop(server: Any, seconds: float = 5) -> None:
+def shut_down(server: Any, seconds: float = 5) -> None:
     """Waits up to `seconds` for the requests under way, then closes every connection: `server.run` returns.
 
     `server` is what `waitress.server.create_server` made; it may run in another thread.

@@ -23,7 +23,7 @@ KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class PreparedIntegration:
     """An integration with its compiled document, its values in the clear, and what hides them.
 
     `credentials` is the row of values that the service's limits count for: whoever inherits shares it.
@@ -40,10 +40,10 @@ class _Cache:
     """What integrations send with, as of a stamp that tells whether anything has changed since."""
 
     def __init__(self) -> None:
-        self.kept: dict[int, tuple[tuple[Any, ...], Service]] = {}
+        self.kept: dict[int, tuple[tuple[Any, ...], PreparedIntegration]] = {}
 
 
-def ready(keys: Iterable[int]) -> dict[int, Service]:
+def prepare(keys: Iterable[int]) -> dict[int, PreparedIntegration]:
     """The services of integrations by their key, in one query while none has changed; another process may
     have changed them. One that cannot be read (a secret under a lost key) is logged and left out.
     """
@@ -93,7 +93,7 @@ def _stamps_statement() -> str:
     """  # noqa: S608 (constants)
 
 
-def _read(keys: list[int]) -> dict[int, Service]:
+def _read(keys: list[int]) -> dict[int, PreparedIntegration]:
     try:
         return _services(keys)
     except (OperationalError, InterfaceError):
@@ -105,7 +105,7 @@ def _read(keys: list[int]) -> dict[int, Service]:
         return {}
 
 
-def _services(keys: list[int]) -> dict[int, Service]:
+def _services(keys: list[int]) -> dict[int, PreparedIntegration]:
     integrations = list(Integration.objects.ready().filter(pk__in=keys))
     values = values_of(integrations)
     accounts = {
@@ -120,5 +120,5 @@ def _services(keys: list[int]) -> dict[int, Service]:
         if credentials is None or secrets_of(item, item.own_values):
             credentials = PropertyValues.objects.get_or_create(integration=item)[0].pk
         redactor = Redactor(secrets_of(item, values[item.pk]))
-        found[item.pk] = Service(item, item.compiled, values[item.pk], redactor, credentials)
+        found[item.pk] = PreparedIntegration(item, item.compiled, values[item.pk], redactor, credentials)
     return found

@@ -1,17 +1,27 @@
+"""Writes the tables of filters and API methods in the reference of the template language."""
+
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from integrations.language.api_methods import METHODS, ApiMethod
 from integrations.language.filters import FILTERS
+from integrations.language.names import SENDING
 from integrations.language.registry import Filter
 from integrations.language.values import Number, Table, dump
 
-PAGE = Path("docs/reference/filters.md")
+FILTERS_PAGE = Path("docs/reference/filters.md")
+LANGUAGE_PAGE = Path("docs/reference/template-language.md")
+MARKS = "<!-- API methods: python manage.py document_language -->\n", "<!-- end of API methods -->\n"
+METHODS_HEAD = (
+    "| method | what it does | called when | one request per file | variables |\n|---|---|---|---|---|\n"
+)
 HEAD = """# Filters
 
 A filter follows a bar in a placeholder: `$to|digits$`. Several are read from the left:
@@ -22,7 +32,7 @@ as in `$content|hmac_sha256:API key$`. Those in brackets may be left out.
 - *What a filter cannot do gives unset*: a date that is none, a number that is none. Filters never fail.
 - Filters of texts take a list element by element, and read any other value as text.
 
-This page is made from the code by `python manage.py document_filters`.
+This page is made from the code by `python manage.py document_language`.
 """
 TABLE = "| filter | what it gives | value | filtered by | result |\n|---|---|---|---|---|\n"
 GROUPS = {
@@ -39,8 +49,27 @@ GROUPS = {
 }
 
 
-def page() -> str:
-    """The reference page of all filters. Raises KeyError if one is in no group."""
+def pages() -> dict[Path, str]:
+    """The text of each page that is written here, by its path. Raises KeyError if a filter is in no group."""
+    return {FILTERS_PAGE: _filters(), LANGUAGE_PAGE: _language()}
+
+
+def _language() -> str:
+    """The reference with its table of API methods renewed, between two marks."""
+    start, end = MARKS
+    table = METHODS_HEAD + "".join(map(_method_row, METHODS.values()))
+    page = (settings.BASE_DIR / LANGUAGE_PAGE).read_text()
+    return re.sub(f"(?<={start}).*?(?={end})", lambda _: f"\n{table}\n", page, flags=re.DOTALL)
+
+
+def _method_row(method: ApiMethod) -> str:
+    files = "yes, unless it [reads them all](#files)" if method.per_file else "no"
+    names = ", ".join(f"`{name}`" for name in sorted(method.variables))
+    variables = "[all](#variables)" if method.variables == SENDING else names
+    return f"| `{method.name}` | {method.purpose} | {method.called_when} | {files} | {variables} |\n"
+
+
+def _filters() -> str:
     parts = [HEAD]
     left = dict(FILTERS)
     for title, names in GROUPS.items():
@@ -89,8 +118,9 @@ def _cell(text: str) -> str:
 
 
 class Command(BaseCommand):
-    help = "Writes docs/reference/filters.md from the registry of filters."
+    help = "Renews the tables of filters and API methods in docs/reference from their declarations."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        (settings.BASE_DIR / PAGE).write_text(page())
+        for path, text in pages().items():
+            (settings.BASE_DIR / path).write_text(text)

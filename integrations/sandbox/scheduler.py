@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 Job = Callable[[], object]
 
 
-class Agenda:
+class Scheduler:
     """Does each job once it is due, one after the other; what is still waiting at `stop` is dropped."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Agenda:
 
     def start(self) -> None:
         self._running = True
-        self._thread = threading.Thread(target=self._work, name="sandbox-agenda", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="sandbox-scheduler", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

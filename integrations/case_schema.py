@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from integrations.exchanges import BODIES
+from integrations.case_http import BODIES
+from integrations.language.api_methods import METHODS, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import Problem, child, did_you_mean
-from integrations.language.methods import METHODS
 from integrations.language.names import BOUND, SENDING
 from integrations.language.values import Value, text
 from integrations.language.webhook_events import TYPES
@@ -27,7 +27,7 @@ _COMMON = dict.fromkeys(("name", "now", "message_uuid", "webhook_url", "country"
 _FORMS: dict[str, dict[str, Any]] = {
     "send": {
         **_COMMON,
-        "method": METHODS,
+        "method": tuple(METHODS),
         "message": {**dict.fromkeys(SENDING), "media": [_FILE]},
         "expect": [_REQUEST],
         "responses": [{**_ANSWER, "error": FAULTS}],
@@ -102,7 +102,8 @@ def _problems(value: Value, form: Form, pointer: str) -> Iterator[Problem]:
 def _missing(case: dict[str, Value], kind: str, pointer: str) -> Iterator[Problem]:
     if kind == "receive" and "request" not in case:
         yield Problem(pointer, "A case of the kind receive needs 'request'.")
-    if kind == "send" and "message" not in case and case.get("method") != "CheckCredentials":
+    method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
+    if kind == "send" and "message" not in case and method.sends_message:
         yield Problem(pointer, "A case of the kind send needs 'message'.")
     if not {"expect", "outcome"} & case.keys():
         needed = "'expect', 'outcome', or both" if kind == "send" else "'expect'"

@@ -7,7 +7,7 @@ import secrets
 import string
 from collections.abc import Collection, Mapping
 
-from integrations import exchanges
+from integrations import case_http
 from integrations.language.text_filters import national
 from integrations.language.values import Number, Value, is_number
 
@@ -16,7 +16,7 @@ LONG = 6
 _GONE = object()
 
 
-class StandIns:
+class Substitution:
     """Exchanges each key of `new` for its value; what holds a value of `gone` is left out.
 
     A whole element of a list is left out, else the key; inside a longer text only the value itself.
@@ -42,7 +42,7 @@ class StandIns:
         """The same for a body, and the content type to send with it."""
         if not body:
             return body, content_type
-        made, kind = exchanges.body_of(self.tree(exchanges.shown_body(body, content_type)))
+        made, kind = case_http.body_of(self.tree(case_http.shown_body(body, content_type)))
         return made, kind if kind.startswith("multipart/") else content_type
 
     def _made(self, value: Value, *, listed: bool) -> Value:
@@ -61,17 +61,17 @@ class StandIns:
         return Number(new) if isinstance(value, Number) and is_number(new) else new
 
 
-def spellings(number: str) -> list[str]:
+def number_spellings(number: str) -> list[str]:
     """A number in E.164 as services spell it, the longest first; a short code or name as it is."""
     return [number, number.removeprefix("+"), national(number)]
 
 
-def for_number(example: str, number: str) -> dict[str, str]:
+def number_substitutions(example: str, number: str) -> dict[str, str]:
     """Stand-ins for each spelling of an example's number by the same spelling of another."""
-    return dict(zip(spellings(example), spellings(number), strict=True))
+    return dict(zip(number_spellings(example), number_spellings(number), strict=True))
 
 
-def fresh(example: str) -> str:
+def new_id(example: str) -> str:
     """An id that looks like the example, with at least twelve digits of its own."""
     digits = sum(character in string.digits for character in example)
     made = "".join(

@@ -12,12 +12,13 @@ from urllib.parse import unquote, urlsplit
 
 from integrations.cases import message_of
 from integrations.events import HttpRequest
+from integrations.language.api_methods import METHODS
 from integrations.language.errors import RenderError
 from integrations.language.values import text
 from integrations.requests import build, plan
-from integrations.sandbox.entry import Lab
-from integrations.sandbox.leaves import Path, leaves, request_files, request_leaves
-from integrations.sandbox.stand_ins import spellings
+from integrations.sandbox.catalog_entry import HostedEntry
+from integrations.sandbox.flatten import Path, files_of, flatten, flatten_request
+from integrations.sandbox.substitution import number_spellings
 
 ACCESS_TOKEN = "sandbox-token"  # noqa: S105
 _LISTS = ("url", "content")
@@ -25,7 +26,7 @@ _CONTENT = b"\x89PNG only to see where a file goes"
 
 
 @dataclass(frozen=True)
-class Sent:
+class ApiRequest:
     """A request to the API: the method that made it and what it carries, numbers as they were spelled.
 
     `missing` are the names of what the method always sends and this request lacks. `authorized` is whether
@@ -43,26 +44,26 @@ class Sent:
     message_uuid: str = ""
 
 
-class Reader:
+class ApiRequestReader:
     """Reads the requests of one template; it knows the requests of two messages for each method."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, hosted: HostedEntry) -> None:
         self._samples = [
-            sample for method in lab.template.methods if (sample := _sample(lab, method)) is not None
+            sample for method in hosted.template.methods if (sample := _sample(hosted, method)) is not None
         ]
 
     def url(self, method: str) -> str:
         """Where a method's requests go; nothing for a method that there is not."""
         return next((sample.url for sample in self._samples if sample.method == method), "")
 
-    def read(self, request: HttpRequest) -> Sent | None:
+    def read(self, request: HttpRequest) -> ApiRequest | None:
         """What a request of the portal says; None if no method sends to such an address in such a way."""
-        found = dict(request_leaves(request))
+        found = dict(flatten_request(request))
         fits = [fit for sample in self._samples if (fit := sample.fit(request, found)) is not None]
         if not fits:
             return None
         _, sent = max(fits, key=lambda fit: fit[0])
-        return Sent(**{**sent, "files": (*sent["files"], *request_files(request))})
+        return ApiRequest(**{**sent, "files": (*sent["files"], *files_of(request))})
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -86,7 +87,7 @@ class _Sample:
         stranger: HttpRequest,
     ) -> None:
         self.method, self.request, self.url = method, first, first.url.partition("?")[0]
-        own, others, strangers = (dict(request_leaves(each)) for each in (first, other, stranger))
+        own, others, strangers = (dict(flatten_request(each)) for each in (first, other, stranger))
         self._constants = {path: value for path, value in own.items() if others.get(path) == value}
         self._secret = {path for path in own if strangers.get(path) != own[path]}
         self._places: dict[Path, tuple[re.Pattern[str], list[str]]] = {}
@@ -103,13 +104,13 @@ class _Sample:
 
     def has_path(self, path: str) -> bool:
         """Whether the method's requests may go to a path."""
-        here = {("path", *key): value for key, value in leaves(path.split("/"))}
+        here = {("path", *key): value for key, value in flatten(path.split("/"))}
         return len(here) == sum(key[0] == "path" for key in {**self._constants, **self._places}) and all(
             here.get(key) == value for key, value in self._constants.items() if key[0] == "path"
         )
 
     def fit(self, request: HttpRequest, found: Mapping[Path, str]) -> tuple[int, dict[str, Any]] | None:
-        """How many leaves agree, less those that do not, and what they hold."""
+        """How many values agree, less those that do not, and what they hold."""
         if request.method != self.request.method or not self.has_path(unquote(urlsplit(request.url).path)):
             return None
         agreeing = [path for path, value in self._constants.items() if found.get(path) == value]
@@ -139,31 +140,33 @@ class _Sample:
         }
 
 
-def _sample(lab: Lab, method: str) -> _Sample | None:
-    secret = {item.label for item in lab.template.properties if item.secret and item.type != "url"}
-    strange = {label: f"{value}x" if label in secret else value for label, value in lab.values.items()}
-    (first, marks), (other, _) = _message(lab, method, 1), _message(lab, method, 2)
+def _sample(hosted: HostedEntry, method: str) -> _Sample | None:
+    secret = {item.label for item in hosted.template.properties if item.secret and item.type != "url"}
+    strange = {label: f"{value}x" if label in secret else value for label, value in hosted.values.items()}
+    (first, marks), (other, _) = _message(hosted, method, 1), _message(hosted, method, 2)
     try:
         return _Sample(
             method,
             marks,
-            _request(lab, method, lab.values, first),
-            _request(lab, method, lab.values, other),
-            _request(lab, method, strange, {**first, "access_token": "another"}),
+            _request(hosted, method, hosted.values, first),
+            _request(hosted, method, hosted.values, other),
+            _request(hosted, method, strange, {**first, "access_token": "another"}),
         )
     except (RenderError, StopIteration):
         return None  # only messages of another kind than the cases' go out by this method
 
 
-def _request(lab: Lab, method: str, values: Mapping[str, Any], message: Mapping[str, Any]) -> HttpRequest:
-    if method == "CheckCredentials":
-        return build(lab.template, method, values, message)
-    return next(part.request for part in plan(lab.template, values, message) if part.method == method)
+def _request(
+    hosted: HostedEntry, method: str, values: Mapping[str, Any], message: Mapping[str, Any]
+) -> HttpRequest:
+    if not METHODS[method].sends_message:
+        return build(hosted.template, method, values, message)
+    return next(part.request for part in plan(hosted.template, values, message) if part.method == method)
 
 
-def _message(lab: Lab, method: str, which: int) -> tuple[dict[str, Any], dict[str, str]]:
+def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, Any], dict[str, str]]:
     """One of two messages that differ in everything, and the texts that tell its values."""
-    cases = [case for case in lab.entry.cases if case.get("kind") == "send"]
+    cases = [case for case in hosted.entry.cases if case.get("kind") == "send"]
     case = next((case for case in cases if case.get("method") == method), next(iter(cases), {}))
     shown = {"from": "+61855555555", "to": "+61412345678", **message_of(case)}
     number = {
@@ -189,7 +192,7 @@ def _message(lab: Lab, method: str, which: int) -> tuple[dict[str, Any], dict[st
     for derived in ("content", "urls", "url"):
         message.pop(derived, None)
     file = {"url": url, "content_type": "image/png", "filename": f"probe-{which}.png", "content": content}
-    message["media"] = [{**file, "size": len(content)}] if method == "SendFile" else []
+    message["media"] = [{**file, "size": len(content)}] if METHODS[method].per_file else []
     return message, {**marks, "content": base64.b64encode(content).decode()}
 
 
@@ -198,7 +201,7 @@ def _pattern(value: str, marks: Mapping[str, str]) -> tuple[re.Pattern[str], lis
     named = {
         spelled: name
         for name, mark in reversed(list(marks.items()))
-        for spelled in (spellings(mark) if name in ("from", "to") else [mark])
+        for spelled in (number_spellings(mark) if name in ("from", "to") else [mark])
     }
     parts = re.split("(" + "|".join(map(re.escape, sorted(named, key=len, reverse=True))) + ")", value)
     expression = "".join("(.*?)" if part in named else re.escape(part) for part in parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from integrations.models.services import Integration
+from integrations.models.integrations import Integration
 from portal.encryption import EncryptedJSONField
 
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from integrations import exchanges, responses
+from integrations import case_http, responses
 from integrations.cases import message_of
 from integrations.events import HttpResponse
 from integrations.language.values import text
-from integrations.sandbox.entry import Lab
-from integrations.sandbox.outgoing import Sent
-from integrations.sandbox.stand_ins import StandIns, fresh
+from integrations.sandbox.api_requests import ApiRequest
+from integrations.sandbox.catalog_entry import HostedEntry
+from integrations.sandbox.substitution import Substitution, new_id
 
-Refusal = Literal["401", "429", "500", "refuse"]
+ErrorMode = Literal["401", "429", "500", "refuse"]
 _WORDS = {
     "401": (401, "The credentials are not right."),
     "429": (429, "Too many messages; try again in a second."),
@@ -23,12 +23,12 @@ _WORDS = {
 }
 
 
-def taken(lab: Lab, sent: Sent) -> tuple[HttpResponse, str]:
+def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str]:
     """The answer to a request that is taken, and the message's id in it, empty where it carries none."""
     case = next(
         (
             case
-            for case in lab.entry.cases
+            for case in hosted.entry.cases
             if case.get("method") == sent.method
             and case.get("outcome", {}).get("result") == "sent"
             and case.get("responses")
@@ -37,22 +37,22 @@ def taken(lab: Lab, sent: Sent) -> tuple[HttpResponse, str]:
     )
     if case is None:
         return HttpResponse(200, {"content-type": "application/json"}, b"{}"), ""
-    shown = exchanges.response(case["responses"][0])
+    shown = case_http.response(case["responses"][0])
     message = message_of(case)
-    outcome = responses.read(lab.entry.template, sent.method, case.get("properties", {}), message, shown)
-    new = {outcome.messageid: fresh(outcome.messageid)} if outcome.messageid else {}
+    outcome = responses.read(hosted.entry.template, sent.method, case.get("properties", {}), message, shown)
+    new = {outcome.messageid: new_id(outcome.messageid)} if outcome.messageid else {}
     numbers = {text(message.get("from")): sent.sender, text(message.get("to")): sent.to}
-    stand_ins = StandIns({**{old: value for old, value in numbers.items() if value}, **new})
-    body, _ = stand_ins.body(shown.body, shown.headers.get("content-type", ""))
-    headers = {name: stand_ins.text(value) for name, value in shown.headers.items()}
+    substitution = Substitution({**{old: value for old, value in numbers.items() if value}, **new})
+    body, _ = substitution.body(shown.body, shown.headers.get("content-type", ""))
+    headers = {name: substitution.text(value) for name, value in shown.headers.items()}
     return replace(shown, headers=headers, body=body), new.get(outcome.messageid, "")
 
 
-def refusal(lab: Lab, mode: str, method: str) -> HttpResponse:
+def refusal(hosted: HostedEntry, mode: str, method: str) -> HttpResponse:
     """A refusal as the service spells it, or in plain words where no case shows one."""
     found = [
-        (case, exchanges.response(written))
-        for case in lab.entry.cases
+        (case, case_http.response(written))
+        for case in hosted.entry.cases
         for written in case.get("responses", [])
         if "error" not in written and _is(mode, case, written)
     ]
@@ -67,7 +67,7 @@ def refusal(lab: Lab, mode: str, method: str) -> HttpResponse:
 
 def plain(status: int, words: str, **headers: str) -> HttpResponse:
     """An answer of the sandbox's own."""
-    return exchanges.response({"status": status, "json": {"error": {"message": words}}, "headers": headers})
+    return case_http.response({"status": status, "json": {"error": {"message": words}}, "headers": headers})
 
 
 def _is(mode: str, case: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
