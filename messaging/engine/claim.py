@@ -60,7 +60,7 @@ def claim(free: int, held: Mapping[int, int] | None = None) -> Claimed:
     """Claims up to `free` due messages, where `held` counts each integration's messages in flight.
 
     Organizations take turns, each with its oldest message. An integration gets at most three quarters of the
-    slots that the others leave, so that providers that hang never hold them all. One message of a conversation
+    slots that the others leave, so that providers that hang never hold them all. Of a conversation, one message
     is in flight at a time.
     """
     if free < 1:

@@ -75,7 +75,7 @@ def check(
 def resend(author: User, message: Message) -> Message:
     """A new message with the text and files of one that failed or is unknown. Raises Refused.
 
-    A message is resent once: a second call returns the first copy. It does not count towards the quotas again.
+    A message is resent once: a second call returns the first copy. Quotas do not count it again.
     """
     return _copy(message) or _again(message, author, trusted=False)
 

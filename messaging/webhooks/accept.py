@@ -86,7 +86,7 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
 
 
 def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) -> Reading:
-    """Whose request it is and what it says; nothing is stored. `now` is when it arrived, if that was earlier."""
+    """Whose request it is and what it says; nothing is stored. `now` is when it arrived, if earlier."""
     uuid = uuid4()
     assert owner.template.published is not None
     compiled = owner.template.published.compiled

@@ -149,7 +149,7 @@ def only_number(integration: Integration) -> str:
 
 
 def organizations_of_ids(owner: Owner, messageids: Collection[str], uuids: Collection[str]) -> set[int]:
-    """Keys of the organizations that sent messages with these ids, the provider's or ours, by this template."""
+    """Keys of the organizations that sent messages with these ids, the provider's or ours."""
     asked = []
     if messageids:
         asked.append(Q(provider_id__in=messageids))

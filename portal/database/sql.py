@@ -38,7 +38,7 @@ def seconds_until(column: str) -> str:
 
 
 def rows(columns: Mapping[str, str]) -> str:
-    """A JSON list of objects, one parameter made by `dump`, as the table `new`; columns have PostgreSQL types."""
+    """A JSON list of objects, one parameter made by `dump`, as the table `new`; types are PostgreSQL's."""
     if is_postgres():
         typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         return f"json_to_recordset(%s::json) AS new({typed})"
@@ -57,7 +57,7 @@ def among(column: str) -> str:
 
 
 def array(values: Iterable[int] | Iterable[str]) -> list[int | str] | str:
-    """The parameter of `each` and `among`. The statement is the same for any length, so it is planned once."""
+    """The parameter of `each` and `among`; the statement is the same for any length, and planned once."""
     return list(values) if is_postgres() else json.dumps(list(values))
 
 
