@@ -76,11 +76,21 @@ class OrganizationAdmin(PortalAdmin):
     def number_count(self, organization: Any) -> int:
         return int(organization.active_numbers)
 
+    @admin.display(description=_("account"))
+    def account_name(self, organization: Any) -> str:
+        return str(organization.account)
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["account", "name", "domain", *(["orgid"] if obj else [])]
+        return [self._account(request, obj), "name", "domain", *(["orgid"] if obj else [])]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["account", "domain", "orgid"] if obj else []
+        return [self._account(request, obj), "domain", "orgid"] if obj else []
+
+    def _account(self, request: HttpRequest, obj: Any) -> str:
+        """A field that links the account, for those who may see its page; its name for the others."""
+        user = user_of(request)
+        seen = obj is None or user.is_operator or obj.account_id in user.administered_accounts
+        return "account" if seen else "account_name"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         user = request.user

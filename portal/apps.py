@@ -1,8 +1,10 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class PortalConfig(AppConfig):
     name = "portal"
+    default = True
     verbose_name = "Organizations and people"
 
     def ready(self) -> None:
@@ -11,3 +13,8 @@ class PortalConfig(AppConfig):
         from portal.models import PersonalToken, User
 
         forget_with(User, PersonalToken)
+
+
+class AdministrationConfig(admin.AdminConfig):
+    default = False
+    default_site = "portal.admin_site.AdministrationSite"
