@@ -125,10 +125,26 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         return super().save(commit)
 
 
+class MembershipFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """A person's roles: whoever is no operator has one at least, here or beyond the reach of who looks."""
+
+    def clean(self) -> None:
+        super().clean()
+        filled = [form for form in self.forms if form.instance.pk or form.has_changed()]
+        if self.instance.is_operator or any(form not in self.deleted_forms for form in filled):
+            return
+        shown = [form.instance.pk for form in self.initial_forms]
+        if not Membership.objects.filter(user=self.instance.pk).exclude(pk__in=shown).exists():
+            raise forms.ValidationError(
+                _("Give the person a role in an organization. To keep somebody out, untick “active” instead.")
+            )
+
+
 class MembershipInline(TabularInline):  # type: ignore[misc]
     """The person's roles, as far as they lie in the reach of who looks."""
 
     model = Membership
+    formset = MembershipFormSet
     extra = 0
     min_num = 0
     fields = ["organization", "account", "role", "extension", "status"]
