@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import Q, QuerySet
@@ -19,8 +19,13 @@ STICKY_HOURS = (0, 1, 2, 4, 8, 12, 24, 48, 72, 168, 336, 720)
 
 
 class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A number of an organization, and who of its people send and receive through it."""
+    """A number of an organization, and who of its people send and receive through it.
 
+    A new number belongs to `organization`, which a subclass names. It needs a service to send through; a
+    number that lost its service, because it moved, may be saved without one.
+    """
+
+    organization: ClassVar[Organization | None] = None
     assigned = forms.ModelMultipleChoiceField(
         label=_("Users"),
         queryset=User.objects.none(),
@@ -65,16 +70,11 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        organization = self._organization()
-        self.fields["assigned"].queryset = people_of(organization)  # type: ignore[attr-defined]
+        if self.organization is not None:
+            self.instance.organization = self.organization
+        self.fields["assigned"].queryset = people_of(self.instance.organization)  # type: ignore[attr-defined]
         if "integration" in self.fields:
-            self.fields["integration"].queryset = (  # type: ignore[attr-defined]
-                Integration.objects.filter(organization=organization).select_related(
-                    "template", "organization"
-                )
-                if organization
-                else Integration.objects.none()
-            )
+            self._offer_services(self.fields["integration"])
         if "sticky_hours" in self.fields:
             hours = sorted({*STICKY_HOURS, self.instance.sticky_hours})
             self.fields["sticky_hours"].choices = [  # type: ignore[attr-defined]
@@ -86,16 +86,15 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
                 if name in self.fields and not getattr(self.instance, name):
                     self.fields[name].widget.attrs["placeholder"] = text(self.instance)
 
-    def _organization(self) -> Organization | None:
-        """Whose number it is or, while a new one is written, what was chosen from those that may be."""
-        if self.instance.pk:
-            return self.instance.organization
-        chosen = self.data.get("organization") or self.initial.get("organization")
-        field = self.fields.get("organization")
-        if field is None or not str(chosen or "").isdigit():
-            return None
-        found: Organization | None = field.queryset.filter(pk=chosen).first()  # type: ignore[attr-defined]
-        return found
+    def _offer_services(self, field: Any) -> None:
+        """The organization's services that can send, and the one that the number has."""
+        now = self.instance.integration_id
+        own = Integration.objects.filter(organization=self.instance.organization_id)
+        field.queryset = own.filter(Q(enabled=True) | Q(pk=now)).select_related("template")
+        field.label_from_instance = lambda integration: str(integration.template)
+        field.required = now is not None or self.instance.pk is None
+        if self.instance.pk is None and len(field.queryset) == 1:
+            field.initial = field.queryset[0]
 
     def save_users(self, number: Number) -> None:
         """Makes the ticked people the number's users, and nobody else."""

@@ -76,11 +76,21 @@ class OrganizationAdmin(PortalAdmin):
     def number_count(self, organization: Any) -> int:
         return int(organization.active_numbers)
 
+    @admin.display(description=_("account"))
+    def account_name(self, organization: Any) -> str:
+        return str(organization.account)
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["account", "name", "domain", *(["orgid"] if obj else [])]
+        return [self._account(request, obj), "name", "domain", *(["orgid"] if obj else [])]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["account", "domain", "orgid"] if obj else []
+        return [self._account(request, obj), "domain", "orgid"] if obj else []
+
+    def _account(self, request: HttpRequest, obj: Any) -> str:
+        """A field that links the account, for those who may see its page; its name for the others."""
+        user = user_of(request)
+        seen = obj is None or user.is_operator or obj.account_id in user.administered_accounts
+        return "account" if seen else "account_name"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         user = request.user
@@ -115,10 +125,26 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         return super().save(commit)
 
 
+class MembershipFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """A person's roles: whoever is no operator has one at least, here or beyond the reach of who looks."""
+
+    def clean(self) -> None:
+        super().clean()
+        filled = [form for form in self.forms if form.instance.pk or form.has_changed()]
+        if self.instance.is_operator or any(form not in self.deleted_forms for form in filled):
+            return
+        shown = [form.instance.pk for form in self.initial_forms]
+        if not Membership.objects.filter(user=self.instance.pk).exclude(pk__in=shown).exists():
+            raise forms.ValidationError(
+                _("Give the person a role in an organization. To keep somebody out, untick “active” instead.")
+            )
+
+
 class MembershipInline(TabularInline):  # type: ignore[misc]
     """The person's roles, as far as they lie in the reach of who looks."""
 
     model = Membership
+    formset = MembershipFormSet
     extra = 0
     min_num = 0
     fields = ["organization", "account", "role", "extension", "status"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -44,11 +45,13 @@ class AutoReplyInline(TabularInline):  # type: ignore[misc]
 class NumberAdmin(PortalAdmin):
     form = NumberForm
     inlines = [AutoReplyInline]
+    readonly_fields = ["organization"]
     list_display = ["number", "display_name", "organization", "service", "user_count", "active"]
     list_select_related = ["organization", "integration__template"]
     list_filter = [OrganizationFilter, "active"]
     search_fields = ["number", "display_name"]
     paginator = ManyPaginator
+    change_form_outer_before_template = "admin/messaging/number_notes.html"
     change_form_after_template = "admin/messaging/number_extras.html"
     fieldsets = [
         (None, {"fields": ["organization", "number", "country", "display_name"]}),
@@ -89,13 +92,40 @@ class NumberAdmin(PortalAdmin):
     def service(self, number: Number) -> str:
         return str(number.integration.template) if number.integration else "–"
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["organization"] if obj else []
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Asks for the organization first: its services and users are what the form offers."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        organization = self._organization(request)
+        if organization is None or not organization.integrations.filter(enabled=True).exists():
+            return self._before_adding(request, organization)
+        found: HttpResponse = super().add_view(request, form_url, extra_context)
+        return found
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        mine = Organization.objects.administered_by(user_of(request))[:2]
-        only = {"organization": str(mine[0].pk)} if len(mine) == 1 else {}
-        return {**only, **super().get_changeform_initial_data(request)}
+    def _before_adding(self, request: HttpRequest, organization: Organization | None) -> HttpResponse:
+        """The page that asks for the organization, or for a service of the one that was chosen."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Add number"),
+            "organization": organization,
+            "organizations": Organization.objects.administered_by(user_of(request)),
+        }
+        return render(request, "admin/messaging/number_organization.html", context)
+
+    def _organization(self, request: HttpRequest) -> Organization | None:
+        """The one in the address, that of the list that led here, or the only one; None if several may be."""
+        mine = Organization.objects.administered_by(user_of(request))
+        from_list = QueryDict(request.GET.get("_changelist_filters", "")).get("organization", "")
+        if chosen := request.GET.get("organization", from_list):
+            return get_object_or_404(mine, pk=chosen if chosen.isdecimal() else 0)
+        few = mine[:2]
+        return few[0] if len(few) == 1 else None
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if obj is None:
+            form.organization = self._organization(request)
+        return form
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

@@ -60,8 +60,8 @@ def claim(free: int, held: Mapping[int, int] | None = None) -> Claimed:
     """Claims up to `free` due messages, where `held` counts each integration's messages in flight.
 
     Organizations take turns, each with its oldest message. An integration gets at most three quarters of the
-    slots that the others leave, so that providers that hang never hold them all. Of a conversation, one message
-    is in flight at a time.
+    slots that the others leave, so that providers that hang never hold them all. At most one message of a
+    conversation is in flight.
     """
     if free < 1:
         return Claimed([])

@@ -19,8 +19,8 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# After a batch of CROWD or more the leader waits a little for the next one: those that were answered come again,
-# and statements for a batch cost much the same for few items and for many.
+# After a batch of CROWD or more the leader waits a little: those that were answered come again, and statements
+# for a batch cost much the same for few items and for many.
 CROWD, GATHER_SECONDS = 8, 0.003
 
 Item = TypeVar("Item")

@@ -135,10 +135,14 @@ class Number(models.Model):
         except ValueError as error:
             raise ValidationError({"number": str(error)}) from None
         self.account_id = self.organization.account_id
-        others = Number.objects.filter(account_id=self.account_id, number=self.number, active=True)
         # Asked here too, since forms do not look at a constraint over fields that they do not show.
-        if self.active and self.kind != numbers.Kind.NAME and others.exclude(pk=self.pk).exists():
-            raise ValidationError({"number": _("An organization of this account uses the number already.")})
+        others = Number.objects.filter(account_id=self.account_id, number=self.number, active=True)
+        taken = _("An organization of this account uses the number already.")
+        if self.kind == numbers.Kind.NAME:
+            others = others.filter(organization=self.organization_id)
+            taken = _("The organization has this sender already.")
+        if self.active and others.exclude(pk=self.pk).exists():
+            raise ValidationError({"number": taken})
         if self.integration and self.integration.organization_id != self.organization_id:
             raise ValidationError({"integration": _("This service is set up for another organization.")})
         if self.opt_out_keyword:

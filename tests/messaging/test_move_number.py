@@ -138,7 +138,7 @@ def test_the_reseller_moves_it_on_its_page(
 
 
 @pytest.mark.parametrize(
-    ("who", "status"), [("admin_of_acme", 200), ("admin_of_globex", 404), ("alice", 302), ("bob", 302)]
+    ("who", "status"), [("admin_of_acme", 200), ("admin_of_globex", 404), ("alice", 403), ("bob", 403)]
 )
 def test_who_administers_only_one_organization_moves_nothing(
     private: Number, globex: Organization, request: Any, who: str, status: int

@@ -47,8 +47,12 @@ class Command(BaseCommand):
         lines: list[str] = []
 
         def prepare() -> None:
-            # The lab's two origins: the portal calls the provider, the provider the portal.
-            settings.PATCHBAY_ALLOWED_ORIGINS = [provider.origin, settings.PUBLIC_URL]
+            # The portal calls the provider, and the provider the portal; what was allowed before stays so.
+            settings.PATCHBAY_ALLOWED_ORIGINS = [
+                *settings.PATCHBAY_ALLOWED_ORIGINS,
+                provider.origin,
+                settings.PUBLIC_URL,
+            ]
             example = demo.create(provider, password)
             provider.webhook_url, provider.numbers = example.webhook_url, example.numbers
             lines.extend(f"  {address:<28} {what}" for address, what in example.logins)
