@@ -13,17 +13,20 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, cast
 from urllib.parse import quote
 
+import django
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
 from django.core.exceptions import SynchronousOnlyOperation
-from django.core.wsgi import get_wsgi_application
 from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 THREADS = 24  # of pages: each keeps a connection to the database, which has a hundred for all processes
-_pages: Any = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=THREADS)
+django.setup(set_prefix=False)
 
 from portal import doors  # noqa: E402 (Django is ready now)
+from portal.handlers import Handler  # noqa: E402
+
+_pages: Any = WSGIMiddleware(cast(Any, Handler()), workers=THREADS)
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
