@@ -26,6 +26,7 @@ from django.core.exceptions import ImproperlyConfigured
 from integrations import http
 from integrations.events import Fault, HttpRequest, HttpResponse
 from integrations.http import guard
+from tests.processes import free_port
 
 Talk = Callable[[socket.socket, bytes], bool]
 Ask = Callable[..., HttpResponse | Fault]
@@ -39,7 +40,7 @@ class Server:
         self.talk, self.tls = talk, tls
         self.connections = 0
         self.requests: list[bytes] = []
-        self.listener = socket.create_server((host, 0))
+        self.listener = socket.create_server((host, free_port()))
         self.port = self.listener.getsockname()[1]
         self.origin = f"{'https' if tls else 'http'}://{host}:{self.port}"
         self.over = threading.Event()
