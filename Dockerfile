@@ -4,7 +4,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATCHBAY_DATA=/data PATCHBAY_ME
 WORKDIR /patchbay
 COPY requirements-production.txt .
 RUN pip install --no-cache-dir --require-hashes -r requirements-production.txt
-COPY manage.py ./
+COPY manage.py pyproject.toml ./
 COPY portal portal
 COPY integrations integrations
 COPY messaging messaging

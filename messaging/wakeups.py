@@ -27,7 +27,7 @@ class Task(StrEnum):
     RENEW_TOKENS = "messaging.renew_tokens"
     SEND_ALERTS = "messaging.send_alerts"
     RESEND = "messaging.resend"
-    CLEAN_UP = "messaging.retention"
+    CLEAN_UP = "messaging.clean_up"
 
 
 class _Broker:

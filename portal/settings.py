@@ -185,7 +185,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_DB_REUSE_MAX = 10_000
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
-    "clean-up": {"task": "messaging.retention", "schedule": crontab(hour="3", minute="17")}
+    "clean-up": {"task": "messaging.clean_up", "schedule": crontab(hour="3", minute="17")}
 }
 CELERY_TIMEZONE = "UTC"
 

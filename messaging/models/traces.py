@@ -79,7 +79,7 @@ class WebhookRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.method} {self.template} {self.received_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.method} {self.template} #{self.pk}"
 
     @property
     def called(self) -> str:
