@@ -9,12 +9,14 @@ class Refused(Exception):
     """Why a message was not taken, in a sentence for the person who wrote it.
 
     A function is asked for the sentence by whoever reads it: in their language and time zone, whichever
-    thread has found the reason.
+    thread has found the reason. `member` is the part of the message that is meant, if there is one: from, to
+    or text.
     """
 
-    def __init__(self, words: str | Callable[[], str]) -> None:
+    def __init__(self, words: str | Callable[[], str], member: str = "") -> None:
         super().__init__(words)
         self._words = words
+        self.member = member
 
     def __str__(self) -> str:
         return self._words if isinstance(self._words, str) else self._words()

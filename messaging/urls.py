@@ -1,4 +1,4 @@
-"""Files out, and the pages of people who text; webhooks and programs have doors (`portal.middleware`)."""
+"""Files out, the pages of people who text, and the REST API; webhooks have a door (`portal.middleware`)."""
 
 from django.urls import include, path
 
@@ -9,5 +9,6 @@ urlpatterns = [
     path("media/<uuid:uuid>/<int:until>/<str:signature>/<str:name>", views.public_media, name="public_media"),
     path("account/tokens/", pages.programs, name="programs"),
     path("account/tokens/<int:pk>/revoke/", pages.revoke, name="programs_revoke"),
+    path("api/", include("messaging.api.urls")),
     path("inbox/", include("messaging.inbox.urls")),
 ]

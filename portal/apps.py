@@ -7,7 +7,3 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         from portal import checks  # noqa: F401  (registers them)
-        from portal.memory import forget_with
-        from portal.models import PersonalToken, User
-
-        forget_with(User, PersonalToken)

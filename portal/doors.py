@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 # The answer to what could not be stored.
 PLAIN, NOT_KEPT = {"content-type": "text/plain"}, b"This could not be kept. Please send it again.\n"
-NAMES = ("messaging.receiving.door", "messaging.api.door")
+NAMES = ("messaging.receiving.door",)
 
 Given = TypeVar("Given")
 

@@ -103,11 +103,41 @@ class GroupCommit(Generic[Item, Result]):
             transaction.on_commit(lambda: self._afterwards([item]))
             return result
         seat = _OfThread[Item, Result](item)
-        if not self._take_place(seat):
+        if not self._take_places([seat]):
             seat.sleep.acquire()
         if not seat.settled:
             self._lead()
         return seat.outcome()
+
+    def put_all(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        """`put` for several items, which share batches: the result of each, or what `write` raises for it."""
+        if connection.in_atomic_block:
+            return self._put_all_inside(items)
+        seats = [_OfThread[Item, Result](item) for item in items]
+        leads = self._take_places(seats)
+        stopped: BaseException | None = None
+        for seat in seats:
+            if not leads:
+                seat.sleep.acquire()
+            leads = False
+            if not seat.settled:
+                try:
+                    self._lead()
+                except BaseException as error:  # the lead may come to a later seat, and others wait for it
+                    stopped = error
+        if stopped is not None:
+            raise stopped
+        return [seat.result if seat.error is None else seat.error for seat in seats]
+
+    def _put_all_inside(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        try:
+            results = self._commit(items)
+        except Exception as error:
+            if len(items) == 1:
+                return [error]
+            return [result for item in items for result in self._put_all_inside([item])]
+        transaction.on_commit(lambda: self._afterwards(items))
+        return results
 
     async def soon(self, item: Item) -> Result:
         """`put` for a coroutine: an event loop goes on meanwhile. In a thread without one it blocks."""
@@ -116,7 +146,7 @@ class GroupCommit(Generic[Item, Result]):
         except RuntimeError:
             return self.put(item)
         seat = _OfTask[Item, Result](item, loop)
-        if self._take_place(seat):
+        if self._take_places([seat]):
             self._leaders.submit(self._lead)
         await seat.over
         return seat.outcome()
@@ -126,10 +156,10 @@ class GroupCommit(Generic[Item, Result]):
         if self._connection is not None:
             self._connection.close()
 
-    def _take_place(self, seat: _Seat[Item, Result]) -> bool:
-        """Queues; whether there is no leader yet, so that this one has the lead."""
+    def _take_places(self, seats: Sequence[_Seat[Item, Result]]) -> bool:
+        """Queues; whether there is no leader yet, so that the first one has the lead."""
         with self._lock:
-            self._queue.append(seat)
+            self._queue.extend(seats)
             leads, self._led = not self._led, True
         return leads
 

@@ -28,23 +28,20 @@ def store(draft: Draft) -> Stored:
 
     One whose uuid the author used before, or that resends what was resent before, gives the message of then.
     """
-    return _unless_refused(commits.put(draft))
-
-
-async def store_soon(draft: Draft) -> Stored:
-    """`store` for a coroutine."""
-    return _unless_refused(await commits.soon(draft))
-
-
-def _unless_refused(result: Stored | Refused) -> Stored:
+    result = commits.put(draft)
     if isinstance(result, Refused):
         raise result
     return result
 
 
+def store_many(drafts: Sequence[Draft]) -> Sequence[Stored | Exception]:
+    """What becomes of each draft, in as few statements as one: what `store` gives, or the error it raises."""
+    return commits.put_all(drafts)
+
+
 def not_yours() -> Refused:
     """The number is not among the author's."""
-    return Refused(lambda: _("You do not send through this number (any more)."))
+    return Refused(lambda: _("You do not send through this number (any more)."), "from")
 
 
 def without_service(number: Number) -> Refused:
@@ -53,7 +50,8 @@ def without_service(number: Number) -> Refused:
         lambda: (
             _("%(number)s has no service to send through. Ask an administrator to set one up.")
             % {"number": number}
-        )
+        ),
+        "from",
     )
 
 
@@ -100,7 +98,8 @@ def _refusal(entry: Entry, room: Room) -> Refused | None:
         return without_service(number)
     if entry.known.opted_out:
         return Refused(
-            lambda: _("%(contact)s has opted out of messages from this number.") % {"contact": address}
+            lambda: _("%(contact)s has opted out of messages from this number.") % {"contact": address},
+            "to",
         )
     if draft.author is None or draft.resend_of is not None:
         return None

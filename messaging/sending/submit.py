@@ -13,7 +13,7 @@ from messaging import media, numbers
 from messaging.errors import Refused as Refused
 from messaging.models import Attachment, Message, Number
 from messaging.sending import drafts, uploads
-from messaging.sending.draft_rows import Draft, Stored
+from messaging.sending.draft_rows import Draft
 from messaging.statuses import Status
 from portal.models import User
 
@@ -35,7 +35,7 @@ def submit(
     `uuid` names the message: with one that the author used before, the message of then is returned. Whether
     the author sends through the number is asked here; `number` may have been read a moment before.
     """
-    draft = _draft(author, number, to, text, files, uuid or uuid4())
+    draft = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4())
     try:
         stored = drafts.store(draft)
     except BaseException:
@@ -46,23 +46,26 @@ def submit(
     return stored.message
 
 
-async def submit_soon(author: User, number: Number, to: str, *, text: str, uuid: UUID) -> Stored:
-    """`submit` for a coroutine, which tells whether the message was there before."""
-    return await drafts.store_soon(_draft(author, number, to, text, (), uuid))
-
-
-def _draft(
-    author: User, number: Number, to: str, text: str, files: Sequence[UploadedFile[Any]], uuid: UUID
+def prepare(
+    author: User,
+    number: Number,
+    to: str,
+    *,
+    text: str,
+    files: Sequence[UploadedFile[Any]] = (),
+    uuid: UUID,
 ) -> Draft:
+    """The message as `drafts` store it, looked at but not committed; its files are kept. Raises Refused."""
     # Browsers send line ends as CRLF; phones and the count of segments know LF only.
     text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
     address = _address(number, to)
     if not text.strip() and not files:
-        raise Refused(_("Write a text or add a file."))
+        raise Refused(_("Write a text or add a file."), "text")
     if len(text) > MAX_TEXT:
         raise Refused(
             _("The text has %(length)d characters; at most %(most)d can be sent.")
-            % {"length": len(text), "most": MAX_TEXT}
+            % {"length": len(text), "most": MAX_TEXT},
+            "text",
         )
     if len(files) > MAX_FILES:
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
@@ -103,9 +106,9 @@ def _address(number: Number, to: str) -> str:
     try:
         address = numbers.parse(to, number.country).number
     except ValueError as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), "to") from None
     if address == number.number:
-        raise Refused(_("This is your own number."))
+        raise Refused(_("This is your own number."), "to")
     return address
 
 
