@@ -12,11 +12,13 @@ class Refused(Exception):
 
     Instead of a sentence it may hold a function, which is called by whoever reads it: in their language and
     time zone, whichever thread found the reason.
+    `member` is the part of the message that is meant, if any: from, to or text.
     """
 
-    def __init__(self, words: str | Callable[[], str]) -> None:
+    def __init__(self, words: str | Callable[[], str], member: str = "") -> None:
         super().__init__(words)
         self._words = words
+        self.member = member
 
     def __str__(self) -> str:
         return self._words if isinstance(self._words, str) else self._words()

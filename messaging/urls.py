@@ -15,5 +15,6 @@ urlpatterns = [
     path("media/<uuid:uuid>/<int:until>/<str:signature>/<str:name>", views.public_media, name="public_media"),
     path("account/tokens/", pages.programs, name="programs"),
     path("account/tokens/<int:pk>/revoke/", pages.revoke, name="programs_revoke"),
+    path("api/", include("messaging.api.urls")),
     path("inbox/", include("messaging.inbox.urls")),
 ]

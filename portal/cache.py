@@ -29,7 +29,7 @@ class KeptRedisCache(RedisCache):
 
 
 class CarefreeRedisCache(KeptRedisCache):
-    """Redis; while it is away, the memory of the process, where limits of sign-in count for it alone."""
+    """Redis; while it is away, the memory of the process, where limits count for it alone."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
@@ -37,6 +37,9 @@ class CarefreeRedisCache(KeptRedisCache):
 
     def add(self, *args: Any, **kwargs: Any) -> Any:
         return self._either(super().add, self._own.add, *args, **kwargs)
+
+    def incr(self, *args: Any, **kwargs: Any) -> Any:
+        return self._either(super().incr, self._own.incr, *args, **kwargs)
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
         return self._either(super().get, self._own.get, *args, **kwargs)

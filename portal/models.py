@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import zoneinfo
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +14,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.ids import new_id
@@ -254,8 +259,29 @@ class Membership(models.Model):
         super().save(*args, **kwargs)
 
 
+class PersonalTokenQuerySet(models.QuerySet["PersonalToken"]):
+    def issue(self, user: User, name: str) -> str:
+        """Makes a token of the user and returns it, this once. Raises IntegrityError if they use the name."""
+        token = PersonalToken.PREFIX + secrets.token_urlsafe(32)
+        self.create(user=user, name=name, digest=_digest(token), beginning=token[: PersonalToken.SHOWN])
+        return token
+
+    def find(self, token: str) -> PersonalToken | None:
+        """The token with its user, if they may sign in, by one query; none for what cannot be a token."""
+        if len(token) != PersonalToken.LENGTH or not token.startswith(PersonalToken.PREFIX):
+            return None
+        rows = self.filter(digest=_digest(token), user__is_active=True)
+        return rows.select_related("user").first()
+
+
 class PersonalToken(models.Model):
     """What a program shows instead of a password, to act as its user; only its digest is kept."""
+
+    PREFIX = "pb_"
+    LENGTH = len(PREFIX) + 43
+    SHOWN = len(PREFIX) + 5
+    MOST = 50  # of one user
+    NOTED_EVERY = timedelta(minutes=5)
 
     user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="tokens")
     name = models.CharField(_("name"), max_length=60)
@@ -264,11 +290,22 @@ class PersonalToken(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
+    objects = PersonalTokenQuerySet.as_manager()
+
     class Meta:
-        verbose_name = _("program's token")
-        verbose_name_plural = _("programs")
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["user", "name"], name="token_name_once")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.beginning}…)"
+
+    def note_use(self) -> None:
+        """Notes that it is being used, at most once in NOTED_EVERY: requests seldom write anything."""
+        if self.last_used_at is None or self.last_used_at < timezone.now() - self.NOTED_EVERY:
+            PersonalToken.objects.filter(pk=self.pk).update(last_used_at=Now())
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

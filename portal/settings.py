@@ -60,6 +60,7 @@ USER_PER_MINUTE = environment.read_number("PATCHBAY_USER_PER_MINUTE", 30)
 USER_PER_HOUR = environment.read_number("PATCHBAY_USER_PER_HOUR", 500)
 NUMBER_PER_MINUTE = environment.read_number("PATCHBAY_NUMBER_PER_MINUTE", 120)
 ORGANIZATION_PER_HOUR = environment.read_number("PATCHBAY_ORGANIZATION_PER_HOUR", 10_000)
+API_PER_MINUTE = environment.read_number("PATCHBAY_API_PER_MINUTE", 6_000)
 
 # --- How long a webhook may be read with what was found before: numbers, integrations, credentials ---
 WEBHOOK_CACHE_SECONDS = environment.read_number("PATCHBAY_WEBHOOK_CACHE_SECONDS", 2)
@@ -89,6 +90,9 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "integrations",
     "messaging",
 ]
@@ -123,6 +127,49 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
+
+# --- The API: JSON in and out, personal tokens, problem+json ---
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["portal.authentication.PersonalTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["portal.throttling.UserThrottle"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "messaging.api.parsers.OnlyJSON",
+    "DEFAULT_PARSER_CLASSES": ["messaging.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "messaging.api.pagination.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "messaging.api.exceptions.handle",
+    "LIST_SERIALIZER_ERRORS_AS_DICT": True,
+    "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Patchbay",
+    "VERSION": "1",
+    "DESCRIPTION": (
+        "Send texts, and see what becomes of them. A personal token acts as its user: it sends through the "
+        "user's numbers, within the user's limits. People make tokens at /account/tokens/."
+    ),
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SCHEMA_PATH_PREFIX_TRIM": True,
+    "SERVERS": [{"url": "/api/v1"}],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "messaging.api.schema.restrict",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "Status": "messaging.api.serializers.STATUSES",
+        "ProblemType": "messaging.api.serializers.PROBLEM_TYPES",
+        "NumberKind": "messaging.numbers.Kind",
+    },
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
 
 # --- Database: SQLite in the data folder, or PostgreSQL ---
 if DATABASE_URL:
@@ -161,7 +208,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Broker and cache: in the process, or Redis ---
 _IN_REDIS = {"LOCATION": REDIS_URL, "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}}
-_IN_PROCESS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+_IN_PROCESS = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "OPTIONS": {"MAX_ENTRIES": 10_000},
+}
 CACHES: dict[str, Any] = {"default": _IN_PROCESS, "broker": _IN_PROCESS}
 if REDIS_URL:
     CACHES = {

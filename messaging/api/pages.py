@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from messaging.models import Number
-from portal import tokens
 from portal.models import PersonalToken, User
 
 
@@ -37,12 +36,13 @@ class NewTokenForm(forms.Form):
 
     def make(self, user: User) -> str | None:
         """The new token, or None with an error in the form."""
-        if PersonalToken.objects.filter(user=user).count() >= tokens.MOST:
-            self.add_error(None, _("You have %d tokens, which is the most. Revoke one first.") % tokens.MOST)
+        if PersonalToken.objects.filter(user=user).count() >= PersonalToken.MOST:
+            said = _("You have %d tokens, which is the most. Revoke one first.")
+            self.add_error(None, said % PersonalToken.MOST)
             return None
         try:
             with transaction.atomic():
-                return tokens.make(user, self.cleaned_data["name"])
+                return PersonalToken.objects.issue(user, self.cleaned_data["name"])
         except IntegrityError:  # also when a page that shows a new token is loaded again
             self.add_error("name", _("You have a token with this name already."))
             return None

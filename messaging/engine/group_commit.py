@@ -83,22 +83,48 @@ class GroupCommit(Generic[Item, Result]):
             (result,) = self._commit([item])
             transaction.on_commit(lambda: self.after([item]))
             return result
-        place = _Place[Item, Result](item)
-        with self._lock:
-            self._queue.append(place)
-            leads, self._led = not self._led, True
-        if not leads:
-            place.sleep.acquire()
-        if not place.settled:
-            self._lead()
-        if place.error is not None:
-            raise place.error
-        return place.result
+        (result,) = self._wait_for([item])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def put_all(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        """`put` for several items, which share batches: the result of each, or what `write` raises for it."""
+        return self._put_all_inside(items) if connection.in_atomic_block else self._wait_for(items)
 
     def close(self) -> None:
         """Closes the connection, while nobody leads; the next batch opens another."""
         if self._connection is not None:
             self._connection.close()
+
+    def _put_all_inside(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        try:
+            results = self._commit(items)
+        except Exception as error:
+            if len(items) == 1:
+                return [error]
+            return [result for item in items for result in self._put_all_inside([item])]
+        transaction.on_commit(lambda: self.after(items))
+        return results
+
+    def _wait_for(self, items: Sequence[Item]) -> list[Result | Exception]:
+        places = [_Place[Item, Result](item) for item in items]
+        with self._lock:
+            self._queue.extend(places)
+            leads, self._led = not self._led, True
+        stopped: BaseException | None = None
+        for place in places:
+            if not leads:
+                place.sleep.acquire()
+            leads = False
+            if not place.settled:
+                try:
+                    self._lead()
+                except BaseException as error:  # the lead may come to a later place, and others wait for it
+                    stopped = error
+        if stopped is not None:
+            raise stopped
+        return [place.result if place.error is None else place.error for place in places]
 
     def _lead(self) -> None:
         if self._crowd:

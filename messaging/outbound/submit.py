@@ -35,7 +35,7 @@ def submit(
     `uuid` identifies the message: for one that the author has used before, the existing message is returned.
     Whether the author may send through the number is checked here; `number` may have been read before.
     """
-    submission = check(author, number, to, text=text, files=files, uuid=uuid or uuid4())
+    submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4())
     try:
         submitted = enqueue.enqueue(submission)
     except BaseException:
@@ -46,7 +46,7 @@ def submit(
     return submitted.message
 
 
-def check(
+def prepare(
     author: User,
     number: Number,
     to: str,
@@ -55,16 +55,17 @@ def check(
     uuid: UUID,
     files: Sequence[UploadedFile[Any]] = (),
 ) -> Submission:
-    """What can be enqueued, with its files stored. Raises Refused; then nothing is stored."""
+    """A submission to be enqueued, with its files stored. Raises Refused; then nothing is stored."""
     # Browsers send line ends as CRLF; phones and the count of segments know LF only.
     text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
     address = _address(number, to)
     if not text.strip() and not files:
-        raise Refused(_("Write a text or add a file."))
+        raise Refused(_("Write a text or add a file."), "text")
     if len(text) > MAX_TEXT:
         raise Refused(
             _("The text has %(length)d characters; the limit is %(most)d.")
-            % {"length": len(text), "most": MAX_TEXT}
+            % {"length": len(text), "most": MAX_TEXT},
+            "text",
         )
     if len(files) > MAX_FILES:
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
@@ -105,9 +106,9 @@ def _address(number: Number, to: str) -> str:
     try:
         address = numbers.parse(to, number.country).number
     except ValueError as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), "to") from None
     if address == number.number:
-        raise Refused(_("This is your own number."))
+        raise Refused(_("This is your own number."), "to")
     return address
 
 
