@@ -12,7 +12,7 @@ django.setup()
 from django.utils import timezone  # noqa: E402
 
 from messaging.models import Assignment, Conversation, Message  # noqa: E402
-from messaging.statuses import Direction
+from messaging.statuses import Direction  # noqa: E402
 
 
 def queue(first: int, count: int) -> None:

@@ -195,7 +195,7 @@ class Separate(Installation):
         }
 
     def web(self, port: int = 0, **environment: str) -> Process:
-        arguments = ["--interface", "asgi", "--port", str(port or self.port)]
+        arguments = ["--interface", "wsgi", "--blocking-threads", "32", "--port", str(port or self.port)]
         return self.run("-m", "granian", *arguments, "portal.wsgi:application", **environment)
 
     def worker(self, *through: str, **environment: str) -> Process:

@@ -19,8 +19,8 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# After a batch of CROWD or more the leader waits a little: those that were answered come again, and statements
-# for a batch cost much the same for few items and for many.
+# After a batch of CROWD or more the leader waits a little: those that were answered come again, and a statement
+# costs much the same for few items and for many.
 CROWD, GATHER_SECONDS = 8, 0.003
 
 Item = TypeVar("Item")
@@ -80,9 +80,9 @@ class GroupCommit(Generic[Item, Result]):
         Raises what `write` raises for this item alone.
         """
         if connection.in_atomic_block:
-            (result,) = self._commit([item])
+            (written,) = self._commit([item])
             transaction.on_commit(lambda: self.after([item]))
-            return result
+            return written
         (result,) = self._wait_for([item])
         if isinstance(result, Exception):
             raise result

@@ -101,4 +101,4 @@ def join_found(table: str, columns: str, query: str) -> str:
     if is_postgres():
         return f"CROSS JOIN LATERAL (SELECT {columns} {query} FOR UPDATE SKIP LOCKED) AS found"
     key = columns.partition(",")[0]
-    return f"JOIN {table} AS found ON found.id IN (SELECT {key} {query})"  # noqa: S608 (constants)
+    return f"JOIN {table} AS found ON found.id IN (SELECT {key} {query})"
