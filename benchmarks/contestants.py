@@ -168,7 +168,7 @@ class Patchbay(Contestant):
         self.hook = f"/services/generic/a{self.people['account']}"
 
     def start(self) -> None:
-        self.serve("portal.asgi:application", "asgi")
+        self.serve("portal.wsgi:application")
         self.workers = self.work()
 
     def work(self) -> list[Process]:
