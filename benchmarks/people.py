@@ -15,7 +15,7 @@ django.setup()
 from integrations import catalog, properties  # noqa: E402
 from integrations.models import Integration, Template  # noqa: E402
 from messaging.models import Assignment, Contact, Conversation, Number  # noqa: E402
-from portal.models import PersonalToken, Account, Membership, Organization, User  # noqa: E402
+from portal.models import Account, Membership, Organization, PersonalToken, User  # noqa: E402
 
 
 def fill(api_url: str, contacts: int) -> dict[str, str]:

@@ -3,7 +3,6 @@ from typing import Any
 from django.apps import AppConfig
 
 from integrations.signals import credentials_changed
-from portal import dashboard
 
 
 class MessagingConfig(AppConfig):
@@ -12,10 +11,8 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import worker  # noqa: F401  (connects the worker's signals)
-        from messaging.reporting import overview
 
         credentials_changed.connect(_try_again, dispatch_uid="messaging")
-        dashboard.parts.append(overview.part)
 
 
 def _try_again(integration_ids: list[int], **_: Any) -> None:

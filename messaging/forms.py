@@ -11,8 +11,9 @@ from django.utils.translation import ngettext
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from integrations.models import Integration
+from messaging import keywords
 from messaging.models import Assignment, AutoReply, Number
-from messaging.rules import keywords, optout
+from messaging.rules import optout
 from portal.models import Membership, Organization, User
 
 STICKY_HOURS = (0, 1, 2, 4, 8, 12, 24, 48, 72, 168, 336, 720)

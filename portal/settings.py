@@ -12,8 +12,8 @@ import dj_database_url
 from celery.schedules import crontab
 from cryptography.fernet import Fernet
 
+from messaging.navigation import UNFOLD as UNFOLD
 from portal import environment
-from portal.look import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.data_folder()

@@ -19,8 +19,8 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# After a batch of CROWD or more the leader waits a little: those that were answered come again, and a statement
-# costs much the same for few items and for many.
+# After a batch of CROWD or more the leader waits a little: those that are answered soon come again, and a
+# statement costs much the same for few items and for many.
 CROWD, GATHER_SECONDS = 8, 0.003
 
 Item = TypeVar("Item")

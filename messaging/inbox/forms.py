@@ -11,8 +11,8 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models import Message, Number
+from messaging.models.numbers import NumberQuerySet
 from messaging.outbound.submit import submit
-from messaging.querysets import NumberQuerySet
 from portal.models import User
 
 

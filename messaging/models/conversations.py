@@ -6,16 +6,15 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import BigIntegerField, Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
-from messaging.models.numbers import Number
-from messaging.querysets import ConversationQuerySet, MessageQuerySet
+from messaging.models.numbers import Number, assigned_to
 from messaging.statuses import AttachmentState, Direction, QueueState, Status
-from portal.models import Organization
+from portal.models import Organization, User
 
 
 class Contact(models.Model):
@@ -33,6 +32,35 @@ class Contact(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.address
+
+
+def not_private(user: User, conversation: str = "") -> Q:
+    """The condition for rows of conversations (found by the lookup) that are not private to a colleague."""
+    private_to = f"{conversation}__private_to" if conversation else "private_to"
+    return Q(**{f"{private_to}__isnull": True}) | Q(**{private_to: user})
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def for_user(self, user: User) -> ConversationQuerySet:
+        """The conversations on the numbers assigned to the user, except a colleague's private ones."""
+        return self.filter(assigned_to(user, "number") & not_private(user))
+
+    def with_unread(self, user: User) -> ConversationQuerySet:
+        """Each with `unread`: how many messages came in that the user has not read."""
+        read_to = Reading.objects.filter(conversation=OuterRef(OuterRef("pk")), user=user).values("read_to")
+        fresh = (
+            Message.objects.filter(
+                conversation=OuterRef("pk"),
+                direction=Direction.IN,
+                id__gt=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()),
+            )
+            .order_by()
+            .values("conversation")
+            .annotate(number=Count("pk"))
+            .values("number")
+        )
+        counted: ConversationQuerySet = self.annotate(unread=Coalesce(Subquery(fresh), 0))
+        return counted
 
 
 class Conversation(models.Model):
@@ -86,6 +114,12 @@ class Reading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.conversation} to {self.read_to}"
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def for_user(self, user: User) -> MessageQuerySet:
+        """The messages of the user's conversations (`ConversationQuerySet.for_user`)."""
+        return self.filter(assigned_to(user, "conversation__number") & not_private(user, "conversation"))
 
 
 class Message(models.Model):

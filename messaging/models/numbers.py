@@ -8,16 +8,25 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
-from messaging import numbers
-from messaging.querysets import AssignmentQuerySet, NumberQuerySet
-from messaging.rules import keywords
+from messaging import keywords, numbers
 from messaging.statuses import Direction, QueueState
-from portal.models import Account, Organization
+from portal.models import Account, Membership, Organization, User
+
+
+def assigned_to(user: User, number: str = "pk") -> Q:
+    """The condition for rows whose number (found by the lookup `number`) the user may send through."""
+    return Q(**{f"{number}__in": Assignment.objects.permitted().filter(user=user).values("number")})
+
+
+class NumberQuerySet(models.QuerySet["Number"]):
+    def for_user(self, user: User) -> NumberQuerySet:
+        """The active numbers that the user sends and receives through."""
+        return self.filter(assigned_to(user), active=True)
 
 
 class Number(models.Model):
@@ -165,9 +174,7 @@ class Number(models.Model):
 
     def release(self) -> None:
         """Opens conversations that are private to somebody who does not share the number (any more)."""
-        from messaging.models.conversations import Conversation
-
-        private = Conversation.objects.filter(number=self, private_to__isnull=False)
+        private = self.conversations.filter(private_to__isnull=False)
         users = list(self.assignments.values_list("user", flat=True))
         if self.sticky_hours and len(users) > 1:
             private = private.exclude(private_to__in=users)
@@ -175,10 +182,8 @@ class Number(models.Model):
 
     def _reroute(self) -> None:
         """What still waits goes out through the service that the number sends through now."""
-        from messaging.models.conversations import Message
-
         if self.integration_id is not None:
-            waiting = Message.objects.filter(
+            waiting = self.organization.messages.filter(
                 conversation__number=self, direction=Direction.OUT, queue_state=QueueState.WAITING
             )
             waiting.exclude(integration=self.integration_id).update(integration=self.integration_id)
@@ -233,6 +238,20 @@ class AutoReply(models.Model):
             raise ValidationError(
                 {"keyword": _("The answers to STOP and HELP have fields of their own, further up.")}
             )
+
+
+class AssignmentQuerySet(models.QuerySet["Assignment"]):
+    def permitted(self) -> AssignmentQuerySet:
+        """Those that count, which says who may send and receive through which number.
+
+        The user is an active member of the number's organization.
+        """
+        memberships = Membership.objects.filter(
+            user=OuterRef("user"),
+            organization=OuterRef("number__organization"),
+            status=Membership.Status.ACTIVE,
+        )
+        return self.filter(Exists(memberships))
 
 
 class Assignment(models.Model):

@@ -10,10 +10,10 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from messaging import wakeups
+from messaging import keywords, wakeups
 from messaging.engine import quotas
 from messaging.models import AutoReply, Message, Number, OptOut, WebhookEvent
-from messaging.rules import keywords, optout
+from messaging.rules import optout
 from messaging.statuses import Direction
 from messaging.wakeups import Task
 

@@ -9,9 +9,8 @@ from operator import or_
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from messaging import numbers
+from messaging import keywords, numbers
 from messaging.models import Number, OptOut, WebhookEvent
-from messaging.rules import keywords
 from portal.database import bulk
 
 OUT, IN, ASK = "optOut", "optIn", "help"

@@ -9,11 +9,12 @@ import pytest
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
+from messaging import keywords
 from messaging.inbound import file_events
 from messaging.models import Message, Number, OptOut
 from messaging.outbound import dispatch
 from messaging.outbound.submit import Refused, submit
-from messaging.rules import keywords, optout
+from messaging.rules import optout
 from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.rules import CONTACT, accept, answers, receive

@@ -1,4 +1,4 @@
-"""The portal's look: what django-unfold is told of names, colours and the menu."""
+"""The administration's menu, names and colours, for django-unfold: here, since this room knows all pages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": "/inbox/",
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": True,
-    "DASHBOARD_CALLBACK": "portal.dashboard.callback",
+    "DASHBOARD_CALLBACK": "messaging.reporting.overview.dashboard",
     "ENVIRONMENT": "portal.context.admin_label",
     "STYLES": [lambda request: static("portal/admin.css")],
     "COLORS": {
