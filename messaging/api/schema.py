@@ -21,12 +21,14 @@ from rest_framework.response import Response
 
 from messaging.api import exceptions
 from messaging.api.exceptions import MEDIA_TYPE, Kind, Problem
+from messaging.api.pagination import PageSerializer
 from messaging.api.serializers import (
     MAX_BATCH,
     AcceptedSerializer,
     MessageSerializer,
     NewBatchSerializer,
     NewMessageSerializer,
+    NumbersSerializer,
     ProblemSerializer,
     ResultsSerializer,
 )
@@ -157,9 +159,9 @@ messages = extend_schema_view(
         operation_id="listMessages",
         summary="List what the user has sent",
         description="Messages that the user wrote, here or in the inbox, the newest first.",
-        parameters=_HEADERS,
+        parameters=[PageSerializer, *_HEADERS],
         responses=_responses(
-            200, OpenApiResponse(MessageSerializer(many=True), "A page."), exceptions.NOT_FOUND
+            200, OpenApiResponse(MessageSerializer(many=True), "A page."), exceptions.MALFORMED
         ),
     ),
     retrieve=extend_schema(
@@ -177,7 +179,7 @@ numbers = extend_schema_view(
         operation_id="listNumbers",
         summary="List what the user may send from",
         parameters=_HEADERS,
-        responses=_responses(200, OpenApiResponse(description="A page."), exceptions.NOT_FOUND),
+        responses=_responses(200, OpenApiResponse(NumbersSerializer, "All of them.")),
     )
 )
 
