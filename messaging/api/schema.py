@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections import defaultdict
 from typing import Any
 
@@ -211,7 +212,8 @@ class DescriptionView(SpectacularAPIView):
     throttle_classes = []
 
     def _get_schema_response(self, request: Request) -> Response:
-        return Response(_description())
+        with _making:
+            return Response(_description())
 
 
 class TryView(SpectacularSwaggerSplitView):
@@ -220,6 +222,10 @@ class TryView(SpectacularSwaggerSplitView):
     throttle_classes = []
     template_name = "api/docs.html"
     url_name = "api_description"
+
+
+# drf-spectacular finds its extensions while it makes the first description, which one thread must do alone.
+_making = threading.Lock()
 
 
 @functools.cache

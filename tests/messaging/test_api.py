@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -75,9 +78,15 @@ def see(token: str, uuid: Any) -> Any:
     return get(f"{URL}/{uuid}", token)
 
 
+@functools.cache
+def description() -> Any:
+    """The OpenAPI document."""
+    return Client().get("/api/v1/openapi.json").json()
+
+
 def described(answer: Any) -> Any:
     """The answer, which is as the OpenAPI document says."""
-    document = Client().get("/api/v1/openapi.json").json()
+    document = description()
     method, path = answer.request["REQUEST_METHOD"].lower(), answer.request["PATH_INFO"]
     place = path.removeprefix("/api/v1")
     said = document["paths"].get(place) or document["paths"]["/messages/{id}"]
@@ -836,14 +845,27 @@ def test_the_description_names_what_there_is() -> None:
     assert Client().head("/api/v1/openapi.json").status_code == 200
 
 
+def test_the_description_is_made_for_many_at_one_moment() -> None:
+    program = """
+import django
+django.setup()
+from concurrent.futures import ThreadPoolExecutor
+from django.test import Client
+with ThreadPoolExecutor(8) as pool:
+    answers = list(pool.map(lambda _: Client().get("/api/v1/openapi.json", SERVER_NAME="localhost"), range(8)))
+print({(answer.status_code, len(answer.content)) for answer in answers})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == str({(200, len(Client().get("/api/v1/openapi.json").content))}) + "\n", done.stderr
+
+
 def test_the_description_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("spectacular", "--validate", "--fail-on-warn")
     assert capsys.readouterr().out.startswith("openapi: 3.1.0\n")
 
 
 def test_examples_of_the_description_are_as_it_says() -> None:
-    document = Client().get("/api/v1/openapi.json").json()
-    tried = 0
+    document, tried = description(), 0
     for operation in (item for methods in document["paths"].values() for item in methods.values()):
         for part in (operation.get("requestBody", {}), *operation["responses"].values()):
             for content in part.get("content", {}).values():
