@@ -154,11 +154,12 @@ class Patchbay(Contestant):
             "PATCHBAY_ALLOWED_ORIGINS": urlunsplit(urlsplit(self.provider)._replace(path="")),
             "PATCHBAY_DATA": str(self.folder / "data"),
             "PATCHBAY_LOG_LEVEL": "WARNING",
-            # One user writes as much as a whole company: the limits against mass sending are off.
+            # One user writes as much as a whole company: the limits are off.
             "PATCHBAY_USER_PER_MINUTE": "0",
             "PATCHBAY_USER_PER_HOUR": "0",
             "PATCHBAY_NUMBER_PER_MINUTE": "0",
             "PATCHBAY_ORGANIZATION_PER_HOUR": "0",
+            "PATCHBAY_API_PER_MINUTE": "0",
         }
         (self.folder / "data").mkdir()
         self.run("manage.py", "install", "-v0").finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections import defaultdict
 from typing import Any
 
@@ -21,12 +22,14 @@ from rest_framework.response import Response
 
 from messaging.api import exceptions
 from messaging.api.exceptions import MEDIA_TYPE, Kind, Problem
+from messaging.api.pagination import PageSerializer
 from messaging.api.serializers import (
     MAX_BATCH,
     AcceptedSerializer,
     MessageSerializer,
     NewBatchSerializer,
     NewMessageSerializer,
+    NumbersSerializer,
     ProblemSerializer,
     ResultsSerializer,
 )
@@ -157,9 +160,9 @@ messages = extend_schema_view(
         operation_id="listMessages",
         summary="List what the user has sent",
         description="Messages that the user wrote, here or in the inbox, the newest first.",
-        parameters=_HEADERS,
+        parameters=[PageSerializer, *_HEADERS],
         responses=_responses(
-            200, OpenApiResponse(MessageSerializer(many=True), "A page."), exceptions.NOT_FOUND
+            200, OpenApiResponse(MessageSerializer(many=True), "A page."), exceptions.MALFORMED
         ),
     ),
     retrieve=extend_schema(
@@ -177,7 +180,7 @@ numbers = extend_schema_view(
         operation_id="listNumbers",
         summary="List what the user may send from",
         parameters=_HEADERS,
-        responses=_responses(200, OpenApiResponse(description="A page."), exceptions.NOT_FOUND),
+        responses=_responses(200, OpenApiResponse(NumbersSerializer, "All of them.")),
     )
 )
 
@@ -209,7 +212,8 @@ class DescriptionView(SpectacularAPIView):
     throttle_classes = []
 
     def _get_schema_response(self, request: Request) -> Response:
-        return Response(_description())
+        with _making:
+            return Response(_description())
 
 
 class TryView(SpectacularSwaggerSplitView):
@@ -218,6 +222,10 @@ class TryView(SpectacularSwaggerSplitView):
     throttle_classes = []
     template_name = "api/docs.html"
     url_name = "api_description"
+
+
+# drf-spectacular finds its extensions while it makes the first description, which one thread must do alone.
+_making = threading.Lock()
 
 
 @functools.cache

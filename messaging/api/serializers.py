@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -165,6 +165,13 @@ class NumberSerializer(serializers.Serializer[Any]):
     organization = serializers.CharField(
         source="organization.domain", help_text="The domain of the organization that it belongs to."
     )
+
+
+@extend_schema_serializer(many=False)
+class NumbersSerializer(serializers.Serializer[Any]):
+    """The numbers and names that the user sends from."""
+
+    results = NumberSerializer(many=True)
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

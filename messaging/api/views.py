@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -17,12 +18,13 @@ from rest_framework.viewsets import GenericViewSet
 
 from messaging.api import schema, submission
 from messaging.api.exceptions import MALFORMED, Problem, problem_of
+from messaging.api.pagination import NewestFirst
 from messaging.api.serializers import (
     AcceptedSerializer,
     MessageSerializer,
     NewBatchSerializer,
     NewMessageSerializer,
-    NumberSerializer,
+    NumbersSerializer,
 )
 from messaging.models import Message, Number
 from messaging.statuses import Direction
@@ -52,6 +54,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, OwnViewSet):
     """Outgoing messages: those of the user's conversations are seen, those the user wrote are listed."""
 
     serializer_class = MessageSerializer
+    pagination_class = NewestFirst
     lookup_field, lookup_url_kwarg, lookup_value_converter = "uuid", "id", "uuid"
 
     def get_queryset(self) -> QuerySet[Message]:
@@ -86,19 +89,20 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, OwnViewSet):
         messages = wanted.validated_data["messages"]
         uuids = submission.ids_of_batch(request.user, _key(request), len(messages))
         results = submission.submit_all(request.user, messages, uuids)
+        if all(isinstance(result, OperationalError | InterfaceError) for result in results):
+            raise results[0]  # type: ignore[misc]
         accepted = [result for result in results if not isinstance(result, Exception)]
         replayed = bool(accepted) and all(result.replayed for result in accepted)
         return Response({"results": _told(results)}, headers=_replayed(replayed))
 
 
 @schema.numbers
-class NumberViewSet(ListModelMixin, OwnViewSet):
-    """The numbers and names that the user may send from."""
+class NumberViewSet(OwnViewSet):
+    """The numbers and names that the user may send from: few, since people assign each."""
 
-    serializer_class = NumberSerializer
-
-    def get_queryset(self) -> QuerySet[Number]:
-        return Number.objects.for_user(self.request.user).select_related("organization")
+    def list(self, request: UserRequest) -> Response:
+        rows = Number.objects.for_user(request.user).select_related("organization")
+        return Response(NumbersSerializer({"results": rows}).data)
 
 
 class NothingHere(APIView):

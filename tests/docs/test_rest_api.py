@@ -16,8 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from messaging.models import Message, Number
 from messaging.statuses import Status
-from portal import tokens
-from portal.models import User
+from portal.models import PersonalToken, User
 from tests.docs.examples import Example, examples
 from tests.processes import ROOT
 
@@ -30,7 +29,7 @@ CHANGING = {"id", "created_at", "changed_at"}
 
 @pytest.fixture
 def variables(live_server: LiveServer, alice: User, private: Number) -> dict[str, str]:
-    return {"PATCHBAY": live_server.url, "TOKEN": tokens.make(alice, "Docs")}
+    return {"PATCHBAY": live_server.url, "TOKEN": PersonalToken.objects.issue(alice, "Docs")}
 
 
 def curl(example: Example, variables: dict[str, str]) -> requests.Response:

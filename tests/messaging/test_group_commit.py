@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,6 +116,64 @@ def test_a_poisoned_row_raises_only_for_itself(writer: Writer) -> None:
     assert isinstance(results["+1"], IntegrityError)
     assert set(Contact.objects.values_list("address", flat=True)) == {"+1", "+2", "+3"}
     assert results["+3"] == Contact.objects.get(address="+3").pk
+
+
+def kept() -> dict[str, int]:
+    return dict(Contact.objects.values_list("address", "pk"))
+
+
+def test_items_of_one_thread_share_batches(writer: Writer) -> None:
+    commits = GroupCommit(writer.write, writer.afterwards, most=4)
+    items = [f"+{number}" for number in range(10)]
+    keys = commits.put_all(items)
+    commits.close()
+    assert writer.batches == writer.over == [items[:4], items[4:8], items[8:]]
+    assert dict(zip(items, keys, strict=True)) == kept()
+    assert commits.put_all([]) == []
+
+
+def test_items_of_one_thread_share_batches_with_others(writer: Writer) -> None:
+    several = ["+2 +3 +4", "+5", "+6 +7"]
+    writer.go_on.clear()
+    leader = in_threads(writer.commits.put, ["+1"], lambda: len(writer.batches))
+    queued = {"+2 +3 +4": 3, "+5": 4, "+6 +7": 6}
+    followers: dict[str, Any] = {"threads": []}
+    for item in several:
+        found = in_threads(
+            lambda item: writer.commits.put_all(item.split()),
+            [item],
+            lambda item=item: len(writer.commits._queue) // queued[item],  # type: ignore[misc]
+        )
+        followers["threads"] += found.pop("threads")
+        followers |= {"results": [*followers.get("results", []), found]}
+    writer.go_on.set()
+    for thread in leader["threads"] + followers["threads"]:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert writer.batches == [["+1"], ["+2", "+3", "+4", "+5", "+6", "+7"]]
+    for found in followers["results"]:
+        ((items, keys),) = found.items()
+        assert keys == [kept()[item] for item in items.split()]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_poisoned_one_among_several_is_given_its_error(writer: Writer, inside: bool) -> None:
+    writer.commits.put("+1")
+    with transaction.atomic() if inside else nullcontext():
+        first, poisoned, third = writer.commits.put_all(["+2", "+1", "+3"])
+    assert isinstance(poisoned, IntegrityError)
+    assert (first, third) == (kept()["+2"], kept()["+3"])
+    assert sorted(kept()) == ["+1", "+2", "+3"]
+    assert [item for batch in writer.over for item in batch if item != "+1"] == ["+2", "+3"]
+
+
+def test_a_thread_that_is_stopped_in_the_middle_passes_the_lead_on(writer: Writer) -> None:
+    commits = GroupCommit(writer.write, writer.afterwards, most=1)
+    with pytest.raises(SystemExit):
+        commits.put_all(["+1", "stop", "+2"])
+    assert commits.put("+3") == kept()["+3"]
+    commits.close()
+    assert sorted(kept()) == ["+1", "+2", "+3"]
 
 
 def test_while_the_database_is_away_nobody_is_tried_for_the_others(writer: Writer) -> None:

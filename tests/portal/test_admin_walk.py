@@ -18,7 +18,6 @@ from integrations.models import Integration, Template
 from messaging.models import BulkResend, DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
-from portal import tokens
 from portal.models import Account, Membership, Organization, PersonalToken, User
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -37,7 +36,7 @@ def everything(
         json.dumps({"method": "nothing", "key": "sandbox-key"}),
         content_type="application/json",
     )
-    tokens.make(alice, "A program of Acme")
+    PersonalToken.objects.issue(alice, "A program of Acme")
     attempt = DeliveryAttempt.objects.create(
         message=message,
         organization=private.organization,
