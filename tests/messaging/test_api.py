@@ -25,16 +25,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from messaging.api.exceptions import KINDS
 from messaging.models import Assignment, Contact, Conversation, Message, Number, OptOut
-<<<<<<< HEAD
 from messaging.outbound import submit
 from messaging.outbound.submit import MAX_TEXT
 from messaging.statuses import Direction, Status
-from portal import memory, tokens
-=======
-from messaging.sending import submit
-from messaging.sending.submit import MAX_TEXT
-from messaging.statuses import Status
->>>>>>> api
 from portal.middleware import STRICT
 from portal.models import Membership, Organization, PersonalToken, User
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, connections
 from django.test import Client
-from messaging.receiving import storing
-from messaging.sending import drafts
 
 from messaging.models import Number, WebhookEvent, WebhookRequest
+from messaging.outbound import enqueue
+from messaging.webhooks import store
 from portal import asgi, memory
 from portal.models import User
 
@@ -32,7 +32,7 @@ def _as_in_production(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(connections.databases["default"], "CONN_MAX_AGE", 0)
     memory.forget()
     yield
-    for commits in (drafts.commits, storing.commits):
+    for commits in (enqueue.commits, store.commits):
         commits.close()
 
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_stored_is_told(
         connection.close_if_unusable_or_obsolete()
 
     times: list[int] = []
-    monkeypatch.setattr(storing.commits, "_write", away)
+    monkeypatch.setattr(store.commits, "_write", away)
     # The thread must not keep a broken one.
     monkeypatch.setattr(asgi, "connection", SimpleNamespace(close_if_unusable_or_obsolete=looked_after))
     with caplog.at_level(logging.ERROR):

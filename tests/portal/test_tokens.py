@@ -13,10 +13,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from messaging.models import Number
-<<<<<<< HEAD
-from portal import tokens
-=======
->>>>>>> api
 from portal.models import Membership, Organization, PersonalToken, User
 
 PAGE = "/account/tokens/"
