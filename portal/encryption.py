@@ -26,7 +26,8 @@ def decrypt(token: bytes) -> bytes:
         return _fernet(tuple(settings.ENCRYPTION_KEYS)).decrypt(token)
     except InvalidToken:
         raise WrongKey(
-            "A stored secret cannot be decrypted with PATCHBAY_ENCRYPTION_KEYS. Was a key removed from the list?"
+            "A stored secret cannot be decrypted with PATCHBAY_ENCRYPTION_KEYS. "
+            "Was a key removed from the list?"
         ) from None
 
 

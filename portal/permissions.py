@@ -10,7 +10,7 @@ from portal.models import User
 def in_reach_of(user: User, organization: str = "organization", account: str = "account") -> Q:
     """The condition for rows of the organizations and accounts that the user administers.
 
-    `organization` and `account` are the lookups from a row to them; an empty one means that the rows have none.
+    `organization` and `account` are the lookups from a row to them; an empty one means that rows have none.
     Rows without an organization belong to the account as a whole and are in reach of its admins only.
     """
     if user.is_operator:

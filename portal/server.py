@@ -55,8 +55,8 @@ class WebServer:
         """Finishes the requests in progress, within 5 s, then closes the socket and every connection."""
         # The workers stop first: a later response would wake a server that is closed.
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
-        # Only the server's own thread may touch its sockets, and without sockets its loop ends. The thread may
-        # already be awake and close the pipe before the wake-up is written, hence one lock for both.
+        # Only the server's own thread may touch its sockets, and without sockets its loop ends. The thread
+        # may already be awake and close the pipe before the wake-up is written, hence one lock for both.
         trigger = self._server.trigger
         with trigger.lock:
             trigger.thunks.append(lambda: wasyncore.close_all(self._server._map))
