@@ -1,4 +1,4 @@
-"""The documentation: its links lead somewhere, its templates compile, its generated page is fresh."""
+"""The documentation: its templates compile, its commands exist, its generated pages are fresh."""
 
 from __future__ import annotations
 
@@ -22,13 +22,6 @@ BLOCKS = [
     for block in re.findall(r"```json\n(.*?)```", path.read_text(), re.DOTALL)
     if '"id":' in block and '"name":' in block
 ]
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
-        if not target.startswith(("http://", "https://")):
-            assert (path.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
