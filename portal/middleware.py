@@ -1,12 +1,16 @@
-"""What every answer carries, and the time zone that every page is shown in."""
+"""Headers of every answer, how htmx is told that a session has ended, and the time zone of the viewer."""
 
 from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import resolve_url
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from portal import doors
 
@@ -71,6 +75,21 @@ def no_null_characters(get_response: View) -> View:
         if odd:
             return HttpResponseBadRequest("This address holds a NUL character.", content_type="text/plain")
         return get_response(request)
+
+    return middleware
+
+
+def sign_in_for_fragments(get_response: View) -> View:
+    """Answers htmx with 401 where a page leads to the sign-in form: htmx would draw it inside the page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if "HX-Request" in request.headers and (location := response.get("Location")):
+            forms = resolve_url(settings.LOGIN_URL), resolve_url("admin:login")
+            if urlsplit(location).path in forms:
+                text = gettext("You have been signed out.")
+                return HttpResponse(f"{text}\n", status=401, content_type="text/plain")
+        return response
 
     return middleware
 
