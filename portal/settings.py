@@ -111,6 +111,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portal.middleware.HtmxMiddleware",
+    "portal.middleware.sign_in_for_fragments",
     "portal.middleware.time_zone",
 ]
 TEMPLATES: list[dict[str, Any]] = [

@@ -47,9 +47,7 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
     """
     uploads = [_read(file) for file in files]
     if sum(upload.size for upload in uploads) > settings.MAX_UPLOAD_BYTES:
-        raise Refused(
-            _("The files are larger than %(size)s together.") % {"size": _size(settings.MAX_UPLOAD_BYTES)}
-        )
+        raise Refused(too_large())
     most = min(template.limits.media_bytes or settings.MAX_UPLOAD_BYTES, settings.MAX_UPLOAD_BYTES)
     types = template.limits.media_types
     method = template.methods.get(SEND_FILE.name)
@@ -70,6 +68,12 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
             % {"reason": error.strerror or error}
         ) from None
     return kept
+
+
+def too_large() -> str:
+    """Why files with more than MAX_UPLOAD_BYTES together are refused."""
+    text = _("The files are larger than %(size)s together. Remove some, or send them in several messages.")
+    return text % {"size": _size(settings.MAX_UPLOAD_BYTES)}
 
 
 def _read(file: UploadedFile[Any]) -> _Upload:
