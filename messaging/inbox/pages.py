@@ -11,7 +11,8 @@ from typing import Any
 from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, TextField
 
 from messaging.models import Conversation, Message, Number, OptOut, Reading
-from messaging.querysets import assigned_to, not_private
+from messaging.models.conversations import not_private
+from messaging.models.numbers import assigned_to
 from portal.models import User
 
 CONVERSATIONS, MESSAGES = 30, 50
