@@ -293,5 +293,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": environment.read("PATCHBAY_LOG_LEVEL", "INFO").upper()},
-    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}},
+    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}, "waitress": {"level": "ERROR"}},
 }

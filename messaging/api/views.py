@@ -33,6 +33,8 @@ from portal.models import User
 MAX_MESSAGE_BODY = 64 * 1024
 MAX_BATCH_BODY = 2 * 1024 * 1024
 MAX_KEY = 200
+# One for all requests: it keeps nothing, and its fields take longer to copy than to write.
+_ACCEPTED = AcceptedSerializer()
 
 
 class UserRequest(Request):
@@ -79,7 +81,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, OwnViewSet):
         if isinstance(result, Exception):
             raise result
         headers = {"Location": f"{request.path}/{uuid}", **_replayed(result.replayed)}
-        return Response(AcceptedSerializer(result).data, 202, headers=headers)
+        return Response(_ACCEPTED.to_representation(result), 202, headers=headers)
 
     @action(detail=False, methods=["post"], max_body=MAX_BATCH_BODY)
     def batch(self, request: UserRequest) -> Response:
@@ -132,11 +134,10 @@ def _replayed(replayed: bool) -> dict[str, str]:
 
 def _told(results: list[submission.Accepted | Exception]) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
-    message = AcceptedSerializer()
     for place, result in enumerate(results):
         if isinstance(result, Exception):
             problem = problem_of(result)
             told.append({"status": problem.kind.status, "problem": problem.as_json(f"/messages/{place}")})
         else:
-            told.append({"status": 202, "message": message.to_representation(result)})
+            told.append({"status": 202, "message": _ACCEPTED.to_representation(result)})
     return told
