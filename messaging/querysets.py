@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import BigIntegerField, Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
+from messaging.database import sql
 from portal.models import Membership, User
 
 if TYPE_CHECKING:
@@ -43,6 +45,21 @@ class NumberQuerySet(models.QuerySet["Number"]):
     def for_user(self, user: User) -> NumberQuerySet:
         """The active numbers that the user sends and receives through."""
         return self.filter(assigned_to(user), active=True)
+
+    def senders(self, user: User, numbers: Collection[str]) -> list[Number]:
+        """Those of `for_user` that are written so, with what sending needs to know of them.
+
+        It is asked with every submission, and the ORM takes ten times as long to write the statement.
+        """
+        rows = self.raw(
+            f"""SELECT number.id, number.number, number.country, number.organization_id
+            FROM (SELECT CAST(%s AS bigint) AS author) AS new
+            JOIN messaging_assignment AS assignment ON assignment.user_id = new.author
+            JOIN messaging_number AS number ON number.id = assignment.number_id
+            WHERE number.active AND {sql.among("number.number")} AND {MAY_SEND}""",  # noqa: S608 (constants)
+            [user.pk, sql.array(numbers)],
+        )
+        return list(rows)
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):

@@ -80,8 +80,7 @@ def _senders(user: User, spelled: Collection[str]) -> dict[str, Number | Refused
         except ValueError as error:
             found[text] = Refused(str(error), "from")
     mine = defaultdict[str, list[Number]](list)
-    rows = Number.objects.for_user(user).filter(number__in=set(meant.values()))
-    for row in rows.select_related("organization"):
+    for row in Number.objects.senders(user, set(meant.values())) if meant else ():
         mine[row.number].append(row)
     for text, number in meant.items():
         match mine[number]:
