@@ -14,7 +14,7 @@ from django.db.models.functions import RowNumber  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from messaging.models import Assignment, Conversation, Message  # noqa: E402
-from messaging.statuses import Direction
+from messaging.statuses import Direction  # noqa: E402
 
 CONVERSATIONS = 1000
 

@@ -28,8 +28,7 @@ from messaging.models import (  # noqa: E402
     WebhookEvent,
 )
 from messaging.statuses import Direction, QueueState, Status  # noqa: E402
-from portal import tokens  # noqa: E402
-from portal.models import Membership, Organization, User  # noqa: E402
+from portal.models import Membership, Organization, PersonalToken, User  # noqa: E402
 
 ORGANIZATIONS, SENDERS = 10_000, 1_000
 # Those of senders come first, sender after sender; the other organizations have one each.
@@ -52,7 +51,7 @@ def fill() -> list[tuple[str, str]]:
     users = User.objects.filter(pk__gte=first["user"]).order_by("pk")
     numbers = Number.objects.filter(pk__gte=first["number"]).order_by("pk")[:SENDERS]
     return [
-        (number.number, tokens.make(user, "The load generator"))
+        (number.number, PersonalToken.objects.issue(user, "The load generator"))
         for number, user in zip(numbers, users, strict=True)
     ]
 

@@ -118,8 +118,8 @@ messages = extend_schema_view(
     create=extend_schema(
         operation_id="sendMessage",
         summary="Send a text",
-        description="Answers once the message is stored. It will be sent, and its status says what became of it. "
-        "The body has at most 64 KiB.",
+        description="Answers once the message is stored. It will be sent, and its status says what became "
+        "of it. The body has at most 64 KiB.",
         parameters=[
             _KEY,
             _header("Location", "Where its status is found.", 202),
