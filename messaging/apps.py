@@ -8,7 +8,7 @@ from portal import dashboard
 
 class MessagingConfig(AppConfig):
     name = "messaging"
-    verbose_name = "Numbers and messages"
+    verbose_name = "Messaging"
 
     def ready(self) -> None:
         from integrations.models import Integration, PropertyValues, Template

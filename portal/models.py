@@ -265,8 +265,8 @@ class PersonalToken(models.Model):
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
     class Meta:
-        verbose_name = _("program's token")
-        verbose_name_plural = _("programs")
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["user", "name"], name="token_name_once")]
 

@@ -66,8 +66,8 @@ class WebhookRequest(models.Model):
     QUARANTINE = (Verdict.UNMATCHED, Verdict.UNKNOWN_NUMBER, Verdict.DISABLED, Verdict.UNPARSABLE)
 
     class Meta:
-        verbose_name = _("webhook request")
-        verbose_name_plural = _("webhook requests")
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
         indexes = [
             models.Index(fields=["account", "-id"], name="webhook_log"),
             models.Index(fields=["organization", "-id"], name="webhook_org_log"),

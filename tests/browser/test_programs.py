@@ -43,7 +43,7 @@ def test_a_program_is_connected_and_revoked(
     picture("menu")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Programs that send in your name")
+    expect(page.get_by_role("heading", level=1)).to_have_text("API tokens")
     picture("none")
     page.get_by_label("Name of the program").focus()
     page.keyboard.type("Appointment reminders")

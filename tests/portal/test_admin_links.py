@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urldefrag, urljoin, urlsplit
@@ -74,3 +75,23 @@ def test_each_link_leads_to_a_page(everything: dict[str, Any], request: Any, who
     found = walk(client, "/admin/")
     assert len(found) > 20
     assert {address: seen for address, seen in found.items() if seen[0] != 200} == {}
+
+
+def test_a_page_has_the_title_of_its_entry_in_the_menu(everything: dict[str, Any], operator: User) -> None:
+    client = Client()
+    client.force_login(operator)
+    entries = client.get("/admin/").context["sidebar_navigation"]
+    titles = {}
+    for entry in (entry for group in entries for entry in group["items"]):
+        page = client.get(str(entry.get("link_callback") or entry["link"])).content.decode()
+        found = re.search("<title>(.*?)</title>", page, re.DOTALL)
+        assert found, entry
+        titles[str(entry["title"])] = re.split("[|–]", found[1])[0].strip()
+    assert titles == {name: name for name in titles}
+    assert list(titles) == [
+        *("Overview", "Inbox"),
+        *("Accounts", "Organizations", "Users", "API tokens"),
+        *("Integrations", "Templates"),
+        *("Numbers", "Messages"),
+        *("Health", "Delivery attempts", "Webhooks", "Quarantine"),
+    ]
