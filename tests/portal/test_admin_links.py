@@ -83,10 +83,14 @@ def test_a_page_has_the_title_of_its_entry_in_the_menu(everything: dict[str, Any
     entries = client.get("/admin/").context["sidebar_navigation"]
     titles = {}
     for entry in (entry for group in entries for entry in group["items"]):
-        page = client.get(str(entry.get("link_callback") or entry["link"])).content.decode()
-        found = re.search("<title>(.*?)</title>", page, re.DOTALL)
-        assert found, entry
-        titles[str(entry["title"])] = re.split("[|–]", found[1])[0].strip()
+        name, link = str(entry["title"]), str(entry.get("link_callback") or entry["link"])
+        page = client.get(link).content.decode()
+        title = re.search("<title>(.*?)</title>", page, re.DOTALL)
+        heading = re.search("<h1.*?>(.*?)</h1>", page, re.DOTALL)
+        assert title and heading, name
+        titles[name] = re.split("[|–]", title[1])[0].strip()
+        if link.startswith("/admin/"):
+            assert re.sub("<.*?>", "", heading[1]).split("(")[0].strip().startswith(name), name
     assert titles == {name: name for name in titles}
     assert list(titles) == [
         *("Overview", "Inbox"),
