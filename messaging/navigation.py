@@ -72,7 +72,7 @@ UNFOLD: dict[str, Any] = {
                 ]
             },
             {
-                "title": _("Who"),
+                "title": _("People"),
                 "items": [
                     _entry(_("Accounts"), "storefront", "portal_account", operators_only=True),
                     _entry(_("Organizations"), "apartment", "portal_organization"),
@@ -81,24 +81,24 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": _("How"),
+                "title": _("Integrations"),
                 "items": [
-                    _entry(_("Services"), "hub", "integrations_integration"),
+                    _entry(_("Integrations"), "hub", "integrations_integration"),
                     _entry(_("Templates"), "data_object", "integrations_template", accounts_only=True),
                 ],
             },
             {
-                "title": _("What"),
+                "title": _("Messaging"),
                 "items": [
                     _entry(_("Numbers"), "dialpad", "messaging_number"),
                     _entry(_("Messages"), "sms", "messaging_message"),
                 ],
             },
             {
-                "title": _("How it goes"),
+                "title": _("Monitoring"),
                 "items": [
                     _entry(_("Health"), "monitor_heart", "messaging_servicehealth"),
-                    _entry(_("Requests"), "call_made", "messaging_deliveryattempt"),
+                    _entry(_("Delivery attempts"), "call_made", "messaging_deliveryattempt"),
                     _entry(
                         _("Webhooks"),
                         "webhook",

@@ -48,7 +48,7 @@ class ServiceHealthAdmin(PortalAdmin):
         page = Paginator(rows, PER_PAGE).get_page(request.GET.get("p"))
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Health of the services"),
+            "title": _("Health"),
             "page": page,
             "found": health.of(rows.filter(pk__in=[row.pk for row in page])),
             "organizations": organizations[:200],

@@ -12,5 +12,5 @@ class ServiceHealth(Integration):
 
     class Meta:
         proxy = True
-        verbose_name = _("health of a service")
-        verbose_name_plural = _("health of services")
+        verbose_name = _("health of an integration")
+        verbose_name_plural = _("health")

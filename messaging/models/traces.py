@@ -53,8 +53,8 @@ class WebhookRequest(models.Model):
     replayed_at = models.DateTimeField(_("read again"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("webhook request")
-        verbose_name_plural = _("webhook requests")
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
         indexes = [
             models.Index(fields=["account", "-id"], name="webhook_log"),
             models.Index(fields=["organization", "-id"], name="webhook_org_log"),
