@@ -101,9 +101,9 @@ def _fit(upload: _Upload, types: Sequence[str], most: int) -> None:
     if upload.is_picture:
         try:
             upload.made, upload.kind = pictures.fitted(upload.file.read(), types, most)
-        except pictures.NotDrawn as error:
+        except pictures.PictureError as error:
             raise Refused(
-                _("%(name)s cannot be made to fit the service (at most %(most)s): %(reason)s.")
+                _("%(name)s cannot be made to fit the service (at most %(most)s): %(reason)s")
                 % {"name": upload.name, "most": _size(most), "reason": error}
             ) from None
         upload.size = len(upload.made)
