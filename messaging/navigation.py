@@ -1,4 +1,4 @@
-"""The administration's menu, names and colours, for django-unfold: here, since this room knows all pages."""
+"""The menu, names and colours of the administration, as settings of django-unfold."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def _entry(
 
 
 def _quarantine(request: Any) -> bool:
-    """Whether the page is the quarantine, which is a part of the list of webhooks."""
+    """Whether the page is the quarantine, which is a filter of the list of webhook requests."""
     return "quarantine=yes" in request.META.get("QUERY_STRING", "")
 
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Patchbay",
     "SITE_HEADER": "Patchbay",
-    "SITE_SUBHEADER": _("SMS and MMS, patched through"),
+    "SITE_SUBHEADER": _("SMS and MMS integrations"),
     "SITE_SYMBOL": "cable",
     "SITE_URL": "/inbox/",
     "SHOW_VIEW_ON_SITE": False,

@@ -57,7 +57,7 @@ def insert_events(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:
     new = [event for event in events if event.message_uuid in stored]
     for event in new:
         event.pk = stored[event.message_uuid]
-    optout.note(new)
+    optout.apply(new)
     return new
 
 
