@@ -72,7 +72,7 @@ UNFOLD: dict[str, Any] = {
                 ]
             },
             {
-                "title": _("Accounts and users"),
+                "title": _("People"),
                 "items": [
                     _entry(_("Accounts"), "storefront", "portal_account", operators_only=True),
                     _entry(_("Organizations"), "apartment", "portal_organization"),
@@ -81,7 +81,7 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": _("Providers"),
+                "title": _("Integrations"),
                 "items": [
                     _entry(_("Integrations"), "hub", "integrations_integration"),
                     _entry(_("Templates"), "data_object", "integrations_template", accounts_only=True),

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib.admin import SimpleListFilter
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -39,6 +40,12 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
         return rows.filter(in_reach_of(user_of(request), self.organization_lookup, self.account_lookup))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, under the name that it has in the menu."""
+        title = capfirst(self.opts.verbose_name_plural)
+        found: HttpResponse = super().changelist_view(request, {"title": title, **(extra_context or {})})
+        return found
 
     def in_reach(self, request: HttpRequest, obj: Model | None) -> bool:
         """Whether the user is an administrator and, if a row is given, may access it."""

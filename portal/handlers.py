@@ -1,4 +1,4 @@
-"""Django's WSGI handler, made robust against malformed Content-Type headers."""
+"""Django's WSGI handler, made robust against malformed Content-Type headers and bodies in chunks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ class Request(WSGIRequest):
         if "*" in (content_type := environ.get("CONTENT_TYPE", "")):
             environ["CONTENT_TYPE"] = content_type.replace("*", "")
         super().__init__(environ)
+        # A body in chunks has no Content-Length, and Django would read nothing; but the server knows its end.
+        if environ.get("wsgi.input_terminated") and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", ""):
+            self._stream = environ["wsgi.input"]
 
     @property
     def encoding(self) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.middleware import common, locale
+from django.shortcuts import resolve_url
 from django.utils import timezone
+from django.utils.translation import gettext
 from django_htmx import middleware as htmx
 
 # Paths that providers and programs call. Middleware that only pages need would take longer than the rest of
@@ -71,6 +75,21 @@ def no_null_characters(get_response: View) -> View:
         if has_null and not request.path_info.startswith(MACHINE_PATHS):
             return HttpResponseBadRequest("This URL contains a NUL character.", content_type="text/plain")
         return get_response(request)
+
+    return middleware
+
+
+def sign_in_for_fragments(get_response: View) -> View:
+    """Answers htmx with 401 where a page leads to the sign-in form: htmx would draw it inside the page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if "HX-Request" in request.headers and (location := response.get("Location")):
+            forms = resolve_url(settings.LOGIN_URL), resolve_url("admin:login")
+            if urlsplit(location).path in forms:
+                text = gettext("You have been signed out.")
+                return HttpResponse(f"{text}\n", status=401, content_type="text/plain")
+        return response
 
     return middleware
 

@@ -42,6 +42,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 BEHIND_PROXY = environment.read("PATCHBAY_BEHIND_PROXY") == "true"
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # failed sign-ins are counted for each caller, not for the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if _public.scheme == "https" else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -111,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portal.middleware.HtmxMiddleware",
+    "portal.middleware.sign_in_for_fragments",
     "portal.middleware.time_zone",
 ]
 TEMPLATES: list[dict[str, Any]] = [
@@ -141,7 +143,6 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "messaging.api.exceptions.handle",
     "LIST_SERIALIZER_ERRORS_AS_DICT": True,
     "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
-    "PAGE_SIZE": 50,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Patchbay",
@@ -292,5 +293,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": environment.read("PATCHBAY_LOG_LEVEL", "INFO").upper()},
-    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}},
+    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}, "waitress": {"level": "ERROR"}},
 }

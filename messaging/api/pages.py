@@ -1,4 +1,4 @@
-"""The pages where people give programs a token, and take it away again."""
+"""The pages of API tokens: people make them for their programs, and revoke them again."""
 
 from __future__ import annotations
 

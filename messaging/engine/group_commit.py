@@ -90,6 +90,8 @@ class GroupCommit(Generic[Item, Result]):
 
     def put_all(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
         """`put` for several items, which share batches: the result of each, or what `write` raises for it."""
+        if not items:
+            return []
         return self._put_all_inside(items) if connection.in_atomic_block else self._wait_for(items)
 
     def close(self) -> None:

@@ -150,7 +150,7 @@ def _keep(attachment: Attachment, body: bytes) -> _Result:
     name = PurePosixPath(link.path).name if link.scheme in ("http", "https") else ""
     kind = media.content_type(body[:4096], name)
     if kind.startswith("image/"):
-        body, kind = pictures.redrawn(body, kind)
+        body, kind = pictures.reencoded(body, kind)
     try:
         media.keep(attachment, ContentFile(body), kind, name)
     except OSError as error:

@@ -246,6 +246,26 @@ class Message(models.Model):
         """Whether an outbound message waits in the queue."""
         return self.direction == Direction.OUT and self.queue_state == QueueState.WAITING
 
+    @property
+    def is_outbound(self) -> bool:
+        """Whether we sent it."""
+        return self.direction == Direction.OUT
+
+    @property
+    def status_name(self) -> str:
+        """The status as programs, templates and style sheets name it: queued, sent, failed, …"""
+        return Status(self.status).name.lower()
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the provider has it, or the contact."""
+        return self.status in (Status.SENT, Status.DELIVERED, Status.READ)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether it was not sent, or may not have been."""
+        return self.is_outbound and self.status in (Status.FAILED, Status.UNKNOWN)
+
 
 class Attachment(models.Model):
     """A file of a message, offered to the provider under a signed URL or fetched from the provider."""

@@ -53,7 +53,7 @@ class WebhookRequest(models.Model):
     replayed_at = models.DateTimeField(_("reprocessed"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("webhook request")
+        verbose_name = _("webhook")
         verbose_name_plural = _("webhooks")
         indexes = [
             models.Index(fields=["account", "-id"], name="webhook_log"),

@@ -1,4 +1,4 @@
-"""Uploaded files: checked against the provider's limits, converted if they are images, and stored."""
+"""Uploaded files: checked against the provider's limits, converted if they are pictures, and stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class _Upload:
-    """An uploaded file; `converted` is the new content of an image that was converted."""
+    """An uploaded file; `converted` is the new content of a picture that was converted."""
 
     file: UploadedFile[Any]
     name: str
@@ -34,22 +34,20 @@ class _Upload:
     converted: bytes | None = None
 
     @property
-    def is_image(self) -> bool:
+    def is_picture(self) -> bool:
         return self.kind.startswith("image/")
 
 
 def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachment]:
     """Stores uploaded files in the media folder, as attachments that have no message yet.
 
-    An image that is too large for the provider, or of a type that it does not accept, is converted; other
+    A picture that is too large for the provider, or of a type that it does not accept, is converted; other
     files must fit as they are. `limits.media_bytes` applies to all files of one request together. Raises
     Refused; then nothing is stored.
     """
     uploads = [_read(file) for file in files]
     if sum(upload.size for upload in uploads) > settings.MAX_UPLOAD_BYTES:
-        raise Refused(
-            _("The files exceed the limit of %(size)s in total.") % {"size": _size(settings.MAX_UPLOAD_BYTES)}
-        )
+        raise Refused(too_large())
     most = min(template.limits.media_bytes or settings.MAX_UPLOAD_BYTES, settings.MAX_UPLOAD_BYTES)
     types = template.limits.media_types
     method = template.methods.get(SEND_FILE.name)
@@ -72,6 +70,12 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
     return kept
 
 
+def too_large() -> str:
+    """Why files with more than MAX_UPLOAD_BYTES together are refused."""
+    text = _("The files are larger than %(size)s together. Remove some, or send them in several messages.")
+    return text % {"size": _size(settings.MAX_UPLOAD_BYTES)}
+
+
 def _read(file: UploadedFile[Any]) -> _Upload:
     name, size = file.name or "", file.size or 0
     kind = media.content_type(file.read(4096), name)
@@ -82,10 +86,10 @@ def _read(file: UploadedFile[Any]) -> _Upload:
 
 
 def _fit_together(uploads: Sequence[_Upload], types: Sequence[str], most: int) -> None:
-    """Gives each file that is no image the space it needs; images share the rest, small ones first."""
-    waiting = sorted(uploads, key=lambda upload: (upload.is_image, upload.size))
+    """Gives each file that is no picture the space it needs; pictures share the rest, small ones first."""
+    waiting = sorted(uploads, key=lambda upload: (upload.is_picture, upload.size))
     for number, upload in enumerate(waiting):
-        share = most // (len(waiting) - number) if upload.is_image else most
+        share = most // (len(waiting) - number) if upload.is_picture else most
         _fit(upload, types, share)
         most -= upload.size
 
@@ -94,12 +98,12 @@ def _fit(upload: _Upload, types: Sequence[str], most: int) -> None:
     taken = pictures.is_type(upload.kind, types)
     if taken and upload.size <= most:
         return
-    if upload.is_image:
+    if upload.is_picture:
         try:
             upload.converted, upload.kind = pictures.fitted(upload.file.read(), types, most)
-        except pictures.NotDrawn as error:
+        except pictures.PictureError as error:
             raise Refused(
-                _("%(name)s cannot be converted to at most %(limit)s for the provider: %(reason)s.")
+                _("%(name)s cannot be converted for the provider (limit: %(limit)s). %(reason)s")
                 % {"name": upload.name, "limit": _size(most), "reason": error}
             ) from None
         upload.size = len(upload.converted)
@@ -118,7 +122,7 @@ def _fit(upload: _Upload, types: Sequence[str], most: int) -> None:
 def _keep(upload: _Upload) -> Attachment:
     if upload.converted is None:
         return media.keep(Attachment(), upload.file, upload.kind, upload.name)
-    name = (PurePosixPath(upload.name).stem or "image") + media.extension_of(upload.kind)
+    name = (PurePosixPath(upload.name).stem or "picture") + media.extension_of(upload.kind)
     return media.keep(Attachment(), ContentFile(upload.converted), upload.kind, name)
 
 

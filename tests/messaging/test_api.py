@@ -208,9 +208,9 @@ def _inactive(alice: User) -> None:
     [
         (_revoked, 401, "invalid or has been revoked"),
         (_deactivated, 401, "invalid or has been revoked"),
-        (_blocked, 422, "You do not send through this number"),
-        (_unassigned, 422, "You do not send through this number"),
-        (_inactive, 422, "You do not send through this number"),
+        (_blocked, 422, "You cannot send through this number"),
+        (_unassigned, 422, "You cannot send through this number"),
+        (_inactive, 422, "You cannot send through this number"),
     ],
 )
 def test_a_token_may_what_its_user_may(
@@ -350,9 +350,16 @@ def test_nothing_else_is_there(path: str, method: str) -> None:
     assert "/api/v1/openapi.json" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", [f"{URL}/%00", "/api/v1/%00", f"{URL}?cursor=%00"])
-def test_addresses_with_a_nul(token: str, path: str) -> None:
-    assert Client().get(path, headers=bearer(token)).status_code == 400
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"{URL}/%00", (404, "not-found", None)),
+        ("/api/v1/%00", (404, "not-found", None)),
+        (f"{URL}?cursor=%00", (400, "malformed", None)),
+    ],
+)
+def test_urls_with_a_nul(token: str, path: str, expected: tuple[int, str, None]) -> None:
+    assert refusal(Client().get(path, headers=bearer(token))) == expected
 
 
 @pytest.mark.parametrize(

@@ -123,26 +123,26 @@ def kept() -> dict[str, int]:
 
 
 def test_items_of_one_thread_share_batches(writer: Writer) -> None:
-    commits = GroupCommit(writer.write, writer.afterwards, most=4)
+    writer.most = 4
     items = [f"+{number}" for number in range(10)]
-    keys = commits.put_all(items)
-    commits.close()
+    keys = writer.put_all(items)
     assert writer.batches == writer.over == [items[:4], items[4:8], items[8:]]
     assert dict(zip(items, keys, strict=True)) == kept()
-    assert commits.put_all([]) == []
+    assert writer.put_all([]) == []
+    assert writer.put("+10") == kept()["+10"]
 
 
 def test_items_of_one_thread_share_batches_with_others(writer: Writer) -> None:
     several = ["+2 +3 +4", "+5", "+6 +7"]
     writer.go_on.clear()
-    leader = in_threads(writer.commits.put, ["+1"], lambda: len(writer.batches))
+    leader = in_threads(writer.put, ["+1"], lambda: len(writer.batches))
     queued = {"+2 +3 +4": 3, "+5": 4, "+6 +7": 6}
     followers: dict[str, Any] = {"threads": []}
     for item in several:
         found = in_threads(
-            lambda item: writer.commits.put_all(item.split()),
+            lambda item: writer.put_all(item.split()),
             [item],
-            lambda item=item: len(writer.commits._queue) // queued[item],  # type: ignore[misc]
+            lambda item=item: writer.queued // queued[item],  # type: ignore[misc]
         )
         followers["threads"] += found.pop("threads")
         followers |= {"results": [*followers.get("results", []), found]}
@@ -158,9 +158,9 @@ def test_items_of_one_thread_share_batches_with_others(writer: Writer) -> None:
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_poisoned_one_among_several_is_given_its_error(writer: Writer, inside: bool) -> None:
-    writer.commits.put("+1")
+    writer.put("+1")
     with transaction.atomic() if inside else nullcontext():
-        first, poisoned, third = writer.commits.put_all(["+2", "+1", "+3"])
+        first, poisoned, third = writer.put_all(["+2", "+1", "+3"])
     assert isinstance(poisoned, IntegrityError)
     assert (first, third) == (kept()["+2"], kept()["+3"])
     assert sorted(kept()) == ["+1", "+2", "+3"]
@@ -168,11 +168,10 @@ def test_a_poisoned_one_among_several_is_given_its_error(writer: Writer, inside:
 
 
 def test_a_thread_that_is_stopped_in_the_middle_passes_the_lead_on(writer: Writer) -> None:
-    commits = GroupCommit(writer.write, writer.afterwards, most=1)
+    writer.most = 1
     with pytest.raises(SystemExit):
-        commits.put_all(["+1", "stop", "+2"])
-    assert commits.put("+3") == kept()["+3"]
-    commits.close()
+        writer.put_all(["+1", "stop", "+2"])
+    assert writer.put("+3") == kept()["+3"]
     assert sorted(kept()) == ["+1", "+2", "+3"]
 
 

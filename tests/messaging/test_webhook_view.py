@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from io import BytesIO
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.db import OperationalError
@@ -15,6 +17,7 @@ from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.webhooks import accept
 from messaging.webhooks.store import Webhooks
 from messaging.webhooks.views import WebhookView
+from portal.handlers import Request
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"]
 
@@ -85,6 +88,23 @@ def test_a_body_that_is_too_large_is_not_stored(client: Client, path: str, decla
     more = {} if declared is None else {"CONTENT_LENGTH": declared}
     assert post(client, path, large, **more).status_code == 413
     assert WebhookRequest.objects.count() == 0
+
+
+def test_a_body_in_chunks_is_stored_whole(path: str, body: bytes) -> None:
+    """As a server hands it over that says nothing of its length."""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "CONTENT_TYPE": "application/json",
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "wsgi.input": BytesIO(body),
+        "wsgi.input_terminated": True,
+    }
+    setup_testing_defaults(environ)
+    request = Request(environ)
+    view = resolve(path)
+    assert view.func(request, **view.kwargs).status_code == 200
+    assert bytes(WebhookRequest.objects.get().body) == body
 
 
 @pytest.mark.parametrize("declared", ["", "-5", "many"])
