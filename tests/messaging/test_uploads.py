@@ -138,6 +138,6 @@ def test_one_file_that_does_not_fit_keeps_none(private: Number, alice: User, fol
 
 def test_all_files_together_have_a_limit_of_their_own(private: Number, alice: User, settings: Any) -> None:
     settings.MAX_UPLOAD_BYTES = 1000
-    with pytest.raises(Refused, match="exceed the limit of 1 KiB in total"):
+    with pytest.raises(Refused, match="larger than 1 KiB together"):
         sent(alice, private, *[SimpleUploadedFile(f"{n}.txt", b"x" * 600) for n in range(2)])
     assert Message.objects.count() == 0
