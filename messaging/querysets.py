@@ -52,7 +52,8 @@ class NumberQuerySet(models.QuerySet["Number"]):
         It is asked with every submission, and the ORM takes ten times as long to write the statement.
         """
         rows = self.raw(
-            f"""SELECT number.id, number.number, number.country, number.organization_id
+            f"""SELECT number.id, number.number, number.display_name, number.country,
+                number.organization_id
             FROM (SELECT CAST(%s AS bigint) AS author) AS new
             JOIN messaging_assignment AS assignment ON assignment.user_id = new.author
             JOIN messaging_number AS number ON number.id = assignment.number_id

@@ -137,7 +137,6 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "messaging.api.exceptions.handle",
     "LIST_SERIALIZER_ERRORS_AS_DICT": True,
     "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
-    "PAGE_SIZE": 50,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Patchbay",

@@ -118,7 +118,7 @@ messages = extend_schema_view(
     create=extend_schema(
         operation_id="sendMessage",
         summary="Send a text",
-        description="Answers once the message is stored. It will be sent, and its status says what became of it. "
+        description="Answers once the message is stored: it will be sent, and its status says how that went. "
         "The body has at most 64 KiB.",
         parameters=[
             _KEY,
@@ -226,7 +226,7 @@ class DescriptionView(SpectacularAPIView):
             return Response(_description())
 
 
-class TryView(SpectacularSwaggerSplitView):
+class DocumentationView(SpectacularSwaggerSplitView):
     """A page to read the description, and to try it; all that it loads comes from here."""
 
     throttle_classes = []

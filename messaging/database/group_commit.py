@@ -111,6 +111,8 @@ class GroupCommit(Generic[Item, Result]):
 
     def put_all(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
         """`put` for several items, which share batches: the result of each, or what `write` raises for it."""
+        if not items:
+            return []  # whoever takes no place must not take the lead
         if connection.in_atomic_block:
             return self._put_all_inside(items)
         seats = [_OfThread[Item, Result](item) for item in items]
