@@ -127,7 +127,7 @@ def test_items_of_one_thread_share_batches(writer: Writer) -> None:
     items = [f"+{number}" for number in range(10)]
     assert writer.put_all([]) == []
     keys = writer.put_all(items)
-        assert writer.batches == writer.over == [items[:4], items[4:8], items[8:]]
+    assert writer.batches == writer.over == [items[:4], items[4:8], items[8:]]
     assert dict(zip(items, keys, strict=True)) == kept()
 
 
@@ -135,9 +135,7 @@ def test_items_of_one_thread_share_batches_with_others(writer: Writer) -> None:
     pairs = ["+2 +3", "+4 +5", "+6 +7"]
     writer.go_on.clear()
     leader = in_threads(writer.put, ["+1"], lambda: len(writer.batches))
-    followers = in_threads(
-        lambda pair: writer.put_all(pair.split()), pairs, lambda: writer.queued // 2
-    )
+    followers = in_threads(lambda pair: writer.put_all(pair.split()), pairs, lambda: writer.queued // 2)
     writer.go_on.set()
     for thread in leader.pop("threads") + followers.pop("threads"):
         thread.join(10)
