@@ -1,4 +1,4 @@
-"""How requests and answers differ from what a case expects, in lines for a person."""
+"""Differences between requests or responses and what a case expects, in lines for a person."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from integrations.language.xml import parse_xml
 
 
 def request_differences(request: HttpRequest, wanted: Mapping[str, Value]) -> Iterator[str]:
-    """A line for each part of a request that is not as wanted; what is left out is not compared."""
+    """A line for each part of a request that differs from the expected one; only given parts are compared."""
     if "method" in wanted:
         yield from differs("method", wanted["method"], request.method)
     url, _, query = request.url.partition("?")
@@ -35,7 +35,7 @@ def request_differences(request: HttpRequest, wanted: Mapping[str, Value]) -> It
 
 
 def body_differences(way: str, wanted: Value, request: HttpRequest, kind: str) -> Iterator[str]:
-    """A line where the body, read in one of the ways of cases, is another; null wants none."""
+    """A line for each difference between a body and the expected one; null expects no body."""
     body = request.body or b""
     if wanted is None:
         if body:
@@ -64,12 +64,12 @@ def body_differences(way: str, wanted: Value, request: HttpRequest, kind: str) -
 
 
 def differs(what: str, expected: Value, found: Value) -> Iterator[str]:
-    """A line for each place where two values differ as JSON: 1 is 1.0, and neither "1" nor true."""
+    """A line for each place where two values differ as JSON: 1 equals 1.0, but not "1" or true."""
     yield from _unlike(what, _plain(expected), _plain(found))
 
 
 def _unlike(what: str, expected: Value, found: Value) -> Iterator[str]:
-    """A line for each place that differs; lists of other lengths as a whole."""
+    """A line for each place that differs; lists of different lengths differ as a whole."""
     if isinstance(expected, dict) and isinstance(found, dict):
         for key in expected | found:
             if key not in expected or key not in found:

@@ -1,4 +1,4 @@
-"""Events as people write them in cases: the type, and the variables that the template bound."""
+"""Events as cases write them: the type, and the variables that the template bound."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from integrations.webhooks import Received
 
 
 def shown_events(received: Received, country: str | None = None) -> list[dict[str, Any]]:
-    """Each event with what it bound: `from` in E.164 by the country, `status` in Patchbay's word for it."""
+    """Each event with its variables: `from` in E.164, read with the country, and `status` as we call it."""
     found = []
     for (kind, bound), event in zip(received.bindings, received.events, strict=True):
         shown: dict[str, Any] = {"type": kind, **bound}
@@ -33,5 +33,5 @@ def shown_events(received: Received, country: str | None = None) -> list[dict[st
 
 
 def _spelled(value: Value) -> Value:
-    """Numbers as texts: how a service spelled an id says nothing."""
+    """Numbers as texts: whether a provider writes an id as a number makes no difference."""
     return str(value) if isinstance(value, Number) else value

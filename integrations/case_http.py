@@ -1,4 +1,4 @@
-"""Requests and answers as people write them in cases, with the body in one of several ways."""
+"""Requests and responses as cases write them, with the body in one of several forms."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ BODIES = ("json", "form", "xml", "text", "base64", "multipart")
 
 
 def body_of(written: Mapping[str, Value]) -> tuple[bytes, str]:
-    """The body that is written in one of the ways, and the content type that goes with it.
+    """The body that a case writes in one of the forms, and its content type.
 
-    Raises ValueError for more than one way.
+    Raises ValueError for more than one form.
     """
     ways = [way for way in BODIES if written.get(way) is not None]
     if not ways:
         return b"", ""
     if len(ways) > 1:
-        raise ValueError(f"A body is written in one way, not in several: {', '.join(ways)}.")
+        raise ValueError(f"A body can be written in only one of these forms: {', '.join(ways)}.")
     way, value = ways[0], written[ways[0]]
     if way == "base64":
         return base64.b64decode(text(value), validate=True), ""
@@ -67,28 +67,28 @@ def inbound(written: Mapping[str, Value], webhook_url: str = "") -> InboundReque
 
 
 def response(written: Mapping[str, Value]) -> HttpResponse:
-    """The provider's answer that a case describes."""
+    """The provider's response that a case describes."""
     body, kind = body_of(written)
     headers = _headers(written, kind)
     return HttpResponse(int(text(written.get("status", "200"))), headers, body)
 
 
 def _headers(written: Mapping[str, Value], kind: str) -> dict[str, str]:
-    """The headers as written, without those that are null, and the body's type where they do not say it."""
+    """The headers as written, without those that are null; the body's content type is added if missing."""
     given = {name.lower(): value for name, value in (written.get("headers") or {}).items()}
     given = {"content-type": kind or None, **given}
     return {name: text(value) for name, value in given.items() if value is not None}
 
 
 def shown(request: HttpRequest) -> dict[str, Any]:
-    """A request as a case would expect it."""
+    """A request as a case would write it."""
     found: dict[str, Any] = {"method": request.method, "url": request.url, "headers": dict(request.headers)}
     kind = next((value for name, value in request.headers.items() if name.casefold() == "content-type"), "")
     return found | (shown_body(request.body, kind) if request.body is not None else {})
 
 
 def shown_body(body: bytes, content_type: str) -> dict[str, Any]:
-    """A body in the way that fits its content type; what cannot be read so is text, or base64."""
+    """A body in the form for its content type; one that cannot be read in that form is text or base64."""
     kind = bodies.essence(content_type)
     try:
         if kind.startswith("multipart/"):

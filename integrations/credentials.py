@@ -1,4 +1,4 @@
-"""Do the credentials work? Asked by the template's CheckCredentials, and told in plain words."""
+"""Checks credentials with the template's method CheckCredentials."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from integrations.requests import build
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Whether the service takes the credentials, and a sentence for a person, without secrets."""
+    """Whether the provider accepts the credentials, and a sentence for a person, without secrets."""
 
     good: bool
     text: str
 
 
 def can_check(integration: Integration) -> bool:
-    """Whether the template says how to check."""
+    """Whether the template has the method."""
     return CHECK_CREDENTIALS.name in integration.compiled.methods
 
 
 def check(integration: Integration, values: Mapping[str, Any]) -> CheckResult:
-    """Asks the service with these values, all that there are; nothing is stored.
+    """Sends the method's request with these values, which must be complete; nothing is stored.
 
-    With OAuth2 by the stored token if the values are the stored ones, else by a new one, which only a flow
-    without consent can give.
+    With OAuth2, the stored access token is used if the values are the stored ones. For other values a new
+    token is requested, which only a flow without an administrator's consent can do.
     """
     values = dict(values)
     if integration.compiled.oauth is not None:
@@ -59,12 +59,12 @@ def check(integration: Integration, values: Mapping[str, Any]) -> CheckResult:
     outcome = responses.read(integration.compiled, method, values, variables, http.send(request).result())
     said = hide.text(outcome.text)[:500]
     if outcome.result == "sent":
-        return CheckResult(True, _("The service takes these credentials."))
+        return CheckResult(True, _("The provider accepts these credentials."))
     if outcome.result == "unauthorized":
-        return CheckResult(False, _("The service refuses these credentials. %(said)s") % {"said": said})
+        return CheckResult(False, _("The provider rejects these credentials. %(said)s") % {"said": said})
     if outcome.result in ("failed", "opted_out"):
         return CheckResult(False, said)
-    return CheckResult(False, _("The service could not be asked now. %(said)s") % {"said": said})
+    return CheckResult(False, _("The credentials could not be checked now. %(said)s") % {"said": said})
 
 
 def _access(integration: Integration, values: Mapping[str, Any]) -> grants.TokenResponse:
@@ -76,5 +76,7 @@ def _access(integration: Integration, values: Mapping[str, Any]) -> grants.Token
         fields = {"grant_type": flow}
         return grants.request_token(integration, grants.variables(integration, values), fields).result()
     if stored == values:
-        return grants.TokenResponse(problem=_("The service is not connected. Connect it first."))
-    return grants.TokenResponse(problem=_("What you typed can be checked after it is saved and connected."))
+        return grants.TokenResponse(problem=_("The integration is not connected. Connect it first."))
+    return grants.TokenResponse(
+        problem=_("Save these values and connect the integration; then you can check them.")
+    )

@@ -1,4 +1,4 @@
-"""The way to a service's consent page, and back from it."""
+"""Sends administrators to a provider's consent page, and takes them back."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ from portal.admin_base import user_of
 from portal.models import Organization, User
 
 SESSION_KEY = "oauth"
-MINUTES, MOST = 30, 5  # how long, and how many consents of a session may be under way
+MINUTES, MAX_PENDING = (
+    30,
+    5,
+)  # the lifetime of an authorization request, and how many of them a session may have
 
 
 @require_GET
 @login_required
 @never_cache
 def start(request: HttpRequest, organization: int, template: int) -> HttpResponse:
-    """Sends an administrator to the service, to consent that Patchbay acts for the organization."""
+    """Sends an administrator to the provider, to consent to Patchbay's acting for the organization."""
     reach = Organization.objects.administered_by(user_of(request))
     integration = get_object_or_404(
         Integration.objects.ready(), organization__in=reach, organization=organization, template=template
@@ -42,31 +45,31 @@ def start(request: HttpRequest, organization: int, template: int) -> HttpRespons
     except RenderError as error:
         messages.error(request, str(error))
         return page
-    under_way = dict(list(_under_way(request).items())[1 - MOST :])
-    under_way[authorization.state] = {
+    pending = dict(list(_pending(request).items())[1 - MAX_PENDING :])
+    pending[authorization.state] = {
         "integration": integration.pk,
         "user": user_of(request).pk,
         "verifier": authorization.verifier,
         "at": int(time.time()),
     }
-    request.session[SESSION_KEY] = under_way
+    request.session[SESSION_KEY] = pending
     return redirect(authorization.url)
 
 
 @require_GET
 @never_cache
 def callback(request: HttpRequest) -> HttpResponse:
-    """Where services send administrators back to, with a code or with what went wrong.
+    """Takes administrators back from the provider, with an authorization code or an error.
 
-    The state must be of this session, of the person who is signed in, and is good once; else 400.
+    The state must belong to this session and to the user who is signed in, and is valid once; else 400.
     """
-    under_way = _under_way(request)
-    begun = under_way.pop(request.GET.get("state", ""), None)
+    pending = _pending(request)
+    begun = pending.pop(request.GET.get("state", ""), None)
     user = request.user
     if begun is None or not isinstance(user, User) or user.pk != begun["user"]:
         place = {"public_url": settings.PUBLIC_URL}
-        return render(request, "integrations/consent_refused.html", place, status=400)
-    request.session[SESSION_KEY] = under_way
+        return render(request, "integrations/oauth_error.html", place, status=400)
+    request.session[SESSION_KEY] = pending
     reach = Organization.objects.administered_by(user)
     integration = get_object_or_404(
         Integration.objects.ready(), pk=begun["integration"], organization__in=reach
@@ -75,32 +78,32 @@ def callback(request: HttpRequest) -> HttpResponse:
     if not problem:
         problem = oauth.connect(integration, code, begun["verifier"])
     if problem:
-        messages.error(request, _("Not connected. %(problem)s") % {"problem": problem})
+        messages.error(request, _("The integration is not connected. %(problem)s") % {"problem": problem})
     else:
-        messages.success(request, _("%(service)s is connected.") % {"service": integration.template})
+        messages.success(request, _("%(provider)s is connected.") % {"provider": integration.template})
     return redirect("admin:integrations_setup", integration.organization_id, integration.template_id)
 
 
-def _under_way(request: HttpRequest) -> dict[str, dict[str, Any]]:
-    """The consents that this session began and that are not over, by their state, oldest first."""
+def _pending(request: HttpRequest) -> dict[str, dict[str, Any]]:
+    """The authorization requests of this session that have not expired, by their state, oldest first."""
     earliest = time.time() - MINUTES * 60
     begun = request.session.get(SESSION_KEY, {})
     return {state: item for state, item in begun.items() if item["at"] > earliest}
 
 
 def _problem(request: HttpRequest) -> str:
-    """What the service says went wrong (RFC 6749, section 4.1.2.1), in plain words."""
+    """The provider's error (RFC 6749, section 4.1.2.1) in plain words, or ""."""
     error = request.GET.get("error", "")
     words = {
-        "access_denied": _("The consent was refused at the service."),
-        "temporarily_unavailable": _("The service is busy. Try again in a while."),
-        "server_error": _("Something broke at the service. Try again in a while."),
+        "access_denied": _("Consent was denied at the provider."),
+        "temporarily_unavailable": _("The provider is temporarily unavailable. Try again later."),
+        "server_error": _("The provider reports an internal error. Try again later."),
         "unauthorized_client": _(
-            "The service does not let this client ask for consent: look at its settings there."
+            "The provider does not allow this client to request consent. Check the client's settings there."
         ),
-        "invalid_scope": _("The service does not know the permissions that the template asks for."),
+        "invalid_scope": _("The provider does not know the permissions (scope) that the template requests."),
     }
     if not error:
-        return "" if request.GET.get("code") else _("The service sent no code.")
+        return "" if request.GET.get("code") else _("The provider sent no authorization code.")
     said = request.GET.get("error_description", "") or error
-    return words.get(error) or _("The service says: %(said)s") % {"said": said[:300]}
+    return words.get(error) or _("The provider reports: %(said)s") % {"said": said[:300]}

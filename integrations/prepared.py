@@ -1,4 +1,4 @@
-"""What an integration sends with, kept in the process for as long as nothing of it has changed."""
+"""Integrations prepared for sending, cached in the process until something in them changes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from portal.database import sql
 
 logger = logging.getLogger(__name__)
 
-KEPT = 4096
+CACHE_SIZE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedIntegration:
-    """An integration with its compiled document, its values in the clear, and what hides them.
+    """An integration with its compiled template, its decrypted values, and a redactor for its secrets.
 
-    `credentials` is the row of values that the service's limits count for: whoever inherits shares it.
+    `credentials` is the key of the PropertyValues that the provider's rate limits apply to; organizations
+    that inherit their values share it.
     """
 
     integration: Integration
@@ -44,8 +45,9 @@ class _Cache:
 
 
 def prepare(keys: Iterable[int]) -> dict[int, PreparedIntegration]:
-    """The services of integrations by their key, in one query while none has changed; another process may
-    have changed them. One that cannot be read (a secret under a lost key) is logged and left out.
+    """The integrations by their key, in one query as long as no process has changed them.
+
+    An integration that cannot be read (a secret whose encryption key is lost) is logged and left out.
     """
     wanted = set(keys)
     if not wanted:
@@ -58,16 +60,16 @@ def prepare(keys: Iterable[int]) -> dict[int, PreparedIntegration]:
             found[key] = kept[1]
         else:
             stale.append(key)
-    for key, service in _read(stale).items() if stale else ():
-        if len(cache) >= KEPT:
+    for key, read in _read(stale).items() if stale else ():
+        if len(cache) >= CACHE_SIZE:
             cache.clear()
-        cache[key] = stamps[key], service
-        found[key] = service
+        cache[key] = stamps[key], read
+        found[key] = read
     return found
 
 
 def _stamps(keys: Iterable[int]) -> dict[int, tuple[Any, ...]]:
-    """What tells whether anything has changed; revisions never do, and every change of values is dated."""
+    """A stamp for each integration, which changes with it: revisions are immutable, and values are dated."""
     with connection.cursor() as cursor:
         cursor.execute(_stamps_statement(), [sql.array(keys)])
         return {key: tuple(stamp) for key, *stamp in cursor.fetchall()}
@@ -75,7 +77,7 @@ def _stamps(keys: Iterable[int]) -> dict[int, tuple[Any, ...]]:
 
 @cache
 def _stamps_statement() -> str:
-    """Asked for each batch, where the ORM would take longer to write it than the database to answer."""
+    """The query for stamps, which runs for each batch: the ORM would need longer than the database."""
     return f"""
         SELECT integration.id, integration.created_at, integration.enabled,
             COALESCE(integration.revision_id, template.published_id), own.changed_at, inherited.changed_at,
@@ -95,17 +97,17 @@ def _stamps_statement() -> str:
 
 def _read(keys: list[int]) -> dict[int, PreparedIntegration]:
     try:
-        return _services(keys)
+        return _prepared(keys)
     except (OperationalError, InterfaceError):
-        raise  # the database is away
+        raise  # the database is unavailable
     except Exception:
         if len(keys) > 1:
-            return {key: service for one in keys for key, service in _read([one]).items()}
-        logger.exception("What integration %d sends with cannot be read.", keys[0])
+            return {key: read for one in keys for key, read in _read([one]).items()}
+        logger.exception("Integration %d cannot be read.", keys[0])
         return {}
 
 
-def _services(keys: list[int]) -> dict[int, PreparedIntegration]:
+def _prepared(keys: list[int]) -> dict[int, PreparedIntegration]:
     integrations = list(Integration.objects.ready().filter(pk__in=keys))
     values = values_of(integrations)
     accounts = {

@@ -1,4 +1,4 @@
-"""Logos of services, and consent at those that use OAuth2."""
+"""Logos of providers, and the redirects of OAuth2."""
 
 from django.urls import path
 

@@ -7,7 +7,7 @@ from integrations.signals import credentials_changed
 
 class MessagingConfig(AppConfig):
     name = "messaging"
-    verbose_name = "Numbers and messages"
+    verbose_name = "Messaging"
 
     def ready(self) -> None:
         from messaging import worker  # noqa: F401  (connects the worker's signals)

@@ -1,4 +1,4 @@
-"""The administration's menu, names and colours, for django-unfold: here, since this room knows all pages."""
+"""The menu, names and colours of the administration, as settings of django-unfold."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def _entry(
 
 
 def _quarantine(request: Any) -> bool:
-    """Whether the page is the quarantine, which is a part of the list of webhooks."""
+    """Whether the page is the quarantine, which is a filter of the list of webhook requests."""
     return "quarantine=yes" in request.META.get("QUERY_STRING", "")
 
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Patchbay",
     "SITE_HEADER": "Patchbay",
-    "SITE_SUBHEADER": _("SMS and MMS, patched through"),
+    "SITE_SUBHEADER": _("SMS and MMS integrations"),
     "SITE_SYMBOL": "cable",
     "SITE_URL": "/inbox/",
     "SHOW_VIEW_ON_SITE": False,
@@ -72,7 +72,7 @@ UNFOLD: dict[str, Any] = {
                 ]
             },
             {
-                "title": _("Who"),
+                "title": _("People"),
                 "items": [
                     _entry(_("Accounts"), "storefront", "portal_account", operators_only=True),
                     _entry(_("Organizations"), "apartment", "portal_organization"),
@@ -81,24 +81,24 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": _("How"),
+                "title": _("Integrations"),
                 "items": [
-                    _entry(_("Services"), "hub", "integrations_integration"),
+                    _entry(_("Integrations"), "hub", "integrations_integration"),
                     _entry(_("Templates"), "data_object", "integrations_template", accounts_only=True),
                 ],
             },
             {
-                "title": _("What"),
+                "title": _("Messaging"),
                 "items": [
                     _entry(_("Numbers"), "dialpad", "messaging_number"),
                     _entry(_("Messages"), "sms", "messaging_message"),
                 ],
             },
             {
-                "title": _("How it goes"),
+                "title": _("Monitoring"),
                 "items": [
                     _entry(_("Health"), "monitor_heart", "messaging_servicehealth"),
-                    _entry(_("Requests"), "call_made", "messaging_deliveryattempt"),
+                    _entry(_("Delivery attempts"), "call_made", "messaging_deliveryattempt"),
                     _entry(
                         _("Webhooks"),
                         "webhook",

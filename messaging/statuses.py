@@ -1,4 +1,4 @@
-"""The states of messages, webhooks and events, named once for Python, SQL, templates and style sheets."""
+"""The states of messages, webhook requests and events, named once for Python, SQL, templates and CSS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Status(models.IntegerChoices):
-    """What a person sees of a message. The value is a rank: a lower one never replaces a higher one."""
+    """The status that users see. The value is a rank: a status never replaces one of a higher rank."""
 
     QUEUED = 0, _("queued")
     SENDING = 10, _("sending")
@@ -19,7 +19,7 @@ class Status(models.IntegerChoices):
 
 
 class QueueState(models.IntegerChoices):
-    """Where a message stands in the queue, which is the table of messages itself."""
+    """The position of a message in the queue, which is the table of messages itself."""
 
     WAITING = 0, _("waiting")
     CLAIMED = 1, _("claimed")
@@ -27,48 +27,48 @@ class QueueState(models.IntegerChoices):
 
 
 class Direction(models.TextChoices):
-    """Whether we sent a message or received it."""
+    """The direction of a message, from our point of view."""
 
-    OUT = "out", _("sent")
-    IN = "in", _("received")
+    OUT = "out", _("outbound")
+    IN = "in", _("inbound")
 
 
 class AttachmentState(models.TextChoices):
-    """Whether we have the file of a message."""
+    """Whether the file of a message has been fetched and stored."""
 
     WAITING = "waiting", _("being fetched")
-    KEPT = "kept", _("kept")
-    FAILED = "failed", _("not fetched")
+    KEPT = "kept", _("stored")
+    FAILED = "failed", _("could not be fetched")
 
 
 class Verdict(models.TextChoices):
-    """What a webhook request turned out to be."""
+    """The result of reading a webhook request."""
 
     ACCEPTED = "accepted", _("accepted")
     DUPLICATE = "duplicate", _("duplicate")
     IGNORED = "ignored", _("ignored")
     UNMATCHED = "unmatched", _("unmatched")
     UNKNOWN_NUMBER = "unknown_number", _("unknown number")
-    DISABLED = "disabled", _("integration disabled")
+    DISABLED = "disabled", _("integration switched off")
     UNPARSABLE = "unparsable", _("unreadable")
-    UNVERIFIED = "unverified", _("bad signature")
+    UNVERIFIED = "unverified", _("not verified")
 
 
-# The verdicts on requests that were stored and could not be filed.
+# The verdicts on requests that were stored but could not be processed.
 QUARANTINE = (Verdict.UNMATCHED, Verdict.UNKNOWN_NUMBER, Verdict.DISABLED, Verdict.UNPARSABLE)
 
 
 class EventState(models.TextChoices):
-    """How far an event of a webhook has been filed."""
+    """The progress of processing an event."""
 
-    WAITING = "waiting", _("to be filed")
-    DONE = "done", _("filed")
-    ORPHAN = "orphan", _("waits for its message")
-    PART = "part", _("waits for the other parts")
-    FAILED = "failed", _("could not be filed")
+    WAITING = "waiting", _("waiting to be processed")
+    DONE = "done", _("processed")
+    ORPHAN = "orphan", _("waiting for its message")
+    PART = "part", _("waiting for the other parts")
+    FAILED = "failed", _("could not be processed")
 
 
-# The statuses of delivery reports (integrations.events.Status); "retrying" and "ignore" change nothing.
+# By the status in a delivery report (integrations.events.Status); "retrying" and "ignore" change nothing.
 OF_REPORT = {
     "queued": Status.QUEUED,
     "sent": Status.SENT,
@@ -77,7 +77,7 @@ OF_REPORT = {
     "failed": Status.FAILED,
 }
 
-# The status of a message after a request with this result (integrations.events.Outcome.result).
+# By the result of a delivery attempt (integrations.events.Outcome.result).
 OF_RESULT = {
     "sent": Status.SENT,
     "failed": Status.FAILED,
@@ -90,5 +90,5 @@ OF_RESULT = {
 
 
 def of_parts(statuses: list[Status]) -> Status:
-    """The status of a message from those of its parts: failed if any part failed, else the least advanced."""
+    """The status of a message from those of its parts: failed if a part failed, else the lowest rank."""
     return Status.FAILED if Status.FAILED in statuses else min(statuses)

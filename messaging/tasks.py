@@ -42,7 +42,7 @@ def send_alerts() -> None:
 @shared_task(name=Task.RESEND)
 def resend() -> None:
     wakeups.taken(Task.RESEND)
-    bulk_resend.work_off()
+    bulk_resend.drain()
 
 
 @shared_task(name=Task.CLEAN_UP)

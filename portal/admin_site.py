@@ -1,4 +1,4 @@
-"""The site of the administration: django-unfold's, closed to people without a role in it."""
+"""The admin site: django-unfold's, closed to users who administer nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from unfold.sites import UnfoldAdminSite
 
 
 class AdministrationSite(UnfoldAdminSite):  # type: ignore[misc]
-    """Sends strangers to the sign-in page, and answers 403 to those who are signed in without a role here."""
+    """Redirects to the sign-in page, and responds 403 to signed-in users who administer nothing."""
 
     def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Any:
         guarded = super().admin_view(view, cacheable)
 
         @wraps(guarded)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            # Django would send them to the sign-in page too, which leads those who are signed in back here.
+            # Django would redirect them to the sign-in page, which redirects signed-in users back here.
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
             return guarded(request, *args, **kwargs)  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ from django.contrib.admin import apps as admin
 class PortalConfig(AppConfig):
     name = "portal"
     default = True
-    verbose_name = "Organizations and people"
+    verbose_name = "People"
 
     def ready(self) -> None:
         from portal import checks  # noqa: F401  (registers them)

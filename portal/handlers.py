@@ -1,4 +1,4 @@
-"""Django's WSGI handler, for requests whose Content-Type is nonsense, or whose length nobody knows."""
+"""Django's WSGI handler, made robust against malformed Content-Type headers and bodies in chunks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
 
 class Request(WSGIRequest):
-    """A request in UTF-8, as all of ours are, whatever its Content-Type says."""
+    """A request that is always read as UTF-8, whatever its Content-Type says."""
 
     def __init__(self, environ: dict[str, Any]) -> None:
-        # RFC 2231 marks parameters by asterisks. None is of use here, and Python raises on some.
+        # An asterisk marks an RFC 2231 parameter. None is needed here, and Python raises on some of them.
         if "*" in (content_type := environ.get("CONTENT_TYPE", "")):
             environ["CONTENT_TYPE"] = content_type.replace("*", "")
         super().__init__(environ)
@@ -25,7 +25,7 @@ class Request(WSGIRequest):
 
     @encoding.setter
     def encoding(self, charset: str) -> None:
-        """Ignores what the Content-Type says: Python also knows hex and zlib, which decode no text."""
+        """Ignores the charset: Python's codecs include hex and zlib, which do not decode text."""
 
 
 class Handler(WSGIHandler):

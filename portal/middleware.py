@@ -1,26 +1,30 @@
-"""What every response carries, and middleware that only pages need."""
+"""Middleware for all responses, and Django's middleware limited to the pages that need it."""
 
 from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.middleware import common, locale
+from django.shortcuts import resolve_url
 from django.utils import timezone
+from django.utils.translation import gettext
 from django_htmx import middleware as htmx
 
-# Providers and programs call below these paths. Middleware that only pages need takes longer than the rest of
+# Paths that providers and programs call. Middleware that only pages need would take longer than the rest of
 # such a request.
 MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz")
 
 _ALWAYS = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 STRICT = f"default-src 'self'; img-src 'self' data: blob:; {_ALWAYS}"
-# unfold's Alpine evaluates expressions, and its skeleton has style elements.
+# unfold uses Alpine, which evaluates expressions, and its base template has style elements.
 ADMIN = (
     "default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-eval'; "
     f"style-src 'self' 'unsafe-inline'; {_ALWAYS}"
@@ -30,7 +34,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def pages_only(middleware: type[Any]) -> type[Any]:
-    """The middleware as it is for pages; requests to MACHINE_PATHS skip it."""
+    """The middleware, skipped by requests to MACHINE_PATHS."""
 
     class PagesOnly(middleware):  # type: ignore[misc]
         def __call__(self, request: HttpRequest) -> Any:
@@ -51,7 +55,7 @@ HtmxMiddleware = pages_only(htmx.HtmxMiddleware)
 
 
 def security_headers(get_response: View) -> View:
-    """Adds nosniff and the content security policy: strict everywhere, and what unfold needs in the admin."""
+    """Adds nosniff and the content security policy, which is strict except for what unfold needs."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -64,7 +68,7 @@ def security_headers(get_response: View) -> View:
 
 
 def no_null_characters(get_response: View) -> View:
-    """Answers 400 to a page's URL with a NUL character, which PostgreSQL refuses to compare."""
+    """Responds 400 to a page's URL with a NUL character, which PostgreSQL does not accept."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         has_null = "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path
@@ -75,12 +79,27 @@ def no_null_characters(get_response: View) -> View:
     return middleware
 
 
+def sign_in_for_fragments(get_response: View) -> View:
+    """Answers htmx with 401 where a page leads to the sign-in form: htmx would draw it inside the page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if "HX-Request" in request.headers and (location := response.get("Location")):
+            forms = resolve_url(settings.LOGIN_URL), resolve_url("admin:login")
+            if urlsplit(location).path in forms:
+                text = gettext("You have been signed out.")
+                return HttpResponse(f"{text}\n", status=401, content_type="text/plain")
+        return response
+
+    return middleware
+
+
 def time_zone(get_response: View) -> View:
-    """Shows times in the time zone of the user, and leaves the thread without one for the next request."""
+    """Activates the user's time zone for the request, and no longer."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         user = getattr(request, "user", None)
-        # The session is read only where there is one: a health check asks the database nothing.
+        # Without a cookie there is no session to read: a health check sends no query.
         if user is not None and request.COOKIES and user.is_authenticated:
             zone = zoneinfo.ZoneInfo(user.time_zone)
         else:

@@ -9,14 +9,14 @@ State = TypeVar("State")
 
 
 class Process:
-    """Holds one instance of each kind of state; each is built when it is first asked for."""
+    """Holds one instance of each class of state, built at its first use."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._states: dict[type[Any], Any] = {}
 
     def get(self, kind: type[State]) -> State:
-        """The process's instance of this class, whose constructor takes no arguments."""
+        """The instance of a class, whose constructor takes no arguments."""
         state = self._states.get(kind)
         if state is None:
             with self._lock:
@@ -26,7 +26,7 @@ class Process:
         return state
 
     def close(self) -> None:
-        """Forgets all state, and closes what has a `close` method."""
+        """Drops all state, and closes each instance that has a `close` method."""
         with self._lock:
             states, self._states = self._states, {}
         for state in states.values():

@@ -1,4 +1,4 @@
-"""A threaded web server within this process (waitress), for `serve` and for the sandbox."""
+"""A threaded web server in this process (waitress), for `serve` and for the sandbox."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ STOP_SECONDS = 5
 class WebServer:
     """Serves a WSGI application on a bound socket.
 
-    It reads each request whole before a thread works on it, so a slow caller holds none. A body of more than
-    `max_body` bytes is answered 413, and a connection on which nothing happens for 60 s is closed. With
-    `watch_clients` the environment says (`waitress.client_disconnected`) whether the caller is still there.
+    It reads a request completely before a thread handles it, so a slow client occupies no thread. A body of
+    more than `max_body` bytes gets the response 413, and a connection is closed after 60 s without activity.
+    With `watch_clients`, `waitress.client_disconnected` in the environment tells whether the client is gone.
     """
 
     def __init__(
@@ -41,22 +41,22 @@ class WebServer:
             channel_request_lookahead=int(watch_clients),
             max_request_header_size=64 * 1024,
             max_request_body_size=max_body,
-            asyncore_use_poll=True,  # select() knows 1,024 sockets only
+            asyncore_use_poll=True,  # select() is limited to 1,024 sockets
             clear_untrusted_proxy_headers=False,  # PATCHBAY_BEHIND_PROXY decides
             ident=None,
         )
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     def start(self) -> None:
-        """Serves from threads."""
+        """Starts serving, in threads."""
         self._thread.start()
 
     def stop(self) -> None:
         """Finishes the requests in progress, within 5 s, then closes the socket and every connection."""
-        # The workers stop first: one that answers later would wake a server that is closed.
+        # The workers stop first: a later response would wake a server that is closed.
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
-        # Only the server's own thread may touch its sockets; with none left its loop ends. It may be awake
-        # already, and would then close the pipe before the wake-up is written, hence the lock over both.
+        # Only the server's own thread may touch its sockets, and without sockets its loop ends. The thread
+        # may already be awake and close the pipe before the wake-up is written, hence one lock for both.
         trigger = self._server.trigger
         with trigger.lock:
             trigger.thunks.append(lambda: wasyncore.close_all(self._server._map))

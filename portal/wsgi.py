@@ -1,4 +1,4 @@
-"""The WSGI application: every request, in production and in `serve`, comes in here."""
+"""The WSGI application, for every request, in production as in `serve`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The names that shapes may read or bind, by the place where they stand."""
+"""The names of variables that shapes may read or bind, by where they may."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a provider's answer is read: the keys of a method that begin with `response_`."""
+"""How a provider's response is read: the keys of a method that begin with `response_`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESULTS = ["failed", "retry", "throttled", "opted_out", "unauthorized"]
 
 @dataclass(frozen=True)
 class ErrorRule:
-    """A line of `response_errors`: when it holds, the result, code and text that it gives."""
+    """An element of `response_errors`: its condition, and the result, code and text of the outcome."""
 
     when: Condition
     result: str
@@ -29,7 +29,7 @@ class ErrorRule:
 
 @dataclass(frozen=True)
 class ResponseRules:
-    """How the answer of a method is read."""
+    """How the response to a method's request is read."""
 
     format: str
     map: Match | None
@@ -61,7 +61,7 @@ def _rules(node: Value, scope: Scope, pointer: str) -> tuple[ErrorRule, ...]:
     for index, item in enumerate(node if isinstance(node, list) else [node]):
         place = child(pointer, index) if isinstance(node, list) else pointer
         if not isinstance(item, Mapping):
-            scope.report(place, "A rule is an object with 'when' and 'result'.")
+            scope.report(place, "A rule must be an object with 'when' and 'result'.")
             continue
         check_keys(item, ["when", "result", "code", "text"], scope, place)
         result = text(item.get("result", "failed"))

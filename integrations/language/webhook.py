@@ -1,4 +1,4 @@
-"""The Webhook section: events in order, and what they have in common."""
+"""The Webhook section: its events, in order, and what they share."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from integrations.language.webhook_responses import WebhookResponse, compile_web
 
 @dataclass(frozen=True)
 class Webhook:
-    """The section: events in order, and the answers where none matches or nothing can be read.
+    """The section: its events, in order, and the responses to requests that no event matches.
 
-    `verify` is the section's, which also holds for requests that no event matches. `same_for_all`: it reads
-    every request alike, whatever the values of the properties.
+    `verify` is the section's own, which also applies to requests that match no event. With `same_for_all`,
+    the values of the properties make no difference to how a request is read.
     """
 
     events: tuple[WebhookEvent, ...] = ()
@@ -32,7 +32,7 @@ class Webhook:
 
 
 def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
-    """The section from one event, a list of them, or an object with `events` and their defaults."""
+    """The section, written as one event, a list of events, or an object with `events` and defaults."""
     scope = replace(scope, webhook=True, used=set())
     section = pointer
     defaults: dict[str, Value] = {}

@@ -1,4 +1,4 @@
-"""One event of the Webhook section: which request it is, and what it binds."""
+"""One event of the Webhook section: which requests it matches, and what it binds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ KEYS = [
     "response",
 ]
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-# Two names for one thing: what a template binds as one it may read as the other.
+# Two names for one thing: a template may bind one and read the other.
 ALIASES = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _NEEDS = {
@@ -62,10 +62,10 @@ _NEEDS = {
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """One kind of request, compiled; `status` is what it reports where the type alone says so.
+    """A compiled event; `status` is the status that its type stands for, if any.
 
-    `concat` reads id, part and count of a text that comes in several requests. `media_hosts` are those
-    where its files are fetched with the outgoing auth, below `media_path`; empty: those of the API.
+    `concat` reads id, part and count of a text that arrives in several requests. `media_hosts` are the hosts
+    from which its files are fetched with the outgoing auth, below `media_path`; empty: the hosts of the API.
     """
 
     name: str
@@ -92,9 +92,9 @@ class WebhookEvent:
 def compile_event(
     own: Value, defaults: Mapping[str, Value], section: str, verify: Verify | None, scope: Scope, pointer: str
 ) -> WebhookEvent | None:
-    """The event with the defaults and `verify` of the section at a pointer; problems go to the scope."""
+    """The compiled event, with the section's defaults and `verify`; problems go to the scope."""
     if not isinstance(own, Mapping):
-        scope.report(pointer, "An event is an object.")
+        scope.report(pointer, "An event must be an object.")
         return None
     check_keys(own, KEYS, scope, pointer)
     if "verify" in own:
@@ -156,7 +156,7 @@ def compile_event(
 
 
 def _add_aliases(scope: Scope) -> None:
-    """Makes `content` readable where `text` is bound, `url` where `urls` is, and so on."""
+    """Makes `content` readable if `text` is bound, `url` if `urls` is bound, and so on."""
     for name, alias in ALIASES.items():
         if name in scope.names:
             scope.names.setdefault(alias, True)
@@ -166,7 +166,9 @@ def _methods(given: Value, scope: Scope, pointer: str) -> tuple[str, ...]:
     methods = tuple(text(item).upper() for item in (given if isinstance(given, list) else [given]))
     for method in methods:
         if method not in _METHODS:
-            scope.report(pointer, f"{method!r} is no method.", did_you_mean(method, _METHODS))
+            scope.report(
+                pointer, f"{method!r} is not a supported HTTP method.", did_you_mean(method, _METHODS)
+            )
     return methods
 
 
@@ -175,7 +177,9 @@ def _paths(given: Value, scope: Scope, pointer: str) -> tuple[str, ...] | None:
     if given is None:
         return None
     if not all(map(is_string, paths)):
-        scope.report(pointer, "'path' is what follows the webhook URL, like \"status\", or a list of these.")
+        scope.report(
+            pointer, "'path' must be what follows the webhook URL, such as \"status\", or a list of these."
+        )
     return tuple(text(path).strip("/") for path in paths)
 
 
@@ -187,7 +191,7 @@ def _content_type(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
 def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
     charset = text(node.get("request_charset", ""))
     if charset and not is_charset(charset):
-        scope.report(pointer, f"{charset!r} is not a character set.")
+        scope.report(pointer, f"{charset!r} is not a known character set.")
         return ""
     return charset
 
@@ -195,11 +199,11 @@ def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
 def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str, place: str) -> Table | None:
     if kind != "messageStatus":
         if "status_map" in node and place.startswith(f"{pointer}/"):
-            scope.report(place, "'status_map' belongs to the event type messageStatus.", at_key=True)
+            scope.report(place, "'status_map' is only for the event type messageStatus.", at_key=True)
         return None
     entries = node.get("status_map")
     if not isinstance(entries, Mapping) or "status" not in scope.names:
-        scope.report(pointer, "A messageStatus event needs $status$ in its shape and 'status_map'.")
+        scope.report(pointer, "An event of type 'messageStatus' must bind $status$ and needs 'status_map'.")
         return None
     for key, status in entries.items():
         if status not in STATUSES:
@@ -210,7 +214,7 @@ def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str
 
 def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Render] | None:
     if not isinstance(node, Mapping) or set(node) != {"id", "part", "count"}:
-        scope.report(pointer, "concat is an object of 'id', 'part' and 'count'.")
+        scope.report(pointer, "concat must be an object with 'id', 'part' and 'count'.")
         return None
     identifier, part, count = (
         compile_render(node[key], scope, child(pointer, key)) for key in ("id", "part", "count")
@@ -225,12 +229,12 @@ def _media_hosts(
     if given is False:
         return None
     if verify is None:
-        reason = "Files are fetched with credentials only for verified webhooks."
+        reason = "Files are fetched with credentials only if the webhook is verified."
         scope.report(pointer, reason, "Add 'verify'.")
     if given is True:
         return ()
     if not isinstance(given, list) or not given or not all(_HOST.fullmatch(text(item)) for item in given):
-        scope.report(pointer, "'media_auth' is true (the hosts of the API), or a list of host names.")
+        scope.report(pointer, "'media_auth' must be true (the hosts of the API) or a list of host names.")
         return None
     return tuple(text(item).casefold() for item in given)
 
@@ -238,5 +242,5 @@ def _media_hosts(
 def _media_path(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
     path = text(node.get("media_path", "/"))
     if not path.startswith("/"):
-        scope.report(pointer, "'media_path' begins with a slash, like \"/media\".")
+        scope.report(pointer, "'media_path' must begin with a slash, such as \"/media\".")
     return path

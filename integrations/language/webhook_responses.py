@@ -1,4 +1,4 @@
-"""`response`: what the service is told when it has called."""
+"""`response`: how a webhook request is answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from integrations.language.values import Value, is_number, text
 
 @dataclass(frozen=True)
 class WebhookResponse:
-    """What the service is told: status, headers and a body that is rendered."""
+    """The response to a webhook request: status, headers, and a body that is rendered."""
 
     status: int = 200
     content_type: str = ""
@@ -23,14 +23,14 @@ class WebhookResponse:
 
 
 def compile_webhook_response(node: Value, scope: Scope, pointer: str, status: int = 200) -> WebhookResponse:
-    """An answer with its default status; problems go to the scope."""
+    """The compiled response; `status` is the default. Problems go to the scope."""
     if not isinstance(node, Mapping):
-        scope.report(pointer, "A response is an object with status, content_type, headers and body.")
+        scope.report(pointer, "A response must be an object with status, content_type, headers and body.")
         return WebhookResponse(status)
     check_keys(node, ["status", "content_type", "headers", "body"], scope, pointer)
     given = node.get("status", status)
     if not is_number(given) or not text(given).isdigit() or not 200 <= int(text(given)) <= 599:
-        scope.report(child(pointer, "status"), f"The status is 200 to 599, not {text(given)!r}.")
+        scope.report(child(pointer, "status"), f"The status must be from 200 to 599, not {text(given)!r}.")
         given = status
     kind = text(node.get("content_type", ""))
     kind = media_type(kind, scope, child(pointer, "content_type")) if kind else kind

@@ -1,4 +1,4 @@
-"""What OAuth2 gave an integration."""
+"""The OAuth2 access tokens of integrations."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from portal.encryption import EncryptedJSONField
 
 class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
     def good(self) -> AccessTokenQuerySet:
-        """Those that are there and have not expired."""
+        """The tokens that have been granted and have not expired."""
         return self.exclude(granted_at=None).exclude(expires_at__lte=timezone.now())
 
 
 class AccessToken(models.Model):
-    """An access token and what renews it: encrypted, renewed under a lease that `fence` tells apart."""
+    """An integration's access and refresh token, encrypted; renewed under a lease with the number `fence`."""
 
     integration = models.OneToOneField(Integration, models.CASCADE, related_name="access_token")
     secrets = EncryptedJSONField(default=dict)  # access_token, refresh_token
@@ -25,14 +25,14 @@ class AccessToken(models.Model):
     renew_at = models.DateTimeField(null=True, db_index=True)
     lease_until = models.DateTimeField(null=True)
     fence = models.PositiveIntegerField(default=0)
-    refused_at = models.DateTimeField(null=True)  # when a 401 last asked for another
+    refused_at = models.DateTimeField(null=True)  # when a 401 last caused a renewal
 
     objects = AccessTokenQuerySet.as_manager()
 
     def __str__(self) -> str:
-        return f"Access of {self.integration}"
+        return f"Access token of {self.integration}"
 
     @property
     def is_good(self) -> bool:
-        """Whether there is a token, and it has not expired."""
+        """Whether there is a token that has not expired."""
         return self.granted_at is not None and (self.expires_at is None or self.expires_at > timezone.now())

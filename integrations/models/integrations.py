@@ -18,7 +18,7 @@ from portal.models import Account, Organization
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
     def ready(self) -> IntegrationQuerySet:
-        """With all that `properties` and `compiled` read, in one query."""
+        """With all rows that `properties` and `compiled` read, in one query."""
         return self.select_related("organization__account", "template__published", "revision", "values_row")
 
 
@@ -29,7 +29,7 @@ class Integration(models.Model):
         Organization, models.PROTECT, verbose_name=_("organization"), related_name="integrations"
     )
     template = models.ForeignKey(
-        Template, models.PROTECT, verbose_name=_("service"), related_name="integrations"
+        Template, models.PROTECT, verbose_name=_("provider"), related_name="integrations"
     )
     revision = models.ForeignKey(
         TemplateRevision,
@@ -38,16 +38,16 @@ class Integration(models.Model):
         related_name="+",
         null=True,
         blank=True,
-        help_text=_("Empty: always the published revision."),
+        help_text=_("Leave empty to always use the published revision."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
     trouble = models.CharField(_("trouble"), max_length=500, blank=True, editable=False)
     trouble_since = models.DateTimeField(_("trouble since"), null=True, blank=True, editable=False)
-    # The breaker: consecutive failures, and until when nothing is sent but one probe.
+    # The circuit breaker: consecutive failures, and until when only a single probe is sent.
     failures = models.PositiveSmallIntegerField(default=0, editable=False)
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
     pause_seconds = models.PositiveIntegerField(default=0, editable=False)
-    tell_at = models.DateTimeField(null=True, blank=True, editable=False)  # when admins are to hear of it
+    tell_at = models.DateTimeField(null=True, blank=True, editable=False)  # when to notify the administrators
     last_sent_at = models.DateTimeField(_("last sent"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -61,7 +61,7 @@ class Integration(models.Model):
             models.UniqueConstraint(
                 fields=["organization", "template"],
                 name="integration_once",
-                violation_error_message=_("This service is set up for the organization already."),
+                violation_error_message=_("This provider is already set up for the organization."),
             )
         ]
         indexes = [
@@ -73,7 +73,7 @@ class Integration(models.Model):
 
     @property
     def compiled(self) -> document.Template:
-        """The compiled document that this organization uses: the pinned revision, or the published one."""
+        """The compiled document that the organization uses: the pinned revision, or the published one."""
         revision = self.revision or self.template.published
         if revision is None:
             raise LookupError(f"The template {self.template} has no published revision.")
@@ -81,36 +81,36 @@ class Integration(models.Model):
 
     @property
     def own_values(self) -> dict[str, Any]:
-        """The organization's own property values; secrets are in the clear."""
+        """The organization's own property values, including decrypted secrets."""
         try:
             return dict(self.values_row.values)
         except PropertyValues.DoesNotExist:
             return {}
 
     def note_trouble(self, text: str) -> None:
-        """Shows the integration red, since the first time that it was in trouble."""
+        """Marks the integration as not working, since the first report of trouble."""
         Integration.objects.filter(pk=self.pk).update(
             trouble=text[:500], trouble_since=Coalesce("trouble_since", Now())
         )
 
     @property
     def account_webhook_url(self) -> str:
-        """Where the service calls for all organizations of the account."""
+        """The webhook URL for all organizations of the account."""
         return webhook_url(self.template.service_id, self.organization.account.accountid)
 
     @property
     def webhook_url(self) -> str:
-        """Where the service may call for this organization alone; the language's `$webhook_url$`."""
+        """The webhook URL for this organization alone; `$webhook_url$` in templates."""
         return webhook_url(self.template.service_id, self.organization.orgid)
 
 
 def webhook_url(service_id: str, owner: str) -> str:
-    """The URL that a service calls; `owner` is an accountid or an orgid."""
+    """A webhook URL; `owner` is an accountid or an orgid."""
     return f"{settings.PUBLIC_URL}/services/{service_id}/a{owner}"
 
 
 class PropertyValues(models.Model):
-    """Encrypted property values: of one integration, or of an account for all its organizations."""
+    """Encrypted property values, of one integration or of an account for all its organizations."""
 
     integration = models.OneToOneField(
         Integration, models.CASCADE, related_name="values_row", null=True, blank=True
@@ -119,7 +119,7 @@ class PropertyValues(models.Model):
     template = models.ForeignKey(Template, models.CASCADE, related_name="+", null=True, blank=True)
     values = EncryptedJSONField(default=dict)
     changed_at = models.DateTimeField(auto_now=True)
-    # A service's limits belong to credentials: whoever shares them shares when the next request may leave.
+    # Rate limits apply to credentials: whoever shares them shares the time of the next request.
     free_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:

@@ -27,17 +27,17 @@ class TemplateQuerySet(models.QuerySet["Template"]):
         return self.filter(Q(account=account) | Q(account=None))
 
     def seen_by(self, user: User) -> TemplateQuerySet:
-        """The built-in templates, and those of the accounts that the user belongs to in any role."""
+        """The built-in templates, and those of the accounts in which the user has any role."""
         accounts = [member.account_id for member in user.active_memberships]
         return self if user.is_operator else self.filter(Q(account=None) | Q(account__in=accounts))
 
     def published_in(self, account: Account) -> TemplateQuerySet:
-        """Those of `visible_to` that organizations may enable."""
+        """The templates of `visible_to` that organizations may enable."""
         return self.visible_to(account).filter(published__isnull=False)
 
 
 class Template(models.Model):
-    """A messaging service, of one account or built in; its document lives in revisions."""
+    """The description of a messaging provider, built in or of one account; its document is in revisions."""
 
     account = models.ForeignKey(
         Account,
@@ -46,9 +46,9 @@ class Template(models.Model):
         related_name="templates",
         null=True,
         blank=True,
-        help_text=_("Empty: built in, visible to all accounts."),
+        help_text=_("Leave empty for a built-in template, which all accounts can see."),
     )
-    service_id = models.CharField(_("service id"), max_length=64, editable=False)
+    service_id = models.CharField(_("id"), max_length=64, editable=False)
     name = models.CharField(_("name"), max_length=200, editable=False)
     logo = models.FileField(_("logo"), upload_to="logos", blank=True, editable=False)
     published = models.ForeignKey(
@@ -82,10 +82,10 @@ class Template(models.Model):
         return self.name
 
     def revise(self, source: str, author: User | None = None, *, publish: bool = True) -> TemplateRevision:
-        """A new revision from the text of a document, published at once if so wished.
+        """A new revision from the text of a document, published at once with `publish`.
 
-        The id and name come from the document. Raises DocumentError for one that is wrong, and
-        ValidationError for an id that another template has, or that would change this one's webhook URL.
+        The id and name come from the document. Raises DocumentError for a wrong document, and ValidationError
+        for an id that is taken or that would change this template's webhook URL.
         """
         compiled = compiled_document(source)
         self.check_id(compiled.id)
@@ -102,25 +102,24 @@ class Template(models.Model):
         return revision
 
     def check_id(self, service_id: str) -> None:
-        """Raises ValidationError for an id that is taken, or that would change the webhook URL."""
+        """Raises ValidationError for an id that is taken or that would change the webhook URL."""
         if self.pk and service_id != self.service_id:
             raise ValidationError(
-                _("The id is part of the webhook URL and stays %(old)r. To use %(new)r, make a new template.")
+                _("The id is part of the webhook URL and must stay %(old)r. To use %(new)r, add a template.")
                 % {"old": self.service_id, "new": service_id}
             )
         others = Template.objects.filter(service_id=service_id).exclude(pk=self.pk)
         if self.account is not None:
             others = others.visible_to(self.account)
         if other := others.first():
-            owner = other.account.name if other.account else _("the built-in services")
-            raise ValidationError(
-                _("The id %(id)r is taken by %(name)s of %(owner)s. Choose another 'id'.")
-                % {"id": service_id, "name": other.name, "owner": owner}
-            )
+            taken = _("The built-in template %(name)s already has the id %(id)r. Choose another id.")
+            if other.account is not None:
+                taken = _("The template %(name)s of %(owner)s already has the id %(id)r. Choose another id.")
+            raise ValidationError(taken % {"id": service_id, "name": other.name, "owner": other.account})
 
 
 class TemplateRevision(models.Model):
-    """One immutable version of a template's document, as it was written."""
+    """An immutable version of a template's document, as it was written."""
 
     template = models.ForeignKey(
         Template, models.CASCADE, verbose_name=_("template"), related_name="revisions"
@@ -148,7 +147,7 @@ class TemplateRevision(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.pk:
-            raise TypeError("A revision is never changed; make a new one.")
+            raise TypeError("A revision cannot be changed. Make a new one.")
         super().save(*args, **kwargs)
 
     @cached_property

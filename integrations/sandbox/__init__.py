@@ -1,4 +1,4 @@
-"""A messaging provider for trying things out: plays any service of the catalogue, and has a phone."""
+"""A messaging provider for trying things out: it simulates any catalogue entry, and has a phone."""
 
 from integrations.sandbox.api_requests import ACCESS_TOKEN
 from integrations.sandbox.server import Mode, Sandbox

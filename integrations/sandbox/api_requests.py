@@ -1,4 +1,4 @@
-"""What the portal sent: read by comparison with the requests that the template makes of known messages."""
+"""Reads the portal's requests by comparing them with the template's requests for known messages."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from integrations.sandbox.substitution import number_spellings
 
 ACCESS_TOKEN = "sandbox-token"  # noqa: S105
 _LISTS = ("url", "content")
-_CONTENT = b"\x89PNG only to see where a file goes"
+_CONTENT = b"\x89PNG to find where a file goes"
 
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request to the API: the method that made it and what it carries, numbers as they were spelled.
+    """A request to the API: the method that made it, and its values, with numbers as the portal wrote them.
 
-    `missing` are the names of what the method always sends and this request lacks. `authorized` is whether
+    `missing` are the values that the method always sends and this request lacks. `authorized` tells whether
     everything that depends on secrets is right.
     """
 
@@ -45,7 +45,7 @@ class ApiRequest:
 
 
 class ApiRequestReader:
-    """Reads the requests of one template; it knows the requests of two messages for each method."""
+    """Reads the requests of one template, of which it knows those for two messages by each method."""
 
     def __init__(self, hosted: HostedEntry) -> None:
         self._samples = [
@@ -53,11 +53,11 @@ class ApiRequestReader:
         ]
 
     def url(self, method: str) -> str:
-        """Where a method's requests go; nothing for a method that there is not."""
+        """The URL of a method's requests, or "" for a method that the template does not have."""
         return next((sample.url for sample in self._samples if sample.method == method), "")
 
     def read(self, request: HttpRequest) -> ApiRequest | None:
-        """What a request of the portal says; None if no method sends to such an address in such a way."""
+        """The content of the portal's request; None if no API method makes such a request."""
         found = dict(flatten_request(request))
         fits = [fit for sample in self._samples if (fit := sample.fit(request, found)) is not None]
         if not fits:
@@ -67,16 +67,16 @@ class ApiRequestReader:
 
     @property
     def credentials(self) -> dict[str, str]:
-        """The headers that prove who sends, by their names in small letters."""
+        """The headers with credentials, by their lower-case names."""
         return self._samples[0].credentials if self._samples else {}
 
     def knows(self, path: str) -> bool:
-        """Whether a request of some kind goes to a path."""
+        """Whether some method makes requests to a path."""
         return any(sample.has_path(path) for sample in self._samples)
 
 
 class _Sample:
-    """One method's request, leaf by leaf: what is always the same, and where the message's values stand."""
+    """The values in one method's requests: which are constant, and which come from the message."""
 
     def __init__(
         self,
@@ -103,14 +103,14 @@ class _Sample:
         return {str(path[1]): self._constants[path] for path in found if path[0] == "headers"}
 
     def has_path(self, path: str) -> bool:
-        """Whether the method's requests may go to a path."""
+        """Whether the method may make requests to a path."""
         here = {("path", *key): value for key, value in flatten(path.split("/"))}
         return len(here) == sum(key[0] == "path" for key in {**self._constants, **self._places}) and all(
             here.get(key) == value for key, value in self._constants.items() if key[0] == "path"
         )
 
     def fit(self, request: HttpRequest, found: Mapping[Path, str]) -> tuple[int, dict[str, Any]] | None:
-        """How many values agree, less those that do not, and what they hold."""
+        """The number of values that match, minus those that do not, and the content of the request."""
         if request.method != self.request.method or not self.has_path(unquote(urlsplit(request.url).path)):
             return None
         agreeing = [path for path, value in self._constants.items() if found.get(path) == value]
@@ -153,7 +153,7 @@ def _sample(hosted: HostedEntry, method: str) -> _Sample | None:
             _request(hosted, method, strange, {**first, "access_token": "another"}),
         )
     except (RenderError, StopIteration):
-        return None  # only messages of another kind than the cases' go out by this method
+        return None  # the method does not send messages like those of the cases
 
 
 def _request(
@@ -165,7 +165,7 @@ def _request(
 
 
 def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """One of two messages that differ in everything, and the texts that tell its values."""
+    """One of two messages that differ in every value, and the marks that identify its values."""
     cases = [case for case in hosted.entry.cases if case.get("kind") == "send"]
     case = next((case for case in cases if case.get("method") == method), next(iter(cases), {}))
     shown = {"from": "+61855555555", "to": "+61412345678", **message_of(case)}
@@ -197,7 +197,7 @@ def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, An
 
 
 def _pattern(value: str, marks: Mapping[str, str]) -> tuple[re.Pattern[str], list[str]]:
-    """The text with a group for each mark in it, and the marks' names in order."""
+    """A pattern of the text with a group for each mark, and the marks' names in order."""
     named = {
         spelled: name
         for name, mark in reversed(list(marks.items()))
@@ -209,7 +209,7 @@ def _pattern(value: str, marks: Mapping[str, str]) -> tuple[re.Pattern[str], lis
 
 
 def _values(path: Path, names: list[str], found: Mapping[Path, str]) -> list[str]:
-    """What a request has at a place; where files are, at all places that differ in the last index only."""
+    """The values at a path; for files, those at all paths that differ only in the last index."""
     last = max((index for index, step in enumerate(path) if isinstance(step, int)), default=None)
     if last is None or not set(names) & set(_LISTS):
         return [found[path]] if path in found else []

@@ -1,4 +1,4 @@
-"""What the service answers: the responses of the cases, with ids of their own."""
+"""The provider's API responses: those of the cases, with new ids."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from integrations.sandbox.substitution import Substitution, new_id
 
 ErrorMode = Literal["401", "429", "500", "refuse"]
 _WORDS = {
-    "401": (401, "The credentials are not right."),
-    "429": (429, "Too many messages; try again in a second."),
-    "500": (500, "The sandbox was told to fail."),
+    "401": (401, "The credentials are wrong."),
+    "429": (429, "Too many messages. Try again in a second."),
+    "500": (500, "The sandbox was asked to fail."),
     "refuse": (400, "The recipient cannot receive messages."),
 }
 
 
 def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str]:
-    """The answer to a request that is taken, and the message's id in it, empty where it carries none."""
+    """The response to an accepted request, and the message's id in it, or "" if it has none."""
     case = next(
         (
             case
@@ -48,8 +48,8 @@ def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str]:
     return replace(shown, headers=headers, body=body), new.get(outcome.messageid, "")
 
 
-def refusal(hosted: HostedEntry, mode: str, method: str) -> HttpResponse:
-    """A refusal as the service spells it, or in plain words where no case shows one."""
+def error(hosted: HostedEntry, mode: str, method: str) -> HttpResponse:
+    """An error as the provider writes it, or a plain one if no case shows it."""
     found = [
         (case, case_http.response(written))
         for case in hosted.entry.cases
@@ -61,17 +61,17 @@ def refusal(hosted: HostedEntry, mode: str, method: str) -> HttpResponse:
         status, words = _WORDS[mode]
         return plain(status, words, **({"retry-after": "1"} if mode == "429" else {}))
     shown = found[0][1]
-    # Whoever presses "500" expects it, whatever kind of failure the case shows.
+    # The mode "500" means this status, whichever failure the case shows.
     return replace(shown, status=500) if mode == "500" else shown
 
 
 def plain(status: int, words: str, **headers: str) -> HttpResponse:
-    """An answer of the sandbox's own."""
+    """An error response of the sandbox's own."""
     return case_http.response({"status": status, "json": {"error": {"message": words}}, "headers": headers})
 
 
 def _is(mode: str, case: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
-    """Whether a response of a case is a refusal of this kind, by its status or by what came of it."""
+    """Whether a response of a case is an error of this kind, by its status or the case's outcome."""
     status, result = int(text(written.get("status", "200"))), case.get("outcome", {}).get("result")
     found: dict[str, bool] = {
         "401": result == "unauthorized",

@@ -1,4 +1,4 @@
-"""What a folder of the catalogue shows of its service, and the same service at the sandbox's address."""
+"""Entries of the catalogue, and the same entries with the sandbox as their provider's host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LITERAL = re.compile(r"https?://[^/?]*", re.I)
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A template with its cases, those of texts and successes first, and the drawing of its logo."""
+    """A template with its cases, successful ones first, and its logo."""
 
     document: Mapping[str, Value]
     template: Template
@@ -33,7 +33,7 @@ class CatalogEntry:
 
 @lru_cache(maxsize=64)
 def read_entry(folder: Path) -> CatalogEntry:
-    """The entry of a folder. Raises OSError or DocumentError where there is none, or none that is right."""
+    """The entry in a folder. Raises OSError or DocumentError for a missing or wrong template."""
     template = compile_document((folder / "template.json").read_text())
     cases: list[Mapping[str, Value]] = []
     for file in sorted((folder / "cases").glob("*.json")):
@@ -47,10 +47,10 @@ def read_entry(folder: Path) -> CatalogEntry:
 
 
 class HostedEntry:
-    """An entry whose service is the sandbox: its document, the values that go with it, and a signing key.
+    """An entry whose provider is the sandbox: its document, the values for it, and a signing key.
 
-    Every host becomes the sandbox, at the same path below `/api`. The document is the entry's own if it names
-    no host; else it has an id and a name of its own, so that it can stand beside the built-in one.
+    Every host is replaced by the sandbox, with the same path below `/api`. A document that names hosts gets
+    an id and a name of its own, so that it can be used beside the built-in one.
     """
 
     def __init__(self, entry: CatalogEntry, origin: str) -> None:
@@ -60,10 +60,10 @@ class HostedEntry:
 
     @cached_property
     def document(self) -> dict[str, Value]:
-        """The template's document, every literal host in it replaced."""
+        """The template's document, with every literal host replaced."""
         own: dict[str, Value] = dict(self.entry.document)
         made = dict(own)
-        for key, move in (("auth", self._moved), ("API", self._moved), ("Webhook", self._hook)):
+        for key, move in (("auth", self._rehosted), ("API", self._rehosted), ("Webhook", self._webhook)):
             if key in own:
                 made[key] = move(own[key])
         if made == own:
@@ -72,7 +72,7 @@ class HostedEntry:
 
     @cached_property
     def source(self) -> str:
-        """The document's text."""
+        """The document as text."""
         return dump(self.document)
 
     @cached_property
@@ -82,7 +82,7 @@ class HostedEntry:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """Values of the properties: those of the cases, with the sandbox's address and public key."""
+        """The values of the properties: those of the cases, with the sandbox's URL and public key."""
         found: dict[str, Any] = {}
         for case in self.entry.cases:
             for label, value in case.get("properties", {}).items():
@@ -101,7 +101,7 @@ class HostedEntry:
         return found
 
     def verify_of(self, event: int) -> list[Mapping[str, Value]]:
-        """The ways in which webhooks of an event, counted from 0, are verified."""
+        """The verification schemes of an event, which is counted from 0."""
         section = self.document.get("Webhook", {})
         shared = section if isinstance(section, Mapping) else {}
         events = shared.get("events", section)
@@ -111,25 +111,25 @@ class HostedEntry:
 
     def _verifies(self) -> list[Mapping[str, Value]]:
         events = range(len(self.entry.template.webhook.events))
-        return [way for event in events for way in self.verify_of(event)]
+        return [scheme for event in events for scheme in self.verify_of(event)]
 
     def _at(self, url: str) -> str:
         return _LITERAL.sub(lambda _: self._origin + API, url, count=1)
 
-    def _moved(self, value: Value) -> Value:
+    def _rehosted(self, value: Value) -> Value:
         if isinstance(value, Mapping):
-            return {key: self._moved(item) for key, item in value.items()}
+            return {key: self._rehosted(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._moved(item) for item in value]
+            return [self._rehosted(item) for item in value]
         return self._at(value) if isinstance(value, str) and _LITERAL.match(value) else value
 
-    def _hook(self, value: Value) -> Value:
-        """The section with files at the sandbox, and without addresses that only the service has."""
+    def _webhook(self, value: Value) -> Value:
+        """The Webhook section, with the sandbox as the host of files and the sender of requests."""
         if isinstance(value, list):
-            return [self._hook(item) for item in value]
+            return [self._webhook(item) for item in value]
         if not isinstance(value, Mapping):
             return value
-        made = {key: self._hook(item) for key, item in value.items()}
+        made = {key: self._webhook(item) for key, item in value.items()}
         if isinstance(made.get("media_auth"), list):
             made["media_auth"] = [urlsplit(self._origin).hostname]
         if "media_path" in made:

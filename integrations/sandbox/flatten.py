@@ -1,4 +1,4 @@
-"""Requests taken apart: every single value in them, by the way that leads to it."""
+"""Requests as flat collections of values, each with the path that leads to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 
 
 def flatten(value: Value, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every value of a tree that is no list or object, as text, with the keys that lead to it."""
+    """Every value in a tree that is not a list or object, as text, with the keys that lead to it."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from flatten(item, (*path, key))
@@ -27,7 +27,7 @@ def flatten(value: Value, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def flatten_request(request: HttpRequest) -> Iterator[tuple[Path, str]]:
-    """The leaves of path, query, headers and body; fields that may repeat are always lists."""
+    """The values in path, query, headers and body; fields that may repeat are always lists."""
     parts = urlsplit(request.url)
     yield from flatten(unquote(parts.path).split("/"), ("path",))
     yield from flatten(_lists(bodies.pairs(parts.query)), ("query",))
@@ -43,7 +43,7 @@ def flatten_request(request: HttpRequest) -> Iterator[tuple[Path, str]]:
 
 
 def files_of(request: HttpRequest) -> tuple[bytes, ...]:
-    """The files among the parts of the body."""
+    """The files in a multipart body."""
     return tuple(
         base64.b64decode(part["base64"]) for part in _body(request).get("multipart", []) if "base64" in part
     )
@@ -59,7 +59,7 @@ def _lists(fields: Mapping[str, Value]) -> dict[str, list[Value]]:
 
 
 def _fields(parts: list[Mapping[str, Value]]) -> dict[str, list[Value]]:
-    """The parts by name: each text, and beside it what it says as JSON, if that is an object or a list."""
+    """The texts of the parts by name, each followed by its JSON object or list, if it is one."""
     found: dict[str, list[Value]] = {}
     for part in parts:
         if "text" in part:

@@ -1,4 +1,4 @@
-"""The service's OAuth2 pages: everybody is let in, and every token is the same."""
+"""The provider's OAuth2 endpoints, which grant everybody the same token."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from integrations.language.values import text
 from integrations.sandbox.api_requests import ACCESS_TOKEN
 from integrations.sandbox.catalog_entry import HostedEntry
 
-LIFE = 3600  # seconds
+LIFETIME = 3600  # seconds
 
 
 def answer(hosted: HostedEntry, request: HttpRequest) -> HttpResponse | None:
-    """The answer of the consent page or the token endpoint; None if the request is for neither."""
+    """The response of the authorization or token endpoint; None if the request is for neither."""
     oauth, path = hosted.template.oauth, urlsplit(request.url).path
     if oauth is None:
         return None
     if path == _path(hosted, oauth.token_endpoint):
         given = {"access_token": ACCESS_TOKEN, "refresh_token": "sandbox-refresh", "token_type": "bearer"}
-        return response({"json": {**given, "expires_in": LIFE}})
+        return response({"json": {**given, "expires_in": LIFETIME}})
     if oauth.authorization_endpoint is not None and path == _path(hosted, oauth.authorization_endpoint):
         asked = bodies.pairs(urlsplit(request.url).query)
         back = encode_pairs({"code": "sandbox-code", "state": asked.get("state")}, "")

@@ -1,4 +1,4 @@
-"""What the sandbox asks of the portal: its webhooks, and the files of its messages."""
+"""The sandbox's requests to the portal: webhooks, and the files of messages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from integrations.sandbox.store import PICTURES, State
 MEDIA_BYTES = 25 * 1024 * 1024
 
 
-class PictureError(Exception):
-    """Why there is nothing to look at, in a sentence; `state` is "failed" if the file did not come at all."""
+class FileError(Exception):
+    """A file cannot be shown; the text is a sentence. `state` is "failed" if it could not be fetched."""
 
     def __init__(self, state: State, note: str) -> None:
         super().__init__(note)
@@ -20,8 +20,8 @@ class PictureError(Exception):
 
 
 def post(request: InboundRequest) -> tuple[int, str]:
-    """The status of the portal's answer, 0 without one, and what went wrong in a sentence."""
-    answer = http.fetch(
+    """The status of the portal's response, or 0 without one, and the problem in a sentence, or ""."""
+    response = http.fetch(
         request.url,
         method=request.method,
         headers=request.headers,
@@ -29,25 +29,27 @@ def post(request: InboundRequest) -> tuple[int, str]:
         max_bytes=64 * 1024,
         max_redirects=0,
     )
-    if isinstance(answer, Fault):
-        return 0, f"Patchbay was not reached: {answer.text}"
-    if 200 <= answer.status < 300:
-        return answer.status, ""
-    said = answer.body[:200].decode(errors="replace").strip()
-    return answer.status, f"Patchbay answered {answer.status}" + (f": {said}" if said else "")
+    if isinstance(response, Fault):
+        return 0, f"Patchbay could not be reached: {response.text}"
+    if 200 <= response.status < 300:
+        return response.status, ""
+    said = response.body[:200].decode(errors="replace").strip()
+    return response.status, f"Patchbay responded with status {response.status}" + (
+        f": {said}" if said else ""
+    )
 
 
 def picture(source: str | bytes) -> tuple[bytes, str]:
-    """A picture, from its URL or as it came, and its type. Raises PictureError."""
+    """A picture, from its URL or its bytes, and its media type. Raises FileError."""
     declared, body = "unknown type", source
     if isinstance(body, str):
-        answer = http.fetch(body, max_bytes=MEDIA_BYTES)
-        if isinstance(answer, Fault):
-            raise PictureError("failed", f"The file could not be fetched: {answer.text}")
-        if answer.status != 200:
-            raise PictureError("failed", f"The file's URL answered {answer.status}.")
-        body, declared = answer.body, answer.headers.get("content-type", declared)
+        response = http.fetch(body, max_bytes=MEDIA_BYTES)
+        if isinstance(response, Fault):
+            raise FileError("failed", f"The file could not be fetched: {response.text}")
+        if response.status != 200:
+            raise FileError("failed", f"The file's URL returned status {response.status}.")
+        body, declared = response.body, response.headers.get("content-type", declared)
     kind = filetype.guess(body)
     if kind is None or kind.mime not in PICTURES:
-        raise PictureError("", f"A file came: {declared}, {len(body):,} bytes.")
+        raise FileError("", f"Received a file: {declared}, {len(body):,} bytes.")
     return body, kind.mime

@@ -1,4 +1,4 @@
-"""One entry of the catalogue as a provider plays it: what it takes, what it answers, what it calls."""
+"""A simulated provider: the requests it accepts, its responses, and its webhooks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from integrations.sandbox.webhooks import WebhookWriter
 
 @dataclass(frozen=True)
 class AcceptedMessage:
-    """A message that the service took, and the id that it gave it."""
+    """A message that the provider has accepted, and the id that it has given it."""
 
     sent: ApiRequest
     messageid: str
 
 
 class Provider:
-    """An entry at the sandbox's origin; `writer` makes its webhooks."""
+    """A catalogue entry, simulated at the sandbox's origin; `writer` makes its webhooks."""
 
     def __init__(self, entry: CatalogEntry, origin: str) -> None:
         self.origin = origin
@@ -34,14 +34,14 @@ class Provider:
         self.writer = WebhookWriter(self.hosted)
 
     def answer(self, request: HttpRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
-        """The answer to a request to the API and, if it brought a message, that; `mode` may be a refusal."""
+        """The response to an API request, and the message in it, if any; `mode` may ask for an error."""
         sent = self.reader.read(request)
         if sent is None:
             return self._unknown(request), None
         if mode in get_args(api_responses.ErrorMode):
-            return api_responses.refusal(self.hosted, mode, sent.method), None
+            return api_responses.error(self.hosted, mode, sent.method), None
         if not sent.authorized:
-            return api_responses.refusal(self.hosted, "401", sent.method), None
+            return api_responses.error(self.hosted, "401", sent.method), None
         sends_message = METHODS[sent.method].sends_message
         if sends_message and (problem := _problem(sent)):
             return api_responses.plain(400, problem), None
@@ -51,29 +51,29 @@ class Provider:
         return answer, AcceptedMessage(sent, messageid or secrets.token_hex(12))
 
     def file_url(self, name: str) -> str:
-        """Where the portal fetches a file of the phone: among the service's own, if those are guarded."""
-        if self._guards_files:
+        """The URL of a file of the phone; it is among the provider's if these need credentials."""
+        if self._protects_files:
             folder = PurePosixPath(urlsplit(self.writer.example_url).path).parent
             return f"{self.origin}{API}{folder}/{name}"
         return f"{self.origin}/media/{name}"
 
     def may_fetch(self, headers: dict[str, str]) -> bool:
-        """Whether a request for a guarded file carries the service's credentials."""
+        """Whether a request for a protected file has the provider's credentials."""
         return self.reader.credentials.items() <= headers.items()
 
     @property
-    def _guards_files(self) -> bool:
+    def _protects_files(self) -> bool:
         return any(event.media_hosts is not None for event in self.hosted.template.webhook.events)
 
     def _unknown(self, request: HttpRequest) -> HttpResponse:
         if self.reader.knows(unquote(urlsplit(request.url).path)):
-            return api_responses.plain(405, f"The service takes no {request.method} here.")
-        return api_responses.plain(404, f"The service has nothing at {urlsplit(request.url).path}.")
+            return api_responses.plain(405, f"The provider does not support {request.method} here.")
+        return api_responses.plain(404, f"The provider has nothing at {urlsplit(request.url).path}.")
 
 
 def _problem(sent: ApiRequest) -> str:
     if sent.missing:
         return f"{' and '.join(sent.missing)} must be given."
     if not sent.text and not sent.urls and not sent.files:
-        return "Neither a text nor a file is given."
+        return "A text or a file must be given."
     return ""

@@ -1,4 +1,4 @@
-"""Work for later: one thread, however many jobs wait."""
+"""Runs jobs later, all in one thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Job = Callable[[], object]
 
 
 class Scheduler:
-    """Does each job once it is due, one after the other; what is still waiting at `stop` is dropped."""
+    """Runs each job when it is due, one after the other; `stop` drops those that are still waiting."""
 
     def __init__(self) -> None:
         self._jobs: list[tuple[float, int, Job]] = []
@@ -30,7 +30,7 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread after the job it is doing, and waits for it for at most 5 seconds."""
+        """Ends the thread after its current job, and waits for it for at most 5 seconds."""
         with self._changed:
             self._running = False
             self._jobs.clear()
@@ -39,7 +39,7 @@ class Scheduler:
             self._thread.join(5)
 
     def add(self, seconds: float, job: Job) -> None:
-        """Has `job` done in `seconds` from now, or as soon after that as the jobs before it allow."""
+        """Runs `job` in `seconds` from now, or as soon after that as earlier jobs allow."""
         with self._changed:
             heapq.heappush(self._jobs, (time.monotonic() + seconds, next(self._order), job))
             self._changed.notify()
@@ -49,7 +49,7 @@ class Scheduler:
             try:
                 job()
             except Exception:
-                logger.exception("A job of the sandbox failed; the next ones go on")
+                logger.exception("A job of the sandbox failed.")
 
     def _next(self) -> Job | None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""The sandbox provider: takes the portal's messages as a real one would, and sends webhooks back."""
+"""The sandbox: accepts the portal's messages as a provider would, and sends webhook requests back."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ REQUESTS = 10_000
 
 
 class Sandbox:
-    """A messaging provider with an HTTP API at `api_url` and a page that looks like a phone at `url`.
+    """A messaging provider with an HTTP API at `api_url`, and a page that looks like a phone at `url`.
 
-    It plays the service of `folder`, an entry of the catalogue: it reads what the template sends, answers and
-    calls as the cases show. An integration of it needs the template `document` and the property `values`.
-    `numbers` are the portal's numbers, with their labels, that the phone offers for a new conversation.
-    A message that was answered with its id is reported delivered `delay_delivered` seconds later, while
-    `reports` is true. Memory holds the newest 1,000 messages, 10,000 requests and 100 MiB of files.
-    What posts a webhook returns the status of its answer, or 0 when there was none.
+    It simulates the provider in `folder`, an entry of the catalogue: it reads the template's requests, and
+    responds and sends webhook requests as the cases show. An integration of it needs the template `document`
+    and the property `values`. `numbers` are the portal's numbers, with labels, which the phone offers for new
+    conversations. Each accepted message is reported as delivered after `delay_delivered` seconds, while
+    `reports` is true. The newest 1,000 messages, 10,000 requests and 100 MiB of files are kept in memory.
+    Methods that send a webhook request return the status of the response, or 0 without one.
     """
 
     def __init__(
@@ -69,28 +69,28 @@ class Sandbox:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, as an allow-list spells them; with port 0 known once it is started."""
+        """Scheme, host and port, as in an allow-list; port 0 is replaced when the sandbox starts."""
         host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104
         return f"http://{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """Where the phone page is, without a slash at the end."""
+        """The URL of the phone, without a slash at the end."""
         return self.origin
 
     @property
     def name(self) -> str:
-        """The name of the service."""
+        """The provider's name."""
         return self.entry.template.name
 
     @property
     def api_url(self) -> str:
-        """Where texts are sent to."""
+        """The URL that texts are sent to."""
         return self.provider.reader.url(SEND_MESSAGE.name)
 
     @property
     def document(self) -> str:
-        """The template whose requests come here, as it is published."""
+        """The document of a template whose requests go to the sandbox."""
         return self.provider.hosted.source
 
     @property
@@ -100,23 +100,23 @@ class Sandbox:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The credentials and addresses that the service gives to a customer."""
+        """The property values for that template: credentials and URLs."""
         return self.provider.hosted.values
 
     def start(self) -> None:
-        """Binds the port (an `OSError` says why it cannot) and serves from threads; also after `stop`."""
+        """Binds the port, or raises OSError, and serves requests in threads; also after `stop`."""
         listener = socket.create_server((self.host, self.port))
         self.port = listener.getsockname()[1]
         self.provider = Provider(self.entry, self.origin)
         self._stopped.clear()
-        # The look-ahead is what lets waitress notice that a client has gone while its answer is held back.
+        # With the look-ahead, waitress notices that a client has gone while its response is delayed.
         self._server = create_server(
             web.application(self),
             sockets=[listener],
             threads=16,
             ident=None,
             channel_request_lookahead=1,
-            # Above our own limit, so that a picture that is too large is refused in words.
+            # Above our own limit, so that a picture that is too large gets an error message.
             max_request_body_size=2 * web.BODY_BYTES,
         )
         self._thread = threading.Thread(target=self._server.run, name="sandbox", daemon=True)
@@ -124,46 +124,45 @@ class Sandbox:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Ends the threads, answers what is held back, and closes every connection."""
+        """Ends the threads, sends delayed responses, and closes every connection."""
         self._stopped.set()
         shutdown.shut_down(self._server)
         self._thread.join(5)
         self._scheduler.stop()
 
     def answer_with(self, *modes: Mode, seconds: float = 5.0) -> None:
-        """Answers the next requests in these ways, one each, then "ok" again; replaces the plan before.
+        """Sets how the next requests are answered, one mode each, then "ok" again; replaces earlier modes.
 
-        "401", "429", "500" and "refuse" take no message, and are spelled as in the cases. "garbage" (200, an
-        HTML page), "slow" (the right answer after `seconds`) and "hang" (none, until the client goes) do.
+        "401", "429", "500" and "refuse" accept no message, and respond as in the cases. The others accept it:
+        "garbage" (200 with an HTML page), "slow" (the right response after `seconds`) and "hang" (no response
+        until the client disconnects).
         """
         for mode in modes:
             if mode not in get_args(Mode):
-                raise ValueError(
-                    f"The sandbox cannot answer with {mode!r}; it knows {', '.join(get_args(Mode))}."
-                )
+                raise ValueError(f"There is no mode {mode!r}. Use {', '.join(get_args(Mode))}.")
         with self._lock:
             self._script = deque((mode, seconds) for mode in modes)
         self.store.touch()
 
     @property
     def next_answer(self) -> Mode:
-        """How the next request will be answered."""
+        """The mode of the next response."""
         with self._lock:
             return self._script[0][0] if self._script else "ok"
 
     def text(self, sender: str, to: str, content: str) -> int:
-        """Writes a text from the phone `sender` to the portal's number `to`."""
+        """Sends a text from the phone `sender` to the portal's number `to`."""
         message = self.store.add(contact=sender, number=to, mine=True, text=content, state="waiting")
         return self.send(message)
 
     def picture(self, sender: str, to: str, text: str, image: bytes, content_type: str) -> int:
-        """Sends a picture (any bytes, unchecked) with its caption from the phone `sender`."""
+        """Sends a picture (any bytes, unchecked) with a caption from the phone `sender`."""
         name = self.store.keep(image, content_type)
         message = self.store.add(contact=sender, number=to, mine=True, text=text, file=name, state="waiting")
         return self.send(message)
 
     def send(self, message: PhoneMessage) -> int:
-        """Posts the webhook of a message written on a phone, as often as it is called."""
+        """Sends the webhook request for a message that was written on a phone."""
         self.store.change(message, state="waiting", note="")
         who = self.webhook_url, message.contact, message.number, message.text
         if message.file:
@@ -171,10 +170,12 @@ class Sandbox:
         else:
             request = self.provider.writer.message(*who)
         kind = "pictures" if message.file else "texts"
-        return self._post(request, message, "Delivered to Patchbay", f"This service brings no {kind}.")
+        return self._post(
+            request, message, "Delivered to Patchbay", f"This provider does not deliver {kind}."
+        )
 
     def spelled(self, number: str) -> str:
-        """How the service's webhooks spell a number of the portal, given in E.164."""
+        """A number of the portal, given in E.164, as the provider's webhook requests write it."""
         return self.provider.writer.spelled(number)
 
     def delivered(self, messageid: str) -> int:
@@ -186,7 +187,7 @@ class Sandbox:
         return self._status("failed", messageid, reason, f"Reported as failed: {reason}")
 
     def answer(self, received: ReceivedRequest, gone: Callable[[], bool]) -> HttpResponse:
-        """Takes one request to the API; `gone` tells whether the client still waits."""
+        """Responds to a request to the API; `gone` tells whether the client has disconnected."""
         url = self.origin + received.path
         request = HttpRequest(received.method, url, received.headers, received.body)
         if (page := oauth.answer(self.provider.hosted, request)) is not None:
@@ -238,7 +239,7 @@ class Sandbox:
         return first
 
     def _number(self, spelled: str) -> str:
-        """A number as phones show it, however the service spells it."""
+        """A number as the phone shows it, however the provider writes it."""
         home = parse_phone(self.phone, None)
         try:
             return normalise_number(spelled, region_code_for_number(home) if home else None)
@@ -246,10 +247,10 @@ class Sandbox:
             return spelled
 
     def _show(self, message: PhoneMessage, file: str | bytes) -> None:
-        """Puts a file into a bubble: its bytes, or what its URL gives."""
+        """Shows a file, given as bytes or a URL, in a message."""
         try:
             name = self.store.keep(*portal_client.picture(file))
-        except portal_client.PictureError as problem:
+        except portal_client.FileError as problem:
             self.store.change(message, state=problem.state, note=str(problem))
         else:
             self.store.change(message, state="", note="", file=name)
@@ -272,16 +273,16 @@ class Sandbox:
         message = self.store.sent_as(messageid)
         ours = message.message_uuid if message is not None else ""
         request = self.provider.writer.status(self.webhook_url, status, messageid, ours, reason)
-        return self._post(request, message, done, "This service tells no more of a message.")
+        return self._post(request, message, done, "This provider sends no such report.")
 
     def _post(
         self, request: InboundRequest | None, message: PhoneMessage | None, done: str, never: str
     ) -> int:
-        """Calls the portal, and notes on the message what came of it; `never` where there is no such call."""
+        """Sends a request to the portal and notes the result on the message; `never` without a request."""
         if request is None:
             status, problem = 0, never
         elif not self.webhook_url:
-            status, problem = 0, "No webhook URL is set; copy it from the integration's page in Patchbay."
+            status, problem = 0, "No webhook URL is set. Copy it from the integration's page in Patchbay."
         else:
             status, problem = portal_client.post(request)
         if message is not None and problem:

@@ -1,4 +1,4 @@
-"""An example made anew: the values that it shows are exchanged for others, wherever they stand in it."""
+"""Replaces values in an example by others, wherever they occur in it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from integrations import case_http
 from integrations.language.text_filters import national
 from integrations.language.values import Number, Value, is_number
 
-# A shorter value is found only where it is the whole of a text: "1" stands in many.
+# A shorter value is replaced only where it is the whole text: "1" occurs in many.
 LONG = 6
 _GONE = object()
 
 
 class Substitution:
-    """Exchanges each key of `new` for its value; what holds a value of `gone` is left out.
+    """Replaces each key of `new` by its value, and removes the values in `gone`.
 
-    A whole element of a list is left out, else the key; inside a longer text only the value itself.
+    With such a value, the whole element of a list is removed, else its key; in a longer text, only the value.
     """
 
     def __init__(self, new: Mapping[str, str], gone: Collection[str] = ()) -> None:
@@ -29,17 +29,17 @@ class Substitution:
         self._inside = re.compile("|".join(map(re.escape, sorted(long, key=len, reverse=True))) or r"(?!)")
 
     def text(self, value: str) -> str:
-        """The text with what it holds exchanged, in one pass."""
+        """The text with all replacements, in one pass."""
         if value in self._new:
             return self._new[value]
         return self._inside.sub(lambda found: self._new.get(found[0], ""), value)
 
     def tree(self, value: Value) -> Value:
-        """The same for all texts of a value."""
+        """The value with all replacements in its texts."""
         return self._made(value, listed=False)
 
     def body(self, body: bytes, content_type: str) -> tuple[bytes, str]:
-        """The same for a body, and the content type to send with it."""
+        """The body with all replacements, and the content type to send with it."""
         if not body:
             return body, content_type
         made, kind = case_http.body_of(self.tree(case_http.shown_body(body, content_type)))
@@ -62,17 +62,17 @@ class Substitution:
 
 
 def number_spellings(number: str) -> list[str]:
-    """A number in E.164 as services spell it, the longest first; a short code or name as it is."""
+    """The ways in which providers write an E.164 number, the longest first; a short code or name as it is."""
     return [number, number.removeprefix("+"), national(number)]
 
 
 def number_substitutions(example: str, number: str) -> dict[str, str]:
-    """Stand-ins for each spelling of an example's number by the same spelling of another."""
+    """The replacement for each way to write an example's number: another number in the same way."""
     return dict(zip(number_spellings(example), number_spellings(number), strict=True))
 
 
 def new_id(example: str) -> str:
-    """An id that looks like the example, with at least twelve digits of its own."""
+    """A new id that looks like the example, with at least twelve random digits."""
     digits = sum(character in string.digits for character in example)
     made = "".join(
         secrets.choice("123456789" if index == 0 else string.digits)

@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: the messaging API, the phone page and what the page asks for."""
+"""The sandbox over HTTP: the messaging API, the phone page, and the requests of that page."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ SECURITY_HEADERS = [
 
 @dataclass(slots=True)
 class ReceivedRequest:
-    """A request of the portal, verbatim; header names are lower-case, `json` is None if the body is none.
+    """A request of the portal, verbatim; header names are lower-case, `json` is None if the body is not JSON.
 
-    `answered` is the status of our answer and `answer` its body, None and empty as long as there is none.
+    `answered` is the status of the response and `answer` its body; None and empty while there is none.
     """
 
     method: str
@@ -65,7 +65,7 @@ class ReceivedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer of ours."""
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -78,7 +78,7 @@ class Response:
 
 
 class HttpError(Exception):
-    """A request of the phone page that cannot be done; the text is shown to the person at the phone."""
+    """A request that is refused; the text is shown to the user of the phone."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -91,8 +91,8 @@ def application(sandbox: Sandbox) -> WSGIApplication:
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             response = _route(sandbox, environ)
-        except HttpError as refused:
-            response = Response.of_json(refused.status, {"error": str(refused)})
+        except HttpError as error:
+            response = Response.of_json(error.status, {"error": str(error)})
         headers = [*SECURITY_HEADERS, *response.headers]
         if response.status != HTTPStatus.NO_CONTENT:
             headers += [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
@@ -117,16 +117,16 @@ def _route(sandbox: Sandbox, environ: WSGIEnvironment) -> Response:
             return _state(sandbox, _query(environ).get("since", ""))
         if path.startswith("/media/") and (file := sandbox.store.file(path.removeprefix("/media/"))):
             return Response(200, file[1], file[0])
-        if path == "/service.svg":
+        if path == "/provider.svg":
             return Response(200, sandbox.entry.logo, "image/svg+xml")
-    raise HttpError(f"There is nothing here; the phone is at /, the API below {API}/.", 404)
+    raise HttpError(f"There is nothing here. The phone is at /, and the API below {API}/.", 404)
 
 
 def _api(sandbox: Sandbox, environ: WSGIEnvironment, path: str) -> Response:
     received = _received(environ)
     if received.method == "GET" and (file := sandbox.store.file(path.rpartition("/")[2])):
         if not sandbox.provider.may_fetch(received.headers):
-            raise HttpError("This file is only for those who send the service's credentials.", 401)
+            raise HttpError("This file requires the provider's credentials.", 401)
         return Response(200, file[1], file[0])
     answer = sandbox.answer(received, environ["waitress.client_disconnected"])
     headers = tuple((name.title(), value) for name, value in answer.headers.items() if name != "content-type")
@@ -141,7 +141,7 @@ def _state(sandbox: Sandbox, cursor: str) -> Response:
         200,
         news
         | {
-            "service": {
+            "provider": {
                 "name": sandbox.name,
                 "pictures": bool(sandbox.provider.writer.example_url),
                 "reports": sandbox.provider.writer.reports("delivered"),
@@ -163,13 +163,13 @@ def _text(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
 
 def _picture(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
     sent = _query(environ)
-    # A page of another site may post a form, but not a picture: the browser asks us first, and we say no.
+    # A page of another site can post a form, but not a picture: the browser asks first, and is denied.
     if not environ.get("CONTENT_TYPE", "").startswith("image/"):
         raise HttpError("Only pictures can be sent.", 415)
     image = _body(environ)
     kind = filetype.guess(image)
     if kind is None or kind.mime not in PICTURES:
-        raise HttpError("This file is not a JPEG, PNG, GIF or WebP picture; choose another.", 415)
+        raise HttpError("This file is not a JPEG, PNG, GIF or WebP picture. Choose another.", 415)
     sandbox.picture(_given(sent, "contact"), _given(sent, "number"), sent.get("text", ""), image, kind.mime)
 
 
@@ -177,7 +177,7 @@ def _again(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
     message_id = _json_object(environ).get("id")
     message = sandbox.store.get(message_id) if isinstance(message_id, int) else None
     if message is None or not message.mine:
-        raise HttpError("This message is not on the phone any more.", 404)
+        raise HttpError("This message is no longer on the phone.", 404)
     sandbox.send(message)
 
 
@@ -185,9 +185,9 @@ def _settings(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
     sent = _json_object(environ)
     reports, answer = sent.get("reports", sandbox.reports), sent.get("answer")
     if not isinstance(reports, bool):
-        raise HttpError("reports is true or false.")
+        raise HttpError("reports must be true or false.")
     if answer is not None and answer not in PAGE_ANSWERS:
-        raise HttpError(f"answer is one of {', '.join(PAGE_ANSWERS)}.")
+        raise HttpError(f"answer must be one of {', '.join(PAGE_ANSWERS)}.")
     sandbox.reports = reports
     sandbox.store.touch()
     if answer is not None:
@@ -223,7 +223,7 @@ def _received(environ: WSGIEnvironment) -> ReceivedRequest:
 
 
 def _as_text(request: ReceivedRequest) -> dict[str, Any]:
-    """The last exchange for people: fields one to a line, and without the headers that every request has."""
+    """A request and its response for people: one field per line, without the headers of every request."""
     path, _, query = request.path.partition("?")
     fields = [f"{'&' if index else '?'}{field}" for index, field in enumerate(_fields(query))]
     lines = [f"{request.method} {path}", *fields]
@@ -256,24 +256,24 @@ def _readable(body: bytes, content_type: str) -> str:
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
-    # waitress has read the whole body before it calls us, and set its length even if the client did not.
+    # waitress reads the whole body first, and sets its length even if the client did not.
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if length > BODY_BYTES:
-        raise HttpError("This is larger than 5 MiB; choose a smaller picture.", 413)
+        raise HttpError("The picture is larger than 5 MiB. Choose a smaller one.", 413)
     body: bytes = environ["wsgi.input"].read(length)
     return body
 
 
 def _json_object(environ: WSGIEnvironment) -> dict[str, Any]:
-    # As with pictures: what another site's page may post without asking is never JSON.
+    # As with pictures: what a page of another site can post without permission is never JSON.
     if environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json":
-        raise HttpError("The content type is not application/json.", 415)
+        raise HttpError("The content type must be application/json.", 415)
     try:
         document = json.loads(_body(environ))
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise HttpError("The body is not a JSON object.")
+        raise HttpError("The body must be a JSON object.")
     return document
 
 

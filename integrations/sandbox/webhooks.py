@@ -1,4 +1,4 @@
-"""What the phone does, as the service's webhooks: the cases that show them, with other values."""
+"""The provider's webhook requests for what happens on the phone: those of the cases, with other values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OF_THE_CONNECTION = ("host", "content-length", "connection", "transfer-encoding
 
 @dataclass(frozen=True)
 class WebhookExample:
-    """A webhook of the cases, and the event that it stands for here: its first."""
+    """A webhook request in a case, used as an example of its first event."""
 
     request: InboundRequest
     received: Received
@@ -30,21 +30,21 @@ class WebhookExample:
 
     @property
     def event(self) -> Event:
-        """What it says."""
+        """Its event."""
         return self.received.events[0]
 
     @property
     def bound(self) -> Mapping[str, Value]:
-        """What the template's shapes found in it."""
+        """The variables that the template's shapes have bound in it."""
         return self.received.bindings[0][1]
 
     @property
     def media_url(self) -> str:
-        """The address of its first file, or nothing."""
+        """The URL of its first file, or ""."""
         return next(iter(self.event.urls), "") if isinstance(self.event, InboundMessage) else ""
 
     def others(self) -> set[str]:
-        """The values of its other events, files and recipients, which a copy leaves out."""
+        """The values of its other events, files and recipients, which a copy must not have."""
         found = {
             text(value)
             for _, bound in self.received.bindings[1:]
@@ -56,7 +56,7 @@ class WebhookExample:
         return found
 
     def number(self, spelled: str) -> str:
-        """A number of the example in E.164."""
+        """A number of the example, in E.164."""
         try:
             return normalise_number(spelled, self.country or None)
         except ValueError:
@@ -64,28 +64,28 @@ class WebhookExample:
 
 
 class WebhookWriter:
-    """Makes the webhooks of one entry; what none of its cases shows, the service does not send."""
+    """Makes the webhook requests of one entry; the provider sends only those that a case shows."""
 
     def __init__(self, hosted: HostedEntry) -> None:
         self._hosted = hosted
         self._examples = [
             example for case in hosted.entry.cases if (example := _example(hosted, case)) is not None
         ]
-        # One event is easier to make than several, and the plainest of them comes first.
+        # An example with one event is easier to copy, so the simplest examples come first.
         self._examples.sort(key=lambda example: (len(example.received.events), len(example.others())))
 
     def message(self, webhook_url: str, sender: str, to: str, content: str) -> InboundRequest | None:
-        """The webhook of a text."""
+        """The request for a text."""
         return self._written("message", webhook_url, sender, to, content, "")
 
     def picture(
         self, webhook_url: str, sender: str, to: str, content: str, url: str
     ) -> InboundRequest | None:
-        """The webhook of a file that is fetched from `url`, with its caption."""
+        """The request for a file at `url`, with its caption."""
         return self._written("mms", webhook_url, sender, to, content, url)
 
     def spelled(self, number: str) -> str:
-        """How the service writes one of the portal's numbers as the recipient."""
+        """One of the portal's numbers as the provider writes it as recipient."""
         example = self._message("message", captioned=False)
         if example is None or not isinstance(example.event, InboundMessage) or not example.event.recipients:
             return number
@@ -94,14 +94,14 @@ class WebhookWriter:
 
     @property
     def example_url(self) -> str:
-        """Where the service keeps a file."""
+        """The URL of a file at the provider."""
         example = self._message("mms", captioned=False)
         return example.media_url if example else ""
 
     def status(
         self, webhook_url: str, status: str, messageid: str, message_uuid: str, reason: str = ""
     ) -> InboundRequest | None:
-        """The webhook that reports a message of the portal as delivered or failed."""
+        """The request that reports a message of the portal as delivered or failed."""
         example = self._report(status)
         if example is None:
             return None
@@ -112,7 +112,7 @@ class WebhookWriter:
         return self._copy(example, webhook_url, new)
 
     def reports(self, status: str) -> bool:
-        """Whether the service tells when a message is delivered, or failed."""
+        """Whether the provider reports that a message is delivered or has failed."""
         return self._report(status) is not None
 
     def _report(self, status: str) -> WebhookExample | None:
@@ -168,7 +168,7 @@ class WebhookWriter:
 
 
 def _example(hosted: HostedEntry, case: Mapping[str, Any]) -> WebhookExample | None:
-    """A case that shows a message or a status, read as the portal reads it."""
+    """A case with a message or a status, read as the portal reads it."""
     if case.get("kind") != "receive":
         return None
     template, shown = hosted.entry.template, case_http.inbound(case["request"], text(case.get("webhook_url")))

@@ -1,4 +1,4 @@
-"""Numbers: their users, what is added to messages, what they answer by themselves, and moving them."""
+"""The admin pages of numbers, with their users and auto-replies, and moving a number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 
-from messaging.admin.base import ManyPaginator
+from messaging.admin.base import CappedPaginator
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
@@ -25,15 +25,15 @@ from portal.models import Organization
 
 
 class AutoReplyInline(TabularInline):  # type: ignore[misc]
-    """Whoever may change the number may change these."""
+    """The auto-replies of a number; everyone who may change the number may change them."""
 
     model = AutoReply
     form = AutoReplyForm
     formset = AutoReplyFormSet
     extra = 0
     hide_title = True
-    verbose_name = gettext_lazy("answer")
-    verbose_name_plural = gettext_lazy("Automatic answers")
+    verbose_name = gettext_lazy("auto-reply")
+    verbose_name_plural = gettext_lazy("Auto-replies")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return True
@@ -46,24 +46,25 @@ class NumberAdmin(PortalAdmin):
     form = NumberForm
     inlines = [AutoReplyInline]
     readonly_fields = ["organization"]
-    list_display = ["number", "display_name", "organization", "service", "user_count", "active"]
+    list_display = ["number", "display_name", "organization", "provider", "user_count", "active"]
     list_select_related = ["organization", "integration__template"]
     list_filter = [OrganizationFilter, "active"]
     search_fields = ["number", "display_name"]
-    paginator = ManyPaginator
+    paginator = CappedPaginator
     change_form_outer_before_template = "admin/messaging/number_notes.html"
     change_form_after_template = "admin/messaging/number_extras.html"
     fieldsets = [
         (None, {"fields": ["organization", "number", "country", "display_name"]}),
-        (gettext_lazy("Service"), {"fields": ["integration", "inbound_format", "outbound_format", "active"]}),
-        (gettext_lazy("People"), {"fields": ["assigned", "sticky_hours"]}),
         (
-            gettext_lazy("Added to every message"),
+            gettext_lazy("Provider"),
+            {"fields": ["integration", "inbound_format", "outbound_format", "active"]},
+        ),
+        (gettext_lazy("Users"), {"fields": ["assigned", "sticky_hours"]}),
+        (
+            gettext_lazy("Header and footer"),
             {
                 "fields": ["header", "footer"],
-                "description": gettext_lazy(
-                    "The people who use the number see this where they write; it counts as part of the text."
-                ),
+                "description": gettext_lazy("They are added to every message and count towards its length."),
             },
         ),
         (
@@ -71,8 +72,9 @@ class NumberAdmin(PortalAdmin):
             {
                 "fields": ["opt_out_keyword", "opt_out_answer", "help_answer"],
                 "description": gettext_lazy(
-                    "Whoever texts STOP (or UNSUBSCRIBE, CANCEL, END, QUIT, …) gets one answer and no more "
-                    "messages from this number, until they text START. HELP and INFO are answered at once."
+                    "A contact who texts STOP (or UNSUBSCRIBE, CANCEL, END, QUIT, …) gets one confirmation "
+                    "and no further messages from this number until they text START. HELP and INFO get a "
+                    "reply."
                 ),
             },
         ),
@@ -88,12 +90,12 @@ class NumberAdmin(PortalAdmin):
     def user_count(self, number: Any) -> int:
         return int(number.number_of_users)
 
-    @admin.display(description=gettext_lazy("sends through"))
-    def service(self, number: Number) -> str:
+    @admin.display(description=gettext_lazy("provider"))
+    def provider(self, number: Number) -> str:
         return str(number.integration.template) if number.integration else "–"
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """Asks for the organization first: its services and users are what the form offers."""
+        """Asks for the organization first, since the form offers its providers and users."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         organization = self._organization(request)
@@ -103,7 +105,7 @@ class NumberAdmin(PortalAdmin):
         return found
 
     def _before_adding(self, request: HttpRequest, organization: Organization | None) -> HttpResponse:
-        """The page that asks for the organization, or for a service of the one that was chosen."""
+        """The page that asks for the organization, or to set up a provider for it."""
         context = {
             **self.admin_site.each_context(request),
             "title": _("Add number"),
@@ -113,7 +115,7 @@ class NumberAdmin(PortalAdmin):
         return render(request, "admin/messaging/number_organization.html", context)
 
     def _organization(self, request: HttpRequest) -> Organization | None:
-        """The one in the address, that of the list that led here, or the only one; None if several may be."""
+        """The organization from the URL or the list's filter, or the only one; None if there are several."""
         mine = Organization.objects.administered_by(user_of(request))
         from_list = QueryDict(request.GET.get("_changelist_filters", "")).get("organization", "")
         if chosen := request.GET.get("organization", from_list):
@@ -137,7 +139,7 @@ class NumberAdmin(PortalAdmin):
         return [*own, *super().get_urls()]
 
     def move_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Says what happens, asks for the organization, and moves the number there."""
+        """Explains the consequences, asks for the organization, and moves the number there."""
         number = self.get_object(request, str(pk))
         if number is None or not self.has_change_permission(request, number):
             raise Http404
@@ -147,13 +149,13 @@ class NumberAdmin(PortalAdmin):
         if request.method == "POST" and form.is_valid():
             organization = form.cleaned_data["organization"]
             try:
-                moved = move_number.move(number, organization, form.service())
+                moved = move_number.move(number, organization, form.integration())
             except Refused as refusal:
                 form.add_error(None, str(refusal))
             else:
                 messages.success(
                     request,
-                    _("%(number)s belongs to %(organization)s now. Next: its users.")
+                    _("%(number)s now belongs to %(organization)s. Assign its users next.")
                     % {"number": moved, "organization": organization},
                 )
                 return redirect("admin:messaging_number_change", moved.pk)

@@ -11,12 +11,12 @@ from rest_framework.exceptions import ParseError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from messaging.models import Message
 
+PAGE_SIZE = 50
 MAX_LIMIT = 500
 
 
@@ -27,7 +27,7 @@ class PageSerializer(serializers.Serializer[Any]):
         required=False, help_text="Begins after this message; `next` of an answer has it."
     )
     limit = serializers.IntegerField(
-        min_value=1, max_value=MAX_LIMIT, default=api_settings.PAGE_SIZE, help_text="Messages of a page."
+        min_value=1, max_value=MAX_LIMIT, default=PAGE_SIZE, help_text="Messages of a page."
     )
 
 

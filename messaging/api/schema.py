@@ -51,6 +51,13 @@ _SEEN = {
     "created_at": "2026-11-24T09:30:00.000Z",
     "changed_at": "2026-11-24T09:30:02.417Z",
 }
+_NUMBER = {
+    "number": "+61855555501",
+    "kind": "e164",
+    "name": "Front desk",
+    "country": "AU",
+    "organization": "acme.example",
+}
 _REFUSED = Problem(exceptions.REFUSED, "Write a text or add a file.", "/text")
 _RESULTS = {
     "results": [
@@ -96,23 +103,23 @@ def _header(name: str, description: str, *statuses: int) -> OpenApiParameter:
 
 
 _HEADERS = [
-    _header("WWW-Authenticate", "How to show who asks: with a Bearer token.", 401),
-    _header("Retry-After", "In how many seconds to try again.", 429, 503),
+    _header("WWW-Authenticate", "How to authenticate: with a Bearer token.", 401),
+    _header("Retry-After", "The number of seconds to wait before the next try.", 429, 503),
 ]
 _KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 200},
     OpenApiParameter.HEADER,
-    description="Any text that names this request among the user's. Whoever repeats a request with its key "
-    "gets the answer of then, and each message is sent once.",
+    description="Any text that names this request among the user's. A request that is repeated with its key "
+    "gets the same answer as before, and each message is sent once.",
 )
 
 messages = extend_schema_view(
     create=extend_schema(
         operation_id="sendMessage",
         summary="Send a text",
-        description="Answers once the message is kept: it will be sent, and its status tells how that "
-        "went. The body has at most 64 KiB.",
+        description="Answers once the message is stored. It will be sent, and its status says what became "
+        "of it. The body has at most 64 KiB.",
         parameters=[
             _KEY,
             _header("Location", "Where its status is found.", 202),
@@ -124,7 +131,7 @@ messages = extend_schema_view(
         responses=_responses(
             202,
             OpenApiResponse(
-                AcceptedSerializer, "The message is kept and will be sent.", [_example(_ACCEPTED)]
+                AcceptedSerializer, "The message is stored and will be sent.", [_example(_ACCEPTED)]
             ),
             *_BODY,
             exceptions.REFUSED,
@@ -159,7 +166,7 @@ messages = extend_schema_view(
     list=extend_schema(
         operation_id="listMessages",
         summary="List what the user has sent",
-        description="Messages that the user wrote, here or in the inbox, the newest first.",
+        description="Messages that the user wrote, through the API or in the inbox, the newest first.",
         parameters=[PageSerializer, *_HEADERS],
         responses=_responses(
             200, OpenApiResponse(MessageSerializer(many=True), "A page."), exceptions.MALFORMED
@@ -179,8 +186,11 @@ numbers = extend_schema_view(
     list=extend_schema(
         operation_id="listNumbers",
         summary="List what the user may send from",
+        description="The numbers and names that are assigned to the user.",
         parameters=_HEADERS,
-        responses=_responses(200, OpenApiResponse(NumbersSerializer, "All of them.")),
+        responses=_responses(
+            200, OpenApiResponse(NumbersSerializer, "All of them.", [_example({"results": [_NUMBER]})])
+        ),
     )
 )
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from messaging import numbers
 from messaging.api.exceptions import KEY_REUSED, Problem
+from messaging.engine import senders
 from messaging.engine.outbox import Submission, Submitted
 from messaging.errors import Refused
 from messaging.models import Message, Number
@@ -80,8 +81,7 @@ def _senders(user: User, spelled: Collection[str]) -> dict[str, Number | Refused
         except ValueError as error:
             found[text] = Refused(str(error), "from")
     mine = defaultdict[str, list[Number]](list)
-    rows = Number.objects.for_user(user).filter(number__in=set(meant.values()))
-    for row in rows.select_related("organization"):
+    for row in senders.of_user(user, set(meant.values())):
         mine[row.number].append(row)
     for text, number in meant.items():
         match mine[number]:

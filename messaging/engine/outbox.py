@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
+from messaging.engine import senders
 from messaging.errors import Refused
-from messaging.models import Assignment, Attachment, Message, Number
+from messaging.models import Attachment, Message, Number
 from messaging.statuses import Direction, QueueState, Status
 from portal.database import sql
 from portal.models import User
@@ -102,7 +102,7 @@ def _asked(entries: Sequence[Entry]) -> str:
 def look_up(entries: Sequence[Entry]) -> None:
     """Reads the facts about the submissions, in one statement."""
     # With LIMIT each subquery is one index look-up; for EXISTS and joins PostgreSQL may read whole tables.
-    permitted, parameters = _permitted()
+    permitted, parameters = senders.permitted()
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT new.place,
@@ -135,15 +135,6 @@ def _of_conversation(column: str) -> str:
             ON conversation.contact_id = contact.id AND conversation.number_id = number.id
         WHERE contact.organization_id = number.organization_id AND contact.address = new.address LIMIT 1
     )"""  # noqa: S608 (constants)
-
-
-@cache
-def _permitted() -> tuple[str, tuple[Any, ...]]:
-    """`AssignmentQuerySet.permitted` as a statement, with its parameters."""
-    statement, parameters = (
-        Assignment.objects.permitted().values_list("number_id", "user_id").query.sql_with_params()
-    )
-    return statement, parameters
 
 
 def begin(entries: Sequence[Entry]) -> None:

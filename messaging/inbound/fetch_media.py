@@ -1,4 +1,4 @@
-"""Media that arrive as links: fetched, checked and stored, several at once."""
+"""Fetches media that webhooks announce as links, several at once; checks and stores them."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ from portal import process
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 6  # each may hold a file of the largest size in memory
-TRIES = 5
-AGAIN = (10, 60, 300, 900)  # seconds
+CONCURRENCY = 6  # each may hold a file of the maximum size in memory
+MAX_ATTEMPTS = 5
+RETRY_SECONDS = (10, 60, 300, 900)
 CLAIM_SECONDS = 120  # longer than a fetch may take
 FETCH_SECONDS = 60
-FULL_SECONDS = 300
+STORAGE_RETRY_SECONDS = 300
 
 
 @dataclass(frozen=True)
 class _Result:
-    """The result for one file: stored, given up, or (`delay`, in seconds) tried again later."""
+    """The result for one file: stored, failed (`problem`), or to be retried after `delay` seconds."""
 
     problem: str = ""
     delay: float | None = None
-    counts: bool = True  # as one of TRIES
+    counts: bool = True  # as one of MAX_ATTEMPTS
 
 
 class _Fetching(Drain):
-    """The fetching of this process. Only its thread uses the database, in short transactions."""
+    """The drain of this process. Only its thread uses the database, in short transactions."""
 
     task = Task.FETCH_MEDIA
 
     def work(self) -> None:
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fetch") as pool:
+        with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="fetch") as pool:
             in_flight: dict[Future[_Result], Attachment] = {}
             while True:
                 self.look()
-                for attachment, headers in _claim(AT_ONCE - len(in_flight)):
+                for attachment, headers in _claim(CONCURRENCY - len(in_flight)):
                     in_flight[pool.submit(_fetch, attachment, headers)] = attachment
                 if not in_flight:
                     return
@@ -67,12 +67,12 @@ class _Fetching(Drain):
 
 
 def drain() -> None:
-    """Fetches all that is due. One drain works in each process; another call makes it look again."""
+    """Fetches all files that are due. One drain runs in each process; another call makes it check again."""
     process.get(_Fetching).run()
 
 
 def _claim(free: int) -> list[tuple[Attachment, dict[str, str]]]:
-    """Claims up to `free` that are due, each with the headers that authorize fetching it."""
+    """Claims up to `free` files that are due; returns each with the headers that authorize fetching it."""
     due = Attachment.objects.filter(state=AttachmentState.WAITING, next_attempt_at__lte=Now())
     later = Now() + timedelta(seconds=CLAIM_SECONDS)
     taken = [
@@ -90,7 +90,7 @@ def _claim(free: int) -> list[tuple[Attachment, dict[str, str]]]:
 
 
 def _credentials(attachments: Sequence[Attachment]) -> dict[int, dict[str, str]]:
-    """The credentials that the template sends for media, by the file's key."""
+    """The headers with credentials for media, by the attachment's key."""
     if not attachments:
         return {}
     through = {
@@ -111,34 +111,38 @@ def _credentials(attachments: Sequence[Attachment]) -> dict[int, dict[str, str]]
 
 
 def _fetch(attachment: Attachment, headers: dict[str, str]) -> _Result:
-    """Fetches, checks and stores one file, without the database: the caller saves the row."""
+    """Fetches, checks and stores one file without using the database; the caller saves the row."""
     try:
         body = _body(attachment, headers)
         return body if isinstance(body, _Result) else _keep(attachment, body)
     except Exception:
-        logger.exception("The file %s could not be fetched.", attachment.uuid)
-        return _Result(_("The file could not be fetched. The server's log says more."), _delay(attachment))
+        logger.exception("File %s could not be fetched.", attachment.uuid)
+        return _Result(
+            _("The file could not be fetched. The server's log has the details."), _delay(attachment)
+        )
 
 
 def _body(attachment: Attachment, headers: dict[str, str]) -> bytes | _Result:
     if attachment.source_url.startswith("data:"):
-        return _data(attachment.source_url) or _Result(_("The file came as a data: URI that cannot be read."))
-    answer = http.fetch(
+        return _data(attachment.source_url) or _Result(_("The file's data: URI cannot be decoded."))
+    response = http.fetch(
         attachment.source_url,
         headers=headers,
         max_bytes=settings.MAX_UPLOAD_BYTES,
         timeout=FETCH_SECONDS,
         max_redirects=3,
     )
-    if isinstance(answer, Fault):
-        again = answer.kind in ("connect", "unanswered")
-        return _Result(answer.text, _delay(attachment) if again else None)
-    if answer.status != 200:
-        # 404: some services announce a file a moment before it is there.
-        again = answer.status >= 500 or answer.status in (404, 408, 425, 429)
-        problem = _("The service answered %(status)d for the file.") % {"status": answer.status}
-        return _Result(problem, _delay(attachment) if again else None)
-    return answer.body or _Result(_("The file is empty."))
+    if isinstance(response, Fault):
+        temporary = response.kind in ("connect", "unanswered")
+        return _Result(response.text, _delay(attachment) if temporary else None)
+    if response.status != 200:
+        # 404: some providers announce a file shortly before it is available.
+        temporary = response.status >= 500 or response.status in (404, 408, 425, 429)
+        problem = _("The provider returned status %(status)d instead of the file.") % {
+            "status": response.status
+        }
+        return _Result(problem, _delay(attachment) if temporary else None)
+    return response.body or _Result(_("The file is empty."))
 
 
 def _keep(attachment: Attachment, body: bytes) -> _Result:
@@ -146,19 +150,19 @@ def _keep(attachment: Attachment, body: bytes) -> _Result:
     name = PurePosixPath(link.path).name if link.scheme in ("http", "https") else ""
     kind = media.content_type(body[:4096], name)
     if kind.startswith("image/"):
-        body, kind = pictures.redrawn(body, kind)
+        body, kind = pictures.reencoded(body, kind)
     try:
         media.keep(attachment, ContentFile(body), kind, name)
     except OSError as error:
-        # The operator's to mend, however long it takes: no try is counted.
-        logger.error("A file that came in cannot be written to the media folder: %s.", error.strerror)
-        problem = _("Patchbay has no room for the file (%(reason)s). It is tried again every few minutes.")
-        return _Result(problem % {"reason": error.strerror or error}, FULL_SECONDS, counts=False)
+        # The operator has to fix this, however long it takes, so the attempt is not counted.
+        logger.error("A received file cannot be written to the media folder: %s.", error.strerror)
+        problem = _("Patchbay cannot store the file (%(reason)s). It retries every few minutes.")
+        return _Result(problem % {"reason": error.strerror or error}, STORAGE_RETRY_SECONDS, counts=False)
     return _Result()
 
 
 def _delay(attachment: Attachment) -> float | None:
-    return AGAIN[attachment.attempts - 1] if attachment.attempts < TRIES else None
+    return RETRY_SECONDS[attachment.attempts - 1] if attachment.attempts < MAX_ATTEMPTS else None
 
 
 def _record(attachment: Attachment, result: _Result) -> None:

@@ -121,7 +121,7 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
     if not senders:
         return
     conversations = _conversations(senders)
-    stickiness.answered([(event, conversations[number.pk, who]) for event, _, number, who in senders])
+    stickiness.on_received([(event, conversations[number.pk, who]) for event, _, number, who in senders])
     messages = [
         Message(
             uuid=event.message_uuid,
@@ -153,7 +153,7 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
             for place, url in enumerate(what.urls[:MAX_FILES])
         ]
     bulk.insert(files)
-    autoreply.answer([event for event, *_ in senders])
+    autoreply.reply([event for event, *_ in senders])
     last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     talked = Conversation.objects.filter(pk__in={message.conversation_id for message in messages})
     talked.update(last_message=Subquery(last), last_at=Now())

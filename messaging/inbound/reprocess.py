@@ -1,4 +1,4 @@
-"""Webhooks in quarantine are read again, with the template, keys and numbers of today."""
+"""Reprocesses webhook requests with the current templates, credentials and numbers."""
 
 from __future__ import annotations
 
@@ -23,42 +23,43 @@ from portal.database import bulk, locks
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-# What these said was filed, or was filed of another.
+# Requests with these verdicts, or an identical one, have been processed.
 SETTLED = (Verdict.ACCEPTED, Verdict.DUPLICATE)
 
 
-def replay(request: WebhookRequest) -> bool:
-    """Whether the request, read again, says something that can be filed now; twice changes nothing more.
+def reprocess(request: WebhookRequest) -> bool:
+    """Reprocesses a request; returns whether it contains events to be processed now.
 
-    It is verified again too, as of when it came. Of one that was accepted, the events that could not be
-    filed are tried again. `request` shows what came of it: verdict, reason, replayed_at.
+    The request is also verified again, as of the time at which it was received. Of an accepted request, only
+    the events that could not be processed are processed again, so calling this twice changes nothing more.
+    `request` is updated: verdict, reason, replayed_at.
     """
-    filed = _replay([request.pk])
+    accepted = _reprocess([request.pk])
     request.refresh_from_db()
-    return bool(filed)
+    return bool(accepted)
 
 
-def replay_many(requests: QuerySet[WebhookRequest]) -> int:
-    """Replays all of them, in the order in which they came; returns how many can be filed now.
+def reprocess_many(requests: QuerySet[WebhookRequest]) -> int:
+    """Reprocesses requests in the order in which they were received; returns how many were accepted.
 
-    Each hundred takes one transaction and a constant number of statements.
+    Each batch of 100 takes one transaction and a constant number of statements.
     """
     keys = list(requests.order_by("pk").values_list("pk", flat=True))
     done = 0
     for start in range(0, len(keys), BATCH):
         batch = keys[start : start + BATCH]
         try:
-            done += _replay(batch)
+            done += _reprocess(batch)
         except (OperationalError, InterfaceError):
-            raise  # the database is away
+            raise  # the database is unavailable
         except Exception:
-            logger.exception("A batch of webhooks could not be replayed at once; each is tried alone.")
-            done += sum(_replay_alone(key) for key in batch)
+            logger.exception("A batch of webhook requests could not be reprocessed; trying them one by one.")
+            done += sum(_reprocess_alone(key) for key in batch)
     return done
 
 
-def file_anyway(request: WebhookRequest) -> bool:
-    """Files what a duplicate says as if it had come alone; False if there is nothing, or it was done."""
+def process_anyway(request: WebhookRequest) -> bool:
+    """Processes a duplicate as if it were none; returns False if it has no events or was processed before."""
     with transaction.atomic():
         row = _locked([request.pk]).filter(verdict=Verdict.DUPLICATE).first()
         events = list(_read(row).events) if row is not None else []
@@ -67,40 +68,41 @@ def file_anyway(request: WebhookRequest) -> bool:
         for index, event in enumerate(events):
             event.request, event.key = row, _key("anyway", row, index)
         store.insert_events(events)
-        row.verdict, row.reason = Verdict.ACCEPTED, _("It repeats another, and was filed all the same.")
+        row.verdict, row.reason = Verdict.ACCEPTED, _("A duplicate that was processed anyway.")
         row.integration, row.organization = events[0].integration, events[0].organization
         _save([row])
     request.refresh_from_db()
     return True
 
 
-def _replay_alone(key: int) -> int:
+def _reprocess_alone(key: int) -> int:
     try:
-        return _replay([key])
+        return _reprocess([key])
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        logger.exception("Webhook request %d could not be replayed.", key)
+        logger.exception("Webhook request %d could not be reprocessed.", key)
         return 0
 
 
-def _replay(keys: Sequence[int]) -> int:
-    """Replays these in one transaction; returns how many say something to be filed now."""
+def _reprocess(keys: Sequence[int]) -> int:
+    """Reprocesses requests in one transaction; returns how many contain events to be processed now."""
     with transaction.atomic():
         rows = list(_locked(keys).order_by("pk"))
         before: dict[int, list[WebhookEvent]] = defaultdict(list)
         for event in WebhookEvent.objects.filter(request__in=rows).order_by("pk"):
             before[event.request_id].append(event)
         failed = [row for row in rows if any(event.state == EventState.FAILED for event in before[row.pk])]
-        again = [event for row in failed for event in _mended(before[row.pk], _read(row))]
-        bulk.update(again, "payload", "number", "integration", "organization", "state", "reason")
+        retried = [event for row in failed for event in _retried(before[row.pk], _read(row))]
+        bulk.update(retried, "payload", "number", "integration", "organization", "state", "reason")
         unsettled = [row for row in rows if row.verdict not in SETTLED and not before[row.pk]]
-        filed = _file(unsettled)
+        accepted = _store_events(unsettled)
         _save([*unsettled, *failed])
-    return filed + len(failed)
+    return accepted + len(failed)
 
 
-def _file(rows: Sequence[WebhookRequest]) -> int:
+def _store_events(rows: Sequence[WebhookRequest]) -> int:
+    """Reads the requests and stores their new events; returns how many requests have some."""
     events: list[WebhookEvent] = []
     unkeyed = []
     for row in rows:
@@ -114,42 +116,43 @@ def _file(rows: Sequence[WebhookRequest]) -> int:
             event.request = row
             event.key = event.key or _key("replay", row, index)
             events.append(event)
-    saying = {event.request_id for event in events}
+    with_events = {event.request_id for event in events}
     copies = _copies(unkeyed) if unkeyed else set()
     new = {
         event.request_id
         for event in store.insert_events([event for event in events if event.request_id not in copies])
     }
     for row in rows:
-        if row.pk in saying and row.pk not in new:
-            row.verdict, row.reason = Verdict.DUPLICATE, _("All that it says was said before.")
+        if row.pk in with_events and row.pk not in new:
+            row.verdict, row.reason = Verdict.DUPLICATE, _("All events of the request were received before.")
     return len(new)
 
 
 def _copies(rows: Sequence[WebhookRequest]) -> set[int]:
-    """Keys of those whose bytes came within seconds of others that are filed, or stand before them here."""
+    """The keys of requests received within seconds of an identical one, accepted or earlier in `rows`."""
     locks.hold(*locks.of_digests(row.digest for row in rows))
-    came: dict[str, list[datetime]] = defaultdict(list)
-    filed = WebhookRequest.objects.filter(digest__in={row.digest for row in rows}, verdict=Verdict.ACCEPTED)
-    for digest, moment in filed.values_list("digest", "received_at"):
-        came[digest].append(moment)
+    received: dict[str, list[datetime]] = defaultdict(list)
+    digests = {row.digest for row in rows}
+    accepted = WebhookRequest.objects.filter(digest__in=digests, verdict=Verdict.ACCEPTED)
+    for digest, time in accepted.values_list("digest", "received_at"):
+        received[digest].append(time)
     copies = set()
     window = timedelta(seconds=store.REPEAT_SECONDS)
     for row in rows:
-        if any(abs(row.received_at - moment) < window for moment in came[row.digest]):
+        if any(abs(row.received_at - time) < window for time in received[row.digest]):
             copies.add(row.pk)
         else:
-            came[row.digest].append(row.received_at)
+            received[row.digest].append(row.received_at)
     return copies
 
 
-def _mended(before: Sequence[WebhookEvent], reading: accept.Reading) -> list[WebhookEvent]:
-    """The events that could not be filed, to be tried again as they are read today."""
-    today: Sequence[WebhookEvent | None] = reading.events
+def _retried(before: Sequence[WebhookEvent], reading: accept.Reading) -> list[WebhookEvent]:
+    """The failed events, waiting again, with the content that the current template reads."""
+    current: Sequence[WebhookEvent | None] = reading.events
     if [event.type for event in before] != [event.type for event in reading.events]:
-        today = [None] * len(before)  # the template has changed too much: as they were read then
+        current = [None] * len(before)  # the template reads other events now: keep the old content
     failed = []
-    for event, new in zip(before, today, strict=True):
+    for event, new in zip(before, current, strict=True):
         if event.state == EventState.FAILED:
             event.state, event.reason = EventState.WAITING, ""
             if new is not None:
@@ -167,7 +170,9 @@ def _locked(keys: Sequence[int]) -> QuerySet[WebhookRequest]:
 def _read(row: WebhookRequest) -> accept.Reading:
     owner = routing.owner_of(row.template.service_id, row.called)
     if owner is None:
-        reason = _("%(service)s is no longer published for the account.") % {"service": row.template}
+        reason = _("The template %(template)s is no longer published for the account.") % {
+            "template": row.template
+        }
         return accept.Reading(row.verdict, reason, row.answer, tuple(row.tried), None, [])
     return accept.read(owner, row.as_received(), now=row.received_at)
 
@@ -179,5 +184,5 @@ def _save(rows: Sequence[WebhookRequest]) -> None:
 
 
 def _key(why: str, row: WebhookRequest, index: int) -> str:
-    """Of an event without an id: once it is filed for this reason, it is not filed again."""
+    """The key of an event without an id, which keeps it from being stored twice for the same reason."""
     return hashlib.sha256(f"{why} {row.pk} {index}".encode()).hexdigest()

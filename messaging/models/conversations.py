@@ -1,4 +1,4 @@
-"""Conversations with contacts, their messages out and in, and the files of these."""
+"""Contacts, conversations, and messages with their files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from portal.models import Organization, User
 
 
 class Contact(models.Model):
-    """Somebody outside, known to an organization by a number, short code or name."""
+    """A person or system that an organization exchanges messages with, by number, short code or name."""
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts", db_index=False)
     address = models.CharField(_("number"), max_length=20)
@@ -35,18 +35,18 @@ class Contact(models.Model):
 
 
 def not_private(user: User, conversation: str = "") -> Q:
-    """The condition for rows of conversations (found by the lookup) that are not private to a colleague."""
+    """The condition that a conversation, given by its lookup, is not private to another user."""
     private_to = f"{conversation}__private_to" if conversation else "private_to"
     return Q(**{f"{private_to}__isnull": True}) | Q(**{private_to: user})
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def for_user(self, user: User) -> ConversationQuerySet:
-        """The conversations on the numbers assigned to the user, except a colleague's private ones."""
+        """The conversations on the user's numbers, except those that are private to another user."""
         return self.filter(assigned_to(user, "number") & not_private(user))
 
     def with_unread(self, user: User) -> ConversationQuerySet:
-        """Each with `unread`: how many messages came in that the user has not read."""
+        """Annotates `unread`, the number of inbound messages that the user has not read."""
         read_to = Reading.objects.filter(conversation=OuterRef(OuterRef("pk")), user=user).values("read_to")
         fresh = (
             Message.objects.filter(
@@ -64,9 +64,9 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
 
 class Conversation(models.Model):
-    """All that goes between one of our numbers and one contact."""
+    """All messages between one of our numbers and one contact."""
 
-    # An index is rewritten with each message: those that nobody looks by are left out.
+    # Every message updates the row and its indexes, so foreign keys that no query uses have none.
     organization = models.ForeignKey(
         Organization, models.PROTECT, related_name="conversations", db_index=False
     )
@@ -74,7 +74,7 @@ class Conversation(models.Model):
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
     last_message = models.ForeignKey("Message", models.SET_NULL, related_name="+", null=True, blank=True)
     last_at = models.DateTimeField(_("last message"), db_default=Now())
-    # Session stickiness: private to who began it, until an answer comes later than this.
+    # Session stickiness: private to the user who started it, until a reply arrives after `private_until`.
     private_to = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True, db_index=False
     )
@@ -98,12 +98,12 @@ class Conversation(models.Model):
 
     @property
     def session_over(self) -> bool:
-        """Whether the next answer turns a private conversation into one of all users of the number."""
+        """Whether the next reply opens a private conversation to all users of the number."""
         return self.private_until is not None and self.private_until < timezone.now()
 
 
 class Reading(models.Model):
-    """Up to which message a user has read a conversation."""
+    """How far a user has read a conversation: the key of the last message read."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="readings")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
@@ -118,14 +118,14 @@ class Reading(models.Model):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def for_user(self, user: User) -> MessageQuerySet:
-        """The messages of the user's conversations (`ConversationQuerySet.for_user`)."""
+        """The messages of the conversations that `ConversationQuerySet.for_user` returns."""
         return self.filter(assigned_to(user, "conversation__number") & not_private(user, "conversation"))
 
 
 class Message(models.Model):
-    """A text or file, out or in. The table is the queue (`queue_state`); `status` is what a person sees."""
+    """An outbound or inbound message. The table is the queue (`queue_state`); users see the `status`."""
 
-    # What refers to others has no index of its own: those below begin with it.
+    # Foreign keys have no indexes of their own, since the indexes below start with them.
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="messages", db_index=False)
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages", db_index=False)
@@ -139,7 +139,7 @@ class Message(models.Model):
         db_index=False,
         verbose_name=_("author"),
     )
-    # The service that it goes out through: the number's when it was written, or moved since.
+    # The integration to send through; it follows the number's as long as the message waits.
     integration = models.ForeignKey(
         Integration,
         models.PROTECT,
@@ -147,13 +147,13 @@ class Message(models.Model):
         null=True,
         blank=True,
         db_index=False,
-        verbose_name=_("service"),
+        verbose_name=_("provider"),
     )
     text = models.TextField(_("text"), blank=True)
-    # Why Patchbay wrote it by itself ("opt-out", "help", "initial", "keyword HOURS"); empty: a person did.
-    # What came in: how it was understood ("opt-out", "opt-in").
+    # Outbound: the trigger of an auto-reply ("opt-out", "help", "initial", "keyword HOURS"); empty for users'
+    # messages. Inbound: how the text was understood ("opt-out", "opt-in").
     automatic = models.CharField(max_length=60, blank=True)
-    # A message is sent again once; whoever wants it yet again resends the copy.
+    # A message is resent once; after that, its copy can be resent.
     resend_of = models.OneToOneField("self", models.SET_NULL, related_name="resent_as", null=True, blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     changed_at = models.DateTimeField(_("changed"), db_default=Now())
@@ -207,7 +207,7 @@ class Message(models.Model):
                 name="message_not_sent",
             ),
             models.Index(fields=["created_at"], name="message_age"),
-            # What the rules count: our own answers, and what a user or an organization has sent of late.
+            # For auto-replies and quotas: recent auto-replies, and messages of a user or an organization.
             models.Index(
                 fields=["conversation", "created_at"],
                 condition=Q(direction=Direction.OUT) & ~Q(automatic=""),
@@ -224,11 +224,51 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_direction_display()} {self.uuid}"
+        return str(self.uuid)
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether the message was received."""
+        return self.direction == Direction.IN
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an outbound message failed."""
+        return self.direction == Direction.OUT and self.status == Status.FAILED
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether an outbound message got no response, so that it may or may not have been sent."""
+        return self.direction == Direction.OUT and self.status == Status.UNKNOWN
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an outbound message waits in the queue."""
+        return self.direction == Direction.OUT and self.queue_state == QueueState.WAITING
+
+    @property
+    def is_outbound(self) -> bool:
+        """Whether we sent it."""
+        return self.direction == Direction.OUT
+
+    @property
+    def status_name(self) -> str:
+        """The status as programs, templates and style sheets name it: queued, sent, failed, …"""
+        return Status(self.status).name.lower()
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the provider has it, or the contact."""
+        return self.status in (Status.SENT, Status.DELIVERED, Status.READ)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether it was not sent, or may not have been."""
+        return self.is_outbound and self.status in (Status.FAILED, Status.UNKNOWN)
 
 
 class Attachment(models.Model):
-    """A file of a message: given to the provider as a signed URL, or fetched from it and kept."""
+    """A file of a message, offered to the provider under a signed URL or fetched from the provider."""
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     message = models.ForeignKey(Message, models.CASCADE, related_name="attachments")
@@ -259,24 +299,24 @@ class Attachment(models.Model):
 
     @property
     def is_image(self) -> bool:
-        """Whether browsers may show it in the page."""
+        """Whether browsers can show the file as an image."""
         return self.content_type in ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 class BulkResend(models.Model):
-    """Many messages sent again in one go, by a task that notes how far it has come."""
+    """A list of messages to resend, which a task processes step by step."""
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    wanted = models.JSONField(default=list)  # keys of messages, in order
-    done = models.PositiveIntegerField(default=0)  # how many of them were looked at
+    wanted = models.JSONField(default=list)  # the keys of the messages, in order
+    done = models.PositiveIntegerField(default=0)  # how many of them have been processed
     sent = models.PositiveIntegerField(default=0)
-    refused = models.JSONField(default=list)  # [key, reason], the first hundred
+    refused = models.JSONField(default=list)  # the first hundred, as [key, reason]
     created_at = models.DateTimeField(_("started"), db_default=Now())
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("resending of many")
-        verbose_name_plural = _("resendings of many")
+        verbose_name = _("bulk resend")
+        verbose_name_plural = _("bulk resends")
         indexes = [
             models.Index(fields=["id"], condition=Q(finished_at__isnull=True), name="bulk_resend_waiting")
         ]

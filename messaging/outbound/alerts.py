@@ -1,4 +1,4 @@
-"""Tells the admins of an integration by e-mail that its breaker has opened, and that it has closed."""
+"""Notifies administrators by e-mail when the circuit breaker of an integration opens or closes."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from portal.models import Membership, User
 
 logger = logging.getLogger(__name__)
 
-# An e-mail that could not be handed over is tried again.
-AGAIN = timedelta(minutes=5)
+# When a notification is retried that the mail server did not accept.
+RETRY_AFTER = timedelta(minutes=5)
 
 
 def send_due() -> None:
-    """Tells of every integration that is due, once however many processes do so at the same time."""
+    """Sends all notifications that are due, each once, even if several processes do this at a time."""
     due = Integration.objects.filter(tell_at__lte=Now())
     for key in list(due.values_list("pk", flat=True)[:100]):
-        if not due.filter(pk=key).update(tell_at=Now() + AGAIN):
+        if not due.filter(pk=key).update(tell_at=Now() + RETRY_AFTER):
             continue
         integration = Integration.objects.select_related("organization__account", "template").get(pk=key)
         try:
-            _tell(integration)
-        except OSError as error:  # smtplib's errors are some too
-            logger.error("Admins could not be told of %s by e-mail: %s.", integration, error)
+            _notify(integration)
+        except OSError as error:  # the base class of smtplib's errors, too
+            logger.error("Administrators could not be notified about %s by e-mail: %s.", integration, error)
         else:
-            # What has changed meanwhile is due already, and is told too.
+            # If the breaker has changed meanwhile, another notification is due already and must be kept.
             Integration.objects.filter(pk=key, tell_at__gt=Now()).update(tell_at=None)
 
 
 def admins_of(integration: Integration) -> list[User]:
-    """The people who administer its organization, or the account."""
+    """The users who administer the integration's organization, or its account."""
     organization = integration.organization
     of_organization = Q(organization=organization) & ~Q(role=Membership.Role.USER)
     of_account = Q(
@@ -48,20 +48,23 @@ def admins_of(integration: Integration) -> list[User]:
     return list(User.objects.filter(is_active=True, memberships__in=members).distinct().order_by("pk"))
 
 
-def _tell(integration: Integration) -> None:
-    names = {"service": integration.template.name, "organization": integration.organization.name}
+def _notify(integration: Integration) -> None:
+    names = {"provider": integration.template.name, "organization": integration.organization.name}
     if integration.paused_until is not None:
-        subject = _("%(service)s of %(organization)s is paused") % names
+        subject = _("%(provider)s is paused for %(organization)s") % names
         text = _(
-            "%(service)s takes no messages of %(organization)s:\n\n%(reason)s\n\n"
-            "Messages wait, and one is tried from time to time. All of them are sent when it works again, "
-            "or when you enter other credentials:\n\n%(url)s"
+            "Messages of %(organization)s cannot be sent through %(provider)s at the moment:\n\n"
+            "%(reason)s\n\n"
+            "The messages wait in the queue, and Patchbay sends a single one from time to time. The others "
+            "follow when it is accepted, or when you save other credentials:\n\n%(url)s"
         )
     else:
-        subject = _("%(service)s of %(organization)s goes on") % names
-        text = _("The messages of %(organization)s that waited for %(service)s are on their way.\n\n%(url)s")
+        subject = _("%(provider)s has recovered for %(organization)s") % names
+        text = _(
+            "%(provider)s works again. The waiting messages of %(organization)s are being sent.\n\n%(url)s"
+        )
     page = reverse("admin:integrations_setup", args=[integration.organization_id, integration.template_id])
     body = text % {**names, "reason": integration.trouble, "url": f"{settings.PUBLIC_URL}{page}"}
-    line = " ".join(subject.split())  # a name may hold anything
+    line = " ".join(subject.split())  # names may contain line breaks
     mails = [EmailMessage(line, body, to=[user.email]) for user in admins_of(integration)]
     get_connection().send_messages(mails)

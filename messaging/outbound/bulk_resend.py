@@ -1,4 +1,4 @@
-"""Many messages sent again by an administrator: looked at first, then worked off in chunks by a task."""
+"""Bulk resends by administrators: a preview, and a task that resends the messages in chunks."""
 
 from __future__ import annotations
 
@@ -21,24 +21,22 @@ from portal.models import User
 
 logger = logging.getLogger(__name__)
 
-# At once; and in one transaction, which holds the rows of so many conversations.
-MOST = 10_000
-CHUNK = 20
-# Reasons that are kept, the first ones.
-MOST_REASONS = 100
+MAX_MESSAGES = 10_000
+CHUNK = 20  # messages in one transaction, which locks the rows of their conversations
+MAX_REASONS = 100  # that are stored
 
 
 @dataclass
-class Prospect:
-    """What would become of messages if they were sent again now."""
+class Preview:
+    """Which messages can be resent now, and how many cannot for which reason."""
 
     failed: list[int] = field(default_factory=list)
-    in_doubt: list[int] = field(default_factory=list)
-    refused: dict[str, int] = field(default_factory=dict)  # how many for which reason
+    unknown: list[int] = field(default_factory=list)
+    refused: dict[str, int] = field(default_factory=dict)
 
 
-def prospect(messages: QuerySet[Message]) -> Prospect:
-    """Looks at no more than MOST of the messages, oldest first, in one query; nothing is sent."""
+def preview(messages: QuerySet[Message]) -> Preview:
+    """Checks at most MAX_MESSAGES of the messages, oldest first, in one query, and sends nothing."""
     opted_out = OptOut.objects.filter(
         number=OuterRef("conversation__number"), address=OuterRef("conversation__contact__address")
     )
@@ -54,50 +52,50 @@ def prospect(messages: QuerySet[Message]) -> Prospect:
             "opted_out",
             "conversation__number__active",
             "conversation__number__integration__enabled",
-        )[:MOST]
+        )[:MAX_MESSAGES]
     )
-    found = Prospect()
+    found = Preview()
     for key, direction, status, copied, out, active, enabled in rows:
         if reason := _reason(direction, status, copied, out, active, enabled):
             found.refused[reason] = found.refused.get(reason, 0) + 1
         else:
-            (found.failed if status == Status.FAILED else found.in_doubt).append(key)
+            (found.failed if status == Status.FAILED else found.unknown).append(key)
     return found
 
 
 def _reason(
     direction: str, status: int, copied: bool, opted_out: bool, active: bool, enabled: bool | None
 ) -> str:
-    """Why a message is not sent again; empty: it is. `submit` has the last word."""
+    """Why a message cannot be resent; empty if it can. `submit` decides in the end."""
     if direction == Direction.IN:
-        return _("They came in.")
+        return _("Inbound messages")
     if status not in (Status.FAILED, Status.UNKNOWN):
-        return _("They arrived, or are on their way.")
+        return _("Sent, or still in the queue")
     if copied:
-        return _("They were sent again before.")
+        return _("Already resent")
     if opted_out:
-        return _("The contact has opted out.")
+        return _("Contact has opted out")
     if not active:
-        return _("The number is switched off.")
-    return "" if enabled else _("The number has no service that is switched on.")
+        return _("Number is switched off")
+    return "" if enabled else _("Number has no enabled provider")
 
 
 def start(author: User, keys: Sequence[int]) -> BulkResend:
-    """Has these messages sent again by the task, in their order; the caller has asked whose they are."""
+    """Starts resending messages in the given order; the caller has checked the author's permission."""
     with transaction.atomic():
         row = BulkResend.objects.create(author=author, wanted=list(keys))
         wakeups.after_commit(Task.RESEND)
     return row
 
 
-def work_off() -> None:
-    """Continues every list that is not finished, until none is left that no process works on."""
+def drain() -> None:
+    """Continues all unfinished bulk resends, except those that another process is working on."""
     while _next_chunk():
         pass
 
 
 def _next_chunk() -> bool:
-    """Whether there was something to do. A chunk is one transaction: a worker that dies leaves it undone."""
+    """Resends a chunk in one transaction, which a crash rolls back; returns whether there was one."""
     with transaction.atomic():
         waiting = BulkResend.objects.select_for_update(skip_locked=True).filter(finished_at=None)
         row = waiting.order_by("pk").first()
@@ -109,7 +107,7 @@ def _next_chunk() -> bool:
         ).in_bulk(keys)
         for key in keys:
             if reason := _send(messages.get(key)):
-                row.refused = [*row.refused, [key, reason]][:MOST_REASONS]
+                row.refused = [*row.refused, [key, reason]][:MAX_REASONS]
             else:
                 row.sent += 1
         row.done += len(keys)
@@ -120,19 +118,19 @@ def _next_chunk() -> bool:
 
 
 def _send(message: Message | None) -> str:
-    """Why it was not sent again; empty: it was."""
+    """Resends a message; returns the reason if that was refused, else an empty text."""
     if message is None:
-        return _("It is no longer there.")
+        return _("The message no longer exists.")
     if hasattr(message, "resent_as"):
-        return _("It was sent again before.")
+        return _("The message has already been resent.")
     try:
         with transaction.atomic():
             submit.resend_for_author(message)
     except Refused as refusal:
         return str(refusal)
     except (InterfaceError, OperationalError):
-        raise  # the database is away, or somebody writes the same rows: the chunk is tried again
+        raise  # the database is unavailable or the rows are locked: the chunk is retried
     except Exception:
-        logger.exception("Message %d could not be sent again.", message.pk)
-        return _("It could not be sent again. The server's log says more.")
+        logger.exception("Message %d could not be resent.", message.pk)
+        return _("The message could not be resent. The server's log has the details.")
     return ""

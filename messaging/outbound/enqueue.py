@@ -133,8 +133,8 @@ def _keep_private(entries: Sequence[Entry]) -> None:
             conversation = locked[entry.facts.conversation]
             number = numbers[conversation.number_id]
             try:
-                stickiness.written(
-                    conversation, entry.submission.author, number, begun=entry.facts.conversation in begun
+                stickiness.on_sent(
+                    conversation, entry.submission.author, number, started=entry.facts.conversation in begun
                 )
             except Refused as refusal:
                 entry.result = refusal

@@ -87,7 +87,7 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
         queue.advance([change for change in changes if change.id not in held])
         _limit_rates(found, going_on)
         circuit_breaker.record(_tallies(found, renewing, stopping=stopping))
-        optout.note_refused(
+        optout.add(
             (exchange.job.number, exchange.job.to)
             for exchange, outcome in found
             if outcome.result == "opted_out"

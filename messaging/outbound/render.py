@@ -86,7 +86,7 @@ def _render(job: Job, service: PreparedIntegration) -> None:
             {
                 "from": number.as_sender,
                 "to": job.to,
-                "text": number.dressed(message.text),
+                "text": number.full_text(message.text),
                 "media": [
                     media.variable(item, message, with_content=service.compiled.needs_content)
                     for item in job.files

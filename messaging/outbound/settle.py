@@ -1,4 +1,4 @@
-"""A person decides what became of a message that got no answer."""
+"""Marking a message that got no response as sent or failed, by a user."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from portal.models import Organization, User
 
 
 def settle(author: User, message: Message, outcome: Literal["sent", "failed"]) -> Message:
-    """Marks a message whose fate is unknown, by hand; what the service reports later still counts.
+    """Marks a message with an unknown outcome as sent or failed; later delivery reports still apply.
 
-    People who send through its number may, and who administers its organization. Raises Refused for everybody
-    else, and for a message of any other status; then nothing is changed.
+    Users of the message's number and administrators of its organization may do this. Raises Refused for other
+    users and for messages with another status; then nothing is changed.
     """
     if not _may(author, message):
-        raise Refused(_("You do not send through this number (any more)."))
+        raise Refused(_("You cannot send through this number."))
     text = {
-        "sent": _("Marked as sent by %(person)s."),
-        "failed": _("Marked as failed by %(person)s."),
+        "sent": _("Marked as sent by %(user)s."),
+        "failed": _("Marked as failed by %(user)s."),
     }[outcome]
     status = {"sent": Status.SENT, "failed": Status.FAILED}[outcome]
     message.refresh_from_db()
     if message.direction == Direction.OUT and message.status == Status.UNKNOWN:
-        # A report that comes in at this moment wins, or follows: the higher rank stays.
-        queue.advance([Change(message.pk, message.fence, DONE, status, "", text % {"person": author})])
+        # A delivery report that arrives at the same time is not lost: the status of higher rank stays.
+        queue.advance([Change(message.pk, message.fence, DONE, status, "", text % {"user": author})])
         message.refresh_from_db()
         return message
-    raise Refused(_("Only a message that got no answer can be marked by hand."))
+    raise Refused(_("Only a message that got no response can be marked as sent or failed."))
 
 
 def _may(author: User, message: Message) -> bool:

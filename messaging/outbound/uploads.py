@@ -1,4 +1,4 @@
-"""Files of users: checked against what the service takes, pictures made to fit, and kept."""
+"""Uploaded files: checked against the provider's limits, converted if they are images, and stored."""
 
 from __future__ import annotations
 
@@ -25,31 +25,29 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class _Upload:
-    """A file on its way in; `made` is what a picture was made into."""
+    """An uploaded file; `converted` is the new content of an image that was converted."""
 
     file: UploadedFile[Any]
     name: str
     size: int
     kind: str
-    made: bytes | None = None
+    converted: bytes | None = None
 
     @property
-    def is_picture(self) -> bool:
+    def is_image(self) -> bool:
         return self.kind.startswith("image/")
 
 
 def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachment]:
-    """Uploaded files, kept in the media folder, as attachments that await their message.
+    """Stores uploaded files in the media folder, as attachments that have no message yet.
 
-    A picture that is too large for the service, or of a kind that it does not take, is made to fit; all
-    else must fit as it is. `limits.media_bytes` holds for the files of one request together. Raises Refused;
-    then nothing is kept.
+    An image that is too large for the provider, or of a type that it does not accept, is converted; other
+    files must fit as they are. `limits.media_bytes` applies to all files of one request together. Raises
+    Refused; then nothing is stored.
     """
     uploads = [_read(file) for file in files]
     if sum(upload.size for upload in uploads) > settings.MAX_UPLOAD_BYTES:
-        raise Refused(
-            _("The files are larger than %(size)s together.") % {"size": _size(settings.MAX_UPLOAD_BYTES)}
-        )
+        raise Refused(too_large())
     most = min(template.limits.media_bytes or settings.MAX_UPLOAD_BYTES, settings.MAX_UPLOAD_BYTES)
     types = template.limits.media_types
     method = template.methods.get(SEND_FILE.name)
@@ -64,12 +62,18 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
             kept.append(_keep(upload))
     except OSError as error:
         media.discard(kept)
-        logger.error("A file cannot be written to the media folder: %s.", error.strerror)
+        logger.error("An uploaded file cannot be written to the media folder: %s.", error.strerror)
         raise Refused(
-            _("Patchbay has no room for the file (%(reason)s). Tell an administrator; the text alone can go.")
+            _("Patchbay cannot store the file (%(reason)s). Tell an administrator, or send only the text.")
             % {"reason": error.strerror or error}
         ) from None
     return kept
+
+
+def too_large() -> str:
+    """Why files with more than MAX_UPLOAD_BYTES together are refused."""
+    text = _("The files are larger than %(size)s together. Remove some, or send them in several messages.")
+    return text % {"size": _size(settings.MAX_UPLOAD_BYTES)}
 
 
 def _read(file: UploadedFile[Any]) -> _Upload:
@@ -82,10 +86,10 @@ def _read(file: UploadedFile[Any]) -> _Upload:
 
 
 def _fit_together(uploads: Sequence[_Upload], types: Sequence[str], most: int) -> None:
-    """What cannot be made smaller takes its place first; the pictures share the rest, small ones first."""
-    waiting = sorted(uploads, key=lambda upload: (upload.is_picture, upload.size))
+    """Gives each file that is no image the space it needs; images share the rest, small ones first."""
+    waiting = sorted(uploads, key=lambda upload: (upload.is_image, upload.size))
     for number, upload in enumerate(waiting):
-        share = most // (len(waiting) - number) if upload.is_picture else most
+        share = most // (len(waiting) - number) if upload.is_image else most
         _fit(upload, types, share)
         most -= upload.size
 
@@ -94,32 +98,32 @@ def _fit(upload: _Upload, types: Sequence[str], most: int) -> None:
     taken = pictures.is_type(upload.kind, types)
     if taken and upload.size <= most:
         return
-    if upload.is_picture:
+    if upload.is_image:
         try:
-            upload.made, upload.kind = pictures.fitted(upload.file.read(), types, most)
-        except pictures.NotDrawn as error:
+            upload.converted, upload.kind = pictures.fitted(upload.file.read(), types, most)
+        except pictures.PictureError as error:
             raise Refused(
-                _("%(name)s cannot be made to fit the service (at most %(most)s): %(reason)s.")
-                % {"name": upload.name, "most": _size(most), "reason": error}
+                _("%(name)s cannot be converted to at most %(limit)s for the provider: %(reason)s.")
+                % {"name": upload.name, "limit": _size(most), "reason": error}
             ) from None
-        upload.size = len(upload.made)
+        upload.size = len(upload.converted)
     elif not taken:
         raise Refused(
-            _("The service takes no files of the type %(type)s (%(name)s).")
+            _("The provider does not accept files of the type %(type)s, such as %(name)s.")
             % {"type": upload.kind, "name": upload.name}
         )
     else:
         raise Refused(
-            _("%(name)s has %(size)s; the service takes at most %(most)s.")
-            % {"name": upload.name, "size": _size(upload.size), "most": _size(most)}
+            _("%(name)s has %(size)s, but the provider accepts at most %(limit)s.")
+            % {"name": upload.name, "size": _size(upload.size), "limit": _size(most)}
         )
 
 
 def _keep(upload: _Upload) -> Attachment:
-    if upload.made is None:
+    if upload.converted is None:
         return media.keep(Attachment(), upload.file, upload.kind, upload.name)
-    name = (PurePosixPath(upload.name).stem or "picture") + media.extension_of(upload.kind)
-    return media.keep(Attachment(), ContentFile(upload.made), upload.kind, name)
+    name = (PurePosixPath(upload.name).stem or "image") + media.extension_of(upload.kind)
+    return media.keep(Attachment(), ContentFile(upload.converted), upload.kind, name)
 
 
 def _size(number: int) -> str:

@@ -1,4 +1,4 @@
-"""A number moves to another organization of its account."""
+"""Moving a number to another organization of its account."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from portal.models import Organization
 
 
 def move(number: Number, organization: Organization, integration: Integration | None = None) -> Number:
-    """The number as the organization has it from now on, sending through its integration (or none yet).
+    """Moves a number; returns it as the new organization has it, with its integration or without any yet.
 
-    The old ownership is closed; its conversations, auto-replies and opt-outs stay where they were, and what
-    waited to be sent from it is failed in words. Of two who move it at once, one is refused. Raises Refused.
+    The old number becomes inactive and keeps its conversations, auto-replies and opt-outs; messages that were
+    waiting to be sent from it fail. Of two simultaneous moves, one is refused. Raises Refused.
     """
     if organization.pk == number.organization_id:
-        raise Refused(_("The number is there already."))
+        raise Refused(_("The number already belongs to this organization."))
     if organization.account_id != number.account_id:
-        raise Refused(_("A number moves within its account only."))
+        raise Refused(_("A number can only be moved within its account."))
     if integration is not None and integration.organization_id != organization.pk:
-        raise Refused(_("This service is set up for another organization."))
+        raise Refused(_("This provider is set up for another organization."))
     try:
         return _moved(number, organization, integration)
     except IntegrityError:
-        raise Refused(_("Somebody else has just added this number. Reload the page.")) from None
+        raise Refused(_("The number has just been added elsewhere. Reload the page.")) from None
 
 
 def _moved(number: Number, organization: Organization, integration: Integration | None) -> Number:
     with transaction.atomic():
         if not Number.objects.filter(pk=number.pk, active=True).update(active=False):
-            raise Refused(_("The number has moved away already. Reload the page."))
+            raise Refused(_("The number has already been moved. Reload the page."))
         _fail_waiting(number)
         return Number.objects.create(
             organization=organization,
@@ -47,13 +47,13 @@ def _moved(number: Number, organization: Organization, integration: Integration 
 
 
 def _fail_waiting(number: Number) -> None:
-    """What is on its way already ends by itself; `plans` refuses what is written at this very moment."""
+    """Fails waiting messages; rendering refuses those that are submitted at the same time."""
     waiting = Message.objects.filter(
         conversation__number=number, direction=Direction.OUT, queue_state=QueueState.WAITING
     )
     waiting.filter(status__lt=Status.FAILED).update(
         queue_state=QueueState.DONE,
         status=Status.FAILED,
-        status_text=_("Not sent: the number moved to another organization."),
+        status_text=_("Not sent, because the number was moved to another organization."),
         changed_at=Now(),
     )

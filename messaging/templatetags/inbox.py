@@ -73,7 +73,7 @@ def note(message: Message) -> str:
         return ""
     notes = {
         optout.CONFIRMATION: _("The contact wants no more messages from this number."),
-        optout.RETURN: _("The contact wants messages again."),
+        optout.OPT_IN: _("The contact wants messages again."),
     }
     return notes.get(message.automatic, "")
 

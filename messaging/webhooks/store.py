@@ -57,7 +57,7 @@ def insert_events(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:
     new = [event for event in events if event.message_uuid in stored]
     for event in new:
         event.pk = stored[event.message_uuid]
-    optout.note(new)
+    optout.apply(new)
     return new
 
 
@@ -101,12 +101,10 @@ def _same_bytes(batch: Sequence[Received]) -> list[WebhookRequest | None]:
     if not digests:
         return [None] * len(batch)
     locks.hold(*locks.of_digests(digests))
-    recent = (
-        WebhookRequest.objects.filter(pk__in=recently_accepted(digests, REPEAT_SECONDS))
-        .only("digest", *_ANSWER)
-        .order_by("-pk")
-    )
-    seen = {request.digest: request for request in recent}
+    seen: dict[str, WebhookRequest] = {}
+    if keys := recently_accepted(digests, REPEAT_SECONDS):
+        recent = WebhookRequest.objects.filter(pk__in=keys).only("digest", *_ANSWER).order_by("-pk")
+        seen = {request.digest: request for request in recent}
     firsts: list[WebhookRequest | None] = []
     for entry, wanted in zip(batch, unkeyed, strict=True):
         first = seen.setdefault(entry.request.digest, entry.request) if wanted else entry.request

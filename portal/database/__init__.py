@@ -1,1 +1,1 @@
-"""Which database it is, asked here and nowhere else: the SQL dialect, bulk statements, and locks."""
+"""The only package that distinguishes databases: SQL dialect, bulk statements, and locks."""

@@ -1,4 +1,4 @@
-"""Many rows in one statement: they travel as JSON in one parameter, at a fraction of the cost of the ORM."""
+"""Bulk statements: rows are passed as JSON in one parameter, at a fraction of the cost of the ORM."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from portal.database import sql
 def insert(
     rows: Sequence[models.Model], *returning: str, ignore_conflicts: bool = False
 ) -> list[tuple[Any, ...]]:
-    """Inserts rows of one model; returns the columns `returning` of those that were inserted, in order.
+    """Inserts rows of one model, and returns the columns `returning` of the inserted rows, in order.
 
-    Keys, and whatever has a default in the database, are left to it. With `ignore_conflicts` a row that a
-    unique constraint refuses is skipped.
+    Primary keys and columns with a default in the database get their values there. With `ignore_conflicts`,
+    rows that violate a unique constraint are skipped.
     """
     if not rows:
         return []
@@ -32,7 +32,7 @@ def insert(
 
 
 def update(rows: Sequence[models.Model], *names: str) -> None:
-    """Writes the fields `names` of stored rows of one model."""
+    """Updates the fields `names` of stored rows of one model."""
     if not rows:
         return
     model = type(rows[0])
@@ -57,7 +57,7 @@ def _insertion(
     ]
     names = ", ".join(_quoted(field.column) for field in fields)
     given = ", ".join(f"new.{_quoted(field.column)}" for field in fields)
-    # "WHERE true": without it SQLite reads ON CONFLICT as a condition of a join.
+    # Without "WHERE true", SQLite parses ON CONFLICT as the condition of a join.
     statement = f"""INSERT INTO {_quoted(model._meta.db_table)} ({names})
         SELECT {given} FROM {_source(fields)} WHERE true
         {"ON CONFLICT DO NOTHING" if ignore_conflicts else ""}
@@ -69,15 +69,15 @@ def _json(rows: Sequence[models.Model], fields: Sequence[Any]) -> str:
     names = [(field.column, field.attname) for field in fields]
     values = [{column: getattr(row, name) for column, name in names} for row in rows]
     for field in fields:
-        # Fields without a conversion of their own travel as they are.
-        if not isinstance(field, _AS_THEY_ARE):
+        # Fields without a conversion of their own are passed unchanged.
+        if not isinstance(field, _UNCONVERTED):
             for value in values:
                 value[field.column] = field.get_prep_value(value[field.column])
     return json.dumps(values, ensure_ascii=False, default=_plain)
 
 
-# Most fields; to ask each for its value takes longer than everything else.
-_AS_THEY_ARE = (
+# Most fields. Calling get_prep_value for each of them would take longer than everything else.
+_UNCONVERTED = (
     models.CharField,
     models.TextField,
     models.ForeignKey,
@@ -95,7 +95,7 @@ def _plain(value: Any) -> str:
         return sql.uuid(value)
     if isinstance(value, datetime):
         return str(connection.ops.adapt_datetimefield_value(value))
-    raise TypeError(f"{type(value).__name__} does not travel in bulk.")
+    raise TypeError(f"{type(value).__name__} cannot be passed in a bulk statement.")
 
 
 def _source(fields: Sequence[Any]) -> str:

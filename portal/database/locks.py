@@ -1,4 +1,4 @@
-"""Advisory locks, held until the transaction ends. SQLite needs none: one transaction writes at a time."""
+"""Advisory locks, held until the transaction ends. SQLite needs none, since it has a single writer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.db import connection
 
 from portal.database import sql
 
-# A process that halts while it holds `hold_alone` must not block the others for longer.
+# A process that is halted while it holds such a lock must not block the others for longer.
 HALTED_SECONDS = 5
 
 
 def hold(*keys: int) -> None:
-    """Waits until no other transaction holds one of these locks, and takes them."""
+    """Acquires the locks, and waits while another transaction holds one of them."""
     if sql.is_postgres():
-        # In one order everywhere, or two transactions could wait for each other.
+        # Always in the same order, or two transactions could deadlock.
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT pg_advisory_xact_lock(value) FROM {sql.each()}",  # noqa: S608 (constants)
@@ -25,9 +25,9 @@ def hold(*keys: int) -> None:
 
 
 def hold_alone(key: int) -> None:
-    """`hold` for a short transaction of many statements: it may halt for five seconds at most.
+    """`hold` for a short transaction of many statements, which is aborted if it halts for five seconds.
 
-    Its statements are not compiled: that would take longer than to run them.
+    Its statements are not compiled (JIT), which would take longer than executing them.
     """
     if sql.is_postgres():
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The SQL dialect: the database's own time, rows that travel as one parameter, and locks on rows."""
+"""The SQL dialect: the database's clock, rows passed as one parameter, and row locks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from django.db import connection
 
 @cache
 def is_postgres() -> bool:
-    """Whether the database is PostgreSQL; otherwise it is SQLite. For this package alone."""
+    """Whether the database is PostgreSQL rather than SQLite. Only this package may ask."""
     return connection.vendor == "postgresql"
 
 
 def now() -> str:
-    """The moment at which the statement began, by the database's clock."""
+    """The time at which the statement began, by the database's clock."""
     return "statement_timestamp()" if is_postgres() else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
 
 
 def later(seconds: str) -> str:
-    """That many seconds from now; `seconds` is an expression or `%s`, and a negative number means ago."""
+    """The time `seconds` (an expression or `%s`) from now; a negative number means in the past."""
     if is_postgres():
         return f"(statement_timestamp() + {seconds} * interval '1 second')"
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', {seconds} || ' seconds')"
@@ -38,7 +38,7 @@ def seconds_until(column: str) -> str:
 
 
 def rows(columns: Mapping[str, str]) -> str:
-    """A JSON list of objects, one parameter made by `dump`, as the table `new`; types are PostgreSQL's."""
+    """The table `new` from one parameter made by `dump`; `columns` maps names to PostgreSQL's types."""
     if is_postgres():
         typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         return f"json_to_recordset(%s::json) AS new({typed})"
@@ -47,45 +47,45 @@ def rows(columns: Mapping[str, str]) -> str:
 
 
 def each() -> str:
-    """Integers, one parameter made by `array`, as the table `given` with the column `value`."""
+    """The table `given` with the column `value` from integers, one parameter made by `array`."""
     return "unnest(%s::bigint[]) AS given (value)" if is_postgres() else "json_each(%s) AS given"
 
 
 def among(column: str) -> str:
-    """The condition that a column is one of many values, one parameter made by `array`."""
+    """The condition that a column equals one of many values, one parameter made by `array`."""
     return f"{column} = ANY(%s)" if is_postgres() else f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608
 
 
 def array(values: Iterable[int] | Iterable[str]) -> list[int | str] | str:
-    """The parameter of `each` and `among`; the statement is the same for any length, and planned once."""
+    """The parameter of `each` and `among`; the statement does not depend on the number of values."""
     return list(values) if is_postgres() else json.dumps(list(values))
 
 
 def dump(found: Sequence[Mapping[str, Any]]) -> str:
-    """The parameter of `rows`; lone surrogates, which no database stores, become question marks."""
+    """The parameter of `rows`; lone surrogates, which databases cannot store, become question marks."""
     return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def uuid(value: UUID) -> str:
-    """A UUID as a column of `rows` holds it."""
+    """A UUID as a value in the parameter of `rows`."""
     return str(value) if is_postgres() else value.hex
 
 
 def uuid_of(found: UUID | str) -> UUID:
-    """A UUID from what a cursor returns, which is text on SQLite."""
+    """A UUID from a cursor's value, which is text on SQLite."""
     return UUID(found) if isinstance(found, str) else found
 
 
 def moment(found: datetime | str) -> datetime:
-    """A time from what a cursor returns: text on SQLite, or a time without a zone."""
+    """A time from a cursor's value, which is text or has no time zone on SQLite."""
     read = datetime.fromisoformat(found) if isinstance(found, str) else found
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def for_update(of: str = "", *, share_key: bool = False) -> str:
-    """Locks the selected rows (of one table) until the transaction ends; SQLite has one writer anyway.
+    """Locks the selected rows, or those of one table; not needed on SQLite, which has a single writer.
 
-    With `share_key` other transactions may still insert rows that refer to these.
+    With `share_key`, other transactions can still insert rows that refer to the locked ones.
     """
     if not is_postgres():
         return ""
@@ -93,10 +93,10 @@ def for_update(of: str = "", *, share_key: bool = False) -> str:
 
 
 def join_found(table: str, columns: str, query: str) -> str:
-    """Joins, as `found`, the rows of a table that a query selects for each row of the tables before.
+    """Joins as `found` the rows of a table that a query selects for each row of the preceding tables.
 
-    `query` is what follows SELECT and the columns; the first column is the key `id`, qualified by its table's
-    alias. Rows that another transaction has locked are skipped.
+    `query` is the part after SELECT and the columns. The first column is the key `id`, qualified with its
+    table's alias. Rows locked by another transaction are skipped.
     """
     if is_postgres():
         return f"CROSS JOIN LATERAL (SELECT {columns} {query} FOR UPDATE SKIP LOCKED) AS found"

@@ -118,7 +118,7 @@ def test_an_admin_sets_up_the_second_organization_and_texts(demo: Demo, people: 
     dave.get_by_role("link", name=re.compile("Set up Generic")).click()
     dave.get_by_label("API URL").fill(f"{demo.phone}/api/messages")
     dave.get_by_label("API key").fill("sandbox-key")
-    dave.get_by_role("button", name="Save & continue to the numbers").click()
+    dave.get_by_role("button", name="Save and continue to numbers").click()
     dave.goto(f"{demo.url}/admin/messaging/number/add/")
     dave.locator("#id_number").fill("+61 8 5555 5557")
     expect(dave.locator("#id_integration option:checked")).to_have_text("Generic HTTP SMS")

@@ -52,10 +52,10 @@ WORDS = {
     "conditions": _OPERATORS,
     "media types": sections.MEDIA_TYPES,
     "cases": [
-        *case_schema._FORMS,
+        *case_schema._SCHEMAS,
         *case_schema._COMMON,
-        *case_schema._FORMS["send"],
-        *case_schema._FORMS["receive"],
+        *case_schema._SCHEMAS["send"],
+        *case_schema._SCHEMAS["receive"],
     ],
     "requests of cases": [
         *case_schema._REQUEST,

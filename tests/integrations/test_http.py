@@ -367,8 +367,8 @@ def test_the_deadline_holds_against_a_server_that_drips(
     assert 0.5 < time.monotonic() - begun < 2
     assert got == Fault(
         "unanswered",
-        f"127.0.0.1:{server.port} gave no complete answer: the time of 0.6 s was over. "
-        "It may have acted on the request.",
+        f"127.0.0.1:{server.port} sent no complete response: it timed out after 0.6 seconds. "
+        "It may have processed the request.",
     )
     assert len(server.requests) == 1
 
@@ -384,9 +384,7 @@ def test_an_answer_over_the_cap_is_a_fault(serve: Callable[..., Server], ask: As
     server = serve(answer("200 OK", *(["Content-Encoding: gzip"] if encoded else []), body=packed))
     got = fault(ask(server.origin))
     assert got.kind == ("unanswered" if ask is by_send else "blocked")
-    assert got.text == (
-        f"The answer of 127.0.0.1:{server.port} is larger than 262,144 bytes, the most that is read."
-    )
+    assert got.text == (f"The response of 127.0.0.1:{server.port} is larger than the limit of 262,144 bytes.")
 
 
 @both
@@ -419,7 +417,7 @@ def test_an_unknown_name(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert fault(ask("https://api.example.com/?key=secret")) == Fault(
         "connect",
-        "The host name of api.example.com:443 was not found. Check its spelling, or try again later.",
+        "The host name of api.example.com:443 was not found. Check the spelling, or try again later.",
     )
     http.stop()
 
@@ -483,7 +481,7 @@ def test_a_self_signed_certificate_is_refused(
     server = serve(tls=certificate[1])
     got = fault(ask(server.origin, method="POST", body=b"secret"))
     assert got.kind == "tls"
-    assert f"No secure connection to 127.0.0.1:{server.port}" in got.text
+    assert f"Could not connect to 127.0.0.1:{server.port} securely: " in got.text
     assert server.requests == []
 
 
@@ -671,8 +669,8 @@ def test_urls_that_may_be_called(settings: Any, url: str) -> None:
         ("https://example.com:22/", "Port 22 is not allowed"),
         ("https://example.com:0/", "Port 0 is not allowed"),
         ("https://example.com:65536/", "Port 65536 is not allowed"),
-        ("https://a..example.com/", "not a host name"),
-        (f"https://{'a' * 64}.example/", "not a host name"),
+        ("https://a..example.com/", "not a valid host name"),
+        (f"https://{'a' * 64}.example/", "not a valid host name"),
         ("https://localhost/", "this machine itself"),
         ("https://db.localhost./", "this machine itself"),
         ("http://10.0.0.1/", "not on the public internet"),

@@ -72,7 +72,7 @@ def test_a_service_out_of_order_is_asked_again_and_told_only_once_it_matters(
     expire(integration)
     oauth.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "The service gave no access token (503). down"
+    assert integration.trouble == "The provider returned no access token (status 503). down"
     assert not oauth.any_due()
     oauth_server.failure = None
     expire(integration)
@@ -88,7 +88,9 @@ def test_wrong_credentials_are_told_without_them_and_not_tried_again(
     setup.save(integration, VALUES | {"Client Secret": "wrong-secret-9"})
     oauth.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "The service gave no access token (401). invalid_client: not •••"
+    assert (
+        integration.trouble == "The provider returned no access token (status 401). invalid_client: not •••"
+    )
     assert not oauth.any_due()
     oauth.renew_due()
     assert len(oauth_server.tokens) == 1
@@ -99,7 +101,7 @@ def test_an_answer_without_a_token_shows_none(oauth_server: OAuthServer, acme: O
     oauth_server.failure = (200, {"accessToken": "hidden-under-another-name"})
     oauth.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "The service gave no access token (200)."
+    assert integration.trouble == "The provider returned no access token (status 200)."
 
 
 @pytest.mark.django_db(transaction=True)

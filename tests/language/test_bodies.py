@@ -49,13 +49,13 @@ def test_xml(source: str, value: object) -> None:
         (b"<a><b></a>", "The XML cannot be read at line 1, column 9."),
         (
             b'<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>',
-            "The XML declares entities, which are not read.",
+            "The XML declares entities, which are not supported.",
         ),
         (
             b'<!DOCTYPE a [<!ENTITY % p SYSTEM "http://x/"> %p;]><a/>',
-            "The XML declares entities, which are not read.",
+            "The XML declares entities, which are not supported.",
         ),
-        (b'<?xml version="1.0" encoding="nothing"?><a/>', "The XML is in a character set that is not known."),
+        (b'<?xml version="1.0" encoding="nothing"?><a/>', "The XML uses an unknown character set."),
         (b"<a>" * 65 + b"</a>" * 65, "The XML is nested more than 64 levels deep."),
     ],
 )

@@ -101,19 +101,16 @@ def test_a_problem_tells_line_and_column():
         compile_document(
             '{"id": "acme", "name": "Acme",\n "Webhook": {"event_type": "ignore", "path": "a", "wehn": {}}}'
         )
-    assert (
-        str(caught.value)
-        == "/Webhook/wehn (line 2, column 52): 'wehn' has no meaning here. Did you mean 'when'?"
-    )
+    assert str(caught.value) == "/Webhook/wehn (line 2, column 52): Unknown key 'wehn'. Did you mean 'when'?"
 
 
 @pytest.mark.parametrize(
     ("source", "start"),
     [
         ('{"id": "x",\n}', "line 2, column 1: This is not JSON"),
-        (b"\xff", "document: The document is not UTF-8."),
+        (b"\xff", "document: The document is not valid UTF-8."),
         ("[" * 100_000, "document: The JSON is nested more than 32 levels deep."),
-        ("[]", "document: A template is a JSON object."),
+        ("[]", "document: A template must be a JSON object."),
         ('{"a": NaN}', "document: NaN is not a JSON number."),
     ],
 )
@@ -139,9 +136,9 @@ def test_values_are_checked_by_type():
     clean, errors = check_values(template.properties, {"URL": "https://u:p@x.example", "Ky": "1"})
     assert clean == {"Size": 5}
     assert errors == {
-        "Ky": "This service has no property 'Ky'. Did you mean 'Key'?",
+        "Ky": "There is no property 'Ky'. Did you mean 'Key'?",
         "Key": "Key is required.",
-        "URL": "URL may not carry a user name or password.",
+        "URL": "URL must not contain a user name or password.",
     }
 
 

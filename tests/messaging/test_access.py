@@ -99,7 +99,7 @@ def test_a_service_that_refuses_the_new_token_too_is_shown_red_and_not_asked_for
         Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
     integration.refresh_from_db()
     assert (status(message), len(oauth_server.tokens)) == ("sending", 2)
-    assert integration.trouble == 'The service answered 401: {"why": "no"}'
+    assert integration.trouble == 'The provider responded with status 401: {"why": "no"}'
 
 
 def test_a_refusal_that_comes_after_the_new_token_does_not_wait(
@@ -174,7 +174,10 @@ def test_messages_wait_while_the_consent_has_ended(
     dispatch.drain()
     integration.refresh_from_db()
     assert (status(message), oauth_server.calls) == ("sending", [])
-    assert integration.trouble == "The service gave no access token (400). invalid_grant: It has ended."
+    assert (
+        integration.trouble
+        == "The provider returned no access token (status 400). invalid_grant: It has ended."
+    )
 
 
 def test_traces_hold_no_tokens(oauth_server: OAuthServer, acme: Organization, alice: User) -> None:

@@ -206,8 +206,8 @@ def _inactive(alice: User) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "detail"),
     [
-        (_revoked, 401, "not valid"),
-        (_deactivated, 401, "not valid"),
+        (_revoked, 401, "invalid or has been revoked"),
+        (_deactivated, 401, "invalid or has been revoked"),
         (_blocked, 422, "You cannot send through this number"),
         (_unassigned, 422, "You cannot send through this number"),
         (_inactive, 422, "You cannot send through this number"),

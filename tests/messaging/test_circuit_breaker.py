@@ -50,7 +50,10 @@ def test_it_opens_after_failures_in_a_row_and_what_waits_burns_no_attempt(
     dispatch.drain()
     assert 25 < pause_left(service) <= 30
     assert (service.failures, service.pause_seconds) == (5, 30)
-    assert service.trouble.startswith("The service answered 500") and service.trouble_since is not None
+    assert (
+        service.trouble.startswith("The provider responded with status 500")
+        and service.trouble_since is not None
+    )
     waiting = write_many(private, 3)
     dispatch.drain()
     assert len(sandbox.received) == 5
@@ -100,7 +103,7 @@ def test_one_401_opens_it(sandbox: Sandbox, private: Number, service: Integratio
     write_many(private, 1)
     dispatch.drain()
     assert pause_left(service) > 25
-    assert service.trouble.startswith("The service answered 401")
+    assert service.trouble.startswith("The provider responded with status 401")
 
 
 def test_the_pause_doubles_with_each_probe_and_one_message_goes_at_a_time(
@@ -243,7 +246,7 @@ def test_admins_are_told_once_that_it_opened_and_once_that_it_closed(
     )
     opened = mail.outbox[0]
     assert opened.subject == f"{service.template.name} of Acme is paused"
-    assert "The service answered 401" in str(opened.body)
+    assert "The provider responded with status 401" in str(opened.body)
     assert f"/organization/{service.organization_id}/{service.template_id}/" in str(opened.body)
     assert "sandbox-key" not in str(opened.body)
     end_the_pause()

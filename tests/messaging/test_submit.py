@@ -140,7 +140,7 @@ def test_limits_of_the_template(private: Number, alice: User, media: Path) -> No
     )
     for file, reason in (
         (upload("a.txt"), "no files of the type text/plain"),
-        (upload("a.png", b"\x89PNG\r\n\x1a\n" + b"x" * 1000), "at most 1 KiB.*save it as a JPEG"),
+        (upload("a.png", b"\x89PNG\r\n\x1a\n" + b"x" * 1000), "at most 1 KiB.*Use a JPEG"),
     ):
         with pytest.raises(Refused, match=reason):
             submit(alice, private, CONTACT, files=[file])

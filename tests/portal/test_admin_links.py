@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urldefrag, urljoin, urlsplit
@@ -74,3 +75,27 @@ def test_each_link_leads_to_a_page(everything: dict[str, Any], request: Any, who
     found = walk(client, "/admin/")
     assert len(found) > 20
     assert {address: seen for address, seen in found.items() if seen[0] != 200} == {}
+
+
+def test_a_page_has_the_title_of_its_entry_in_the_menu(everything: dict[str, Any], operator: User) -> None:
+    client = Client()
+    client.force_login(operator)
+    entries = client.get("/admin/").context["sidebar_navigation"]
+    titles = {}
+    for entry in (entry for group in entries for entry in group["items"]):
+        name, link = str(entry["title"]), str(entry.get("link_callback") or entry["link"])
+        page = client.get(link).content.decode()
+        title = re.search("<title>(.*?)</title>", page, re.DOTALL)
+        heading = re.search("<h1.*?>(.*?)</h1>", page, re.DOTALL)
+        assert title and heading, name
+        titles[name] = re.split("[|–]", title[1])[0].strip()
+        if link.startswith("/admin/"):
+            assert re.sub("<.*?>", "", heading[1]).split("(")[0].strip().startswith(name), name
+    assert titles == {name: name for name in titles}
+    assert list(titles) == [
+        *("Overview", "Inbox"),
+        *("Accounts", "Organizations", "Users", "API tokens"),
+        *("Integrations", "Templates"),
+        *("Numbers", "Messages"),
+        *("Health", "Delivery attempts", "Webhooks", "Quarantine"),
+    ]

@@ -118,7 +118,7 @@ def test_an_organization_admin_does_not_take_over_an_account_admin_limited_to_it
     assert "new_password" not in page
 
 
-NO_ROLE = "Give the person a role in an organization."
+NO_ROLE = "Give the user at least one role."
 
 
 @pytest.mark.parametrize("who", ["admin_of_acme", "reseller", "operator"])

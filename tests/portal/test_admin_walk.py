@@ -147,7 +147,7 @@ def test_the_role_user_does_not_enter(everything: dict[str, Any], alice: User, m
         answer = getattr(client, method)(url)
         assert answer.status_code == 403, url
     page = answer.content.decode()
-    assert "You have no access to this page" in page
+    assert "You do not have access to this page" in page
     assert f'href="{reverse("inbox")}"' in page
 
 

@@ -24,17 +24,17 @@ METHODS_HEAD = (
 )
 HEAD = """# Filters
 
-A filter follows a bar in a placeholder: `$to|digits$`. Several are read from the left:
-`$text|trim|slice:0:160$`. An argument is a text in quotes (`''` is a quote in it), a number, or a variable,
-as in `$content|hmac_sha256:API key$`. Those in brackets may be left out.
+A filter follows a bar in a placeholder: `$to|digits$`. Several filters are applied from left to right:
+`$text|trim|slice:0:160$`. An argument is a quoted text (in which `''` is a quote), a number, or a variable,
+as in `$content|hmac_sha256:API key$`. Arguments in brackets are optional.
 
-- *Unset stays unset*, but for `or`, `map`, `length` and `list`.
-- *What a filter cannot do gives unset*: a date that is none, a number that is none. Filters never fail.
-- Filters of texts take a list element by element, and read any other value as text.
+- *Unset stays unset*, except for `or`, `map`, `length` and `list`.
+- *Filters never fail*: if the value is not valid, such as a text that is not a date, the result is unset.
+- Filters for texts are applied to each element of a list, and read any other value as text.
 
-This page is made from the code by `python manage.py document_language`.
+This page is generated from the code by `python manage.py document_language`.
 """
-TABLE = "| filter | what it gives | value | filtered by | result |\n|---|---|---|---|---|\n"
+TABLE = "| filter | result | example value | example filter | example result |\n|---|---|---|---|---|\n"
 GROUPS = {
     "Phone numbers": "digits plus e164 national",
     "Texts": "upper lower trim slice replace remove_prefix match length",
@@ -50,12 +50,12 @@ GROUPS = {
 
 
 def pages() -> dict[Path, str]:
-    """The text of each page that is written here, by its path. Raises KeyError if a filter is in no group."""
+    """The pages with generated text, by their path. Raises KeyError if a filter is in no group."""
     return {FILTERS_PAGE: _filters(), LANGUAGE_PAGE: _language()}
 
 
 def _language() -> str:
-    """The reference with its table of API methods renewed, between two marks."""
+    """The reference, with a new table of API methods between its two marks."""
     start, end = MARKS
     table = METHODS_HEAD + "".join(map(_method_row, METHODS.values()))
     page = (settings.BASE_DIR / LANGUAGE_PAGE).read_text()
@@ -87,7 +87,7 @@ def _row(item: Filter) -> str:
 
 
 def _usage(item: Filter) -> str:
-    """The filter with the names of its arguments: `slice:start[:end]`."""
+    """The filter with the names of its arguments, such as `slice:start[:end]`."""
     usage = item.name
     parameters = list(inspect.signature(item.function).parameters.values())[1:]
     for number, parameter in enumerate(parameters, 1):
@@ -105,7 +105,7 @@ def _shown(value: Any) -> str:
 
 
 def _argument(argument: Any) -> str:
-    """As templates write it: a number, or a text in quotes; a table by its name."""
+    """The argument as templates write it: a number, a quoted text, or the name of a table."""
     if isinstance(argument, Table):
         return "'table'"
     if isinstance(argument, str) and not isinstance(argument, Number):
@@ -118,7 +118,7 @@ def _cell(text: str) -> str:
 
 
 class Command(BaseCommand):
-    help = "Renews the tables of filters and API methods in docs/reference from their declarations."
+    help = "Updates the tables of filters and API methods in docs/reference from their declarations."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Django's PostgreSQL, which asks a server less often whether it is still there."""
+"""Django's PostgreSQL backend with a cheaper health check of connections."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from django.db.backends.postgresql import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """A connection whose health is checked where there is reason to.
+    """A connection whose health is checked only if the server has sent something unasked.
 
-    Django asks `SELECT 1` before each request. But a server that closes a connection says so, and the system
-    has heard it by then; if nothing came since the last answer, all is well.
+    Django executes `SELECT 1` before each request. But a server that closes a connection says so, and the
+    operating system has received that by then; if nothing was received, the connection is healthy.
     """
 
     health_check_done: bool
 
     def close_if_health_check_failed(self) -> None:
         if self.connection is not None and not self.health_check_done:
-            self.health_check_done = not _has_news(self.connection)
+            self.health_check_done = not _has_input(self.connection)
         super().close_if_health_check_failed()
 
 
-def _has_news(connection: Any) -> bool:
+def _has_input(connection: Any) -> bool:
     if connection.closed:
         return True
     watched = select.poll()
