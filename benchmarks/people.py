@@ -15,8 +15,7 @@ django.setup()
 from integrations import catalog, properties  # noqa: E402
 from integrations.models import Integration, Template  # noqa: E402
 from messaging.models import Assignment, Contact, Conversation, Number  # noqa: E402
-from portal import tokens  # noqa: E402
-from portal.models import Account, Membership, Organization, User  # noqa: E402
+from portal.models import Account, Membership, Organization, PersonalToken, User  # noqa: E402
 
 
 def fill(api_url: str, contacts: int) -> dict[str, str]:
@@ -40,7 +39,7 @@ def fill(api_url: str, contacts: int) -> dict[str, str]:
     Conversation.objects.bulk_create(
         [Conversation(organization=acme, number=number, contact=person) for person in people]
     )
-    return {"account": account.accountid, "token": tokens.make(alice, "The load generator")}
+    return {"account": account.accountid, "token": PersonalToken.objects.issue(alice, "The load generator")}
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ class IntegrationAdmin(PortalAdmin):
         search = request.GET.get("q", "").strip()[:100]
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Messaging providers of %(organization)s") % {"organization": organization},
+            "title": _("Integrations of %(organization)s") % {"organization": organization},
             "organization": organization,
             "cards": setup.cards(organization, search),
             "search": search,

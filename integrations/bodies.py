@@ -61,7 +61,7 @@ def parse(body: bytes, content_type: str, charset: str = "", *, strict: bool = T
     try:
         return load(source)
     except json.JSONDecodeError as error:
-        if kind.endswith("json") or source.lstrip()[0] in "{[":
+        if kind.endswith("json") or source.lstrip().startswith(("{", "[")):
             raise ValueError(f"The body is not JSON: {error.msg} at character {error.pos + 1}.") from None
     except RecursionError:
         raise ValueError("The JSON is nested too deeply.") from None

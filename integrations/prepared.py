@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from integrations.language.document import Template
 from integrations.models import Integration, PropertyValues
 from integrations.properties import secrets_of, values_of
 from integrations.redact import Redactor
+from portal import process
+from portal.database import sql
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,11 @@ class PreparedIntegration:
     credentials: int
 
 
-_kept: dict[int, tuple[tuple[Any, ...], PreparedIntegration]] = {}
+class _Cache:
+    """What integrations send with, as of a stamp that tells whether anything has changed since."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[tuple[Any, ...], PreparedIntegration]] = {}
 
 
 def prepare(keys: Iterable[int]) -> dict[int, PreparedIntegration]:
@@ -47,18 +52,18 @@ def prepare(keys: Iterable[int]) -> dict[int, PreparedIntegration]:
     wanted = set(keys)
     if not wanted:
         return {}
-    stamps = _stamps(wanted)
+    stamps, cache = _stamps(wanted), process.get(_Cache).kept
     found, stale = {}, []
     for key, stamp in stamps.items():
-        kept = _kept.get(key)
+        kept = cache.get(key)
         if kept is not None and kept[0] == stamp:
             found[key] = kept[1]
         else:
             stale.append(key)
     for key, read in _read(stale).items() if stale else ():
-        if len(_kept) >= CACHE_SIZE:
-            _kept.clear()
-        _kept[key] = stamps[key], read
+        if len(cache) >= CACHE_SIZE:
+            cache.clear()
+        cache[key] = stamps[key], read
         found[key] = read
     return found
 
@@ -66,21 +71,18 @@ def prepare(keys: Iterable[int]) -> dict[int, PreparedIntegration]:
 def _stamps(keys: Iterable[int]) -> dict[int, tuple[Any, ...]]:
     """A stamp for each integration, which changes with it: revisions are immutable, and values are dated."""
     with connection.cursor() as cursor:
-        cursor.execute(_stamps_statement(), [json.dumps(dict.fromkeys(keys))])
+        cursor.execute(_stamps_statement(), [sql.array(keys)])
         return {key: tuple(stamp) for key, *stamp in cursor.fetchall()}
 
 
 @cache
 def _stamps_statement() -> str:
     """The query for stamps, which runs for each batch: the ORM would need longer than the database."""
-    postgres = connection.vendor == "postgresql"
-    now = "statement_timestamp()" if postgres else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
-    # Both databases list the keys of a JSON object like this.
     return f"""
         SELECT integration.id, integration.created_at, integration.enabled,
             COALESCE(integration.revision_id, template.published_id), own.changed_at, inherited.changed_at,
             token.fence,
-            token.granted_at IS NOT NULL AND (token.expires_at IS NULL OR token.expires_at > {now})
+            token.granted_at IS NOT NULL AND (token.expires_at IS NULL OR token.expires_at > {sql.now()})
         FROM integrations_integration AS integration
         JOIN integrations_template AS template ON template.id = integration.template_id
         JOIN portal_organization AS organization ON organization.id = integration.organization_id
@@ -89,7 +91,7 @@ def _stamps_statement() -> str:
             ON inherited.account_id = organization.account_id
             AND inherited.template_id = integration.template_id
         LEFT JOIN integrations_accesstoken AS token ON token.integration_id = integration.id
-        WHERE integration.id IN (SELECT CAST(key AS bigint) FROM json_each(%s))
+        WHERE {sql.among("integration.id")}
     """  # noqa: S608 (constants)
 
 

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-VERSION = "0.1.0"
-USER_AGENT = f"Patchbay/{VERSION}"
+from portal import __version__
+
+USER_AGENT = f"Patchbay/{__version__}"
 
 # Only what all URL parsers read the same way: a name or an address, no userinfo, nothing that needs encoding.
 _URL = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?(?=[/?#]|\Z)", re.I)

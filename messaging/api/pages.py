@@ -1,4 +1,4 @@
-"""The pages where people give programs a token, and take it away again."""
+"""The pages of API tokens: people make them for their programs, and revoke them again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from messaging.models import Number
-from portal import tokens
 from portal.models import PersonalToken, User
 
 
@@ -37,12 +36,13 @@ class NewTokenForm(forms.Form):
 
     def make(self, user: User) -> str | None:
         """The new token, or None with an error in the form."""
-        if PersonalToken.objects.filter(user=user).count() >= tokens.MOST:
-            self.add_error(None, _("You have %d tokens, which is the most. Revoke one first.") % tokens.MOST)
+        if PersonalToken.objects.filter(user=user).count() >= PersonalToken.MAX_PER_USER:
+            said = _("You have %d tokens, which is the most. Revoke one first.")
+            self.add_error(None, said % PersonalToken.MAX_PER_USER)
             return None
         try:
             with transaction.atomic():
-                return tokens.make(user, self.cleaned_data["name"])
+                return PersonalToken.objects.issue(user, self.cleaned_data["name"])
         except IntegrityError:  # also when a page that shows a new token is loaded again
             self.add_error("name", _("You have a token with this name already."))
             return None

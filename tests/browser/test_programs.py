@@ -1,4 +1,4 @@
-"""Connecting a program, by keyboard alone, on a desktop and a phone."""
+"""API tokens and the API documentation, by keyboard alone, on a desktop and a phone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_program_is_connected_and_revoked(
+def test_a_token_is_made_used_and_revoked(
     browser: Browser,
     live_server: LiveServer,
     alice: User,
@@ -38,12 +38,12 @@ def test_a_program_is_connected_and_revoked(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     page.goto(f"{live_server.url}/inbox/")
-    page.get_by_role("button", name="Alice: your account").focus()
+    page.get_by_role("button", name="Account menu of Alice").focus()
     page.keyboard.press("Enter")
     picture("menu")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Programs that send in your name")
+    expect(page.get_by_role("heading", level=1)).to_have_text("API tokens")
     picture("none")
     page.get_by_label("Name of the program").focus()
     page.keyboard.type("Appointment reminders")
@@ -69,5 +69,35 @@ def test_a_program_is_connected_and_revoked(
     )
     picture("revoked")
     assert PersonalToken.objects.count() == 0
+    assert complaints == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_api_is_tried_in_the_browser(
+    browser: Browser, live_server: LiveServer, alice: User, private: Number, images: Path, width: int
+) -> None:
+    """On a page that loads nothing from elsewhere, under the strict content security policy."""
+    token = PersonalToken.objects.issue(alice, "Docs")
+    page = opened(browser, live_server, alice, width)
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{live_server.url}/account/tokens/")
+    page.get_by_role("link", name="the API documentation").press("Enter")
+    expect(page.get_by_text("/messages/batch")).to_be_visible()
+    page.screenshot(path=images / f"api-docs-{width}.png", full_page=True)
+    page.get_by_role("button", name="Authorize").press("Enter")
+    page.get_by_role("textbox").fill(token)
+    page.get_by_role("button", name="Apply credentials").press("Enter")
+    page.get_by_role("button", name="Close").first.press("Enter")
+    page.get_by_role("button", name="List what the user may send from").press("Enter")
+    page.get_by_role("button", name="Try it out").press("Enter")
+    page.get_by_role("button", name="Execute").press("Enter")
+    expect(page.get_by_text(f'"number": "{private.number}"')).to_be_visible()
+    page.screenshot(path=images / f"api-docs-tried-{width}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert {url for url in asked if not url.startswith((live_server.url, "data:"))} == set()
     assert complaints == []
     page.context.close()

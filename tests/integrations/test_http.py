@@ -26,6 +26,8 @@ from django.core.exceptions import ImproperlyConfigured
 from integrations import http
 from integrations.events import Fault, HttpRequest, HttpResponse
 from integrations.http import guard
+from portal import __version__
+from tests.processes import free_port
 
 Talk = Callable[[socket.socket, bytes], bool]
 Ask = Callable[..., HttpResponse | Fault]
@@ -39,7 +41,7 @@ class Server:
         self.talk, self.tls = talk, tls
         self.connections = 0
         self.requests: list[bytes] = []
-        self.listener = socket.create_server((host, 0))
+        self.listener = socket.create_server((host, free_port()))
         self.port = self.listener.getsockname()[1]
         self.origin = f"{'https' if tls else 'http'}://{host}:{self.port}"
         self.over = threading.Event()
@@ -168,7 +170,7 @@ def test_request_and_answer_are_verbatim(serve: Callable[..., Server], ask: Ask)
     lines = head.split(b"\r\n")
     assert lines[0] == b"POST /p?q=%2B+b HTTP/1.1"
     assert "X-Key: clé".encode() in lines
-    assert f"User-Agent: {guard.USER_AGENT}".encode() in lines
+    assert f"User-Agent: Patchbay/{__version__}".encode() in lines
     assert not any(line.lower().startswith((b"content-type", b"cookie", b"authorization")) for line in lines)
     assert body == '{"t": "\U0001f600"}'.encode()
 

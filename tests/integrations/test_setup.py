@@ -192,7 +192,6 @@ def test_a_number_with_its_users(
 ) -> None:
     client = signed_in(admin_of_acme)
     form = {
-        "organization": service.organization_id,
         "number": "08 5555 5503",
         "country": "AU",
         "integration": service.pk,
@@ -215,7 +214,6 @@ def test_a_number_with_its_users(
 )
 def test_wrong_numbers_are_refused(admin_of_acme: User, service: Integration, given: dict[str, str]) -> None:
     form = {
-        "organization": service.organization_id,
         "number": "+61855555503",
         "country": "AU",
         "integration": service.pk,
@@ -227,15 +225,13 @@ def test_wrong_numbers_are_refused(admin_of_acme: User, service: Integration, gi
 
 
 def test_a_number_has_one_active_owner_per_account(
-    admin_of_globex: User, private: Number, globex: Organization
+    admin_of_globex: User, private: Number, globex: Organization, generic: Template
 ) -> None:
-    form = {
-        "organization": globex.pk,
-        "number": private.number,
-        **REST_OF_THE_FORM,
-    }
+    service = Integration.objects.create(organization=globex, template=generic)
+    form = {"number": private.number, "integration": service.pk, **REST_OF_THE_FORM}
     client = signed_in(admin_of_globex)
     page = client.post("/admin/messaging/number/add/", form)
     assert (page.status_code, Number.objects.count()) == (200, 1)
+    assert "An organization of this account uses the number already." in page.content.decode()
     Number.objects.update(active=False)
     assert client.post("/admin/messaging/number/add/", form).status_code == 302

@@ -65,6 +65,21 @@ def test_xml_that_is_refused(source: bytes, reason: str) -> None:
     assert str(caught.value) == reason
 
 
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-unheard-of"])
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b" \n", {}),
+        (b"\x1c", "\x1c"),
+        ("\u3000".encode(), "\u3000"),
+        (b"\xef\xbb\xbf", ""),
+        (b"\xef\xbb\xbfHello", "Hello"),
+    ],
+)
+def test_a_text_of_white_space_alone(content_type: str, body: bytes, value: object) -> None:
+    assert parse(body, content_type, strict=False) == value
+
+
 @given(NAME, TREE)
 def test_xml_there_and_back(name, tree):
     assert parse_xml(render_xml({name: tree}, "")) == {name: tree}

@@ -16,7 +16,7 @@ from django.utils import timezone
 from integrations.models import Integration, Template
 from messaging.models import DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
 from messaging.reporting import health
-from messaging.statuses import Status
+from messaging.statuses import QueueState, Status
 from portal.models import Organization, User
 from tests.messaging.queues import integration_of, number_of, template_of, write_many
 
@@ -46,9 +46,7 @@ def found(**condition: Any) -> health.Health:
 
 def test_the_figures_of_a_day(private: Number) -> None:
     waiting = write_many(private, 3)[0]
-    Message.objects.filter(pk=waiting.pk).update(
-        queue_state=Message.Queue.CLAIMED, lease_until=timezone.now()
-    )
+    Message.objects.filter(pk=waiting.pk).update(queue_state=QueueState.CLAIMED, lease_until=timezone.now())
     minute, hours = timedelta(minutes=1), timedelta(hours=5)
     attempt(waiting, "sent", minute, 10)
     attempt(waiting, "sent", minute, 20, part=1, parts=2)

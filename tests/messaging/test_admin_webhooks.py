@@ -9,8 +9,9 @@ from django.test import Client
 from django.urls import reverse
 
 from messaging.admin import webhooks
+from messaging.inbound import file_events, quarantine
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
-from messaging.receiving import filing, quarantine
+from messaging.statuses import EventState, Verdict
 from portal.models import User
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def add(number: Number, spelled: str) -> None:
 def lost(private: Number) -> WebhookRequest:
     """A text for a number that nobody has."""
     row = come(Client(), private, "+61855555577")
-    assert row.verdict == WebhookRequest.Verdict.UNKNOWN_NUMBER
+    assert row.verdict == Verdict.UNKNOWN_NUMBER
     return row
 
 
@@ -63,7 +64,7 @@ def test_a_lost_text_is_found_and_filed(
     answer = client.post(reverse("admin:messaging_read_again", args=[lost.pk]), follow=True)
     assert "what it says is filed" in answer.content.decode()
     assert "Read again</button>" not in answer.content.decode()
-    filing.drain()
+    file_events.drain()
     assert Message.objects.get().text == "Hello"
     listed = client.get(LIST, {"quarantine": "yes"})
     assert list(listed.context["cl"].result_list) == []
@@ -84,7 +85,7 @@ def test_the_whole_quarantine_is_read_again(
     assert "There are more." in first
     second = client.post(reverse("admin:messaging_read_all"), follow=True).content.decode()
     assert "1 of 2 were understood now and are filed." in second
-    filing.drain()
+    file_events.drain()
     assert sorted(Message.objects.values_list("text", flat=True)) == ["one", "three", "two"]
     assert quarantine.count(admin_of_acme) == 1
 
@@ -102,13 +103,13 @@ def test_chosen_ones_are_read_again(private: Number, admin_of_acme: User, client
 def test_a_copy_is_filed_anyway(private: Number, admin_of_acme: User, client: Client) -> None:
     come(Client(), private, private.number)
     copy = come(Client(), private, private.number)
-    assert copy.verdict == WebhookRequest.Verdict.DUPLICATE
+    assert copy.verdict == Verdict.DUPLICATE
     client.force_login(admin_of_acme)
     assert "File anyway" in client.get(page_of(copy)).content.decode()
     url = reverse("admin:messaging_file_anyway", args=[copy.pk])
     assert "What it says is filed." in client.post(url, follow=True).content.decode()
     assert "There is nothing to file." in client.post(url, follow=True).content.decode()
-    filing.drain()
+    file_events.drain()
     assert Message.objects.count() == 2
 
 
@@ -116,7 +117,7 @@ def test_an_event_that_could_not_be_filed_is_in_quarantine(
     private: Number, admin_of_acme: User, client: Client
 ) -> None:
     row = come(Client(), private, private.number)
-    WebhookEvent.objects.update(state=WebhookEvent.State.FAILED, reason="ValueError: odd")
+    WebhookEvent.objects.update(state=EventState.FAILED, reason="ValueError: odd")
     client.force_login(admin_of_acme)
     assert list(client.get(LIST, {"quarantine": "yes"}).context["cl"].result_list) == [row]
     page = client.get(page_of(row)).content.decode()

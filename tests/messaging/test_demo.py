@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from integrations.sandbox.catalog_entry import CatalogEntry
 from messaging import demo
 from messaging.models import Number
 from portal.models import User
+from tests.processes import Process, free_port
 
 Play = Callable[[str], Sandbox]
 
@@ -112,3 +115,22 @@ def test_a_service_with_oauth_is_connected_at_once() -> None:
     finally:
         provider.stop()
     assert AccessToken.objects.good().get().secrets == {"access_token": ACCESS_TOKEN}
+
+
+def test_the_allowed_origins_stay_allowed_beside_those_of_the_demo(tmp_path: Path) -> None:
+    port, phone = free_port(), free_port()
+    process = Process.manage(
+        "demo",
+        f"--port={port}",
+        f"--phone-port={phone}",
+        f"--data={tmp_path / 'data'}",
+        environment={"PATCHBAY_ALLOWED_ORIGINS": "http://10.0.0.5:13013"},
+        log=tmp_path / "log",
+    )
+    try:
+        process.wait_until_ready(f"http://localhost:{port}", 60)
+        with urllib.request.urlopen(f"http://localhost:{port}/account/login/") as answer:
+            page = answer.read().decode()
+    finally:
+        process.kill()
+    assert f"http://10.0.0.5:13013, http://127.0.0.1:{phone}, http://localhost:{port}" in page

@@ -9,11 +9,12 @@ import pytest
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
+from messaging import keywords
+from messaging.inbound import file_events
 from messaging.models import Message, Number, OptOut
-from messaging.receiving import filing
-from messaging.rules import keywords, optout
-from messaging.sending import dispatch
-from messaging.sending.submit import Refused, submit
+from messaging.outbound import dispatch
+from messaging.outbound.submit import Refused, submit
+from messaging.rules import optout
 from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.rules import CONTACT, accept, answers, receive
@@ -109,11 +110,11 @@ def test_any_order_of_stop_and_start(private: Number, order: tuple[str, ...], fi
     for place, step in enumerate(order):
         accept(private, texts[step], f"m{place}")
         if filed == "each":
-            filing.drain()
+            file_events.drain()
         labels.append("opt-out" if step == "S" else "opt-in" if step == "+" and out else "")
         changes += step == "S" and not out
         out = {"S": True, "+": False}.get(step, out)
-    filing.drain()
+    file_events.drain()
     assert opted_out() is out
     received = Message.objects.filter(direction="in").order_by("pk")
     assert list(received.values_list("automatic", flat=True)) == labels

@@ -14,7 +14,7 @@ from PIL import Image
 
 from integrations.models import Integration, Template
 from messaging.models import Attachment, Message, Number
-from messaging.sending.submit import Refused, submit
+from messaging.outbound.submit import Refused, submit
 from portal.models import User
 
 CONTACT = "+61412345678"

@@ -1,0 +1,129 @@
+"""Messages of a request: whose numbers they go out from, and what becomes of each, many as fast as one."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, TypedDict
+from uuid import UUID, uuid4, uuid5
+
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+from messaging import numbers
+from messaging.api.exceptions import KEY_REUSED, Problem
+from messaging.engine import senders
+from messaging.engine.outbox import Submission, Submitted
+from messaging.errors import Refused
+from messaging.models import Message, Number
+from messaging.outbound import enqueue, submit
+from messaging.statuses import Status
+from portal.models import User
+
+
+class Wanted(TypedDict):
+    """A message as a program wants it sent."""
+
+    sender: str
+    to: str
+    text: str
+
+
+class Accepted(NamedTuple):
+    """A message that is on its way, as it is kept; `replayed` if an earlier request with its key sent it."""
+
+    uuid: UUID
+    sender: str
+    to: str
+    text: str
+    replayed: bool
+    # What every request with the key is answered; the message itself says what has become of it since.
+    status: Status = Status.QUEUED
+
+
+def id_of_message(user: User, key: str | None) -> UUID:
+    """The id of a new message, one and the same for a key; nobody else can foretell it, and take it first."""
+    return uuid4() if key is None else uuid5(_namespace(""), f"{user.pk} {key}")
+
+
+def ids_of_batch(user: User, key: str | None, count: int) -> list[UUID]:
+    """The ids of the messages of a new batch, as `id_of_message` gives one."""
+    if key is None:
+        return [uuid4() for _place in range(count)]
+    return [uuid5(_namespace("batch"), f"{user.pk} {place} {key}") for place in range(count)]
+
+
+def submit_all(
+    user: User, wanted: Sequence[Wanted | Exception], ids: Sequence[UUID]
+) -> list[Accepted | Exception]:
+    """What becomes of each message: committed and on its way, or why not; in as few statements as one.
+
+    What is an error already stays so, in its place.
+    """
+    spelled = {item["sender"] for item in wanted if not isinstance(item, Exception)}
+    senders = _senders(user, spelled) if spelled else {}
+    prepared = [
+        item if isinstance(item, Exception) else _prepared(user, senders[item["sender"]], item, uuid)
+        for item, uuid in zip(wanted, ids, strict=True)
+    ]
+    submitted = iter(enqueue.enqueue_many([item for item in prepared if isinstance(item, Submission)]))
+    return [_accepted(item, next(submitted)) if isinstance(item, Submission) else item for item in prepared]
+
+
+def _senders(user: User, spelled: Collection[str]) -> dict[str, Number | Refused]:
+    """The user's number that each text is, by one query; whether it may send is asked at the commit again."""
+    found: dict[str, Number | Refused] = {}
+    meant: dict[str, str] = {}
+    for text in spelled:
+        try:
+            meant[text] = numbers.parse(text).number
+        except ValueError as error:
+            found[text] = Refused(str(error), "from")
+    mine = defaultdict[str, list[Number]](list)
+    for row in senders.of_user(user, set(meant.values())):
+        mine[row.number].append(row)
+    for text, number in meant.items():
+        match mine[number]:
+            case [one]:
+                found[text] = one
+            case []:
+                found[text] = enqueue.not_yours()
+            case _several:
+                said = _("%(number)s is a sender of several of your organizations.") % {"number": number}
+                found[text] = Refused(said, "from")
+    return found
+
+
+def _prepared(user: User, sender: Number | Refused, wanted: Wanted, uuid: UUID) -> Submission | Refused:
+    if isinstance(sender, Refused):
+        return sender
+    try:
+        return submit.prepare(user, sender, wanted["to"], text=wanted["text"], uuid=uuid)
+    except Refused as refusal:
+        return refusal
+
+
+def _accepted(given: Submission, submitted: Submitted | Exception) -> Accepted | Exception:
+    if isinstance(submitted, Exception):
+        return submitted
+    accepted = Accepted(
+        given.uuid, given.number.number, given.address, given.text, replayed=submitted.before is not None
+    )
+    if submitted.before is not None and _content(submitted.before) != (
+        accepted.sender,
+        accepted.to,
+        accepted.text,
+    ):
+        return Problem(KEY_REUSED, _("Another message was sent with this Idempotency-Key."))
+    return accepted
+
+
+def _content(message: Message) -> tuple[str, str, str]:
+    conversation = message.conversation
+    return conversation.number.number, conversation.contact.address, message.text
+
+
+@functools.cache
+def _namespace(kind: str) -> UUID:
+    return UUID(bytes=salted_hmac("messaging.api", kind).digest()[:16])
