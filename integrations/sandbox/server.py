@@ -186,28 +186,28 @@ class Sandbox:
         """Reports a message of the portal as failed."""
         return self._status("failed", messageid, reason, f"Reported as failed: {reason}")
 
-    def answer(self, received: ReceivedRequest, gone: Callable[[], bool]) -> HttpResponse:
+    def respond(self, received: ReceivedRequest, gone: Callable[[], bool]) -> HttpResponse:
         """Responds to a request to the API; `gone` tells whether the client has disconnected."""
         url = self.origin + received.path
         request = HttpRequest(received.method, url, received.headers, received.body)
-        if (page := oauth.answer(self.provider.hosted, request)) is not None:
+        if (page := oauth.respond(self.provider.hosted, request)) is not None:
             return page
         with self._lock:
             self.received.append(received)
             del self.received[:-REQUESTS]
             mode, seconds = self._script.popleft() if self._script else ("ok", 0.0)
-        answer = self._answer(request, mode, seconds, gone)
+        response = self._respond(request, mode, seconds, gone)
         if mode != "hang":
-            received.answered, received.answer = answer.status, answer.body
+            received.answered, received.answer = response.status, response.body
         self.store.touch()
-        return answer
+        return response
 
-    def _answer(
+    def _respond(
         self, request: HttpRequest, mode: Mode, seconds: float, gone: Callable[[], bool]
     ) -> HttpResponse:
-        answer, taken = self.provider.answer(request, mode)
+        response, taken = self.provider.respond(request, mode)
         if taken is None:
-            return answer
+            return response
         message = self._take(taken)
         if mode == "garbage":
             return HttpResponse(200, {"content-type": "text/html"}, b"<html><body><h1>It works!</h1>")
@@ -216,7 +216,7 @@ class Sandbox:
         if mode == "hang":
             return HttpResponse(503)
         self._scheduler.add(self.delay_delivered, lambda: self._report(message))
-        return answer
+        return response
 
     def _take(self, taken: AcceptedMessage) -> PhoneMessage:
         sent = taken.sent
