@@ -103,7 +103,7 @@ def _fit(upload: _Upload, types: Sequence[str], most: int) -> None:
             upload.converted, upload.kind = pictures.fitted(upload.file.read(), types, most)
         except pictures.PictureError as error:
             raise Refused(
-                _("%(name)s cannot be converted to at most %(limit)s for the provider: %(reason)s.")
+                _("%(name)s cannot be converted to at most %(limit)s for the provider: %(reason)s")
                 % {"name": upload.name, "limit": _size(most), "reason": error}
             ) from None
         upload.size = len(upload.converted)
