@@ -20,22 +20,22 @@ RESULTS = ("sent", "failed", "retry", "throttled", "opted_out", "unauthorized", 
 FAULTS = ("connect", "timeout", "tls")
 _PART = dict.fromkeys(("name", "filename", "content_type", "json", "text", "base64"))
 _BODY: dict[str, Schema] = dict.fromkeys(BODIES) | {"multipart": [_PART]}
-_REQUEST: dict[str, Schema] = {**dict.fromkeys(("method", "url", "path", "query")), "headers": dict, **_BODY}
+REQUEST: dict[str, Schema] = {**dict.fromkeys(("method", "url", "path", "query")), "headers": dict, **_BODY}
 _RESPONSE: dict[str, Schema] = {"status": int, "headers": dict, **_BODY}
-_FILE = dict.fromkeys(("url", "content_type", "filename", "size", "base64"))
-_COMMON = dict.fromkeys(("name", "now", "message_uuid", "webhook_url", "country"))
-_SCHEMAS: dict[str, dict[str, Any]] = {
+FILE = dict.fromkeys(("url", "content_type", "filename", "size", "base64"))
+COMMON = dict.fromkeys(("name", "now", "message_uuid", "webhook_url", "country"))
+SCHEMAS: dict[str, dict[str, Any]] = {
     "send": {
-        **_COMMON,
+        **COMMON,
         "method": tuple(METHODS),
-        "message": {**dict.fromkeys(SENDING), "media": [_FILE]},
-        "expect": [_REQUEST],
+        "message": {**dict.fromkeys(SENDING), "media": [FILE]},
+        "expect": [REQUEST],
         "responses": [{**_RESPONSE, "error": FAULTS}],
         "outcome": {"result": RESULTS, **dict.fromkeys(("messageid", "code", "text"))},
     },
     "receive": {
-        **_COMMON,
-        "request": {**_REQUEST, "ip": None},
+        **COMMON,
+        "request": {**REQUEST, "ip": None},
         "expect": {
             "events": [{**dict.fromkeys(BOUND), "type": tuple(TYPES), "concat": None}],
             "response": _RESPONSE,
@@ -47,7 +47,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
 
 def check_case(template: Template, case: Value, pointer: str = "") -> list[Problem]:
     """All unknown keys, wrong values and missing keys of a case; `pointer` is the case's place."""
-    kinds = tuple(_SCHEMAS)
+    kinds = tuple(SCHEMAS)
     if not isinstance(case, dict):
         return [Problem(pointer, "A case must be an object.")]
     kind = case.get("kind")
@@ -58,18 +58,18 @@ def check_case(template: Template, case: Value, pointer: str = "") -> list[Probl
     labels = dict.fromkeys(item.label for item in template.properties)
     if kind == "send":
         labels["access_token"] = None
-    schema: Schema = {"kind": kinds, "properties": labels, **_SCHEMAS[kind]}
+    schema: Schema = {"kind": kinds, "properties": labels, **SCHEMAS[kind]}
     return [*_problems(case, schema, pointer), *_missing(case, kind, pointer)]
 
 
 def check_message(message: Value) -> list[Problem]:
     """All unknown keys and wrong values in the variables of a message."""
-    return list(_problems(message, _SCHEMAS["send"]["message"], ""))
+    return list(_problems(message, SCHEMAS["send"]["message"], ""))
 
 
 def check_request(request: Value) -> list[Problem]:
     """All unknown keys and wrong values in a webhook request, which may also have a case's common keys."""
-    schema = {**_SCHEMAS["receive"]["request"], **_COMMON}
+    schema = {**SCHEMAS["receive"]["request"], **COMMON}
     return list(_problems(request, schema, ""))
 
 

@@ -188,16 +188,16 @@ def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
         now=parse_date(text(case.get("now"))),
     )
     expected = case.get("expect") or {}
-    answer = expected.get("response") or {}
-    if "status" in answer:
-        yield from differs("response status", answer["status"], received.answer.status)
-    for name, value in (answer.get("headers") or {}).items():
+    wanted = expected.get("response") or {}
+    if "status" in wanted:
+        yield from differs("response status", wanted["status"], received.answer.status)
+    for name, value in (wanted.get("headers") or {}).items():
         yield from differs(f"response header {name}", value, received.answer.headers.get(name.lower()))
     kind = received.answer.headers.get("content-type", "")
     for way in case_http.BODIES:
-        if way in answer:
+        if way in wanted:
             yield from body_differences(
-                way, answer[way], HttpRequest("", "", body=received.answer.body), kind
+                way, wanted[way], HttpRequest("", "", body=received.answer.body), kind
             )
     events = shown_events(received, text(case.get("country")) or None)
     if "events" in expected:

@@ -40,10 +40,10 @@ def check(integration: Integration, values: Mapping[str, Any]) -> CheckResult:
     """
     values = dict(values)
     if integration.compiled.oauth is not None:
-        answer = _access(integration, values)
-        if not answer.access_token:
-            return CheckResult(False, answer.problem)
-        values["access_token"] = answer.access_token
+        token = _access(integration, values)
+        if not token.access_token:
+            return CheckResult(False, token.problem)
+        values["access_token"] = token.access_token
     hide = Redactor(secrets_of(integration, values))
     variables = {
         "now": iso_text(datetime.now(UTC)),

@@ -89,18 +89,18 @@ def read(
         bindings += [(event.type, {name: bound.get(name) for name in names}) for bound, _, names in found]
         if answer is None:
             first = index
-            answer = _answer(event.response, {**found[0][0], "message_uuid": message_uuid})
+            answer = _response(event.response, {**found[0][0], "message_uuid": message_uuid})
         if not event.continues:
             break
     if answer is not None:
         only_ignored = all(isinstance(item, Ignored) for item in events)
         verdict: Literal["accepted", "ignored"] = "ignored" if only_ignored else "accepted"
-        aside = _answer(webhook.ignored, base)
+        aside = _response(webhook.ignored, base)
         return Received(verdict, tuple(events), answer, "", tuple(tried), first, aside, tuple(bindings))
     if webhook.verify is not None and verified is not None and (reason := verified.reason(webhook.verify)):
         return Received("unverified", (), HttpResponse(401), reason, tuple(tried))
     known = verified is not None and verified.passed
-    refusal = _answer(webhook.ignored if known else webhook.error, base)
+    refusal = _response(webhook.ignored if known else webhook.error, base)
     if body.problem:
         return Received("unparsable", (), refusal, body.problem, tuple(tried))
     return Received("unmatched", (), refusal, "No event of the template matches the request.", tuple(tried))
@@ -216,19 +216,19 @@ def _try(
     return found or _Refusal(reason, final=event.when is not None)
 
 
-def _answer(answer: WebhookResponse, values: Frame) -> HttpResponse:
+def _response(response: WebhookResponse, values: Frame) -> HttpResponse:
     headers = {}
-    for name, render in answer.headers:
+    for name, render in response.headers:
         line = text(render(values))
         if line and all(" " <= character <= "\xff" and character != "\x7f" for character in line):
             headers[name.casefold()] = line
-    body = answer.body(values) if answer.body is not None else None
+    body = response.body(values) if response.body is not None else None
     if body is None:
-        return HttpResponse(answer.status, headers)
+        return HttpResponse(response.status, headers)
     short = "json" if isinstance(body, dict | list) else "text"
     try:
-        content, kind = bodies.render(body, answer.content_type or MEDIA_TYPES[short], "")
+        content, kind = bodies.render(body, response.content_type or MEDIA_TYPES[short], "")
     except RenderError:
         # The provider's values do not fit into the response; the event is still valid.
-        return HttpResponse(answer.status, headers)
-    return HttpResponse(answer.status, {"content-type": kind, **headers}, content)
+        return HttpResponse(response.status, headers)
+    return HttpResponse(response.status, {"content-type": kind, **headers}, content)

@@ -18,8 +18,8 @@ from integrations.language.values import Value, raw, text
 
 Scheme = tuple[Condition, str, Render]
 Flow = Literal["authorization_code", "client_credentials", "password"]
-_FIELDS = {"Basic": ["username", "password"], "Bearer": ["token"], "Header": ["name", "value"], "OAuth2": []}
-_OAUTH_KEYS = [
+FIELDS = {"Basic": ["username", "password"], "Bearer": ["token"], "Header": ["name", "value"], "OAuth2": []}
+OAUTH_KEYS = [
     "type",
     "when",
     "client_id",
@@ -32,7 +32,7 @@ _OAUTH_KEYS = [
     "token_auth",
     "request_auth",
 ]
-_FLOWS: dict[str, Flow] = {
+FLOWS: dict[str, Flow] = {
     "0": "authorization_code",
     "authorization_code": "authorization_code",
     "client_credentials": "client_credentials",
@@ -64,23 +64,23 @@ def compile_auth(node: Value, scope: Scope, pointer: str) -> tuple[Scheme, ...]:
             for scheme in compile_auth(item, scope, child(pointer, index))
         )
     if not isinstance(node, Mapping) or "type" not in node:
-        scope.report(pointer, f"auth is an object with 'type' ({', '.join(_FIELDS)}), or a list of these.")
+        scope.report(pointer, f"auth is an object with 'type' ({', '.join(FIELDS)}), or a list of these.")
         return ()
     kind = text(node["type"])
-    if kind not in _FIELDS:
+    if kind not in FIELDS:
         reason = f"There is no auth type {kind!r}."
-        scope.report(child(pointer, "type"), reason, did_you_mean(kind, _FIELDS))
+        scope.report(child(pointer, "type"), reason, did_you_mean(kind, FIELDS))
         return ()
     when = compile_condition(node.get("when", {}), scope, child(pointer, "when"))
     if kind == "OAuth2":
         prefix = compile_render(node.get("request_auth", "Bearer"), scope, child(pointer, "request_auth"))
         scope.used.add("access_token")
         return ((when, "Authorization", _prefixed(prefix, lambda variables: variables.get("access_token"))),)
-    check_keys(node, ["type", "when", *_FIELDS[kind]], scope, pointer)
-    for name in _FIELDS[kind]:
+    check_keys(node, ["type", "when", *FIELDS[kind]], scope, pointer)
+    for name in FIELDS[kind]:
         if name not in node and name != "name":
             scope.report(pointer, f"{kind} needs {name!r}.")
-    parts = [compile_render(node.get(name), scope, child(pointer, name)) for name in _FIELDS[kind]]
+    parts = [compile_render(node.get(name), scope, child(pointer, name)) for name in FIELDS[kind]]
     if kind == "Bearer":
         return ((when, "Authorization", _prefixed(lambda variables: "Bearer", parts[0])),)
     if kind == "Basic":
@@ -110,7 +110,7 @@ def compile_oauth(node: Value, scope: Scope, pointer: str) -> OAuth2 | None:
         return next((item for item in found if item is not None), None)
     if not isinstance(node, Mapping) or node.get("type") != "OAuth2":
         return None
-    check_keys(node, _OAUTH_KEYS, scope, pointer)
+    check_keys(node, OAUTH_KEYS, scope, pointer)
     scope = replace(scope, names={"webhook_url": False, "domain": False})
 
     def shape(key: str) -> Render:
@@ -119,10 +119,10 @@ def compile_oauth(node: Value, scope: Scope, pointer: str) -> OAuth2 | None:
     given = node.get("flow_type", "0")
     # Ringotel writes a choice as {"default": "0"}.
     word = text(given.get("default") if isinstance(given, Mapping) else given)
-    flow = _FLOWS.get(word)
+    flow = FLOWS.get(word)
     if flow is None:
         scope.report(
-            child(pointer, "flow_type"), f"There is no flow type {word!r}.", did_you_mean(word, _FLOWS)
+            child(pointer, "flow_type"), f"There is no flow type {word!r}.", did_you_mean(word, FLOWS)
         )
     needed = ["client_id", "token_endpoint"]
     if flow == "authorization_code":

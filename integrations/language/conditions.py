@@ -30,7 +30,7 @@ _COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "gt": lambda value, bound: value > bound,
     "gte": lambda value, bound: value >= bound,
 }
-_OPERATORS = ["not", *_COMPARISONS, "matches"]
+OPERATORS = ["not", *_COMPARISONS, "matches"]
 
 
 def compile_condition(node: Value, scope: Scope, pointer: str) -> Condition:
@@ -93,6 +93,6 @@ def _operator(name: str, operand: Value, scope: Scope, pointer: str) -> Test:
             return lambda value: False
         compare = _COMPARISONS[name]
         return lambda value: (number := decimal(value)) is not None and compare(number, bound)
-    suggestion = did_you_mean(name, _OPERATORS)
+    suggestion = did_you_mean(name, OPERATORS)
     scope.report(pointer, f"There is no operator {name!r}.", suggestion, at_key=True)
     return lambda value: False

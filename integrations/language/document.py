@@ -21,7 +21,7 @@ from integrations.language.values import Number, Table, Value, cleaned, load, ra
 from integrations.language.webhook import Webhook, compile_webhook
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 256 * 1024, 32, 2000
-_KEYS = [
+KEYS = [
     "id",
     "name",
     "logo",
@@ -146,7 +146,7 @@ def _twice(found: Places) -> list[Problem]:
 
 def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
     scope = Scope({}, {}, problems)
-    check_keys(document, _KEYS, scope, "")
+    check_keys(document, KEYS, scope, "")
     identifier = text(document.get("id"))
     if not _ID.fullmatch(identifier):
         reason = (

@@ -23,8 +23,8 @@ from integrations.language.values import Value, Variables, find, is_empty, is_nu
 # Reads the request (query, headers, body in bytes, method, public url, ip), now, and the properties.
 # Returns "" or the reason why the request is not from the provider.
 Verify = Callable[[Variables], str]
-_ALGORITHMS = ["sha256", "sha1", "sha512", "md5"]
-_ENCODINGS = ["hex", "base64", "base64url"]
+ALGORITHMS = ["sha256", "sha1", "sha512", "md5"]
+ENCODINGS = ["hex", "base64", "base64url"]
 
 
 def shape_of(node: Mapping[str, Value], key: str, default: Value, scope: Scope, pointer: str) -> Render:
@@ -82,8 +82,8 @@ def _too_old(stamp: str, tolerance: float, values: Variables) -> str:
 
 
 def check_hmac(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
-    algorithm = choice(node, "algorithm", _ALGORITHMS, scope, pointer)
-    encoding = choice(node, "encoding", _ENCODINGS, scope, pointer)
+    algorithm = choice(node, "algorithm", ALGORITHMS, scope, pointer)
+    encoding = choice(node, "encoding", ENCODINGS, scope, pointer)
     key, signature = (shape_of(node, name, None, scope, pointer) for name in ("key", "signature"))
     over, check_time = bytes_of(node, "over", "$body$", scope, pointer), _timestamp(node, scope, pointer)
 

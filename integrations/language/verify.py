@@ -50,11 +50,11 @@ def compile_verify(node: Value, scope: Scope, pointer: str) -> Verify:
 
 def _scheme(node: Value, scope: Scope, pointer: str) -> tuple[Condition, Verify]:
     kind = text(node.get("type")) if isinstance(node, Mapping) else ""
-    if not isinstance(node, Mapping) or kind not in _SCHEMES:
+    if not isinstance(node, Mapping) or kind not in SCHEMES:
         place = child(pointer, "type") if isinstance(node, Mapping) and "type" in node else pointer
-        scope.report(place, f"There is no verify type {kind!r}.", did_you_mean(kind, _SCHEMES))
+        scope.report(place, f"There is no verify type {kind!r}.", did_you_mean(kind, SCHEMES))
         return (lambda values: True), (lambda values: "")
-    required, optional, make = _SCHEMES[kind]
+    required, optional, make = SCHEMES[kind]
     check_keys(node, ["type", "when", *required, *optional], scope, pointer)
     for key in required:
         if key not in node:
@@ -114,7 +114,7 @@ def _ip(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     return check
 
 
-_SCHEMES: dict[str, tuple[list[str], list[str], _Maker]] = {
+SCHEMES: dict[str, tuple[list[str], list[str], _Maker]] = {
     "header": (["name", "value"], [], _header),
     "query": (["name", "value"], [], _query),
     "basic": (["username", "password"], [], _basic),

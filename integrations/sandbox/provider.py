@@ -33,7 +33,7 @@ class Provider:
         self.reader = ApiRequestReader(self.hosted)
         self.writer = WebhookWriter(self.hosted)
 
-    def answer(self, request: HttpRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
+    def respond(self, request: HttpRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
         """The response to an API request, and the message in it, if any; `mode` may ask for an error."""
         sent = self.reader.read(request)
         if sent is None:
@@ -45,10 +45,10 @@ class Provider:
         sends_message = METHODS[sent.method].sends_message
         if sends_message and (problem := _problem(sent)):
             return api_responses.plain(400, problem), None
-        answer, messageid = api_responses.accepted(self.hosted, sent)
+        response, messageid = api_responses.accepted(self.hosted, sent)
         if not sends_message:
-            return answer, None
-        return answer, AcceptedMessage(sent, messageid or secrets.token_hex(12))
+            return response, None
+        return response, AcceptedMessage(sent, messageid or secrets.token_hex(12))
 
     def file_url(self, name: str) -> str:
         """The URL of a file of the phone; it is among the provider's if these need credentials."""

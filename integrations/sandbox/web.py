@@ -128,9 +128,9 @@ def _api(sandbox: Sandbox, environ: WSGIEnvironment, path: str) -> Response:
         if not sandbox.provider.may_fetch(received.headers):
             raise HttpError("This file requires the provider's credentials.", 401)
         return Response(200, file[1], file[0])
-    answer = sandbox.answer(received, environ["waitress.client_disconnected"])
-    headers = tuple((name.title(), value) for name, value in answer.headers.items() if name != "content-type")
-    return Response(answer.status, answer.body, answer.headers.get("content-type", "text/plain"), headers)
+    found = sandbox.respond(received, environ["waitress.client_disconnected"])
+    headers = tuple((name.title(), value) for name, value in found.headers.items() if name != "content-type")
+    return Response(found.status, found.body, found.headers.get("content-type", "text/plain"), headers)
 
 
 def _state(sandbox: Sandbox, cursor: str) -> Response:

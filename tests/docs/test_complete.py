@@ -19,13 +19,13 @@ from integrations.language import (
     verify,
     webhook_events,
 )
-from integrations.language.conditions import _OPERATORS
+from integrations.language.conditions import OPERATORS
 from integrations.language.response_rules import RESULTS
 from tests.processes import ROOT
 
 PAGE = (ROOT / "docs/reference/template-language.md").read_text()
 WORDS = {
-    "document": document._KEYS,
+    "document": document.KEYS,
     "limits": document.Limits.__dataclass_fields__,
     "methods": [*api_methods.METHODS, *methods.KEYS],
     "variables": names.SENDING,
@@ -38,29 +38,29 @@ WORDS = {
         *names.EXCHANGE,
     ],
     "verify": [
-        *verify._SCHEMES,
-        *(key for needed, more, _ in verify._SCHEMES.values() for key in needed + more),
+        *verify.SCHEMES,
+        *(key for needed, more, _ in verify.SCHEMES.values() for key in needed + more),
     ],
-    "signatures": [*signatures._ALGORITHMS, *signatures._ENCODINGS, *verify.NAMES - {"now"}],
+    "signatures": [*signatures.ALGORITHMS, *signatures.ENCODINGS, *verify.NAMES - {"now"}],
     "auth": [
-        *auth._FIELDS,
-        *auth._OAUTH_KEYS,
-        *auth._FLOWS,
-        *(key for keys in auth._FIELDS.values() for key in keys),
+        *auth.FIELDS,
+        *auth.OAUTH_KEYS,
+        *auth.FLOWS,
+        *(key for keys in auth.FIELDS.values() for key in keys),
     ],
     "properties": [*properties.TYPES, "name", "required", "secret", "default", "choices", "help"],
-    "conditions": _OPERATORS,
+    "conditions": OPERATORS,
     "media types": sections.MEDIA_TYPES,
     "cases": [
-        *case_schema._SCHEMAS,
-        *case_schema._COMMON,
-        *case_schema._SCHEMAS["send"],
-        *case_schema._SCHEMAS["receive"],
+        *case_schema.SCHEMAS,
+        *case_schema.COMMON,
+        *case_schema.SCHEMAS["send"],
+        *case_schema.SCHEMAS["receive"],
     ],
     "requests of cases": [
-        *case_schema._REQUEST,
+        *case_schema.REQUEST,
         *case_schema.FAULTS,
-        *case_schema._FILE,
+        *case_schema.FILE,
         "ip",
         "unmatched",
         "events",
@@ -83,3 +83,16 @@ def test_the_index_lists_every_page() -> None:
     listed = set(re.findall(r"\]\(([^)#]+)\)", index))
     pages = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/*/*.md")}
     assert {page for page in pages if not page.startswith("decisions/")} | {"decisions/"} == listed
+
+
+def test_every_decision_has_a_status_and_is_listed() -> None:
+    pages = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    rows = []
+    for number, page in enumerate(pages, 1):
+        head, status = re.findall(r"\A# (.+)\n\nStatus: (.+)", page.read_text())[0]
+        assert head.startswith(f"{number}. ") and page.name.startswith(f"{number:04}-")
+        later = re.match(r"superseded by \[([0-9]+)\. ", status)
+        assert later or status.startswith("accepted"), page.name
+        title = head.partition(". ")[2]
+        rows.append(f"| {number} | [{title}]({page.name}) | {f'superseded by {later[1]}' if later else ''} |")
+    assert (ROOT / "docs/decisions/README.md").read_text().splitlines()[-len(rows) :] == rows

@@ -55,14 +55,14 @@ def test_refusals_on_demand_mean_what_they_say(
     service: Provider, mode: str, status: int | None, expected: str
 ) -> None:
     request, variables = sent(service)
-    answer, taken = service.answer(request, mode)
+    answer, taken = service.respond(request, mode)
     assert (taken, outcome(service, answer, variables)) == (None, expected)
     assert status is None or answer.status == status
 
 
 def test_a_refusal_is_spelled_as_the_service_does() -> None:
     service = Provider(read_entry(catalog.FOLDER / "twilio"), ORIGIN)
-    answer, _ = service.answer(sent(service)[0], "429")
+    answer, _ = service.respond(sent(service)[0], "429")
     assert answer.body.startswith(b'{"code":20429,"message":"Too Many Requests"')
 
 
@@ -74,20 +74,20 @@ def test_wrong_secrets_are_refused(service: Provider) -> None:
         service.hosted.template, "SendMessage", wrong, {**sent(service)[1], "access_token": "wrong"}
     )
     assert request != sent(service)[0]
-    answer, taken = service.answer(request, "ok")
+    answer, taken = service.respond(request, "ok")
     assert (taken, outcome(service, answer, MESSAGE)) == (None, "unauthorized")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_each_message_gets_another_id_and_another_place_is_not_found(service: Provider) -> None:
     request, variables = sent(service)
-    found = [service.answer(request, "ok") for _ in range(2)]
+    found = [service.respond(request, "ok") for _ in range(2)]
     assert [outcome(service, answer, variables) for answer, _ in found] == ["sent", "sent"]
     ids = {taken.messageid for _, taken in found if taken is not None}
     assert len(ids) == 2
     elsewhere = replace(request, url=f"{ORIGIN}/api/elsewhere")
-    assert service.answer(elsewhere, "ok")[0].status == 404
-    assert service.answer(replace(request, method="PATCH"), "ok")[0].status == 405
+    assert service.respond(elsewhere, "ok")[0].status == 404
+    assert service.respond(replace(request, method="PATCH"), "ok")[0].status == 405
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -98,7 +98,7 @@ def test_credentials_can_be_checked(service: Provider) -> None:
         return
     known = {"access_token": ACCESS_TOKEN, "now": "2026-03-04T05:06:07Z"}
     request = build(template, "CheckCredentials", service.hosted.values, known)
-    answer, taken = service.answer(request, "ok")
+    answer, taken = service.respond(request, "ok")
     read = responses.read(template, "CheckCredentials", service.hosted.values, known, answer)
     assert (taken, read.result) == (None, "sent")
 
@@ -209,7 +209,7 @@ def test_files_that_are_sent_themselves_are_seen(words: str) -> None:
     media = [{"content": b"one", "content_type": "image/png", "filename": "a.png"}, {"content": b"two"}]
     request = plan(service.hosted.template, {}, {**MESSAGE, "text": words, "media": media})[0].request
     assert request.url == url
-    _, taken = service.answer(request, "ok")
+    _, taken = service.respond(request, "ok")
     assert taken is not None
     assert (taken.sent.to, taken.sent.text, taken.sent.files) == ("+12025550002", words, (b"one", b"two"))
 
@@ -218,7 +218,7 @@ def test_several_links_are_all_seen() -> None:
     service = Provider(read_entry(catalog.FOLDER / "twilio"), ORIGIN)
     media = [{"url": "https://a.example/1.png"}, {"url": "https://a.example/2.png"}]
     request = plan(service.hosted.template, service.hosted.values, {**MESSAGE, "media": media})[0].request
-    _, taken = service.answer(request, "ok")
+    _, taken = service.respond(request, "ok")
     assert taken is not None
     assert (taken.sent.method, taken.sent.urls) == (
         "SendFile",
@@ -261,6 +261,6 @@ def test_oauth_lets_everybody_in(settings: Any) -> None:
                 {},
                 {**MESSAGE, "content": "x", "access_token": given},
             )
-            assert (sandbox.provider.answer(request, "ok")[1] is not None) == taken
+            assert (sandbox.provider.respond(request, "ok")[1] is not None) == taken
     finally:
         sandbox.stop()

@@ -100,14 +100,16 @@ class Command(BaseCommand):
             _values(template, options["properties"]),
             now=parse_date(text(request.get("now"))),
         )
-        answer = received.answer
+        response = received.answer
         body = (
-            case_http.shown_body(answer.body, answer.headers.get("content-type", "")) if answer.body else {}
+            case_http.shown_body(response.body, response.headers.get("content-type", ""))
+            if response.body
+            else {}
         )
         found = {
             "verdict": received.verdict,
             "reason": received.reason,
-            "response": {"status": answer.status, "headers": dict(answer.headers), **body},
+            "response": {"status": response.status, "headers": dict(response.headers), **body},
             "events": shown_events(received, text(request.get("country")) or None),
             "tried": [{"event": pointer, "reason": reason} for pointer, reason in received.tried],
         }
