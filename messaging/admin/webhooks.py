@@ -141,7 +141,7 @@ class WebhookRequestAdmin(LogAdmin):
         accepted = reprocess.reprocess_many(WebhookRequest.objects.filter(pk__in=keys))
         messages.info(
             request,
-            _("%(accepted)d of %(number)d requests were accepted. Their events are being processed.")
+            _("%(accepted)d of %(number)d requests were accepted.")
             % {"accepted": accepted, "number": len(keys)},
         )
         if more:

@@ -248,22 +248,22 @@ class Message(models.Model):
 
     @property
     def is_outbound(self) -> bool:
-        """Whether we sent it."""
+        """Whether the message was sent from here, or is about to be."""
         return self.direction == Direction.OUT
 
     @property
     def status_name(self) -> str:
-        """The status as programs, templates and style sheets name it: queued, sent, failed, …"""
+        """The name of the status in the API, templates and style sheets: queued, sent, failed, …"""
         return Status(self.status).name.lower()
 
     @property
     def arrived(self) -> bool:
-        """Whether the provider has it, or the contact."""
+        """Whether the provider accepted the message, or the contact received it."""
         return self.status in (Status.SENT, Status.DELIVERED, Status.READ)
 
     @property
     def needs_attention(self) -> bool:
-        """Whether it was not sent, or may not have been."""
+        """Whether an outbound message failed or its outcome is unknown."""
         return self.is_outbound and self.status in (Status.FAILED, Status.UNKNOWN)
 
 

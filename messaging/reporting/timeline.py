@@ -51,13 +51,13 @@ def of_message(message: Message) -> dict[str, Any]:
         "files": list(message.attachments.all()),
         "copy": copy,
         "advice": advice(message, copy),
-        "may_resend": copy is None and (message.has_failed or message.is_unknown),
+        "may_resend": copy is None and message.needs_attention,
     }
 
 
 def tone(message: Message) -> str:
     """Whether a message went well: bad, good, or plain."""
-    if message.has_failed or message.is_unknown:
+    if message.needs_attention:
         return "bad"
     return "good" if message.is_inbound or message.status >= Status.DELIVERED else "plain"
 

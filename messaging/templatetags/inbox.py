@@ -1,4 +1,4 @@
-"""How messages are put into words."""
+"""Template filters that describe messages and times."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from django.utils.translation import gettext as _
 
 from messaging.models import Message
 from messaging.rules import optout
-from messaging.statuses import Direction, QueueState, Status
+from messaging.statuses import QueueState, Status
 
 register = template.Library()
 
 
 @register.filter
 def mark(message: Message) -> str:
-    """What became of an outgoing message, in a word or a short sentence."""
+    """The status of an outbound message, in a few words."""
     if message.queue_state == QueueState.WAITING and message.attempts:
         at = timezone.localtime(message.next_attempt_at)
-        return _("trying again at %(time)s") % {"time": date_format(at, "H:i")}
+        return _("retrying at %(time)s") % {"time": date_format(at, "H:i")}
     if message.status == Status.UNKNOWN:
-        return _("no answer came: it may or may not have arrived")
+        return _("no response: it may or may not have been sent")
     return str(Status(message.status).label)
 
 
 @register.filter
 def when(moment: object) -> str:
-    """A time as people say it: the hour today, the weekday this week, else the date."""
+    """A past time: the hour today, with the weekday this week, else the date."""
     if not hasattr(moment, "astimezone"):
         return ""
     local = timezone.localtime(moment)  # type: ignore[arg-type]
@@ -41,46 +41,45 @@ def when(moment: object) -> str:
 
 @register.filter
 def until(moment: datetime) -> str:
-    """A time to come: the hour today, else with the day."""
+    """A future time: the hour today, else with the date."""
     local = timezone.localtime(moment)
     return date_format(local, "H:i" if local.date() == timezone.localdate() else "D j M, H:i")
 
 
 @register.filter
 def initial(contact: object) -> str:
-    """What stands in a contact's circle: the first letter of the name; a number has none."""
+    """The first letter of a contact's name; # for a number."""
     first = str(contact)[:1].upper()
     return first if first.isalpha() else "#"
 
 
 @register.filter
 def may_resend(message: Message) -> bool:
-    """Whether a person may send it once more."""
-    failed = message.direction == Direction.OUT and message.status in (Status.FAILED, Status.UNKNOWN)
-    return failed and not was_resent(message)
+    """Whether a user can resend the message."""
+    return message.needs_attention and not was_resent(message)
 
 
 @register.filter
 def was_resent(message: Message) -> bool:
-    """Whether it was sent again already, by a copy."""
+    """Whether the message has already been resent, as a copy."""
     return hasattr(message, "resent_as")
 
 
 @register.filter
 def note(message: Message) -> str:
-    """How a text of the contact was understood, where it changed what may be sent."""
-    if message.direction == Direction.OUT:
+    """How an inbound text changed the contact's consent, if it did."""
+    if message.is_outbound:
         return ""
     notes = {
-        optout.CONFIRMATION: _("The contact wants no more messages from this number."),
-        optout.OPT_IN: _("The contact wants messages again."),
+        optout.CONFIRMATION: _("The contact has opted out of messages from this number."),
+        optout.OPT_IN: _("The contact has opted in again."),
     }
     return notes.get(message.automatic, "")
 
 
 @register.filter
 def writer(message: Message, reader: object) -> str:
-    """Who wrote an outgoing message, as its reader is told."""
+    """The author of an outbound message, for its reader."""
     if message.author is None:
-        return _("Automatic answer")
+        return _("Auto-reply")
     return _("You") if message.author == reader else str(message.author)

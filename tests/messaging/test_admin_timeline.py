@@ -114,7 +114,7 @@ def test_the_timeline_of_an_inbound_message(private: Number, admin_of_acme: User
     page = client.get(page_of(came)).content.decode()
     request = WebhookRequest.objects.get()
     assert reverse("admin:messaging_webhookrequest_change", args=[request.pk]) in page
-    assert "The contact wants no more messages from this number." in page
+    assert "The contact has opted out of messages from this number." in page
     answer = Message.objects.get(direction="out")
     assert titles(answer) == [("plain", "Queued as an auto-reply (opt-out).")]
     assert (

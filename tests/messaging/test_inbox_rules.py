@@ -35,19 +35,19 @@ def test_a_stop_is_noted_and_a_start_too(private: Number, alice: User) -> None:
     client = signed_in(alice)
     receive(private, "STOP", "m1")
     page = opened(client)
-    assert "The contact wants no more messages from this number." in page
+    assert "The contact has opted out of messages from this number." in page
     assert "has opted out: nothing is sent until they text START" in page
-    assert "Automatic answer" in page
+    assert "Auto-reply" in page
     receive(private, "START", "m2")
     page = opened(client)
-    assert "The contact wants messages again." in page
+    assert "The contact has opted in again." in page
     assert "has opted out: nothing is sent" not in page
 
 
 def test_the_list_names_an_automatic_answer(private: Number, alice: User) -> None:
     AutoReply.objects.create(number=private, keyword="*", text="Welcome")
     receive(private, "hello")
-    assert "Automatic answer: Welcome" in text_of(signed_in(alice).get(reverse("inbox")).content)
+    assert "Auto-reply: Welcome" in text_of(signed_in(alice).get(reverse("inbox")).content)
 
 
 def test_what_is_added_is_shown_where_it_is_written(private: Number, alice: User) -> None:
