@@ -18,10 +18,10 @@ class AdministrationSite(UnfoldAdminSite):  # type: ignore[misc]
         guarded = super().admin_view(view, cacheable)
 
         @wraps(guarded)
-        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             # Django would redirect them to the sign-in page, which redirects signed-in users back here.
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
             return guarded(request, *args, **kwargs)  # type: ignore[no-any-return]
 
-        return answer
+        return checked

@@ -173,7 +173,7 @@ def _read(row: WebhookRequest) -> accept.Reading:
         reason = _("The template %(template)s is no longer published for the account.") % {
             "template": row.template
         }
-        return accept.Reading(row.verdict, reason, row.answer, tuple(row.tried), None, [])
+        return accept.Reading(row.verdict, reason, row.response, tuple(row.tried), None, [])
     return accept.read(owner, row.as_received(), now=row.received_at)
 
 

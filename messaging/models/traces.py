@@ -92,7 +92,7 @@ class WebhookRequest(models.Model):
         return f"/services/{self.template.service_id}/a{self.called}{self.path}"
 
     @property
-    def answer(self) -> HttpResponse:
+    def response(self) -> HttpResponse:
         """The response to the request."""
         return HttpResponse(self.answer_status, self.answer_headers, self.answer_body.encode())
 

@@ -81,7 +81,7 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
     )
     first = store.store(row, reading.events)
     if first is not None:
-        return first.answer
+        return first.response
     return reading.answer
 
 
