@@ -122,11 +122,6 @@ def with_access(integration_ids: Iterable[int]) -> list[int]:
     return list(good.values_list("integration", flat=True))
 
 
-def any_due() -> bool:
-    """Whether a token is due for renewal, by one indexed query."""
-    return _due().exists()
-
-
 def renew_due() -> None:
     """Renews all tokens that are due, at once, each under a lease, without an open transaction."""
     requests: dict[Future[grants.TokenResponse], AccessToken] = {}

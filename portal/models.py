@@ -274,15 +274,15 @@ class PersonalTokenQuerySet(models.QuerySet["PersonalToken"]):
         """
         if len(token) != PersonalToken.LENGTH or not token.startswith(PersonalToken.PREFIX):
             return None
-        rows = self.raw(
+        found = self.raw(
             """SELECT token.* FROM portal_personaltoken AS token
             JOIN portal_user AS person ON person.id = token.user_id
             WHERE token.digest = %s AND person.is_active""",
             [_digest(token)],
         )
-        for found in rows:
-            found.user = User.from_db(self.db, ["id"], [found.user_id])
-            return found
+        for row in found:
+            row.user = User.from_db(self.db, ["id"], [row.user_id])
+            return row
         return None
 
 

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from phonenumbers import region_code_for_number
-from waitress.server import create_server
 
 from integrations.catalog import FOLDER
 from integrations.events import HttpRequest, HttpResponse, InboundRequest
 from integrations.language.api_methods import SEND_MESSAGE
 from integrations.language.text_filters import parse_phone
-from integrations.sandbox import oauth, portal_client, shutdown, web
+from integrations.sandbox import oauth, portal_client, web
 from integrations.sandbox.catalog_entry import read_entry
 from integrations.sandbox.provider import AcceptedMessage, Provider
 from integrations.sandbox.scheduler import Scheduler
 from integrations.sandbox.store import PhoneMessage, Store
 from integrations.sandbox.web import ReceivedRequest
 from integrations.senders import normalise_number
+from portal.server import WebServer
 
 Mode = Literal["ok", "401", "429", "500", "refuse", "garbage", "slow", "hang"]
 
@@ -109,25 +109,18 @@ class Sandbox:
         self.port = listener.getsockname()[1]
         self.provider = Provider(self.entry, self.origin)
         self._stopped.clear()
-        # With the look-ahead, waitress notices that a client has gone while its response is delayed.
-        self._server = create_server(
-            web.application(self),
-            sockets=[listener],
-            threads=16,
-            ident=None,
-            channel_request_lookahead=1,
-            # Above our own limit, so that a picture that is too large gets an error message.
-            max_request_body_size=2 * web.BODY_BYTES,
+        # Above our own limit, so that a picture that is too large gets an error message.
+        most = 2 * web.BODY_BYTES
+        self._server = WebServer(
+            web.application(self), listener, threads=16, max_body=most, watch_clients=True
         )
-        self._thread = threading.Thread(target=self._server.run, name="sandbox", daemon=True)
-        self._thread.start()
+        self._server.start()
         self._scheduler.start()
 
     def stop(self) -> None:
         """Ends the threads, sends delayed responses, and closes every connection."""
         self._stopped.set()
-        shutdown.shut_down(self._server)
-        self._thread.join(5)
+        self._server.stop()
         self._scheduler.stop()
 
     def answer_with(self, *modes: Mode, seconds: float = 5.0) -> None:

@@ -22,6 +22,7 @@ from rest_framework.exceptions import (
     UnsupportedMediaType,
     ValidationError,
 )
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
@@ -147,6 +148,8 @@ class Problem(Exception):
 def handle(error: Exception, context: Mapping[str, Any]) -> Response:
     """REST_FRAMEWORK's EXCEPTION_HANDLER: the answer to what ended a request."""
     problem = problem_of(error)
+    request = context["request"]  # of a page, too, which has a renderer of its own
+    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
     return Response(problem.as_json(), problem.kind.status, headers=problem.headers, content_type=MEDIA_TYPE)
 
 

@@ -226,7 +226,7 @@ class DescriptionView(SpectacularAPIView):
             return Response(_description())
 
 
-class TryView(SpectacularSwaggerSplitView):
+class DocumentationView(SpectacularSwaggerSplitView):
     """A page to read the description, and to try it; all that it loads comes from here."""
 
     throttle_classes = []

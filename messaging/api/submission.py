@@ -22,7 +22,7 @@ from messaging.statuses import Status
 from portal.models import User
 
 
-class Wanted(TypedDict):
+class NewMessage(TypedDict):
     """A message as a program wants it sent."""
 
     sender: str
@@ -55,7 +55,7 @@ def ids_of_batch(user: User, key: str | None, count: int) -> list[UUID]:
 
 
 def submit_all(
-    user: User, wanted: Sequence[Wanted | Exception], ids: Sequence[UUID]
+    user: User, wanted: Sequence[NewMessage | Exception], ids: Sequence[UUID]
 ) -> list[Accepted | Exception]:
     """What becomes of each message: committed and on its way, or why not; in as few statements as one.
 
@@ -95,7 +95,7 @@ def _senders(user: User, spelled: Collection[str]) -> dict[str, Number | Refused
     return found
 
 
-def _prepared(user: User, sender: Number | Refused, wanted: Wanted, uuid: UUID) -> Submission | Refused:
+def _prepared(user: User, sender: Number | Refused, wanted: NewMessage, uuid: UUID) -> Submission | Refused:
     if isinstance(sender, Refused):
         return sender
     try:

@@ -44,8 +44,8 @@ class UserRequest(Request):
     user: User
 
 
-class OwnViewSet(GenericViewSet[Any]):
-    """What is read and written for `request.user`."""
+class APIViewSet(GenericViewSet[Any]):
+    """What is read and written as `request.user`; `max_body` is in bytes."""
 
     request: UserRequest
     http_method_names = ["get", "head", "post"]
@@ -53,7 +53,7 @@ class OwnViewSet(GenericViewSet[Any]):
 
 
 @schema.messages
-class MessageViewSet(ListModelMixin, RetrieveModelMixin, OwnViewSet):
+class MessageViewSet(ListModelMixin, RetrieveModelMixin, APIViewSet):
     """Outgoing messages: those of the user's conversations are seen, those the user wrote are listed."""
 
     serializer_class = MessageSerializer
@@ -97,7 +97,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, OwnViewSet):
 
 
 @schema.numbers
-class NumberViewSet(OwnViewSet):
+class NumberViewSet(APIViewSet):
     """The numbers and names that the user may send from: few, since people assign each."""
 
     def list(self, request: UserRequest) -> Response:
@@ -105,7 +105,7 @@ class NumberViewSet(OwnViewSet):
         return Response(NumbersSerializer({"results": rows}).data)
 
 
-class NothingHere(APIView):
+class NotFoundView(APIView):
     """Every other address: 404 with a problem, whatever the method, and whoever asks."""
 
     authentication_classes = []

@@ -1,4 +1,4 @@
-"""Uploaded files: checked against the provider's limits, converted if they are images, and stored."""
+"""Uploaded files: checked against the provider's limits, converted if they are pictures, and stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class _Upload:
-    """An uploaded file; `converted` is the new content of an image that was converted."""
+    """An uploaded file; `converted` is the new content of a picture that was converted."""
 
     file: UploadedFile[Any]
     name: str
@@ -34,14 +34,14 @@ class _Upload:
     converted: bytes | None = None
 
     @property
-    def is_image(self) -> bool:
+    def is_picture(self) -> bool:
         return self.kind.startswith("image/")
 
 
 def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachment]:
     """Stores uploaded files in the media folder, as attachments that have no message yet.
 
-    An image that is too large for the provider, or of a type that it does not accept, is converted; other
+    A picture that is too large for the provider, or of a type that it does not accept, is converted; other
     files must fit as they are. `limits.media_bytes` applies to all files of one request together. Raises
     Refused; then nothing is stored.
     """
@@ -86,10 +86,10 @@ def _read(file: UploadedFile[Any]) -> _Upload:
 
 
 def _fit_together(uploads: Sequence[_Upload], types: Sequence[str], most: int) -> None:
-    """Gives each file that is no image the space it needs; images share the rest, small ones first."""
-    waiting = sorted(uploads, key=lambda upload: (upload.is_image, upload.size))
+    """Gives each file that is no picture the space it needs; pictures share the rest, small ones first."""
+    waiting = sorted(uploads, key=lambda upload: (upload.is_picture, upload.size))
     for number, upload in enumerate(waiting):
-        share = most // (len(waiting) - number) if upload.is_image else most
+        share = most // (len(waiting) - number) if upload.is_picture else most
         _fit(upload, types, share)
         most -= upload.size
 
@@ -98,12 +98,12 @@ def _fit(upload: _Upload, types: Sequence[str], most: int) -> None:
     taken = pictures.is_type(upload.kind, types)
     if taken and upload.size <= most:
         return
-    if upload.is_image:
+    if upload.is_picture:
         try:
             upload.converted, upload.kind = pictures.fitted(upload.file.read(), types, most)
         except pictures.PictureError as error:
             raise Refused(
-                _("%(name)s cannot be converted to at most %(limit)s for the provider: %(reason)s")
+                _("%(name)s cannot be converted for the provider (limit: %(limit)s). %(reason)s")
                 % {"name": upload.name, "limit": _size(most), "reason": error}
             ) from None
         upload.size = len(upload.converted)
@@ -122,7 +122,7 @@ def _fit(upload: _Upload, types: Sequence[str], most: int) -> None:
 def _keep(upload: _Upload) -> Attachment:
     if upload.converted is None:
         return media.keep(Attachment(), upload.file, upload.kind, upload.name)
-    name = (PurePosixPath(upload.name).stem or "image") + media.extension_of(upload.kind)
+    name = (PurePosixPath(upload.name).stem or "picture") + media.extension_of(upload.kind)
     return media.keep(Attachment(), ContentFile(upload.converted), upload.kind, name)
 
 

@@ -114,7 +114,7 @@ def test_what_is_refused_says_why_and_keeps_what_was_written(demo: Demo, people:
 
 def test_an_admin_sets_up_the_second_organization_and_texts(demo: Demo, people: People, images: Path) -> None:
     dave = people.page("dave@globex.example")
-    dave.get_by_role("link", name="Set up a messaging service for it").click()
+    dave.get_by_role("link", name="Set up a messaging provider for it").click()
     dave.get_by_role("link", name=re.compile("Set up Generic")).click()
     dave.get_by_label("API URL").fill(f"{demo.phone}/api/messages")
     dave.get_by_label("API key").fill("sandbox-key")
@@ -132,7 +132,7 @@ def test_an_admin_sets_up_the_second_organization_and_texts(demo: Demo, people: 
 
     dave.goto(f"{demo.url}/admin/messaging/message/")
     dave.locator("#result_list tbody a").first.click()
-    expect(dave.locator(".pb-story")).to_contain_text("Sent to Generic HTTP SMS: the service took it.")
+    expect(dave.locator(".pb-timeline")).to_contain_text("Generic HTTP SMS accepted the message.")
     assert "sandbox-key" not in dave.content()
 
 

@@ -95,7 +95,7 @@ def test_the_api_is_tried_in_the_browser(
     page.get_by_role("button", name="List what the user may send from").press("Enter")
     page.get_by_role("button", name="Try it out").press("Enter")
     page.get_by_role("button", name="Execute").press("Enter")
-    expect(page.get_by_text(f'"number": "{private.number}"')).to_be_visible()
+    expect(page.get_by_text('"name": null')).to_be_visible()  # the example has a name
     page.screenshot(path=images / f"api-docs-tried-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert {url for url in asked if not url.startswith((live_server.url, "data:"))} == set()

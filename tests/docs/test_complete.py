@@ -83,3 +83,16 @@ def test_the_index_lists_every_page() -> None:
     listed = set(re.findall(r"\]\(([^)#]+)\)", index))
     pages = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/*/*.md")}
     assert {page for page in pages if not page.startswith("decisions/")} | {"decisions/"} == listed
+
+
+def test_every_decision_has_a_status_and_is_listed() -> None:
+    pages = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    rows = []
+    for number, page in enumerate(pages, 1):
+        head, status = re.findall(r"\A# (.+)\n\nStatus: (.+)", page.read_text())[0]
+        assert head.startswith(f"{number}. ") and page.name.startswith(f"{number:04}-")
+        later = re.match(r"superseded by \[([0-9]+)\. ", status)
+        assert later or status.startswith("accepted"), page.name
+        title = head.partition(". ")[2]
+        rows.append(f"| {number} | [{title}]({page.name}) | {f'superseded by {later[1]}' if later else ''} |")
+    assert (ROOT / "docs/decisions/README.md").read_text().splitlines()[-len(rows) :] == rows

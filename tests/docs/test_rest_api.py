@@ -69,7 +69,7 @@ def test_the_reference(variables: dict[str, str]) -> None:
             expected.words,
             said(expected.source, variables),
         ), asked.place
-        ids |= zip(UUID.findall(expected.source), UUID.findall(answer.text), strict=True)
+        ids.update(zip(UUID.findall(expected.source), UUID.findall(answer.text), strict=True))
         if asked is found[0]:
             Message.objects.update(status=Status.DELIVERED)
     assert Message.objects.count() == 2

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import Integration, Template
-from messaging.admin.base import ManyPaginator
+from messaging.admin.base import CappedPaginator
 from messaging.models import Conversation, DeliveryAttempt, Message, Number, WebhookRequest
 from portal.encryption import encrypt
 from portal.models import Account, Organization, User
@@ -29,10 +29,10 @@ BIG = ("message", "deliveryattempt", "webhookrequest", "webhookevent", "contact"
 
 @pytest.mark.django_db
 def test_counting_ends_at_its_limit(private: Number, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ManyPaginator, "MOST", 20)
+    monkeypatch.setattr(CappedPaginator, "MAX_COUNTED", 20)
     fill(private, 20)
     rows = Message.objects.order_by("-pk")
-    exact = ManyPaginator(rows, 10)
+    exact = CappedPaginator(rows, 10)
     assert (exact.count, exact.more, exact.num_pages) == (20, False, 2)
     last = rows.last()
     assert last is not None
@@ -42,7 +42,7 @@ def test_counting_ends_at_its_limit(private: Number, monkeypatch: pytest.MonkeyP
         direction="out",
         expires_at=timezone.now(),
     )
-    more = ManyPaginator(rows, 10)
+    more = CappedPaginator(rows, 10)
     assert (more.count, more.more, more.num_pages) == (20, True, 2)
     assert more.last_key == rows[19].pk
 
@@ -51,7 +51,7 @@ def test_counting_ends_at_its_limit(private: Number, monkeypatch: pytest.MonkeyP
 def test_a_list_goes_on_behind_what_is_counted(
     private: Number, operator: User, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ManyPaginator, "MOST", 100)
+    monkeypatch.setattr(CappedPaginator, "MAX_COUNTED", 100)
     fill(private, 250)
     client.force_login(operator)
     seen: list[int] = []
@@ -62,7 +62,7 @@ def test_a_list_goes_on_behind_what_is_counted(
         pages += 1
         text = page.content.decode()
         assert ("more than 100 messages" in text) == page.context["cl"].paginator.more
-        older = re.search(r'href="([^"]*before=\d+[^"]*)">older ones', text)
+        older = re.search(r'href="([^"]*before=\d+[^"]*)">show older ones', text)
         if page.context["cl"].page_num < page.context["cl"].paginator.num_pages:
             url = _with(page, page.context["cl"].page_num + 1)
         else:

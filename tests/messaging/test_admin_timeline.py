@@ -1,4 +1,4 @@
-"""The story of a message, as the administration tells it."""
+"""The timeline of a message in the administration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils import timezone
 from messaging.inbound import file_events
 from messaging.models import DeliveryAttempt, Message, Number, OptOut, WebhookEvent, WebhookRequest
 from messaging.outbound import submit
-from messaging.reporting import traces
+from messaging.reporting import timeline
 from messaging.statuses import QueueState, Status
 from portal.models import User
 from tests.messaging.queues import write_many
@@ -67,7 +67,7 @@ def report(message: Message, seconds: int, status: str, **payload: str) -> Webho
 
 
 def titles(message: Message) -> list[tuple[str, str]]:
-    return [(step.tone, step.title) for step in traces.of_message(message)["steps"]]
+    return [(step.tone, step.title) for step in timeline.of_message(message)["steps"]]
 
 
 def written(number: Number, author: User | None, **fields: Any) -> Message:
@@ -87,21 +87,21 @@ def test_all_that_happened_in_order(
         message, 4, "sent", part=1, parts=2, provider_id="SM1", url="https://api.example/", answer_status=201
     )
     assert titles(message) == [
-        ("plain", "Alice wrote it; it was stored and put into the queue."),
-        ("plain", "Sent to Generic HTTP SMS: not now; it is tried again."),
-        ("good", "Part 1 of 2 to Generic HTTP SMS: the service took it."),
-        ("good", "Part 2 of 2 to Generic HTTP SMS: the service took it."),
-        ("bad", "The service reported: failed (30003)."),
+        ("plain", "Submitted by Alice and queued."),
+        ("plain", "Generic HTTP SMS could not take the message. Patchbay retries later."),
+        ("good", "Part 1 of 2: Generic HTTP SMS accepted the message."),
+        ("good", "Part 2 of 2: Generic HTTP SMS accepted the message."),
+        ("bad", "Delivery report: failed (30003)."),
     ]
     client.force_login(admin_of_acme)
     page = client.get(page_of(message)).content.decode()
     for shown in ("It answered 503.", "SM1", "https://api.example/", "HTTP 201", "Out of reach.", "30003"):
         assert shown in page
     assert reverse("admin:messaging_webhookrequest_change", args=[event.request_id]) in page
-    assert "Repair what the reason names, then send it again." in page
+    assert "Correct the cause that is stated above, then resend the message." in page
 
 
-def test_the_story_of_a_message_that_came_in(private: Number, admin_of_acme: User, client: Client) -> None:
+def test_the_timeline_of_an_inbound_message(private: Number, admin_of_acme: User, client: Client) -> None:
     client.post(
         f"/services/generic/a{private.account.accountid}",
         {"method": "message", "params": {"from": "+61412345678", "to": private.number, "content": "STOP"}},
@@ -109,21 +109,21 @@ def test_the_story_of_a_message_that_came_in(private: Number, admin_of_acme: Use
     )
     file_events.drain()
     came = Message.objects.get(direction="in")
-    assert titles(came) == [("good", "A webhook brought it.")]
+    assert titles(came) == [("good", "Received in a webhook request.")]
     client.force_login(admin_of_acme)
     page = client.get(page_of(came)).content.decode()
     request = WebhookRequest.objects.get()
     assert reverse("admin:messaging_webhookrequest_change", args=[request.pk]) in page
     assert "The contact wants no more messages from this number." in page
     answer = Message.objects.get(direction="out")
-    assert titles(answer) == [("plain", "Patchbay wrote it by itself (opt-out) and put it into the queue.")]
+    assert titles(answer) == [("plain", "Queued as an auto-reply (opt-out).")]
     assert (
         page_of(came)
         in client.get(reverse("admin:messaging_webhookrequest_change", args=[request.pk])).content.decode()
     )
     request.delete()
     came.refresh_from_db()
-    assert titles(came) == [("good", "It came in. Its webhook is no longer kept.")]
+    assert titles(came) == [("good", "Received. The webhook request has since been deleted.")]
 
 
 def test_a_copy_and_its_original_lead_to_each_other(
@@ -134,18 +134,18 @@ def test_a_copy_and_its_original_lead_to_each_other(
     client.force_login(admin_of_acme)
     old, new = (client.get(page_of(row)).content.decode() for row in (message, copy))
     assert page_of(copy) in old
-    assert "It was sent again." in old
+    assert "This message was resent." in old
     assert "send-again" not in old
     assert page_of(message) in new
-    assert "It takes the place of a message that was sent before." in new
+    assert "Created to resend an earlier message." in new
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"status": Status.UNKNOWN}, "It may have arrived: ask the contact"),
-        ({"status": Status.SENT}, "has reported nothing since"),
-        ({"queue_state": QueueState.WAITING}, "It goes out by itself"),
+        ({"status": Status.UNKNOWN}, "the message may have been delivered. Ask the contact"),
+        ({"status": Status.SENT}, "not reported its delivery"),
+        ({"queue_state": QueueState.WAITING}, "The message will be sent automatically."),
         ({"status": Status.DELIVERED}, ""),
     ],
 )
@@ -153,7 +153,7 @@ def test_what_to_do_now(private: Number, alice: User, fields: dict[str, Any], wo
     message = written(private, alice)
     Message.objects.update(**fields)
     message.refresh_from_db()
-    advice = traces.advice(message)
+    advice = timeline.advice(message)
     assert words in advice
     assert bool(advice) == bool(words)
 
@@ -162,7 +162,7 @@ def test_nobody_who_opted_out_is_to_be_written_again(private: Number, alice: Use
     message = written(private, alice, status=Status.FAILED)
     address = message.conversation.contact.address
     OptOut.objects.create(organization=private.organization, number=private, address=address)
-    assert "until they text START" in traces.advice(message)
+    assert "after they text START" in timeline.advice(message)
 
 
 @pytest.mark.parametrize(
@@ -188,11 +188,11 @@ def test_times_are_in_the_viewers_zone(
     page = client.get(page_of(message)).content.decode()
     assert "Monday, 2 March 2026" in page
     assert "05:00:15" in page
-    assert "Times are in Asia/Kolkata." in page
+    assert "All times are in the time zone Asia/Kolkata." in page
     assert timezone.get_current_timezone_name() == "UTC"  # what this thread does next is nobody's
 
 
-def test_a_long_story_is_cut_and_as_many_queries(
+def test_a_long_timeline_is_cut_and_as_many_queries(
     private: Number, alice: User, operator: User, client: Client
 ) -> None:
     message = written(private, alice)
@@ -209,9 +209,9 @@ def test_a_long_story_is_cut_and_as_many_queries(
     assert counts[0] == counts[1]
     for index in range(120):
         attempt(message, 20 + index, "retry")
-    story = traces.of_message(message)
-    assert story["left_out"] == 10
-    assert len([step for step in story["steps"] if step.attempt]) == 120
+    context = timeline.of_message(message)
+    assert context["left_out"] == 10
+    assert len([step for step in context["steps"] if step.attempt]) == 120
     assert "10 attempts in between are not shown." in client.get(page_of(message)).content.decode()
 
 

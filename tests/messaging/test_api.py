@@ -370,6 +370,8 @@ def test_urls_with_a_nul(token: str, path: str, expected: tuple[int, str, None])
         ("get", BATCH, "POST"),
         ("delete", f"{URL}/{UUID(int=1)}", "GET, HEAD"),
         ("post", NUMBERS, "GET, HEAD"),
+        ("post", "/api/v1/openapi.json", "GET, HEAD, OPTIONS"),
+        ("post", "/api/v1/docs", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_other_methods(token: str, method: str, url: str, allowed: str) -> None:
@@ -486,6 +488,14 @@ def test_equal_requests_at_one_moment(token: str, same: bool) -> None:
     uuid = str(Message.objects.get().uuid)
     assert sorted(answers) == ([(202, uuid)] * 20 if same else [(202, uuid)] + [(422, "")] * 19)
     assert stored() == [1, 1, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_refused_keeps_nobody_waiting(token: str) -> None:
+    assert refusal(send(token, {**HELLO, "text": ""})) == (422, "refused", "/text")
+    assert send_batch(token, ["nothing"]).json()["results"][0]["status"] == 400
+    assert [send(token).status_code, send_batch(token, [HELLO]).status_code] == [202, 200]
+    assert Message.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -245,7 +245,7 @@ def test_admins_are_told_once_that_it_opened_and_once_that_it_closed(
         [admin_of_acme.email, reseller.email]
     )
     opened = mail.outbox[0]
-    assert opened.subject == f"{service.template.name} of Acme is paused"
+    assert opened.subject == f"{service.template.name} is paused for Acme"
     assert "The provider responded with status 401" in str(opened.body)
     assert f"/organization/{service.organization_id}/{service.template_id}/" in str(opened.body)
     assert "sandbox-key" not in str(opened.body)
@@ -258,7 +258,9 @@ def test_admins_are_told_once_that_it_opened_and_once_that_it_closed(
     Message.objects.update(next_attempt_at=Now())
     dispatch.drain()
     alerts.send_due()
-    assert [item.subject for item in mail.outbox[2:]] == [f"{service.template.name} of Acme goes on"] * 2
+    assert [item.subject for item in mail.outbox[2:]] == [
+        f"{service.template.name} has recovered for Acme"
+    ] * 2
     assert Task.SEND_ALERTS not in sweep.due_tasks()[0]
 
 

@@ -108,6 +108,6 @@ def test_the_first_of_a_moment_makes_a_conversation_private(shared: Number, alic
     shared.save()
     mine, his = write([submission(alice, shared, 1), submission(bob, shared, 1)])
     assert isinstance(mine, Submitted)
-    assert str(his).startswith("Alice is in a private conversation with this contact until ")
+    assert str(his).startswith("Alice has a private conversation with this contact until ")
     conversation = Conversation.objects.get()
     assert (conversation.private_to, conversation.last_message) == (alice, mine.message)

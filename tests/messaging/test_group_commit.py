@@ -125,35 +125,23 @@ def kept() -> dict[str, int]:
 def test_items_of_one_thread_share_batches(writer: Writer) -> None:
     writer.most = 4
     items = [f"+{number}" for number in range(10)]
+    assert writer.put_all([]) == []
     keys = writer.put_all(items)
     assert writer.batches == writer.over == [items[:4], items[4:8], items[8:]]
     assert dict(zip(items, keys, strict=True)) == kept()
-    assert writer.put_all([]) == []
-    assert writer.put("+10") == kept()["+10"]
 
 
 def test_items_of_one_thread_share_batches_with_others(writer: Writer) -> None:
-    several = ["+2 +3 +4", "+5", "+6 +7"]
+    pairs = ["+2 +3", "+4 +5", "+6 +7"]
     writer.go_on.clear()
     leader = in_threads(writer.put, ["+1"], lambda: len(writer.batches))
-    queued = {"+2 +3 +4": 3, "+5": 4, "+6 +7": 6}
-    followers: dict[str, Any] = {"threads": []}
-    for item in several:
-        found = in_threads(
-            lambda item: writer.put_all(item.split()),
-            [item],
-            lambda item=item: writer.queued // queued[item],  # type: ignore[misc]
-        )
-        followers["threads"] += found.pop("threads")
-        followers |= {"results": [*followers.get("results", []), found]}
+    followers = in_threads(lambda pair: writer.put_all(pair.split()), pairs, lambda: writer.queued // 2)
     writer.go_on.set()
-    for thread in leader["threads"] + followers["threads"]:
+    for thread in leader.pop("threads") + followers.pop("threads"):
         thread.join(10)
         assert not thread.is_alive()
     assert writer.batches == [["+1"], ["+2", "+3", "+4", "+5", "+6", "+7"]]
-    for found in followers["results"]:
-        ((items, keys),) = found.items()
-        assert keys == [kept()[item] for item in items.split()]
+    assert followers == {pair: [kept()[item] for item in pair.split()] for pair in pairs}
 
 
 @pytest.mark.parametrize("inside", [False, True])

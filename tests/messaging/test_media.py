@@ -176,7 +176,7 @@ def test_a_data_uri_is_kept(attachment: Attachment) -> None:
         ("http://127.0.0.1:2000/a.jpg", "127.0.0.1"),
         ("http://169.254.169.254/latest/meta-data", "169.254.169.254"),
         ("file:///etc/passwd", "URL"),
-        ("data:nonsense", "cannot be read"),
+        ("data:nonsense", "cannot be decoded"),
         ("not a url", "URL"),
     ],
 )
@@ -259,15 +259,12 @@ def test_a_full_disk_loses_nothing(
     monkeypatch.setattr(media, "keep", cramped)
     Files.content = {"/a.txt": [(200, b"x" * 5000)]}
     row = incoming(attachment, f"{files}/a.txt")
-    for _ in range(fetch_media.TRIES + 1):  # however long it takes to be mended
+    for _ in range(fetch_media.MAX_ATTEMPTS + 1):  # however long it takes to be fixed
         Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
         fetch_media.drain()
     row.refresh_from_db()
     assert (row.state, row.attempts, bool(row.file)) == ("waiting", 0, False)
-    assert (
-        row.problem
-        == "Patchbay has no room for the file (File too large). It is tried again every few minutes."
-    )
+    assert row.problem == "Patchbay cannot store the file (File too large). It retries every few minutes."
     assert row.next_attempt_at > timezone.now() + timedelta(minutes=4)
     assert list(tmp_path.rglob("*.txt")) == []
     monkeypatch.undo()
@@ -293,4 +290,4 @@ def test_a_defect_with_one_file_holds_up_no_other(
     bad.refresh_from_db()
     good.refresh_from_db()
     assert (bad.state, bad.attempts, good.state) == ("waiting", 1, "kept")
-    assert "The server's log says more." in bad.problem
+    assert "The server's log has the details." in bad.problem

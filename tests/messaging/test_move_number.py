@@ -53,7 +53,7 @@ def test_what_waited_is_failed_in_words(
     waiting.refresh_from_db()
     assert (waiting.status, waiting.status_text) == (
         Status.FAILED,
-        "Not sent: the number moved to another organization.",
+        "Not sent, because the number was moved to another organization.",
     )
     dispatch.drain()
     assert sandbox.received == []
@@ -77,14 +77,14 @@ def test_refusals_move_nothing(
         account=Account.objects.create(name="Other"), name="Initech", domain="initech.example"
     )
     for organization, integration, words in (
-        (acme, None, "is there already"),
-        (other, None, "within its account only"),
+        (acme, None, "already belongs to this organization"),
+        (other, None, "can only be moved within its account"),
         (globex, service, "set up for another organization"),
     ):
         with pytest.raises(Refused, match=words):
             move_number.move(private, organization, integration)
     move_number.move(private, globex)
-    with pytest.raises(Refused, match="has moved away already"):
+    with pytest.raises(Refused, match="has already been moved"):
         move_number.move(private, globex)
     assert list(Number.objects.order_by("pk").values_list("organization__name", "active")) == [
         ("Acme", False),
@@ -116,7 +116,7 @@ def test_of_two_who_move_it_at_once_one_is_refused(private: Number, account: Acc
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(results) == ["The number has moved away already. Reload the page.", "moved"]
+    assert sorted(results) == ["The number has already been moved. Reload the page.", "moved"]
     assert Number.objects.filter(active=True).count() == 1
 
 

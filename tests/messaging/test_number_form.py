@@ -88,14 +88,14 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
     [
         ({"sticky_hours": "5"}, "Select a valid choice"),
         ({"sticky_hours": "-1"}, "Select a valid choice"),
-        ({"opt_out_keyword": "!!"}, "Choose a word with letters"),
-        ({"opt_out_keyword": "Help"}, "Choose a word with letters"),
-        ({"opt_out_keyword": "yes"}, "Choose a word with letters"),
+        ({"opt_out_keyword": "!!"}, "Enter a word with letters"),
+        ({"opt_out_keyword": "Help"}, "Enter a word with letters"),
+        ({"opt_out_keyword": "yes"}, "Enter a word with letters"),
         ({"header": "x" * 161}, "at most 160 characters"),
-        ({"rows": [("stop", "no")]}, "have fields of their own"),
-        ({"rows": [("INFO", "no")]}, "have fields of their own"),
-        ({"rows": [("?!", "no")]}, "Write a word with letters or digits"),
-        ({"rows": [("A", "1"), ("a", "2")]}, "There is an answer to this keyword already"),
+        ({"rows": [("stop", "no")]}, "Use the fields above"),
+        ({"rows": [("INFO", "no")]}, "Use the fields above"),
+        ({"rows": [("?!", "no")]}, "Enter a word with letters or digits"),
+        ({"rows": [("A", "1"), ("a", "2")]}, "There is already a reply to this keyword"),
         ({"rows": [("A", "")]}, "This field is required"),
     ],
 )
@@ -215,7 +215,7 @@ def test_an_organization_without_a_service_gets_one_first(
         client.post(f"{ADD}?organization={globex.pk}", sent),
     ):
         page = answer.content.decode()
-        assert "Globex has none that is switched on." in page
+        assert "Globex has not enabled any." in page
         assert reverse("admin:integrations_gallery", args=[globex.pk]) in page
     assert Number.objects.count() == 1
 
@@ -237,7 +237,7 @@ def test_a_number_keeps_its_service_and_one_without_may_wait_for_it(
     assert Number.objects.get().integration == shared.integration
     Number.objects.update(integration=None)
     page = signed_in(admin_of_acme).get(reverse("admin:messaging_number_change", args=[shared.pk]))
-    assert "This number cannot send." in page.content.decode()
+    assert "This number cannot send messages." in page.content.decode()
     sent = fields(shared, alice, integration="", footer="Bye")
     assert change(admin_of_acme, shared, sent).status_code == 302
     assert Number.objects.get().footer == "Bye"
@@ -249,7 +249,7 @@ def test_a_senders_name_is_added_once(shared: Number, admin_of_acme: User, acme:
     assert client.post(ADD, sent).status_code == 302
     answer = client.post(ADD, sent)
     assert answer.status_code == 200
-    assert "The organization has this sender already." in answer.content.decode()
+    assert "The organization already has this sender name." in answer.content.decode()
     assert Number.objects.filter(number="AcmeDental").count() == 1
 
 

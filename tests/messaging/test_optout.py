@@ -19,8 +19,8 @@ from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.rules import CONTACT, accept, answers, receive
 
-STOPPED = "Acme: you will get no more messages from this number. Reply START to get them again."
-HELPED = "Acme: reply to this number and we will help you. Reply STOP to get no more messages."
+STOPPED = "Acme: You have opted out of messages from this number. Reply START to opt in again."
+HELPED = "Acme: Reply to this number and we will help you. Reply STOP to opt out of messages."
 
 
 def opted_out() -> bool:
@@ -56,12 +56,12 @@ def opted_out() -> bool:
     ],
 )
 def test_the_whole_text_is_the_word(text: str, means: str) -> None:
-    assert optout.wish(text, Number(opt_out_keyword="Basta")) == means
+    assert optout.keyword_meaning(text, Number(opt_out_keyword="Basta")) == means
 
 
 @pytest.mark.parametrize("text", ["hello", "", "?"])
 def test_a_number_without_a_keyword_of_its_own(text: str) -> None:
-    assert optout.wish(text, Number(opt_out_keyword="")) == ""
+    assert optout.keyword_meaning(text, Number(opt_out_keyword="")) == ""
 
 
 def test_a_stop_holds_from_the_answer_on(private: Number, alice: User) -> None:
@@ -133,7 +133,7 @@ def test_a_confirmation_that_comes_too_late_is_not_sent(private: Number, sandbox
     receive(private, "STOP")
     receive(private, "START")
     dispatch.drain()
-    assert Message.objects.get(direction="out").status_text == "The contact wants messages again."
+    assert Message.objects.get(direction="out").status_text == "The contact has opted in again."
     assert sent(sandbox) == []
 
 

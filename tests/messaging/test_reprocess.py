@@ -54,15 +54,15 @@ def state() -> list[Any]:
 def test_a_number_that_was_added_gets_its_text_once(client: Client, private: Number) -> None:
     row = post(client, private, "+61855555577")
     assert (row.verdict, row.organization, row.replayed_at) == ("unknown_number", None, None)
-    assert reprocess.replay(row) is False
+    assert reprocess.reprocess(row) is False
     assert (row.verdict, texts()) == ("unknown_number", [])
     assert row.replayed_at is not None
     add(private, "+61855555577")
-    assert reprocess.replay(row) is True
+    assert reprocess.reprocess(row) is True
     assert (row.verdict, row.reason, row.organization) == ("accepted", "", private.organization)
     before = state()
     assert before[-1] == ["Hello"]
-    assert (reprocess.replay(row), reprocess.file_anyway(row)) == (False, False)
+    assert (reprocess.reprocess(row), reprocess.process_anyway(row)) == (False, False)
     assert state() == before
 
 
@@ -70,10 +70,10 @@ def test_a_service_that_was_switched_on_again(client: Client, private: Number) -
     private.integration.enabled = False
     private.integration.save()
     row = post(client, private, private.number)
-    assert (row.verdict, reprocess.replay(row), texts()) == ("disabled", False, [])
+    assert (row.verdict, reprocess.reprocess(row), texts()) == ("disabled", False, [])
     private.integration.enabled = True
     private.integration.save()
-    assert (reprocess.replay(row), row.verdict, texts()) == (True, "accepted", ["Hello"])
+    assert (reprocess.reprocess(row), row.verdict, texts()) == (True, "accepted", ["Hello"])
 
 
 def test_a_template_that_was_mended(client: Client, private: Number, generic: Template) -> None:
@@ -90,7 +90,7 @@ def test_a_template_that_was_mended(client: Client, private: Number, generic: Te
         "request_parameters": {"who": "$from$", "whom": "$to$", "what": "$content$"},
     }
     generic.revise(json.dumps(document))
-    assert (reprocess.replay(row), row.verdict, row.tried, texts()) == (True, "accepted", [], ["Hi"])
+    assert (reprocess.reprocess(row), row.verdict, row.tried, texts()) == (True, "accepted", [], ["Hi"])
     assert row.answer_status == 400  # what was answered then
 
 
@@ -121,9 +121,9 @@ def test_a_signature_is_checked_again_as_of_then(client: Client, private: Number
     row = WebhookRequest.objects.get()
     assert (answer.status_code, row.verdict) == (401, "unverified")
     with time_machine.travel(datetime.now(UTC) + timedelta(days=2)):
-        assert (reprocess.replay(row), row.verdict, texts()) == (False, "unverified", [])
+        assert (reprocess.reprocess(row), row.verdict, texts()) == (False, "unverified", [])
         properties.store(integration, {"Key": "right"})
-        assert (reprocess.replay(row), row.verdict, texts()) == (True, "accepted", ["Hi"])
+        assert (reprocess.reprocess(row), row.verdict, texts()) == (True, "accepted", ["Hi"])
 
 
 def test_what_a_signature_covers_of_the_call_is_known_still(client: Client, private: Number) -> None:
@@ -137,7 +137,7 @@ def test_what_a_signature_covers_of_the_call_is_known_still(client: Client, priv
     called = row.as_received()
     assert called.url == f"http://localhost:8000/services/signed/a{row.owner}/x%20y/?a=%41&b=%C3%BC"
     add(private, "+61855555577")
-    assert (reprocess.replay(row), texts()) == (True, ["Hi"])
+    assert (reprocess.reprocess(row), texts()) == (True, ["Hi"])
 
 
 def test_another_organizations_key_opens_nothing_afterwards(
@@ -153,17 +153,17 @@ def test_another_organizations_key_opens_nothing_afterwards(
     row = WebhookRequest.objects.get()
     assert row.verdict == "unknown_number"
     add(private, "+61855555577")
-    assert (reprocess.replay(row), row.verdict, texts()) == (False, "unverified", [])
+    assert (reprocess.reprocess(row), row.verdict, texts()) == (False, "unverified", [])
 
 
 def test_a_duplicate_is_filed_anyway_once(client: Client, private: Number) -> None:
     post(client, private, private.number)
     row = post(client, private, private.number)
-    assert (row.verdict, reprocess.replay(row), texts()) == ("duplicate", False, ["Hello"])
-    assert reprocess.file_anyway(row) is True
+    assert (row.verdict, reprocess.reprocess(row), texts()) == ("duplicate", False, ["Hello"])
+    assert reprocess.process_anyway(row) is True
     assert (row.verdict, row.organization, texts()) == ("accepted", private.organization, ["Hello", "Hello"])
     before = state()
-    assert (reprocess.file_anyway(row), reprocess.replay(row)) == (False, False)
+    assert (reprocess.process_anyway(row), reprocess.reprocess(row)) == (False, False)
     assert state() == before
 
 
@@ -174,12 +174,12 @@ def test_a_duplicate_by_its_id_is_filed_anyway(client: Client, private: Number, 
     generic.revise(json.dumps(document))
     for content in ("one", "two"):
         row = post(client, private, private.number, content, messageid="m1")
-    assert (row.verdict, reprocess.file_anyway(row), texts()) == ("duplicate", True, ["one", "two"])
+    assert (row.verdict, reprocess.process_anyway(row), texts()) == ("duplicate", True, ["one", "two"])
 
 
 def test_what_is_no_duplicate_is_not_filed_anyway(client: Client, private: Number) -> None:
     row = post(client, private, "+61855555577")
-    assert (reprocess.file_anyway(row), row.replayed_at, texts()) == (False, None, [])
+    assert (reprocess.process_anyway(row), row.replayed_at, texts()) == (False, None, [])
 
 
 def test_copies_in_the_quarantine_count_once(client: Client, private: Number) -> None:
@@ -189,10 +189,10 @@ def test_copies_in_the_quarantine_count_once(client: Client, private: Number) ->
         received_at=F("received_at") + timedelta(minutes=1)
     )
     add(private, "+61855555577")
-    assert reprocess.replay_many(WebhookRequest.objects.all()) == 2
+    assert reprocess.reprocess_many(WebhookRequest.objects.all()) == 2
     verdicts = WebhookRequest.objects.order_by("pk").values_list("verdict", flat=True)
     assert (list(verdicts), texts()) == (["accepted", "duplicate", "accepted"], ["Hello", "Hello"])
-    assert reprocess.replay_many(WebhookRequest.objects.all()) == 0
+    assert reprocess.reprocess_many(WebhookRequest.objects.all()) == 0
 
 
 def test_an_event_that_could_not_be_filed_is_read_again(
@@ -206,11 +206,11 @@ def test_an_event_that_could_not_be_filed_is_read_again(
         "request_parameters": {"params": {"from": "tel=$from$;x", "to": "$to$", "content": "$content$"}},
     }
     generic.revise(json.dumps(document))
-    assert (reprocess.replay(row), row.verdict, texts()) == (True, "accepted", ["Hello"])
+    assert (reprocess.reprocess(row), row.verdict, texts()) == (True, "accepted", ["Hello"])
     event = WebhookEvent.objects.get()
     assert (event.state, event.reason, event.message.conversation.contact.address) == ("done", "", FROM)
     before = state()
-    assert (reprocess.replay(row), state()) == (False, before)
+    assert (reprocess.reprocess(row), state()) == (False, before)
 
 
 def test_an_event_whose_template_is_another_now_is_tried_as_it_was(
@@ -221,14 +221,14 @@ def test_an_event_whose_template_is_another_now_is_tried_as_it_was(
     document = json.loads(generic.published.source)
     document["Webhook"] = {"event_type": "ignore", "request_parameters": {"method": "message"}}
     generic.revise(json.dumps(document))
-    assert (reprocess.replay(row), texts()) == (True, ["Hello"])
+    assert (reprocess.reprocess(row), texts()) == (True, ["Hello"])
 
 
 def test_a_stop_that_was_put_aside_holds_from_the_replay_on(client: Client, private: Number) -> None:
     row = post(client, private, "+61855555577", "STOP")
     number = add(private, "+61855555577")
     assert OptOut.objects.count() == 0
-    assert reprocess.replay(row) is True
+    assert reprocess.reprocess(row) is True
     assert OptOut.objects.get().number == number
 
 
@@ -240,11 +240,11 @@ def test_ten_take_as_many_queries_as_one(client: Client, private: Number, settin
     add(private, "+61855555577")
     rows = WebhookRequest.objects.order_by("pk")
     keys = list(rows.values_list("pk", flat=True))
-    reprocess.replay(rows[0])  # from here on the number is cached
+    reprocess.reprocess(rows[0])  # from here on the number is cached
     counts = []
     for part in (keys[1:2], keys[2:]):
         with CaptureQueriesContext(connection) as captured:
-            assert reprocess.replay_many(rows.filter(pk__in=part)) == len(part)
+            assert reprocess.reprocess_many(rows.filter(pk__in=part)) == len(part)
         counts.append(len(captured))
     assert counts[0] == counts[1]
     assert texts() == [str(index) for index in range(11)]
@@ -258,5 +258,5 @@ def test_a_row_that_cannot_be_opened_holds_up_no_other(client: Client, private: 
     with connection.cursor() as cursor:
         statement = "UPDATE messaging_webhookrequest SET headers = %s WHERE id = %s"
         cursor.execute(statement, [b"under a lost key", second.pk])
-    assert reprocess.replay_many(WebhookRequest.objects.all()) == 2
+    assert reprocess.reprocess_many(WebhookRequest.objects.all()) == 2
     assert texts() == ["0", "2"]

@@ -34,7 +34,7 @@ def test_who_sends_or_administers_may(
 
 @pytest.mark.parametrize("person", ["bob", "charlie", "admin_of_globex"])
 def test_nobody_else_may(request: pytest.FixtureRequest, unknown: Message, person: str) -> None:
-    with pytest.raises(Refused, match="do not send through this number"):
+    with pytest.raises(Refused, match="cannot send through this number"):
         settle(request.getfixturevalue(person), unknown, "sent")
     unknown.refresh_from_db()
     assert (unknown.status, unknown.status_text) == (Status.UNKNOWN, "")
@@ -43,7 +43,7 @@ def test_nobody_else_may(request: pytest.FixtureRequest, unknown: Message, perso
 @pytest.mark.parametrize("status", [status for status in Status if status != Status.UNKNOWN])
 def test_only_what_is_unknown_can_be_marked(alice: User, unknown: Message, status: Status) -> None:
     Message.objects.update(status=status)
-    with pytest.raises(Refused, match="got no answer"):
+    with pytest.raises(Refused, match="got no response"):
         settle(alice, unknown, "failed")
     unknown.refresh_from_db()
     assert unknown.status == status

@@ -99,7 +99,7 @@ def test_only_on_numbers_with_several_users_and_stickiness(
 
 def test_a_colleague_is_refused_in_words_while_it_is_private(sticky: Number, alice: User, bob: User) -> None:
     submit(alice, sticky, CONTACT, text="one")
-    with pytest.raises(Refused, match="Alice is in a private conversation with this contact until"):
+    with pytest.raises(Refused, match="Alice has a private conversation with this contact until"):
         submit(bob, sticky, CONTACT, text="two")
     assert Message.objects.count() == 1
     passed(minutes=121)

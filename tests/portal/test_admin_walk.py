@@ -97,9 +97,9 @@ def verb_urls(rows: dict[str, Any]) -> list[str]:
     return [
         reverse("admin:messaging_resend_one", args=[message.pk]),
         reverse("admin:messaging_settle", args=[message.pk]),
-        reverse("admin:messaging_read_again", args=[webhook.pk]),
-        reverse("admin:messaging_file_anyway", args=[webhook.pk]),
-        reverse("admin:messaging_try_again", args=[service.pk]),
+        reverse("admin:messaging_reprocess", args=[webhook.pk]),
+        reverse("admin:messaging_process_anyway", args=[webhook.pk]),
+        reverse("admin:messaging_retry_integration", args=[service.pk]),
     ]
 
 

@@ -34,9 +34,7 @@ MOVED: dict[str, str | None] = {}
 
 
 @pytest.fixture
-def empty_database(
-    tmp_path: Path, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def empty_database(tmp_path: Path, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A database without tables instead of that of the tests."""
     connection.close()
     server, name = os.environ.get("PATCHBAY_TEST_DATABASE_URL"), f"patchbay_{os.getpid()}"
@@ -68,7 +66,9 @@ def fill(migrations: list[tuple[str, str]], rows: dict[str, list[dict[str, Any]]
         for model in ours:
             for row in rows[model._meta.label]:
                 assert row.keys() == {field.attname for field in model._meta.concrete_fields}
-                model(**{name: as_python(model, name, value) for name, value in row.items()}).save_base(raw=True)
+                model(**{name: as_python(model, name, value) for name, value in row.items()}).save_base(
+                    raw=True
+                )
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), ours):
             cursor.execute(statement)
@@ -107,4 +107,9 @@ def test_each_value_survives(empty_database: None, version: Path) -> None:
 
 
 def test_what_was_encrypted_still_opens() -> None:
-    assert decrypt(b"gAAAAABrB20E9OWNkzQ5LFShZ8xY-0eHLIhjTqW2VtqN5sLDBBdyQRrdVSyLBbpVY7co_92T4Au-qQdWQpGhqtlNN-qcrbIqNDDvRluHnwYN5DVcSkifc0I=") == b'{"API key": "key-1"}'
+    assert (
+        decrypt(
+            b"gAAAAABrB20E9OWNkzQ5LFShZ8xY-0eHLIhjTqW2VtqN5sLDBBdyQRrdVSyLBbpVY7co_92T4Au-qQdWQpGhqtlNN-qcrbIqNDDvRluHnwYN5DVcSkifc0I="
+        )
+        == b'{"API key": "key-1"}'
+    )
