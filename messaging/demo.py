@@ -18,7 +18,7 @@ ACCOUNT = "Southern Voice"
 SHARED, PRIVATE = "+61855555555", "+61855555556"
 ADMIN = ("Rita Reseller", "rita@southernvoice.example")
 PEOPLE = (
-    # name, e-mail address, domain, extension, role
+    # name, email address, domain, extension, role
     ("Alice Archer", "alice@acme.example", "acme.example", "101", Membership.Role.USER),
     ("Bob Baker", "bob@acme.example", "acme.example", "102", Membership.Role.USER),
     ("Carol Cooper", "carol@acme.example", "acme.example", "103", Membership.Role.ORGANIZATION_ADMIN),

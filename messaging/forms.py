@@ -173,7 +173,7 @@ def active_members(organization: Organization | None) -> Any:
 def stickiness_label(hours: int) -> str:
     """The label of a choice of session stickiness."""
     if hours == 0:
-        return str(_("Off: all users of the number see replies at once"))
+        return str(_("Off: all users see replies at once"))
     if hours % 24:
         return ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
     return ngettext("%(n)d day", "%(n)d days", hours // 24) % {"n": hours // 24}

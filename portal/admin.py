@@ -39,6 +39,9 @@ class AccountAdmin(PortalAdmin):
     search_fields = ["name", "accountid"]
     readonly_fields = ["accountid"]
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["name", "accountid"] if obj else ["name"]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).annotate(number_of=Count("organizations"))
 
@@ -107,6 +110,13 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("Leave empty to keep the current password. Users can change their own password."),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is None and "new_password" in self.fields:
+            self.fields["new_password"].help_text = _(
+                "The initial password. Users can change their own password."
+            )
+
     class Meta:
         model = User
         fields = ["name", "email", "time_zone", "is_active", "is_operator"]
@@ -136,7 +146,7 @@ class MembershipFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
         shown = [form.instance.pk for form in self.initial_forms]
         if not Membership.objects.filter(user=self.instance.pk).exclude(pk__in=shown).exists():
             raise forms.ValidationError(
-                _("Give the user at least one role. To block the user, clear “Active” instead.")
+                _("Give the user at least one role. To block the user, switch off “Active” instead.")
             )
 
 

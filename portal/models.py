@@ -95,19 +95,19 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """A person who signs in with an e-mail address and whose memberships say what they may do."""
+    """A person who signs in with an email address and whose memberships say what they may do."""
 
     email = models.EmailField(
-        _("e-mail address"),
+        _("email address"),
         unique=True,
-        error_messages={"unique": _("A user with this e-mail address already exists.")},
+        error_messages={"unique": _("A user with this email address already exists.")},
     )
     name = models.CharField(_("name"), max_length=120)
     is_operator = models.BooleanField(
         _("operator"), default=False, help_text=_("Operators run the installation and may do everything.")
     )
     is_active = models.BooleanField(
-        _("active"), default=True, help_text=_("Clear to block the user. Their messages are kept.")
+        _("active"), default=True, help_text=_("Switch off to block the user. Their messages are kept.")
     )
     time_zone = models.CharField(
         _("time zone"),

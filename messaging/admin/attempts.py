@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -56,7 +57,7 @@ class DeliveryAttemptAdmin(LogAdmin):
     list_select_related = ["integration__template"]
     list_filter = [ResultFilter, OrganizationFilter, IntegrationFilter, OlderFilter]
     search_fields = ["provider_id"]
-    search_help_text = gettext_lazy("Search by a message id or a provider's message id")
+    search_help_text = gettext_lazy("Message id, ours or the provider's")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # Requests and responses can be long, and the list does not show them.
@@ -94,7 +95,7 @@ class DeliveryAttemptAdmin(LogAdmin):
 
     @admin.display(description=gettext_lazy("reason"))
     def reason(self, attempt: DeliveryAttempt) -> str:
-        return attempt.text[:80]
+        return Truncator(attempt.text).chars(80)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         own = self.get_queryset(request)

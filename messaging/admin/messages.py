@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -57,7 +58,7 @@ class MessageAdmin(LogAdmin):
     list_select_related = ["conversation__number", "conversation__contact"]
     list_filter = [StatusFilter, "direction", OrganizationFilter, OlderFilter]
     search_fields = ["uuid"]
-    search_help_text = gettext_lazy("Search by a contact's number, a message id or a provider's message id")
+    search_help_text = gettext_lazy("Contact's number or message id")
     change_form_outer_before_template = "admin/messaging/message_timeline.html"
     actions = ["resend"]
 
@@ -90,7 +91,7 @@ class MessageAdmin(LogAdmin):
 
     @admin.display(description=gettext_lazy("text"))
     def excerpt(self, message: Message) -> str:
-        return message.text[:60]
+        return Truncator(message.text).chars(60)
 
     def details(self, row: Message) -> dict[str, Any]:
         return timeline.of_message(row)

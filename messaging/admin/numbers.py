@@ -161,7 +161,7 @@ class NumberAdmin(PortalAdmin):
                 return redirect("admin:messaging_number_change", moved.pk)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Move %(number)s to another organization") % {"number": number},
+            "title": _("Move number"),
             "number": number,
             "form": form,
             "possible": others.exists(),

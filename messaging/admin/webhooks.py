@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -44,7 +45,7 @@ class WebhookRequestAdmin(LogAdmin):
     list_select_related = ["template", "organization"]
     list_filter = [QuarantineFilter, "verdict", OrganizationFilter, OlderFilter]
     search_fields = ["digest"]
-    search_help_text = gettext_lazy("Search by a contact's number, a message id or a provider's message id")
+    search_help_text = gettext_lazy("Contact's number or message id")
     change_form_outer_before_template = "admin/messaging/webhook_details.html"
     list_before_template = "admin/messaging/quarantine.html"
     actions = ["reprocess"]
@@ -77,7 +78,7 @@ class WebhookRequestAdmin(LogAdmin):
 
     @admin.display(description=gettext_lazy("reason"))
     def reason_excerpt(self, request: WebhookRequest) -> str:
-        reason = request.reason[:120]
+        reason = Truncator(request.reason).chars(120)
         if not request.more:
             return reason
         return _("%(reason)s (and %(number)d similar requests)") % {"reason": reason, "number": request.more}

@@ -224,7 +224,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.uuid)
+        return f"{self._meta.verbose_name} {self.uuid}"
 
     @property
     def is_inbound(self) -> bool:

@@ -106,7 +106,7 @@ class Number(models.Model):
     active = models.BooleanField(
         _("active"),
         default=True,
-        help_text=_("Clear if the number is no longer used. Its conversations are kept."),
+        help_text=_("Switch off if the number is no longer used. Its conversations are kept."),
     )
     free_at = models.DateTimeField(null=True, blank=True, editable=False)  # as PropertyValues.free_at
     users = models.ManyToManyField(

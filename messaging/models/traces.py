@@ -79,7 +79,7 @@ class WebhookRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.method} {self.template} #{self.pk}"
+        return f"{self._meta.verbose_name} #{self.pk}"
 
     @property
     def called(self) -> str:

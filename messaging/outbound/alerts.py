@@ -1,4 +1,4 @@
-"""Notifies administrators by e-mail when the circuit breaker of an integration opens or closes."""
+"""Notifies administrators by email when the circuit breaker of an integration opens or closes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def send_due() -> None:
         try:
             _notify(integration)
         except OSError as error:  # the base class of smtplib's errors, too
-            logger.error("Administrators could not be notified about %s by e-mail: %s.", integration, error)
+            logger.error("Administrators could not be notified about %s by email: %s.", integration, error)
         else:
             # If the breaker has changed meanwhile, another notification is due already and must be kept.
             Integration.objects.filter(pk=key, tell_at__gt=Now()).update(tell_at=None)

@@ -32,7 +32,7 @@ def of(request: WebhookRequest) -> dict[str, Any]:
         "tone": "bad" if failed else tone(request),
         "may_reprocess": failed or (not events and request.verdict not in reprocess.SETTLED),
         "may_process_anyway": not events and request.verdict == Verdict.DUPLICATE,
-        "explanation": explanation(request),
+        "advice": advice(request),
         "place": hide.text(request.place),
         "query": hide.text(bytes(request.query).decode("utf-8", "replace")),
         "headers": hide.headers(request.headers),
@@ -49,27 +49,18 @@ def tone(request: WebhookRequest) -> str:
     return "plain" if request.verdict == Verdict.IGNORED else "good"
 
 
-def explanation(request: WebhookRequest) -> str:
-    """What the verdict means and what to do about it."""
+def advice(request: WebhookRequest) -> str:
+    """What the verdict means for an administrator, in addition to the request's reason."""
     sentences = {
-        Verdict.ACCEPTED: _("The request was accepted, and its events are listed below."),
-        Verdict.DUPLICATE: _("The request repeats an earlier one, so it was not processed again."),
+        Verdict.ACCEPTED: _("The events of the request are listed below."),
+        Verdict.DUPLICATE: _("The request was not processed again."),
         Verdict.IGNORED: _("The template ignores this event, so nothing was changed."),
-        Verdict.UNMATCHED: _(
-            "No event of the template matches. Correct the template's webhook events, then reprocess the "
-            "request."
-        ),
-        Verdict.UNKNOWN_NUMBER: _(
-            "No organization has this number with the provider. Add the number, or correct its format in "
-            "webhooks, then reprocess the request."
-        ),
-        Verdict.DISABLED: _(
-            "The organization's integration is switched off. Switch it on, then reprocess the request."
-        ),
-        Verdict.UNPARSABLE: _("The body is not valid in its format. Ask the provider about the cause."),
+        Verdict.UNMATCHED: _("Correct the webhook events of the template, then reprocess the request."),
+        Verdict.UNKNOWN_NUMBER: _("After that, reprocess the request."),
+        Verdict.DISABLED: _("Switch the integration on, then reprocess the request."),
+        Verdict.UNPARSABLE: _("Ask the provider about the cause."),
         Verdict.UNVERIFIED: _(
-            "The request could not be verified. If it did come from the provider, compare the keys here with "
-            "those at the provider."
+            "If the request did come from the provider, compare the keys here with those at the provider."
         ),
     }
     return sentences[Verdict(request.verdict)]

@@ -56,7 +56,7 @@ def test_a_lost_text_is_found_and_reprocessed(
     assert '<span class="pb-badge">1</span>' in listed.content.decode()
     assert "1 webhook request is in quarantine." in client.get("/admin/").content.decode()
     page = client.get(page_of(lost)).content.decode()
-    assert "Add the number, or correct its format in webhooks" in page
+    assert "Add the number, or correct how the provider writes it." in page
     assert f"POST /services/generic/a{private.organization.orgid}" in page
     answer = client.post(reverse("admin:messaging_reprocess", args=[lost.pk]), follow=True)
     assert "The request could not be processed:" in answer.content.decode()

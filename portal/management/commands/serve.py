@@ -25,7 +25,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--admin-email",
         default=Options.admin_email,
-        help="e-mail address of the operator created on the first start (%(default)s)",
+        help="email address of the operator created on the first start (%(default)s)",
     )
     parser.add_argument(
         "--admin-password", default="", help="password of that operator (generated and shown once)"
