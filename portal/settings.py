@@ -142,8 +142,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Patchbay",
     "VERSION": "1",
     "DESCRIPTION": (
-        "Send texts, and see what becomes of them. A personal token acts as its user: it sends through the "
-        "user's numbers, within the user's limits. People make tokens at /account/tokens/."
+        "Send texts, and see what becomes of them. An API token acts as its user: it sends from the user's "
+        "numbers, within the user's limits. People make tokens at /account/tokens/."
     ),
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "OAS_VERSION": "3.1.0",
