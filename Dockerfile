@@ -4,7 +4,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATCHBAY_DATA=/data PATCHBAY_ME
 WORKDIR /patchbay
 COPY requirements-production.txt .
 RUN pip install --no-cache-dir --require-hashes -r requirements-production.txt
-COPY manage.py ./
+COPY manage.py pyproject.toml ./
 COPY portal portal
 COPY integrations integrations
 COPY messaging messaging
@@ -13,4 +13,4 @@ USER patchbay
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=3s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-CMD ["granian", "--interface", "asgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--workers-kill-timeout", "10", "portal.asgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "32", "--workers-kill-timeout", "10", "portal.wsgi:application"]

@@ -109,8 +109,8 @@ def main() -> None:
         filled = Process.manage(
             "shell", "--no-imports", "-c", FILL, environment=environment, log=logs / "fill"
         ).finish()
-        command = [str(Path(sys.executable).with_name("granian")), "--interface", "asgi", "--port", str(port)]
-        command += ["--workers", str(options.workers), "portal.asgi:application"]
+        command = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--port", str(port)]
+        command += ["--workers", str(options.workers), "--blocking-threads", "32", "portal.wsgi:application"]
         server = Process(command, environment, logs / "server")
         try:
             server.wait_until_ready(f"http://127.0.0.1:{port}")

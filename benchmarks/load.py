@@ -21,12 +21,16 @@ class Connection:
         self._port = port
         self._socket: _Socket | None = None
 
+    async def open(self) -> _Socket:
+        """Its socket, open."""
+        if self._socket is None or self._socket.transport.is_closing():
+            loop = asyncio.get_running_loop()
+            _, self._socket = await loop.create_connection(_Socket, "127.0.0.1", self._port)
+        return self._socket
+
     async def send(self, request: bytes) -> int:
         """The status of the answer."""
-        loop = asyncio.get_running_loop()
-        if self._socket is None or self._socket.transport.is_closing():
-            _, self._socket = await loop.create_connection(_Socket, "127.0.0.1", self._port)
-        return await self._socket.ask(request)
+        return await (await self.open()).ask(request)
 
     def close(self) -> None:
         """Lets the server have its socket back: some take a hundred at most."""
@@ -38,6 +42,7 @@ class _Socket(asyncio.Protocol):
     """Asks one thing after the other."""
 
     transport: asyncio.Transport
+    _answer: asyncio.Future[int] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -45,11 +50,12 @@ class _Socket(asyncio.Protocol):
 
     def ask(self, request: bytes) -> asyncio.Future[int]:
         self._received = b""
-        self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)
-        return self._status
+        return self._answer
 
     def data_received(self, data: bytes) -> None:
+        assert self._answer is not None
         self._received += data
         end = self._received.find(b"\r\n\r\n") + 4
         if end < 4 or not self._is_whole(end):
@@ -57,7 +63,7 @@ class _Socket(asyncio.Protocol):
         status = _STATUS.match(self._received)
         if b"connection: close" in self._received[:end].lower():
             self.transport.close()
-        self._status.set_result(int(status[1]) if status else 0)
+        self._answer.set_result(int(status[1]) if status else 0)
 
     def _is_whole(self, end: int) -> bool:
         if length := _LENGTH.search(self._received, 0, end):
@@ -66,22 +72,30 @@ class _Socket(asyncio.Protocol):
         return self._received.endswith(b"0\r\n\r\n") or not chunked
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._status.done():
-            self._status.set_exception(exc or ConnectionError("The server closed the connection."))
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("The server closed the connection."))
 
 
-async def burst(port: int, requests: Sequence[bytes], connections: int) -> None:
-    """Sends all, each connection one after the other. Every answer must be 2xx or 3xx."""
+async def burst(port: int, requests: Sequence[bytes], connections: int) -> float:
+    """Sends all, each connection one after the other; returns when it began. Every answer must be 2xx or 3xx.
+
+    The connections are opened before, one by one: some servers let only a few wait for that, and the
+    others try again after a second.
+    """
     waiting = iter(requests)
+    opened = [Connection(port) for _ in range(min(connections, len(requests)))]
+    for connection in opened:
+        await connection.open()
 
-    async def work() -> None:
-        connection = Connection(port)
+    async def work(connection: Connection) -> None:
         for request in waiting:
             status = await connection.send(request)
             assert 200 <= status < 400, f"The server answered {status}."
         connection.close()
 
-    await asyncio.gather(*(work() for _ in range(connections)))
+    began = time.monotonic()
+    await asyncio.gather(*map(work, opened))
+    return began
 
 
 async def steady(port: int, requests: Sequence[bytes], per_second: float) -> list[float]:
@@ -106,7 +120,21 @@ async def steady(port: int, requests: Sequence[bytes], per_second: float) -> lis
     return sent
 
 
-def post(path: str, body: bytes, content_type: str, headers: Sequence[str] = ()) -> bytes:
-    """A POST request as bytes."""
-    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {content_type}", *headers]
+async def status(port: int, request: bytes) -> int:
+    """The status that one request is answered with, whatever it is."""
+    connection = Connection(port)
+    try:
+        return await connection.send(request)
+    finally:
+        connection.close()
+
+
+def post(path: str, body: bytes, *headers: str) -> bytes:
+    """A POST request with JSON."""
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def get(path: str) -> bytes:
+    """A GET request."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()

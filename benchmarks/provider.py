@@ -1,7 +1,9 @@
-"""A provider that costs next to nothing: `python -m benchmarks.provider PORT DELAY_MS`.
+"""A provider that costs next to nothing: `python -m benchmarks.provider PORT`.
 
-It answers each POST after the delay with an id, and notes when each text, a number, arrived. GET gives
-`{"number": monotonic seconds}` of all that arrived since the last GET.
+It answers each POST or GET of /messages after a delay with the id `id-<text>`, where the text is a
+number, and notes when it arrived. What other paths are called with is noted by path and answered at once:
+Kannel hands over there what came in and what was reported. /arrived gives `{path: {text: monotonic
+seconds}}` of all that arrived since it was asked last; /delay/<milliseconds> sets the delay.
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ import json
 import re
 import sys
 import time
+from collections import defaultdict
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.I)
-_TEXT = re.compile(rb'"(?:content|text)": *"(\d+)"')
+_PATH = re.compile(rb"[A-Z]+ (/[^ ?]*)")
+_TEXT = re.compile(rb'(?:"(?:content|text)": *"|[?&]text=)(\d+)')
 
-arrived: dict[str, float] = {}
+arrived: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
 
 class Provider(asyncio.Protocol):
@@ -35,18 +39,26 @@ class Provider(asyncio.Protocol):
             if len(self.buffer) < size:
                 return
             request, self.buffer = self.buffer[:size], self.buffer[size:]
-            if request.startswith(b"GET"):
-                self.write(json.dumps(arrived).encode())
-                arrived.clear()
-            else:
-                self.take(request[end:])
+            self.answer(request)
 
-    def take(self, body: bytes) -> None:
-        text = _TEXT.search(body)
-        assert text, body
-        arrived[text[1].decode()] = time.monotonic()
+    def answer(self, request: bytes) -> None:
+        found = _PATH.match(request)
+        path = found[1].decode() if found else ""
+        if path == "/arrived":
+            self.write(json.dumps(arrived).encode())
+            arrived.clear()
+        elif path.startswith("/delay/"):
+            Provider.delay = int(path.removeprefix("/delay/")) / 1000
+            self.write(b"{}")
+        else:
+            self.take(path, request)
+
+    def take(self, path: str, request: bytes) -> None:
+        text = _TEXT.search(request)
+        assert text, request
+        arrived[path][text[1].decode()] = time.monotonic()
         answer = b'{"data":{"id":"id-%s"}}' % text[1]
-        if self.delay:
+        if self.delay and path == "/messages":
             asyncio.get_running_loop().call_later(self.delay, self.write, answer)
         else:
             self.write(answer)
@@ -58,11 +70,10 @@ class Provider(asyncio.Protocol):
         )
 
 
-async def main(port: int, delay: float) -> None:
-    Provider.delay = delay
+async def main(port: int) -> None:
     server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]) / 1000))
+    asyncio.run(main(int(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Templates with their documents, and the services of organizations."""
+"""The admin pages of templates and of integrations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from portal.permissions import in_reach_of
 
 @admin.register(Template)
 class TemplateAdmin(PortalAdmin):
-    """Documents of the own account to edit, built-in ones to look at."""
+    """Templates: an account's own can be edited, built-in ones only viewed."""
 
     organization_lookup, account_lookup = "", "account"
     form = TemplateForm
@@ -67,7 +67,7 @@ class TemplateAdmin(PortalAdmin):
         source = form.cleaned_data["source"].replace("\r\n", "\n")
         before = obj.published.compiled.logo if obj.published else ""
         if obj.published is not None and obj.published.source == source:
-            messages.info(request, _("The document is as it was; there is no new revision."))
+            messages.info(request, _("The document has not changed, so there is no new revision."))
         else:
             obj.revise(source, user_of(request))
         transaction.on_commit(lambda: self._fetch_logo(request, obj, before))
@@ -98,7 +98,7 @@ class TemplateAdmin(PortalAdmin):
         return own + super().get_urls()
 
     def revision_view(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-        """One revision as it was written."""
+        """One revision, as it was written."""
         reach = self.get_queryset(request) if self.in_reach(request, None) else Template.objects.none()
         revision = get_object_or_404(
             TemplateRevision.objects.select_related("template", "author"),
@@ -112,7 +112,7 @@ class TemplateAdmin(PortalAdmin):
 
 @admin.register(Integration)
 class IntegrationAdmin(PortalAdmin):
-    """The services of organizations: a gallery to choose from, and one page for each."""
+    """Integrations: for each organization a gallery of providers, and a page for each of them."""
 
     list_display = ["template", "organization", "state"]
     list_select_related = ["template__published", "revision", "organization", "access_token"]
@@ -145,12 +145,12 @@ class IntegrationAdmin(PortalAdmin):
         return own + super().get_urls()
 
     def gallery(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """All services that the organization may set up, as cards."""
+        """All providers that the organization can set up, as cards."""
         organization = get_object_or_404(Organization.objects.administered_by(user_of(request)), pk=pk)
         search = request.GET.get("q", "").strip()[:100]
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Messaging services of %(organization)s") % {"organization": organization},
+            "title": _("Integrations of %(organization)s") % {"organization": organization},
             "organization": organization,
             "cards": setup.cards(organization, search),
             "search": search,
@@ -158,7 +158,7 @@ class IntegrationAdmin(PortalAdmin):
         return render(request, "admin/integrations/gallery.html", context)
 
     def set_up(self, request: HttpRequest, pk: int, template: int) -> HttpResponse:
-        """The page of one service: properties, webhook URLs, on or off."""
+        """The page of one integration: property values, webhook URLs, on or off."""
         user = user_of(request)
         organization = get_object_or_404(Organization.objects.administered_by(user), pk=pk)
         chosen = get_object_or_404(Template.objects.published_in(organization.account), pk=template)
@@ -175,25 +175,25 @@ class IntegrationAdmin(PortalAdmin):
             return redirect(request.path)
         checking, verdict = request.POST.get("do") == "check", None
         if checking and form.is_valid() and credentials.can_check(integration):
-            verdict = credentials.check(integration, form.together)
+            verdict = credentials.check(integration, form.combined)
         elif request.method == "POST" and not checking and form.is_valid():
             setup.save(integration, form.values)
-            access = setup.access_of(integration)
+            access = setup.oauth_status(integration)
             connect = access is not None and access.by_consent and access.state == "none"
             done = (
-                _("%(service)s is set up. Next: connect it.")
+                _("%(provider)s is set up. Connect it next.")
                 if connect
-                else _("%(service)s is set up. Next: the numbers.")
+                else _("%(provider)s is set up. Add its numbers next.")
             )
-            messages.success(request, done % {"service": chosen})
+            messages.success(request, done % {"provider": chosen})
             if request.POST.get("do") == "numbers":
                 numbers = reverse("admin:messaging_number_changelist")
                 return redirect(f"{numbers}?organization={organization.pk}")
             return redirect(request.path)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("%(service)s for %(organization)s")
-            % {"service": chosen, "organization": organization},
+            "title": _("%(provider)s for %(organization)s")
+            % {"provider": chosen, "organization": organization},
             "organization": organization,
             "integration": integration,
             "template": chosen,
@@ -201,7 +201,7 @@ class IntegrationAdmin(PortalAdmin):
             "form": form,
             "state": setup.state_of(integration),
             "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
-            "access": setup.access_of(integration),
+            "access": setup.oauth_status(integration),
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),
             "checking": checking,
@@ -211,7 +211,7 @@ class IntegrationAdmin(PortalAdmin):
         return render(request, "admin/integrations/setup.html", context, status=422 if form.errors else 200)
 
     def for_all(self, request: HttpRequest, pk: int, template: int) -> HttpResponse:
-        """Values that all organizations of an account inherit."""
+        """The values that all organizations of an account inherit."""
         account = get_object_or_404(Account.objects.filter(in_reach_of(user_of(request), "", "pk")), pk=pk)
         chosen = get_object_or_404(Template.objects.published_in(account), pk=template)
         assert chosen.published is not None
@@ -224,11 +224,14 @@ class IntegrationAdmin(PortalAdmin):
         )
         if request.method == "POST" and form.is_valid():
             setup.save_for_account(account, chosen, form.values)
-            messages.success(request, _("Saved for all organizations of %(account)s.") % {"account": account})
+            messages.success(
+                request,
+                _("The values are saved for all organizations of %(account)s.") % {"account": account},
+            )
             return redirect(request.path)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("%(service)s for all of %(account)s") % {"service": chosen, "account": account},
+            "title": _("%(provider)s for all of %(account)s") % {"provider": chosen, "account": account},
             "template": chosen,
             "logo": logos.url_of(chosen),
             "form": form,

@@ -7,7 +7,7 @@ from portal.signals import installing
 
 class IntegrationsConfig(AppConfig):
     name = "integrations"
-    verbose_name = "Messaging services"
+    verbose_name = "Integrations"
 
     def ready(self) -> None:
         installing.connect(_install_catalog, dispatch_uid="catalog")

@@ -1,4 +1,4 @@
-"""Bodies of requests and answers: from bytes to values that shapes match, and from values to bytes."""
+"""Bodies of requests and responses: bytes parsed into values, and values rendered as bytes."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 
 
 def essence(content_type: str) -> str:
-    """The media type alone, in small letters."""
+    """The media type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().casefold()
 
 
 def is_form(content_type: str) -> bool:
-    """Whether the body is form fields, which are merged with the query."""
+    """Whether the body consists of form fields, which are merged with the query."""
     kind = essence(content_type)
     return kind == MEDIA_TYPES["form"] or kind.startswith("multipart/")
 
 
 def charset_of(content_type: str) -> str:
-    """The character set that a Content-Type names, if it is a known one; else UTF-8."""
+    """The character set in a Content-Type, if it is known, else UTF-8."""
     found = _CHARSET.search(content_type)
     return found[1] if found and is_charset(found[1]) else "utf-8"
 
 
 def parse(body: bytes, content_type: str, charset: str = "", *, strict: bool = True) -> Value:
-    """The value of a body: JSON, XML, form, multipart or text, as the media type says.
+    """The value of a body, read as JSON, XML, form, multipart or text, as the media type says.
 
-    Without a media type, or with one that is none of these and not `strict`, JSON if it is that, else text.
-    Without `charset` the media type's counts, or XML's own. An empty body is `{}`. No text in the value holds
-    U+0000 or a broken surrogate. Raises ValueError with a sentence.
+    Without a media type, and with another one unless `strict`, the body is read as JSON if possible, else as
+    text. `charset` replaces the one of the media type or of the XML declaration. An empty body is `{}`. No
+    text in the value contains U+0000 or an unpaired surrogate. Raises ValueError with a sentence.
     """
     kind = essence(content_type)
     if not body.strip():
@@ -61,15 +61,15 @@ def parse(body: bytes, content_type: str, charset: str = "", *, strict: bool = T
     try:
         return load(source)
     except json.JSONDecodeError as error:
-        if kind.endswith("json") or source.lstrip()[0] in "{[":
+        if kind.endswith("json") or source.lstrip().startswith(("{", "[")):
             raise ValueError(f"The body is not JSON: {error.msg} at character {error.pos + 1}.") from None
     except RecursionError:
-        raise ValueError("The JSON is nested too deep.") from None
+        raise ValueError("The JSON is nested too deeply.") from None
     return cleaned(source)
 
 
 def pairs(source: str, charset: str = "utf-8") -> dict[str, Value]:
-    """The fields of a query or form; one that repeats is a list."""
+    """The fields of a query or form; a repeated field is a list."""
     if not source:
         return {}
     try:
@@ -88,7 +88,7 @@ def pairs(source: str, charset: str = "utf-8") -> dict[str, Value]:
 
 
 def render(value: Value, content_type: str, pointer: str) -> tuple[bytes, str]:
-    """The body of a value, and the content type to send with it. Raises RenderError."""
+    """The body for a value, and the content type to send with it. Raises RenderError."""
     kind = essence(content_type)
     if kind == MEDIA_TYPES["form"]:
         return encode_pairs(value, pointer, form=True).encode(), content_type

@@ -1,4 +1,4 @@
-"""Templates carry their own tests: a case says what is sent or received, and what must come of it."""
+"""Cases are a template's own tests: each says what is sent or received, and what the result must be."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from integrations import exchanges, responses, webhooks
-from integrations.case_forms import check_case
-from integrations.differences import body_differences, differs, request_differences
+from integrations import case_http, responses, webhooks
+from integrations.case_differences import body_differences, differs, request_differences
+from integrations.case_events import shown_events
+from integrations.case_schema import check_case
 from integrations.events import Fault, HttpRequest, HttpResponse, Outcome
+from integrations.language.api_methods import METHODS, SEND_MESSAGE
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError, child, json_problem
 from integrations.language.source import line_and_column, placed, places
 from integrations.language.values import Value, load, text
 from integrations.requests import Part, build, plan
-from integrations.shown_events import shown_events
 
 _FAULTS = {
-    "connect": Fault("connect", "The service could not be reached."),
-    "timeout": Fault("unanswered", "The service did not answer in time."),
-    "tls": Fault("tls", "The service's certificate was refused."),
+    "connect": Fault("connect", "The provider could not be reached."),
+    "timeout": Fault("unanswered", "The provider did not respond in time."),
+    "tls": Fault("tls", "The provider's certificate was rejected."),
 }
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of one case, which begins at a line of a file; `difference` is empty if it passed."""
+class CaseResult:
+    """The result of a case, which begins at a line of a file; `difference` is empty if it passed."""
 
     file: str
     name: str
@@ -38,40 +39,40 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether everything was as the case says."""
+        """Whether the result is what the case expects."""
         return not self.difference
 
 
-def entries(path: Path) -> list[Path]:
-    """The folders that hold a template: the path itself, or those right below it."""
+def template_folders(path: Path) -> list[Path]:
+    """The folders that contain a template: the path itself, or those directly in it."""
     if (path / "template.json").is_file():
         return [path]
     return sorted(found.parent for found in path.glob("*/template.json"))
 
 
-def run_folder(folder: Path) -> Iterator[Result]:
-    """The results of all cases of a template's folder; a folder without cases is a failure."""
+def run_folder(folder: Path) -> Iterator[CaseResult]:
+    """The results of all cases in a template's folder; a folder without cases is a failure."""
     try:
         template = compile_document((folder / "template.json").read_text())
     except (DocumentError, OSError, UnicodeDecodeError) as error:
-        yield Result(str(folder / "template.json"), "the template", str(error))
+        yield CaseResult(str(folder / "template.json"), "the template", str(error))
         return
     files = sorted((folder / "cases").glob("*.json"))
     for file in files:
         yield from _run_file(template, file)
     if not files:
-        yield Result(str(folder / "cases"), "no cases", "Nothing is tested: write cases to cases/*.json.")
+        yield CaseResult(str(folder / "cases"), "no cases", "Nothing is tested. Write cases in cases/*.json.")
 
 
-def _run_file(template: Template, file: Path) -> Iterator[Result]:
+def _run_file(template: Template, file: Path) -> Iterator[CaseResult]:
     try:
         source = file.read_text()
         found = load(source)
     except json.JSONDecodeError as error:
-        yield Result(str(file), file.stem, str(json_problem(error)), error.lineno)
+        yield CaseResult(str(file), file.stem, str(json_problem(error)), error.lineno)
         return
     except (ValueError, RecursionError, OSError) as error:
-        yield Result(str(file), file.stem, f"The file cannot be read: {error}")
+        yield CaseResult(str(file), file.stem, f"The file cannot be read: {error}")
         return
     offsets = places(source)
     many = isinstance(found, list)
@@ -81,11 +82,11 @@ def _run_file(template: Template, file: Path) -> Iterator[Result]:
         problems = placed(check_case(template, case, place), source, offsets)
         difference = "\n".join(map(str, problems)) or run(template, case)
         line, _ = line_and_column(source, offsets.values[place])
-        yield Result(str(file), name or f"{file.stem} {index + 1}", difference, line)
+        yield CaseResult(str(file), name or f"{file.stem} {index + 1}", difference, line)
 
 
 def run(template: Template, case: Value) -> str:
-    """How what happens differs from what the case says, in lines for a person; nothing if it does not."""
+    """How the result differs from what the case expects, in lines for a person; "" if it does not."""
     if problems := check_case(template, case):
         return "\n".join(map(str, problems))
     try:
@@ -96,7 +97,7 @@ def run(template: Template, case: Value) -> str:
 
 
 def message_of(case: Mapping[str, Value]) -> dict[str, Value]:
-    """The variables of a case's message, files with their bytes."""
+    """The variables of a case's message, with the bytes of its files."""
     message = dict(case.get("message") or {})
     for name in ("now", "message_uuid", "webhook_url", "country"):
         if name in case:
@@ -117,7 +118,7 @@ def _file(written: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _values(template: Template, case: Mapping[str, Value]) -> dict[str, Value]:
-    """The property values of a case, else the defaults; as everywhere, a blank one is unset."""
+    """The property values of a case, or else the defaults; as everywhere, a blank value is unset."""
     defaults = {item.label: item.default for item in template.properties if item.default is not None}
     given = {key: value for key, value in (case.get("properties") or {}).items() if not _is_blank(value)}
     return {key: value for key, value in (defaults | given).items() if key != "access_token"}
@@ -128,10 +129,11 @@ def _is_blank(value: Value) -> bool:
 
 
 def requests_of(template: Template, case: Mapping[str, Value]) -> list[Part]:
-    """The requests that the case's message makes. Raises RenderError."""
+    """The requests that the case makes. Raises RenderError."""
     message, values = message_of(case), _values(template, case)
-    if case.get("method") == "CheckCredentials":
-        return [Part(1, "CheckCredentials", build(template, "CheckCredentials", values, message), message)]
+    method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
+    if not method.sends_message:
+        return [Part(1, method.name, build(template, method.name, values, message), message)]
     return plan(template, values, message)
 
 
@@ -141,17 +143,17 @@ def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     except RenderError as error:
         parts, refusal = [], str(error)
     expected = case.get("expect", [])
-    given = [_answer(item) for item in case.get("responses", [])]
+    given = [_response(item) for item in case.get("responses", [])]
     made, outcome = _exchange(template, case, parts, given)
     if refusal:
         outcome = Outcome("failed", text=refusal)
     if "expect" in case and len(made) != len(expected):
-        yield f"{len(expected)} requests were expected, {len(made)} made. {refusal}".rstrip()
+        yield f"Expected {len(expected)} requests, got {len(made)}. {refusal}".rstrip()
     for number, (request, wanted) in enumerate(zip(made, expected, strict=False), 1):
         for line in request_differences(request, wanted):
             yield f"request {number}: {line}"
     if case.get("outcome") and outcome is None:
-        yield "outcome: no answer was read; add the service's in 'responses'."
+        yield "outcome: there is no response to read; add the provider's to 'responses'."
         return
     for key, value in (case.get("outcome") or {}).items():
         yield from differs(f"outcome {key}", value or None, getattr(outcome, key, None) or None)
@@ -160,7 +162,7 @@ def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
 def _exchange(
     template: Template, case: Mapping[str, Value], parts: list[Part], given: list[HttpResponse | Fault]
 ) -> tuple[list[HttpRequest], Outcome | None]:
-    """The requests that are made: all, or those up to the first that its answer does not make sent."""
+    """The requests that are made, up to the first whose response does not mean sent, and the last outcome."""
     made: list[HttpRequest] = []
     outcome = None
     for index, part in enumerate(parts):
@@ -173,29 +175,29 @@ def _exchange(
     return made, outcome
 
 
-def _answer(written: Mapping[str, Value]) -> HttpResponse | Fault:
-    return _FAULTS[written["error"]] if "error" in written else exchanges.response(written)
+def _response(written: Mapping[str, Value]) -> HttpResponse | Fault:
+    return _FAULTS[written["error"]] if "error" in written else case_http.response(written)
 
 
 def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     received = webhooks.read(
         template,
-        exchanges.inbound(case["request"], text(case.get("webhook_url"))),
+        case_http.inbound(case["request"], text(case.get("webhook_url"))),
         _values(template, case),
         message_uuid=text(case.get("message_uuid")),
         now=parse_date(text(case.get("now"))),
     )
     expected = case.get("expect") or {}
-    answer = expected.get("response") or {}
-    if "status" in answer:
-        yield from differs("response status", answer["status"], received.answer.status)
-    for name, value in (answer.get("headers") or {}).items():
+    wanted = expected.get("response") or {}
+    if "status" in wanted:
+        yield from differs("response status", wanted["status"], received.answer.status)
+    for name, value in (wanted.get("headers") or {}).items():
         yield from differs(f"response header {name}", value, received.answer.headers.get(name.lower()))
     kind = received.answer.headers.get("content-type", "")
-    for way in exchanges.BODIES:
-        if way in answer:
+    for way in case_http.BODIES:
+        if way in wanted:
             yield from body_differences(
-                way, answer[way], HttpRequest("", "", body=received.answer.body), kind
+                way, wanted[way], HttpRequest("", "", body=received.answer.body), kind
             )
     events = shown_events(received, text(case.get("country")) or None)
     if "events" in expected:

@@ -1,4 +1,4 @@
-"""Do the credentials work? Asked by the template's CheckCredentials, and told in plain words."""
+"""Checks credentials with the template's method CheckCredentials."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations import grants, http, responses
+from integrations.language.api_methods import CHECK_CREDENTIALS
 from integrations.language.data_filters import iso_text
 from integrations.language.errors import RenderError
 from integrations.models import Integration
@@ -17,34 +18,32 @@ from integrations.properties import secrets_of, values_of
 from integrations.redact import Redactor
 from integrations.requests import build
 
-METHOD = "CheckCredentials"
-
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether the service takes the credentials, and a sentence for a person, without secrets."""
+class CheckResult:
+    """Whether the provider accepts the credentials, and a sentence for a person, without secrets."""
 
     good: bool
     text: str
 
 
 def can_check(integration: Integration) -> bool:
-    """Whether the template says how to check."""
-    return METHOD in integration.compiled.methods
+    """Whether the template has the method."""
+    return CHECK_CREDENTIALS.name in integration.compiled.methods
 
 
-def check(integration: Integration, values: Mapping[str, Any]) -> Verdict:
-    """Asks the service with these values, all that there are; nothing is stored.
+def check(integration: Integration, values: Mapping[str, Any]) -> CheckResult:
+    """Sends the method's request with these values, which must be complete; nothing is stored.
 
-    With OAuth2 by the stored token if the values are the stored ones, else by a new one, which only a flow
-    without consent can give.
+    With OAuth2, the stored access token is used if the values are the stored ones. For other values a new
+    token is requested, which only a flow without an administrator's consent can do.
     """
     values = dict(values)
     if integration.compiled.oauth is not None:
-        answer = _access(integration, values)
-        if not answer.access_token:
-            return Verdict(False, answer.problem)
-        values["access_token"] = answer.access_token
+        token = _access(integration, values)
+        if not token.access_token:
+            return CheckResult(False, token.problem)
+        values["access_token"] = token.access_token
     hide = Redactor(secrets_of(integration, values))
     variables = {
         "now": iso_text(datetime.now(UTC)),
@@ -52,29 +51,32 @@ def check(integration: Integration, values: Mapping[str, Any]) -> Verdict:
         "domain": integration.organization.domain,
         "webhook_url": integration.webhook_url,
     }
+    method = CHECK_CREDENTIALS.name
     try:
-        request = build(integration.compiled, METHOD, values, variables)
+        request = build(integration.compiled, method, values, variables)
     except RenderError as error:
-        return Verdict(False, hide.text(str(error)))
-    outcome = responses.read(integration.compiled, METHOD, values, variables, http.send(request).result())
+        return CheckResult(False, hide.text(str(error)))
+    outcome = responses.read(integration.compiled, method, values, variables, http.send(request).result())
     said = hide.text(outcome.text)[:500]
     if outcome.result == "sent":
-        return Verdict(True, _("The service takes these credentials."))
+        return CheckResult(True, _("The provider accepts these credentials."))
     if outcome.result == "unauthorized":
-        return Verdict(False, _("The service refuses these credentials. %(said)s") % {"said": said})
+        return CheckResult(False, _("The provider rejects these credentials. %(said)s") % {"said": said})
     if outcome.result in ("failed", "opted_out"):
-        return Verdict(False, said)
-    return Verdict(False, _("The service could not be asked now. %(said)s") % {"said": said})
+        return CheckResult(False, said)
+    return CheckResult(False, _("The credentials could not be checked now. %(said)s") % {"said": said})
 
 
-def _access(integration: Integration, values: Mapping[str, Any]) -> grants.Answer:
+def _access(integration: Integration, values: Mapping[str, Any]) -> grants.TokenResponse:
     stored = values_of([integration])[integration.pk] if integration.pk else {}
     token, flow = stored.pop("access_token", ""), grants.oauth_of(integration).flow
     if token and stored == values:
-        return grants.Answer(token)
+        return grants.TokenResponse(token)
     if flow != "authorization_code":
         fields = {"grant_type": flow}
-        return grants.ask(integration, grants.variables(integration, values), fields).result()
+        return grants.request_token(integration, grants.variables(integration, values), fields).result()
     if stored == values:
-        return grants.Answer(problem=_("The service is not connected. Connect it first."))
-    return grants.Answer(problem=_("What you typed can be checked after it is saved and connected."))
+        return grants.TokenResponse(problem=_("The integration is not connected. Connect it first."))
+    return grants.TokenResponse(
+        problem=_("Save these values and connect the integration; then you can check them.")
+    )

@@ -1,4 +1,4 @@
-"""From what the shapes of a webhook event bound to the event itself."""
+"""Events made from the variables that a webhook event's shapes have bound."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from integrations.events import Consent, Event, Ignored, InboundMessage, StatusU
 from integrations.language.data_filters import parse_iso
 from integrations.language.matching import Frame
 from integrations.language.values import Value, is_empty, text
-from integrations.language.webhook_events import TWINS, WebhookEvent
+from integrations.language.webhook_events import ALIASES, WebhookEvent
 
-# A concatenation header counts in one byte (3GPP TS 23.040, 9.2.3.24.1).
+# A concatenation header counts parts in one byte (3GPP TS 23.040, 9.2.3.24.1).
 MAX_PARTS = 255
 
 
 def put(bound: Frame, name: str, value: Value) -> None:
-    """Sets a variable, and the other name of the same thing: `content` and `text`, `url` and `urls`."""
+    """Sets a variable and its alias: `content` and `text`, `url` and `urls`."""
     bound[name] = value
-    if name in TWINS:
+    if name in ALIASES:
         single = name == "urls" and isinstance(value, list)
-        bound[TWINS[name]] = next(iter(value), None) if single else value
+        bound[ALIASES[name]] = next(iter(value), None) if single else value
 
 
-def put_twins(bound: Frame) -> None:
-    """Sets the other names of what a shape bound, where it did not bind these too."""
-    for name in [name for name in TWINS if name in bound and TWINS[name] not in bound]:
+def put_aliases(bound: Frame) -> None:
+    """Sets the aliases of bound variables, unless the shape bound these, too."""
+    for name in [name for name in ALIASES if name in bound and ALIASES[name] not in bound]:
         put(bound, name, bound[name])
 
 
@@ -36,7 +36,7 @@ def _texts(value: Value) -> tuple[str, ...]:
 
 
 def recipients_of(bound: Frame, number_to: str) -> tuple[str, ...]:
-    """Our numbers that an event is for: bound, of the address's `?to=`, or the only one there is."""
+    """The recipients of an event: bound by a shape, from `?to=` of the webhook URL, or the only number."""
     return _texts(bound.get("to")) or _texts(bound["query"].get("to")) or _texts(number_to)
 
 
@@ -61,7 +61,7 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
 
 
 def _concat(event: WebhookEvent, bound: Frame) -> tuple[str, int, int]:
-    """Id, part and count where the text is one of several; without an id it is whole."""
+    """Id, part and count of a concatenated text; a text without an id is complete."""
     if event.concat is None:
         return "", 1, 1
     identifier, part, count = (text(render(bound)) for render in event.concat)
@@ -82,7 +82,7 @@ def _status(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> E
         return Ignored()
     messageid, ours = text(bound.get("messageid")), _uuid(bound.get("message_uuid"))
     if not messageid and not ours:
-        return "$messageid$ and $message_uuid$ are missing, or not ours."
+        return "$messageid$ and $message_uuid$ are missing, or $message_uuid$ is not ours."
     code, words = text(bound.get("error_code")), text(bound.get("error_text"))
     return StatusUpdate(status, messageid, ours, code, words, parse_iso(text(bound.get("date"))))
 
@@ -98,7 +98,7 @@ def _ignored(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
     return Ignored()
 
 
-# What is bound becomes an event, or the reason why it cannot be one.
+# Each returns an event, or the reason why the variables do not make one.
 MAKERS: dict[str, Callable[[WebhookEvent, Frame, tuple[str, ...]], Event | str]] = {
     "message": _message,
     "mms": _message,

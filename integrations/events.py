@@ -1,4 +1,4 @@
-"""What crosses the border between providers and conversations, in Patchbay's own words."""
+"""The types that pass between providers and conversations, in Patchbay's own vocabulary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Result = Literal["sent", "failed", "retry", "throttled", "opted_out", "unauthori
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request ready for the door: absolute URL, headers as sent, body as bytes (None: no body)."""
+    """A request that is ready to be sent: absolute URL, headers, body as bytes (None: no body)."""
 
     method: str
     url: str
@@ -24,7 +24,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A provider's whole answer; header names are lower-case."""
+    """A provider's complete response; header names are lower-case."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -33,9 +33,10 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """A webhook as it arrived: `path` follows the account, `query` is raw, header names are lower-case.
+    """A webhook request as it arrived; header names are lower-case.
 
-    `url` is the whole public one that was called, `ip` the address of who called.
+    `path` is what follows the account in the URL, `query` is raw. `url` is the complete public URL, `ip` the
+    address of the caller.
     """
 
     method: str
@@ -49,10 +50,10 @@ class InboundRequest:
 
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
-    """A text or picture for one or more of our numbers, all spelled as the provider did.
+    """A text or files for one or more of our numbers, which are written as the provider wrote them.
 
-    With a `concat_id` the text is part `concat_part` of `concat_count`. With `media_auth` its files may be
-    fetched with the service's credentials.
+    With a `concat_id`, the text is part `concat_part` of `concat_count`. With `media_auth`, its files may be
+    fetched with the provider's credentials.
     """
 
     type: Literal["message", "mms"]
@@ -71,7 +72,7 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """What a provider says of a message, found by its id (`messageid`) or ours (`message_uuid`)."""
+    """A message's status; the provider names the message by its id (`messageid`) or ours (`message_uuid`)."""
 
     status: Status
     messageid: str = ""
@@ -83,7 +84,7 @@ class StatusUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A contact's wish, told by the provider: no more messages (`optOut`), or again (`optIn`)."""
+    """A contact's opt-out or opt-in, as reported by the provider."""
 
     type: Literal["optOut", "optIn"]
     sender: str
@@ -93,7 +94,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event that the template names and that changes nothing here."""
+    """An event that the template knows and that has no effect."""
 
 
 Event = InboundMessage | StatusUpdate | Consent | Ignored
@@ -101,7 +102,7 @@ Event = InboundMessage | StatusUpdate | Consent | Ignored
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one request; `text` is a sentence for a person, `retry_after` is in seconds."""
+    """The outcome of one request; `text` is a sentence for a person, `retry_after` is in seconds."""
 
     result: Result
     messageid: str = ""
@@ -112,11 +113,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a request got no answer.
+    """Why a request has no response; `text` is a sentence for a person.
 
-    `connect`: nothing was sent, no connection was made. `tls`: the server's certificate was refused.
-    `blocked`: the address guard refused the URL. `unanswered`: the request was (or may have been) written
-    and no complete answer came in time. `text` is a sentence for a person.
+    `connect`: no connection was made, and nothing was sent. `tls`: the server's certificate was rejected.
+    `blocked`: the address guard refused the URL. `unanswered`: the request was written, or may have been, and
+    no complete response arrived in time.
     """
 
     kind: Literal["connect", "tls", "blocked", "unanswered"]
@@ -131,7 +132,7 @@ _EVENTS: dict[str, type[InboundMessage | StatusUpdate | Consent]] = {
 
 
 def to_json(event: InboundMessage | StatusUpdate | Consent) -> dict[str, Any]:
-    """An event as JSON, with what `from_json` needs to make it again."""
+    """The event as JSON, which `from_json` turns back into the event."""
     kind = next(name for name, cls in _EVENTS.items() if isinstance(event, cls))
     stored: dict[str, Any] = {"kind": kind}
     for name in event.__slots__:

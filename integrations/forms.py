@@ -1,4 +1,4 @@
-"""Forms that templates describe: an organization's property values, and the document itself."""
+"""Forms for an organization's property values and for a template's document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -25,10 +25,10 @@ from integrations.models import Template
 
 
 class ValuesForm(forms.Form):
-    """The properties of a template as fields; stored secrets are never shown, and kept if left empty.
+    """A field for each property of a template; stored secrets are never shown, and kept if left empty.
 
-    `partial`: what is required may be missing, because each organization can still give it. Once valid,
-    `values` are the own ones, and `together` those with the inherited ones and the defaults.
+    With `partial`, required values may be missing, because each organization can still enter them. Once the
+    form is valid, `values` are its own values, and `combined` also has the inherited ones and the defaults.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class ValuesForm(forms.Form):
         hints = [item.help]
         placeholder = ""
         if item.secret and set_here:
-            placeholder = _("saved – leave empty to keep")
+            placeholder = _("Saved. Leave empty to keep it.")
         elif set_above:
-            placeholder = _("set for the whole account")
-            hints.append(_("Empty: what is set for the whole account."))
+            placeholder = _("Set for the whole account")
+            hints.append(_("Leave empty to use the value of the account."))
         widget = _widget(item, placeholder)
         initial = None if item.secret else self.stored.get(item.label, None if set_above else item.default)
         if isinstance(initial, list):
@@ -80,7 +80,7 @@ class ValuesForm(forms.Form):
         if self.partial:
             errors = {label: reason for label, reason in errors.items() if label in given}
         before = {**self.inherited, **self.stored}
-        moved = properties.moved(self.compiled.properties, before, clean)
+        moved = properties.moved_origin(self.compiled.properties, before, clean)
         for index, item in enumerate(self.compiled.properties):
             if item.label in errors:
                 self.add_error(f"property-{index}", errors[item.label])
@@ -88,23 +88,23 @@ class ValuesForm(forms.Form):
                 self.add_error(
                     f"property-{index}",
                     _(
-                        "Enter it again: %(label)s now leads to %(host)s, "
-                        "and a stored secret does not move along."
+                        "Enter this value again. %(label)s has changed to %(host)s, and a stored secret is "
+                        "not sent to another host."
                     )
                     % {"label": moved[0], "host": moved[1]},
                 )
         self.values = {label: clean[label] for label in given if label in clean}
-        self.together = clean
+        self.combined = clean
         return data
 
 
 def _widget(item: Property, placeholder: str) -> forms.Widget:
     attrs = {"placeholder": placeholder, "autocomplete": "off"}
     if item.type == "choice":
-        empty = [("", placeholder or _("choose"))]
+        empty = [("", placeholder or _("Choose…"))]
         return UnfoldAdminSelectWidget(choices=empty + [(choice, choice) for choice in item.choices])
     if item.type == "boolean":
-        choices = [("", placeholder or _("choose")), ("true", _("yes")), ("false", _("no"))]
+        choices = [("", placeholder or _("Choose…")), ("true", _("Yes")), ("false", _("No"))]
         return UnfoldAdminSelectWidget(choices=choices)
     if item.type == "list":
         return UnfoldAdminTextareaWidget(attrs={**attrs, "rows": 3})
@@ -114,7 +114,7 @@ def _widget(item: Property, placeholder: str) -> forms.Widget:
 
 
 class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A document as text, with what is wrong in it."""
+    """A template's document as text, and the problems in it."""
 
     source = forms.CharField(
         label=gettext_lazy("Document"),
@@ -123,7 +123,8 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
             attrs={"rows": 24, "class": "document", "spellcheck": "false", "wrap": "off"}
         ),
         help_text=gettext_lazy(
-            "One JSON document describes the service: what to ask for, how to send, how to read."
+            "The JSON document that describes the provider: which values it needs, how to send messages, and "
+            "how to read webhooks."
         ),
     )
 
@@ -150,7 +151,12 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
             count = len([problem for problem in error.problems if problem.severity == "error"])
             self.add_error(
                 "source",
-                _("The document is not saved: %(count)d problems are shown above.") % {"count": count},
+                ngettext(
+                    "The document has not been saved. The problem is shown above.",
+                    "The document has not been saved. The %(count)d problems are shown above.",
+                    count,
+                )
+                % {"count": count},
             )
             return data
         self.problems = list(compiled.warnings)
@@ -164,7 +170,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def marked_lines(self) -> list[tuple[int, str, list[Problem]]]:
-        """Number, text and problems of the lines around each problem."""
+        """The lines around each problem: number, text, and problems."""
         text = self.data.get("source") if self.is_bound else self.fields["source"].initial
         lines = str(text or "").replace("\r\n", "\n").split("\n")
         shown = {

@@ -1,4 +1,4 @@
-"""Token requests: how an access token is asked for, and what the answer means (RFC 6749)."""
+"""Token requests of OAuth 2.0 (RFC 6749): how an access token is requested, and what the response means."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from integrations.redact import Redactor
 logger = logging.getLogger(__name__)
 
 TIMEOUT = 20  # seconds
-LATER = (408, 425, 429)  # and 5xx: the service may do better in a while
+TEMPORARY = (408, 425, 429)  # and 5xx: a later request may succeed
 _PRIVATE = ("code", "code_verifier", "refresh_token", "access_token")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the token endpoint gave, or why it gave nothing; `passing`: it may do better later."""
+class TokenResponse:
+    """What the token endpoint returned, or the problem; if it is `temporary`, a retry may succeed."""
 
     access_token: str = ""
     refresh_token: str = ""
-    life: timedelta | None = None
+    lifetime: timedelta | None = None
     problem: str = ""
-    passing: bool = False
+    temporary: bool = False
 
 
 def oauth_of(integration: Integration) -> OAuth2:
-    """How the service gives access. Raises LookupError for a service without OAuth2."""
+    """The integration's OAuth2 settings. Raises LookupError if its template does not use OAuth2."""
     oauth = integration.compiled.oauth
     if oauth is None:
         raise LookupError(f"{integration.template} does not use OAuth2.")
@@ -47,7 +47,7 @@ def oauth_of(integration: Integration) -> OAuth2:
 
 
 def variables(integration: Integration, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What token requests may read: the stored values (or these), the organization's domain and URL."""
+    """What token requests may read: the stored values (or these), webhook URL and domain."""
     return {
         **(values_of([integration])[integration.pk] if values is None else values),
         "webhook_url": integration.webhook_url,
@@ -55,33 +55,37 @@ def variables(integration: Integration, values: Mapping[str, Any] | None = None)
     }
 
 
-def ask(integration: Integration, values: Mapping[str, Any], fields: Mapping[str, Value]) -> Future[Answer]:
-    """Asks for a token with the `variables` and the fields of a grant; the future raises no network error.
+def request_token(
+    integration: Integration, values: Mapping[str, Any], fields: Mapping[str, Value]
+) -> Future[TokenResponse]:
+    """Requests a token with the `variables` and the fields of a grant; the future raises no network error.
 
-    What went wrong is told without secrets, those of the fields included. Nothing is stored.
+    A problem is described without secrets, including those in the fields. Nothing is stored.
     """
     hide = Redactor([*secrets_of(integration, values), *(text(fields.get(name)) for name in _PRIVATE)])
-    asked: Future[Answer] = Future()
+    token: Future[TokenResponse] = Future()
     try:
         request = _request(oauth_of(integration), values, fields)
     except RenderError as error:
-        reason = _("No access token can be asked for: %(reason)s") % {"reason": hide.text(str(error))}
-        asked.set_result(Answer(problem=reason))
-        return asked
+        reason = _("An access token cannot be requested: %(reason)s") % {"reason": hide.text(str(error))}
+        token.set_result(TokenResponse(problem=reason))
+        return token
 
-    def read(answered: Future[HttpResponse | Fault]) -> None:
+    def read(received: Future[HttpResponse | Fault]) -> None:
         try:
-            asked.set_result(_read(answered.result(), hide))
+            token.set_result(_read(received.result(), hide))
         except Exception:
-            logger.exception("An answer to a token request of %s could not be read.", integration)
-            asked.set_result(Answer(problem=_("The service's answer could not be read."), passing=True))
+            logger.exception("The response to a token request of %s could not be read.", integration)
+            token.set_result(
+                TokenResponse(problem=_("The provider's response could not be read."), temporary=True)
+            )
 
     http.send(request).add_done_callback(read)
-    return asked
+    return token
 
 
 def merged(fields: Mapping[str, Value], own: Value) -> dict[str, Value]:
-    """The template's fields replace ours of equal name; null removes one, as does an unset value of ours."""
+    """Our fields, replaced by the template's fields of equal name; null removes a field."""
     together = {**fields, **(own if isinstance(own, dict) else {})}
     return {name: value for name, value in together.items() if value is not None}
 
@@ -97,28 +101,32 @@ def _request(oauth: OAuth2, values: Mapping[str, Any], fields: Mapping[str, Valu
     return HttpRequest("POST", oauth.token_endpoint(values), {**headers, "Content-Type": kind}, body, TIMEOUT)
 
 
-def _read(answer: HttpResponse | Fault, hide: Redactor) -> Answer:
-    if isinstance(answer, Fault):
-        return Answer(problem=hide.text(answer.text)[:500], passing=answer.kind in ("connect", "unanswered"))
+def _read(response: HttpResponse | Fault, hide: Redactor) -> TokenResponse:
+    if isinstance(response, Fault):
+        return TokenResponse(
+            problem=hide.text(response.text)[:500], temporary=response.kind in ("connect", "unanswered")
+        )
     try:
-        kind = bodies.essence(answer.headers.get("content-type", ""))
-        document = bodies.parse(answer.body, kind, strict=False)
+        kind = bodies.essence(response.headers.get("content-type", ""))
+        document = bodies.parse(response.body, kind, strict=False)
     except ValueError:
         document = None
     given = document if isinstance(document, dict) else {}
-    good = 200 <= answer.status < 300
+    good = 200 <= response.status < 300
     if good and (token := text(given.get("access_token"))):
         seconds = text(given.get("expires_in"))
         known = is_number(seconds) and 0 < float(seconds) < 1e9
-        life = timedelta(seconds=float(seconds)) if known else None
-        return Answer(token, text(given.get("refresh_token")), life)
+        lifetime = timedelta(seconds=float(seconds)) if known else None
+        return TokenResponse(token, text(given.get("refresh_token")), lifetime)
     said = ": ".join(
         filter(None, (text(given.get(key)) for key in ("error", "error_description", "message")))
     )
-    if not said and not good:  # what answers 2xx may hold tokens under other names
-        said = " ".join(answer.body.decode("utf-8", "replace").split())
-    problem = _("The service gave no access token (%(status)d). %(said)s") % {
-        "status": answer.status,
+    if not said and not good:  # a 2xx response may contain tokens under other names
+        said = " ".join(response.body.decode("utf-8", "replace").split())
+    problem = _("The provider returned no access token (status %(status)d). %(said)s") % {
+        "status": response.status,
         "said": hide.text(said)[:300],
     }
-    return Answer(problem=problem.strip(), passing=answer.status >= 500 or answer.status in LATER)
+    return TokenResponse(
+        problem=problem.strip(), temporary=response.status >= 500 or response.status in TEMPORARY
+    )

@@ -1,4 +1,4 @@
-"""Logos of services: the catalogue's own drawings, and those that templates name, fetched once."""
+"""Logos of providers: the catalogue's own drawings, and those that templates name, fetched once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from integrations.events import Fault
 from integrations.models import Template
 
 MAX_BYTES = 1024 * 1024
-SECONDS = 10
+TIMEOUT = 10  # seconds
 
 
 def refresh(template: Template, before: str) -> str:
-    """Fetches the logo that the published document names; `before` is the URL that the one before it named.
+    """Fetches the logo that the published document names; `before` is the URL in the previous document.
 
-    One that is there already is not fetched again, and one that is no longer named is dropped. Returns why
-    there is no logo, in a sentence for who wrote the template, or "". It opens a connection: no transaction
-    may be open then.
+    A logo that is stored already is not fetched again, and one that is no longer named is deleted. Returns
+    the problem, in a sentence for the template's author, or "". Opens a connection, so no transaction may be
+    open.
     """
     url = template.published.compiled.logo if template.published else ""
     if url == before and (template.logo or not url):
@@ -35,26 +35,26 @@ def refresh(template: Template, before: str) -> str:
 
 
 def _fetch(template: Template, url: str) -> str:
-    answer = http.fetch(url, max_bytes=MAX_BYTES, timeout=SECONDS)
-    if isinstance(answer, Fault):
-        reason = answer.text
-    elif answer.status != 200:
-        reason = _("the answer was %(status)d instead of a picture.") % {"status": answer.status}
+    response = http.fetch(url, max_bytes=MAX_BYTES, timeout=TIMEOUT)
+    if isinstance(response, Fault):
+        reason = response.text
+    elif response.status != 200:
+        reason = _("The URL of the logo returned status %(status)d instead of a picture.") % {
+            "status": response.status
+        }
     else:
         try:
-            drawn = pictures.logo(answer.body)
-        except pictures.NotDrawn as error:
-            reason = _("%(reason)s (PNG, JPEG, GIF and WebP are read).") % {"reason": error}
+            drawn = pictures.logo(response.body)
+        except pictures.PictureError as error:
+            reason = str(error)
         else:
             template.logo.save(f"{uuid4()}.png", ContentFile(drawn), save=False)
             return ""
-    return _("The template is saved, but its logo could not be fetched: %(reason)s Save again to retry.") % {
-        "reason": reason
-    }
+    return _("The template is saved without a logo. %(reason)s Save it again to retry.") % {"reason": reason}
 
 
 def read(template: Template) -> tuple[bytes, str]:
-    """The logo and its media type. An SVG is only ever the catalogue's own. Raises FileNotFoundError."""
+    """The logo and its media type; only the catalogue's own logos are SVG. Raises FileNotFoundError."""
     if template.logo:
         with template.logo.open("rb") as file:
             return file.read(), "image/png"
@@ -64,7 +64,7 @@ def read(template: Template) -> tuple[bytes, str]:
 
 
 def url_of(template: Template) -> str:
-    """Where the logo is shown to who is signed in, or ""."""
+    """The URL of the logo for users who are signed in, or ""."""
     if not (template.logo or _drawing(template)):
         return ""
     return f"{reverse('service_logo', args=[template.pk])}?v={template.published_id}"

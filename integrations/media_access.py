@@ -1,4 +1,4 @@
-"""Files of incoming messages that the service gives only to those who prove who they are."""
+"""Files of incoming messages that the provider serves only with credentials."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from integrations.requests import build, render_headers
 
 
 def headers_for(template: Template, values: Mapping[str, Any], url: str) -> dict[str, str]:
-    """The headers that a file is fetched with: the outgoing auth over https at the hosts of the template.
+    """The headers for fetching a file: the outgoing auth, if the file is on one of the template's hosts.
 
-    Anywhere else, on another port, or outside `media_path`, none. For an origin that the operator allows
-    (PATCHBAY_ALLOWED_ORIGINS), http and any port will do, as for all that is sent there.
+    There are none for http, for another port, and outside `media_path`. An origin that the operator allows
+    (PATCHBAY_ALLOWED_ORIGINS) may use http and any port, as it may for other requests.
     """
     try:
         parts = urlsplit(url)
@@ -39,15 +39,15 @@ def headers_for(template: Template, values: Mapping[str, Any], url: str) -> dict
 def _own_hosts(template: Template, values: Mapping[str, Any]) -> Iterator[str]:
     for name in template.methods:
         try:
-            host = urlsplit(build(template, name, values, _NOBODY).url).hostname
+            host = urlsplit(build(template, name, values, _PLACEHOLDERS).url).hostname
         except RenderError:
             continue
         if host:
             yield host
 
 
-# Paths may need a message; hosts never do.
-_NOBODY = dict.fromkeys(("from", "to", "content", "text", "url", "webhook_url", "domain"), "x") | {
+# The path of a URL may depend on a message, the host never does.
+_PLACEHOLDERS = dict.fromkeys(("from", "to", "content", "text", "url", "webhook_url", "domain"), "x") | {
     "media": [],
     "urls": [],
     "parts": ["x"],

@@ -1,4 +1,4 @@
-"""OAuth 2.0 at run time: consent, access tokens, and their renewal in time (RFC 6749, RFC 7636)."""
+"""OAuth 2.0 (RFC 6749, RFC 7636): authorization by an administrator, access tokens and their renewal."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from integrations.signals import credentials_changed
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
-AGAIN = timedelta(seconds=60)
+RETRY = timedelta(seconds=60)
 BATCH = 100
-# A token is renewed when a fifth of its life is left, but not earlier than this before its end.
+# A token is renewed when a fifth of its lifetime is left, but at most this long before it expires.
 EARLY = timedelta(minutes=5)
-# A service that refuses a token renewed because of a refusal refuses something else.
-REFUSED_AGAIN = timedelta(minutes=10)
+# A provider that rejects a token which was renewed after a rejection rejects something else.
+REJECTED_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Consent:
-    """Where an administrator is sent to consent, and what must be remembered until they are back."""
+class AuthorizationRequest:
+    """Where an administrator is sent to give consent, and what must be stored until they return."""
 
     url: str
     state: str
@@ -46,16 +46,16 @@ class Consent:
 
 
 def redirect_uri() -> str:
-    """Where services send administrators back to; it is entered at the service."""
+    """Where providers send administrators back to; it is entered at the provider."""
     return f"{settings.PUBLIC_URL}{reverse('oauth_callback')}"
 
 
-def consent(integration: Integration) -> Consent:
-    """A new request for consent, with state and PKCE. Raises RenderError where a value is missing."""
+def authorization_request(integration: Integration) -> AuthorizationRequest:
+    """A new authorization request, with state and PKCE. Raises RenderError if a value is missing."""
     oauth, values = grants.oauth_of(integration), grants.variables(integration)
     client_id = text(oauth.client_id(values))
     if oauth.authorization_endpoint is None or not client_id:
-        raise RenderError(_("The client id is missing: save it first."), "/auth/client_id")
+        raise RenderError(_("The client id is missing. Save it first."), "/auth/client_id")
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
@@ -68,28 +68,28 @@ def consent(integration: Integration) -> Consent:
     }
     fields = grants.merged(query, oauth.authorization_parameters(values))
     url = merge_query(oauth.authorization_endpoint(values), encode_pairs(fields, "/auth"))
-    return Consent(url, state, verifier)
+    return AuthorizationRequest(url, state, verifier)
 
 
 def connect(integration: Integration, code: str, verifier: str) -> str:
-    """Trades the code of a consent for a token; returns what went wrong in plain words, or nothing."""
+    """Exchanges an authorization code for a token; returns the problem in a sentence, or ""."""
     fields = {
         "grant_type": "authorization_code",
         "code": code,
         "redirect_uri": redirect_uri(),
         "code_verifier": verifier,
     }
-    answer = grants.ask(integration, grants.variables(integration), fields).result()
-    if answer.access_token:
+    response = grants.request_token(integration, grants.variables(integration), fields).result()
+    if response.access_token:
         row, _made = AccessToken.objects.get_or_create(integration=integration)
         AccessToken.objects.filter(pk=row.pk).update(refused_at=None)
-        _store(AccessToken.objects.filter(pk=row.pk), integration, answer)
+        _store(AccessToken.objects.filter(pk=row.pk), integration, response)
         _has_access(integration)
-    return answer.problem
+    return response.problem
 
 
-def want(integration: Integration) -> None:
-    """Has a new token asked for as soon as possible, unless a person's consent is needed for it."""
+def request_renewal(integration: Integration) -> None:
+    """Schedules a token request for now, unless an administrator's consent is needed."""
     row, _made = AccessToken.objects.get_or_create(integration=integration)
     if _can_renew(row, grants.oauth_of(integration)):
         AccessToken.objects.filter(pk=row.pk).update(
@@ -98,16 +98,16 @@ def want(integration: Integration) -> None:
 
 
 def refused(integration: Integration, used: str) -> bool:
-    """Whether a 401 is answered by another token: one that is there already, or is asked for now.
+    """Whether a request that got a 401 can be retried with another token: one stored by now, or a new one.
 
-    A refusal ends the token, so that nothing more is sent with it, and asks once for a new one.
+    A rejected token counts as expired, so that nothing else is sent with it, and a new one is requested once.
     """
     row, now = AccessToken.objects.filter(integration=integration).first(), timezone.now()
     if row is None:
         return False
     if row.secrets.get("access_token") != used or not row.is_good:
         return True
-    again = row.refused_at is not None and row.refused_at > now - REFUSED_AGAIN
+    again = row.refused_at is not None and row.refused_at > now - REJECTED_AGAIN
     if again or not _can_renew(row, grants.oauth_of(integration)):
         return False
     AccessToken.objects.filter(pk=row.pk, fence=row.fence).update(
@@ -117,34 +117,29 @@ def refused(integration: Integration, used: str) -> bool:
 
 
 def with_access(integration_ids: Iterable[int]) -> list[int]:
-    """Those of the integrations whose token is good by now."""
+    """Those of the integrations that have a valid token by now."""
     good = AccessToken.objects.good().filter(integration__in=list(integration_ids))
     return list(good.values_list("integration", flat=True))
 
 
-def any_due() -> bool:
-    """Whether a token is to be renewed, by one indexed query."""
-    return _due().exists()
-
-
 def renew_due() -> None:
-    """Renews the tokens that are due, all at once, each under a lease; no transaction is open meanwhile."""
-    asked: dict[Future[grants.Answer], AccessToken] = {}
+    """Renews all tokens that are due, at once, each under a lease, without an open transaction."""
+    requests: dict[Future[grants.TokenResponse], AccessToken] = {}
     for pk, fence, integration_id in _due().values_list("pk", "fence", "integration")[:BATCH]:
-        # Without a join: in a subquery PostgreSQL would not look again at the row that it waited for.
+        # Without a join: in a subquery, PostgreSQL would not re-check the row that it waited for.
         claimed = AccessToken.objects.filter(pk=pk, fence=fence)
         if claimed.update(fence=fence + 1, lease_until=timezone.now() + LEASE):
             try:
                 row = AccessToken.objects.get(pk=pk)
                 row.integration = Integration.objects.ready().get(pk=integration_id)
-                asked[_ask(row)] = row
-            except Exception:  # a secret under a lost key must not hold up the others
+                requests[_request(row)] = row
+            except Exception:  # a secret whose encryption key is lost must not hold up the others
                 logger.exception("Access token %d could not be renewed.", pk)
                 AccessToken.objects.filter(pk=pk).update(renew_at=None)
-                reason = _("The access could not be renewed. The server's log says more.")
+                reason = _("The access token could not be renewed. See the server's log.")
                 Integration(pk=integration_id).note_trouble(reason)
-    for future in as_completed(asked):
-        _record(asked[future], future.result())
+    for future in as_completed(requests):
+        _record(requests[future], future.result())
 
 
 def _due() -> QuerySet[AccessToken]:
@@ -153,47 +148,47 @@ def _due() -> QuerySet[AccessToken]:
     return AccessToken.objects.filter(free, renew_at__lte=now, integration__enabled=True)
 
 
-def _ask(row: AccessToken) -> Future[grants.Answer]:
+def _request(row: AccessToken) -> Future[grants.TokenResponse]:
     oauth, refresh = grants.oauth_of(row.integration), row.secrets.get("refresh_token", "")
     if not _can_renew(row, oauth):
-        over: Future[grants.Answer] = Future()
-        over.set_result(grants.Answer(problem=_("The access has expired.")))
-        return over
+        expired: Future[grants.TokenResponse] = Future()
+        expired.set_result(grants.TokenResponse(problem=_("The access token has expired.")))
+        return expired
     fields: dict[str, str] = {"grant_type": oauth.flow}
     if refresh:
         fields = {"grant_type": "refresh_token", "refresh_token": refresh}
-    return grants.ask(row.integration, grants.variables(row.integration), fields)
+    return grants.request_token(row.integration, grants.variables(row.integration), fields)
 
 
-def _record(row: AccessToken, answer: grants.Answer) -> None:
-    """Writes what came of a renewal, while its lease is ours."""
+def _record(row: AccessToken, response: grants.TokenResponse) -> None:
+    """Stores the result of a renewal, as long as the lease is ours."""
     integration, now = row.integration, timezone.now()
     mine = AccessToken.objects.filter(pk=row.pk, fence=row.fence)
     refresh = row.secrets.get("refresh_token", "")
     had_access = bool(with_access([integration.pk]))
-    if answer.access_token:
-        if _store(mine, integration, answer, refresh) and not had_access:
+    if response.access_token:
+        if _store(mine, integration, response, refresh) and not had_access:
             _has_access(integration)
-    elif answer.passing:
-        if mine.update(renew_at=now + AGAIN, lease_until=None) and not had_access:
-            integration.note_trouble(answer.problem)
+    elif response.temporary:
+        if mine.update(renew_at=now + RETRY, lease_until=None) and not had_access:
+            integration.note_trouble(response.problem)
     elif refresh and grants.oauth_of(integration).flow != "authorization_code":
-        # The refresh token has ended, the credentials have not.
+        # The refresh token has expired, but the credentials may still work.
         mine.update(secrets={**row.secrets, "refresh_token": ""}, renew_at=now, lease_until=None)
     elif mine.update(renew_at=None, expires_at=now, lease_until=None):
-        integration.note_trouble(answer.problem)
+        integration.note_trouble(response.problem)
 
 
 def _store(
-    rows: QuerySet[AccessToken], integration: Integration, answer: grants.Answer, refresh: str = ""
+    rows: QuerySet[AccessToken], integration: Integration, response: grants.TokenResponse, refresh: str = ""
 ) -> int:
     now = timezone.now()
-    found = {"access_token": answer.access_token, "refresh_token": answer.refresh_token or refresh}
+    found = {"access_token": response.access_token, "refresh_token": response.refresh_token or refresh}
     expires_at = renew_at = None
-    if answer.life is not None:
-        expires_at = renew_at = now + answer.life
+    if response.lifetime is not None:
+        expires_at = renew_at = now + response.lifetime
         if _can_renew(AccessToken(secrets=found), grants.oauth_of(integration)):
-            renew_at = expires_at - min(answer.life / 5, EARLY)
+            renew_at = expires_at - min(response.lifetime / 5, EARLY)
     return rows.update(
         secrets=found, granted_at=now, expires_at=expires_at, renew_at=renew_at, lease_until=None,
         fence=F("fence") + 1,
@@ -201,7 +196,7 @@ def _store(
 
 
 def _has_access(integration: Integration) -> None:
-    """What waited for a token is tried at once."""
+    """Clears the trouble and retries at once what waited for a token."""
     Integration.objects.filter(pk=integration.pk).update(trouble="", trouble_since=None)
     credentials_changed.send(sender=None, integration_ids=[integration.pk])
 

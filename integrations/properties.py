@@ -1,4 +1,4 @@
-"""Property values: an organization's own over those that its account has set once for all."""
+"""Property values: an organization's own values override those of its account."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from integrations.models import AccessToken, Integration, PropertyValues
 
 
 def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
-    """The values that each integration works with, by its key, in one query for all.
+    """The values that each integration uses, by its key, in one query for all integrations.
 
-    With OAuth2 `access_token` is among them, unless there is none that is still good: one more query for all.
+    With OAuth2, a valid `access_token` is among them, which takes one more query for all integrations.
     """
     integrations = list(integrations)
     wanted = Q(integration__in=[integration.pk for integration in integrations])
@@ -44,17 +44,17 @@ def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
 
 
 def secrets_of(integration: Integration, values: Mapping[str, Any]) -> list[str]:
-    """The values that may be shown to nobody."""
+    """The values that must not be shown to anyone."""
     labels = [item.label for item in integration.compiled.properties if item.secret]
     return [str(values[label]) for label in [*labels, "access_token"] if values.get(label) not in (None, "")]
 
 
-def moved(
+def moved_origin(
     properties: Iterable[Property], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> tuple[str, str] | None:
-    """The first URL that leads to another origin than before, by its label, and the host that it leads to.
+    """The label and new host of the first URL property whose origin has changed.
 
-    No stored secret may move along.
+    A stored secret must not be sent to another origin.
     """
     for item in properties:
         old, new = before.get(item.label), after.get(item.label)

@@ -1,4 +1,4 @@
-"""Takes secrets out of what is stored or shown, by their value, wherever and however they are written."""
+"""Removes secrets from what is stored or shown, by their values, in whatever encoding they appear."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from urllib.parse import quote, quote_plus
 MASK = "•••"
 NOT_SHOWN = "[not shown: could not be redacted]"
 MIN_LENGTH = 4
-KEPT = 64
+CACHE_SIZE = 64
 _ESCAPED = re.compile(r"%[0-9A-F]{2}|\\u[0-9a-f]{4}")
 
 
 class Redactor:
-    """Replaces each secret by "•••": as it is, URL-encoded, base64, in JSON or XML spelling; fails closed.
+    """Replaces each secret by "•••": plain, URL-encoded, in Base64, or escaped for JSON or XML; fails closed.
 
-    Secrets shorter than 4 characters would hit innocent text: they are replaced only where they are the
-    whole value of a header. Redact before you cut a text: half a secret is not recognized.
+    Secrets shorter than 4 characters occur in ordinary text by chance, so they are replaced only where they
+    are the whole value of a header. Redact a text before you shorten it: part of a secret is not recognized.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -37,7 +37,7 @@ class Redactor:
             self._pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
             self._forms = list(forms)
         except Exception:
-            # Without all its secrets it shows nothing; the request that it would trace must go on.
+            # Without all its secrets it shows nothing, but the request must not fail because of its trace.
             self._forms = None
 
     def text(self, s: str) -> str:
@@ -48,7 +48,7 @@ class Redactor:
             return NOT_SHOWN
 
     def body(self, b: bytes | None) -> str:
-        """A body as text (UTF-8, else Latin-1) without the secrets; of bytes with a NUL only the number."""
+        """A body as text (UTF-8, else Latin-1) without the secrets; for binary data, only its size."""
         if not b:
             return ""
         try:
@@ -63,17 +63,17 @@ class Redactor:
             return NOT_SHOWN
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """The headers without the secrets; credentials that contain one inside their base64 go whole."""
+        """The headers without the secrets; credentials whose Base64 contains a secret are replaced whole."""
         try:
-            return {self._clean(name): self._remembered(value) for name, value in headers.items()}
+            return {self._clean(name): self._cached_header(value) for name, value in headers.items()}
         except Exception:
             return {"headers": NOT_SHOWN}
 
-    def _remembered(self, value: str) -> str:
-        """Most headers of a service are the same each time, and these take longest to look through."""
+    def _cached_header(self, value: str) -> str:
+        """Most headers of a provider are the same each time, and searching them takes the longest."""
         shown = self._headers.get(value)
         if shown is None:
-            if len(self._headers) >= KEPT:
+            if len(self._headers) >= CACHE_SIZE:
                 self._headers.clear()
             shown = self._headers[value] = self._header(value)
         return shown
@@ -100,14 +100,14 @@ class Redactor:
     def _clean(self, s: str) -> str:
         if self._forms is None:
             return NOT_SHOWN
-        # A plain search per form is many times faster than the pattern, and nearly always finds nothing.
+        # A plain search for each form is many times faster than the pattern, and nearly always finds nothing.
         if not any(form in s for form in self._forms):
             return s
         return self._pattern.sub(MASK, s)
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """All spellings of a secret that protocols produce, none shorter than 4 characters."""
+    """All forms of a secret that protocols produce, none shorter than 4 characters."""
     yield secret
     yield html.escape(secret)
     yield html.escape(secret, quote=False)
@@ -120,7 +120,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield _ESCAPED.sub(lambda match: _swap_hex(match[0]), spelling)
     raw = secret.encode()
     for offset, mixed in ((0, 0), (1, 2), (2, 3)):
-        # Only the characters made of the secret's bits alone: those at its edges change with its neighbours.
+        # Only characters made of the secret's bits alone; those at its edges depend on the bytes next to it.
         core = base64.b64encode(bytes(offset) + raw)[mixed : (offset + len(raw)) * 8 // 6].decode()
         yield core
         yield core.replace("+", "-").replace("/", "_")

@@ -1,4 +1,4 @@
-"""From a message to the HTTP requests that send it."""
+"""The HTTP requests that send a message."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from integrations import bodies
 from integrations.events import HttpRequest
+from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError, child
@@ -24,7 +25,7 @@ MAX_WITH_MEDIA = 25 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Part:
-    """One request of a message; `number` counts from 1, `variables` are those that it was rendered with."""
+    """One request of a message, rendered with `variables`; `number` counts from 1."""
 
     number: int
     method: str
@@ -33,11 +34,11 @@ class Part:
 
 
 def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str, Any]) -> list[Part]:
-    """The requests that send a message, in order. Raises RenderError when the template cannot send it.
+    """The requests that send a message, in order. Raises RenderError if the template cannot send it.
 
-    `message` holds `from`, `to`, `text`, `media` (a list of objects with `url`, and `content` in bytes where
-    `Method.needs_content`) and what else is known of it; the other variables are derived. A request is at
-    most 1 MiB, 25 MiB with files in it; U+0000 and broken surrogates in it become U+FFFD.
+    `message` has `from`, `to`, `text`, `media` (a list of objects with `url`, and with `content` in bytes if
+    `Method.needs_content`) and any other variables that are known; the rest are derived. A request is at most
+    1 MiB, or 25 MiB with files; U+0000 and unpaired surrogates in it become U+FFFD.
     """
     properties = cleaned(properties)
     steps = _steps(template, properties, _derived(cleaned(message)))
@@ -56,17 +57,17 @@ def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str
 def build(
     template: Template, method_name: str, properties: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> HttpRequest:
-    """The request of one method with these variables as they are. Raises RenderError."""
+    """The request of one method, with exactly these variables. Raises RenderError."""
     method = template.methods.get(method_name)
     if method is None:
-        raise RenderError(f"The service {template.name!r} has no method {method_name}.", "/API")
+        raise RenderError(f"{template.name} has no method {method_name}.", "/API")
     return _request(method, cleaned(properties), {"now": iso_text(datetime.now(UTC)), **cleaned(variables)})
 
 
 def render_variables(
     method: Method, properties: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Everything that the method's shapes may read: properties, variables, and the method's own."""
+    """All that the method's shapes may read: properties, variables, and the method's own variables."""
     values = {**variables, **properties}
     for name, render in method.variables:
         values[name] = render(values)
@@ -99,12 +100,14 @@ def _derived(message: dict[str, Value]) -> dict[str, Value]:
 def _steps(
     template: Template, properties: Mapping[str, Value], variables: dict[str, Value]
 ) -> list[tuple[Method, dict[str, Value]]]:
-    send_file = template.methods.get("SendFile")
+    send_file = template.methods.get(SEND_FILE.name)
     if variables["media"] and send_file is not None and _applies(send_file, properties, variables):
         return _file_steps(template, send_file, properties, variables)
-    send = template.methods.get("SendMessage")
+    send = template.methods.get(SEND_MESSAGE.name)
     if send is None:
-        raise RenderError(f"The service {template.name!r} cannot send a text: it has no SendMessage.", "/API")
+        raise RenderError(
+            f"{template.name} cannot send texts: its template has no {SEND_MESSAGE.name}.", "/API"
+        )
     if variables["media"]:
         variables = {**variables, "content": variables["text_with_media"]}
         if send.per_file:
@@ -119,10 +122,10 @@ def _steps(
 def _text_steps(
     method: Method, properties: Mapping[str, Value], variables: dict[str, Value]
 ) -> list[tuple[Method, dict[str, Value]]]:
-    """One request of SendMessage, or one for each part of a long text."""
+    """One request of the method, or one for each part of a long text."""
     body = variables["content"]
     if not _applies(method, properties, variables):
-        reason = "The service does not take this message: 'when' does not hold."
+        reason = "The provider does not accept this message: 'when' does not hold."
         raise RenderError(reason, child(method.pointer, "when"))
     if method.split is None:
         return [(method, {**variables, "parts": [body]})]
@@ -135,16 +138,18 @@ def _text_steps(
 def _file_steps(
     template: Template, method: Method, properties: Mapping[str, Value], variables: dict[str, Value]
 ) -> list[tuple[Method, dict[str, Value]]]:
-    """The text before the files where these take none; a caption that is too long goes on after them."""
+    """The requests for files; a text that they cannot carry is sent first, the rest of a long one last."""
     body, split = variables["text"], method.split
     steps: list[tuple[Method, dict[str, Value]]] = []
     alone = {**variables, "media": [], "urls": [], "url": None}
     parts = [body] if split is None else split_text(body, split.max, split.unit)
     rest = parts[1:] if split is not None and split.into == "requests" else []
-    send = template.methods.get("SendMessage")
+    send = template.methods.get(SEND_MESSAGE.name)
     takes_text = bool(method.uses & {"text", "text_with_media", "parts"})
     if body and (rest or not takes_text) and send is None:
-        reason = "The service takes no such text with a file, and has no SendMessage to send it apart."
+        reason = (
+            f"The text cannot be sent with a file, and there is no {SEND_MESSAGE.name} to send it separately."
+        )
         raise RenderError(reason, method.pointer)
     if body and not takes_text and send is not None:
         steps += _text_steps(send, properties, {**alone, "text_with_media": body})
@@ -208,17 +213,17 @@ def _request(method: Method, properties: Mapping[str, Value], variables: Mapping
 
 
 def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:
-    """A file whose bytes are spelled in Base64, as bodies without parts hold it."""
+    """A file with its bytes in Base64, for bodies that are not multipart."""
     content = file.get("content")
     return {**file, "content": base64.b64encode(content).decode() if isinstance(content, bytes) else content}
 
 
 def render_headers(method: Method, values: Mapping[str, Value]) -> dict[str, str]:
-    """The method's headers and the first auth that holds, from all its values. Raises RenderError."""
+    """The method's headers and those of the first auth scheme whose condition holds. Raises RenderError."""
     found: dict[str, tuple[str, str]] = {}
-    way = next(((name, render) for when, name, render in method.auth if when(values)), None)
-    if way is not None:
-        _set(found, way[0], way[1](values), "/auth")
+    scheme = next(((name, render) for when, name, render in method.auth if when(values)), None)
+    if scheme is not None:
+        _set(found, scheme[0], scheme[1](values), "/auth")
     for name, render in method.headers:
         _set(found, name, render(values), child(child(method.pointer, "request_headers"), name))
     return dict(found.values())
@@ -228,10 +233,12 @@ def _set(headers: dict[str, tuple[str, str]], name: str, value: Value, pointer: 
     if value is None:
         return
     if isinstance(value, dict | list) and not is_empty(value):
-        raise RenderError(f"The header {name!r} takes a text, not an object or list.", pointer)
+        raise RenderError(f"The header {name!r} must be a text, not an object or list.", pointer)
     line = text(value)
     if any(character < " " or character == "\x7f" for character in line):
-        raise RenderError(f"The header {name!r} may not hold line breaks or control characters.", pointer)
+        raise RenderError(
+            f"The header {name!r} must not contain line breaks or other control characters.", pointer
+        )
     if not all(character <= "\xff" for character in line):
-        raise RenderError(f"The header {name!r} holds a character outside ISO 8859-1.", pointer)
+        raise RenderError(f"The header {name!r} contains a character outside ISO 8859-1.", pointer)
     headers[name.casefold()] = (name, line)

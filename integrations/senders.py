@@ -1,4 +1,4 @@
-"""Who wrote: phone numbers, short codes and names, as services spell them."""
+"""Senders: phone numbers, short codes and alphanumeric names, as providers write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from integrations.language.text_filters import e164, parse_phone
 
 
 def normalise_number(number: str, country: str | None) -> str:
-    """A sender in E.164 (read with the two-letter country), or a short code or alphanumeric sender as it is.
+    """A phone number in E.164, read with the two-letter country; a short code or name as it is.
 
     Raises ValueError with a sentence for anything else.
     """

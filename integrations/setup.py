@@ -1,4 +1,4 @@
-"""Setting a service up for an organization: what there is, in which state, and how its values are kept."""
+"""Sets up integrations for organizations: the gallery, the state of each integration, and its values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portal.models import Account, Organization
 
 @dataclass(frozen=True)
 class Card:
-    """A service in the gallery."""
+    """A provider in the gallery."""
 
     template: Template
     logo: str
@@ -27,8 +27,8 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Access:
-    """What OAuth2 has given: none, good, pending (asked for by itself), or lost; `by_consent` of a person."""
+class OAuthStatus:
+    """The state of the OAuth2 access: none, good, pending or lost; `by_consent` of an administrator."""
 
     state: str
     by_consent: bool
@@ -36,13 +36,13 @@ class Access:
 
     @property
     def renewed(self) -> bool:
-        """Whether the next token comes without a person."""
+        """Whether the token is renewed without an administrator."""
         row = self.row
         return not self.by_consent or (row is not None and bool(row.secrets.get("refresh_token")))
 
 
 def cards(organization: Organization, search: str = "") -> list[Card]:
-    """The services that an organization may use, those set up first; in two queries."""
+    """The providers that an organization may use, those set up first, in two queries."""
     templates = Template.objects.published_in(organization.account).select_related("published")
     if search:
         templates = templates.filter(name__icontains=search)
@@ -63,13 +63,13 @@ def cards(organization: Organization, search: str = "") -> list[Card]:
 
 
 def state_of(integration: Integration) -> str:
-    """The state in plain words."""
+    """The integration's state in plain words."""
     words = {
-        "none": _("not set up"),
-        "off": _("switched off"),
-        "unconnected": _("not connected yet"),
-        "trouble": _("in trouble: %(reason)s") % {"reason": integration.trouble},
-        "on": _("switched on"),
+        "none": _("Not set up"),
+        "off": _("Switched off"),
+        "unconnected": _("Not connected yet"),
+        "trouble": _("Not working: %(reason)s") % {"reason": integration.trouble},
+        "on": _("Switched on"),
     }
     return words[_kind(integration)]
 
@@ -81,50 +81,50 @@ def integration_of(organization: Organization, template: Template) -> Integratio
 
 
 def account_values(account: Account, template: Template) -> dict[str, Any]:
-    """What is set for all organizations of the account."""
+    """The values that all organizations of the account inherit."""
     row = PropertyValues.objects.filter(account=account, template=template).first()
     return dict(row.values) if row else {}
 
 
 @transaction.atomic
 def save(integration: Integration, values: Mapping[str, Any]) -> None:
-    """Stores an integration with the organization's own values; what was in trouble is tried afresh."""
+    """Stores an integration with the organization's own values, clears its trouble, and retries."""
     before = properties.values_of([integration]) if integration.pk else {}
     integration.trouble, integration.trouble_since = "", None
     integration.save()
     properties.store(integration, values)
-    _use([integration], before)
+    _apply([integration], before)
 
 
 @transaction.atomic
 def save_for_account(account: Account, template: Template, values: Mapping[str, Any]) -> None:
-    """Stores the values that the account's organizations inherit; what was in trouble is tried afresh."""
+    """Stores the values that the account's organizations inherit, and retries what did not work."""
     using = Integration.objects.ready().filter(organization__account=account, template=template, enabled=True)
     integrations = list(using)
     before = properties.values_of(integrations)
     PropertyValues.objects.update_or_create(
         account=account, template=template, defaults={"values": dict(values)}
     )
-    _use(integrations, before)
+    _apply(integrations, before)
 
 
-def _use(integrations: Sequence[Integration], before: Mapping[int, Mapping[str, Any]]) -> None:
-    """Has new credentials tried at once: by a new access token, or by what waits.
+def _apply(integrations: Sequence[Integration], before: Mapping[int, Mapping[str, Any]]) -> None:
+    """Has new values used at once: to request an access token, and to send what waits.
 
-    An access token does not move along to another host: the service is connected again.
+    An access token is not sent to another host; there, the provider must be connected again.
     """
     after = properties.values_of(integrations)
     for item in integrations:
         if item.compiled.oauth is not None:
-            if properties.moved(item.compiled.properties, before.get(item.pk, {}), after[item.pk]):
+            if properties.moved_origin(item.compiled.properties, before.get(item.pk, {}), after[item.pk]):
                 AccessToken.objects.filter(integration=item).delete()
-            oauth.want(item)
+            oauth.request_renewal(item)
     if integrations:
         credentials_changed.send(sender=None, integration_ids=[item.pk for item in integrations])
 
 
-def access_of(integration: Integration) -> Access | None:
-    """How it stands with the access, for a service that uses OAuth2."""
+def oauth_status(integration: Integration) -> OAuthStatus | None:
+    """The state of the OAuth2 access; None for a provider without OAuth2."""
     how = integration.compiled.oauth
     if how is None:
         return None
@@ -135,7 +135,7 @@ def access_of(integration: Integration) -> Access | None:
         state = "good"
     else:
         state = "pending" if row.renew_at is not None else "lost"
-    return Access(state, how.flow == "authorization_code", row)
+    return OAuthStatus(state, how.flow == "authorization_code", row)
 
 
 def _kind(integration: Integration) -> str:
@@ -143,7 +143,7 @@ def _kind(integration: Integration) -> str:
         return "none"
     if not integration.enabled:
         return "off"
-    access = access_of(integration)
+    access = oauth_status(integration)
     if access is not None and access.by_consent and access.state == "none":
         return "unconnected"
     return "trouble" if integration.trouble else "on"

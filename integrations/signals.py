@@ -1,6 +1,6 @@
-"""What `messaging` joins in."""
+"""The signals that `messaging` receives."""
 
 from django.dispatch import Signal
 
-# Sent with `integration_ids` once other credentials hold for them: what waits for these is tried at once.
+# Sent with `integration_ids` when their credentials have changed: what waits for these is retried at once.
 credentials_changed = Signal()

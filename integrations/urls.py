@@ -1,11 +1,11 @@
-"""Logos of services, and consent at those that use OAuth2."""
+"""Logos of providers, and the redirects of OAuth2."""
 
 from django.urls import path
 
-from integrations import consent, views
+from integrations import oauth_views, views
 
 urlpatterns = [
     path("logos/<int:pk>", views.logo, name="service_logo"),
-    path("oauth/connect/<int:organization>/<int:template>/", consent.start, name="oauth_connect"),
-    path("oauth/callback", consent.callback, name="oauth_callback"),
+    path("oauth/connect/<int:organization>/<int:template>/", oauth_views.start, name="oauth_connect"),
+    path("oauth/callback", oauth_views.callback, name="oauth_callback"),
 ]

@@ -1,4 +1,4 @@
-"""What the pages show of services."""
+"""The logos of providers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from portal.models import User
 
 @require_safe
 def logo(request: HttpRequest, pk: int) -> HttpResponse:
-    """The logo of a service, for the people of its account; opened by itself, it runs nothing."""
+    """A provider's logo, for the users of its account; opened on its own, it cannot run scripts."""
     if not isinstance(request.user, User):
         raise Http404
     try:

@@ -1,4 +1,4 @@
-"""From a service's request to events, by the template's Webhook section."""
+"""The events in a provider's webhook request, by the template's Webhook section."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from integrations import bodies
-from integrations.event_makers import MAKERS, put, put_twins, recipients_of
+from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
 from integrations.events import Event, HttpResponse, Ignored, InboundRequest
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
@@ -18,19 +18,19 @@ from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.signatures import Verify
 from integrations.language.values import ANY, Value, cleaned, text
-from integrations.language.webhook_answers import Answer
 from integrations.language.webhook_events import WebhookEvent
+from integrations.language.webhook_responses import WebhookResponse
 
 MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Received:
-    """What a request says and how it is answered.
+    """The events in a request, and the response to it.
 
-    `tried` pairs each event of the template with why it did not match; `event_index` is the one that did.
-    `bindings` holds the type of each event and the variables that its shapes bound.
-    `aside` is the answer to give instead when the request is put aside: unknown number, service switched off.
+    `tried` has each of the template's events that did not match, and why; `event_index` is the one that did.
+    `bindings` has the type of each event and the variables that its shapes bound. `aside` is the response to
+    give instead if the request is quarantined: the number is unknown, or the integration is switched off.
     """
 
     verdict: Literal["accepted", "ignored", "unmatched", "unverified", "unparsable"]
@@ -52,15 +52,15 @@ def read(
     message_uuid: str = "",
     now: datetime | None = None,
 ) -> Received:
-    """The events of a request. Whatever arrives gives a Received, never an exception.
+    """The events of a request. Any request gives a Received, never an exception.
 
-    Without `properties` they match anything and nothing is verified, to find out whose webhook it is.
-    `number_to` is the recipient where the request names none; `message_uuid` is ours, for the answer.
+    Without `properties`, they match anything and nothing is verified; this finds out whose request it is.
+    `number_to` is the recipient if the request names none; `message_uuid` is our id, for the response.
     Limits: 1 MiB, 64 levels.
     """
     webhook = template.webhook
     if request.method == "HEAD":
-        return Received("ignored", (), HttpResponse(200), "A HEAD request carries no event.")
+        return Received("ignored", (), HttpResponse(200), "A HEAD request has no event.")
     query = bodies.pairs(request.query)
     body = _Body(request, query)
     base: Frame = {
@@ -89,18 +89,18 @@ def read(
         bindings += [(event.type, {name: bound.get(name) for name in names}) for bound, _, names in found]
         if answer is None:
             first = index
-            answer = _answer(event.answer, {**found[0][0], "message_uuid": message_uuid})
-        if not event.goes_on:
+            answer = _response(event.response, {**found[0][0], "message_uuid": message_uuid})
+        if not event.continues:
             break
     if answer is not None:
         only_ignored = all(isinstance(item, Ignored) for item in events)
         verdict: Literal["accepted", "ignored"] = "ignored" if only_ignored else "accepted"
-        aside = _answer(webhook.ignored, base)
+        aside = _response(webhook.ignored, base)
         return Received(verdict, tuple(events), answer, "", tuple(tried), first, aside, tuple(bindings))
     if webhook.verify is not None and verified is not None and (reason := verified.reason(webhook.verify)):
         return Received("unverified", (), HttpResponse(401), reason, tuple(tried))
     known = verified is not None and verified.passed
-    refusal = _answer(webhook.ignored if known else webhook.error, base)
+    refusal = _response(webhook.ignored if known else webhook.error, base)
     if body.problem:
         return Received("unparsable", (), refusal, body.problem, tuple(tried))
     return Received("unmatched", (), refusal, "No event of the template matches the request.", tuple(tried))
@@ -114,7 +114,7 @@ class _Refusal:
 
 
 class _Verified:
-    """The request as `verify` reads it; each scheme is checked once."""
+    """The request as `verify` reads it; each check runs once."""
 
     def __init__(self, request: InboundRequest, base: Frame, now: datetime | None) -> None:
         known = {
@@ -128,18 +128,18 @@ class _Verified:
 
     @property
     def passed(self) -> bool:
-        """Whether the request was found to be the service's."""
+        """Whether a check has found the request to be from the provider."""
         return "" in self._reasons.values()
 
     def reason(self, verify: Verify) -> str:
-        """Why the request is not the service's, or nothing."""
+        """Why the request is not from the provider, or ""."""
         if verify not in self._reasons:
             self._reasons[verify] = verify(self._values)
         return self._reasons[verify]
 
 
 class _Body:
-    """The body, parsed at most once in each way that the events ask for."""
+    """The body, parsed at most once for each content type and character set that the events name."""
 
     def __init__(self, request: InboundRequest, query: dict[str, Value]) -> None:
         self.request = request
@@ -148,7 +148,7 @@ class _Body:
         self._parsed: dict[tuple[str, str], tuple[Value, str]] = {}
 
     def read(self, content_type: str, charset: str) -> tuple[Value, str]:
-        """The value (query and form merged as the method says), or the reason why there is none."""
+        """The value, with query and form merged as for the method, and the reason if there is none."""
         key = content_type, charset
         if key not in self._parsed:
             try:
@@ -162,12 +162,12 @@ class _Body:
         request = self.request
         if len(request.body) > MAX_BYTES:
             raise ValueError("The body is larger than 1 MiB.")
-        # The query of a GET is its body.
+        # For GET, the query serves as the body.
         query = bodies.pairs(request.query, charset) if charset else self.query
         if request.method == "GET" and not request.body.strip():
             return query
         declared = request.headers.get("content-type", "")
-        # The boundary of a multipart body stands in the header alone.
+        # Only the header has the boundary of a multipart body.
         same = bodies.essence(content_type) == bodies.essence(declared)
         kind = declared if same or not content_type else content_type
         value = bodies.parse(request.body, kind, charset, strict=bool(content_type))
@@ -184,7 +184,7 @@ def _try(
     number_to: str,
 ) -> list[tuple[Frame, Event, list[str]]] | _Refusal:
     if event.paths is not None and request.path.strip("/") not in event.paths:
-        return _Refusal(f"The path {request.path!r} is another.")
+        return _Refusal(f"The path is {request.path!r}, not {' or '.join(map(repr, event.paths))}.")
     if request.method not in event.methods:
         return _Refusal(f"The method is {request.method}, not {' or '.join(event.methods)}.")
     if event.verify is not None and verified is not None and (reason := verified.reason(event.verify)):
@@ -202,33 +202,33 @@ def _try(
     found: list[tuple[Frame, Event, list[str]]] = []
     for bound in frames:
         names = [name for name in bound if name in BOUND]
-        put_twins(bound)
+        put_aliases(bound)
         for name, render in event.variables:
             put(bound, name, render(bound))
         made = MAKERS[event.type](event, bound, recipients_of(bound, number_to))
         if not isinstance(made, str):
             names += [name for name, _ in event.variables if name in BOUND and name not in names]
             found.append((bound, made, names))
-        elif not event.goes_on:
+        elif not event.continues:
             return _Refusal(made, final=event.when is not None)
         else:
             reason = made
     return found or _Refusal(reason, final=event.when is not None)
 
 
-def _answer(answer: Answer, values: Frame) -> HttpResponse:
+def _response(response: WebhookResponse, values: Frame) -> HttpResponse:
     headers = {}
-    for name, render in answer.headers:
+    for name, render in response.headers:
         line = text(render(values))
         if line and all(" " <= character <= "\xff" and character != "\x7f" for character in line):
             headers[name.casefold()] = line
-    body = answer.body(values) if answer.body is not None else None
+    body = response.body(values) if response.body is not None else None
     if body is None:
-        return HttpResponse(answer.status, headers)
+        return HttpResponse(response.status, headers)
     short = "json" if isinstance(body, dict | list) else "text"
     try:
-        content, kind = bodies.render(body, answer.content_type or MEDIA_TYPES[short], "")
+        content, kind = bodies.render(body, response.content_type or MEDIA_TYPES[short], "")
     except RenderError:
-        # What the service sent does not fit into the answer; the event counts all the same.
-        return HttpResponse(answer.status, headers)
-    return HttpResponse(answer.status, {"content-type": kind, **headers}, content)
+        # The provider's values do not fit into the response; the event is still valid.
+        return HttpResponse(response.status, headers)
+    return HttpResponse(response.status, {"content-type": kind, **headers}, content)

@@ -1,4 +1,4 @@
-"""The demo's example account: two organizations, four users, a shared and a private number."""
+"""The example account of the demo: two organizations, five users, a shared and a private number."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PEOPLE = (
 
 @dataclass(frozen=True)
 class Demo:
-    """What the phone needs to know, and who can sign in (address, what there is to see)."""
+    """The data for the phone, and the users who can sign in (address, description)."""
 
     webhook_url: str
     numbers: tuple[tuple[str, str], ...]
@@ -36,13 +36,13 @@ class Demo:
 
 
 def create(provider: Sandbox, password: str) -> Demo:
-    """The example account, made once, with its service pointed at the provider wherever that is now."""
+    """Creates the example account if it does not exist, and connects it to the provider's address."""
     with transaction.atomic():
         account, made = Account.objects.get_or_create(name=ACCOUNT)
         if made:
             _fill(account, password)
         _set_passwords(account, password)
-        integration = _service(account.organizations.get(domain="acme.example"), provider)
+        integration = _integration(account.organizations.get(domain="acme.example"), provider)
         for number in Number.objects.filter(account=account, number__in=(SHARED, PRIVATE)):
             number.integration = integration
             number.inbound_format = _format(number.number, provider.spelled(number.number))
@@ -51,17 +51,17 @@ def create(provider: Sandbox, password: str) -> Demo:
         integration.account_webhook_url,
         ((SHARED, "Acme's shared number"), (PRIVATE, "Carol's own number")),
         (
-            ("alice@acme.example", "texts on the shared number"),
-            ("bob@acme.example", "texts on the shared number too"),
-            ("carol@acme.example", "has a number of her own, and administers Acme"),
-            ("dave@globex.example", "administers Globex, where nothing is set up yet"),
-            (ADMIN[1], "administers both organizations for the reseller"),
+            ("alice@acme.example", "user of the shared number"),
+            ("bob@acme.example", "user of the shared number"),
+            ("carol@acme.example", "administrator of Acme, with a number of her own"),
+            ("dave@globex.example", "administrator of Globex, where nothing is set up yet"),
+            (ADMIN[1], "administrator of the reseller's account"),
         ),
     )
 
 
 def _set_passwords(account: Account, password: str) -> None:
-    """Gives everybody the password that is printed, should it be another than last time."""
+    """Sets the password that is printed, if it has changed since the last start."""
     people = list(User.objects.filter(memberships__account=account).distinct())
     if not people[0].check_password(password):
         for user in people:
@@ -69,8 +69,8 @@ def _set_passwords(account: Account, password: str) -> None:
         User.objects.bulk_update(people, ["password"])
 
 
-def _service(organization: Organization, provider: Sandbox) -> Integration:
-    """The provider's service, enabled with the credentials that it gives."""
+def _integration(organization: Organization, provider: Sandbox) -> Integration:
+    """The enabled integration with the provider, with the provider's credentials."""
     source, service_id = provider.document, provider.service_id
     template = (
         Template.objects.visible_to(organization.account)
@@ -90,7 +90,7 @@ def _service(organization: Organization, provider: Sandbox) -> Integration:
 
 
 def _format(number: str, spelled: str) -> str:
-    """The format in which a number is spelled so."""
+    """The format in which the number is written like this."""
     return next(form for form in numbers.Format if numbers.spell(number, "", form) == spelled)
 
 

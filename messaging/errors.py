@@ -1,16 +1,18 @@
-"""What is told to the person who wrote a message."""
+"""Why a message is refused or fails: sentences for the person who wrote it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.utils.translation import gettext as _
+
 
 class Refused(Exception):
-    """Why a message was not taken, in a sentence for the person who wrote it.
+    """Why a message was not accepted.
 
-    A function is asked for the sentence by whoever reads it: in their language and time zone, whichever
-    thread has found the reason. `member` is the part of the message that is meant, if there is one: from, to
-    or text.
+    Instead of a sentence it may hold a function, which is called by whoever reads it: in their language and
+    time zone, whichever thread found the reason.
+    `member` is the part of the message that is meant, if any: from, to or text.
     """
 
     def __init__(self, words: str | Callable[[], str], member: str = "") -> None:
@@ -23,4 +25,14 @@ class Refused(Exception):
 
 
 class LimitReached(Refused):
-    """A limit against mass sending: the same message may be taken later."""
+    """A limit on how much may be sent; the same message may be accepted later."""
+
+
+def expired() -> str:
+    """Why a message that waited too long is not sent."""
+    return _("Not sent before it expired.")
+
+
+def no_integration() -> str:
+    """Why a message without an integration is not sent."""
+    return _("The number sends through no provider. Choose one on the number's page.")

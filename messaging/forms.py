@@ -1,8 +1,8 @@
-"""A number with its users and rules, its auto-replies, and where it may move."""
+"""Forms for a number with its users and auto-replies, and for moving it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import Q, QuerySet
@@ -11,30 +11,36 @@ from django.utils.translation import ngettext
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from integrations.models import Integration
+from messaging import keywords
 from messaging.models import Assignment, AutoReply, Number
-from messaging.rules import keywords, optout
+from messaging.rules import optout
 from portal.models import Membership, Organization, User
 
 STICKY_HOURS = (0, 1, 2, 4, 8, 12, 24, 48, 72, 168, 336, 720)
 
 
 class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A number of an organization, and who of its people send and receive through it."""
+    """A number and the users who send and receive through it.
 
+    A subclass sets `organization`, to which a new number belongs. A new number needs a provider; one that has
+    lost its provider in a move can be saved without.
+    """
+
+    organization: ClassVar[Organization | None] = None
     assigned = forms.ModelMultipleChoiceField(
         label=_("Users"),
         queryset=User.objects.none(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("One user: private conversations. Several: they share them."),
+        help_text=_("Several users of a number share its conversations."),
     )
     sticky_hours = forms.TypedChoiceField(
-        label=_("A conversation stays with who began it"),
+        label=_("Session stickiness"),
         coerce=int,
         widget=UnfoldAdminSelectWidget,
         help_text=_(
-            "With several users: for so long only the one who wrote first sees the conversation and its "
-            "answers. An answer that comes later is for everybody on the number."
+            "On a number with several users, how long replies are shown only to the user who started the "
+            "conversation. Later replies are shown to all users of the number."
         ),
     )
 
@@ -65,20 +71,15 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        organization = self._organization()
-        self.fields["assigned"].queryset = people_of(organization)  # type: ignore[attr-defined]
+        if self.organization is not None:
+            self.instance.organization = self.organization
+        self.fields["assigned"].queryset = active_members(self.instance.organization)  # type: ignore[attr-defined]
         if "integration" in self.fields:
-            self.fields["integration"].queryset = (  # type: ignore[attr-defined]
-                Integration.objects.filter(organization=organization).select_related(
-                    "template", "organization"
-                )
-                if organization
-                else Integration.objects.none()
-            )
+            self._set_providers(self.fields["integration"])
         if "sticky_hours" in self.fields:
             hours = sorted({*STICKY_HOURS, self.instance.sticky_hours})
             self.fields["sticky_hours"].choices = [  # type: ignore[attr-defined]
-                (each, time_in_words(each)) for each in hours
+                (each, stickiness_label(each)) for each in hours
             ]
         if self.instance.pk:
             self.fields["assigned"].initial = list(self.instance.users.values_list("pk", flat=True))
@@ -86,30 +87,29 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
                 if name in self.fields and not getattr(self.instance, name):
                     self.fields[name].widget.attrs["placeholder"] = text(self.instance)
 
-    def _organization(self) -> Organization | None:
-        """Whose number it is or, while a new one is written, what was chosen from those that may be."""
-        if self.instance.pk:
-            return self.instance.organization
-        chosen = self.data.get("organization") or self.initial.get("organization")
-        field = self.fields.get("organization")
-        if field is None or not str(chosen or "").isdigit():
-            return None
-        found: Organization | None = field.queryset.filter(pk=chosen).first()  # type: ignore[attr-defined]
-        return found
+    def _set_providers(self, field: Any) -> None:
+        """Offers the organization's enabled integrations, and the number's current one."""
+        current = self.instance.integration_id
+        own = Integration.objects.filter(organization=self.instance.organization_id)
+        field.queryset = own.filter(Q(enabled=True) | Q(pk=current)).select_related("template")
+        field.label_from_instance = lambda integration: str(integration.template)
+        field.required = current is not None or self.instance.pk is None
+        if self.instance.pk is None and len(field.queryset) == 1:
+            field.initial = field.queryset[0]
 
     def save_users(self, number: Number) -> None:
-        """Makes the ticked people the number's users, and nobody else."""
-        chosen = set(self.cleaned_data["assigned"].values_list("pk", flat=True))
-        number.assignments.exclude(user__in=chosen).delete()
+        """Assigns the selected users to the number, and no others."""
+        selected = set(self.cleaned_data["assigned"].values_list("pk", flat=True))
+        number.assignments.exclude(user__in=selected).delete()
         known = set(number.assignments.values_list("user", flat=True))
         Assignment.objects.bulk_create(
-            [Assignment(number=number, user_id=pk) for pk in chosen - known], ignore_conflicts=True
+            [Assignment(number=number, user_id=pk) for pk in selected - known], ignore_conflicts=True
         )
-        number.release()
+        number.release_conversations()
 
 
 class AutoReplyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A keyword (or *) and the text that answers it."""
+    """A keyword (or *) and the reply to it."""
 
     class Meta:
         model = AutoReply
@@ -121,7 +121,7 @@ class AutoReplyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class AutoReplyFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
-    """The answers of one number: one for each word."""
+    """The auto-replies of a number, at most one for each keyword."""
 
     def clean(self) -> None:
         super().clean()
@@ -130,14 +130,14 @@ class AutoReplyFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
             keyword = form.cleaned_data.get("keyword", "") if hasattr(form, "cleaned_data") else ""
             if not keyword or form.cleaned_data.get("DELETE"):
                 continue
-            asked = keywords.word(keyword) or keyword
-            if asked in seen:
-                form.add_error("keyword", _("There is an answer to this keyword already."))
-            seen.add(asked)
+            word = keywords.word(keyword) or keyword
+            if word in seen:
+                form.add_error("keyword", _("There is already a reply to this keyword."))
+            seen.add(word)
 
 
 class MoveForm(forms.Form):
-    """The organization that a number moves to."""
+    """Asks for the organization to which a number moves."""
 
     organization: forms.ModelChoiceField[Organization] = forms.ModelChoiceField(
         queryset=None,
@@ -151,8 +151,8 @@ class MoveForm(forms.Form):
         self.number = number
         self.fields["organization"].queryset = organizations  # type: ignore[attr-defined]
 
-    def service(self) -> Integration | None:
-        """The same service as before, where the new organization has it switched on."""
+    def integration(self) -> Integration | None:
+        """The new organization's integration with the number's provider, if it is enabled."""
         if self.number.integration is None:
             return None
         return Integration.objects.filter(
@@ -162,7 +162,7 @@ class MoveForm(forms.Form):
         ).first()
 
 
-def people_of(organization: Organization | None) -> Any:
+def active_members(organization: Organization | None) -> Any:
     """The active members of an organization."""
     if organization is None:
         return User.objects.none()
@@ -170,10 +170,10 @@ def people_of(organization: Organization | None) -> Any:
     return User.objects.filter(active, is_active=True).distinct()
 
 
-def time_in_words(hours: int) -> str:
-    """A time of stickiness as people say it."""
+def stickiness_label(hours: int) -> str:
+    """The label of a choice of session stickiness."""
     if hours == 0:
-        return str(_("No: everybody on the number sees it at once"))
+        return str(_("Off: all users of the number see replies at once"))
     if hours % 24:
         return ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
     return ngettext("%(n)d day", "%(n)d days", hours // 24) % {"n": hours // 24}

@@ -1,4 +1,4 @@
-"""Files: kept in the media folder, and given to services as signed URLs."""
+"""Media files: stored in the media folder, and offered to providers under signed URLs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINK_HOURS = 48
 
 
 def copy_of(attachment: Attachment) -> Attachment:
-    """An attachment with the same file, for another message."""
+    """A new attachment with the same file, for another message."""
     return Attachment(
         file=attachment.file.name,
         content_type=attachment.content_type,
@@ -38,13 +38,13 @@ def copy_of(attachment: Attachment) -> Attachment:
 
 
 def discard(attachments: Iterable[Attachment]) -> None:
-    """Removes the files of attachments that were not stored."""
+    """Deletes the files of attachments that were not saved."""
     for attachment in attachments:
         attachment.file.delete(save=False)
 
 
 def variable(attachment: Attachment, message: Message, *, with_content: bool) -> dict[str, Any]:
-    """The file as templates see it in `$media$`. Raises OSError when it cannot be read."""
+    """The file as an element of the variable `$media$`. Raises OSError if it cannot be read."""
     content = {}
     if with_content:
         with attachment.file.open("rb") as file:
@@ -59,7 +59,7 @@ def variable(attachment: Attachment, message: Message, *, with_content: bool) ->
 
 
 def public_url(attachment: Attachment, message: Message) -> str:
-    """Where a provider fetches the file, without signing in, until 48 hours after the message's expiry."""
+    """The signed URL of the file for providers, valid until 48 hours after the message expires."""
     until = int((message.expires_at + timedelta(hours=LINK_HOURS)).timestamp())
     signature = _signer().signature(f"{attachment.uuid}:{until}")
     name = quote(PurePosixPath(str(attachment.file.name)).name)
@@ -67,12 +67,12 @@ def public_url(attachment: Attachment, message: Message) -> str:
 
 
 def permitted(uuid: str, until: str, signature: str) -> bool:
-    """Whether a public URL is one that Patchbay made."""
+    """Whether the signature of a public URL is valid."""
     return constant_time_compare(signature, _signer().signature(f"{uuid}:{until}"))
 
 
 def expired(until: str) -> bool:
-    """Whether the time of a public URL is over."""
+    """Whether a public URL has expired."""
     return int(until) < time.time()
 
 
@@ -81,16 +81,16 @@ def content_type(head: bytes, name: str) -> str:
     found = filetype.guess_mime(head)
     if found is None:
         found = mimetypes.guess_type(name)[0]
-        # What only claims to be a picture or a page is not shown as one.
+        # A file that only has the name of an image or a web page must not be shown as one.
         if found is None or found.startswith("image/") or "html" in found or "xml" in found:
             found = "application/octet-stream"
     return str(found)
 
 
 def keep(attachment: Attachment, content: File[Any], kind: str, name: str) -> Attachment:
-    """The attachment with its file in the media folder, under a name that browsers and services know.
+    """Stores the file of an attachment in the media folder, with an extension that fits its type.
 
-    Raises OSError where it cannot be written, and leaves no part of it.
+    Raises OSError if it cannot be written; no part of it is left then.
     """
     extension = extension_of(kind, name)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePosixPath(name).stem).strip("-")[:60] or "file"
@@ -106,7 +106,7 @@ def keep(attachment: Attachment, content: File[Any], kind: str, name: str) -> At
 
 
 def extension_of(kind: str, name: str = "") -> str:
-    """The extension of a media type, with its dot; the name's own one where it fits."""
+    """The file extension, with its dot, for a media type; that of the name if it fits."""
     given = PurePosixPath(name).suffix.lower()
     if mimetypes.guess_type(f"x{given}")[0] == kind:
         return given

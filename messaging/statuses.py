@@ -1,4 +1,4 @@
-"""The one-way state machine: a status has a rank, and a lower rank never replaces a higher one."""
+"""The states of messages, webhook requests and events, named once for Python, SQL, templates and CSS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Status(models.IntegerChoices):
-    """What a person sees of a message; the value is the rank."""
+    """The status that users see. The value is a rank: a status never replaces one of a higher rank."""
 
     QUEUED = 0, _("queued")
     SENDING = 10, _("sending")
@@ -18,8 +18,58 @@ class Status(models.IntegerChoices):
     READ = 60, _("read")
 
 
-# What providers' webhooks say (integrations.events.Status) as a rank; "retrying" and "ignore" change nothing.
-RANKS = {
+class QueueState(models.IntegerChoices):
+    """The position of a message in the queue, which is the table of messages itself."""
+
+    WAITING = 0, _("waiting")
+    CLAIMED = 1, _("claimed")
+    DONE = 2, _("done")
+
+
+class Direction(models.TextChoices):
+    """The direction of a message, from our point of view."""
+
+    OUT = "out", _("outbound")
+    IN = "in", _("inbound")
+
+
+class AttachmentState(models.TextChoices):
+    """Whether the file of a message has been fetched and stored."""
+
+    WAITING = "waiting", _("being fetched")
+    KEPT = "kept", _("stored")
+    FAILED = "failed", _("could not be fetched")
+
+
+class Verdict(models.TextChoices):
+    """The result of reading a webhook request."""
+
+    ACCEPTED = "accepted", _("accepted")
+    DUPLICATE = "duplicate", _("duplicate")
+    IGNORED = "ignored", _("ignored")
+    UNMATCHED = "unmatched", _("unmatched")
+    UNKNOWN_NUMBER = "unknown_number", _("unknown number")
+    DISABLED = "disabled", _("integration switched off")
+    UNPARSABLE = "unparsable", _("unreadable")
+    UNVERIFIED = "unverified", _("not verified")
+
+
+# The verdicts on requests that were stored but could not be processed.
+QUARANTINE = (Verdict.UNMATCHED, Verdict.UNKNOWN_NUMBER, Verdict.DISABLED, Verdict.UNPARSABLE)
+
+
+class EventState(models.TextChoices):
+    """The progress of processing an event."""
+
+    WAITING = "waiting", _("waiting to be processed")
+    DONE = "done", _("processed")
+    ORPHAN = "orphan", _("waiting for its message")
+    PART = "part", _("waiting for the other parts")
+    FAILED = "failed", _("could not be processed")
+
+
+# By the status in a delivery report (integrations.events.Status); "retrying" and "ignore" change nothing.
+OF_REPORT = {
     "queued": Status.QUEUED,
     "sent": Status.SENT,
     "delivered": Status.DELIVERED,
@@ -27,7 +77,18 @@ RANKS = {
     "failed": Status.FAILED,
 }
 
+# By the result of a delivery attempt (integrations.events.Outcome.result).
+OF_RESULT = {
+    "sent": Status.SENT,
+    "failed": Status.FAILED,
+    "opted_out": Status.FAILED,
+    "unknown": Status.UNKNOWN,
+    "retry": Status.SENDING,
+    "throttled": Status.SENDING,
+    "unauthorized": Status.SENDING,
+}
+
 
 def of_parts(statuses: list[Status]) -> Status:
-    """The status of a message whose parts have these: failed if any failed, else the least advanced."""
+    """The status of a message from those of its parts: failed if a part failed, else the lowest rank."""
     return Status.FAILED if Status.FAILED in statuses else min(statuses)

@@ -1,39 +1,50 @@
-"""What the broker wakes; each looks at the table for its work."""
+"""What wake-ups call for. A task carries nothing but "look": the tables say what there is to do."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
 from integrations import oauth
-from messaging import clean_up, wake
-from messaging.receiving import fetching
-from messaging.sending import alerts, resending
+from messaging import retention, wakeups
+from messaging.inbound import fetch_media as media
+from messaging.inbound import file_events as events
+from messaging.outbound import alerts, bulk_resend, dispatch
+from messaging.wakeups import Task
 
 
-@shared_task(name="messaging.fetch_media")
+@shared_task(name=Task.DISPATCH_DUE)
+def dispatch_due() -> None:
+    dispatch.drain()
+
+
+@shared_task(name=Task.FILE_EVENTS)
+def file_events() -> None:
+    events.drain()
+
+
+@shared_task(name=Task.FETCH_MEDIA)
 def fetch_media() -> None:
-    wake.woken("fetch_media")
-    fetching.drain()
+    media.drain()
 
 
-@shared_task(name="messaging.renew_tokens")
+@shared_task(name=Task.RENEW_TOKENS)
 def renew_tokens() -> None:
-    wake.woken("renew_tokens")
+    wakeups.taken(Task.RENEW_TOKENS)
     oauth.renew_due()
 
 
-@shared_task(name="messaging.tell_admins")
-def tell_admins() -> None:
-    wake.woken("tell_admins")
-    alerts.tell_due()
+@shared_task(name=Task.SEND_ALERTS)
+def send_alerts() -> None:
+    wakeups.taken(Task.SEND_ALERTS)
+    alerts.send_due()
 
 
-@shared_task(name="messaging.resend")
-def resend_many() -> None:
-    wake.woken("resend")
-    resending.work_off()
+@shared_task(name=Task.RESEND)
+def resend() -> None:
+    wakeups.taken(Task.RESEND)
+    bulk_resend.drain()
 
 
-@shared_task(name="messaging.clean_up")
-def clean_up_old() -> None:
-    clean_up.run()
+@shared_task(name=Task.CLEAN_UP)
+def clean_up() -> None:
+    retention.clean_up()

@@ -1,11 +1,17 @@
-"""Files out, the pages of people who text, and the REST API; webhooks have a door (`portal.middleware`)."""
+"""Webhooks in, files out, the API, and the pages of people who text."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from messaging import views
 from messaging.api import pages
+from messaging.webhooks.views import WebhookView
 
 urlpatterns = [
+    re_path(
+        r"^services/(?P<service_id>[A-Za-z0-9_-]{1,64})/a(?P<owner>[0-9]{20})(?P<path>(?s:/.*)?)\Z",
+        WebhookView.as_view(),
+        name="webhook",
+    ),
     path("media/<uuid:uuid>/<int:until>/<str:signature>/<str:name>", views.public_media, name="public_media"),
     path("account/tokens/", pages.programs, name="programs"),
     path("account/tokens/<int:pk>/revoke/", pages.revoke, name="programs_revoke"),

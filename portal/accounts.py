@@ -1,4 +1,4 @@
-"""How people sign in: nobody signs up, and a blocked user stays out."""
+"""How django-allauth signs users in: there is no sign-up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 
 class Adapter(DefaultAccountAdapter):
-    """Accounts are made by administrators."""
+    """Closes the sign-up, since administrators create all users."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False

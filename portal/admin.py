@@ -1,4 +1,4 @@
-"""Accounts, organizations and people."""
+"""The admin pages of accounts, organizations, users and API tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from portal.permissions import in_reach_of
 admin.site.site_title = admin.site.site_header = "Patchbay"
 admin.site.index_title = _("Overview")
 
-# Roles replace groups, and people look after their own second factor: no pages for these.
+# Roles replace groups, and users manage their own second factor, so these models have no pages.
 for module in ("django.contrib.auth.admin", "allauth.account.admin", "allauth.mfa.admin"):
     import_module(module)
 for model in (Group, EmailAddress, Authenticator):
@@ -56,7 +56,7 @@ class AccountAdmin(PortalAdmin):
 @admin.register(Organization)
 class OrganizationAdmin(PortalAdmin):
     organization_lookup, account_lookup = "pk", "account"
-    list_display = ["name", "domain", "account", "service_count", "number_count"]
+    list_display = ["name", "domain", "account", "integration_count", "number_count"]
     list_select_related = ["account"]
     search_fields = ["name", "domain", "orgid"]
     change_form_after_template = "admin/organization_next.html"
@@ -64,23 +64,33 @@ class OrganizationAdmin(PortalAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
         return rows.annotate(
-            services=Count("integrations", filter=Q(integrations__enabled=True), distinct=True),
+            enabled_integrations=Count("integrations", filter=Q(integrations__enabled=True), distinct=True),
             active_numbers=Count("numbers", filter=Q(numbers__active=True), distinct=True),
         )
 
-    @admin.display(description=_("services"))
-    def service_count(self, organization: Any) -> int:
-        return int(organization.services)
+    @admin.display(description=_("integrations"))
+    def integration_count(self, organization: Any) -> int:
+        return int(organization.enabled_integrations)
 
     @admin.display(description=_("numbers"))
     def number_count(self, organization: Any) -> int:
         return int(organization.active_numbers)
 
+    @admin.display(description=_("account"))
+    def account_name(self, organization: Any) -> str:
+        return str(organization.account)
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["account", "name", "domain", *(["orgid"] if obj else [])]
+        return [self._account(request, obj), "name", "domain", *(["orgid"] if obj else [])]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["account", "domain", "orgid"] if obj else []
+        return [self._account(request, obj), "domain", "orgid"] if obj else []
+
+    def _account(self, request: HttpRequest, obj: Any) -> str:
+        """The field that links to the account, or only its name for users who cannot see its page."""
+        user = user_of(request)
+        visible = obj is None or user.is_operator or obj.account_id in user.administered_accounts
+        return "account" if visible else "account_name"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         user = request.user
@@ -88,13 +98,13 @@ class OrganizationAdmin(PortalAdmin):
 
 
 class UserForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A person, with a password that an administrator may set."""
+    """A user, with a password that an administrator may set."""
 
     new_password = forms.CharField(
         label=_("Password"),
         required=False,
         widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}),
-        help_text=_("Leave empty to keep what it is. Tell it to the person; they can change it."),
+        help_text=_("Leave empty to keep the current password. Users can change their own password."),
     )
 
     class Meta:
@@ -106,7 +116,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         if password:
             validate_password(password, self.instance)
         elif self.instance.pk is None:
-            raise forms.ValidationError(_("Choose a first password."))
+            raise forms.ValidationError(_("Set an initial password."))
         return password
 
     def save(self, commit: bool = True) -> Any:
@@ -115,10 +125,26 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         return super().save(commit)
 
 
+class MembershipFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """A user's roles. Every user except an operator has at least one, if only outside the editor's reach."""
+
+    def clean(self) -> None:
+        super().clean()
+        filled = [form for form in self.forms if form.instance.pk or form.has_changed()]
+        if self.instance.is_operator or any(form not in self.deleted_forms for form in filled):
+            return
+        shown = [form.instance.pk for form in self.initial_forms]
+        if not Membership.objects.filter(user=self.instance.pk).exclude(pk__in=shown).exists():
+            raise forms.ValidationError(
+                _("Give the user at least one role. To block the user, clear “Active” instead.")
+            )
+
+
 class MembershipInline(TabularInline):  # type: ignore[misc]
-    """The person's roles, as far as they lie in the reach of who looks."""
+    """The user's roles, except those outside the editor's reach."""
 
     model = Membership
+    formset = MembershipFormSet
     extra = 0
     min_num = 0
     fields = ["organization", "account", "role", "extension", "status"]
@@ -127,7 +153,11 @@ class MembershipInline(TabularInline):  # type: ignore[misc]
         return super().get_queryset(request).filter(in_reach_of(user_of(request)))
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return self.fields if _runs_accounts(user_of(request)) else [f for f in self.fields if f != "account"]
+        return (
+            self.fields
+            if _administers_accounts(user_of(request))
+            else [f for f in self.fields if f != "account"]
+        )
 
     def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
         return 0 if obj else 1
@@ -142,12 +172,12 @@ class MembershipInline(TabularInline):  # type: ignore[misc]
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_choice_field(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        if db_field.name == "role" and not _runs_accounts(user_of(request)):
+        if db_field.name == "role" and not _administers_accounts(user_of(request)):
             kwargs["choices"] = [c for c in Membership.Role.choices if c[0] != Membership.Role.ACCOUNT_ADMIN]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        required = not _runs_accounts(user_of(request))
+        required = not _administers_accounts(user_of(request))
         return super().get_formset(request, obj, form=_membership_form(required), **kwargs)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -203,36 +233,36 @@ class UserAdmin(PortalAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         fields = ["name", "email", "time_zone", "is_active"]
-        if obj is None or self._is_mine(request, obj):
+        if obj is None or self._may_edit(request, obj):
             fields.append("new_password")
         return [*fields, "is_operator"] if user_of(request).is_operator else fields
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        if obj is not None and not self._is_mine(request, obj):
-            # A declared field would be taken from what is posted, shown or not.
+        if obj is not None and not self._may_edit(request, obj):
+            # A declared form field is read from the POST data even if the page does not show it.
             form.base_fields.pop("new_password")
         return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        # Whoever has a role beyond the reach of who asks keeps name, address and password.
-        if obj is None or self._is_mine(request, obj):
+        # A user who also has a role outside the editor's reach keeps name, address and password.
+        if obj is None or self._may_edit(request, obj):
             return []
         return ["name", "email", "time_zone", "is_active"]
 
-    def _is_mine(self, request: HttpRequest, person: User) -> bool:
+    def _may_edit(self, request: HttpRequest, other: User) -> bool:
         user = user_of(request)
-        if user.is_operator or person.pk == user.pk:
+        if user.is_operator or other.pk == user.pk:
             return True
-        roles = person.memberships.all()
-        if not _runs_accounts(user) and roles.filter(role=Membership.Role.ACCOUNT_ADMIN).exists():
+        roles = other.memberships.all()
+        if not _administers_accounts(user) and roles.filter(role=Membership.Role.ACCOUNT_ADMIN).exists():
             return False
         return not roles.exclude(pk__in=Membership.objects.filter(in_reach_of(user))).exists()
 
 
 @admin.register(PersonalToken)
 class PersonalTokenAdmin(PortalAdmin):
-    """The tokens of people in reach, which can be taken away; people make them by themselves."""
+    """The tokens of users in reach: administrators can revoke them, and only users create their own."""
 
     deletable = True
     list_display = fields = readonly_fields = ["name", "user", "beginning", "created_at", "last_used_at"]
@@ -255,7 +285,7 @@ class PersonalTokenAdmin(PortalAdmin):
         return False
 
 
-def _runs_accounts(user: User) -> bool:
+def _administers_accounts(user: User) -> bool:
     return user.is_operator or bool(user.administered_accounts)
 
 

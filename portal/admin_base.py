@@ -1,4 +1,4 @@
-"""What all admin pages share: everybody sees and changes only what lies in their reach."""
+"""The base of all admin pages: administrators see and change only the rows in their reach."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from django.contrib.admin import SimpleListFilter
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from portal.models import Account, Organization, User
@@ -14,15 +16,16 @@ from portal.permissions import in_reach_of
 
 
 def user_of(request: HttpRequest) -> User:
-    """Who asks; the admin's pages are open to signed-in people only."""
+    """The signed-in user; nobody else reaches the pages of the admin."""
     assert isinstance(request.user, User)
     return request.user
 
 
 class PortalAdmin(ModelAdmin):  # type: ignore[misc]
-    """Rows of the organizations and accounts that the user administers; another's row is not found (404).
+    """The rows of the organizations and accounts that the user administers; any other row is a 404.
 
-    `organization_lookup` and `account_lookup` lead from the rows there ("": there is no such way).
+    `organization_lookup` and `account_lookup` lead from a row to its organization and account; an empty one
+    means that the row has none.
     """
 
     organization_lookup: ClassVar[str] = "organization"
@@ -38,8 +41,14 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         rows = super().get_queryset(request)
         return rows.filter(in_reach_of(user_of(request), self.organization_lookup, self.account_lookup))
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, under the name that it has in the menu."""
+        title = capfirst(self.opts.verbose_name_plural)
+        found: HttpResponse = super().changelist_view(request, {"title": title, **(extra_context or {})})
+        return found
+
     def in_reach(self, request: HttpRequest, obj: Model | None) -> bool:
-        """Whether the user works here at all, and with this row."""
+        """Whether the user is an administrator and, if a row is given, may access it."""
         user = request.user
         if not isinstance(user, User) or not user.is_staff:
             return False
@@ -73,9 +82,9 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 class OrganizationFilter(SimpleListFilter):
-    """By organization, of those in reach."""
+    """Filters by one of the organizations in reach."""
 
-    title = "organization"
+    title = _("organization")
     parameter_name = "organization"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:

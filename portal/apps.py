@@ -1,9 +1,16 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class PortalConfig(AppConfig):
     name = "portal"
-    verbose_name = "Organizations and people"
+    default = True
+    verbose_name = "People"
 
     def ready(self) -> None:
         from portal import checks  # noqa: F401  (registers them)
+
+
+class AdministrationConfig(admin.AdminConfig):
+    default = False
+    default_site = "portal.admin_site.AdministrationSite"

@@ -1,4 +1,4 @@
-"""Who asks through the API: a personal token in `Authorization: Bearer pb_…`."""
+"""Authentication in the API, by an API token in `Authorization: Bearer pb_…`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from portal.models import PersonalToken, User
 
 
 class PersonalTokenAuthentication(BaseAuthentication):
-    """The request acts as the token's user, who is asked of the database each time.
+    """Authenticates a request as the token's user, both read from the database each time.
 
-    So whoever revokes a token or deactivates a user stops the next request in every process. Raises
-    AuthenticationFailed for a token that is not valid, and Throttled for too many of these from one address.
+    A token that is revoked, or whose user is deactivated, is therefore refused in every process from the next
+    request on. Raises AuthenticationFailed for an invalid token, and Throttled after too many of these from
+    one address.
     """
 
     def authenticate(self, request: Request) -> tuple[User, PersonalToken] | None:
@@ -27,7 +28,7 @@ class PersonalTokenAuthentication(BaseAuthentication):
             seconds = throttling.count(throttling.address(request))
             if seconds is not None:
                 raise Throttled(seconds)
-            raise AuthenticationFailed(_("The token is not valid, or not valid any more."))
+            raise AuthenticationFailed(_("The token is invalid or has been revoked."))
         found.note_use()
         return found.user, found
 

@@ -1,4 +1,4 @@
-"""Redis as a cache: for wake-ups, and for the pages, which go on without it."""
+"""Caches in Redis: one for wake-ups, and one for the pages that keeps working without Redis."""
 
 from __future__ import annotations
 
@@ -13,45 +13,47 @@ from redis.exceptions import RedisError
 
 class _Client(RedisCacheClient):
     def get_client(self, key: object = None, *, write: bool = False) -> Any:
-        return self._kept
+        return self._client
 
     @cached_property
-    def _kept(self) -> Any:
+    def _client(self) -> Any:
         return super().get_client(write=True)
 
 
-class KeptRedisCache(RedisCache):
-    """Redis at one address; Django makes a client for each call, which takes as long as the call."""
+class PersistentRedisCache(RedisCache):
+    """Redis at one address, with one client; Django creates one per call, which takes as long as the call."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._class = _Client
 
 
-class CarefreeRedisCache(KeptRedisCache):
-    """Redis; while it is away, the memory of the process, where limits count for it alone."""
+class FallbackRedisCache(PersistentRedisCache):
+    """Redis or, while it is unreachable, this process's memory; limits then count per process."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
-        self._own = LocMemCache("redis-is-away", params)
+        self._local = LocMemCache("redis-fallback", params)
 
     def add(self, *args: Any, **kwargs: Any) -> Any:
-        return self._either(super().add, self._own.add, *args, **kwargs)
+        return self._fall_back(super().add, self._local.add, *args, **kwargs)
 
     def incr(self, *args: Any, **kwargs: Any) -> Any:
-        return self._either(super().incr, self._own.incr, *args, **kwargs)
+        return self._fall_back(super().incr, self._local.incr, *args, **kwargs)
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
-        return self._either(super().get, self._own.get, *args, **kwargs)
+        return self._fall_back(super().get, self._local.get, *args, **kwargs)
 
     def set(self, *args: Any, **kwargs: Any) -> Any:
-        return self._either(super().set, self._own.set, *args, **kwargs)
+        return self._fall_back(super().set, self._local.set, *args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> Any:
-        return self._either(super().delete, self._own.delete, *args, **kwargs)
+        return self._fall_back(super().delete, self._local.delete, *args, **kwargs)
 
-    def _either(self, there: Callable[..., Any], here: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _fall_back(
+        self, remote: Callable[..., Any], local: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         try:
-            return there(*args, **kwargs)
+            return remote(*args, **kwargs)
         except RedisError:
-            return here(*args, **kwargs)
+            return local(*args, **kwargs)

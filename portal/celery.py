@@ -1,10 +1,10 @@
-"""The Celery application: its tasks are wake-ups, the database is the queue."""
+"""The Celery application. Its tasks are wake-ups; the queue itself is in the database."""
 
 import os
 
 from celery import Celery
 
-# Before the application: Celery looks for Django when it is made.
+# Set before the application is created, which is when Celery looks for Django.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 app = Celery("patchbay")

@@ -1,4 +1,4 @@
-"""System checks: each setting that can be wrong says so at start, with what to do."""
+"""System checks of the settings: each reports a wrong value at start and says how to correct it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-LONGEST_TIMEOUT = 60  # seconds that a template may give a service to answer
+LONGEST_TIMEOUT = 60  # seconds; the longest that a template may allow a provider for a response
 GUIDE = "See docs/reference/settings.md."
 
 
 @register()
 def encryption_keys(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """Each of PATCHBAY_ENCRYPTION_KEYS is a Fernet key."""
+    """Each item of PATCHBAY_ENCRYPTION_KEYS is a Fernet key."""
     for place, key in enumerate(settings.ENCRYPTION_KEYS, 1):
         try:
             Fernet(key.strip())
@@ -23,7 +23,7 @@ def encryption_keys(app_configs: Any, **options: Any) -> list[CheckMessage]:
             return [
                 Error(
                     f"Key {place} of PATCHBAY_ENCRYPTION_KEYS is not 32 bytes in URL-safe base64.",
-                    hint=f"Make one with `python manage.py new_key`. {GUIDE}",
+                    hint=f"Generate one with `python manage.py new_key`. {GUIDE}",
                     id="portal.E001",
                 )
             ]
@@ -32,7 +32,7 @@ def encryption_keys(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 @register()
 def public_url(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """PATCHBAY_PUBLIC_URL is an origin: providers fetch files from it and call webhooks below it."""
+    """PATCHBAY_PUBLIC_URL is an origin; providers fetch files and call webhooks there."""
     parts = urlsplit(settings.PUBLIC_URL)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
         return [
@@ -47,7 +47,7 @@ def public_url(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 @register()
 def allowed_origins(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """Each of PATCHBAY_ALLOWED_ORIGINS is an origin."""
+    """Each item of PATCHBAY_ALLOWED_ORIGINS is an origin."""
     bad = [
         origin
         for origin in settings.PATCHBAY_ALLOWED_ORIGINS
@@ -57,7 +57,7 @@ def allowed_origins(app_configs: Any, **options: Any) -> list[CheckMessage]:
     ]
     return [
         Error(
-            f"PATCHBAY_ALLOWED_ORIGINS holds {origin!r}; an origin looks like http://10.0.0.5:13013.",
+            f"PATCHBAY_ALLOWED_ORIGINS contains {origin!r}; an origin looks like http://10.0.0.5:13013.",
             hint=GUIDE,
             id="portal.E003",
         )
@@ -67,11 +67,11 @@ def allowed_origins(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 @register()
 def send_slots(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """PATCHBAY_SEND_SLOTS leaves room to send at all."""
+    """PATCHBAY_SEND_SLOTS is a possible number of concurrent requests."""
     if not 1 <= settings.SEND_SLOTS <= 512:
         return [
             Error(
-                f"PATCHBAY_SEND_SLOTS is {settings.SEND_SLOTS}; it must be 1 to 512.",
+                f"PATCHBAY_SEND_SLOTS is {settings.SEND_SLOTS}; it must be between 1 and 512.",
                 hint=GUIDE,
                 id="portal.E004",
             )
@@ -81,13 +81,13 @@ def send_slots(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 @register()
 def sending_times(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """A request ends before its lease does, and what counts failures and seconds counts some."""
+    """A request ends before its lease does, and intervals and limits are not zero."""
     found: list[CheckMessage] = []
     if settings.LEASE_SECONDS < LONGEST_TIMEOUT + 10:
         found.append(
             Warning(
-                f"PATCHBAY_LEASE_SECONDS is {settings.LEASE_SECONDS}: a service may take {LONGEST_TIMEOUT} s "
-                "to answer, and its message would count as given up before.",
+                f"PATCHBAY_LEASE_SECONDS is {settings.LEASE_SECONDS}, but a request to a provider may take "
+                f"{LONGEST_TIMEOUT} s; its message would be treated as abandoned before the response.",
                 hint=f"Set it to {LONGEST_TIMEOUT + 10} or more. {GUIDE}",
                 id="portal.W002",
             )
@@ -102,7 +102,7 @@ def sending_times(app_configs: Any, **options: Any) -> list[CheckMessage]:
         found.append(
             Error(
                 "PATCHBAY_BREAKER_MOST_SECONDS is less than PATCHBAY_BREAKER_SECONDS.",
-                hint=f"The pause begins with the second and grows to the first. {GUIDE}",
+                hint=f"A pause starts at PATCHBAY_BREAKER_SECONDS and doubles up to the other. {GUIDE}",
                 id="portal.E006",
             )
         )
@@ -111,11 +111,11 @@ def sending_times(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def plain_http(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """The public URL of a real installation is https."""
+    """The public URL of a production installation uses https."""
     if settings.PUBLIC_URL.startswith("http://"):
         return [
             Warning(
-                "PATCHBAY_PUBLIC_URL is http: passwords and messages cross the network in the clear.",
+                "PATCHBAY_PUBLIC_URL uses http: passwords and messages cross the network unencrypted.",
                 hint=GUIDE,
                 id="portal.W001",
             )

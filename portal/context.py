@@ -1,4 +1,4 @@
-"""What every page knows."""
+"""Context for all templates."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.utils.translation import gettext
 
 
 def lab_banner(request: HttpRequest) -> dict[str, Any]:
-    """The origins that the address guard lets through, for the banner of a lab or a demo."""
+    """The origins that the address guard allows, for the banner of lab mode."""
     return {"allowed_origins": settings.PATCHBAY_ALLOWED_ORIGINS}
 
 
 def admin_label(request: HttpRequest) -> list[str] | None:
-    """The label beside the signed-in user in the admin of a lab or a demo."""
+    """The label that the admin shows in lab mode."""
     return [gettext("Lab mode"), "warning"] if settings.PATCHBAY_ALLOWED_ORIGINS else None

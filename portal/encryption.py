@@ -1,4 +1,4 @@
-"""Secrets at rest: JSON and bytes encrypted by a list of keys, the first encrypts, all decrypt."""
+"""Encryption at rest of JSON and bytes: the first of a list of keys encrypts, and all of them decrypt."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ class WrongKey(Exception):
 
 
 def encrypt(value: bytes) -> bytes:
-    """The value under the first key."""
+    """The value, encrypted with the first key."""
     return _fernet(tuple(settings.ENCRYPTION_KEYS)).encrypt(value)
 
 
 def decrypt(token: bytes) -> bytes:
-    """What `encrypt` was given, under any of the keys. Raises WrongKey."""
+    """The value that `encrypt` was given, decrypted with whichever key fits. Raises WrongKey."""
     try:
         return _fernet(tuple(settings.ENCRYPTION_KEYS)).decrypt(token)
     except InvalidToken:
         raise WrongKey(
-            "A stored secret does not open with PATCHBAY_ENCRYPTION_KEYS. Was a key removed from the list?"
+            "A stored secret cannot be decrypted with PATCHBAY_ENCRYPTION_KEYS. "
+            "Was a key removed from the list?"
         ) from None
 
 

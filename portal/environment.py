@@ -1,4 +1,4 @@
-"""What the settings are made of: environment variables, files that hold one, and the data folder."""
+"""The sources of the settings: environment variables, files that contain one, and the data folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(name: str, default: str = "") -> str:
 
 
 def read_list(name: str, default: str = "") -> list[str]:
-    """The parts of a variable between commas or white space."""
+    """The items of a variable, separated by commas or white space."""
     return read(name, default).replace(",", " ").split()
 
 
@@ -45,7 +45,7 @@ def read_numbers(name: str, default: str) -> list[int]:
     values = read_list(name, default)
     if not values or not all(value.isascii() and value.isdigit() for value in values):
         raise ImproperlyConfigured(
-            f"{name} is {read(name)!r}; it must be whole numbers like {default}, with spaces between."
+            f"{name} is {read(name)!r}; it must be whole numbers like {default}, separated by spaces."
         )
     return [int(value) for value in values]
 
@@ -56,7 +56,7 @@ def data_folder() -> Path:
 
 
 def prepare_data_folder() -> Path:
-    """The data folder, made if it is missing, readable by its owner alone. Raises ImproperlyConfigured."""
+    """Creates the data folder if it is missing, readable by its owner only. Raises ImproperlyConfigured."""
     folder = data_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,14 +66,14 @@ def prepare_data_folder() -> Path:
         probe.unlink()
     except OSError as error:
         raise ImproperlyConfigured(
-            f"The data folder {folder} cannot be written: {error.strerror}. "
-            "Give another with --data, or correct its owner."
+            f"The data folder {folder} is not writable: {error.strerror}. "
+            "Choose another with --data, or correct its owner."
         ) from None
     return folder
 
 
 def secret(name: str, generate: Callable[[], str], *, required: bool) -> str:
-    """The variable NAME or NAME_FILE; else, unless it is required, one kept in the data folder, made once.
+    """The variable NAME or NAME_FILE or, unless that is required, a value generated once in the data folder.
 
     Raises ImproperlyConfigured.
     """
@@ -84,22 +84,22 @@ def secret(name: str, generate: Callable[[], str], *, required: bool) -> str:
     file = prepare_data_folder() / "secrets" / name.removeprefix("PATCHBAY_").lower()
     file.parent.mkdir(mode=0o700, exist_ok=True)
     if not file.exists():
-        draft = file.with_suffix(f".{secrets.token_hex(4)}")
-        draft.touch(mode=0o600)
-        draft.write_text(generate())
+        temporary = file.with_suffix(f".{secrets.token_hex(4)}")
+        temporary.touch(mode=0o600)
+        temporary.write_text(generate())
         try:
-            os.link(draft, file)  # whole or not at all, and the first of two processes wins
+            os.link(temporary, file)  # atomic, and the first of two processes wins
         except FileExistsError:
             pass
         finally:
-            draft.unlink()
+            temporary.unlink()
     return file.read_text().strip()
 
 
 def take_data_folder(arguments: list[str]) -> list[str]:
-    """The arguments without `--data FOLDER`, which the settings read before any command does.
+    """The arguments without `--data FOLDER`, which becomes PATCHBAY_DATA before the settings are read.
 
-    The demo keeps to a folder of its own, so that it never mixes with real data.
+    The demo has a default folder of its own, so that its data never mixes with real data.
     """
     if arguments[1:2] == ["demo"]:
         os.environ.setdefault("PATCHBAY_DATA", "demo-data")

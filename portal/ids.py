@@ -1,4 +1,4 @@
-"""Public ids: 20 random digits, one space for accounts and organizations, never sequential."""
+"""Public ids of accounts and organizations: 20 random digits, never sequential."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""Who: accounts of resellers, their organizations, and people with their roles."""
+"""Accounts of resellers, their organizations, users with their roles, and API tokens."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from portal.ids import new_id
 
 is_domain = RegexValidator(
     r"\A(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z",
-    _("A domain has lower-case letters, digits, hyphens and dots, like acme.example.com."),
+    _("A domain consists of lower-case letters, digits, hyphens and dots, for example acme.example.com."),
 )
 
 
 class Account(models.Model):
-    """A reseller: owns templates and organizations."""
+    """A reseller, who owns organizations and templates."""
 
     accountid = models.CharField(_("account id"), max_length=20, unique=True, editable=False, default=new_id)
     name = models.CharField(_("name"), max_length=120)
@@ -52,7 +52,7 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
 
 
 class Organization(models.Model):
-    """A customer of an account; its domain is unique and never changes."""
+    """A customer of an account. Its domain is unique and never changes."""
 
     account = models.ForeignKey(
         Account, models.PROTECT, verbose_name=_("account"), related_name="organizations"
@@ -64,7 +64,7 @@ class Organization(models.Model):
         max_length=253,
         unique=True,
         validators=[is_domain],
-        help_text=_("Unique in this installation. It cannot be changed later."),
+        help_text=_("The domain must be unique in this installation and cannot be changed later."),
     )
 
     objects = OrganizationQuerySet.as_manager()
@@ -80,14 +80,14 @@ class Organization(models.Model):
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """A user who signs in with this address; without a password nobody can."""
+        """A user who signs in with this address; without a password, signing in is impossible."""
         user = self.model(email=email.lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """An operator, for Django's `createsuperuser`."""
+        """An operator; called by Django's `createsuperuser`."""
         return self.create_user(email, password, **{**fields, "is_operator": True})
 
     def get_by_natural_key(self, username: str | None) -> User:
@@ -95,19 +95,19 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """Somebody who signs in with an e-mail address; what they may do follows from their memberships."""
+    """A person who signs in with an e-mail address and whose memberships say what they may do."""
 
     email = models.EmailField(
         _("e-mail address"),
         unique=True,
-        error_messages={"unique": _("Somebody with this e-mail address exists.")},
+        error_messages={"unique": _("A user with this e-mail address already exists.")},
     )
     name = models.CharField(_("name"), max_length=120)
     is_operator = models.BooleanField(
-        _("operator"), default=False, help_text=_("Runs the installation: may do everything.")
+        _("operator"), default=False, help_text=_("Operators run the installation and may do everything.")
     )
     is_active = models.BooleanField(
-        _("active"), default=True, help_text=_("Untick to keep the person out without losing their history.")
+        _("active"), default=True, help_text=_("Clear to block the user. Their messages are kept.")
     )
     time_zone = models.CharField(
         _("time zone"),
@@ -117,7 +117,7 @@ class User(AbstractBaseUser):
             (zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones() - {"localtime"})
         ],
     )
-    date_joined = models.DateTimeField(_("since"), auto_now_add=True)
+    date_joined = models.DateTimeField(_("joined"), auto_now_add=True)
 
     objects = UserManager()
 
@@ -137,12 +137,12 @@ class User(AbstractBaseUser):
 
     @cached_property
     def active_memberships(self) -> list[Membership]:
-        """The user's roles that are not blocked, read once per request."""
+        """The user's roles that are not blocked, read once for each instance."""
         return list(self.memberships.filter(status=Membership.Status.ACTIVE))
 
     @property
     def administered_accounts(self) -> list[int]:
-        """Keys of the accounts that the user administers as a whole."""
+        """The keys of the accounts that the user administers as a whole."""
         return [
             member.account_id
             for member in self.active_memberships
@@ -151,7 +151,7 @@ class User(AbstractBaseUser):
 
     @property
     def administered_organizations(self) -> list[int]:
-        """Keys of the single organizations that the user administers."""
+        """The keys of the single organizations that the user administers."""
         return [
             member.organization_id
             for member in self.active_memberships
@@ -164,7 +164,7 @@ class User(AbstractBaseUser):
 
     @property
     def is_staff(self) -> bool:
-        """Whether the admin opens for the user: operators and admins, never the role user."""
+        """Whether the user may enter the administration: operators and admins, but not the role user."""
         return self.is_active and (
             self.is_operator or bool(self.administered_accounts or self.administered_organizations)
         )
@@ -183,7 +183,7 @@ class User(AbstractBaseUser):
 
 
 class Membership(models.Model):
-    """A user's role: in one organization, or (account admins) in an account as a whole."""
+    """A user's role in one organization or, for account admins, in an account as a whole."""
 
     class Role(models.TextChoices):
         ACCOUNT_ADMIN = "account_admin", _("account admin")
@@ -205,15 +205,15 @@ class Membership(models.Model):
         related_name="memberships",
         null=True,
         blank=True,
-        help_text=_("Empty: the whole account (account admins only)."),
+        help_text=_("Leave empty for the whole account (account admins only)."),
     )
     role = models.CharField(_("role"), max_length=20, choices=Role.choices, default=Role.USER)
     extension = models.CharField(
         _("extension"),
         max_length=20,
         blank=True,
-        validators=[RegexValidator(r"\A[0-9*#]+\Z", _("An extension has digits, * and #."))],
-        help_text=_("The user's extension in the organization's domain, like 101."),
+        validators=[RegexValidator(r"\A[0-9*#]+\Z", _("An extension consists of digits, * and #."))],
+        help_text=_("The user's extension in the organization's domain, for example 101."),
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
 
@@ -224,19 +224,19 @@ class Membership(models.Model):
             models.CheckConstraint(
                 condition=Q(role="account_admin") | Q(organization__isnull=False),
                 name="membership_organization",
-                violation_error_message=_("Choose the organization."),
+                violation_error_message=_("Choose an organization."),
             ),
             models.UniqueConstraint(
                 fields=["user", "organization"],
                 condition=Q(organization__isnull=False),
                 name="membership_once_per_organization",
-                violation_error_message=_("The user has a role in this organization already."),
+                violation_error_message=_("The user already has a role in this organization."),
             ),
             models.UniqueConstraint(
                 fields=["user", "account"],
                 condition=Q(organization__isnull=True),
                 name="membership_once_per_account",
-                violation_error_message=_("The user has a role in this account already."),
+                violation_error_message=_("The user already has a role in this account."),
             ),
             models.UniqueConstraint(
                 fields=["organization", "extension"],
@@ -261,16 +261,16 @@ class Membership(models.Model):
 
 class PersonalTokenQuerySet(models.QuerySet["PersonalToken"]):
     def issue(self, user: User, name: str) -> str:
-        """Makes a token of the user and returns it, this once. Raises IntegrityError if they use the name."""
+        """Creates a token and returns it, which is the only time. Raises IntegrityError for a name in use."""
         token = PersonalToken.PREFIX + secrets.token_urlsafe(32)
         self.create(user=user, name=name, digest=_digest(token), beginning=token[: PersonalToken.SHOWN])
         return token
 
     def find(self, token: str) -> PersonalToken | None:
-        """The token, if its user may sign in; of the user only the key is read, the rest when asked for.
+        """The token, if its user may sign in; None, without a query, for what cannot be a token.
 
-        One statement, and none for what cannot be a token. It is asked with every request of the API, and the
-        ORM takes five times as long to write it.
+        Of the user only the key is read; the rest is loaded when it is needed. Each request of the API runs
+        this statement, and the ORM takes five times as long to write it.
         """
         if len(token) != PersonalToken.LENGTH or not token.startswith(PersonalToken.PREFIX):
             return None
@@ -287,13 +287,13 @@ class PersonalTokenQuerySet(models.QuerySet["PersonalToken"]):
 
 
 class PersonalToken(models.Model):
-    """What a program shows instead of a password, to act as its user; only its digest is kept."""
+    """An API token, with which a program acts as its user; only its digest is stored."""
 
     PREFIX = "pb_"
     LENGTH = len(PREFIX) + 43
     SHOWN = len(PREFIX) + 5
-    MOST = 50  # of one user
-    NOTED_EVERY = timedelta(minutes=5)
+    MAX_PER_USER = 50
+    USE_RESOLUTION = timedelta(minutes=5)
 
     user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="tokens")
     name = models.CharField(_("name"), max_length=60)
@@ -314,8 +314,8 @@ class PersonalToken(models.Model):
         return f"{self.name} ({self.beginning}…)"
 
     def note_use(self) -> None:
-        """Notes that it is being used, at most once in NOTED_EVERY: requests seldom write anything."""
-        if self.last_used_at is None or self.last_used_at < timezone.now() - self.NOTED_EVERY:
+        """Records the use, at most once in USE_RESOLUTION, so that most requests write nothing."""
+        if self.last_used_at is None or self.last_used_at < timezone.now() - self.USE_RESOLUTION:
             PersonalToken.objects.filter(pk=self.pk).update(last_used_at=Now())
 
 

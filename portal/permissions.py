@@ -1,4 +1,4 @@
-"""What a signed-in person may do, asked in one place."""
+"""Which rows an administrator may see and change."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from portal.models import User
 def in_reach_of(user: User, organization: str = "organization", account: str = "account") -> Q:
     """The condition for rows of the organizations and accounts that the user administers.
 
-    `organization` and `account` are the lookups that lead to them; an empty one does not exist on the rows.
-    Rows of an account as a whole (no organization) are in reach of that account's admins only.
+    `organization` and `account` are the lookups from a row to them; an empty one means that rows have none.
+    Rows without an organization belong to the account as a whole and are in reach of its admins only.
     """
     if user.is_operator:
         return Q()

@@ -1,4 +1,4 @@
-"""One process that is the whole of Patchbay: web server, worker and schedule, in one data folder."""
+"""All of Patchbay in one process: web server, worker and scheduler, with one data folder."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from django.core.management.base import CommandError
 from portal.celery import app
 from portal.environment import prepare_data_folder
 from portal.models import User
-from portal.web_server import WebServer
+from portal.server import WebServer
+from portal.wsgi import application
 
 logger = logging.getLogger(__name__)
+
+THREADS = 24
 
 
 @dataclass(frozen=True)
 class Options:
-    """Where to serve, and who the operator becomes on the first start (an empty password: one is made)."""
+    """Where to serve, and the operator to create on the first start; an empty password is generated."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -44,9 +47,9 @@ def run(
     ready: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serves until SIGTERM or SIGINT. Raises CommandError, a sentence, when it cannot start.
+    """Serves until SIGTERM or SIGINT. Raises CommandError with a sentence if it cannot start.
 
-    `prepare` is called once the database is up to date, `ready` once requests are answered.
+    `prepare` is called when the database is up to date, `ready` when requests are being served.
     """
     with locked(prepare_data_folder()), listening(options) as listener:
         if not os.environ.get("PATCHBAY_PUBLIC_URL"):
@@ -59,19 +62,21 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(1) if stop.is_set() else stop.set())
         worker = _Worker()
-        server = WebServer(listener)
+        server = WebServer(
+            application, listener, threads=THREADS, max_body=settings.MAX_UPLOAD_BYTES + 1024 * 1024
+        )
         server.start()
         ready()
-        say(f"Patchbay is ready at {settings.PUBLIC_URL}/ (stop it with Ctrl-C).")
+        say(f"Patchbay is ready at {settings.PUBLIC_URL}/ (press Ctrl-C to stop).")
         stop.wait()
-        say("Stopping: what is in flight may end.")
+        say("Stopping when the requests in progress have finished.")
         server.stop()
         worker.stop()
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the data folder for this process alone. Raises CommandError that names the one that has it."""
+    """Locks the data folder for this process. Raises CommandError, which names the process that has it."""
     path = folder / "lock"
     with path.open("a+") as file:
         try:
@@ -80,7 +85,7 @@ def locked(folder: Path) -> Iterator[None]:
             file.seek(0)
             raise CommandError(
                 f"The data folder {folder} is in use by process {file.read().strip() or 'unknown'}. "
-                "Stop that one, or give another folder with --data."
+                "Stop that process, or choose another folder with --data."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -90,7 +95,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def listening(options: Options) -> Iterator[socket.socket]:
-    """The bound port. Raises CommandError when it cannot be had."""
+    """A socket bound to the address. Raises CommandError if it cannot be bound."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
         listener = socket.create_server((options.host, options.port), family=family, backlog=1024)
@@ -108,12 +113,17 @@ def _first_operator(options: Options, say: Callable[[str], None]) -> None:
         return
     password = options.admin_password or secrets.token_urlsafe(12)
     User.objects.create_superuser(options.admin_email, password, name="Operator")
-    shown = "the password that you gave" if options.admin_password else f"the password {password}"
-    say(f"The operator signs in as {options.admin_email} with {shown}. It is not shown again.")
+    if options.admin_password:
+        say(f"The operator signs in as {options.admin_email} with the password from --admin-password.")
+    else:
+        say(
+            f"The operator signs in as {options.admin_email} with the password {password}. "
+            "It is not shown again."
+        )
 
 
 class _Worker:
-    """A Celery worker and the schedule in threads of this process."""
+    """A Celery worker and its scheduler, in threads of this process."""
 
     def __init__(self) -> None:
         from celery.beat import Scheduler, Service

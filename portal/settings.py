@@ -1,4 +1,4 @@
-"""All settings, read from the environment; docs/reference/settings.md describes each."""
+"""All settings, read from the environment. docs/reference/settings.md describes each of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import dj_database_url
 from celery.schedules import crontab
 from cryptography.fernet import Fernet
 
+from messaging.navigation import UNFOLD as UNFOLD
 from portal import environment
-from portal.look import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.data_folder()
@@ -29,7 +29,7 @@ ENCRYPTION_KEYS = environment.secret(
     "PATCHBAY_ENCRYPTION_KEYS", lambda: Fernet.generate_key().decode(), required=bool(DATABASE_URL)
 ).split(",")
 
-# --- Where Patchbay is found ---
+# --- Addresses ---
 PUBLIC_URL = environment.read("PATCHBAY_PUBLIC_URL", "http://localhost:8000").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
 ALLOWED_HOSTS = environment.read_list("PATCHBAY_ALLOWED_HOSTS") or [
@@ -42,26 +42,31 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 BEHIND_PROXY = environment.read("PATCHBAY_BEHIND_PROXY") == "true"
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # failed sign-ins are counted for each caller, not for the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if _public.scheme == "https" else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
 
-# --- What Patchbay may reach, and how much at once ---
+# --- Outgoing connections and uploads ---
 PATCHBAY_ALLOWED_ORIGINS = environment.read_list("PATCHBAY_ALLOWED_ORIGINS")
 SEND_SLOTS = environment.read_number("PATCHBAY_SEND_SLOTS", 256)
 MAX_UPLOAD_BYTES = 25 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
 
-# --- How much people may send; 0: no limit ---
+# --- Quotas and rate limits; 0: none ---
 USER_PER_MINUTE = environment.read_number("PATCHBAY_USER_PER_MINUTE", 30)
 USER_PER_HOUR = environment.read_number("PATCHBAY_USER_PER_HOUR", 500)
 NUMBER_PER_MINUTE = environment.read_number("PATCHBAY_NUMBER_PER_MINUTE", 120)
 ORGANIZATION_PER_HOUR = environment.read_number("PATCHBAY_ORGANIZATION_PER_HOUR", 10_000)
 API_PER_MINUTE = environment.read_number("PATCHBAY_API_PER_MINUTE", 6_000)
 
-# --- When sending is tried again, and given up (in seconds) ---
+# --- How long webhooks may use cached numbers, integrations and credentials ---
+WEBHOOK_CACHE_SECONDS = environment.read_number("PATCHBAY_WEBHOOK_CACHE_SECONDS", 2)
+
+# --- Retries, expiry and circuit breakers, in seconds ---
 LEASE_SECONDS = environment.read_number("PATCHBAY_LEASE_SECONDS", 90)
 SWEEP_SECONDS = environment.read_number("PATCHBAY_SWEEP_SECONDS", 1)
 STOP_SECONDS = environment.read_number("PATCHBAY_STOP_SECONDS", 8)
@@ -73,9 +78,9 @@ BREAKER_MOST_SECONDS = environment.read_number("PATCHBAY_BREAKER_MOST_SECONDS", 
 
 # --- Applications ---
 INSTALLED_APPS = [
-    "portal",  # first: its templates replace those of the libraries
-    "unfold",
-    "django.contrib.admin",
+    "portal",  # first, so that its templates replace those of the libraries
+    "unfold.apps.BasicAppConfig",
+    "portal.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -93,20 +98,21 @@ INSTALLED_APPS = [
     "messaging",
 ]
 MIDDLEWARE = [
+    # The classes in portal.middleware are Django's and django-htmx's of the same name, for pages only.
     "portal.middleware.security_headers",
-    "portal.middleware.short_way",
     "portal.middleware.no_null_characters",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "portal.middleware.SessionMiddleware",
+    "portal.middleware.LocaleMiddleware",
+    "portal.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "portal.middleware.AuthenticationMiddleware",
+    "portal.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "portal.middleware.HtmxMiddleware",
+    "portal.middleware.sign_in_for_fragments",
     "portal.middleware.time_zone",
 ]
 TEMPLATES: list[dict[str, Any]] = [
@@ -124,7 +130,7 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-# --- The API: JSON in and out, personal tokens, problem+json ---
+# --- The API: JSON, API tokens, problem+json ---
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["portal.authentication.PersonalTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -142,8 +148,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Patchbay",
     "VERSION": "1",
     "DESCRIPTION": (
-        "Send texts, and see what becomes of them. An API token acts as its user: it sends from the user's "
-        "numbers, within the user's limits. People make tokens at /account/tokens/."
+        "Send text messages and follow their delivery. An API token acts as its user: it sends through the "
+        "user's numbers, within the user's quotas. Users create tokens at /account/tokens/."
     ),
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "OAS_VERSION": "3.1.0",
@@ -165,24 +171,24 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-# --- Database: SQLite in the data folder, or PostgreSQL ---
+# --- Database: SQLite in the data folder or PostgreSQL ---
 if DATABASE_URL:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
     if DATABASES["default"]["ENGINE"].endswith("postgresql"):
-        DATABASES["default"]["ENGINE"] = "portal.postgresql"
+        DATABASES["default"]["ENGINE"] = "portal.database.postgresql"
         DATABASES["default"]["OPTIONS"] = {
-            # What a connection asks for the fifth time is planned once: planning takes longer than the work.
+            # A connection's statements are prepared at their fifth use: planning takes longer than execution.
             "server_side_binding": True,
             "prepare_threshold": 5,
-            # A server that is gone without a word is noticed within a minute,
+            # A server that has vanished is noticed within a minute,
             "connect_timeout": 10,
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
-            # and by the server a process that is halted in the middle of what it writes.
+            # and a process that halts inside a transaction is disconnected by the server.
             "options": "-c idle_in_transaction_session_timeout=15s",
-            **DATABASES["default"].get("OPTIONS", {}),  # what the URL says has the last word
+            **DATABASES["default"].get("OPTIONS", {}),  # options in the URL take precedence
         }
 else:
     DATABASES = {
@@ -200,7 +206,7 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Broker and cache: in the process, or Redis ---
+# --- Broker and cache: in the process or in Redis ---
 _IN_REDIS = {"LOCATION": REDIS_URL, "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}}
 _IN_PROCESS = {
     "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -209,12 +215,12 @@ _IN_PROCESS = {
 CACHES: dict[str, Any] = {"default": _IN_PROCESS, "broker": _IN_PROCESS}
 if REDIS_URL:
     CACHES = {
-        "default": _IN_REDIS | {"BACKEND": "portal.cache.CarefreeRedisCache"},
-        "broker": _IN_REDIS | {"BACKEND": "portal.cache.KeptRedisCache"},
+        "default": _IN_REDIS | {"BACKEND": "portal.cache.FallbackRedisCache"},
+        "broker": _IN_REDIS | {"BACKEND": "portal.cache.PersistentRedisCache"},
     }
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"socket_connect_timeout": 0.2, "health_check_interval": 25} if REDIS_URL else {"polling_interval": 0.1}
+    {"socket_connect_timeout": 0.2, "health_check_interval": 25} if REDIS_URL else {"polling_interval": 0.01}
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -223,7 +229,9 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_POOL = "threads"
-CELERY_WORKER_CONCURRENCY = environment.read_number("PATCHBAY_WORKER_THREADS", 4)
+CELERY_WORKER_CONCURRENCY = environment.read_number("PATCHBAY_WORKER_THREADS", 8)
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_DB_REUSE_MAX = 10_000
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
@@ -231,11 +239,11 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_TIMEZONE = "UTC"
 
-# --- How long things are kept ---
+# --- Retention ---
 WEBHOOK_RETENTION = timedelta(days=environment.read_number("PATCHBAY_WEBHOOK_DAYS", 7))
 ATTEMPT_RETENTION = timedelta(days=environment.read_number("PATCHBAY_ATTEMPT_DAYS", 30))
 
-# --- People ---
+# --- Users ---
 AUTH_USER_MODEL = "portal.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -285,5 +293,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": environment.read("PATCHBAY_LOG_LEVEL", "INFO").upper()},
-    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}},
+    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}, "waitress": {"level": "ERROR"}},
 }

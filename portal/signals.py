@@ -1,6 +1,6 @@
-"""What rooms further up may join in."""
+"""Signals that the other applications connect to."""
 
 from django.dispatch import Signal
 
-# Sent when the database is migrated and nothing serves yet: built-in data is brought up to date.
+# Sent after the database has been migrated and before anything is served, to update built-in data.
 installing = Signal()

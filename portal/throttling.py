@@ -1,6 +1,6 @@
-"""How many requests of the API are answered: PATCHBAY_API_PER_MINUTE, counted in the cache.
+"""The rate limit of the API, PATCHBAY_API_PER_MINUTE, counted in the cache.
 
-The window is fixed, so that a request costs one increment however many came before it.
+The window is fixed, so that a request costs one increment, whatever the number of requests.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from django.core.cache import cache
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-if TYPE_CHECKING:  # REST_FRAMEWORK names this module: the views are loaded after it
+if TYPE_CHECKING:  # REST_FRAMEWORK names this module, so it is imported before the views
     from rest_framework.views import APIView
 
 WINDOW_SECONDS = 60
 
 
 def count(caller: str) -> int | None:
-    """Counts a request of the caller; the seconds until the next window if it is one too many in this one."""
+    """Counts a request; returns the seconds until the next window if the caller has exceeded the limit."""
     if settings.API_PER_MINUTE == 0:
         return None
     window, past = divmod(int(time.time()), WINDOW_SECONDS)
     key = f"api-requests:{caller}:{window}"
     try:
         number = cache.incr(key)
-    except ValueError:  # the first in this window, unless another thread is faster
+    except ValueError:  # the first request in this window, unless another thread was faster
         number = 1 if cache.add(key, 1, 2 * WINDOW_SECONDS) else cache.incr(key)
     return WINDOW_SECONDS - past if number > settings.API_PER_MINUTE else None
 
 
 def address(request: Request) -> str:
-    """Where the request comes from, as REST_FRAMEWORK's NUM_PROXIES says how to tell."""
+    """The client's IP address, found as REST_FRAMEWORK's NUM_PROXIES says."""
     return BaseThrottle().get_ident(request) or ""
 
 
 class UserThrottle(BaseThrottle):
-    """PATCHBAY_API_PER_MINUTE requests of one user, through whichever of their tokens."""
+    """Allows PATCHBAY_API_PER_MINUTE requests for each user, with all their tokens together."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         self._seconds = count(f"user-{request.user.pk}")

@@ -1,4 +1,4 @@
-"""Where everything is found."""
+"""All URLs of the project."""
 
 from django.contrib import admin
 from django.templatetags.static import static

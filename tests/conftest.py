@@ -18,9 +18,7 @@ from integrations import catalog, http, properties
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Number
-from messaging.receiving import storing
-from messaging.sending import drafts
-from portal import memory
+from portal import process
 from portal.models import Account, Membership, Organization, User
 from tests.installation import Embedded, Installation, Separate
 from tests.oauth_server import OAuthServer, running
@@ -35,14 +33,13 @@ PASSWORD = "correct-horse-battery"
 
 @pytest.fixture(autouse=True)
 def _fresh(settings: Any) -> Iterator[None]:
-    """No cached wake-ups, nothing remembered, and password hashing that costs nothing."""
+    """No cached wake-ups, no state of the process, and password hashing that costs nothing."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
-    memory.forget()
+    process.close()
     yield
     http.stop()
-    for commits in (drafts.commits, storing.commits):
-        commits.close()
+    process.close()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ os.environ |= {
     "PATCHBAY_ENCRYPTION_KEYS": "VGVzdHMgb25seTogdGhpcnR5LXR3byBieXRlcyBhLi4=",
     "PATCHBAY_USER_PER_MINUTE": "0",  # tests write faster than people may
     "PATCHBAY_NUMBER_PER_MINUTE": "0",
+    "PATCHBAY_WEBHOOK_CACHE_SECONDS": "0",
     "PATCHBAY_LOG_LEVEL": "WARNING",
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright's loop runs in the thread of the tests
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -17,7 +18,7 @@ import requests
 from integrations.sandbox import Sandbox
 from messaging.statuses import Status
 from tests.faults.proxy import Proxy
-from tests.processes import Process, free_port, wait_for
+from tests.processes import ROOT, Process, free_port, wait_for
 
 WORKER = ("worker", "--pool", "threads", "--without-heartbeat", "--without-gossip", "--without-mingle")
 PASSWORD = "correct-horse-battery"
@@ -173,6 +174,26 @@ class Redis:
             self.process = None
 
 
+def nginx(folder: Path, port: int, upstream: int, *, tls: bool = False) -> list[str]:
+    """The command that starts nginx with deploy/nginx.conf; without `tls` it listens in the clear."""
+    path = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    assert path, "nginx is what stands in front of Patchbay: install it."
+    server = (ROOT / "deploy" / "nginx.conf").read_text()
+    server = server.replace("server web:8000;", f"server 127.0.0.1:{upstream};")
+    server = server.replace("listen 443 ssl;", f"listen 127.0.0.1:{port}{' ssl' if tls else ''};")
+    server = server.replace("/etc/nginx/certificates", str(folder))
+    if not tls:
+        server = "\n".join(line for line in server.splitlines() if "ssl_" not in line)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    places = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(
+        f"daemon off;\nerror_log stderr;\npid {folder}/pid;\nuser root;\n"
+        f"events {{ worker_connections 2048; }}\nhttp {{\naccess_log off;\n{places}\n{server}\n}}\n"
+    )
+    return [path, "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
+
+
 class Separate(Installation):
     """Web and worker processes with a database and a Redis of their own; `network` leads to the database."""
 
@@ -195,8 +216,17 @@ class Separate(Installation):
         }
 
     def web(self, port: int = 0, **environment: str) -> Process:
-        arguments = ["--interface", "asgi", "--port", str(port or self.port)]
-        return self.run("-m", "granian", *arguments, "portal.asgi:application", **environment)
+        arguments = ["--interface", "wsgi", "--blocking-threads", "32", "--port", str(port or self.port)]
+        return self.run("-m", "granian", *arguments, "portal.wsgi:application", **environment)
+
+    def behind_nginx(self, **environment: str) -> Process:
+        """A web server behind nginx, which listens on the installation's port: as deploy/nginx.conf says."""
+        port = free_port()
+        server = self.web(port, PATCHBAY_BEHIND_PROXY="true", **environment)
+        folder = self.log.parent / "nginx"
+        folder.mkdir(exist_ok=True)
+        self.processes.append(Process(nginx(folder, self.port, port), {}, self.log))
+        return server
 
     def worker(self, *through: str, **environment: str) -> Process:
         """A Celery worker; `through` is what it is started by, if not by Python itself."""

@@ -1,0 +1,1 @@
+"""What one would write instead of Patchbay, for one provider and one organization."""

@@ -1,6 +1,6 @@
-"""What one would write instead: Flask, requests and an INSERT, for one provider and one organization.
+"""The glue: Flask, requests and an INSERT.
 
-The request that submits a message sends it, too; a webhook is one INSERT. Nothing is tried again.
+The request that submits a message sends it, too; a webhook is one INSERT or UPDATE. Nothing is tried again.
 """
 
 from __future__ import annotations
@@ -37,12 +37,16 @@ def send() -> ResponseReturnValue:
         .execute(
             "INSERT INTO message (direction, sender, recipient, text, status) "
             "VALUES ('out', %s, %s, %s, 'sending') RETURNING id",
-            (message["from"], message["to"], message["content"]),
+            (message["sender"], message["to"], message["content"]),
         )
         .fetchone()
     )
     assert row is not None
-    answer = _session().post(os.environ["PROVIDER_URL"], json=message, timeout=30)
+    answer = _session().post(
+        os.environ["PROVIDER_URL"],
+        json={"from": message["sender"], "to": message["to"], "content": message["content"]},
+        timeout=30,
+    )
     _database().execute(
         "UPDATE message SET status = 'sent', provider_id = %s WHERE id = %s",
         (answer.json()["data"]["id"], row[0]),
@@ -52,11 +56,18 @@ def send() -> ResponseReturnValue:
 
 @application.post("/webhook")
 def receive() -> ResponseReturnValue:
-    params = request.get_json()["params"]
-    _database().execute(
-        "INSERT INTO message (direction, sender, recipient, text, status) VALUES ('in', %s, %s, %s, 'new')",
-        (params["from"], params["to"], params["content"]),
-    )
+    said = request.get_json()
+    params = said["params"]
+    if said["method"] == "message":
+        _database().execute(
+            "INSERT INTO message (direction, sender, recipient, text, status) "
+            "VALUES ('in', %s, %s, %s, 'new')",
+            (params["from"], params["to"], params["content"]),
+        )
+    else:
+        _database().execute(
+            "UPDATE message SET status = 'delivered' WHERE provider_id = %s", (params["messageid"],)
+        )
     return {}
 
 
@@ -67,3 +78,4 @@ def prepare(database: str) -> None:
             "CREATE TABLE message (id bigserial PRIMARY KEY, direction text, sender text, recipient text, "
             "text text, status text, provider_id text, created_at timestamptz DEFAULT now())"
         )
+        connection.execute("CREATE INDEX ON message (provider_id)")

@@ -1,4 +1,4 @@
-"""The built-in services, one folder of data each."""
+"""The catalogue of built-in providers, each a folder of data."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def source(slug: str) -> str:
 
 
 def logo(slug: str) -> Path | None:
-    """The drawing of a built-in service."""
+    """The logo of a built-in provider."""
     path = FOLDER / slug / "logo.svg"
     return path if path.is_file() else None
 
 
 def install() -> list[TemplateRevision]:
-    """Brings the built-in templates up to date; a document that changed becomes a new, published revision."""
+    """Updates the built-in templates; a changed document becomes a new, published revision."""
     changed = []
     for slug in slugs():
         text = source(slug)

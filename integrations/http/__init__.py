@@ -1,4 +1,4 @@
-"""The one door out: every outgoing connection is opened here, guarded, capped and held to a deadline."""
+"""All outgoing connections are opened here: to permitted addresses only, with size limits and deadlines."""
 
 from integrations.http.dispatcher import send, send_all, stop
 from integrations.http.guard import check_url, is_allowed, is_plain_http

@@ -1,4 +1,4 @@
-"""Sends messages: aiohttp on one event loop that runs all the time in a daemon thread of the process."""
+"""Sends messages with aiohttp, on an event loop that runs in a daemon thread of the process."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from integrations.http import faults, guard
 
 MAX_BYTES = 256 * 1024
 MAX_CONNECTIONS, MAX_PER_HOST = 1024, 512
-# aiohttp is not to guess the type of a body. Only those without one say so: leaving a header out takes time.
+# Keeps aiohttp from guessing a content type. Set only for requests without one, since skipping takes time.
 _NO_TYPE = ["Content-Type"]
-IDLE_SECONDS = 4  # below the 5 s of Node, so that the server is never the first to close a kept connection
+IDLE_SECONDS = 4  # less than the 5 s of Node, so that the server never closes an idle connection first
 STOP_SECONDS = 5
 
 
 def send(request: HttpRequest) -> Future[HttpResponse | Fault]:
-    """The answer, whatever its status, or the Fault in its place; the future raises no network error.
+    """The response, whatever its status, or the Fault in its place; the future raises no network error.
 
-    A redirect is an answer. The request is written at most once. `request.timeout` (seconds) covers all from
-    the wait for a connection to the answer's last byte; an answer of more than 256 KiB is a Fault.
+    Redirects are not followed. The request is written at most once. `request.timeout` (seconds) covers
+    everything from waiting for a connection to the response's last byte. A response of more than 256 KiB is a
+    Fault.
     """
     future: Future[HttpResponse | Fault] = Future()
     send_all([(request, future.set_result)])
@@ -40,16 +41,16 @@ def send(request: HttpRequest) -> Future[HttpResponse | Fault]:
 
 
 def send_all(batch: Iterable[tuple[HttpRequest, Callable[[HttpResponse | Fault], None]]]) -> None:
-    """Sends many requests, each as `send` does, and calls each one's function with its answer.
+    """Sends many requests, each as `send` does, and calls each one's function with its response.
 
-    The functions must not block: they are called by the thread that sends, or at once for a refused request.
-    Telling that thread costs more than all else it takes to begin a request, so it is told once.
+    The functions must not block: the sending thread calls them, or this one at once for a refused request.
+    Waking the sending thread costs more than anything else in starting a request, so it happens once.
     """
     permitted: list[_Submitted] = []
     for request, done in batch:
         try:
             origin, guarded = guard.permit(request.url)
-        except guard.Refused as refusal:
+        except guard.BlockedAddress as refusal:
             done(faults.blocked(str(refusal)))
             continue
         if reason := guard.check_headers(request.method, request.headers):
@@ -66,7 +67,7 @@ def send_all(batch: Iterable[tuple[HttpRequest, Callable[[HttpResponse | Fault],
 
 
 def stop() -> None:
-    """Ends what is in flight with a Fault, closes all connections and the loop; `send` starts a new one."""
+    """Ends all requests in flight with a Fault and closes connections and loop; `send` starts a new loop."""
     with _lock:
         dispatcher = _dispatchers.pop(os.getpid(), None)
     if dispatcher is not None:
@@ -75,8 +76,8 @@ def stop() -> None:
 
 _Submitted = tuple[HttpRequest, guard.Origin, bool, Callable[[HttpResponse | Fault], None]]
 
-# A forked child inherits neither the thread nor a right to the sockets: it starts a dispatcher of its own,
-# and keeps its parent's untouched, because closing that one would reach into the parent's epoll.
+# A forked child inherits neither the thread nor a right to the sockets. It starts a dispatcher of its own and
+# leaves its parent's alone, because closing that one would affect the parent's epoll.
 _dispatchers: dict[int, _Dispatcher] = {}
 _lock = threading.Lock()
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
@@ -85,7 +86,7 @@ atexit.register(stop)
 
 @dataclass(slots=True)
 class _Progress:
-    """Whether the exchange has a connection: from then on the request may have been written."""
+    """Whether there is a connection; from then on, the request may have been written."""
 
     connected: bool = False
 
@@ -111,14 +112,14 @@ class _GuardedResolver(aiohttp.ThreadedResolver):
 
 
 def _guarded_socket(addr_info: Any) -> socket.socket:
-    # The resolver is not asked for literal addresses; every address passes here right before the connect.
+    # The resolver is not called for literal addresses, but every address passes here right before connecting.
     family, kind, protocol, _, address = addr_info
     guard.require_public(address[0])
     return socket.socket(family, kind, protocol)
 
 
 class _Dispatcher:
-    """The loop's thread and its two pools: one checks addresses, one serves the allow-listed origins."""
+    """The loop's thread and two connection pools: one checks addresses, one is for allow-listed origins."""
 
     def __init__(self) -> None:
         self._stopping = False
@@ -149,14 +150,16 @@ class _Dispatcher:
 
     async def _close(self) -> None:
         self._stopping = True
-        await asyncio.sleep(0)  # lets exchanges submitted just now begin, so that they end with a Fault too
+        await asyncio.sleep(
+            0
+        )  # lets requests that were just submitted start, so that they end with a Fault, too
         exchanges = asyncio.all_tasks() - {asyncio.current_task()}
         for exchange in exchanges:
             exchange.cancel()
         await asyncio.gather(*exchanges, return_exceptions=True)
         for session in (self._guarded, self._allowed):
             await session.close()
-        await asyncio.sleep(0)  # transports close their sockets in the loop's next turn
+        await asyncio.sleep(0)  # transports close their sockets in the next iteration of the loop
 
     async def _exchange(
         self,
@@ -174,9 +177,9 @@ class _Dispatcher:
         place = origin.place
         try:
             async with asyncio.timeout(request.timeout):
-                return await _answer(session, request, place)
+                return await _response(session, request, place)
         except TimeoutError:
-            return faults.out_of_time(place, request.timeout, connected=progress.connected)
+            return faults.timed_out(place, request.timeout, connected=progress.connected)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -185,12 +188,12 @@ class _Dispatcher:
         except aiohttp.ClientSSLError as error:
             return faults.bad_certificate(place, _reason(error.os_error))
         except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, guard.Refused):
+            if isinstance(error.os_error, guard.BlockedAddress):
                 return faults.blocked(str(error.os_error))
             if isinstance(error, aiohttp.ClientConnectorDNSError):
                 return faults.not_found(place)
             return faults.no_connection(place, _reason(error.os_error))
-        # Whatever else went wrong, a request that may have been written must not look as if it was not.
+        # Whatever went wrong, a request that may have been written must not look as if nothing was sent.
         except Exception as error:
             why = _reason(error)
             return faults.unanswered(place, why) if progress.connected else faults.no_connection(place, why)
@@ -211,18 +214,18 @@ def _session(**options: Any) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         trust_env=False,
     )
-    # aiohttp would write a GET, PUT or DELETE again when a kept connection closes, and has no public switch.
+    # aiohttp repeats a GET, PUT or DELETE if an idle connection was closed, and has no public setting for it.
     session._retry_connection = False
     return session
 
 
-async def _answer(session: aiohttp.ClientSession, request: HttpRequest, place: str) -> HttpResponse | Fault:
+async def _response(session: aiohttp.ClientSession, request: HttpRequest, place: str) -> HttpResponse | Fault:
     async with session.request(
         request.method,
         URL(request.url, encoded=True),
         headers=request.headers,
         data=request.body,
-        skip_auto_headers=None if _names_its_type(request) else _NO_TYPE,
+        skip_auto_headers=None if _has_content_type(request) else _NO_TYPE,
         allow_redirects=False,
     ) as response:
         body = bytearray()
@@ -238,15 +241,15 @@ async def _answer(session: aiohttp.ClientSession, request: HttpRequest, place: s
         return HttpResponse(response.status, headers, bytes(body))
 
 
-def _names_its_type(request: HttpRequest) -> bool:
+def _has_content_type(request: HttpRequest) -> bool:
     return request.body is None or any(name.lower() == "content-type" for name in request.headers)
 
 
 def _reason(error: BaseException) -> str:
-    """What the error itself says, without the URLs that the transports put around it."""
+    """The reason in the error, without the URLs that the transports add."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return {
         "ServerDisconnectedError": "the connection was closed",
-        "ClientPayloadError": "the answer broke off or was garbled",
+        "ClientPayloadError": "the response was incomplete or invalid",
     }.get(type(error).__name__, type(error).__name__)

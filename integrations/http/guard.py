@@ -1,4 +1,4 @@
-"""Which requests may leave: the rules for URLs, addresses and headers, shared by both transports."""
+"""The rules for the URLs, addresses and headers of outgoing requests, shared by both transports."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-VERSION = "0.1.0"
-USER_AGENT = f"Patchbay/{VERSION}"
+from portal import __version__
 
-# Only what every URL parser splits alike: a name or an address, no userinfo, nothing that needs encoding.
+USER_AGENT = f"Patchbay/{__version__}"
+
+# Only what all URL parsers read the same way: a name or an address, no userinfo, nothing that needs encoding.
 _URL = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?(?=[/?#]|\Z)", re.I)
 _AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)", re.I)
 _UNPRINTABLE = re.compile(r"[^!-~]|\\")
@@ -24,7 +25,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_IN_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 
-_IF_MEANT = "If it is meant, an operator can add the URL's origin to PATCHBAY_ALLOWED_ORIGINS."
+_IF_INTENDED = "If this is intended, an operator can add the URL's origin to PATCHBAY_ALLOWED_ORIGINS."
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _INFRASTRUCTURE = (
@@ -34,8 +35,8 @@ _INFRASTRUCTURE = (
 )
 
 
-class Refused(OSError):
-    """The guard's no, a sentence for a person; an OSError, so that transports carry it unharmed."""
+class BlockedAddress(OSError):
+    """A URL or address must not be called; the text is a sentence. Transports pass an OSError on."""
 
 
 class Origin(NamedTuple):
@@ -52,19 +53,19 @@ class Origin(NamedTuple):
 
 
 def origin_of(url: str) -> Origin:
-    """The origin of an absolute http(s) URL without userinfo; raises Refused for every other string."""
+    """The origin of an absolute http(s) URL without userinfo. Raises BlockedAddress for any other string."""
     if bad := _UNPRINTABLE.search(url):
-        raise Refused(
+        raise BlockedAddress(
             f"The URL contains the character {bad[0]!r} at position {bad.start() + 1}. "
-            "Write it percent-encoded; host names outside ASCII in their xn-- form."
+            "Percent-encode it; in a host name, use the xn-- form."
         )
     if not (match := _URL.match(url)):
         authority = _AUTHORITY.match(url)
         if authority and "@" in authority[1]:
-            raise Refused(
+            raise BlockedAddress(
                 "The URL contains a user name or password before the host. Send them in a header instead."
             )
-        raise Refused("The URL is not complete. It must look like https://api.example.com/path.")
+        raise BlockedAddress("The URL is not complete. It must look like https://api.example.com/path.")
     scheme, host = match[1].lower(), match[2].lower().strip("[]")
     port = int(match[3]) if match[3] else {"http": 80, "https": 443}[scheme]
     return Origin(scheme, host, port)
@@ -73,22 +74,22 @@ def origin_of(url: str) -> Origin:
 def check_url(url: str) -> str | None:
     """None if the URL may be called, else the reason as a sentence for a person.
 
-    The scheme is https or http, the port 80, 443 or from 1024, and an address in place of a host name is
-    public and plainly written. An allow-listed origin (PATCHBAY_ALLOWED_ORIGINS) needs none of that. Names
-    are not looked up here: their addresses are checked when the connection is made.
+    The scheme must be https or http, the port 80, 443 or at least 1024, and an address instead of a host name
+    must be public and in its usual form. Allow-listed origins (PATCHBAY_ALLOWED_ORIGINS) are exempt. Host
+    names are not resolved here: their addresses are checked when the connection is made.
     """
     try:
         permit(url)
-    except Refused as refusal:
+    except BlockedAddress as refusal:
         return str(refusal)
     return None
 
 
 def is_plain_http(url: str) -> bool:
-    """Whether a secret sent to this URL could be read on the way; False for allow-listed origins."""
+    """Whether a secret sent to this URL could be read in transit; False for allow-listed origins."""
     try:
         origin = origin_of(url)
-    except Refused:
+    except BlockedAddress:
         return not url.lower().startswith("https://")
     return origin.scheme == "http" and origin not in allowed_origins()
 
@@ -97,43 +98,45 @@ def is_allowed(url: str) -> bool:
     """Whether the operator has allow-listed the URL's origin."""
     try:
         return origin_of(url) in allowed_origins()
-    except Refused:
+    except BlockedAddress:
         return False
 
 
 def permit(url: str) -> tuple[Origin, bool]:
-    """The URL's origin, and whether its addresses must be checked; raises Refused as `check_url` says."""
+    """The URL's origin, and whether its addresses must be checked; raises BlockedAddress."""
     origin = origin_of(url)
     if origin in allowed_origins():
         return origin, False
     if refusal := _refusal(origin):
-        raise Refused(refusal)
+        raise BlockedAddress(refusal)
     return origin, True
 
 
 def check_headers(method: str, headers: Mapping[str, str]) -> str | None:
-    """None if method and headers can be written as they are, else the reason in a sentence (RFC 9110, 5)."""
+    """None if method and headers can be sent as they are, else the reason in a sentence (RFC 9110, 5)."""
     if not _TOKEN.fullmatch(method):
         return f"{method!r} is not an HTTP method."
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name):
-            return f"{name!r} is not the name of a header."
+            return f"{name!r} is not a valid header name."
         if name.lower() in _FRAMING:
-            return f"The header {name} is written by Patchbay itself. Remove it."
+            return f"Patchbay sets the header {name} itself. Remove it."
         if _BAD_IN_VALUE.search(value):
             return f"The value of the header {name} contains a line break or another control character."
     return None
 
 
 def require_public(address: str) -> None:
-    """Raises Refused unless the address, as the resolver spells it, is on the public internet."""
+    """Raises BlockedAddress unless the address, as the resolver returns it, is on the public internet."""
     if not is_public(address):
-        raise Refused(f"The host has the address {address}, which is not on the public internet. {_IF_MEANT}")
+        raise BlockedAddress(
+            f"The host has the address {address}, which is not on the public internet. {_IF_INTENDED}"
+        )
 
 
 @lru_cache(maxsize=4096)
 def is_public(address: str) -> bool:
-    """Whether an address is global unicast; addresses that wrap a v4 address are judged by it."""
+    """Whether an address is global unicast; for one with an embedded IPv4 address, that address decides."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         embedded = ip.ipv4_mapped or ip.sixtofour
@@ -154,7 +157,7 @@ def allowed_origins() -> frozenset[Origin]:
 
 @lru_cache(maxsize=1)
 def tls_context() -> ssl.SSLContext:
-    """Verifies against the system's authorities and certifi's, so both transports trust the same servers."""
+    """A context with the certificate authorities of the system and of certifi, for both transports."""
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     return context
@@ -164,7 +167,7 @@ def tls_context() -> ssl.SSLContext:
 def _origins(urls: Iterable[str]) -> frozenset[Origin]:
     try:
         return frozenset(origin_of(url) for url in urls)
-    except Refused as refusal:
+    except BlockedAddress as refusal:
         raise ImproperlyConfigured(f"PATCHBAY_ALLOWED_ORIGINS: {refusal}") from refusal
 
 
@@ -175,14 +178,14 @@ def _refusal(origin: Origin) -> str | None:
         return f"Port {port} is not allowed: use 80, 443 or a port from 1024 to 65535."
     labels = host.removesuffix(".").split(".")
     if labels[-1] == "localhost":
-        return f"{host} is this machine itself, not a server on the public internet. {_IF_MEANT}"
+        return f"{host} is this machine itself, not a server on the public internet. {_IF_INTENDED}"
     if ":" in host or re.fullmatch("[0-9]+|0x[0-9a-f]*", labels[-1]):
         try:
             if is_public(host):
                 return None
         except ValueError:
-            return f"{host} is neither a host name nor an address in its usual form, like 192.0.2.1."
-        return f"The address {host} is not on the public internet. {_IF_MEANT}"
+            return f"{host} is neither a host name nor an address in its usual form, such as 192.0.2.1."
+        return f"The address {host} is not on the public internet. {_IF_INTENDED}"
     if len(host) > 253 or any(not 0 < len(label) < 64 for label in labels):
-        return f"{host[:80]} is not a host name."
+        return f"{host[:80]} is not a valid host name."
     return None

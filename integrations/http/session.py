@@ -1,4 +1,4 @@
-"""Fetches the rest (media, token requests, credential checks) by `requests`, one connection per exchange."""
+"""Makes single requests with the library requests, such as for files, each on its own connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from integrations.http import faults, guard
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CHUNK = 64 * 1024
 
-# urllib3 warns of a malformed header with the URL in the text, and URLs may hold secrets.
+# urllib3 logs the URL of a response with a malformed header, and a URL may contain secrets.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
@@ -37,12 +37,12 @@ def fetch(
     timeout: float = 30,
     max_redirects: int = 3,
 ) -> HttpResponse | Fault:
-    """The answer, whatever its status, or the Fault that came in its place; raises no network error.
+    """The response, whatever its status, or the Fault in its place; raises no network error.
 
-    `timeout` (seconds) covers the whole exchange with its redirects, except the look-up of names, which the
-    system bounds. GET and HEAD follow at most `max_redirects`, each guarded, and without `headers` once the
-    origin changes; other methods get the redirect as the answer. A decoded body of more than `max_bytes` is a
-    Fault "blocked".
+    `timeout` (seconds) covers everything including redirects, except the resolution of names, which the
+    system limits. GET and HEAD follow at most `max_redirects`, whose URLs are checked, too, and send no
+    `headers` to another origin; other methods return the redirect. A decoded body of more than `max_bytes` is
+    a Fault "blocked".
     """
     headers = dict(headers or {})
     if reason := guard.check_headers(method, headers):
@@ -52,26 +52,26 @@ def fetch(
     for _ in range(max_redirects + 1):
         try:
             origin, guarded = guard.permit(url)
-        except guard.Refused as refusal:
+        except guard.BlockedAddress as refusal:
             return faults.blocked(str(refusal))
         home = home or origin
         if origin != home:
             headers = {}
         with _Exchange(origin, guarded, deadline, timeout) as exchange:
-            answer = exchange.run(method, url, headers, body, max_bytes)
-        if isinstance(answer, Fault) or method not in ("GET", "HEAD") or max_redirects == 0:
-            return answer
-        if answer.status not in REDIRECTS or "location" not in answer.headers:
-            return answer
+            response = exchange.run(method, url, headers, body, max_bytes)
+        if isinstance(response, Fault) or method not in ("GET", "HEAD") or max_redirects == 0:
+            return response
+        if response.status not in REDIRECTS or "location" not in response.headers:
+            return response
         try:
-            url = urljoin(url, answer.headers["location"])
+            url = urljoin(url, response.headers["location"])
         except ValueError:
-            return faults.blocked(f"{origin.place} redirects to something that is not a URL.")
-    return faults.blocked(f"{origin.place} redirects again after {max_redirects} redirects.")
+            return faults.blocked(f"{origin.place} redirects to an invalid URL.")
+    return faults.blocked(f"{origin.place} redirects more than {max_redirects} times.")
 
 
 class _Exchange:
-    """One request on one connection, which is cut when the time is over, whatever it is doing."""
+    """One request on one connection, which is cut at the deadline, whatever it is doing."""
 
     def __init__(self, origin: guard.Origin, guarded: bool, deadline: float, timeout: float) -> None:
         self.place, self.guarded, self.timeout = origin.place, guarded, timeout
@@ -79,15 +79,15 @@ class _Exchange:
         self.refusal: str | None = None
         self.not_found = self.connected = self.writing = self.expired = False
         self._socket: socket.socket | None = None
-        self._clock = threading.Timer(self.remaining(), self._cut)
-        self._clock.daemon = True
+        self._timer = threading.Timer(self.remaining(), self._cut)
+        self._timer.daemon = True
 
     def __enter__(self) -> Self:
-        self._clock.start()
+        self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clock.cancel()
+        self._timer.cancel()
         if self._socket is not None:
             self._socket.close()
 
@@ -95,12 +95,12 @@ class _Exchange:
         return max(self.deadline - time.monotonic(), 0.001)
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """A connection to one of the host's addresses, all of which were checked; raises OSError."""
+        """A connection to one of the host's addresses, all of which are checked first. Raises OSError."""
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         if self.guarded:
             for *_, address in addresses:
                 guard.require_public(str(address[0]))
-        failure = OSError("the name has no address")
+        failure = OSError("the host name has no address")
         for family, kind, protocol, _, address in addresses:
             connection = socket.socket(family, kind, protocol)
             try:
@@ -110,7 +110,7 @@ class _Exchange:
                 connection.close()
                 failure = error
             else:
-                # TLS takes the socket over; a duplicate stays within the clock's reach.
+                # TLS takes over the socket; the timer can close a duplicate.
                 self._socket = connection.dup()
                 self.connected = True
                 if self.expired:
@@ -133,12 +133,12 @@ class _Exchange:
             with closing(_Adapter(self)) as adapter:
                 response = adapter.send(request, stream=True, timeout=self.remaining(), verify=True)
                 with response:
-                    answer = self._read(response, max_bytes)
+                    found = self._read(response, max_bytes)
         except (requests.RequestException, OSError, UnicodeError) as error:
             return self._fault(error)
-        if self.expired:  # a body that ends with its connection looks complete when the clock cuts it
-            return faults.out_of_time(self.place, self.timeout, connected=True)
-        return answer
+        if self.expired:  # a body that ends with its connection looks complete when the timer cuts it
+            return faults.timed_out(self.place, self.timeout, connected=True)
+        return found
 
     def _read(self, response: requests.Response, max_bytes: int) -> HttpResponse | Fault:
         body = bytearray()
@@ -156,12 +156,12 @@ class _Exchange:
             return faults.not_found(self.place)
         written = self.connected and self.writing
         if isinstance(error, requests.exceptions.SSLError) and not written:
-            return faults.bad_certificate(self.place, "its certificate or its TLS was refused")
+            return faults.bad_certificate(self.place, "its certificate or TLS version was rejected")
         if self.expired or isinstance(error, requests.Timeout):
-            return faults.out_of_time(self.place, self.timeout, connected=written)
+            return faults.timed_out(self.place, self.timeout, connected=written)
         if written:
-            return faults.unanswered(self.place, "the connection broke off or the answer was garbled")
-        return faults.no_connection(self.place, "it was refused or lost")
+            return faults.unanswered(self.place, "the connection was closed or the response was invalid")
+        return faults.no_connection(self.place, "the connection was refused or lost")
 
     def _cut(self) -> None:
         self.expired = True
@@ -171,7 +171,7 @@ class _Exchange:
 
 
 class _Connection:
-    """What makes a urllib3 connection connect through its exchange."""
+    """Makes a urllib3 connection connect through its exchange."""
 
     def __init__(self, *args: Any, exchange: _Exchange, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -181,8 +181,8 @@ class _Connection:
         me = cast("HTTPConnection", self)
         try:
             return self._exchange.connect(me._dns_host, me.port)
-        # urllib3 disguises a plain OSError as a broken connection, which says nothing of what was sent.
-        except guard.Refused as refusal:
+        # urllib3 turns a plain OSError into a broken connection, which hides that nothing was sent.
+        except guard.BlockedAddress as refusal:
             self._exchange.refusal = str(refusal)
             raise NewConnectionError(me, str(refusal)) from refusal
         except socket.gaierror as error:
@@ -215,7 +215,7 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, ssl_context=guard.tls_context(), **kwargs)
 
     def cert_verify(self, *_: Any) -> None:
-        """Adds nothing: the context verifies, and to load its authorities again costs each call 10 ms."""
+        """Does nothing: the context verifies already, and loading the authorities again would take 10 ms."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)

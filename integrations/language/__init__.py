@@ -1,1 +1,1 @@
-"""The template language: one JSON document describes one messaging service; plain Python, no Django."""
+"""The template language: one JSON document describes one messaging provider; plain Python, no Django."""

@@ -1,4 +1,4 @@
-"""The `auth` section: the header that proves who sends, and OAuth 2.0 (RFC 6749, RFC 7636)."""
+"""The `auth` section: the header that authenticates requests, and OAuth 2.0 (RFC 6749, RFC 7636)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from integrations.language.shapes import Render, compile_render
 from integrations.language.urls import Url, compile_url
 from integrations.language.values import Value, raw, text
 
-Way = tuple[Condition, str, Render]
+Scheme = tuple[Condition, str, Render]
 Flow = Literal["authorization_code", "client_credentials", "password"]
-_FIELDS = {"Basic": ["username", "password"], "Bearer": ["token"], "Header": ["name", "value"], "OAuth2": []}
-_OAUTH_KEYS = [
+FIELDS = {"Basic": ["username", "password"], "Bearer": ["token"], "Header": ["name", "value"], "OAuth2": []}
+OAUTH_KEYS = [
     "type",
     "when",
     "client_id",
@@ -32,7 +32,7 @@ _OAUTH_KEYS = [
     "token_auth",
     "request_auth",
 ]
-_FLOWS: dict[str, Flow] = {
+FLOWS: dict[str, Flow] = {
     "0": "authorization_code",
     "authorization_code": "authorization_code",
     "client_credentials": "client_credentials",
@@ -42,7 +42,7 @@ _FLOWS: dict[str, Flow] = {
 
 @dataclass(frozen=True)
 class OAuth2:
-    """How access tokens are had: what the consent page and the token endpoint are asked, in which way."""
+    """How access tokens are obtained: the requests to the authorization and token endpoints."""
 
     flow: Flow
     client_id: Render
@@ -55,32 +55,34 @@ class OAuth2:
     basic: bool
 
 
-def compile_auth(node: Value, scope: Scope, pointer: str) -> tuple[Way, ...]:
-    """The header of each way that the document offers, with its condition; the first that holds is sent."""
+def compile_auth(node: Value, scope: Scope, pointer: str) -> tuple[Scheme, ...]:
+    """Each scheme's condition, header name and value; the first whose condition holds is sent."""
     if isinstance(node, list):
         return tuple(
-            way for index, item in enumerate(node) for way in compile_auth(item, scope, child(pointer, index))
+            scheme
+            for index, item in enumerate(node)
+            for scheme in compile_auth(item, scope, child(pointer, index))
         )
     if not isinstance(node, Mapping) or "type" not in node:
-        scope.report(pointer, f"auth is an object with 'type' ({', '.join(_FIELDS)}), or a list of these.")
+        scope.report(pointer, f"auth is an object with 'type' ({', '.join(FIELDS)}), or a list of these.")
         return ()
     kind = text(node["type"])
-    if kind not in _FIELDS:
+    if kind not in FIELDS:
         reason = f"There is no auth type {kind!r}."
-        scope.report(child(pointer, "type"), reason, did_you_mean(kind, _FIELDS))
+        scope.report(child(pointer, "type"), reason, did_you_mean(kind, FIELDS))
         return ()
     when = compile_condition(node.get("when", {}), scope, child(pointer, "when"))
     if kind == "OAuth2":
-        scheme = compile_render(node.get("request_auth", "Bearer"), scope, child(pointer, "request_auth"))
+        prefix = compile_render(node.get("request_auth", "Bearer"), scope, child(pointer, "request_auth"))
         scope.used.add("access_token")
-        return ((when, "Authorization", _after(scheme, lambda variables: variables.get("access_token"))),)
-    check_keys(node, ["type", "when", *_FIELDS[kind]], scope, pointer)
-    for name in _FIELDS[kind]:
+        return ((when, "Authorization", _prefixed(prefix, lambda variables: variables.get("access_token"))),)
+    check_keys(node, ["type", "when", *FIELDS[kind]], scope, pointer)
+    for name in FIELDS[kind]:
         if name not in node and name != "name":
             scope.report(pointer, f"{kind} needs {name!r}.")
-    parts = [compile_render(node.get(name), scope, child(pointer, name)) for name in _FIELDS[kind]]
+    parts = [compile_render(node.get(name), scope, child(pointer, name)) for name in FIELDS[kind]]
     if kind == "Bearer":
-        return ((when, "Authorization", _after(lambda variables: "Bearer", parts[0])),)
+        return ((when, "Authorization", _prefixed(lambda variables: "Bearer", parts[0])),)
     if kind == "Basic":
         return ((when, "Authorization", lambda variables: basic(parts[0](variables), parts[1](variables))),)
     header = text(node.get("name", "Authorization"))
@@ -89,26 +91,26 @@ def compile_auth(node: Value, scope: Scope, pointer: str) -> tuple[Way, ...]:
 
 
 def basic(username: Value, password: Value) -> str:
-    """The value of an Authorization header by RFC 7617."""
+    """The value of an Authorization header for Basic authentication (RFC 7617)."""
     return "Basic " + base64.b64encode(raw(username) + b":" + raw(password)).decode()
 
 
-def _after(scheme: Render, token: Render) -> Render:
+def _prefixed(prefix: Render, token: Render) -> Render:
     def render(variables: Mapping[str, Value]) -> str | None:
         value = text(token(variables))
-        return f"{text(scheme(variables))} {value}" if value else None
+        return f"{text(prefix(variables))} {value}" if value else None
 
     return render
 
 
 def compile_oauth(node: Value, scope: Scope, pointer: str) -> OAuth2 | None:
-    """The OAuth2 way of `auth`, if there is one; problems go to the scope."""
+    """The OAuth2 scheme of `auth`, if there is one; problems go to the scope."""
     if isinstance(node, list):
         found = [compile_oauth(item, scope, child(pointer, index)) for index, item in enumerate(node)]
         return next((item for item in found if item is not None), None)
     if not isinstance(node, Mapping) or node.get("type") != "OAuth2":
         return None
-    check_keys(node, _OAUTH_KEYS, scope, pointer)
+    check_keys(node, OAUTH_KEYS, scope, pointer)
     scope = replace(scope, names={"webhook_url": False, "domain": False})
 
     def shape(key: str) -> Render:
@@ -117,10 +119,10 @@ def compile_oauth(node: Value, scope: Scope, pointer: str) -> OAuth2 | None:
     given = node.get("flow_type", "0")
     # Ringotel writes a choice as {"default": "0"}.
     word = text(given.get("default") if isinstance(given, Mapping) else given)
-    flow = _FLOWS.get(word)
+    flow = FLOWS.get(word)
     if flow is None:
         scope.report(
-            child(pointer, "flow_type"), f"There is no flow type {word!r}.", did_you_mean(word, _FLOWS)
+            child(pointer, "flow_type"), f"There is no flow type {word!r}.", did_you_mean(word, FLOWS)
         )
     needed = ["client_id", "token_endpoint"]
     if flow == "authorization_code":

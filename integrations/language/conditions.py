@@ -1,4 +1,4 @@
-"""Conditions: an object is AND, a list is OR, `{"$expression$": expected}` is the test."""
+"""Conditions: an object is AND, a list is OR, and `{"$expression$": expected}` is a test."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "gt": lambda value, bound: value > bound,
     "gte": lambda value, bound: value >= bound,
 }
-_OPERATORS = ["not", *_COMPARISONS, "matches"]
+OPERATORS = ["not", *_COMPARISONS, "matches"]
 
 
 def compile_condition(node: Value, scope: Scope, pointer: str) -> Condition:
-    """A function that tells from variables whether the condition holds; problems go to the scope."""
+    """A function that tells whether the condition holds for given variables; problems go to the scope."""
     if isinstance(node, list):
         options = [compile_condition(item, scope, child(pointer, index)) for index, item in enumerate(node)]
         return lambda variables: any(option(variables) for option in options)
     if not isinstance(node, Mapping):
-        scope.report(pointer, "A condition is an object (all must hold) or a list (one must hold).")
+        scope.report(pointer, "A condition must be an object (all must hold) or a list (one must hold).")
         return lambda variables: False
     tests = [_test(key, expected, scope, child(pointer, key)) for key, expected in node.items()]
     return lambda variables: all(test(variables) for test in tests)
@@ -49,7 +49,7 @@ def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
     expression = only(key)
     if expression is None:
         suggestion = 'Write conditions as {"$name$": expected}.'
-        scope.report(pointer, f"{key!r} is not one placeholder.", suggestion, at_key=True)
+        scope.report(pointer, f"{key!r} is not a single placeholder.", suggestion, at_key=True)
         return lambda variables: False
     read = getter(expression, replace(scope, at_key=True), pointer)
     holds = _expectation(expected, scope, pointer)
@@ -82,17 +82,17 @@ def _operator(name: str, operand: Value, scope: Scope, pointer: str) -> Test:
         return lambda value: not inner(value)
     if name == "matches":
         if not is_string(operand):
-            scope.report(pointer, "'matches' takes a regular expression in a string.")
+            scope.report(pointer, "'matches' needs a regular expression in a string.")
             return lambda value: False
         pattern = regex(operand, scope, pointer)
         return lambda value: pattern.search(text(value)) is not None
     if name in _COMPARISONS:
         bound = decimal(operand)
         if bound is None:
-            scope.report(pointer, f"{name!r} compares with a number, not with {text(operand)!r}.")
+            scope.report(pointer, f"{name!r} needs a number, not {text(operand)!r}.")
             return lambda value: False
         compare = _COMPARISONS[name]
         return lambda value: (number := decimal(value)) is not None and compare(number, bound)
-    suggestion = did_you_mean(name, _OPERATORS)
+    suggestion = did_you_mean(name, OPERATORS)
     scope.report(pointer, f"There is no operator {name!r}.", suggestion, at_key=True)
     return lambda value: False

@@ -1,4 +1,4 @@
-"""Filters of dates, encodings and digests."""
+"""Filters for dates, encodings and digests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MAIL_DATE = re.compile(r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} .{5,40
 
 
 def parse_iso(value: str) -> datetime | None:
-    """A date of ISO 8601 or RFC 3339 in UTC (without offset it is UTC), or None."""
+    """An ISO 8601 or RFC 3339 date in UTC, or None; without an offset it is taken as UTC."""
     return _in_utc(datetime.fromisoformat, value.strip().replace("z", "Z"))
 
 
 def parse_date(value: str) -> datetime | None:
-    """A date of ISO 8601, RFC 3339 or RFC 5322 in UTC (without offset it is UTC), or None."""
+    """An ISO 8601, RFC 3339 or RFC 5322 date in UTC, or None; without an offset it is taken as UTC."""
     value = value.strip()
     return _in_utc(parsedate_to_datetime, value) if _MAIL_DATE.fullmatch(value) else parse_iso(value)
 
@@ -45,20 +45,20 @@ def _in_utc(read: Callable[[str], datetime], value: str) -> datetime | None:
 
 
 def iso_text(date: datetime) -> str:
-    """A date as ISO 8601 in UTC, with a fraction only if there is one."""
+    """The date as ISO 8601 in UTC, with a fraction of a second only if it has one."""
     return date.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 @add("iso", ("Tue, 3 Jun 2025 10:00:00 +0200", (), "2025-06-03T08:00:00Z"))
 def iso(value: str) -> str | None:
-    """Any ISO 8601, RFC 3339 or RFC 5322 date as ISO 8601 in UTC; without an offset it is UTC."""
+    """An ISO 8601, RFC 3339 or RFC 5322 date as ISO 8601 in UTC; without an offset it is taken as UTC."""
     date = parse_date(value)
     return iso_text(date) if date else None
 
 
 @add("epoch", ("1748944800000", (Number("1000"),), "2025-06-03T10:00:00Z"), arguments=(0, 1), kind="value")
 def epoch(value: Value, divisor: Value = "1") -> str | None:
-    """The date that is so many seconds, after division, from the start of 1970."""
+    """The date for a number of seconds since 1970; a divisor converts another unit to seconds."""
     number = decimal(value)
     if number is None:
         return None
@@ -67,7 +67,7 @@ def epoch(value: Value, divisor: Value = "1") -> str | None:
 
 @add("strptime", ("03/06/2025 10:00", ("%d/%m/%Y %H:%M",), "2025-06-03T10:00:00Z"), arguments=(1, 8))
 def strptime(value: str, *formats: Value) -> str | None:
-    """The date by the first format that fits; a time zone among them holds where the text has none."""
+    """The date by the first format that fits; a time zone among them is used if the text has none."""
     zone: ZoneInfo | None = None
     for name in map(text, formats):
         if "%" not in name:
@@ -84,14 +84,14 @@ def strptime(value: str, *formats: Value) -> str | None:
 
 @add("date", ("2025-06-03T10:00:00Z", ("%d.%m.%Y", "Europe/Paris"), "03.06.2025"), arguments=(1, 2))
 def date(value: str, form: Value, zone: Value = "UTC") -> str | None:
-    """The date written by a strftime format, in UTC or the time zone."""
+    """The date in a strftime format, in UTC or the time zone."""
     moment = parse_date(value)
     return moment.astimezone(ZoneInfo(text(zone))).strftime(text(form)[:200]) if moment else None
 
 
 @add("timestamp", ("2025-06-03T10:00:00Z", (Number("1000"),), Number("1748944800000")), arguments=(0, 1))
 def timestamp(value: str, factor: Value = "1") -> Number | None:
-    """The whole seconds of a date since 1970, times the factor (at most a million)."""
+    """The whole seconds from 1970 to the date, multiplied by the factor (at most a million)."""
     moment = parse_date(value)
     if moment is None or not 0 < Decimal(text(factor)) <= 1_000_000:
         return None
@@ -100,38 +100,38 @@ def timestamp(value: str, factor: Value = "1") -> Number | None:
 
 @add("hex", ("héy", (), "68c3a979"), kind="bytes")
 def hex_(value: str | bytes) -> str:
-    """The bytes, or the UTF-8 of the text, in small hexadecimal digits."""
+    """The bytes, or the text in UTF-8, as lower-case hexadecimal digits."""
     return raw(value).hex()
 
 
 @add("unhex", ("68C3A979", (), "héy"), kind="bytes")
 def unhex(value: str | bytes) -> str | bytes:
-    """What hexadecimal digits spell: text, or bytes if it is not UTF-8."""
+    """The text that hexadecimal digits encode, or bytes if it is not UTF-8."""
     return _decoded(bytes.fromhex(text(value)))
 
 
 @add("base64", ("hello?>", (), "aGVsbG8/Pg=="), kind="bytes")
 def base64_(value: str | bytes) -> str:
-    """Base64 (RFC 4648) of the bytes or of the text's UTF-8."""
+    """The bytes, or the text in UTF-8, in Base64 (RFC 4648)."""
     return base64.b64encode(raw(value)).decode()
 
 
 @add("base64url", ("hello?>", (), "aGVsbG8_Pg"), kind="bytes")
 def base64url(value: str | bytes) -> str:
-    """Base64 with the alphabet for URLs (RFC 4648, section 5), without padding."""
+    """The bytes, or the text in UTF-8, in URL-safe Base64 (RFC 4648, section 5), without padding."""
     return base64.urlsafe_b64encode(raw(value)).decode().rstrip("=")
 
 
 @add("unbase64", ("aGVsbG8_Pg", (), "hello?>"), kind="bytes")
 def unbase64(value: str | bytes) -> str | bytes:
-    """What Base64 of either alphabet spells, padded or not: text, or bytes if it is not UTF-8."""
+    """The text that Base64 encodes (in either alphabet, padded or not), or bytes if it is not UTF-8."""
     encoded = text(value).strip().replace("-", "+").replace("_", "/").rstrip("=")
     return _decoded(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
 
 
 @add("unquote", ("a+b%20c", (), "a b c"), kind="bytes")
 def unquote(value: str | bytes) -> str | bytes:
-    """Form decoding: `+` is a space, `%41` is A, invalid escapes stay; bytes if not UTF-8."""
+    """The decoded form value: `+` is a space, `%41` is A, invalid escapes stay; bytes if it is not UTF-8."""
     return _decoded(unquote_to_bytes(text(value).replace("+", " ")))
 
 
@@ -144,7 +144,7 @@ def _decoded(value: bytes) -> str | bytes:
 
 @add("encode", ("é", ("latin-1",), b"\xe9"), arguments=(1, 1), kind="bytes", argument="charset")
 def encode(value: str | bytes, charset: Value) -> bytes | None:
-    """The text's bytes in a character set; what cannot be encoded becomes `?`."""
+    """The bytes of the text in a character set; a character outside it becomes `?`."""
     if not is_charset(text(charset)):
         return None
     return value if isinstance(value, bytes) else value.encode(text(charset), "replace")
@@ -152,7 +152,7 @@ def encode(value: str | bytes, charset: Value) -> bytes | None:
 
 @add("decode", (b"\xe9", ("latin-1",), "é"), arguments=(1, 1), kind="bytes", argument="charset")
 def decode(value: str | bytes, charset: Value) -> str | None:
-    """The text that bytes spell in a character set; what cannot be decoded becomes U+FFFD."""
+    """The text that the bytes encode in a character set; invalid bytes become U+FFFD."""
     return raw(value).decode(text(charset), "replace") if is_charset(text(charset)) else None
 
 
@@ -164,13 +164,13 @@ def json_(value: Value) -> str:
 
 @add("unjson", ('{"a": 1.0}', (), {"a": Number("1.0")}), kind="value")
 def unjson(value: Value) -> Value:
-    """The value that a JSON text spells; unset if it is not JSON."""
+    """The value of a JSON text; unset if it is not JSON."""
     return load(text(value))
 
 
 @add("query", ({"a": "x y", "b": ["1", "2"]}, (), "a=x%20y&b=1&b=2"), arguments=(0, 1), kind="value")
 def query(value: Value, mode: Value = None) -> str | None:
-    """An object as `k=v&…`, percent-encoded, or as it is with 'raw'; a list repeats its key."""
+    """An object as `k=v&…`, percent-encoded unless 'raw' is given; a list repeats its key."""
     pairs = [
         (key, text(item))
         for key, found in value.items()
@@ -183,13 +183,13 @@ def query(value: Value, mode: Value = None) -> str | None:
 
 @add("filename", ("https://x.example/a/caf%C3%A9.jpg?v=1", (), "café.jpg"))
 def filename(value: str) -> str:
-    """The last path segment of a URL, decoded, without its query."""
+    """The last segment of a URL's path, decoded."""
     return unquote_to_bytes(urlsplit(value).path.rsplit("/", 1)[-1]).decode("utf-8", "replace")
 
 
 @add("content_type", ("https://x.example/a.png?v=1", (), "image/png"))
 def content_type(value: str) -> str | None:
-    """The MIME type that a URL's file extension stands for; unset if it is not a known one."""
+    """The media type for a URL's file extension; unset if the extension is unknown."""
     return mimetypes.guess_type(filename(value))[0]
 
 
@@ -208,18 +208,18 @@ def _digest(name: str, result: str) -> None:
         return _spelled(hashlib.new(name, raw(value), usedforsecurity=False).digest(), form)
 
     digest.__doc__ = (
-        f"The {name.upper()} digest, in hexadecimal digits, or as 'base64', 'base64url' or 'bytes'."
+        f"The {name.upper()} digest as hexadecimal digits, or as 'base64', 'base64url' or 'bytes'."
     )
     add(name, ("hello", (), result), arguments=(0, 1), kind="bytes")(digest)
 
 
 def _hmac(name: str, result: str) -> None:
     def keyed(value: str | bytes, key: Value, form: Value = "hex") -> str | bytes | None:
-        # Anyone can sign with an empty key, so a blank property must not make a signature that counts.
+        # Anyone can sign with an empty key, so a blank property must not give a valid signature.
         return _spelled(hmac.digest(raw(key), raw(value), name), form) if raw(key) else None
 
     keyed.__doc__ = (
-        f"HMAC (RFC 2104) with {name.upper()} and a key, spelled as the digests; unset without a key."
+        f"The HMAC (RFC 2104) with {name.upper()} and a key, in any form of a digest; unset without a key."
     )
     add(f"hmac_{name}", ("hello", ("key", "base64"), result), arguments=(1, 2), kind="bytes")(keyed)
 

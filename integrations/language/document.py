@@ -1,4 +1,4 @@
-"""A template: the JSON document of one messaging service, checked whole and compiled once."""
+"""A template: the JSON document that describes one messaging provider, checked and compiled as a whole."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from integrations.language.api_methods import METHODS
 from integrations.language.auth import OAuth2, compile_oauth
-from integrations.language.errors import DocumentError, Problem, child, json_problem
-from integrations.language.methods import METHODS, Method, compile_method
+from integrations.language.errors import DocumentError, Problem, child, did_you_mean, json_problem
+from integrations.language.methods import Method, compile_method
 from integrations.language.names import BUILT_IN
 from integrations.language.properties import Property, compile_properties
 from integrations.language.scope import Scope
@@ -20,7 +21,7 @@ from integrations.language.values import Number, Table, Value, cleaned, load, ra
 from integrations.language.webhook import Webhook, compile_webhook
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 256 * 1024, 32, 2000
-_KEYS = [
+KEYS = [
     "id",
     "name",
     "logo",
@@ -40,7 +41,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
 
 @dataclass(frozen=True)
 class Limits:
-    """What the service takes: messages per second (0: no limit), size and types of files (0, empty: any)."""
+    """What the provider accepts: messages per second, size and types of files; 0 and empty mean no limit."""
 
     per_second: float = 0
     per_number_per_second: float = 0
@@ -67,14 +68,14 @@ class Template:
 
     @property
     def needs_content(self) -> bool:
-        """Whether files go into requests, not only their URLs."""
+        """Whether some request contains files themselves, not only their URLs."""
         return any(method.needs_content for method in self.methods.values())
 
 
 def compile_document(source: str | bytes | Mapping[str, Any]) -> Template:
-    """The template of a JSON document. Raises DocumentError with every problem found.
+    """The template that a JSON document describes. Raises DocumentError with every problem found.
 
-    Limits: 256 KiB, 32 levels, 2,000 values beside `tables`. Problems of a text carry line and column.
+    Limits: 256 KiB, 32 levels, 2,000 values outside `tables`. For a text, problems have a line and column.
     """
     written, document = _read(source)
     problems: list[Problem] = []
@@ -104,22 +105,24 @@ def _read(source: str | bytes | Mapping[str, Any]) -> tuple[str | None, dict[str
     except json.JSONDecodeError as error:
         raise DocumentError([json_problem(error)]) from None
     except UnicodeDecodeError:
-        raise DocumentError([Problem("", "The document is not UTF-8.")]) from None
+        raise DocumentError([Problem("", "The document is not valid UTF-8.")]) from None
     except RecursionError:
-        raise DocumentError([Problem("", f"The document is more than {MAX_DEPTH} levels deep.")]) from None
+        raise DocumentError(
+            [Problem("", f"The document is nested more than {MAX_DEPTH} levels deep.")]
+        ) from None
     except ValueError as error:
         reason = str(error) or f"The document is larger than {MAX_BYTES // 1024} KiB."
         raise DocumentError([Problem("", reason)]) from None
     if size > MAX_BYTES:
         raise DocumentError([Problem("", f"The document is larger than {MAX_BYTES // 1024} KiB.")])
     if not isinstance(document, dict):
-        raise DocumentError([Problem("", "A template is a JSON object.")])
+        raise DocumentError([Problem("", "A template must be a JSON object.")])
     if _depth(document) > MAX_DEPTH:
-        raise DocumentError([Problem("", f"The document is more than {MAX_DEPTH} levels deep.")])
+        raise DocumentError([Problem("", f"The document is nested more than {MAX_DEPTH} levels deep.")])
     nodes = _nodes({key: value for key, value in document.items() if key != "tables"})
     if nodes > MAX_NODES:
         raise DocumentError(
-            [Problem("", f"The document holds {nodes} values beside 'tables'; at most {MAX_NODES}.")]
+            [Problem("", f"The document has {nodes} values outside 'tables'; the limit is {MAX_NODES}.")]
         )
     return written, document
 
@@ -137,39 +140,45 @@ def _nodes(value: Value) -> int:
 
 
 def _twice(found: Places) -> list[Problem]:
-    reason = "This key stands twice in its object; only the last would count."
+    reason = "This object has this key twice; only the last one would count."
     return [Problem(pointer, reason, at_key=True) for pointer in found.repeated]
 
 
 def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
     scope = Scope({}, {}, problems)
-    check_keys(document, _KEYS, scope, "")
+    check_keys(document, KEYS, scope, "")
     identifier = text(document.get("id"))
     if not _ID.fullmatch(identifier):
         reason = (
-            f"{identifier!r} is not a service id: 2 to 64 letters, digits, _ and -, first a letter or digit."
+            f"{identifier!r} is not a valid id. Use 2 to 64 letters, digits, _ and -, starting with a letter "
+            "or digit."
         )
         scope.report("/id" if "id" in document else "", reason if identifier else "The template needs 'id'.")
     if not text(document.get("name")).strip():
         scope.report("/name" if "name" in document else "", "The template needs 'name'.")
     if document.get("class", "sms") != "sms":
-        scope.report("/class", 'The class is "sms".')
+        scope.report("/class", 'The class must be "sms".')
     properties = compile_properties(document.get("properties", []), BUILT_IN, scope)
     tables = _tables(document.get("tables", {}), scope)
     scope = Scope({item.label: item.secret for item in properties}, tables, problems)
     methods: dict[str, Method] = {}
     api = document.get("API", {})
     if not isinstance(api, dict):
-        scope.report("/API", "API is an object of methods.")
+        scope.report("/API", "API must be an object of methods.")
         api = {}
-    check_keys(api, list(METHODS), scope, "/API")
-    for name in METHODS:
-        if name in api and (method := compile_method(name, api[name], document, scope, child("/API", name))):
-            methods[name] = method
+    for name in api:
+        if name not in METHODS:
+            reason = f"There is no API method {name!r}."
+            scope.report(child("/API", name), reason, did_you_mean(name, METHODS), at_key=True)
+    for name, declared in METHODS.items():
+        if name in api:
+            method = compile_method(declared, api[name], document, scope, child("/API", name))
+            if method is not None:
+                methods[name] = method
     webhook = compile_webhook(document["Webhook"], scope, "/Webhook") if "Webhook" in document else Webhook()
     oauth = compile_oauth(document["auth"], scope, "/auth") if "auth" in document else None
     if "API" not in document and "Webhook" not in document:
-        scope.report("", "The template needs 'API', 'Webhook', or both.")
+        scope.report("", "The template needs 'API' or 'Webhook', or both.")
     problems[:] = dict.fromkeys(problems)
     return Template(
         identifier, text(document.get("name")), text(document.get("description")), text(document.get("logo")),
@@ -179,27 +188,27 @@ def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
 
 def _tables(node: Value, scope: Scope) -> dict[str, Table]:
     if not isinstance(node, dict) or not all(isinstance(entries, dict) for entries in node.values()):
-        scope.report("/tables", "Tables are an object of objects.")
+        scope.report("/tables", "Tables must be an object of objects.")
         return {}
     return {name: Table(entries) for name, entries in node.items()}
 
 
 def _limits(node: Value, scope: Scope) -> Limits:
     if not isinstance(node, dict):
-        scope.report("/limits", "Limits are an object.")
+        scope.report("/limits", "Limits must be an object.")
         return Limits()
     names = ["per_second", "per_number_per_second", "media_bytes"]
     check_keys(node, [*names, "media_types"], scope, "/limits")
     numbers = {name: node[name] for name in names if name in node}
     for name, value in numbers.items():
         if not isinstance(value, Number | int | float) or isinstance(value, bool) or float(text(value)) <= 0:
-            scope.report(child("/limits", name), f"{name!r} is a number greater than 0.")
+            scope.report(child("/limits", name), f"{name!r} must be a number greater than 0.")
             numbers[name] = 0
     types = node.get("media_types", [])
     if not isinstance(types, list) or not all(
         re.fullmatch(r"[\w.+-]+/[\w.+*-]+", text(item)) for item in types
     ):
-        scope.report("/limits/media_types", 'Media types are a list like ["image/*", "video/mp4"].')
+        scope.report("/limits/media_types", 'media_types must be a list, such as ["image/*", "video/mp4"].')
         types = []
     amounts = [float(text(numbers.get(name, 0))) for name in names]
     return Limits(amounts[0], amounts[1], int(min(amounts[2], 2**40)), tuple(map(text, types)))

@@ -1,4 +1,4 @@
-"""What can be wrong with a template, or with a value on its way into a request."""
+"""Errors in a template, and in the values that go into its requests."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# A person reads a list of so many words.
+# The longest list of words that a suggestion shows.
 FEW = 12
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to repair in a template, where it stands (JSON Pointer, RFC 6901) and what to try.
+    """Something to fix in a template: its place (JSON Pointer, RFC 6901), the reason, and what to try.
 
-    With `line`, `column` counts in that line; without, inside the string at `pointer`. Both from 1.
-    With `at_key` it is the key there that is wrong, not the value.
+    With `line`, `column` is a column of that line; without, it is a position in the string at `pointer`. Both
+    count from 1. With `at_key`, the key at that place is wrong, not the value.
     """
 
     pointer: str
@@ -40,7 +40,7 @@ class Problem:
 
 
 class DocumentError(ValueError):
-    """The document cannot be used; `problems` holds everything found in it, not only the first."""
+    """The document cannot be used; `problems` holds all that was found, not only the first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
@@ -48,7 +48,7 @@ class DocumentError(ValueError):
 
 
 class RenderError(ValueError):
-    """A value cannot go into the request; `pointer` is the place in the template that wanted it."""
+    """A value cannot be put into the request; `pointer` is the place in the template that asks for it."""
 
     def __init__(self, reason: str, pointer: str = "") -> None:
         self.reason, self.pointer = reason, pointer
@@ -56,31 +56,31 @@ class RenderError(ValueError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion of the known word nearest to this one; where none is near, all of them if they are few."""
+    """Suggests the known word that is closest; if none is close, all of them if they are few."""
     choices = {choice.casefold(): choice for choice in known if choice}
     near = difflib.get_close_matches(word.casefold(), choices, n=1)
     if near:
         return f"Did you mean {choices[near[0]]!r}?"
-    return f"Known here: {', '.join(choices.values())}." if 0 < len(choices) <= FEW else ""
+    return f"Expected one of: {', '.join(choices.values())}." if 0 < len(choices) <= FEW else ""
 
 
 def child(pointer: str, step: str | int) -> str:
-    """The JSON Pointer of a key or index below another pointer."""
+    """The JSON Pointer of a key or index under another pointer."""
     return f"{pointer}/{str(step).replace('~', '~0').replace('/', '~1')}"
 
 
-# What Python's reader says (the part that all its versions have in common), and what it means to a person.
+# How Python's error messages begin (the part that all versions share), and what they mean to a person.
 _JSON = {
-    "Expecting ',' delimiter": "a comma is missing before this, or a closing bracket.",
+    "Expecting ',' delimiter": "a comma or a closing bracket is missing before this.",
     "Expecting ':' delimiter": "a colon is missing before this.",
-    "Expecting property name": "a key in double quotes is expected here; is there a comma too many?",
-    "Illegal trailing comma": "this comma is one too many.",
-    "Expecting value": "a value is expected here; is there a comma too many, or a quote missing?",
-    "Unterminated string": "the text that begins here has no closing quote.",
-    "Invalid control character": "a text goes on over the end of its line.",
-    "Invalid \\escape": "a backslash in a text is written twice.",
-    "Invalid \\uXXXX": "four hexadecimal digits follow \\u.",
-    "Extra data": "something follows behind the end.",
+    "Expecting property name": "a key in double quotes is expected here. Is there an extra comma?",
+    "Illegal trailing comma": "this comma must be removed.",
+    "Expecting value": "a value is expected here. Is there an extra comma, or a missing quote?",
+    "Unterminated string": "the string that starts here has no closing quote.",
+    "Invalid control character": "a string contains a control character; a line break is written \\n.",
+    "Invalid \\escape": "a backslash in a string must be doubled.",
+    "Invalid \\uXXXX": "\\u must be followed by four hexadecimal digits.",
+    "Extra data": "there is something after the end of the document.",
 }
 
 

@@ -1,4 +1,4 @@
-"""Placeholders compiled to functions: what a name holds, and what filters make of it."""
+"""Placeholders compiled to functions, which look up a name's value and apply the filters."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from integrations.language.values import Number, Table, Value, Variables, is_cha
 
 Getter = Callable[[Variables], Value]
 MAX_FILTERS = 16
-# What may have been meant as a placeholder, and is none: a broken filter, or a known name that nothing ends.
+# Text that may be meant as a placeholder but is not: a broken filter, or a known name without its last `$`.
 _ALMOST = re.compile(rf"\$ *(?P<name>{STEP}) *(?P<filters>[?|:][^$]*)?\$?")
 
 
 def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]:
-    """The literals and placeholders of a text; what looks like a placeholder and is none gives a warning."""
+    """The literals and placeholders of a text; warns of text that only looks like a placeholder."""
     parts = parse(source)
     for part in parts:
         if isinstance(part, str) and (found := _ALMOST.search(part)):
@@ -31,25 +31,25 @@ def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]
 def _warn_of(found: re.Match[str], source: str, scope: Scope, pointer: str) -> None:
     place = source.find(found[0])
     if place < 0 or source[place - 1 : place] == "$":
-        return  # who wrote $$ meant a dollar
+        return  # $$ is a dollar, and intended
     if found["filters"] and found[0][-1] == "$":
         late = "?" in found["filters"][1:].replace("?|", "")
-        suggestion = "Arguments follow a colon, without spaces: $from|e164:'AU'$."
-        suggestion = "The ? stands behind the name: $error_code?|null_if:0$." if late else suggestion
+        suggestion = "Write filters and arguments without spaces: $from|e164:'AU'$."
+        suggestion = "Put the ? right after the name: $error_code?|null_if:0$." if late else suggestion
     elif scope.knows(found["name"]):
         suggestion = f"Write ${found['name']}$, or $$ for a dollar."
     else:
         return
-    scope.warn(pointer, f"{found[0]!r} looks like a placeholder and is none.", suggestion, place + 1)
+    scope.warn(pointer, f"{found[0]!r} looks like a placeholder but is plain text.", suggestion, place + 1)
 
 
 def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
-    """A function that gives the placeholder's value from variables; problems are reported to the scope."""
+    """A function that returns the placeholder's value for given variables; problems go to the scope."""
     if placeholder.optional:
         scope.report(
             pointer,
-            f"The ? in {placeholder.source!r} has a meaning only where a document is matched.",
-            'To leave out what is empty, write the ? behind the key: "key?".',
+            f"The ? in {placeholder.source!r} has a meaning only in matching.",
+            'To leave out an empty value, put the ? after the key: "key?".',
             placeholder.column,
         )
     scope.resolve(placeholder.steps, pointer, placeholder.column)
@@ -60,11 +60,13 @@ def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
 def filtering(
     placeholder: Placeholder, scope: Scope, pointer: str
 ) -> Callable[[Value, Variables], Value] | None:
-    """What the placeholder's filters make of a value that is given, or None if it has none."""
+    """A function that applies the placeholder's filters to a value, or None if it has no filters."""
     if not placeholder.filters:
         return None
     if len(placeholder.filters) > MAX_FILTERS:
-        scope.report(pointer, f"A placeholder has at most {MAX_FILTERS} filters.", column=placeholder.column)
+        scope.report(
+            pointer, f"A placeholder can have at most {MAX_FILTERS} filters.", column=placeholder.column
+        )
     steps = [_applied(call, scope, pointer) for call in placeholder.filters[:MAX_FILTERS]]
 
     def apply(value: Value, variables: Variables) -> Value:
@@ -105,7 +107,7 @@ def _applied(call: Call, scope: Scope, pointer: str) -> Callable[[Value, Variabl
     readers: list[Getter] = []
     for index, source in enumerate(sources):
         if is_name(source) and found.argument in ("table", "regex") and index == 0:
-            reason = f"The first argument of {name!r} must be a quoted literal."
+            reason = f"The first argument of {name!r} must be a quoted text."
             scope.report(pointer, reason, f"Write {name}:'{source}'.", column)
             return lambda value, variables: value
         if is_name(source):
@@ -130,23 +132,23 @@ def _applied(call: Call, scope: Scope, pointer: str) -> Callable[[Value, Variabl
 def _special(kind: str, constant: Value, scope: Scope, pointer: str, column: int) -> Value:
     if kind == "table":
         if constant not in scope.tables:
-            suggestion = did_you_mean(constant, scope.tables) or "Write it under 'tables'."
+            suggestion = did_you_mean(constant, scope.tables) or "Add it to 'tables'."
             scope.report(pointer, f"There is no table {constant!r}.", suggestion, column)
         return scope.tables.get(constant, Table({}))
     if kind == "charset" and not is_charset(text(constant)):
-        scope.report(pointer, f"{constant!r} is not a character set.", column=column)
+        scope.report(pointer, f"{constant!r} is not a known character set.", column=column)
     if kind == "regex":
         return regex(constant, scope, pointer, column)
     return constant
 
 
 def regex(source: str, scope: Scope, pointer: str, column: int | None = None) -> Value:
-    """A compiled regular expression of the linear-time engine; a broken one is reported."""
+    """The regular expression, compiled by the linear-time engine; reports an invalid one."""
     options = re2.Options()
     options.log_errors = False
     try:
         return re2.compile(source, options)
     except re2.error as error:
         detail = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
-        scope.report(pointer, f"The regular expression {source!r} cannot be used: {detail}.", column=column)
+        scope.report(pointer, f"The regular expression {source!r} is not valid: {detail}.", column=column)
         return re2.compile("")

@@ -1,4 +1,4 @@
-"""Shapes in the other direction: matched against a document, they bind variables."""
+"""Shapes matched against a document, which binds variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from integrations.language.shapes import optional_key
 from integrations.language.values import ANY, Value, find, is_empty, is_string, plain, text, walk
 
 Frame = dict[str, Value]
-# Binds in every frame; lists may multiply the frames. Gives "" or the reason why the value does not match.
+# Binds in every frame; lists may multiply the frames. Returns "" or the reason why the value does not match.
 Match = Callable[[Value, list[Frame]], str]
 Elements = Literal["all", "some", "first"]
 _Bind = Callable[[Value, list[Frame]], str]
@@ -25,10 +25,10 @@ MAX_EVENTS = 1000
 
 
 def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements) -> Match:
-    """A function that matches a value and binds in frames of variables; problems go to the scope.
+    """A function that matches a value and binds variables in frames; problems go to the scope.
 
-    `elements` says which ones of a list must match a shape of one element: "all", each with a frame of its
-    own, "some", where the others are passed over, or the "first" that does.
+    `elements` says which elements of a list must match a shape of one element: "all", each with its frame;
+    "some", where the others are skipped; or the "first" that matches.
     """
     if is_string(node):
         return _text(node, scope, pointer)
@@ -99,7 +99,7 @@ def _pattern(parts: list[str | Placeholder], scope: Scope, pointer: str) -> Matc
         value = _text_leaf(value)
         found = pattern.fullmatch(text(value))
         if found is None:
-            return f"{pointer}: {_shown(value)} does not fit the text of the shape"
+            return f"{pointer}: {_shown(value)} does not match the text of the shape"
         for bind, group in zip(binders, found.groups(), strict=True):
             if reason := bind(group, frames):
                 return reason
@@ -112,7 +112,9 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
     name, optional = placeholder.root, placeholder.optional
     if name in scope.exchange and len(placeholder.steps) == 1:
         scope.report(
-            pointer, f"${name}$ is a part of the exchange and cannot be bound.", column=placeholder.column
+            pointer,
+            f"${name}$ is part of the request or response and cannot be bound.",
+            column=placeholder.column,
         )
         return lambda value, frames: ""
     if len(placeholder.steps) > 1 or scope.knows(name):
@@ -137,7 +139,7 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
             if name == "_" or found is None:
                 continue
             if name in frame and text(frame[name]) != text(found):
-                return f"{pointer}: ${name}$ is {_shown(found)} here and {_shown(frame[name])} before"
+                return f"{pointer}: ${name}$ is {_shown(found)} here, but was {_shown(frame[name])} before"
             frame[name] = found
         return ""
 
@@ -183,7 +185,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
     def match(value: Value, frames: list[Frame]) -> str:
         value = _leaf(value)
         if not isinstance(value, dict):
-            return f"{pointer or 'the whole'}: expected an object, got {_shown(value)}"
+            return f"{pointer or 'the document'}: expected an object, got {_shown(value)}"
         for name, optional, inner in entries:
             item = find(value, name)
             if optional and is_empty(item):
@@ -212,7 +214,7 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
     def match(value: Value, frames: list[Frame]) -> str:
         items = _as_list(value) or []
         if not items or len(items) > len(parts):
-            return f"{pointer}: expected a list of {len(parts)}, got {len(items)} elements"
+            return f"{pointer}: expected a list of {len(parts)} elements, got {len(items)}"
         for part, item in itertools.zip_longest(parts, items):
             if reason := part(item, frames):
                 return reason
@@ -229,9 +231,9 @@ def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
     def match(value: Value, frames: list[Frame]) -> str:
         items = _as_list(value)
         if not items:
-            return f"{pointer}: expected a list with elements, got {_shown(value)}"
+            return f"{pointer}: expected a list that is not empty, got {_shown(value)}"
         if elements != "first" and len(items) * len(frames) > MAX_EVENTS:
-            return f"{pointer}: one request holds at most {MAX_EVENTS} events"
+            return f"{pointer}: one request can have at most {MAX_EVENTS} events"
         collected: list[Frame] = []
         reason = ""
         for item in items:
@@ -249,7 +251,7 @@ def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
         return (
             ""
             if len(collected) <= MAX_EVENTS
-            else f"{pointer}: one request holds at most {MAX_EVENTS} events"
+            else f"{pointer}: one request can have at most {MAX_EVENTS} events"
         )
 
     return match
@@ -258,12 +260,12 @@ def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
 def _first(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elements) -> Match:
     place = child(pointer, "$first")
     if set(node) != {"$first"} or not isinstance(node["$first"], list) or not node["$first"]:
-        scope.report(place, "$first stands alone in its object and takes a list of shapes.")
+        scope.report(place, "$first must be the only key of its object and needs a list of shapes.")
         return lambda value, frames: ""
     known, options = dict(scope.names), []
     reached = dict(known)
     for index, item in enumerate(node["$first"]):
-        # Each alternative binds the names for itself, so none may take another's binding for a comparison.
+        # Each alternative binds names on its own, so none may compare with the binding of another.
         scope.names = dict(known)
         options.append(compile_match(item, scope, child(place, index), elements=elements))
         reached |= scope.names
@@ -283,9 +285,9 @@ def _first(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elem
 
 
 def unused_names(scope: Scope) -> None:
-    """Warns of each own name that shapes bind and nothing reads."""
+    """Warns of each name of the author's own that a shape binds and nothing reads."""
     for name, (pointer, column) in scope.own.items():
         if name not in scope.used:
             scope.warn(
-                pointer, f"${name}$ is bound and never used.", did_you_mean(name, scope.bindable), column
+                pointer, f"${name}$ is bound but never used.", did_you_mean(name, scope.bindable), column
             )

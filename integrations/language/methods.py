@@ -1,4 +1,4 @@
-"""The API section: how a message becomes a request."""
+"""A method of the API section, compiled: how its request is made and its response is read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from integrations.language.auth import Way, compile_auth
+from integrations.language.api_methods import ApiMethod
+from integrations.language.auth import Scheme, compile_auth
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child
-from integrations.language.names import CHECKING, SENDING
-from integrations.language.replies import Reply, compile_reply
+from integrations.language.response_rules import ResponseRules, compile_response_rules
 from integrations.language.scope import Scope
 from integrations.language.sections import (
     Headers,
@@ -28,8 +28,7 @@ from integrations.language.shapes import Render
 from integrations.language.urls import Url, compile_url
 from integrations.language.values import Value, text
 
-METHODS = ("SendMessage", "SendFile", "CheckCredentials")
-_KEYS = [
+KEYS = [
     "request_method",
     "request_url",
     "request_content_type",
@@ -52,7 +51,7 @@ _KEYS = [
 
 @dataclass(frozen=True)
 class Split:
-    """Where a long text is cut: at most `max` units in a part, as requests of their own or as `$parts$`."""
+    """How a long text is cut: at most `max` units in a part, sent as separate requests or as `$parts$`."""
 
     max: int
     unit: Unit
@@ -61,9 +60,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Method:
-    """One request of the API section, compiled; `pointer` is where it stands in the document.
+    """A compiled method; `pointer` is its place in the document.
 
-    `uses` are the names that its shapes read, and "media.content" or the like where they read files' bytes.
+    `uses` holds the names that its shapes read, and "media.content" or the like where they read the bytes of
+    files.
     """
 
     name: str
@@ -74,47 +74,50 @@ class Method:
     parameters: Render | None
     query: Render | None
     headers: Headers
-    auth: tuple[Way, ...]
+    auth: tuple[Scheme, ...]
     when: Condition
     variables: Headers
     split: Split | None
     uses: frozenset[str]
     per_file: bool
-    reply: Reply
+    response: ResponseRules
     timeout: float
     idempotent: bool
 
     @property
     def needs_content(self) -> bool:
-        """Whether the files themselves go into the request."""
+        """Whether the request contains the files themselves, not only their URLs."""
         return any(name.endswith(".content") for name in self.uses) or (
             "media" in self.uses and self.is_multipart
         )
 
     @property
     def is_multipart(self) -> bool:
-        """Whether the body consists of parts, where files are bytes."""
+        """Whether the body is multipart, in which files are bytes."""
         return self.content_type.casefold().startswith("multipart/")
 
 
 def compile_method(
-    name: str, node: Value, common: Mapping[str, Value], scope: Scope, pointer: str
+    declared: ApiMethod, node: Value, common: Mapping[str, Value], scope: Scope, pointer: str
 ) -> Method | None:
-    """One method with the document's common headers and auth; problems go to the scope."""
+    """The compiled method, with the document's common headers and auth; problems go to the scope."""
+    name = declared.name
     if not isinstance(node, Mapping):
-        scope.report(pointer, f"{name} is an object.")
+        scope.report(pointer, f"{name} must be an object.")
         return None
-    check_keys(node, _KEYS, scope, pointer)
-    checking = name == "CheckCredentials"
-    scope = replace(scope, names=dict.fromkeys(CHECKING if checking else SENDING, True), used=set())
+    check_keys(node, KEYS, scope, pointer)
+    scope = replace(scope, names=dict.fromkeys(declared.variables, True), used=set())
 
     def at(key: str) -> str:
         return child(pointer, key)
 
     request_method = text(node.get("request_method", "POST")).upper()
     if request_method not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-        scope.report(at("request_method"), f"{request_method!r} is not GET, POST, PUT, PATCH or DELETE.")
-    # What only chooses the method is not sent by it, so it does not count as used.
+        scope.report(
+            at("request_method"),
+            f"The method must be GET, POST, PUT, PATCH or DELETE, not {request_method!r}.",
+        )
+    # A name that only `when` reads is not sent, so it does not count as used.
     when = compile_condition(node.get("when", {}), replace(scope, used=set()), at("when"))
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
     if "request_url" not in node:
@@ -130,12 +133,12 @@ def compile_method(
     split = _split(node["split"], scope, at("split")) if "split" in node else None
     for_each = node.get("for_each")
     if for_each not in (None, "media"):
-        scope.report(at("for_each"), f'for_each is "media", not {text(for_each)!r}.')
+        scope.report(at("for_each"), f'for_each must be "media", not {text(for_each)!r}.')
     uses = frozenset(scope.used)
-    per_file = for_each == "media" or (name == "SendFile" and not uses & {"urls", "media"})
+    per_file = for_each == "media" or (declared.per_file and not uses & {"urls", "media"})
     return Method(
         name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
-        split, uses, per_file, compile_reply(node, scope, pointer),
+        split, uses, per_file, compile_response_rules(node, scope, pointer),
         number(node, "timeout", 30, 1, 60, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),
     )  # fmt: skip
@@ -143,10 +146,10 @@ def compile_method(
 
 def _split(node: Value, scope: Scope, pointer: str) -> Split | None:
     if not isinstance(node, Mapping) or "max" not in node:
-        scope.report(pointer, "split is an object with 'max', and if need be 'unit' and 'into'.")
+        scope.report(pointer, "split must be an object with 'max' and, optionally, 'unit' and 'into'.")
         return None
     check_keys(node, ["max", "unit", "into"], scope, pointer)
-    most = int(number(node, "max", 1600, 1, 100_000, scope, pointer))
+    maximum = int(number(node, "max", 1600, 1, 100_000, scope, pointer))
     unit = cast(Unit, choice(node, "unit", ["characters", "bytes", "segments"], scope, pointer))
     into = choice(node, "into", ["requests", "list"], scope, pointer)
-    return Split(most, unit, cast(Literal["requests", "list"], into))
+    return Split(maximum, unit, cast(Literal["requests", "list"], into))

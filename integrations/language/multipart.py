@@ -1,4 +1,4 @@
-"""Bodies of several parts (RFC 7578): texts, JSON and files."""
+"""Multipart bodies (RFC 7578): texts, JSON and files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PARAMETER = re.compile(r""";\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;\s"]
 
 
 def render_multipart(value: Value, content_type: str, pointer: str) -> tuple[bytes, str]:
-    """The body of an object, and its content type with the boundary.
+    """The body for an object, and its content type with the boundary.
 
     A text is a plain part, an object with `content` a file (`filename`, `content_type`), any other object a
-    part of JSON; a list repeats its key. Raises RenderError where the value is no object.
+    JSON part; a list repeats its key. Raises RenderError if the value is not an object.
     """
     if not isinstance(value, dict):
         raise RenderError("A multipart body needs an object of names and values.", pointer)
@@ -30,7 +30,7 @@ def render_multipart(value: Value, content_type: str, pointer: str) -> tuple[byt
         if item is not None
     ]
     rendered = [_part(name, item) for name, item in parts]
-    # The same request has the same boundary; a digest of the parts does not occur in them.
+    # The same parts have the same boundary, and a digest of the parts does not occur in them.
     boundary = hashlib.sha256(b"".join(rendered)).hexdigest()[:32]
     lines = b"".join(b"--%s\r\n%s\r\n" % (boundary.encode(), part) for part in rendered)
     kind = content_type.partition(";")[0].strip()
@@ -54,19 +54,19 @@ def _part(name: str, value: Value) -> bytes:
 
 
 def _quoted(value: str) -> str:
-    """What browsers do with a name (RFC 7578, section 2): quotes and line breaks are percent-encoded."""
+    """The name as browsers write it (RFC 7578, section 2): quotes and line breaks are percent-encoded."""
     return "".join(quote(each) if each in '"\r\n' or each < " " else each for each in value)
 
 
 def parse_multipart(body: bytes, content_type: str) -> dict[str, Value]:
-    """The fields by name; a file is an object of filename, content_type and content (bytes).
+    """The fields by name; a file is an object with filename, content_type and content (bytes).
 
-    Linear in the body, which strangers may send. Raises ValueError where it is none, or has more than 1,000
-    parts. Parts in parts stay as they are.
+    Takes linear time, since anybody may send a body. Nested parts are not parsed. Raises ValueError for a
+    body that is not multipart or has more than 1,000 parts.
     """
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
-        raise ValueError("The body is not multipart: its boundary is missing.")
+        raise ValueError("The body is not multipart: the content type has no boundary.")
     line = re.escape((boundary[1] or boundary[2]).encode("utf-8", "replace"))
     found: dict[str, Value] = {}
     start = None
@@ -79,13 +79,13 @@ def parse_multipart(body: bytes, content_type: str) -> dict[str, Value]:
         if delimiter[1]:
             return found
     if start is None:
-        raise ValueError("The body is not multipart: its boundary does not occur in it.")
+        raise ValueError("The body is not multipart: it does not contain the boundary.")
     add(found, *_field(body[start:]))
     return found
 
 
 def _field(part: bytes) -> tuple[str, Value]:
-    """Name and value of a part; a head is at most 8 KiB."""
+    """Name and value of a part, whose headers are at most 8 KiB."""
     end = _HEAD_END.search(part, 0, MAX_HEAD)
     head = part[: end.start() if end else MAX_HEAD].decode("utf-8", "replace")
     head = re.sub(r"\r?\n[ \t]+", " ", head)

@@ -1,4 +1,4 @@
-"""The names that shapes may read or bind, by the place where they stand."""
+"""The names of variables that shapes may read or bind, by where they may."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ SENDING = frozenset(
     webhook_url now reply_to country part_no parts first_part last_part attempt_no access_token
     """.split()  # noqa: SIM905 (a list of names reads better without quotes)
 )
-CHECKING = frozenset(["access_token", "now", "orgid", "domain", "webhook_url"])
-ANSWER = frozenset(["response", "headers", "status", "body"])
+RESPONSE = frozenset(["response", "headers", "status", "body"])
 BOUND = frozenset(
     """
     from to content text url urls messageid message_uuid date sendername status error_code error_text
     """.split()  # noqa: SIM905
 )
 EXCHANGE = frozenset(["request", "query", "headers", "body", "method"])
-BUILT_IN = SENDING | BOUND | EXCHANGE | ANSWER | {"event_key", "_"}
+BUILT_IN = SENDING | BOUND | EXCHANGE | RESPONSE | {"event_key", "_"}

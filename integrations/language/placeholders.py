@@ -1,4 +1,4 @@
-"""The grammar of `$placeholders$`: name, filters and arguments, as they stand in a text."""
+"""The grammar of `$placeholders$`: name, filters and arguments, as written in a text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EACH_STEP = re.compile(rf"({STEP})|\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Call:
-    """A filter and its arguments as written; `column` is where its name stands in the text, from 1."""
+    """A filter and its arguments as written; `column` is the position of its name in the text, from 1."""
 
     name: str
     arguments: tuple[str, ...]
@@ -28,7 +28,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Placeholder:
-    """A placeholder as it was written; `column` is where its `$` stands in the text, from 1."""
+    """A placeholder as written; `column` is the position of its `$` in the text, from 1."""
 
     steps: tuple[str | int, ...]
     optional: bool
@@ -43,7 +43,7 @@ class Placeholder:
 
 
 def parse(source: str) -> list[str | Placeholder]:
-    """The literals and placeholders of a text, in order; `$$` is a dollar, a lone one stays itself."""
+    """The literals and placeholders of a text, in order; `$$` is a dollar sign, and so is a single `$`."""
     parts: list[str | Placeholder] = []
     literal, position = "", 0
     while (dollar := source.find("$", position)) >= 0:
@@ -61,7 +61,7 @@ def parse(source: str) -> list[str | Placeholder]:
 
 
 def only(source: Value) -> Placeholder | None:
-    """The placeholder that is the whole of a text, or None."""
+    """The placeholder that makes up the whole text, or None."""
     parts = parse(source) if is_string(source) else []
     return parts[0] if len(parts) == 1 and isinstance(parts[0], Placeholder) else None
 

@@ -1,4 +1,4 @@
-"""Properties: what a template asks an administrator for, and the check of what was answered."""
+"""Properties: the values that a template asks an administrator for, and their validation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPES = ["text", "secret", "url", "boolean", "number", "choice", "list"]
 
 @dataclass(frozen=True)
 class Property:
-    """Something that an administrator is asked for."""
+    """A value that an administrator enters."""
 
     label: str
     type: str = "text"
@@ -31,9 +31,9 @@ class Property:
 
 
 def compile_properties(node: Value, taken: Collection[str], scope: Scope) -> tuple[Property, ...]:
-    """The properties of a document; `taken` are the names that none may have. Problems go to the scope."""
+    """The properties of a document; none may have a name in `taken`. Problems go to the scope."""
     if not isinstance(node, list):
-        scope.report("/properties", "Properties are a list of labels or objects.")
+        scope.report("/properties", "Properties must be a list of labels or objects.")
         return ()
     found: dict[str, Property] = {}
     for index, item in enumerate(node):
@@ -42,7 +42,7 @@ def compile_properties(node: Value, taken: Collection[str], scope: Scope) -> tup
         if parsed is None:
             continue
         if parsed.label in found:
-            scope.report(place, f"There are two properties {parsed.label!r}.")
+            scope.report(place, f"There are two properties named {parsed.label!r}.")
         elif parsed.label in taken:
             scope.report(
                 place,
@@ -52,7 +52,9 @@ def compile_properties(node: Value, taken: Collection[str], scope: Scope) -> tup
         elif not re.fullmatch(STEP, parsed.label):
             simple = " ".join(re.sub(r"[^\w -]+", " ", parsed.label).strip(" -")[:90].split())
             suggestion = f"Try {simple if re.fullmatch(STEP, simple) else f'Value {simple}'.strip()!r}."
-            reason = f"{parsed.label!r} cannot be a label: a letter, then letters, digits, _, - or spaces."
+            reason = (
+                f"{parsed.label!r} is not a valid label. Use a letter, then letters, digits, _, - or spaces."
+            )
             scope.report(place, reason, suggestion)
         found[parsed.label] = parsed
     return tuple(found.values())
@@ -62,7 +64,7 @@ def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
     if is_string(node):
         return Property(node, "secret")
     if not isinstance(node, dict):
-        scope.report(pointer, "A property is a label or an object with 'name'.")
+        scope.report(pointer, "A property must be a label or an object with 'name'.")
         return None
     check_keys(node, ["name", "type", "required", "secret", "default", "choices", "help"], scope, pointer)
     kind = text(node.get("type", "text" if node.get("secret") is False else "secret"))
@@ -72,11 +74,13 @@ def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
         )
     choices = node.get("choices", [])
     if not isinstance(choices, list) or (kind == "choice") != bool(choices):
-        scope.report(pointer, "The type choice, and no other, has 'choices': a list of texts.")
+        scope.report(
+            pointer, "A property of type choice needs 'choices', a list of texts; no other type has it."
+        )
         choices = []
     for key in ("required", "secret"):
         if not isinstance(node.get(key, True), bool):
-            scope.report(child(pointer, key), f"{key!r} is true or false.")
+            scope.report(child(pointer, key), f"{key!r} must be true or false.")
     parsed = Property(
         text(node.get("name")), kind, node.get("required", True) is True,
         node.get("secret", kind == "secret") is True,
@@ -93,16 +97,16 @@ def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
 def check_values(
     properties: Iterable[Property], values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """An administrator's values, made what their types say, and a sentence for each label that is wrong.
+    """An administrator's values, converted to their types, and an error message for each wrong label.
 
-    A blank value is left out, or takes the default; a required one without either is an error.
+    A blank value is left out or replaced by the default; a required one without a default is an error.
     """
     clean: dict[str, Any] = {}
     errors: dict[str, str] = {}
     known = {item.label: item for item in properties}
     for label in values:
         if label not in known:
-            errors[label] = f"This service has no property {label!r}. {did_you_mean(label, known)}".strip()
+            errors[label] = f"There is no property {label!r}. {did_you_mean(label, known)}".strip()
     for label, item in known.items():
         value = values.get(label)
         if value is None or value == [] or (isinstance(value, str) and not value.strip()):
@@ -126,17 +130,17 @@ def _coerced(item: Property, value: Value) -> Any:
     if item.type == "boolean":
         word = text(value).strip().casefold()
         if word not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
-            raise ValueError(f"{label} is true or false.")
+            raise ValueError(f"{label} must be true or false.")
         return word in ("true", "1", "yes", "on")
     if isinstance(value, list | dict | bool):
-        raise ValueError(f"{label} is a text.")
+        raise ValueError(f"{label} must be a text.")
     given = text(value).strip()
     if item.type == "number":
         if not is_number(given) or len(given) > 40:
-            raise ValueError(f"{label} is a number like 10 or 2.5.")
+            raise ValueError(f"{label} must be a number, such as 10 or 2.5.")
         return int(given) if given.lstrip("-").isdigit() else float(given)
     if item.type == "choice" and given not in item.choices:
-        raise ValueError(f"{label} is one of {', '.join(item.choices)}.")
+        raise ValueError(f"{label} must be one of: {', '.join(item.choices)}.")
     if item.type == "url":
         _check_url(label, given)
     return given
@@ -147,10 +151,10 @@ def _check_url(label: str, url: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError(f"{label} is not a URL.") from None
+        raise ValueError(f"{label} is not a valid URL.") from None
     if parts.scheme not in ("http", "https") or not host or any(character <= " " for character in url):
-        raise ValueError(f"{label} is a whole URL like https://api.example.com.")
+        raise ValueError(f"{label} must be a complete URL, such as https://api.example.com.")
     if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{label} may not carry a user name or password.")
+        raise ValueError(f"{label} must not contain a user name or password.")
     if parts.fragment:
-        raise ValueError(f"{label} may not carry a fragment (#).")
+        raise ValueError(f"{label} must not contain a fragment (#).")

@@ -1,4 +1,4 @@
-"""How a filter is declared: a pure function, its rule in a sentence, and an example that is its test."""
+"""How filters are declared: a pure function, its rule in one sentence, and an example that is its test."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ MAX_CHARACTERS = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter of the language, total and bounded: what it cannot do gives unset.
+    """A filter of the language, total and bounded: if it fails, its result is unset.
 
-    `kind` is `text` (reads text, takes a list by element), `bytes` (so too, but bytes stay bytes), `value`
-    (reads any value) or `unset` (also called for unset). `example` holds value, arguments and result.
-    `default` names the variable that stands for a missing argument; `argument` says that the first one names
-    a table or a character set, or is a regular expression.
+    `kind` is `text` (reads text, and lists element by element), `bytes` (the same, but bytes stay bytes),
+    `value` (reads any value) or `unset` (is also called for unset). `least` and `most` are the numbers of
+    arguments. `example` holds value, arguments and result. `default` names the variable that replaces a
+    missing argument; `argument` says that the first one names a table or a character set, or is a regular
+    expression.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Filter:
     argument: Argument = ""
 
     def __call__(self, value: Value, *arguments: Value) -> Value:
-        """The filtered value; unset if the value is unset, or cannot be filtered."""
+        """The filtered value; unset if the value is unset or the filter fails."""
         if value is ANY or ANY in arguments:
             return ANY
         if value is None and self.kind != "unset":
@@ -53,7 +54,7 @@ class Filter:
 
 
 class Registry(dict[str, Filter]):
-    """Filters by name, filled by the decorator that `add` gives."""
+    """Filters by name; the decorator that `add` returns registers them."""
 
     def add(
         self,
@@ -65,7 +66,7 @@ class Registry(dict[str, Filter]):
         default: str = "",
         argument: Argument = "",
     ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
-        """Registers a function under a name; its docstring is the rule that the reference prints."""
+        """Registers a function under a name; its docstring is its rule in the reference."""
 
         def register(function: Callable[..., Value]) -> Callable[..., Value]:
             doc = (function.__doc__ or "").strip()
@@ -76,6 +77,6 @@ class Registry(dict[str, Filter]):
 
 
 def bounded(characters: int) -> None:
-    """Refuses a result that would hold more than four million characters."""
+    """Raises ValueError for a result of more than four million characters."""
     if characters > MAX_CHARACTERS:
         raise ValueError("The result is too long.")

@@ -1,4 +1,4 @@
-"""Which names may be read or bound at a place of the document, and what was found wrong there."""
+"""The names that a place in the document may read or bind, and the problems found there."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from integrations.language.values import Table
 
 @dataclass
 class Scope:
-    """Which names may be read or bound at a place of the document, and what was found wrong so far.
+    """The names that a place in the document may read or bind, and the problems found so far.
 
-    `names` maps what may be read to whether it comes from the message (and so may not choose a host);
-    `labels` maps properties to whether they are secret; `bindable` are the built-in names a shape may bind,
-    `exchange` the parts of a request or response that never are. With `at_key` columns count in the key.
+    `names` maps each readable name to whether its value comes from the message (and so may not choose a
+    host). `labels` maps properties to whether they are secret. `bindable` are the built-in names that a shape
+    may bind, `exchange` the parts of a request or response that none may. With `at_key`, columns count in the
+    key.
     """
 
     labels: Mapping[str, bool]
@@ -40,18 +41,18 @@ class Scope:
         *,
         at_key: bool = False,
     ) -> None:
-        """Keeps an error for the author of the document."""
+        """Records an error for the author of the document."""
         at_key = at_key or self.at_key
         self.problems.append(Problem(pointer, reason, suggestion, column=column, at_key=at_key))
 
     def warn(self, pointer: str, reason: str, suggestion: str = "", column: int | None = None) -> None:
-        """Keeps a warning: the document can be used."""
+        """Records a warning; the document can still be used."""
         self.problems.append(
             Problem(pointer, reason, suggestion, column=column, severity="warning", at_key=self.at_key)
         )
 
     def within(self, names: Iterable[str]) -> Scope:
-        """The same place with more names to read, each from the message."""
+        """The same place with more readable names, all of which come from the message."""
         return replace(self, names=self.names | dict.fromkeys(names, True))
 
     def knows(self, name: str) -> bool:
@@ -59,7 +60,7 @@ class Scope:
         return name in self.names or name in self.labels
 
     def from_message(self, placeholder: Placeholder) -> bool:
-        """Whether a placeholder's value depends on anything but literals and properties."""
+        """Whether a placeholder's value depends on anything besides literals and properties."""
         roots = [placeholder.root]
         roots += [
             str(steps_of(item)[0]) for call in placeholder.filters for item in call.arguments if is_name(item)
@@ -69,7 +70,7 @@ class Scope:
     def resolve(
         self, steps: tuple[str | int, ...], pointer: str, column: int, *, as_key: bool = False
     ) -> bool:
-        """Checks that a name may be read here, and notes that it is used."""
+        """Checks that a name may be read here, and records that it is used."""
         root = str(steps[0])
         if not self.knows(root):
             reason = f"There is no variable or property {root!r} here."
@@ -80,9 +81,9 @@ class Scope:
         if self.webhook and self.labels.get(root) and not as_key:
             self.report(
                 pointer,
-                f"The secret property {root!r} may not be used in the webhook section, "
-                "except in 'verify' and as key of an hmac filter.",
-                'Give the property "secret": false if it may be shown to the provider.',
+                f"In the webhook section, the secret property {root!r} may be used only in 'verify' and as "
+                "the key of an hmac filter.",
+                'Add "secret": false to the property if the provider may see it.',
                 column,
             )
         self.used.add(root)

@@ -1,4 +1,4 @@
-"""What the sections of a document have in common: known keys, media types, headers, variables."""
+"""What the sections of a document share: known keys, media types, headers, variables."""
 
 from __future__ import annotations
 
@@ -25,62 +25,64 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def check_keys(node: Mapping[str, Value], known: Iterable[str], scope: Scope, pointer: str) -> None:
-    """Reports keys that have no meaning here."""
+    """Reports unknown keys."""
     for key in node:
         if key not in known:
-            reason = f"{key!r} has no meaning here."
+            reason = f"Unknown key {key!r}."
             scope.report(child(pointer, key), reason, did_you_mean(key, known), at_key=True)
 
 
 def choice(node: Mapping[str, Value], key: str, known: Iterable[str], scope: Scope, pointer: str) -> str:
-    """The word under a key, the first of the known ones where it is missing; others are reported."""
+    """The word under a key, or the first of the known words if the key is missing; reports any other word."""
     known = list(known)
     word = text(node.get(key, known[0]))
     if word in known:
         return word
-    scope.report(child(pointer, key), f"{key!r} cannot be {word!r}.", did_you_mean(word, known))
+    scope.report(
+        child(pointer, key), f"{word!r} is not a valid value for {key!r}.", did_you_mean(word, known)
+    )
     return known[0]
 
 
 def boolean(node: Mapping[str, Value], key: str, scope: Scope, place: str) -> bool:
-    """The truth value under a key, false where it is missing."""
+    """The boolean under a key, false if it is missing."""
     value = node.get(key, False)
     if not isinstance(value, bool):
-        scope.report(place, f"{key!r} is true or false.")
+        scope.report(place, f"{key!r} must be true or false.")
     return value is True
 
 
 def number(
     node: Mapping[str, Value], key: str, default: float, low: float, high: float, scope: Scope, pointer: str
 ) -> float:
-    """The number under a key, within limits."""
+    """The number under a key; reports one outside the limits."""
     value = node.get(key, Number(default))
     if is_string(value) or not is_number(value):
-        scope.report(child(pointer, key), f"{key!r} is a number from {low:g} to {high:g}.")
+        scope.report(child(pointer, key), f"{key!r} must be a number from {low:g} to {high:g}.")
     elif not low <= float(text(value)) <= high:
-        scope.report(child(pointer, key), f"{key!r} is {low:g} to {high:g}, not {text(value)}.")
+        scope.report(child(pointer, key), f"{key!r} must be from {low:g} to {high:g}, not {text(value)}.")
     else:
         return float(text(value))
     return default
 
 
 def media_type(value: Value, scope: Scope, pointer: str) -> str:
-    """The media type that a short name or a full media type stands for."""
+    """The media type for a short name, or the full media type as it is."""
     name = text(value).strip()
     kind = MEDIA_TYPES.get(name.casefold(), name)
     if "/" not in kind or any(not " " <= character <= "~" for character in kind):
         scope.report(
             pointer,
             f"{name!r} is not a content type.",
-            "Use json, form, xml, multipart or a full media type.",
+            "Use json, form, xml, multipart, or a full media type.",
         )
     return kind
 
 
 def compile_headers(node: Value, scope: Scope, pointer: str) -> Headers:
-    """The headers of an object; names that the transport sets are refused."""
+    """The headers in an object; reports names that only the transport may set."""
     if not isinstance(node, Mapping):
-        scope.report(pointer, "Headers are an object of names and values.")
+        scope.report(pointer, "Headers must be an object of names and values.")
         return ()
     headers = []
     for name, value in node.items():
@@ -93,28 +95,28 @@ def compile_headers(node: Value, scope: Scope, pointer: str) -> Headers:
 def check_header(name: str, scope: Scope, pointer: str, *, at_key: bool = False) -> None:
     """Reports a header name that cannot be sent."""
     if not _TOKEN.fullmatch(name):
-        scope.report(pointer, f"{name!r} is not a header name.", at_key=at_key)
+        scope.report(pointer, f"{name!r} is not a valid header name.", at_key=at_key)
     elif name.casefold() in _RESERVED:
-        reason = f"The header {name!r} is set by the transport and cannot be chosen."
+        reason = f"The header {name!r} is set by the transport and cannot be changed."
         scope.report(pointer, reason, at_key=at_key)
 
 
 def compile_shape(key: str, node: Mapping[str, Value], scope: Scope, pointer: str) -> Render | None:
-    """The shape under a key, or None where there is none."""
+    """The shape under a key, or None if there is none."""
     return compile_render(node[key], scope, child(pointer, key)) if key in node else None
 
 
 def compile_variables(node: Value, scope: Scope, pointer: str) -> Headers:
-    """Ordered named shapes; each may read those before it and the variable that it replaces."""
+    """Named shapes, in order; each may read those before it and the variable that it replaces."""
     if not isinstance(node, Mapping):
-        scope.report(pointer, "Variables are an object of names and shapes.")
+        scope.report(pointer, "Variables must be an object of names and shapes.")
         return ()
     compiled = []
     for name, value in node.items():
         place = child(pointer, name)
         if not re.fullmatch(STEP, name) or name in scope.labels or name in scope.exchange:
             scope.report(place, f"{name!r} cannot be the name of a variable.", at_key=True)
-        # A variable made of properties and literals alone may stand in a host, so what it reads decides.
+        # A variable of properties and literals alone may be part of a host, so what it reads decides.
         reads = replace(scope, used=set())
         compiled.append((name, compile_render(value, reads, place)))
         scope.used |= reads.used

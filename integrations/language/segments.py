@@ -1,4 +1,4 @@
-"""SMS as networks count them (3GPP TS 23.038 and 23.040): alphabets, segments, and where a text is cut."""
+"""SMS as networks count them (3GPP TS 23.038 and 23.040): alphabets, segments, and the splitting of texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEAREST = {
     "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i",
 }  # fmt: skip
 SINGLE_GSM7, PART_GSM7, SINGLE_UCS2, PART_UCS2 = 160, 153, 70, 67
-# A space in so many of the last bytes, or characters, of a part is a better place for a cut.
+# How many bytes or characters from its end a part may be cut earlier, at a space.
 NEAR = 6
 
 
@@ -37,7 +37,7 @@ def is_gsm7(text: str) -> bool:
 
 
 def to_gsm7(text: str) -> str:
-    """The text in the GSM alphabet: what is outside becomes the nearest inside, else `?`."""
+    """The text in the GSM alphabet: any other character becomes the most similar one, or `?`."""
     return "".join(character if character in _SEPTETS else _nearest(character) for character in text)
 
 
@@ -52,7 +52,7 @@ def _nearest(character: str) -> str:
 
 
 def gsm7_text(septets: bytes) -> str:
-    """The text that septets spell, one in each byte; a code outside the alphabet is U+FFFD."""
+    """The text encoded as septets, one in each byte; a code outside the alphabet is U+FFFD."""
     found, escaped = "", False
     for code in septets:
         if escaped:
@@ -66,7 +66,7 @@ def gsm7_text(septets: bytes) -> str:
 
 
 def count_segments(text: str) -> int:
-    """How many messages a network makes of the text; an empty one is one."""
+    """The number of messages that a network makes of the text; an empty text is one."""
     if is_gsm7(text):
         sizes, single, part = [_SEPTETS[character] for character in text], SINGLE_GSM7, PART_GSM7
     else:
@@ -74,7 +74,7 @@ def count_segments(text: str) -> int:
     if sum(sizes) <= single:
         return 1
     count, room = 1, part
-    for size in sizes:  # neither an escape nor a surrogate pair is torn
+    for size in sizes:  # neither an escape sequence nor a surrogate pair is split
         if size > room:
             count, room = count + 1, part
         room -= size
@@ -82,16 +82,16 @@ def count_segments(text: str) -> int:
 
 
 def measure(text: str, unit: Unit) -> int:
-    """The size of a text in a unit; characters are code points, bytes those of UTF-8."""
+    """The size of a text in a unit; characters are code points, bytes are of UTF-8."""
     if unit == "bytes":
         return len(text.encode())
     return len(text) if unit == "characters" else count_segments(text)
 
 
 def split_text(text: str, most: int, unit: Unit) -> list[str]:
-    """The text in parts of at most `most` units, cut at a space near the end of a part, else anywhere.
+    """The text in parts of at most `most` units, cut at a space near the end of a part, or else anywhere.
 
-    Parts are trimmed where they were cut, and none is empty. What a reader sees as one character stays whole,
+    Parts are trimmed where they are cut, and none is empty. What a reader sees as one character is not split,
     unless it is larger than a part.
     """
     if measure(text, unit) <= most:
@@ -115,7 +115,7 @@ def split_text(text: str, most: int, unit: Unit) -> list[str]:
 
 
 def _fitting(clusters: list[str], most: int, unit: Unit) -> int:
-    """How many clusters from the start fit into a part."""
+    """How many clusters, from the start, fit into a part."""
     if unit != "segments":
         sizes = itertools.accumulate(measure(cluster, unit) for cluster in clusters)
         return bisect.bisect_right(list(sizes), most)
@@ -125,7 +125,7 @@ def _fitting(clusters: list[str], most: int, unit: Unit) -> int:
 
 
 def _at_space(clusters: list[str], end: int, unit: Unit) -> int:
-    """Where to cut: right before a space, or behind one in the last units, else at the end."""
+    """Where to cut: at a space right after the part, else at one in its last units, else at its end."""
     if clusters[end].isspace():
         return end
     room, place = NEAR, end

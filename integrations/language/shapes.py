@@ -1,4 +1,4 @@
-"""Shapes: JSON trees with placeholders, rendered with variables."""
+"""Shapes (JSON trees with placeholders), rendered with variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Render = Callable[[Variables], Value]
 
 
 def compile_render(node: Value, scope: Scope, pointer: str) -> Render:
-    """A function that renders the shape; what it reads is never read again as a shape."""
+    """A function that renders the shape; a value is never parsed as a shape again."""
     if is_string(node):
         return _text(node, scope, pointer)
     if isinstance(node, Mapping):
@@ -28,7 +28,7 @@ def compile_render(node: Value, scope: Scope, pointer: str) -> Render:
 
 
 def optional_key(key: str) -> tuple[str, bool]:
-    """A key without its trailing `?`, and whether it had one; `??` stands for one `?` of the name."""
+    """A key without its trailing `?`, and whether it had one; `??` is a `?` that belongs to the name."""
     if key.endswith("??"):
         return key[:-1], False
     return (key[:-1], True) if key.endswith("?") else (key, False)
@@ -59,9 +59,9 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
         place = child(pointer, key)
         name, optional = optional_key(key)
         if any(isinstance(part, Placeholder) for part in parse(key)):
-            scope.report(place, "Keys hold no placeholders.", at_key=True)
+            scope.report(place, "Keys cannot contain placeholders.", at_key=True)
         elif key in ("$value", "$as"):
-            scope.report(place, f"{key!r} stands only beside $when or $each.", at_key=True)
+            scope.report(place, f"{key!r} can only be used together with $when or $each.", at_key=True)
         entries.append((name, compile_render(value, scope, place), optional, _droppable(value)))
 
     def render(variables: Variables) -> dict[str, Value]:
@@ -77,7 +77,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
 
 
 def _splices(node: Value) -> bool:
-    """Whether a list takes the elements of what is rendered, not the whole: an `$each`, also a chosen one."""
+    """Whether the rendered elements are spliced into a list: those of an `$each`, also of a chosen one."""
     if not isinstance(node, Mapping):
         return False
     if "$first" in node:
@@ -109,7 +109,7 @@ def _list(node: list[Value], scope: Scope, pointer: str) -> Render:
 def _keys(node: Mapping[str, Value], wanted: set[str], scope: Scope, pointer: str) -> bool:
     if set(node) == wanted:
         return True
-    scope.report(pointer, f"This directive has exactly the keys {', '.join(sorted(wanted))}.")
+    scope.report(pointer, f"This directive must have exactly these keys: {', '.join(sorted(wanted))}.")
     return False
 
 
@@ -118,7 +118,7 @@ def _first(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
     if not _keys(node, {"$first"}, scope, pointer):
         return lambda variables: None
     if not isinstance(node["$first"], list) or not node["$first"]:
-        scope.report(place, "$first takes a list of shapes.")
+        scope.report(place, "$first needs a list of shapes.")
         return lambda variables: None
     options = [compile_render(item, scope, child(place, index)) for index, item in enumerate(node["$first"])]
     return lambda variables: next(
@@ -140,16 +140,17 @@ def _each(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
     name, source = node["$as"], only(node["$each"])
     if source is None:
         scope.report(
-            child(pointer, "$each"), '$each takes one placeholder that holds a list, like "$media$".'
+            child(pointer, "$each"), '$each needs a single placeholder for a list, such as "$media$".'
         )
         return lambda variables: None
     if not isinstance(name, str) or not re.fullmatch(STEP, name) or scope.knows(name):
         scope.report(
-            child(pointer, "$as"), f"{text(name)!r} cannot name the element: take a word not used yet."
+            child(pointer, "$as"),
+            f"{text(name)!r} cannot name the element. Use a word that is not a variable yet.",
         )
         return lambda variables: None
     items = getter(source, scope, child(pointer, "$each"))
-    # The value stands in a list: unset ones are dropped, and an $each in it is spliced.
+    # The value is rendered as in a list: unset ones are dropped, and a nested $each is spliced.
     inner = _list([node["$value"]], scope.within([name]), pointer)
 
     def render(variables: Variables) -> list[Value] | None:

@@ -1,4 +1,4 @@
-"""Signatures that `verify` checks."""
+"""The signatures that `verify` checks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from integrations.language.sections import choice, number
 from integrations.language.shapes import Render, compile_render
 from integrations.language.values import Value, Variables, find, is_empty, is_number, load, raw, text
 
-# Reads the exchange: query, headers, body (bytes), method, url (public, whole), ip, now, and the properties.
-# Gives "" or the reason why the request is not the service's.
+# Reads the request (query, headers, body in bytes, method, public url, ip), now, and the properties.
+# Returns "" or the reason why the request is not from the provider.
 Verify = Callable[[Variables], str]
-_ALGORITHMS = ["sha256", "sha1", "sha512", "md5"]
-_ENCODINGS = ["hex", "base64", "base64url"]
+ALGORITHMS = ["sha256", "sha1", "sha512", "md5"]
+ENCODINGS = ["hex", "base64", "base64url"]
 
 
 def shape_of(node: Mapping[str, Value], key: str, default: Value, scope: Scope, pointer: str) -> Render:
@@ -33,12 +33,12 @@ def shape_of(node: Mapping[str, Value], key: str, default: Value, scope: Scope, 
 
 
 def live(value: Value) -> list[Value]:
-    """The elements of a list, or the one value, without empty ones: several keys may be live."""
+    """The elements of a list, or the single value, without empty ones: several keys may be valid at once."""
     return [item for item in (value if isinstance(value, list) else [value]) if not is_empty(item)]
 
 
 def is_one_of(given: Value, expected: Value) -> bool:
-    """Whether a given text is one of those that count, in constant time; nothing equals nothing."""
+    """Whether a given text is one of the expected ones, compared in constant time; an empty text is not."""
     found = [hmac.compare_digest(raw(given), raw(item)) for item in live(expected)]
     return bool(text(given)) and any(found)
 
@@ -46,7 +46,7 @@ def is_one_of(given: Value, expected: Value) -> bool:
 def bytes_of(
     node: Mapping[str, Value], key: str, default: str, scope: Scope, pointer: str
 ) -> Callable[[Variables], bytes]:
-    """A text whose placeholders are taken as the bytes that arrived."""
+    """A text that is rendered as bytes; the placeholders keep the bytes that arrived."""
     place = child(pointer, key)
     pieces = [
         getter(part, scope, place) if isinstance(part, Placeholder) else part.encode()
@@ -57,7 +57,7 @@ def bytes_of(
     )
 
 
-def _late(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+def _timestamp(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     tolerance = number(node, "tolerance", 300, 1, 86_400, scope, pointer)
     if "timestamp" not in node:
         return lambda values: ""
@@ -72,20 +72,20 @@ def _too_old(stamp: str, tolerance: float, values: Variables) -> str:
     elif date is not None:
         moment = date.timestamp()
     else:
-        return "The time of the signature is missing."
+        return "The timestamp of the signature is missing."
     apart = _now(values) - moment
     return (
         ""
         if abs(apart) <= tolerance
-        else f"The signature is {apart:.0f} seconds old; {tolerance:g} are allowed."
+        else f"The signature is {apart:.0f} seconds old; at most {tolerance:g} are allowed."
     )
 
 
 def check_hmac(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
-    algorithm = choice(node, "algorithm", _ALGORITHMS, scope, pointer)
-    encoding = choice(node, "encoding", _ENCODINGS, scope, pointer)
+    algorithm = choice(node, "algorithm", ALGORITHMS, scope, pointer)
+    encoding = choice(node, "encoding", ENCODINGS, scope, pointer)
     key, signature = (shape_of(node, name, None, scope, pointer) for name in ("key", "signature"))
-    over, late = bytes_of(node, "over", "$body$", scope, pointer), _late(node, scope, pointer)
+    over, check_time = bytes_of(node, "over", "$body$", scope, pointer), _timestamp(node, scope, pointer)
 
     def check(values: Variables) -> str:
         signed, given = over(values), live(signature(values))
@@ -93,7 +93,7 @@ def check_hmac(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
             _spelled(hmac.digest(raw(item), signed, algorithm), encoding) for item in live(key(values))
         ]
         if any(is_one_of(_unpadded(text(item), encoding), spelled) for item in given):
-            return late(values)
+            return check_time(values)
         return "The signature is missing or wrong."
 
     return check
@@ -112,7 +112,7 @@ def _unpadded(given: str, encoding: str) -> str:
 
 def check_ed25519(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     key, signature = (shape_of(node, name, None, scope, pointer) for name in ("key", "signature"))
-    over, late = bytes_of(node, "over", "$body$", scope, pointer), _late(node, scope, pointer)
+    over, check_time = bytes_of(node, "over", "$body$", scope, pointer), _timestamp(node, scope, pointer)
 
     def check(values: Variables) -> str:
         for item in live(key(values)):
@@ -121,14 +121,14 @@ def check_ed25519(node: Mapping[str, Value], scope: Scope, pointer: str) -> Veri
                 public.verify(_decoded(signature(values)), over(values))
             except (InvalidSignature, ValueError):
                 continue
-            return late(values)
+            return check_time(values)
         return "The signature is missing or wrong."
 
     return check
 
 
 def _decoded(value: Value) -> bytes:
-    """Bytes as they are, or spelled in hexadecimal digits, or in Base64 of either alphabet."""
+    """Bytes as they are, or decoded from hexadecimal digits or Base64 in either alphabet."""
     if isinstance(value, bytes):
         return value
     value = text(value).strip()
@@ -147,7 +147,7 @@ def check_jwt(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
         signed, _, signature = text(token(values)).rpartition(".")
         head, _, claims = signed.partition(".")
         if not signature or load(_decoded(head).decode()).get("alg") != "HS256":
-            return "The token is missing, or not one of HS256."
+            return "The token is missing or does not use HS256."
         if not any(
             hmac.compare_digest(hmac.digest(raw(item), signed.encode(), "sha256"), _decoded(signature))
             for item in live(key(values))
@@ -159,24 +159,24 @@ def check_jwt(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
 
 
 def _claims(said: Mapping[str, Value], values: Variables, tolerance: float) -> str:
-    """RFC 7519, section 4.1, and the digests that messaging services add."""
+    """Checks the claims of RFC 7519, section 4.1, and the digests that messaging providers add."""
     now = _now(values)
     if "exp" in said and float(said["exp"]) < now - tolerance:
         return "The token has expired."
     if "exp" not in said and abs(now - float(said.get("iat", 0))) > tolerance:
         return "The token is too old."
     if float(said.get("nbf", 0)) > now + tolerance:
-        return "The token does not hold yet."
+        return "The token is not valid yet."
     if "url_hash" in said and said["url_hash"] != hashlib.sha256(raw(values["url"])).hexdigest():
-        return "The token is for another address than the public URL of this portal."
+        return "The token is for another URL than the public URL of this portal."
     digest = hashlib.sha256(values["body"]).hexdigest()
     if values["body"] and said.get("payload_hash") != digest:
-        return "The token is for another body."
+        return "The token does not match the body."
     return ""
 
 
 def check_standard(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
-    """https://www.standardwebhooks.com: several signatures, each "v1,<Base64>"."""
+    """Checks a signature by https://www.standardwebhooks.com; there may be several, each "v1,<Base64>"."""
     key = shape_of(node, "key", None, scope, pointer)
     tolerance = number(node, "tolerance", 300, 1, 86_400, scope, pointer)
 
@@ -200,14 +200,14 @@ def _standard_key(value: Value) -> bytes:
 
 
 def check_url_and_form(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
-    """Twilio's scheme: the URL and the sorted fields of its form; else a digest of the body in the query."""
+    """Checks a signature by Twilio's scheme, over the URL and either the sorted form or the body's digest."""
     key = shape_of(node, "key", None, scope, pointer)
     signature = shape_of(node, "signature", "$headers.X-Twilio-Signature$", scope, pointer)
 
     def check(values: Variables) -> str:
         digest = text(values["query"].get("bodySHA256"))
         if digest and not hmac.compare_digest(hashlib.sha256(values["body"]).hexdigest(), digest.casefold()):
-            return "The body is not the one that was signed."
+            return "The body does not match the signed digest."
         fields = (
             [] if digest else parse_qsl(values["body"].decode("utf-8", "replace"), keep_blank_values=True)
         )
@@ -223,7 +223,7 @@ def check_url_and_form(node: Mapping[str, Value], scope: Scope, pointer: str) ->
 
 
 def _spellings(url: str) -> list[str]:
-    """The URL with and without its standard port: the service signs either."""
+    """The URL with and without its standard port: the provider may sign either."""
     parts = urlsplit(url)
     port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
     if parts.port is None:

@@ -1,4 +1,4 @@
-"""Filters of the alphabets and encodings of SMS, and of files inside texts."""
+"""Filters for the alphabets and encodings of SMS, and for files in texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ add = FILTERS.add
 
 @add("gsm7", ("“Crème brûlée”", (), '"Crème brulée"'))
 def gsm7(value: str) -> str:
-    """The text in the GSM 7-bit alphabet: the nearest character for what is outside, else `?`."""
+    """The text in the GSM 7-bit alphabet: any other character becomes the most similar one, or `?`."""
     return segments.to_gsm7(value)
 
 
@@ -29,7 +29,7 @@ def is_gsm7(value: Value) -> bool:
 
 @add("gsm7_decode", (b"\x00\x1be", (), "@€"), kind="bytes")
 def gsm7_decode(value: str | bytes) -> str:
-    """The text of bytes that hold one GSM septet each."""
+    """The text of bytes that each hold one GSM septet."""
     return segments.gsm7_text(raw(value))
 
 
@@ -42,7 +42,7 @@ def gsm7_decode(value: str | bytes) -> str:
     ),
 )
 def base64_maybe(value: str) -> str:
-    """What Base64 spells if the text is at least 60 characters of it and UTF-8; else the text as it is."""
+    """The decoded text if it is at least 60 characters of Base64 that encode UTF-8, else the text."""
     if len(value) < 60 or len(value) % 4 or not re.fullmatch(r"[A-Za-z0-9+/_-]+={0,2}", value):
         return value
     try:
@@ -58,7 +58,7 @@ def base64_maybe(value: str) -> str:
     kind="bytes",
 )
 def data_uri(value: str | bytes, kind: Value = None) -> str:
-    """A file, in bytes or Base64, as a data: URI (RFC 2397); without a type it is told from the content."""
+    """A file, in bytes or Base64, as a data: URI (RFC 2397); the type, if missing, is guessed."""
     if isinstance(value, bytes):
         content = value
     else:

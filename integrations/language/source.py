@@ -1,4 +1,4 @@
-"""Where things stand in the text of a JSON document."""
+"""Positions of values and keys in the text of a JSON document."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CHARACTER = re.compile(rf"{_ESCAPE}|.", re.DOTALL)
 
 @dataclass
 class Places:
-    """Offsets by JSON Pointer: of each value and each key, of strings their first character.
+    """Offsets of values and keys by JSON Pointer; for a string, the offset of its first character.
 
-    `repeated` are the keys that stand twice in their object.
+    `repeated` are the keys that occur twice in their object.
     """
 
     values: dict[str, int] = field(default_factory=dict)
@@ -27,12 +27,12 @@ class Places:
 
 
 def line_and_column(source: str, offset: int) -> tuple[int, int]:
-    """Line and column, both from 1, of a character."""
+    """The line and column of a character, both from 1."""
     return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
 
 
 def inside(source: str, start: int, characters: int) -> int:
-    """The offset of a character of the JSON string whose first one is at `start`; escapes count as one."""
+    """The offset of the nth character in a JSON string that begins at `start`; an escape counts as one."""
     for _ in range(characters):
         found = _CHARACTER.match(source, start)
         start = found.end() if found else start
@@ -40,9 +40,9 @@ def inside(source: str, start: int, characters: int) -> int:
 
 
 def places(source: str) -> Places:
-    """Where the keys and values of a valid JSON text stand."""
+    """The positions of the keys and values in a valid JSON text."""
     found = Places()
-    # For each open container its pointer, and the key or index that comes next (None: a key is awaited).
+    # For each open container, its pointer and the next key or index (None: a key is expected).
     open_: list[tuple[str, str | int | None]] = []
     for token in _TOKEN.finditer(source):
         word = token[0]
@@ -70,7 +70,7 @@ def places(source: str) -> Places:
 
 
 def placed(problems: Iterable[Problem], source: str, known: Places | None = None) -> list[Problem]:
-    """The problems with line and column in the text; what has no place of its own gets that of its parent."""
+    """The problems with line and column in the text; one without a position of its own gets its parent's."""
     known = known or places(source)
     found = []
     for problem in problems:

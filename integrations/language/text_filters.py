@@ -1,4 +1,4 @@
-"""Filters of texts, lists and plain values."""
+"""Filters for phone numbers, texts, numbers, lists and objects."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def digits(value: str) -> str:
 
 @add("plus", ("1 (555) 010", (), "+1555010"))
 def plus(value: str) -> str | None:
-    """A plus sign and the digits; unset if there are none."""
+    """A plus sign and the digits; unset if there are no digits."""
     number = digits(value)
     return f"+{number}" if number else None
 
 
 def parse_phone(value: str, country: str | None) -> Any:
-    """The phone number in a text, possible by its length, or None; the country is a two-letter code."""
+    """The phone number in a text, if its length is possible, or None; the country is a two-letter code."""
     return _parse_phone(value, country) if len(value) <= 64 else None
 
 
@@ -47,39 +47,39 @@ def _parse_phone(value: str, country: str | None) -> Any:
 
 @add("national", ("+61412345678", (), "412345678"))
 def national(value: str) -> str:
-    """The national significant number, digits only, of an E.164 number; anything else as it is."""
+    """The national significant number of an E.164 number, digits only; anything else stays as it is."""
     number = parse_phone(value, None) if value.startswith("+") else None
     return phonenumbers.national_significant_number(number) if number else value
 
 
 @add("e164", ("0412 345 678", ("AU",), "+61412345678"), arguments=(0, 1), default="country")
 def e164(value: str, country: Value = None) -> str | None:
-    """The number in E.164, read with the country (default: the SMS number's); unset if it is not possible."""
+    """The number in E.164, read with the country (default: of our number); unset if it is not possible."""
     number = parse_phone(value, text(country).upper() or None)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else None
 
 
 @add("upper", ("sent", (), "SENT"))
 def upper(value: str) -> str:
-    """The text in capitals."""
+    """The text in upper case."""
     return value.upper()
 
 
 @add("lower", ("SENT", (), "sent"))
 def lower(value: str) -> str:
-    """The text in small letters."""
+    """The text in lower case."""
     return value.lower()
 
 
 @add("trim", ("  hello ", (), "hello"))
 def trim(value: str) -> str:
-    """The text without white space on both sides."""
+    """The text without white space at both ends."""
     return value.strip()
 
 
 @add("slice", ("+61412345678", (Number("1"), Number("3")), "61"), arguments=(1, 2), kind="bytes")
 def slice_(value: str | bytes, start: Value, end: Value = None) -> str | bytes:
-    """The characters (or bytes) from start to before end, counted from 0, negative from the end."""
+    """The characters (or bytes) from start to before end; negative positions count from the end."""
     return value[int(text(start)) : None if end is None else int(text(end))]
 
 
@@ -93,7 +93,7 @@ def replace(value: str, old: Value, new: Value) -> str:
 
 @add("remove_prefix", ("tel:+1555", ("tel:",), "+1555"), arguments=(1, 1))
 def remove_prefix(value: str, prefix: Value) -> str:
-    """The text without the prefix, once; of a list of prefixes the longest that fits."""
+    """The text without the prefix; of a list of prefixes, the longest that matches is removed."""
     prefixes = [text(item) for item in (prefix if isinstance(prefix, list) else [prefix])]
     longest = max((item for item in prefixes if value.startswith(item)), key=len, default="")
     return value[len(longest) :]
@@ -101,14 +101,14 @@ def remove_prefix(value: str, prefix: Value) -> str:
 
 @add("match", ("id=42;", (r"id=(\d+)",), "42"), arguments=(1, 1), argument="regex")
 def match(value: str, pattern: Any) -> str | None:
-    """The first group of a regular expression (RE2) found anywhere, else the whole; unset if not found."""
+    """The first group of a regular expression (RE2), or the whole match; unset if nothing matches."""
     found = pattern.search(value)
     return None if not found else found.group(1 if pattern.groups else 0)
 
 
 @add("fixed", (Number("1.005"), (Number("2"),), "1.00"), arguments=(1, 1), kind="value")
 def fixed(value: Value, places: Value) -> str | None:
-    """The number with that many decimals (0–20), rounded half to even; unset if it is not a number."""
+    """The number with this many decimals (0–20), rounded half to even; unset if it is not a number."""
     number, most = decimal(value), int(text(places))
     if number is None or not 0 <= most <= 20:
         return None
@@ -123,7 +123,7 @@ def split(value: Value, separator: Value) -> list[str]:
 
 @add("join", (["a", "b"], (", ",), "a, b"), arguments=(1, 1), kind="value")
 def join(value: Value, separator: Value) -> str:
-    """The elements of a list as one text with the separator between them."""
+    """The elements of a list as one text, with the separator between them."""
     items = [text(item) for item in _list(value)]
     bounded(sum(map(len, items)) + len(items) * len(text(separator)))
     return text(separator).join(items)
@@ -131,7 +131,7 @@ def join(value: Value, separator: Value) -> str:
 
 @add("first", (["a", "b"], (), "a"), kind="value")
 def first(value: Value) -> Value:
-    """The first element of a list, unset if it is empty; a non-list is itself."""
+    """The first element of a list, unset if it is empty; any other value stays as it is."""
     return value if not isinstance(value, list) else value[0] if value else None
 
 
@@ -143,7 +143,7 @@ def list_(value: Value) -> list[Value]:
 
 @add("length", ("héllo", ("bytes",), Number("6")), arguments=(0, 1), kind="unset")
 def length(value: Value, unit: Value = None) -> Number | None:
-    """Characters of a text ('bytes' of its UTF-8, 'segments' of SMS), elements of a list; unset is 0."""
+    """The length of a text in characters, UTF-8 'bytes' or SMS 'segments', or of a list; 0 if unset."""
     if unit not in (None, "bytes", "segments"):
         return None
     if unit == "segments":
@@ -155,31 +155,31 @@ def length(value: Value, unit: Value = None) -> Number | None:
 
 @add("sorted", ({"b": "1", "a": "2"}, (), {"a": "2", "b": "1"}), kind="value")
 def sorted_(value: Value) -> Value:
-    """A list in the order of its elements' text, an object in the order of its keys."""
+    """A list sorted by its elements' text, or an object sorted by its keys."""
     return dict(sorted(value.items())) if isinstance(value, dict) else sorted(_list(value), key=text)
 
 
 @add("where", ([{"t": "a"}, {"t": "b"}], ("t", "a"), [{"t": "a"}]), arguments=(2, 2), kind="value")
 def where(value: Value, key: Value, expected: Value) -> list[Value]:
-    """The elements whose key (it may be dotted) equals the value as text."""
+    """The elements in which the key (which may be dotted) equals the value as text."""
     return [item for item in _list(value) if text(_dotted(item, key)) == text(expected)]
 
 
 @add("where_not", ([{"t": "a"}, {"t": "b"}], ("t", "a"), [{"t": "b"}]), arguments=(2, 2), kind="value")
 def where_not(value: Value, key: Value, expected: Value) -> list[Value]:
-    """The elements whose key (it may be dotted) does not equal the value as text."""
+    """The elements in which the key (which may be dotted) does not equal the value as text."""
     return [item for item in _list(value) if text(_dotted(item, key)) != text(expected)]
 
 
 @add("pluck", ([{"u": "x"}, {}], ("u",), ["x"]), arguments=(1, 1), kind="value")
 def pluck(value: Value, key: Value) -> list[Value]:
-    """That key (it may be dotted) of each element that has it."""
+    """The value of the key (which may be dotted) in each element that has it."""
     return [found for item in _list(value) if (found := _dotted(item, key)) is not None]
 
 
 @add("numbered", ({"m0": "a", "m1": "b"}, ("m",), ["a", "b"]), arguments=(1, 1), kind="value")
 def numbered(value: Value, prefix: Value) -> list[Value]:
-    """The values of prefix0, prefix1, … (or from prefix1) of an object, in order."""
+    """The values of an object's keys prefix0, prefix1, … (or from prefix1 on), in order."""
     number, found = (0 if f"{text(prefix)}0" in value else 1), []
     while (key := f"{text(prefix)}{number}") in value:
         found.append(value[key])
@@ -189,13 +189,13 @@ def numbered(value: Value, prefix: Value) -> list[Value]:
 
 @add("or", ("", ("none",), "none"), arguments=(1, 1), kind="unset")
 def or_(value: Value, fallback: Value) -> Value:
-    """The fallback if the value is empty."""
+    """The fallback if the value is empty, else the value."""
     return fallback if is_empty(value) else value
 
 
 @add("null_if", ("0", (Number("0"),), None), arguments=(1, 1), kind="value")
 def null_if(value: Value, unwanted: Value) -> Value:
-    """Unset if the value equals the other as text."""
+    """Unset if the value equals the argument as text, else the value."""
     return None if text(value) == text(unwanted) else value
 
 
@@ -204,7 +204,7 @@ _COLOURS = Table({"1": "red", "5-9": "blue", "*": "grey"})
 
 @add("map", ("7", (_COLOURS,), "blue"), arguments=(1, 1), kind="unset", argument="table")
 def map_(value: Value, table: Table) -> Value:
-    """The entry of one of the template's tables: exact, any case, ranges, `*`; else unset."""
+    """The entry in a table of the template: exact, in any case, by ranges, or `*`; else unset."""
     return table.get(value)
 
 

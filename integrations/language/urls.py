@@ -1,4 +1,4 @@
-"""URLs of requests: the host from literals and properties only, all else percent-encoded."""
+"""URLs of requests: the host comes from literals and properties only, all else is percent-encoded."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?")
 
 
 def compile_url(source: Value, scope: Scope, pointer: str) -> Url:
-    """A function that renders an absolute http or https URL; a value it cannot hold raises RenderError."""
+    """A function that renders an absolute http or https URL, or raises RenderError."""
     if not is_string(source) or not source:
-        scope.report(pointer, "The URL is a string like https://api.example.com/messages.")
+        scope.report(pointer, "The URL must be a string, such as https://api.example.com/messages.")
         return lambda variables: ""
     parts = parts_of(source, scope, pointer)
     base = isinstance(parts[0], Placeholder)
     if not base and not re.match(r"https?://", str(parts[0])):
         scope.report(pointer, "The URL must start with http:// or https://, or with a property that does.")
     if any(isinstance(part, str) and "#" in part for part in parts):
-        scope.report(pointer, "A URL that is requested has no fragment (#).")
+        scope.report(pointer, "The URL of a request must not have a fragment (#).")
     pieces: list[str | tuple[str, Getter]] = []
     before, zone = "", "base" if base else "host"
     for index, part in enumerate(parts):
@@ -40,7 +40,9 @@ def compile_url(source: Value, scope: Scope, pointer: str) -> Url:
             )
             continue
         if base and index == 1 and zone == "base":
-            scope.report(pointer, "Between the property that opens the URL and a placeholder stands a slash.")
+            scope.report(
+                pointer, "Put a slash between the property that begins the URL and the next placeholder."
+            )
         if zone in ("base", "host") and scope.from_message(part):
             scope.report(
                 pointer,
@@ -53,12 +55,12 @@ def compile_url(source: Value, scope: Scope, pointer: str) -> Url:
 
 
 def merge_query(url: str, query: str) -> str:
-    """The URL with more query behind what it has."""
+    """The URL with this query appended to its own."""
     return url if not query else f"{url}{'&' if '?' in url else '?'}{query}"
 
 
 def encode_pairs(values: Value, pointer: str, *, form: bool = False) -> str:
-    """An object as query or form: a list repeats its key, bytes go raw, unset is left out."""
+    """An object as query or form: a list repeats its key, bytes are sent raw, unset is left out."""
     if not isinstance(values, dict):
         raise RenderError("A query or form needs an object of names and values.", pointer)
     encode: Callable[[bytes], str] = quote_plus if form else lambda value: quote(value, safe="")
@@ -67,7 +69,7 @@ def encode_pairs(values: Value, pointer: str, *, form: bool = False) -> str:
         for value in found if isinstance(found, list) else [found]:
             if isinstance(value, dict | list):
                 raise RenderError(
-                    f"{key!r} holds an object; a query or form takes texts and lists of them.", pointer
+                    f"{key!r} is an object; a query or form can hold only texts and lists of texts.", pointer
                 )
             if value is not None:
                 pairs.append(f"{encode(raw(key))}={encode(raw(value))}")
@@ -83,7 +85,7 @@ def _render(pieces: list[str | tuple[str, Getter]], variables: Variables, pointe
         zone, read = piece
         value = read(variables)
         if isinstance(value, dict | list):
-            raise RenderError("An object or list cannot stand in a URL.", pointer)
+            raise RenderError("A URL cannot contain an object or list.", pointer)
         if zone == "base":
             url, _, carried = raw(value).decode("utf-8", "replace").partition("?")
             _check(url, pointer)
@@ -116,10 +118,10 @@ def _check(url: str, pointer: str) -> None:
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        raise RenderError(f"{url[:100]!r} is not a whole http or https URL.", pointer)
+        raise RenderError(f"{url[:100]!r} is not a complete http or https URL.", pointer)
     if parts.username is not None or parts.password is not None:
-        raise RenderError("A URL may not carry a user name or password.", pointer)
+        raise RenderError("A URL must not contain a user name or password.", pointer)
     if _NOT_IN_URLS.search(url) or parts.fragment:
-        raise RenderError(f"{url[:100]!r} holds a character that a URL may not.", pointer)
+        raise RenderError(f"{url[:100]!r} contains a character that is not allowed in a URL.", pointer)
     if "/." in parts.path and any(segment in (".", "..") for segment in parts.path.split("/")):
-        raise RenderError("A path may not hold the segments . or .. .", pointer)
+        raise RenderError("A path must not contain the segments . or .. .", pointer)

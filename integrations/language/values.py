@@ -1,4 +1,4 @@
-"""The values that shapes read and write: JSON, with numbers as they were spelled, and bytes."""
+"""The values that shapes read and write: JSON, with numbers as they were written, and bytes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Value = Any
 Variables = Mapping[str, Value]
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-# Codecs of Python that spell names of hosts and characters of programs: no one sends texts in them.
+# Python's codecs for host names and source code, in which nobody sends texts.
 _NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7"}
 _NUMERAL = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 class Number(str):
-    """A number of a document, spelled as it was there: twenty digits and `1.0` stay what they are."""
+    """A number of a document, as it was written there: twenty digits and `1.0` stay as they are."""
 
     __slots__ = ()
 
 
 class Any_:
-    """Stands for a value that is not known yet and equals whatever it is compared with."""
+    """A value that is not known yet, and is equal to whatever it is compared with."""
 
     def __repr__(self) -> str:
         return "ANY"
@@ -36,17 +36,17 @@ ANY = Any_()
 
 
 def is_string(value: Value) -> bool:
-    """Whether a value is a string of JSON; numbers, which keep their spelling, are none."""
+    """Whether a value is a JSON string; a Number is not."""
     return isinstance(value, str) and not isinstance(value, Number)
 
 
 def is_empty(value: Value) -> bool:
-    """Unset, an empty text, false, or a list or object without elements; 0 is not empty."""
+    """Whether a value is unset, an empty text, false, or an empty list or object; 0 is not empty."""
     return value is None or value is False or (isinstance(value, str | list | dict | bytes) and not value)
 
 
 def text(value: Value) -> str:
-    """The value as text: a string itself, unset as nothing, anything else as compact JSON."""
+    """The value as text: a string as it is, unset as "", anything else as compact JSON."""
     if isinstance(value, str):
         return value
     if value is None or value is ANY:
@@ -57,12 +57,12 @@ def text(value: Value) -> str:
 
 
 def raw(value: Value) -> bytes:
-    """Bytes as they are, anything else as the UTF-8 of its text."""
+    """Bytes as they are, anything else as text in UTF-8."""
     return value if isinstance(value, bytes) else well_formed(text(value)).encode()
 
 
 def well_formed(value: str) -> str:
-    """The text with surrogates that have no partner replaced by U+FFFD, so that it can be encoded."""
+    """The text with unpaired surrogates replaced by U+FFFD, so that it can be encoded."""
     if value.isascii():
         return value
     try:
@@ -73,7 +73,7 @@ def well_formed(value: str) -> str:
 
 
 def cleaned(value: Value) -> Value:
-    """The value with every text in it well formed; U+0000, which databases do not take, becomes U+FFFD."""
+    """The value with every text in it well formed; U+0000, which databases reject, becomes U+FFFD."""
     if isinstance(value, Number):
         return value
     if isinstance(value, str):
@@ -86,7 +86,7 @@ def cleaned(value: Value) -> Value:
 
 
 def dump(value: Value) -> str:
-    """Compact JSON, characters as they are, numbers as they were spelled."""
+    """Compact JSON, with characters and numbers as they were written."""
     if isinstance(value, Number):
         return value
     if isinstance(value, str):
@@ -109,7 +109,7 @@ def dump(value: Value) -> str:
 def load(source: str, *, depth: int = 64) -> Value:
     """The value of a JSON text; NaN, Infinity and more than `depth` levels raise ValueError with a sentence.
 
-    Numbers keep their spelling, of equal keys the last counts, U+0000 and broken surrogates become U+FFFD.
+    Numbers stay as written, the last of equal keys counts, U+0000 and unpaired surrogates become U+FFFD.
     """
     if source.count("[") + source.count("{") > depth and _depth_exceeds(source, depth):
         raise ValueError(f"The JSON is nested more than {depth} levels deep.")
@@ -135,7 +135,7 @@ def _refuse(word: str) -> NoReturn:
 
 
 def add(found: dict[str, Value], name: str, value: Value) -> None:
-    """Puts a value under a name; one that repeats holds a list."""
+    """Adds a value under a name; a repeated name has a list."""
     if name not in found:
         found[name] = value
     elif isinstance(found[name], list):
@@ -145,7 +145,7 @@ def add(found: dict[str, Value], name: str, value: Value) -> None:
 
 
 def find(value: Value, key: str) -> Value:
-    """What an object holds under a key: the exact name first, then any case; unset if neither is there."""
+    """An object's value for a key: the exact key first, then the key in any case, else unset."""
     if key in value:
         return value[key]
     folded = key.casefold()
@@ -156,7 +156,7 @@ def find(value: Value, key: str) -> Value:
 
 
 def walk(value: Value, steps: tuple[str | int, ...]) -> Value:
-    """What a dotted name finds below a value; a key asked of a list is asked of its last element."""
+    """The value at a dotted name; a key of a list means that key of its last element."""
     for step in steps:
         if value is None or value is ANY:
             return value
@@ -171,21 +171,21 @@ def walk(value: Value, steps: tuple[str | int, ...]) -> Value:
 
 
 def plain(value: Value) -> Value:
-    """What stands for a value where one text is wanted: of an XML element with attributes its `#text`."""
+    """The value where a text is needed: of an XML element with attributes, its `#text`."""
     if isinstance(value, dict) and value and all(key == "#text" or key[0:1] == "@" for key in value):
         return value.get("#text")
     return value
 
 
 def is_number(value: Value) -> bool:
-    """Whether a value, or the text of it, spells a JSON number."""
+    """Whether a value, or its text, is a JSON number."""
     if isinstance(value, bool) or value is None:
         return False
     return _NUMERAL.fullmatch(text(value)) is not None
 
 
 def decimal(value: Value) -> Decimal | None:
-    """The number that a value, or the text of it, spells, or None; an exponent past all measure is none."""
+    """The number of a value, or of its text, or None; an exponent that is too large gives None."""
     try:
         return Decimal(text(value)) if is_number(value) else None
     except InvalidOperation:
@@ -193,7 +193,7 @@ def decimal(value: Value) -> Decimal | None:
 
 
 def is_charset(name: str) -> bool:
-    """Whether a name is that of a character set in which texts are exchanged."""
+    """Whether a name is that of a character set for texts."""
     try:
         found = codecs.lookup(name)
     except (LookupError, ValueError):
@@ -202,7 +202,7 @@ def is_charset(name: str) -> bool:
 
 
 class Table:
-    """A look-up by text: the exact key, then any case, then ranges (`10-12`, `>20`, `<=5`), then `*`."""
+    """A look-up by text: by the exact key, in any case, by ranges (`10-12`, `>20`, `<=5`), then `*`."""
 
     def __init__(self, entries: Mapping[str, Value]) -> None:
         self._exact = dict(entries)
@@ -211,7 +211,7 @@ class Table:
 
     @property
     def entries(self) -> Mapping[str, Value]:
-        """As they were written."""
+        """The entries as written."""
         return self._exact
 
     def get(self, value: Value) -> Value:

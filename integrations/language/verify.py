@@ -1,4 +1,4 @@
-"""`verify`: does a webhook come from the service? Over raw bytes, in constant time, by any live key."""
+"""`verify`: whether a webhook request comes from the provider."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAMES = frozenset(["query", "headers", "body", "method", "url", "ip", "now"])
 
 
 def compile_verify(node: Value, scope: Scope, pointer: str) -> Verify:
-    """The check of one scheme, or of the first of a list whose `when` holds; problems go to the scope."""
+    """The check of one scheme, or of the first in a list whose `when` holds; problems go to the scope."""
     scope = replace(scope, names=dict.fromkeys(NAMES, True), webhook=False)
     if isinstance(node, list):
         ways = [_scheme(item, scope, child(pointer, index)) for index, item in enumerate(node)]
@@ -42,19 +42,19 @@ def compile_verify(node: Value, scope: Scope, pointer: str) -> Verify:
                 try:
                     return check(values)
                 except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
-                    return "What the request carries to be verified cannot be read."
-        return "The request carries nothing that 'verify' could check."
+                    return "The credentials or signature in the request cannot be read."
+        return "No scheme of 'verify' applies to the request."
 
     return verify
 
 
 def _scheme(node: Value, scope: Scope, pointer: str) -> tuple[Condition, Verify]:
     kind = text(node.get("type")) if isinstance(node, Mapping) else ""
-    if not isinstance(node, Mapping) or kind not in _SCHEMES:
+    if not isinstance(node, Mapping) or kind not in SCHEMES:
         place = child(pointer, "type") if isinstance(node, Mapping) and "type" in node else pointer
-        scope.report(place, f"There is no verify type {kind!r}.", did_you_mean(kind, _SCHEMES))
+        scope.report(place, f"There is no verify type {kind!r}.", did_you_mean(kind, SCHEMES))
         return (lambda values: True), (lambda values: "")
-    required, optional, make = _SCHEMES[kind]
+    required, optional, make = SCHEMES[kind]
     check_keys(node, ["type", "when", *required, *optional], scope, pointer)
     for key in required:
         if key not in node:
@@ -67,7 +67,7 @@ def _header(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     return lambda values: (
         ""
         if is_one_of(find(values["headers"], name), value(values))
-        else f"The header {name} is missing or another."
+        else f"The header {name} is missing or wrong."
     )
 
 
@@ -76,7 +76,7 @@ def _query(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     return lambda values: (
         ""
         if is_one_of(find(values["query"], name), value(values))
-        else f"{name} in the address is missing or another."
+        else f"The query field {name} is missing or wrong."
     )
 
 
@@ -87,10 +87,10 @@ def _basic(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
         scheme, _, token = text(find(values["headers"], "authorization")).partition(" ")
         if scheme.casefold() == "basic":
             name, _, word = base64.b64decode(token).decode().partition(":")
-            # Both are compared whatever the first gives.
+            # Both are compared, whatever the result of the first.
             if is_one_of(name, username(values)) & is_one_of(word, password(values)):
                 return ""
-        return "User name and password are missing or others."
+        return "The user name or password is missing or wrong."
 
     return check
 
@@ -105,12 +105,16 @@ def _ip(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
             for item in live(ranges(values))
             for word in text(item).split(",")
         ]
-        return "" if any(address in net for net in nets) else f"{address} is not an address of the service."
+        return (
+            ""
+            if any(address in net for net in nets)
+            else f"{address} is not one of the provider's addresses."
+        )
 
     return check
 
 
-_SCHEMES: dict[str, tuple[list[str], list[str], _Maker]] = {
+SCHEMES: dict[str, tuple[list[str], list[str], _Maker]] = {
     "header": (["name", "value"], [], _header),
     "query": (["name", "value"], [], _query),
     "basic": (["username", "password"], [], _basic),

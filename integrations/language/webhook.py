@@ -1,4 +1,4 @@
-"""The Webhook section: events in order, and what they have in common."""
+"""The Webhook section: its events, in order, and what they share."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from integrations.language.sections import check_keys
 from integrations.language.signatures import Verify
 from integrations.language.values import Value
 from integrations.language.verify import compile_verify
-from integrations.language.webhook_answers import Answer, compile_answer
 from integrations.language.webhook_events import KEYS, WebhookEvent, compile_event
+from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """The section: events in order, and the answers where none matches or nothing can be read.
+    """The section: its events, in order, and the responses to requests that no event matches.
 
-    `verify` is the section's, which also holds for requests that no event matches. `same_for_all`: it reads
-    every request alike, whatever the values of the properties.
+    `verify` is the section's own, which also applies to requests that match no event. With `same_for_all`,
+    the values of the properties make no difference to how a request is read.
     """
 
     events: tuple[WebhookEvent, ...] = ()
     verify: Verify | None = None
-    ignored: Answer = field(default_factory=Answer)
-    error: Answer = field(default_factory=lambda: Answer(400))
+    ignored: WebhookResponse = field(default_factory=WebhookResponse)
+    error: WebhookResponse = field(default_factory=lambda: WebhookResponse(400))
     same_for_all: bool = False
 
 
 def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
-    """The section from one event, a list of them, or an object with `events` and their defaults."""
+    """The section, written as one event, a list of events, or an object with `events` and defaults."""
     scope = replace(scope, webhook=True, used=set())
     section = pointer
     defaults: dict[str, Value] = {}
     verify: Verify | None = None
-    ignored, error = Answer(), Answer(400)
+    ignored, error = WebhookResponse(), WebhookResponse(400)
     if isinstance(node, Mapping) and "events" in node:
         check_keys(node, ["events", *KEYS], scope, pointer)
         defaults = {key: value for key, value in node.items() if key not in ("events", "verify")}
@@ -47,8 +47,10 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
         if isinstance(response, Mapping):
             reading = replace(scope, names=dict.fromkeys(EXCHANGE - {"request"}, True))
             place = child(pointer, "response")
-            ignored = compile_answer(response.get("ignored", {}), reading, child(place, "ignored"), 200)
-            error = compile_answer(response.get("error", {}), reading, child(place, "error"), 400)
+            ignored = compile_webhook_response(
+                response.get("ignored", {}), reading, child(place, "ignored"), 200
+            )
+            error = compile_webhook_response(response.get("error", {}), reading, child(place, "error"), 400)
             defaults["response"] = {
                 key: value for key, value in response.items() if key not in ("ignored", "error")
             }

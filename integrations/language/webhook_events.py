@@ -1,4 +1,4 @@
-"""One event of the Webhook section: which request it is, and what it binds."""
+"""One event of the Webhook section: which requests it matches, and what it binds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from integrations.language.shapes import Render, compile_render
 from integrations.language.signatures import Verify
 from integrations.language.values import Table, Value, is_charset, is_string, text
 from integrations.language.verify import compile_verify
-from integrations.language.webhook_answers import Answer, compile_answer
+from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
 STATUS_TYPES = {
     "messageSent": "sent",
@@ -48,8 +48,8 @@ KEYS = [
     "response",
 ]
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-# Two names for one thing: what a template binds as one it may read as the other.
-TWINS = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
+# Two names for one thing: a template may bind one and read the other.
+ALIASES = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _NEEDS = {
     "message": [{"from"}],
@@ -62,10 +62,10 @@ _NEEDS = {
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """One kind of request, compiled; `status` is what it reports where the type alone says so.
+    """A compiled event; `status` is the status that its type stands for, if any.
 
-    `concat` reads id, part and count of a text that comes in several requests. `media_hosts` are those
-    where its files are fetched with the outgoing auth, below `media_path`; empty: those of the API.
+    `concat` reads id, part and count of a text that arrives in several requests. `media_hosts` are the hosts
+    from which its files are fetched with the outgoing auth, below `media_path`; empty: the hosts of the API.
     """
 
     name: str
@@ -81,20 +81,20 @@ class WebhookEvent:
     variables: tuple[tuple[str, Render], ...]
     status: str
     status_map: Table | None
-    goes_on: bool
+    continues: bool
     verify: Verify | None
     concat: tuple[Render, Render, Render] | None
     media_hosts: tuple[str, ...] | None
     media_path: str
-    answer: Answer
+    response: WebhookResponse
 
 
 def compile_event(
     own: Value, defaults: Mapping[str, Value], section: str, verify: Verify | None, scope: Scope, pointer: str
 ) -> WebhookEvent | None:
-    """The event with the defaults and `verify` of the section at a pointer; problems go to the scope."""
+    """The compiled event, with the section's defaults and `verify`; problems go to the scope."""
     if not isinstance(own, Mapping):
-        scope.report(pointer, "An event is an object.")
+        scope.report(pointer, "An event must be an object.")
         return None
     check_keys(own, KEYS, scope, pointer)
     if "verify" in own:
@@ -117,10 +117,10 @@ def compile_event(
     scope = replace(
         scope, names=dict.fromkeys(names, True), bindable=BOUND, exchange=EXCHANGE, own={}, used=set()
     )
-    goes_on = boolean(node, "continue", scope, at("continue"))
+    continues = boolean(node, "continue", scope, at("continue"))
     when = compile_condition(node["when"], scope, at("when")) if "when" in node else None
     shapes = tuple(
-        (source, compile_match(node[key], scope, at(key), elements="some" if goes_on else "all"))
+        (source, compile_match(node[key], scope, at(key), elements="some" if continues else "all"))
         for source, key in (
             ("query", "request_query"),
             ("headers", "request_headers"),
@@ -130,17 +130,17 @@ def compile_event(
     )
     if key := scope.own.pop("event_key", None):
         scope.report(key[0], "The event has no 'event_key' to compare with.", column=key[1])
-    _add_twins(scope)
+    _add_aliases(scope)
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
-    _add_twins(scope)
+    _add_aliases(scope)
     for needed in _NEEDS[kind]:
         if not needed & scope.names.keys():
             names = [f"${name}$" for name in sorted(needed)]
             scope.report(pointer, f"An event of type {kind!r} must bind {' or '.join(names)}.")
     status_map = _status_map(node, kind, scope, pointer, at("status_map"))
     concat = _concat(node["concat"], scope, at("concat")) if "concat" in node else None
-    answering = replace(scope, names={**scope.names, "message_uuid": True})
-    answer = compile_answer(node.get("response", {}), answering, at("response"))
+    responding = replace(scope, names={**scope.names, "message_uuid": True})
+    response = compile_webhook_response(node.get("response", {}), responding, at("response"))
     unused_names(scope)
     section_scope.used.update(scope.used)
     return WebhookEvent(
@@ -149,24 +149,26 @@ def compile_event(
         _paths(node.get("path"), scope, at("path")),
         _content_type(node, scope, at("request_content_type")),
         _charset(node, scope, at("request_charset")), when, shapes, variables,
-        STATUS_TYPES.get(kind, ""), status_map, goes_on, verify, concat,
+        STATUS_TYPES.get(kind, ""), status_map, continues, verify, concat,
         _media_hosts(node, verify, scope, at("media_auth")),
-        _media_path(node, scope, at("media_path")), answer,
+        _media_path(node, scope, at("media_path")), response,
     )  # fmt: skip
 
 
-def _add_twins(scope: Scope) -> None:
-    """Makes `content` readable where `text` is bound, `url` where `urls` is, and so on."""
-    for name, twin in TWINS.items():
+def _add_aliases(scope: Scope) -> None:
+    """Makes `content` readable if `text` is bound, `url` if `urls` is bound, and so on."""
+    for name, alias in ALIASES.items():
         if name in scope.names:
-            scope.names.setdefault(twin, True)
+            scope.names.setdefault(alias, True)
 
 
 def _methods(given: Value, scope: Scope, pointer: str) -> tuple[str, ...]:
     methods = tuple(text(item).upper() for item in (given if isinstance(given, list) else [given]))
     for method in methods:
         if method not in _METHODS:
-            scope.report(pointer, f"{method!r} is no method.", did_you_mean(method, _METHODS))
+            scope.report(
+                pointer, f"{method!r} is not a supported HTTP method.", did_you_mean(method, _METHODS)
+            )
     return methods
 
 
@@ -175,7 +177,9 @@ def _paths(given: Value, scope: Scope, pointer: str) -> tuple[str, ...] | None:
     if given is None:
         return None
     if not all(map(is_string, paths)):
-        scope.report(pointer, "'path' is what follows the webhook URL, like \"status\", or a list of these.")
+        scope.report(
+            pointer, "'path' must be what follows the webhook URL, such as \"status\", or a list of these."
+        )
     return tuple(text(path).strip("/") for path in paths)
 
 
@@ -187,7 +191,7 @@ def _content_type(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
 def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
     charset = text(node.get("request_charset", ""))
     if charset and not is_charset(charset):
-        scope.report(pointer, f"{charset!r} is not a character set.")
+        scope.report(pointer, f"{charset!r} is not a known character set.")
         return ""
     return charset
 
@@ -195,11 +199,11 @@ def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
 def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str, place: str) -> Table | None:
     if kind != "messageStatus":
         if "status_map" in node and place.startswith(f"{pointer}/"):
-            scope.report(place, "'status_map' belongs to the event type messageStatus.", at_key=True)
+            scope.report(place, "'status_map' is only for the event type messageStatus.", at_key=True)
         return None
     entries = node.get("status_map")
     if not isinstance(entries, Mapping) or "status" not in scope.names:
-        scope.report(pointer, "A messageStatus event needs $status$ in its shape and 'status_map'.")
+        scope.report(pointer, "An event of type 'messageStatus' must bind $status$ and needs 'status_map'.")
         return None
     for key, status in entries.items():
         if status not in STATUSES:
@@ -210,7 +214,7 @@ def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str
 
 def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Render] | None:
     if not isinstance(node, Mapping) or set(node) != {"id", "part", "count"}:
-        scope.report(pointer, "concat is an object of 'id', 'part' and 'count'.")
+        scope.report(pointer, "concat must be an object with 'id', 'part' and 'count'.")
         return None
     identifier, part, count = (
         compile_render(node[key], scope, child(pointer, key)) for key in ("id", "part", "count")
@@ -225,12 +229,12 @@ def _media_hosts(
     if given is False:
         return None
     if verify is None:
-        reason = "Files are fetched with credentials only for verified webhooks."
+        reason = "Files are fetched with credentials only if the webhook is verified."
         scope.report(pointer, reason, "Add 'verify'.")
     if given is True:
         return ()
     if not isinstance(given, list) or not given or not all(_HOST.fullmatch(text(item)) for item in given):
-        scope.report(pointer, "'media_auth' is true (the hosts of the API), or a list of host names.")
+        scope.report(pointer, "'media_auth' must be true (the hosts of the API) or a list of host names.")
         return None
     return tuple(text(item).casefold() for item in given)
 
@@ -238,5 +242,5 @@ def _media_hosts(
 def _media_path(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
     path = text(node.get("media_path", "/"))
     if not path.startswith("/"):
-        scope.report(pointer, "'media_path' begins with a slash, like \"/media\".")
+        scope.report(pointer, "'media_path' must begin with a slash, such as \"/media\".")
     return path

@@ -18,11 +18,10 @@ _IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 
 
 def parse_xml(source: bytes | str) -> Value:
-    """The tree of a document, whose declaration names its character set unless it is text already.
+    """The tree of a document; bytes are decoded as the XML declaration says.
 
-    Raises ValueError with a sentence. A DTD is not loaded, and one that declares entities is refused.
-
-    An element with text alone is a string, one that repeats a list; an empty one is "".
+    An element with only text is a string, a repeated one a list, an empty one "". A DTD is not loaded, and
+    one that declares entities is refused. Raises ValueError with a sentence.
     """
     try:
         root = fromstring(source)
@@ -30,9 +29,9 @@ def parse_xml(source: bytes | str) -> Value:
         line, column = error.position
         raise ValueError(f"The XML cannot be read at line {line}, column {column + 1}.") from None
     except DefusedXmlException:
-        raise ValueError("The XML declares entities, which are not read.") from None
+        raise ValueError("The XML declares entities, which are not supported.") from None
     except (ValueError, LookupError):
-        raise ValueError("The XML is in a character set that is not known.") from None
+        raise ValueError("The XML uses an unknown character set.") from None
     return {_local(root.tag): _value(root, 1)}
 
 
@@ -56,12 +55,12 @@ def _value(element: Element, depth: int) -> Value:
 
 
 def render_xml(value: Value, pointer: str) -> bytes:
-    """The document of a tree in UTF-8. Raises RenderError where the tree is none."""
+    """The XML document of a tree, in UTF-8. Raises RenderError if the value is not such a tree."""
     if not isinstance(value, dict) or len(value) != 1:
         raise RenderError("XML needs an object with one key: the root element.", pointer)
     name, content = next(iter(value.items()))
     if isinstance(content, list):
-        raise RenderError("XML has one root element.", pointer)
+        raise RenderError("XML can have only one root element.", pointer)
     root = _element(name, content, pointer)
     document: str = tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{document}'.encode()

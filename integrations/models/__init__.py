@@ -1,12 +1,7 @@
-"""How: templates in numbered revisions, the integrations of organizations, and their access."""
+"""How: templates in numbered revisions, the integrations of organizations, and their access tokens."""
 
-from integrations.models.access import AccessToken
-from integrations.models.services import (
-    Integration,
-    PropertyValues,
-    Template,
-    TemplateRevision,
-    webhook_url,
-)
+from integrations.models.access_tokens import AccessToken
+from integrations.models.integrations import Integration, PropertyValues, webhook_url
+from integrations.models.templates import Template, TemplateRevision
 
 __all__ = ["AccessToken", "Integration", "PropertyValues", "Template", "TemplateRevision", "webhook_url"]

@@ -1,7 +1,7 @@
-"""A messaging provider for trying things out: plays any service of the catalogue, and has a phone."""
+"""A messaging provider for trying things out: it simulates any catalogue entry, and has a phone."""
 
-from integrations.sandbox.outgoing import ACCESS_TOKEN
-from integrations.sandbox.provider import Mode, Sandbox
+from integrations.sandbox.api_requests import ACCESS_TOKEN
+from integrations.sandbox.server import Mode, Sandbox
 from integrations.sandbox.web import ReceivedRequest
 
 __all__ = ["ACCESS_TOKEN", "Mode", "ReceivedRequest", "Sandbox"]

@@ -1,290 +1,79 @@
-"""The sandbox provider: takes the portal's messages as a real one would, and sends webhooks back."""
+"""A simulated provider: the requests it accepts, its responses, and its webhooks."""
 
 from __future__ import annotations
 
-import math
-import socket
-import threading
-from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal, get_args
+import secrets
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import get_args
+from urllib.parse import unquote, urlsplit
 
-from phonenumbers import region_code_for_number
-from waitress.server import create_server
-
-from integrations.catalog import FOLDER
-from integrations.events import HttpRequest, HttpResponse, InboundRequest
-from integrations.language.text_filters import parse_phone
-from integrations.sandbox import calls, oauth, stopping, web
-from integrations.sandbox.agenda import Agenda
-from integrations.sandbox.entry import read_entry
-from integrations.sandbox.service import Service, Taken
-from integrations.sandbox.store import PhoneMessage, Store
-from integrations.sandbox.web import ReceivedRequest
-from integrations.senders import normalise_number
-
-Mode = Literal["ok", "401", "429", "500", "refuse", "garbage", "slow", "hang"]
-
-REQUESTS = 10_000
+from integrations.events import HttpRequest, HttpResponse
+from integrations.language.api_methods import METHODS
+from integrations.sandbox import api_responses
+from integrations.sandbox.api_requests import ApiRequest, ApiRequestReader
+from integrations.sandbox.catalog_entry import API, CatalogEntry, HostedEntry
+from integrations.sandbox.webhooks import WebhookWriter
 
 
-class Sandbox:
-    """A messaging provider with an HTTP API at `api_url` and a page that looks like a phone at `url`.
+@dataclass(frozen=True)
+class AcceptedMessage:
+    """A message that the provider has accepted, and the id that it has given it."""
 
-    It plays the service of `folder`, an entry of the catalogue: it reads what the template sends, answers and
-    calls as the cases show. An integration of it needs the template `document` and the property `values`.
-    `numbers` are the portal's numbers, with their labels, that the phone offers for a new conversation.
-    A message that was answered with its id is reported delivered `delay_delivered` seconds later, while
-    `reports` is true. Memory holds the newest 1,000 messages, 10,000 requests and 100 MiB of files.
-    What posts a webhook returns the status of its answer, or 0 when there was none.
-    """
+    sent: ApiRequest
+    messageid: str
 
-    def __init__(
-        self,
-        folder: Path = FOLDER / "generic",
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        webhook_url: str = "",
-        delay_delivered: float = 1.0,
-        numbers: Sequence[tuple[str, str]] = (),
-        phone: str = "+61412345678",
-    ) -> None:
-        self.entry = read_entry(folder)
-        self.host, self.port = host, port
-        self.webhook_url = webhook_url
-        self.delay_delivered = delay_delivered
-        self.numbers = numbers
-        self.phone = phone
-        self.reports = True
-        self.received: list[ReceivedRequest] = []
-        self.store = Store()
-        self._agenda = Agenda()
-        self._script: deque[tuple[Mode, float]] = deque()
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
+
+class Provider:
+    """A catalogue entry, simulated at the sandbox's origin; `writer` makes its webhooks."""
+
+    def __init__(self, entry: CatalogEntry, origin: str) -> None:
+        self.origin = origin
+        self.hosted = HostedEntry(entry, origin)
+        self.reader = ApiRequestReader(self.hosted)
+        self.writer = WebhookWriter(self.hosted)
+
+    def respond(self, request: HttpRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
+        """The response to an API request, and the message in it, if any; `mode` may ask for an error."""
+        sent = self.reader.read(request)
+        if sent is None:
+            return self._unknown(request), None
+        if mode in get_args(api_responses.ErrorMode):
+            return api_responses.error(self.hosted, mode, sent.method), None
+        if not sent.authorized:
+            return api_responses.error(self.hosted, "401", sent.method), None
+        sends_message = METHODS[sent.method].sends_message
+        if sends_message and (problem := _problem(sent)):
+            return api_responses.plain(400, problem), None
+        response, messageid = api_responses.accepted(self.hosted, sent)
+        if not sends_message:
+            return response, None
+        return response, AcceptedMessage(sent, messageid or secrets.token_hex(12))
+
+    def file_url(self, name: str) -> str:
+        """The URL of a file of the phone; it is among the provider's if these need credentials."""
+        if self._protects_files:
+            folder = PurePosixPath(urlsplit(self.writer.example_url).path).parent
+            return f"{self.origin}{API}{folder}/{name}"
+        return f"{self.origin}/media/{name}"
+
+    def may_fetch(self, headers: dict[str, str]) -> bool:
+        """Whether a request for a protected file has the provider's credentials."""
+        return self.reader.credentials.items() <= headers.items()
 
     @property
-    def origin(self) -> str:
-        """Scheme, host and port, as an allow-list spells them; with port 0 known once it is started."""
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104
-        return f"http://{host}:{self.port}"
+    def _protects_files(self) -> bool:
+        return any(event.media_hosts is not None for event in self.hosted.template.webhook.events)
 
-    @property
-    def url(self) -> str:
-        """Where the phone page is, without a slash at the end."""
-        return self.origin
+    def _unknown(self, request: HttpRequest) -> HttpResponse:
+        if self.reader.knows(unquote(urlsplit(request.url).path)):
+            return api_responses.plain(405, f"The provider does not support {request.method} here.")
+        return api_responses.plain(404, f"The provider has nothing at {urlsplit(request.url).path}.")
 
-    @property
-    def name(self) -> str:
-        """The name of the service."""
-        return self.entry.template.name
 
-    @property
-    def api_url(self) -> str:
-        """Where texts are sent to."""
-        return self.service.reader.url("SendMessage")
-
-    @property
-    def document(self) -> str:
-        """The template whose requests come here, as it is published."""
-        return self.service.lab.source
-
-    @property
-    def service_id(self) -> str:
-        """The id of that template."""
-        return self.service.lab.template.id
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The credentials and addresses that the service gives to a customer."""
-        return self.service.lab.values
-
-    def start(self) -> None:
-        """Binds the port (an `OSError` says why it cannot) and serves from threads; also after `stop`."""
-        listener = socket.create_server((self.host, self.port))
-        self.port = listener.getsockname()[1]
-        self.service = Service(self.entry, self.origin)
-        self._stopped.clear()
-        # The look-ahead is what lets waitress notice that a client has gone while its answer is held back.
-        self._server = create_server(
-            web.application(self),
-            sockets=[listener],
-            threads=16,
-            ident=None,
-            channel_request_lookahead=1,
-            # Above our own limit, so that a picture that is too large is refused in words.
-            max_request_body_size=2 * web.BODY_BYTES,
-        )
-        self._thread = threading.Thread(target=self._server.run, name="sandbox", daemon=True)
-        self._thread.start()
-        self._agenda.start()
-
-    def stop(self) -> None:
-        """Ends the threads, answers what is held back, and closes every connection."""
-        self._stopped.set()
-        stopping.stop(self._server)
-        self._thread.join(5)
-        self._agenda.stop()
-
-    def answer_with(self, *modes: Mode, seconds: float = 5.0) -> None:
-        """Answers the next requests in these ways, one each, then "ok" again; replaces the plan before.
-
-        "401", "429", "500" and "refuse" take no message, and are spelled as in the cases. "garbage" (200, an
-        HTML page), "slow" (the right answer after `seconds`) and "hang" (none, until the client goes) do.
-        """
-        for mode in modes:
-            if mode not in get_args(Mode):
-                raise ValueError(
-                    f"The sandbox cannot answer with {mode!r}; it knows {', '.join(get_args(Mode))}."
-                )
-        with self._lock:
-            self._script = deque((mode, seconds) for mode in modes)
-        self.store.touch()
-
-    @property
-    def next_answer(self) -> Mode:
-        """How the next request will be answered."""
-        with self._lock:
-            return self._script[0][0] if self._script else "ok"
-
-    def text(self, sender: str, to: str, content: str) -> int:
-        """Writes a text from the phone `sender` to the portal's number `to`."""
-        message = self.store.add(contact=sender, number=to, mine=True, text=content, state="waiting")
-        return self.send(message)
-
-    def picture(self, sender: str, to: str, text: str, image: bytes, content_type: str) -> int:
-        """Sends a picture (any bytes, unchecked) with its caption from the phone `sender`."""
-        name = self.store.keep(image, content_type)
-        message = self.store.add(contact=sender, number=to, mine=True, text=text, file=name, state="waiting")
-        return self.send(message)
-
-    def send(self, message: PhoneMessage) -> int:
-        """Posts the webhook of a message written on a phone, as often as it is called."""
-        self.store.change(message, state="waiting", note="")
-        who = self.webhook_url, message.contact, message.number, message.text
-        if message.file:
-            request = self.service.writer.picture(*who, self.service.file_url(message.file))
-        else:
-            request = self.service.writer.message(*who)
-        kind = "pictures" if message.file else "texts"
-        return self._post(request, message, "Delivered to Patchbay", f"This service brings no {kind}.")
-
-    def spelled(self, number: str) -> str:
-        """How the service's webhooks spell a number of the portal, given in E.164."""
-        return self.service.writer.spelled(number)
-
-    def delivered(self, messageid: str) -> int:
-        """Reports a message of the portal as delivered."""
-        return self._status("delivered", messageid, "", "Reported as delivered")
-
-    def failed(self, messageid: str, reason: str) -> int:
-        """Reports a message of the portal as failed."""
-        return self._status("failed", messageid, reason, f"Reported as failed: {reason}")
-
-    def answer(self, received: ReceivedRequest, gone: Callable[[], bool]) -> HttpResponse:
-        """Takes one request to the API; `gone` tells whether the client still waits."""
-        url = self.origin + received.path
-        request = HttpRequest(received.method, url, received.headers, received.body)
-        if (page := oauth.answer(self.service.lab, request)) is not None:
-            return page
-        with self._lock:
-            self.received.append(received)
-            del self.received[:-REQUESTS]
-            mode, seconds = self._script.popleft() if self._script else ("ok", 0.0)
-        answer = self._answer(request, mode, seconds, gone)
-        if mode != "hang":
-            received.answered, received.answer = answer.status, answer.body
-        self.store.touch()
-        return answer
-
-    def _answer(
-        self, request: HttpRequest, mode: Mode, seconds: float, gone: Callable[[], bool]
-    ) -> HttpResponse:
-        answer, taken = self.service.answer(request, mode)
-        if taken is None:
-            return answer
-        message = self._take(taken)
-        if mode == "garbage":
-            return HttpResponse(200, {"content-type": "text/html"}, b"<html><body><h1>It works!</h1>")
-        if mode in ("slow", "hang"):
-            self._hold(seconds if mode == "slow" else math.inf, gone)
-        if mode == "hang":
-            return HttpResponse(503)
-        self._agenda.add(self.delay_delivered, lambda: self._report(message))
-        return answer
-
-    def _take(self, taken: Taken) -> PhoneMessage:
-        sent = taken.sent
-        contact, number = self._number(sent.to), self._number(sent.sender)
-        first = self.store.add(
-            contact=contact,
-            number=number,
-            mine=False,
-            text=sent.text,
-            messageid=taken.messageid,
-            message_uuid=sent.message_uuid,
-        )
-        files: list[str | bytes] = [*sent.urls, *sent.files]
-        for index, file in enumerate(files):
-            message = first
-            if index > 0:
-                message = self.store.add(contact=contact, number=number, mine=False, text="")
-            self.store.change(message, state="waiting", note="Fetching the file…")
-            self._agenda.add(0, partial(self._show, message, file))
-        return first
-
-    def _number(self, spelled: str) -> str:
-        """A number as phones show it, however the service spells it."""
-        home = parse_phone(self.phone, None)
-        try:
-            return normalise_number(spelled, region_code_for_number(home) if home else None)
-        except ValueError:
-            return spelled
-
-    def _show(self, message: PhoneMessage, file: str | bytes) -> None:
-        """Puts a file into a bubble: its bytes, or what its URL gives."""
-        try:
-            name = self.store.keep(*calls.picture(file))
-        except calls.NoPicture as problem:
-            self.store.change(message, state=problem.state, note=str(problem))
-        else:
-            self.store.change(message, state="", note="", file=name)
-
-    def _hold(self, seconds: float, gone: Callable[[], bool]) -> None:
-        waited = 0.0
-        while waited < seconds and not gone() and not self._stopped.wait(min(0.1, seconds - waited)):
-            waited += 0.1
-
-    def _report(self, message: PhoneMessage) -> None:
-        status = "failed" if message.state == "failed" else "delivered"
-        if not self.reports or not self.service.writer.reports(status):
-            return
-        if status == "failed":
-            self.failed(message.messageid, message.note)
-        else:
-            self.delivered(message.messageid)
-
-    def _status(self, status: str, messageid: str, reason: str, done: str) -> int:
-        message = self.store.sent_as(messageid)
-        ours = message.message_uuid if message is not None else ""
-        request = self.service.writer.status(self.webhook_url, status, messageid, ours, reason)
-        return self._post(request, message, done, "This service tells no more of a message.")
-
-    def _post(
-        self, request: InboundRequest | None, message: PhoneMessage | None, done: str, never: str
-    ) -> int:
-        """Calls the portal, and notes on the message what came of it; `never` where there is no such call."""
-        if request is None:
-            status, problem = 0, never
-        elif not self.webhook_url:
-            status, problem = 0, "No webhook URL is set; copy it from the integration's page in Patchbay."
-        else:
-            status, problem = calls.post(request)
-        if message is not None and problem:
-            self.store.change(message, state="failed", note=problem)
-        elif message is not None:
-            self.store.change(message, state="accepted", note=f"{done} ({status})")
-        return status
+def _problem(sent: ApiRequest) -> str:
+    if sent.missing:
+        return f"{' and '.join(sent.missing)} must be given."
+    if not sent.text and not sent.urls and not sent.files:
+        return "A text or a file must be given."
+    return ""

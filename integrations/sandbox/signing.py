@@ -1,4 +1,4 @@
-"""The other side of `verify`: makes a webhook prove that it comes from the service."""
+"""Signs webhook requests, so that `verify` accepts them."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from integrations.language.shapes import compile_render
 from integrations.language.signatures import bytes_of, live
 from integrations.language.values import Value, is_number, text
 from integrations.language.verify import NAMES
-from integrations.sandbox.stand_ins import StandIns
+from integrations.sandbox.substitution import Substitution
 
-Way = Mapping[str, Value]
+Scheme = Mapping[str, Value]
 
 
 def sign(
-    ways: list[Way],
+    schemes: list[Scheme],
     example: InboundRequest,
     request: InboundRequest,
     values: Mapping[str, Any],
     key: Ed25519PrivateKey,
 ) -> InboundRequest:
-    """The request with what the first way that holds asks for, in the places where the example has it.
+    """The request with what the first scheme that applies checks, in the places where the example has it.
 
-    `values` are the properties. Where signatures were not shown by the example, as a case that is refused
-    for lack of one, they cannot be placed.
+    `values` are the properties. A signature cannot be added if the example has none, as in a case for a
+    missing signature.
     """
-    for way in ways:
+    for scheme in schemes:
         scope = _scope(values)
-        if compile_condition(way.get("when", {}), scope, "")(_exchange(request, values)):
-            return _Signing(way, example, values, key).signed(request)
+        if compile_condition(scheme.get("when", {}), scope, "")(_exchange(request, values)):
+            return _Signing(scheme, example, values, key).signed(request)
     return request
 
 
@@ -68,16 +68,16 @@ def _exchange(request: InboundRequest, values: Mapping[str, Any]) -> dict[str, V
 
 class _Signing:
     def __init__(
-        self, way: Way, example: InboundRequest, values: Mapping[str, Any], key: Ed25519PrivateKey
+        self, scheme: Scheme, example: InboundRequest, values: Mapping[str, Any], key: Ed25519PrivateKey
     ) -> None:
-        self.way, self.values, self.key = way, values, key
+        self.scheme, self.values, self.key = scheme, values, key
         self.example = _exchange(example, values)
         self.now = time.time()
 
     def signed(self, request: InboundRequest) -> InboundRequest:
-        ways: dict[str, Callable[[InboundRequest], InboundRequest]] = {
-            "header": lambda one: _with_header(one, text(self.way["name"]), self._value("value")),
-            "query": lambda one: _with_query(one, text(self.way["name"]), self._value("value")),
+        schemes: dict[str, Callable[[InboundRequest], InboundRequest]] = {
+            "header": lambda one: _with_header(one, text(self.scheme["name"]), self._value("value")),
+            "query": lambda one: _with_query(one, text(self.scheme["name"]), self._value("value")),
             "basic": lambda one: _with_header(
                 one, "authorization", basic(self._value("username"), self._value("password"))
             ),
@@ -87,51 +87,55 @@ class _Signing:
             "standard-webhooks": self._standard,
             "url-and-form-hmac": self._url_and_form,
         }
-        make = ways.get(text(self.way.get("type")))
+        make = schemes.get(text(self.scheme.get("type")))
         return make(request) if make is not None else request
 
     def _read(self, source: Value, exchange: Mapping[str, Value]) -> str:
         return text(next(iter(live(compile_render(source, _scope(self.values), "")(exchange))), ""))
 
     def _value(self, name: str) -> str:
-        return self._read(self.way.get(name), self.values)
+        return self._read(self.scheme.get(name), self.values)
 
     def _placed(self, request: InboundRequest, source: Value, new: str) -> InboundRequest:
-        """The request with a value in the place where the example holds what `source` reads."""
+        """The request with a new value in the place from which `source` reads in the example."""
         old = self._read(source, self.example)
-        stand_ins = StandIns({old: new})
-        headers = {name: stand_ins.text(value) for name, value in request.headers.items()}
+        substitution = Substitution({old: new})
+        headers = {name: substitution.text(value) for name, value in request.headers.items()}
         request = replace(request, headers=headers)
-        query = {name: stand_ins.tree(value) for name, value in bodies.pairs(request.query).items()}
+        query = {name: substitution.tree(value) for name, value in bodies.pairs(request.query).items()}
         return request if query == bodies.pairs(request.query) else _at_query(request, urlencode(query, True))
 
     def _stamped(self, request: InboundRequest) -> InboundRequest:
-        """The time of the signature, spelled as the example spells it."""
-        if "timestamp" not in self.way:
+        """The request with the time of the signature, written as in the example."""
+        if "timestamp" not in self.scheme:
             return request
-        old = self._read(self.way["timestamp"], self.example)
+        old = self._read(self.scheme["timestamp"], self.example)
         if is_number(old):
             new = str(int(self.now * (1000 if float(old) > 10**11 else 1)))
         else:
             new = iso_text(datetime.fromtimestamp(self.now, UTC))
-        return self._placed(request, self.way["timestamp"], new)
+        return self._placed(request, self.scheme["timestamp"], new)
 
     def _over(self, request: InboundRequest) -> bytes:
-        return bytes_of(self.way, "over", "$body$", _scope(self.values), "")(_exchange(request, self.values))
+        return bytes_of(self.scheme, "over", "$body$", _scope(self.values), "")(
+            _exchange(request, self.values)
+        )
 
     def _hmac(self, request: InboundRequest) -> InboundRequest:
         request = self._stamped(request)
-        algorithm = text(self.way.get("algorithm", "sha256"))
+        algorithm = text(self.scheme.get("algorithm", "sha256"))
         digest = hmac.digest(self._value("key").encode(), self._over(request), algorithm)
         spelled = {"hex": digest.hex(), "base64": _base64(digest), "base64url": _base64url(digest)}
-        return self._placed(request, self.way["signature"], spelled[text(self.way.get("encoding", "hex"))])
+        return self._placed(
+            request, self.scheme["signature"], spelled[text(self.scheme.get("encoding", "hex"))]
+        )
 
     def _ed25519(self, request: InboundRequest) -> InboundRequest:
         request = self._stamped(request)
-        return self._placed(request, self.way["signature"], _base64(self.key.sign(self._over(request))))
+        return self._placed(request, self.scheme["signature"], _base64(self.key.sign(self._over(request))))
 
     def _jwt(self, request: InboundRequest) -> InboundRequest:
-        source = self.way.get("token", "$headers.Authorization|remove_prefix:'Bearer '$")
+        source = self.scheme.get("token", "$headers.Authorization|remove_prefix:'Bearer '$")
         claims = self._read(source, self.example).split(".")[1:2]
         said = json.loads(base64.urlsafe_b64decode(claims[0] + "==")) if claims else {}
         now = int(self.now)
@@ -164,7 +168,7 @@ class _Signing:
         signed = request.url + "".join(name + value for name, value in sorted(set(fields)))
         digest = hmac.digest(self._value("key").encode(), signed.encode(), "sha1")
         return self._placed(
-            request, self.way.get("signature", "$headers.X-Twilio-Signature$"), _base64(digest)
+            request, self.scheme.get("signature", "$headers.X-Twilio-Signature$"), _base64(digest)
         )
 
 

@@ -1,4 +1,4 @@
-"""What the phones hold: messages and pictures, in memory, the newest ones only."""
+"""The messages and pictures on the phones, in memory; only the newest are kept."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ State = Literal["", "waiting", "accepted", "failed"]
 
 @dataclass(slots=True)
 class PhoneMessage:
-    """One bubble on a phone. `mine`: written on the phone; else it came from the portal.
+    """A message on a phone; `mine` if it was written there, else it came from the portal.
 
-    `state` and `note` tell what became of the webhook that carried it, or of its delivery report.
-    `message_uuid` is the portal's own id of it, where the service is told that.
+    `state` and `note` show the result of its webhook request or of its delivery report. `message_uuid` is the
+    portal's own id of it, if the portal sends that.
     """
 
     id: int
@@ -40,10 +40,10 @@ class PhoneMessage:
 
 
 class Store:
-    """The newest 1,000 messages and 100 MiB of files, with a cursor to ask what changed; thread-safe."""
+    """The newest 1,000 messages and 100 MiB of files, with a cursor to ask for changes; thread-safe."""
 
     def __init__(self) -> None:
-        # A page that outlives the process holds a cursor of another run, and gets everything anew.
+        # A page that outlives the process has a cursor of another run, and gets everything again.
         self._run = secrets.token_hex(4)
         self._lock = threading.Lock()
         self._changed = 0
@@ -53,7 +53,7 @@ class Store:
         self._file_bytes = 0
 
     def touch(self) -> None:
-        """Moves the cursor for a change that is not a message's."""
+        """Moves the cursor after a change that is not in a message."""
         with self._lock:
             self._changed += 1
 
@@ -69,7 +69,7 @@ class Store:
         file: str = "",
         state: State = "",
     ) -> PhoneMessage:
-        """Files a new message, and forgets the oldest above 1,000."""
+        """Adds a message, and drops the oldest beyond 1,000."""
         with self._lock:
             self._changed += 1
             self._last_id += 1
@@ -99,7 +99,7 @@ class Store:
         note: str | None = None,
         file: str | None = None,
     ) -> None:
-        """Sets what is given and moves the cursor."""
+        """Changes a message and moves the cursor."""
         with self._lock:
             self._changed += 1
             message.changed = self._changed
@@ -115,14 +115,14 @@ class Store:
             return self._messages.get(message_id)
 
     def sent_as(self, messageid: str) -> PhoneMessage | None:
-        """The message from the portal that was given this id."""
+        """The message from the portal that has this id."""
         with self._lock:
             return next((m for m in reversed(self._messages.values()) if m.messageid == messageid), None)
 
     def since(self, cursor: str) -> dict[str, Any] | None:
-        """The messages that changed after `cursor`, and the new cursor; None when nothing did.
+        """The messages that have changed since `cursor`, and the new cursor; None if nothing has changed.
 
-        `reset` is true when the cursor is none of this run's: the messages are then all there are.
+        `reset` is true if the cursor is from another run; the messages are then all there are.
         """
         run, _, position = cursor.partition("-")
         with self._lock:
@@ -134,7 +134,7 @@ class Store:
             return {"cursor": f"{self._run}-{self._changed}", "reset": reset, "messages": changed}
 
     def keep(self, content: bytes, content_type: str) -> str:
-        """Keeps a file and returns its name, which nobody can guess; forgets the oldest above 100 MiB."""
+        """Keeps a file and returns its unguessable name; drops the oldest files beyond 100 MiB."""
         name = secrets.token_urlsafe(16) + (mimetypes.guess_extension(content_type) or ".bin")
         with self._lock:
             self._files[name] = (content_type, content)

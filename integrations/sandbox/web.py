@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: the messaging API, the phone page and what the page asks for."""
+"""The sandbox over HTTP: the messaging API, the phone page, and the requests of that page."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import filetype
 
 from integrations.bodies import is_form
 from integrations.language.values import text
-from integrations.sandbox.entry import API
+from integrations.sandbox.catalog_entry import API
 from integrations.sandbox.store import PICTURES
 
 if TYPE_CHECKING:
-    from integrations.sandbox.provider import Sandbox
+    from integrations.sandbox.server import Sandbox
 
 ALWAYS_SENT = ("accept", "accept-encoding", "connection", "content-length", "host", "user-agent")
 BODY_BYTES = 5 * 1024 * 1024
@@ -48,9 +48,9 @@ SECURITY_HEADERS = [
 
 @dataclass(slots=True)
 class ReceivedRequest:
-    """A request of the portal, verbatim; header names are lower-case, `json` is None if the body is none.
+    """A request of the portal, verbatim; header names are lower-case, `json` is None if the body is not JSON.
 
-    `answered` is the status of our answer and `answer` its body, None and empty as long as there is none.
+    `answered` is the status of the response and `answer` its body; None and empty while there is none.
     """
 
     method: str
@@ -64,8 +64,8 @@ class ReceivedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP answer of ours."""
+class Response:
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -73,12 +73,12 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of_json(cls, status: int, document: Any, *headers: tuple[str, str]) -> Reply:
+    def of_json(cls, status: int, document: Any, *headers: tuple[str, str]) -> Response:
         return cls(status, json.dumps(document).encode(), headers=headers)
 
 
-class Refused(Exception):
-    """A request of the phone page that cannot be done; the text is shown to the person at the phone."""
+class HttpError(Exception):
+    """A request that is refused; the text is shown to the user of the phone."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -90,61 +90,61 @@ def application(sandbox: Sandbox) -> WSGIApplication:
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
-            reply = _route(sandbox, environ)
-        except Refused as refused:
-            reply = Reply.of_json(refused.status, {"error": str(refused)})
-        headers = [*SECURITY_HEADERS, *reply.headers]
-        if reply.status != HTTPStatus.NO_CONTENT:
-            headers += [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
-        start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [reply.body]
+            response = _route(sandbox, environ)
+        except HttpError as error:
+            response = Response.of_json(error.status, {"error": str(error)})
+        headers = [*SECURITY_HEADERS, *response.headers]
+        if response.status != HTTPStatus.NO_CONTENT:
+            headers += [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
+        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     return serve
 
 
-def _route(sandbox: Sandbox, environ: WSGIEnvironment) -> Reply:
+def _route(sandbox: Sandbox, environ: WSGIEnvironment) -> Response:
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     if path.startswith(f"{API}/"):
         return _api(sandbox, environ, path)
     if method == "POST" and (action := ACTIONS.get(path)):
         action(sandbox, environ)
-        return Reply(204)
+        return Response(204)
     if method in ("GET", "HEAD"):
         if path in PAGE:
             name, content_type = PAGE[path]
-            return Reply(200, (STATIC / name).read_bytes(), content_type)
+            return Response(200, (STATIC / name).read_bytes(), content_type)
         if path == "/state":
             return _state(sandbox, _query(environ).get("since", ""))
         if path.startswith("/media/") and (file := sandbox.store.file(path.removeprefix("/media/"))):
-            return Reply(200, file[1], file[0])
-        if path == "/service.svg":
-            return Reply(200, sandbox.entry.logo, "image/svg+xml")
-    raise Refused(f"There is nothing here; the phone is at /, the API below {API}/.", 404)
+            return Response(200, file[1], file[0])
+        if path == "/provider.svg":
+            return Response(200, sandbox.entry.logo, "image/svg+xml")
+    raise HttpError(f"There is nothing here. The phone is at /, and the API below {API}/.", 404)
 
 
-def _api(sandbox: Sandbox, environ: WSGIEnvironment, path: str) -> Reply:
+def _api(sandbox: Sandbox, environ: WSGIEnvironment, path: str) -> Response:
     received = _received(environ)
     if received.method == "GET" and (file := sandbox.store.file(path.rpartition("/")[2])):
-        if not sandbox.service.may_fetch(received.headers):
-            raise Refused("This file is only for those who send the service's credentials.", 401)
-        return Reply(200, file[1], file[0])
-    answer = sandbox.answer(received, environ["waitress.client_disconnected"])
-    headers = tuple((name.title(), value) for name, value in answer.headers.items() if name != "content-type")
-    return Reply(answer.status, answer.body, answer.headers.get("content-type", "text/plain"), headers)
+        if not sandbox.provider.may_fetch(received.headers):
+            raise HttpError("This file requires the provider's credentials.", 401)
+        return Response(200, file[1], file[0])
+    found = sandbox.respond(received, environ["waitress.client_disconnected"])
+    headers = tuple((name.title(), value) for name, value in found.headers.items() if name != "content-type")
+    return Response(found.status, found.body, found.headers.get("content-type", "text/plain"), headers)
 
 
-def _state(sandbox: Sandbox, cursor: str) -> Reply:
+def _state(sandbox: Sandbox, cursor: str) -> Response:
     news = sandbox.store.since(cursor)
     if news is None:
-        return Reply(204)
-    return Reply.of_json(
+        return Response(204)
+    return Response.of_json(
         200,
         news
         | {
-            "service": {
+            "provider": {
                 "name": sandbox.name,
-                "pictures": bool(sandbox.service.writer.example_url),
-                "reports": sandbox.service.writer.reports("delivered"),
+                "pictures": bool(sandbox.provider.writer.example_url),
+                "reports": sandbox.provider.writer.reports("delivered"),
                 "values": [{"label": label, "value": text(value)} for label, value in sandbox.values.items()],
             },
             "phone": sandbox.phone,
@@ -163,13 +163,13 @@ def _text(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
 
 def _picture(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
     sent = _query(environ)
-    # A page of another site may post a form, but not a picture: the browser asks us first, and we say no.
+    # A page of another site can post a form, but not a picture: the browser asks first, and is denied.
     if not environ.get("CONTENT_TYPE", "").startswith("image/"):
-        raise Refused("Only pictures can be sent.", 415)
+        raise HttpError("Only pictures can be sent.", 415)
     image = _body(environ)
     kind = filetype.guess(image)
     if kind is None or kind.mime not in PICTURES:
-        raise Refused("This file is not a JPEG, PNG, GIF or WebP picture; choose another.", 415)
+        raise HttpError("This file is not a JPEG, PNG, GIF or WebP picture. Choose another.", 415)
     sandbox.picture(_given(sent, "contact"), _given(sent, "number"), sent.get("text", ""), image, kind.mime)
 
 
@@ -177,7 +177,7 @@ def _again(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
     message_id = _json_object(environ).get("id")
     message = sandbox.store.get(message_id) if isinstance(message_id, int) else None
     if message is None or not message.mine:
-        raise Refused("This message is not on the phone any more.", 404)
+        raise HttpError("This message is no longer on the phone.", 404)
     sandbox.send(message)
 
 
@@ -185,9 +185,9 @@ def _settings(sandbox: Sandbox, environ: WSGIEnvironment) -> None:
     sent = _json_object(environ)
     reports, answer = sent.get("reports", sandbox.reports), sent.get("answer")
     if not isinstance(reports, bool):
-        raise Refused("reports is true or false.")
+        raise HttpError("reports must be true or false.")
     if answer is not None and answer not in PAGE_ANSWERS:
-        raise Refused(f"answer is one of {', '.join(PAGE_ANSWERS)}.")
+        raise HttpError(f"answer must be one of {', '.join(PAGE_ANSWERS)}.")
     sandbox.reports = reports
     sandbox.store.touch()
     if answer is not None:
@@ -223,7 +223,7 @@ def _received(environ: WSGIEnvironment) -> ReceivedRequest:
 
 
 def _as_text(request: ReceivedRequest) -> dict[str, Any]:
-    """The last exchange for people: fields one to a line, and without the headers that every request has."""
+    """A request and its response for people: one field per line, without the headers of every request."""
     path, _, query = request.path.partition("?")
     fields = [f"{'&' if index else '?'}{field}" for index, field in enumerate(_fields(query))]
     lines = [f"{request.method} {path}", *fields]
@@ -256,24 +256,24 @@ def _readable(body: bytes, content_type: str) -> str:
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
-    # waitress has read the whole body before it calls us, and set its length even if the client did not.
+    # waitress reads the whole body first, and sets its length even if the client did not.
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if length > BODY_BYTES:
-        raise Refused("This is larger than 5 MiB; choose a smaller picture.", 413)
+        raise HttpError("The picture is larger than 5 MiB. Choose a smaller one.", 413)
     body: bytes = environ["wsgi.input"].read(length)
     return body
 
 
 def _json_object(environ: WSGIEnvironment) -> dict[str, Any]:
-    # As with pictures: what another site's page may post without asking is never JSON.
+    # As with pictures: what a page of another site can post without permission is never JSON.
     if environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json":
-        raise Refused("The content type is not application/json.", 415)
+        raise HttpError("The content type must be application/json.", 415)
     try:
         document = json.loads(_body(environ))
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise Refused("The body is not a JSON object.")
+        raise HttpError("The body must be a JSON object.")
     return document
 
 
@@ -284,5 +284,5 @@ def _query(environ: WSGIEnvironment) -> dict[str, str]:
 def _given(sent: dict[str, Any], key: str) -> str:
     value = sent.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise Refused(f"{key} is missing.")
+        raise HttpError(f"{key} is missing.")
     return value

@@ -1,4 +1,4 @@
-"""What the phone does, as the service's webhooks: the cases that show them, with other values."""
+"""The provider's webhook requests for what happens on the phone: those of the cases, with other values."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from integrations import bodies, exchanges
+from integrations import bodies, case_http
 from integrations.events import Event, InboundMessage, InboundRequest, StatusUpdate
 from integrations.language.data_filters import parse_date
 from integrations.language.values import Value, text
-from integrations.sandbox.entry import Lab
+from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.signing import sign
-from integrations.sandbox.stand_ins import StandIns, for_number, fresh
+from integrations.sandbox.substitution import Substitution, new_id, number_substitutions
 from integrations.senders import normalise_number
 from integrations.webhooks import Received, read
 
@@ -21,8 +21,8 @@ _OF_THE_CONNECTION = ("host", "content-length", "connection", "transfer-encoding
 
 
 @dataclass(frozen=True)
-class Example:
-    """A webhook of the cases, and the event that it stands for here: its first."""
+class WebhookExample:
+    """A webhook request in a case, used as an example of its first event."""
 
     request: InboundRequest
     received: Received
@@ -30,21 +30,21 @@ class Example:
 
     @property
     def event(self) -> Event:
-        """What it says."""
+        """Its event."""
         return self.received.events[0]
 
     @property
     def bound(self) -> Mapping[str, Value]:
-        """What the template's shapes found in it."""
+        """The variables that the template's shapes have bound in it."""
         return self.received.bindings[0][1]
 
     @property
     def media_url(self) -> str:
-        """The address of its first file, or nothing."""
+        """The URL of its first file, or ""."""
         return next(iter(self.event.urls), "") if isinstance(self.event, InboundMessage) else ""
 
     def others(self) -> set[str]:
-        """The values of its other events, files and recipients, which a copy leaves out."""
+        """The values of its other events, files and recipients, which a copy must not have."""
         found = {
             text(value)
             for _, bound in self.received.bindings[1:]
@@ -56,50 +56,52 @@ class Example:
         return found
 
     def number(self, spelled: str) -> str:
-        """A number of the example in E.164."""
+        """A number of the example, in E.164."""
         try:
             return normalise_number(spelled, self.country or None)
         except ValueError:
             return spelled
 
 
-class Writer:
-    """Makes the webhooks of one entry; what none of its cases shows, the service does not send."""
+class WebhookWriter:
+    """Makes the webhook requests of one entry; the provider sends only those that a case shows."""
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-        self._examples = [example for case in lab.entry.cases if (example := _example(lab, case)) is not None]
-        # One event is easier to make than several, and the plainest of them comes first.
+    def __init__(self, hosted: HostedEntry) -> None:
+        self._hosted = hosted
+        self._examples = [
+            example for case in hosted.entry.cases if (example := _example(hosted, case)) is not None
+        ]
+        # An example with one event is easier to copy, so the simplest examples come first.
         self._examples.sort(key=lambda example: (len(example.received.events), len(example.others())))
 
     def message(self, webhook_url: str, sender: str, to: str, content: str) -> InboundRequest | None:
-        """The webhook of a text."""
+        """The request for a text."""
         return self._written("message", webhook_url, sender, to, content, "")
 
     def picture(
         self, webhook_url: str, sender: str, to: str, content: str, url: str
     ) -> InboundRequest | None:
-        """The webhook of a file that is fetched from `url`, with its caption."""
+        """The request for a file at `url`, with its caption."""
         return self._written("mms", webhook_url, sender, to, content, url)
 
     def spelled(self, number: str) -> str:
-        """How the service writes one of the portal's numbers as the recipient."""
+        """One of the portal's numbers as the provider writes it as recipient."""
         example = self._message("message", captioned=False)
         if example is None or not isinstance(example.event, InboundMessage) or not example.event.recipients:
             return number
         shown = example.event.recipients[0]
-        return for_number(example.number(shown), number).get(shown, number)
+        return number_substitutions(example.number(shown), number).get(shown, number)
 
     @property
     def example_url(self) -> str:
-        """Where the service keeps a file."""
+        """The URL of a file at the provider."""
         example = self._message("mms", captioned=False)
         return example.media_url if example else ""
 
     def status(
         self, webhook_url: str, status: str, messageid: str, message_uuid: str, reason: str = ""
     ) -> InboundRequest | None:
-        """The webhook that reports a message of the portal as delivered or failed."""
+        """The request that reports a message of the portal as delivered or failed."""
         example = self._report(status)
         if example is None:
             return None
@@ -110,14 +112,14 @@ class Writer:
         return self._copy(example, webhook_url, new)
 
     def reports(self, status: str) -> bool:
-        """Whether the service tells when a message is delivered, or failed."""
+        """Whether the provider reports that a message is delivered or has failed."""
         return self._report(status) is not None
 
-    def _report(self, status: str) -> Example | None:
+    def _report(self, status: str) -> WebhookExample | None:
         found = (one for one in self._examples if isinstance(one.event, StatusUpdate))
         return next((one for one in found if one.event.status == status), None)  # type: ignore[union-attr]
 
-    def _message(self, kind: str, *, captioned: bool) -> Example | None:
+    def _message(self, kind: str, *, captioned: bool) -> WebhookExample | None:
         found = [
             one
             for one in self._examples
@@ -136,19 +138,21 @@ class Writer:
         assert isinstance(event, InboundMessage)
         new: dict[str, str] = {}
         for spelled, number in ((event.sender, sender), *((one, to) for one in event.recipients[:1])):
-            new |= for_number(example.number(spelled), number)
+            new |= number_substitutions(example.number(spelled), number)
         new |= {event.text: content, example.media_url: url}
         if event.messageid:
-            new[event.messageid] = fresh(event.messageid)
+            new[event.messageid] = new_id(event.messageid)
         return self._copy(example, webhook_url, new)
 
-    def _copy(self, example: Example, webhook_url: str, new: Mapping[str, str]) -> InboundRequest:
-        stand_ins, shown = StandIns(new, example.others()), example.request
+    def _copy(self, example: WebhookExample, webhook_url: str, new: Mapping[str, str]) -> InboundRequest:
+        substitution, shown = Substitution(new, example.others()), example.request
         index = example.received.event_index or 0
         kind = shown.headers.get("content-type", "")
-        body, kind = stand_ins.body(shown.body, self._lab.template.webhook.events[index].content_type or kind)
+        body, kind = substitution.body(
+            shown.body, self._hosted.template.webhook.events[index].content_type or kind
+        )
         headers = {
-            name: stand_ins.text(value)
+            name: substitution.text(value)
             for name, value in shown.headers.items()
             if name not in _OF_THE_CONNECTION
         }
@@ -156,22 +160,22 @@ class Writer:
             headers["content-type"] = (
                 kind if kind.startswith("multipart/") else headers.get("content-type", kind)
             )
-        query = urlencode(stand_ins.tree(bodies.pairs(shown.query)), doseq=True)
+        query = urlencode(substitution.tree(bodies.pairs(shown.query)), doseq=True)
         url = webhook_url + (f"/{shown.path}" if shown.path else "") + (f"?{query}" if query else "")
         made = replace(shown, headers=headers, body=body, query=query, url=url, ip="127.0.0.1")
-        lab = self._lab
-        return sign(lab.verify_of(index), shown, made, lab.values, lab.signing_key)
+        hosted = self._hosted
+        return sign(hosted.verify_of(index), shown, made, hosted.values, hosted.signing_key)
 
 
-def _example(lab: Lab, case: Mapping[str, Any]) -> Example | None:
-    """A case that shows a message or a status, read as the portal reads it."""
+def _example(hosted: HostedEntry, case: Mapping[str, Any]) -> WebhookExample | None:
+    """A case with a message or a status, read as the portal reads it."""
     if case.get("kind") != "receive":
         return None
-    template, shown = lab.entry.template, exchanges.inbound(case["request"], text(case.get("webhook_url")))
+    template, shown = hosted.entry.template, case_http.inbound(case["request"], text(case.get("webhook_url")))
     defaults = {item.label: item.default for item in template.properties if item.default is not None}
     received = read(
         template, shown, defaults | case.get("properties", {}), now=parse_date(text(case.get("now")))
     )
     if received.verdict != "accepted" or not isinstance(received.events[0], InboundMessage | StatusUpdate):
         return None
-    return Example(shown, received, text(case.get("country")))
+    return WebhookExample(shown, received, text(case.get("country")))

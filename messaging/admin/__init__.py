@@ -1,4 +1,4 @@
-"""The administration of messaging: numbers, messages, webhooks, and the health of services."""
+"""The admin pages of messaging: numbers, messages, health, delivery attempts, and webhooks."""
 
 from messaging.admin import attempts, health, messages, numbers, webhooks
 

@@ -1,4 +1,4 @@
-"""Every request to a service, as a list; the story of its message tells the rest."""
+"""The list of delivery attempts; each links to the timeline of its message."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.admin.base import Older, TraceAdmin, moment
+from messaging.admin.base import LogAdmin, OlderFilter, exact_time
 from messaging.models import DeliveryAttempt
-from messaging.reporting import search, traces
+from messaging.reporting import search, timeline
 from portal.admin_base import OrganizationFilter
 
 
-class Result(admin.SimpleListFilter):
-    """Those that did not end well."""
+class ResultFilter(admin.SimpleListFilter):
+    """Filters attempts that the provider did not accept."""
 
     title = gettext_lazy("result")
     parameter_name = "result"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("problem", _("not sent"))]
+        return [("problem", _("not accepted"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.exclude(result="sent") if self.value() == "problem" else queryset
 
 
-class Service(admin.SimpleListFilter):
-    """One service of one organization; the page of its health leads here."""
+class IntegrationFilter(admin.SimpleListFilter):
+    """Filters by one integration; the page Health links here."""
 
-    title = gettext_lazy("service")
+    title = gettext_lazy("integration")
     parameter_name = "service"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         value = self.value() or ""
-        return [(value, _("only this one"))] if value.isdigit() else []
+        return [(value, _("selected integration"))] if value.isdigit() else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value() or ""
         if not value.isdigit():
             return queryset
-        # By time, which is the order of the index; the keys follow it.
+        # Ordered by time like the index; the primary keys are in the same order.
         return queryset.filter(integration=int(value[:18])).order_by("-started_at", "-pk")
 
 
 @admin.register(DeliveryAttempt)
-class DeliveryAttemptAdmin(TraceAdmin):
-    list_display = ["at", "service", "outcome", "answer", "took", "part_of", "words"]
+class DeliveryAttemptAdmin(LogAdmin):
+    list_display = ["started", "provider", "result_label", "response", "duration", "part_label", "reason"]
     list_select_related = ["integration__template"]
-    list_filter = [Result, OrganizationFilter, Service, Older]
+    list_filter = [ResultFilter, OrganizationFilter, IntegrationFilter, OlderFilter]
     search_fields = ["provider_id"]
-    search_help_text = gettext_lazy("The message's id, or the service's id")
+    search_help_text = gettext_lazy("Search by a message id or a provider's message id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        # Requests and answers are long, and not shown here.
+        # Requests and responses can be long, and the list does not show them.
         return super().get_queryset(request).defer("headers", "body", "answer_headers", "answer_body")
 
     def get_search_results(
@@ -68,36 +68,36 @@ class DeliveryAttemptAdmin(TraceAdmin):
         return search.attempts(queryset, search_term), False
 
     @admin.display(description=gettext_lazy("started"))
-    def at(self, attempt: DeliveryAttempt) -> str:
-        return moment(attempt.started_at)
+    def started(self, attempt: DeliveryAttempt) -> str:
+        return exact_time(attempt.started_at)
 
-    @admin.display(description=gettext_lazy("service"))
-    def service(self, attempt: DeliveryAttempt) -> str:
+    @admin.display(description=gettext_lazy("provider"))
+    def provider(self, attempt: DeliveryAttempt) -> str:
         return str(attempt.integration.template) if attempt.integration else "–"
 
     @admin.display(description=gettext_lazy("result"))
-    def outcome(self, attempt: DeliveryAttempt) -> str:
+    def result_label(self, attempt: DeliveryAttempt) -> str:
         tone = "good" if attempt.result == "sent" else "bad"
-        return format_html('<span class="pb-{}">{}</span>', tone, traces.result_of(attempt))
+        return format_html('<span class="pb-{}">{}</span>', tone, timeline.result_label(attempt.result))
 
-    @admin.display(description=gettext_lazy("answer"))
-    def answer(self, attempt: DeliveryAttempt) -> str:
+    @admin.display(description=gettext_lazy("response"))
+    def response(self, attempt: DeliveryAttempt) -> str:
         return str(attempt.answer_status or _("none"))
 
-    @admin.display(description=gettext_lazy("took"))
-    def took(self, attempt: DeliveryAttempt) -> str:
+    @admin.display(description=gettext_lazy("duration"))
+    def duration(self, attempt: DeliveryAttempt) -> str:
         return f"{attempt.milliseconds} ms"
 
     @admin.display(description=gettext_lazy("part"))
-    def part_of(self, attempt: DeliveryAttempt) -> str:
+    def part_label(self, attempt: DeliveryAttempt) -> str:
         return f"{attempt.part}/{attempt.parts}"
 
-    @admin.display(description=gettext_lazy("in words"))
-    def words(self, attempt: DeliveryAttempt) -> str:
+    @admin.display(description=gettext_lazy("reason"))
+    def reason(self, attempt: DeliveryAttempt) -> str:
         return attempt.text[:80]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         own = self.get_queryset(request)
         found = get_object_or_404(own, pk=object_id if object_id.isdigit() else 0)
-        story = reverse("admin:messaging_message_change", args=[found.message_id])
-        return redirect(f"{story}#attempt-{found.pk}")
+        page = reverse("admin:messaging_message_change", args=[found.message_id])
+        return redirect(f"{page}#attempt-{found.pk}")

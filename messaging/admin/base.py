@@ -1,4 +1,4 @@
-"""What the lists and stories of traces have in common: they are long, and nobody writes them by hand."""
+"""The base of the pages for messages, delivery attempts and webhook requests: long, read-only lists."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from django.utils.translation import gettext_lazy
 from portal.admin_base import PortalAdmin
 
 
-def moment(at: datetime) -> str:
-    """A time to the second, in the viewer's zone, as lists show it."""
-    return date_format(timezone.localtime(at), "j M Y, H:i:s")
+def exact_time(time: datetime) -> str:
+    """A time to the second, in the user's time zone."""
+    return date_format(timezone.localtime(time), "j M Y, H:i:s")
 
 
-class ManyPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than `MOST` rows, in the order of the list, so that an index answers."""
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts at most `MAX_COUNTED` rows, in the order of the list, so that an index suffices."""
 
-    MOST = 10_000
+    MAX_COUNTED = 10_000
     template_name = "admin/messaging/pagination.html"
 
     @cached_property
     def counted(self) -> int:
         rows: Any = self.object_list
-        return int(rows[: self.MOST + 1].count())
+        return int(rows[: self.MAX_COUNTED + 1].count())
 
     @cached_property
     def count(self) -> int:
-        return min(self.counted, self.MOST)
+        return min(self.counted, self.MAX_COUNTED)
 
     @property
     def more(self) -> bool:
-        """Whether there are rows beyond those that are counted."""
-        return self.counted > self.MOST
+        """Whether there are more rows than are counted."""
+        return self.counted > self.MAX_COUNTED
 
     @property
     def last_key(self) -> int:
-        """The key of the last row that has a page: older ones are listed by `Older`."""
+        """The primary key of the last row that has a page; `OlderFilter` lists the rows before it."""
         rows: Any = self.object_list
         return int(rows.values_list("pk", flat=True)[self.count - 1])
 
 
-class Older(SimpleListFilter):
-    """The rows before a key; shown once a list that is too long to be counted has led there."""
+class OlderFilter(SimpleListFilter):
+    """Filters rows before a primary key; shown only after the last page of a capped list has linked to it."""
 
     title = gettext_lazy("older than")
     parameter_name = "before"
@@ -65,13 +65,13 @@ class Older(SimpleListFilter):
         return queryset.filter(pk__lt=int(value[:18])) if value.isdigit() else queryset
 
 
-class TraceAdmin(PortalAdmin):
-    """Rows that nobody writes by hand, newest first."""
+class LogAdmin(PortalAdmin):
+    """A read-only list, newest rows first, and a page with the details of each row."""
 
     read_only = True
     list_per_page = 50
     list_max_show_all = 0
-    paginator = ManyPaginator
+    paginator = CappedPaginator
     ordering = ["-pk"]
     sortable_by = ()
 
@@ -82,9 +82,9 @@ class TraceAdmin(PortalAdmin):
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
         found = self.get_object(request, object_id) if object_id else None
-        context = {**self.story(found), **(extra_context or {})} if found else extra_context
+        context = {**self.details(found), **(extra_context or {})} if found else extra_context
         return super().changeform_view(request, object_id, form_url, context)
 
-    def story(self, row: Any) -> dict[str, Any]:
-        """What the page tells beyond the fields."""
+    def details(self, row: Any) -> dict[str, Any]:
+        """The template context for the page of a row."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The health of services: those in trouble first, and a way to have one tried again now."""
+"""The page Health: integrations that do not work come first, and a paused one can be retried at once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ServiceHealthAdmin(PortalAdmin):
         return rows.order_by(worst_first, F("organization__name"), F("template__name"), "pk")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """All services in reach, or those of one organization (`?organization=`)."""
+        """All integrations in reach, or those of one organization (`?organization=`)."""
         organizations = Organization.objects.administered_by(user_of(request))
         rows = self.get_queryset(request)
         chosen = request.GET.get("organization", "")
@@ -48,7 +48,7 @@ class ServiceHealthAdmin(PortalAdmin):
         page = Paginator(rows, PER_PAGE).get_page(request.GET.get("p"))
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Health of the services"),
+            "title": _("Health"),
             "page": page,
             "found": health.of(rows.filter(pk__in=[row.pk for row in page])),
             "organizations": organizations[:200],
@@ -62,19 +62,19 @@ class ServiceHealthAdmin(PortalAdmin):
         return redirect("admin:integrations_setup", found.organization_id, found.template_id)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.try_again))
-        own: list[URLPattern] = [path("<int:pk>/try-again/", view, name="messaging_try_again")]
+        view = self.admin_site.admin_view(require_POST(self.retry_now))
+        own: list[URLPattern] = [path("<int:pk>/try-again/", view, name="messaging_retry_integration")]
         return [*own, *super().get_urls()]
 
-    def try_again(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Has a paused service tried now instead of at the end of its pause."""
+    def retry_now(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Retries a paused integration at once instead of at the end of its pause."""
         if not self.in_reach(request, None):
             raise Http404
         row = get_object_or_404(self.get_queryset(request), pk=pk)
-        health.try_again([row.pk])
+        health.retry_now([row.pk])
         messages.success(
             request,
-            _("%(service)s is tried with the next message. If it goes, the others follow at once.")
-            % {"service": row.template},
+            _("One message is being sent through %(provider)s. If it is accepted, the others follow.")
+            % {"provider": row.template},
         )
         return redirect("admin:messaging_servicehealth_changelist")

@@ -1,4 +1,4 @@
-"""The log of messages, the story of each, and sending again what did not arrive."""
+"""The list of messages, the timeline of each, and resending."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from messaging.admin.base import Older, TraceAdmin, moment
+from messaging.admin.base import LogAdmin, OlderFilter, exact_time
+from messaging.errors import Refused
 from messaging.models import BulkResend, Message
-from messaging.reporting import search, traces
-from messaging.sending import resending, settle, submit
-from messaging.statuses import Status
+from messaging.outbound import bulk_resend, settle, submit
+from messaging.reporting import search, timeline
+from messaging.statuses import Direction, QueueState, Status
 from messaging.templatetags.inbox import mark
 from portal.admin_base import OrganizationFilter, user_of
 
 
-class Outcome(admin.SimpleListFilter):
-    """By what became of messages, in the words of people."""
+class StatusFilter(admin.SimpleListFilter):
+    """Filters by groups of statuses."""
 
-    title = gettext_lazy("what became of it")
+    title = gettext_lazy("status")
     parameter_name = "outcome"
 
     _CONDITIONS: ClassVar[dict[str, dict[str, Any]]] = {
         "problem": {"status__in": [Status.UNKNOWN, Status.FAILED]},
         "failed": {"status__in": [Status.UNKNOWN, Status.FAILED], "status": Status.FAILED},
         "unknown": {"status__in": [Status.UNKNOWN, Status.FAILED], "status": Status.UNKNOWN},
-        "waiting": {"queue_state": Message.Queue.WAITING},
-        "delivered": {"direction": Message.Direction.OUT, "status__gte": Status.DELIVERED},
+        "waiting": {"queue_state": QueueState.WAITING},
+        "delivered": {"direction": Direction.OUT, "status__gte": Status.DELIVERED},
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
-            ("problem", _("failed or in doubt")),
+            ("problem", _("failed or unknown")),
             ("failed", _("failed")),
-            ("unknown", _("in doubt: no answer")),
+            ("unknown", _("unknown (no response)")),
             ("waiting", _("waiting")),
             ("delivered", _("delivered or read")),
         ]
@@ -51,14 +52,14 @@ class Outcome(admin.SimpleListFilter):
 
 
 @admin.register(Message)
-class MessageAdmin(TraceAdmin):
-    list_display = ["at", "way", "number", "contact", "state", "beginning"]
+class MessageAdmin(LogAdmin):
+    list_display = ["created", "direction_label", "number", "contact", "status_label", "excerpt"]
     list_select_related = ["conversation__number", "conversation__contact"]
-    list_filter = [Outcome, "direction", OrganizationFilter, Older]
+    list_filter = [StatusFilter, "direction", OrganizationFilter, OlderFilter]
     search_fields = ["uuid"]
-    search_help_text = gettext_lazy("A contact's number, the message's id, or the service's id")
-    change_form_outer_before_template = "admin/messaging/message_story.html"
-    actions = ["send_again"]
+    search_help_text = gettext_lazy("Search by a contact's number, a message id or a provider's message id")
+    change_form_outer_before_template = "admin/messaging/message_timeline.html"
+    actions = ["resend"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -66,12 +67,12 @@ class MessageAdmin(TraceAdmin):
         return search.messages(queryset, user_of(request), search_term), False
 
     @admin.display(description=gettext_lazy("created"))
-    def at(self, message: Message) -> str:
-        return moment(message.created_at)
+    def created(self, message: Message) -> str:
+        return exact_time(message.created_at)
 
     @admin.display(description=gettext_lazy("direction"))
-    def way(self, message: Message) -> str:
-        return _("out") if message.direction == Message.Direction.OUT else _("in")
+    def direction_label(self, message: Message) -> str:
+        return message.get_direction_display()
 
     @admin.display(description=gettext_lazy("number"))
     def number(self, message: Message) -> str:
@@ -82,28 +83,29 @@ class MessageAdmin(TraceAdmin):
         return str(message.conversation.contact)
 
     @admin.display(description=gettext_lazy("status"))
-    def state(self, message: Message) -> str:
-        if message.direction == Message.Direction.IN:
+    def status_label(self, message: Message) -> str:
+        if message.is_inbound:
             return _("received")
-        return format_html('<span class="pb-{}">{}</span>', traces.tone(message), mark(message))
+        return format_html('<span class="pb-{}">{}</span>', timeline.tone(message), mark(message))
 
     @admin.display(description=gettext_lazy("text"))
-    def beginning(self, message: Message) -> str:
+    def excerpt(self, message: Message) -> str:
         return message.text[:60]
 
-    def story(self, row: Message) -> dict[str, Any]:
-        return traces.of_message(row)
+    def details(self, row: Message) -> dict[str, Any]:
+        return timeline.of_message(row)
 
-    @admin.action(description=gettext_lazy("Send again…"))
-    def send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> HttpResponse:
-        """Says what would be sent again and what not, and asks."""
-        # A list of its own, without the joins and limits of the page.
-        chosen = Message.objects.filter(pk__in=queryset.order_by("pk").values("pk")[: resending.MOST])
+    @admin.action(description=gettext_lazy("Resend…"))
+    def resend(self, request: HttpRequest, queryset: QuerySet[Message]) -> HttpResponse:
+        """Shows which of the selected messages can be resent, and asks for confirmation."""
+        limit = bulk_resend.MAX_MESSAGES
+        # A query of its own, without the joins and limits of the list.
+        selected = Message.objects.filter(pk__in=queryset.order_by("pk").values("pk")[:limit])
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Send again"),
-            "prospect": resending.prospect(chosen),
-            "most": resending.MOST,
+            "title": _("Resend messages"),
+            "preview": bulk_resend.preview(selected),
+            "limit": limit,
         }
         return render(request, "admin/messaging/resend.html", context)
 
@@ -118,46 +120,46 @@ class MessageAdmin(TraceAdmin):
         return [*own, *super().get_urls()]
 
     def resend_one(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Sends one message again, in the name of its author, and shows the copy."""
+        """Resends one message in the name of its author, and shows the copy."""
         message = self._own(request, pk)
         try:
             copy = submit.resend_for_author(message)
-        except submit.Refused as refusal:
+        except Refused as refusal:
             messages.error(request, str(refusal))
             return redirect("admin:messaging_message_change", pk)
-        self.log_change(request, message, _("Sent again as %(uuid)s.") % {"uuid": copy.uuid})
-        messages.success(request, _("It is sent again; this is the new message."))
+        self.log_change(request, message, _("Resent as %(uuid)s.") % {"uuid": copy.uuid})
+        messages.success(request, _("The message has been queued again. This is the new message."))
         return redirect("admin:messaging_message_change", copy.pk)
 
     def settle(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Notes whether a message in doubt has arrived, as a person found out."""
+        """Marks a message with an unknown outcome as sent or failed."""
         message = self._own(request, pk)
         try:
             settle.settle(
-                user_of(request), message, "sent" if request.POST.get("arrived") == "yes" else "failed"
+                user_of(request), message, "sent" if request.POST.get("outcome") == "sent" else "failed"
             )
-        except submit.Refused as refusal:
+        except Refused as refusal:
             messages.error(request, str(refusal))
         else:
             self.log_change(request, message, message.status_text)
         return redirect("admin:messaging_message_change", pk)
 
     def start_resend(self, request: HttpRequest) -> HttpResponse:
-        """Begins what `send_again` has shown: the failed, and if so wished those in doubt."""
+        """Starts resending: the failed messages and, if the box is ticked, those without a response."""
         wanted = request.POST.get("failed", "").split(",")
-        if request.POST.get("also") == "doubt":
-            wanted += request.POST.get("doubt", "").split(",")
-        keys = [int(key) for key in wanted if key.isdigit() and len(key) < 19][: resending.MOST]
+        if request.POST.get("include") == "unknown":
+            wanted += request.POST.get("unknown", "").split(",")
+        keys = [int(key) for key in wanted if key.isdigit() and len(key) < 19][: bulk_resend.MAX_MESSAGES]
         own = list(self.get_queryset(request).filter(pk__in=keys).order_by("pk").values_list("pk", flat=True))
         if not self.in_reach(request, None) or len(own) != len(set(keys)):
             raise Http404
         if not own:
-            messages.warning(request, _("There is nothing to send again."))
+            messages.warning(request, _("There are no messages to resend."))
             return redirect("admin:messaging_message_changelist")
-        return redirect("admin:messaging_resend_progress", resending.start(user_of(request), own).pk)
+        return redirect("admin:messaging_resend_progress", bulk_resend.start(user_of(request), own).pk)
 
     def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """How far a resending of many has come; the page renews itself until it is done."""
+        """The progress of a bulk resend; the page refreshes itself until it has finished."""
         rows = BulkResend.objects.all()
         if not user_of(request).is_operator:
             rows = rows.filter(author=user_of(request))
@@ -166,7 +168,7 @@ class MessageAdmin(TraceAdmin):
         shown = Message.objects.select_related("conversation__contact").filter(pk__in=refused).order_by("pk")
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Sending again"),
+            "title": _("Resending messages"),
             "row": row,
             "total": len(row.wanted),
             "refused": [(message, refused[message.pk]) for message in shown],

@@ -1,38 +1,39 @@
-"""Numbers: their users, what is added to messages, what they answer by themselves, and moving them."""
+"""The admin pages of numbers, with their users and auto-replies, and moving a number."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 
-from messaging.admin.base import ManyPaginator
+from messaging.admin.base import CappedPaginator
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
-from messaging.rules import moving
+from messaging.rules import move_number
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.models import Organization
 
 
 class AutoReplyInline(TabularInline):  # type: ignore[misc]
-    """Whoever may change the number may change these."""
+    """The auto-replies of a number; everyone who may change the number may change them."""
 
     model = AutoReply
     form = AutoReplyForm
     formset = AutoReplyFormSet
     extra = 0
     hide_title = True
-    verbose_name = gettext_lazy("answer")
-    verbose_name_plural = gettext_lazy("Automatic answers")
+    verbose_name = gettext_lazy("auto-reply")
+    verbose_name_plural = gettext_lazy("Auto-replies")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return True
@@ -44,23 +45,26 @@ class AutoReplyInline(TabularInline):  # type: ignore[misc]
 class NumberAdmin(PortalAdmin):
     form = NumberForm
     inlines = [AutoReplyInline]
-    list_display = ["number", "display_name", "organization", "service", "user_count", "active"]
+    readonly_fields = ["organization"]
+    list_display = ["number", "display_name", "organization", "provider", "user_count", "active"]
     list_select_related = ["organization", "integration__template"]
     list_filter = [OrganizationFilter, "active"]
     search_fields = ["number", "display_name"]
-    paginator = ManyPaginator
+    paginator = CappedPaginator
+    change_form_outer_before_template = "admin/messaging/number_notes.html"
     change_form_after_template = "admin/messaging/number_extras.html"
     fieldsets = [
         (None, {"fields": ["organization", "number", "country", "display_name"]}),
-        (gettext_lazy("Service"), {"fields": ["integration", "inbound_format", "outbound_format", "active"]}),
-        (gettext_lazy("People"), {"fields": ["assigned", "sticky_hours"]}),
         (
-            gettext_lazy("Added to every message"),
+            gettext_lazy("Provider"),
+            {"fields": ["integration", "inbound_format", "outbound_format", "active"]},
+        ),
+        (gettext_lazy("Users"), {"fields": ["assigned", "sticky_hours"]}),
+        (
+            gettext_lazy("Header and footer"),
             {
                 "fields": ["header", "footer"],
-                "description": gettext_lazy(
-                    "The people who use the number see this where they write; it counts as part of the text."
-                ),
+                "description": gettext_lazy("They are added to every message and count towards its length."),
             },
         ),
         (
@@ -68,8 +72,9 @@ class NumberAdmin(PortalAdmin):
             {
                 "fields": ["opt_out_keyword", "opt_out_answer", "help_answer"],
                 "description": gettext_lazy(
-                    "Whoever texts STOP (or UNSUBSCRIBE, CANCEL, END, QUIT, …) gets one answer and no more "
-                    "messages from this number, until they text START. HELP and INFO are answered at once."
+                    "A contact who texts STOP (or UNSUBSCRIBE, CANCEL, END, QUIT, …) gets one confirmation "
+                    "and no further messages from this number until they text START. HELP and INFO get a "
+                    "reply."
                 ),
             },
         ),
@@ -85,17 +90,44 @@ class NumberAdmin(PortalAdmin):
     def user_count(self, number: Any) -> int:
         return int(number.number_of_users)
 
-    @admin.display(description=gettext_lazy("sends through"))
-    def service(self, number: Number) -> str:
+    @admin.display(description=gettext_lazy("provider"))
+    def provider(self, number: Number) -> str:
         return str(number.integration.template) if number.integration else "–"
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["organization"] if obj else []
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Asks for the organization first, since the form offers its providers and users."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        organization = self._organization(request)
+        if organization is None or not organization.integrations.filter(enabled=True).exists():
+            return self._before_adding(request, organization)
+        found: HttpResponse = super().add_view(request, form_url, extra_context)
+        return found
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        mine = Organization.objects.administered_by(user_of(request))[:2]
-        only = {"organization": str(mine[0].pk)} if len(mine) == 1 else {}
-        return {**only, **super().get_changeform_initial_data(request)}
+    def _before_adding(self, request: HttpRequest, organization: Organization | None) -> HttpResponse:
+        """The page that asks for the organization, or to set up a provider for it."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Add number"),
+            "organization": organization,
+            "organizations": Organization.objects.administered_by(user_of(request)),
+        }
+        return render(request, "admin/messaging/number_organization.html", context)
+
+    def _organization(self, request: HttpRequest) -> Organization | None:
+        """The organization from the URL or the list's filter, or the only one; None if there are several."""
+        mine = Organization.objects.administered_by(user_of(request))
+        from_list = QueryDict(request.GET.get("_changelist_filters", "")).get("organization", "")
+        if chosen := request.GET.get("organization", from_list):
+            return get_object_or_404(mine, pk=chosen if chosen.isdecimal() else 0)
+        few = mine[:2]
+        return few[0] if len(few) == 1 else None
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if obj is None:
+            form.organization = self._organization(request)
+        return form
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -107,7 +139,7 @@ class NumberAdmin(PortalAdmin):
         return [*own, *super().get_urls()]
 
     def move_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Says what happens, asks for the organization, and moves the number there."""
+        """Explains the consequences, asks for the organization, and moves the number there."""
         number = self.get_object(request, str(pk))
         if number is None or not self.has_change_permission(request, number):
             raise Http404
@@ -117,13 +149,13 @@ class NumberAdmin(PortalAdmin):
         if request.method == "POST" and form.is_valid():
             organization = form.cleaned_data["organization"]
             try:
-                moved = moving.move(number, organization, form.service())
+                moved = move_number.move(number, organization, form.integration())
             except Refused as refusal:
                 form.add_error(None, str(refusal))
             else:
                 messages.success(
                     request,
-                    _("%(number)s belongs to %(organization)s now. Next: its users.")
+                    _("%(number)s now belongs to %(organization)s. Assign its users next.")
                     % {"number": moved, "organization": organization},
                 )
                 return redirect("admin:messaging_number_change", moved.pk)

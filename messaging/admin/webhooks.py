@@ -1,4 +1,4 @@
-"""The inspector of webhooks, and the quarantine of those that could not be filed."""
+"""The list of webhook requests, the details of each, and the quarantine."""
 
 from __future__ import annotations
 
@@ -14,48 +14,47 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from messaging.admin.base import Older, TraceAdmin, moment
+from messaging.admin.base import LogAdmin, OlderFilter, exact_time
+from messaging.inbound import quarantine, reprocess
 from messaging.models import WebhookRequest
-from messaging.receiving import quarantine, replay
-from messaging.reporting import search, traces
+from messaging.reporting import search, webhook_details
 from portal.admin_base import OrganizationFilter, user_of
 
-LONG = ("query", "headers", "body", "answer_headers", "answer_body")
-# That are read again in one go.
-MOST = 1000
+LONG_FIELDS = ("query", "headers", "body", "answer_headers", "answer_body")
+MAX_REPROCESSED = 1000  # at once
 
 
-class Quarantine(admin.SimpleListFilter):
-    """What was kept and could not be filed."""
+class QuarantineFilter(admin.SimpleListFilter):
+    """Filters requests in quarantine."""
 
     title = gettext_lazy("quarantine")
     parameter_name = "quarantine"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", _("could not be filed"))]
+        return [("yes", _("in quarantine"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return quarantine.among(queryset) if self.value() == "yes" else queryset
+        return quarantine.quarantined(queryset) if self.value() == "yes" else queryset
 
 
 @admin.register(WebhookRequest)
-class WebhookRequestAdmin(TraceAdmin):
+class WebhookRequestAdmin(LogAdmin):
     account_lookup = "account"
-    list_display = ["at", "template", "organization", "outcome", "why"]
+    list_display = ["received", "template", "organization", "verdict_label", "reason_excerpt"]
     list_select_related = ["template", "organization"]
-    list_filter = [Quarantine, "verdict", OrganizationFilter, Older]
+    list_filter = [QuarantineFilter, "verdict", OrganizationFilter, OlderFilter]
     search_fields = ["digest"]
-    search_help_text = gettext_lazy("A contact's number, or the service's id of a message")
-    change_form_outer_before_template = "admin/messaging/webhook_story.html"
+    search_help_text = gettext_lazy("Search by a contact's number, a message id or a provider's message id")
+    change_form_outer_before_template = "admin/messaging/webhook_details.html"
     list_before_template = "admin/messaging/quarantine.html"
-    actions = ["read_again"]
+    actions = ["reprocess"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        # These are long and mostly encrypted; a list shows none of them.
-        return super().get_queryset(request).defer(*LONG)
+        # These are long and mostly encrypted, and the list does not show them.
+        return super().get_queryset(request).defer(*LONG_FIELDS)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        quarantined = request.GET.get(Quarantine.parameter_name) == "yes"
+        quarantined = request.GET.get(QuarantineFilter.parameter_name) == "yes"
         title = _("Quarantine") if quarantined else _("Webhooks")
         context = {"title": title, "quarantined": quarantined, **(extra_context or {})}
         found: HttpResponse = super().changelist_view(request, context)
@@ -67,80 +66,88 @@ class WebhookRequestAdmin(TraceAdmin):
         return search.webhooks(queryset, user_of(request), search_term), False
 
     @admin.display(description=gettext_lazy("received"))
-    def at(self, request: WebhookRequest) -> str:
-        return moment(request.received_at)
+    def received(self, request: WebhookRequest) -> str:
+        return exact_time(request.received_at)
 
     @admin.display(description=gettext_lazy("verdict"))
-    def outcome(self, request: WebhookRequest) -> str:
-        verdict = WebhookRequest.Verdict
-        good = request.verdict in (verdict.ACCEPTED, verdict.DUPLICATE)
-        tone = "good" if good else "plain" if request.verdict == verdict.IGNORED else "bad"
-        return format_html('<span class="pb-{}">{}</span>', tone, request.get_verdict_display())
+    def verdict_label(self, request: WebhookRequest) -> str:
+        return format_html(
+            '<span class="pb-{}">{}</span>', webhook_details.tone(request), request.get_verdict_display()
+        )
 
     @admin.display(description=gettext_lazy("reason"))
-    def why(self, request: WebhookRequest) -> str:
-        more = _(" (and %(number)d more like it)") % {"number": request.more} if request.more else ""
-        return request.reason[:120] + more
+    def reason_excerpt(self, request: WebhookRequest) -> str:
+        reason = request.reason[:120]
+        if not request.more:
+            return reason
+        return _("%(reason)s (and %(number)d similar requests)") % {"reason": reason, "number": request.more}
 
-    def story(self, row: WebhookRequest) -> dict[str, Any]:
-        row.refresh_from_db(fields=LONG)
-        return traces.of_webhook(row)
+    def details(self, row: WebhookRequest) -> dict[str, Any]:
+        row.refresh_from_db(fields=LONG_FIELDS)
+        return webhook_details.of(row)
 
-    @admin.action(description=gettext_lazy("Read again"))
-    def read_again(self, request: HttpRequest, queryset: QuerySet[WebhookRequest]) -> None:
-        """Reads those that were chosen once more, with today's templates and numbers."""
-        self._read(request, WebhookRequest.objects.filter(pk__in=queryset.order_by("pk").values("pk")))
+    @admin.action(description=gettext_lazy("Reprocess"))
+    def reprocess(self, request: HttpRequest, queryset: QuerySet[WebhookRequest]) -> None:
+        """Reprocesses the selected requests with the current templates and numbers."""
+        self._reprocess(request, WebhookRequest.objects.filter(pk__in=queryset.order_by("pk").values("pk")))
 
     def get_urls(self) -> list[URLPattern]:
         def posted(view: Any) -> Any:
             return self.admin_site.admin_view(require_POST(view))
 
         own: list[URLPattern] = [
-            path("read-again/", posted(self.read_all), name="messaging_read_all"),
-            path("<int:pk>/read-again/", posted(self.read_one), name="messaging_read_again"),
-            path("<int:pk>/file/", posted(self.file_anyway), name="messaging_file_anyway"),
+            path("read-again/", posted(self.reprocess_all), name="messaging_reprocess_all"),
+            path("<int:pk>/read-again/", posted(self.reprocess_one), name="messaging_reprocess"),
+            path("<int:pk>/file/", posted(self.process_anyway), name="messaging_process_anyway"),
         ]
         return [*own, *super().get_urls()]
 
-    def read_all(self, request: HttpRequest) -> HttpResponse:
-        """Reads the quarantine once more: first what was not read again for the longest time."""
+    def reprocess_all(self, request: HttpRequest) -> HttpResponse:
+        """Reprocesses the quarantine, starting with the requests whose last reprocessing is longest ago."""
         if not self.in_reach(request, None):
             raise Http404
-        self._read(request, quarantine.among(self.get_queryset(request)))
+        self._reprocess(request, quarantine.quarantined(self.get_queryset(request)))
         return redirect(quarantine.url())
 
-    def read_one(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Reads one once more, as of when it came."""
+    def reprocess_one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Reprocesses one request, as of the time at which it was received."""
         row = self._own(request, pk)
-        if replay.replay(row):
-            messages.success(request, _("It was understood now, and what it says is filed."))
+        if reprocess.reprocess(row):
+            messages.success(request, _("The request was accepted. Its events are being processed."))
+        elif row.reason:
+            messages.warning(
+                request, _("The request could not be processed: %(reason)s") % {"reason": row.reason}
+            )
         else:
-            messages.warning(request, _("Nothing new could be filed: %(why)s") % {"why": row.reason or "–"})
+            messages.warning(request, _("The request contains nothing new to process."))
         return redirect("admin:messaging_webhookrequest_change", pk)
 
-    def file_anyway(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Files what was taken for a copy of another."""
-        if replay.file_anyway(self._own(request, pk)):
-            messages.success(request, _("What it says is filed."))
+    def process_anyway(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Processes a request that was taken for a duplicate."""
+        if reprocess.process_anyway(self._own(request, pk)):
+            messages.success(request, _("The events of the request are being processed."))
         else:
-            messages.warning(request, _("There is nothing to file."))
+            messages.warning(request, _("The request contains nothing to process."))
         return redirect("admin:messaging_webhookrequest_change", pk)
 
-    def _read(self, request: HttpRequest, rows: QuerySet[WebhookRequest]) -> None:
+    def _reprocess(self, request: HttpRequest, rows: QuerySet[WebhookRequest]) -> None:
         keys = list(
             rows.order_by(F("replayed_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)[
-                : MOST + 1
+                : MAX_REPROCESSED + 1
             ]
         )
-        filed = replay.replay_many(WebhookRequest.objects.filter(pk__in=keys[:MOST]))
+        more, keys = len(keys) > MAX_REPROCESSED, keys[:MAX_REPROCESSED]
+        accepted = reprocess.reprocess_many(WebhookRequest.objects.filter(pk__in=keys))
         messages.info(
             request,
-            _("%(filed)d of %(number)d were understood now and are filed.")
-            % {"filed": filed, "number": len(keys[:MOST])},
+            _("%(accepted)d of %(number)d requests were accepted. Their events are being processed.")
+            % {"accepted": accepted, "number": len(keys)},
         )
-        if len(keys) > MOST:
+        if more:
             messages.warning(
-                request, _("There are more. Do it once more for the next %(most)d.") % {"most": MOST}
+                request,
+                _("There are more requests. Repeat the action for the next %(limit)d.")
+                % {"limit": MAX_REPROCESSED},
             )
 
     def _own(self, request: HttpRequest, pk: int) -> WebhookRequest:

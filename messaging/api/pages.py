@@ -36,9 +36,9 @@ class NewTokenForm(forms.Form):
 
     def make(self, user: User) -> str | None:
         """The new token, or None with an error in the form."""
-        if PersonalToken.objects.filter(user=user).count() >= PersonalToken.MOST:
+        if PersonalToken.objects.filter(user=user).count() >= PersonalToken.MAX_PER_USER:
             said = _("You have %d tokens, which is the most. Revoke one first.")
-            self.add_error(None, said % PersonalToken.MOST)
+            self.add_error(None, said % PersonalToken.MAX_PER_USER)
             return None
         try:
             with transaction.atomic():

@@ -16,7 +16,8 @@ from rest_framework.views import APIView
 
 from messaging.models import Message
 
-USUAL_LIMIT, MAX_LIMIT = 50, 500
+PAGE_SIZE = 50
+MAX_LIMIT = 500
 
 
 class PageSerializer(serializers.Serializer[Any]):
@@ -26,7 +27,7 @@ class PageSerializer(serializers.Serializer[Any]):
         required=False, help_text="Begins after this message; `next` of an answer has it."
     )
     limit = serializers.IntegerField(
-        min_value=1, max_value=MAX_LIMIT, default=USUAL_LIMIT, help_text="Messages of a page."
+        min_value=1, max_value=MAX_LIMIT, default=PAGE_SIZE, help_text="Messages of a page."
     )
 
 

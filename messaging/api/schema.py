@@ -118,8 +118,8 @@ messages = extend_schema_view(
     create=extend_schema(
         operation_id="sendMessage",
         summary="Send a text",
-        description="Answers once the message is stored: it will be sent, and its status says how that went. "
-        "The body has at most 64 KiB.",
+        description="Answers once the message is stored. It will be sent, and its status says what became "
+        "of it. The body has at most 64 KiB.",
         parameters=[
             _KEY,
             _header("Location", "Where its status is found.", 202),
@@ -212,7 +212,7 @@ class PersonalTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "An API token, like pb_…"}
+        return {"type": "http", "scheme": "bearer", "description": "A personal token, like pb_…"}
 
 
 class DescriptionView(SpectacularAPIView):

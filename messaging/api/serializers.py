@@ -15,7 +15,7 @@ from rest_framework.exceptions import ValidationError
 
 from messaging import numbers
 from messaging.api.exceptions import KINDS
-from messaging.sending.submit import MAX_TEXT
+from messaging.outbound.submit import MAX_TEXT
 from messaging.statuses import Status
 
 MAX_BATCH = 1_000

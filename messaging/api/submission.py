@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 
 from messaging import numbers
 from messaging.api.exceptions import KEY_REUSED, Problem
+from messaging.engine import senders
+from messaging.engine.outbox import Submission, Submitted
 from messaging.errors import Refused
 from messaging.models import Message, Number
-from messaging.sending import drafts, submit
-from messaging.sending.draft_rows import Draft, Stored
+from messaging.outbound import enqueue, submit
 from messaging.statuses import Status
 from portal.models import User
 
@@ -66,8 +67,8 @@ def submit_all(
         item if isinstance(item, Exception) else _prepared(user, senders[item["sender"]], item, uuid)
         for item, uuid in zip(wanted, ids, strict=True)
     ]
-    stored = iter(drafts.store_many([item for item in prepared if isinstance(item, Draft)]))
-    return [_accepted(item, next(stored)) if isinstance(item, Draft) else item for item in prepared]
+    submitted = iter(enqueue.enqueue_many([item for item in prepared if isinstance(item, Submission)]))
+    return [_accepted(item, next(submitted)) if isinstance(item, Submission) else item for item in prepared]
 
 
 def _senders(user: User, spelled: Collection[str]) -> dict[str, Number | Refused]:
@@ -80,21 +81,21 @@ def _senders(user: User, spelled: Collection[str]) -> dict[str, Number | Refused
         except ValueError as error:
             found[text] = Refused(str(error), "from")
     mine = defaultdict[str, list[Number]](list)
-    for row in Number.objects.senders(user, set(meant.values())) if meant else ():
+    for row in senders.of_user(user, set(meant.values())):
         mine[row.number].append(row)
     for text, number in meant.items():
         match mine[number]:
             case [one]:
                 found[text] = one
             case []:
-                found[text] = drafts.not_yours()
+                found[text] = enqueue.not_yours()
             case _several:
                 said = _("%(number)s is a sender of several of your organizations.") % {"number": number}
                 found[text] = Refused(said, "from")
     return found
 
 
-def _prepared(user: User, sender: Number | Refused, wanted: NewMessage, uuid: UUID) -> Draft | Refused:
+def _prepared(user: User, sender: Number | Refused, wanted: NewMessage, uuid: UUID) -> Submission | Refused:
     if isinstance(sender, Refused):
         return sender
     try:
@@ -103,13 +104,17 @@ def _prepared(user: User, sender: Number | Refused, wanted: NewMessage, uuid: UU
         return refusal
 
 
-def _accepted(draft: Draft, stored: Stored | Exception) -> Accepted | Exception:
-    if isinstance(stored, Exception):
-        return stored
+def _accepted(given: Submission, submitted: Submitted | Exception) -> Accepted | Exception:
+    if isinstance(submitted, Exception):
+        return submitted
     accepted = Accepted(
-        draft.uuid, draft.number.number, draft.address, draft.text, replayed=stored.before is not None
+        given.uuid, given.number.number, given.address, given.text, replayed=submitted.before is not None
     )
-    if stored.before is not None and _content(stored.before) != (accepted.sender, accepted.to, accepted.text):
+    if submitted.before is not None and _content(submitted.before) != (
+        accepted.sender,
+        accepted.to,
+        accepted.text,
+    ):
         return Problem(KEY_REUSED, _("Another message was sent with this Idempotency-Key."))
     return accepted
 

@@ -27,6 +27,7 @@ from messaging.api.serializers import (
     NumbersSerializer,
 )
 from messaging.models import Message, Number
+from messaging.statuses import Direction
 from portal.models import User
 
 MAX_MESSAGE_BODY = 64 * 1024
@@ -61,7 +62,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, APIViewSet):
 
     def get_queryset(self) -> QuerySet[Message]:
         user = self.request.user
-        rows = Message.objects.for_user(user).filter(direction=Message.Direction.OUT)
+        rows = Message.objects.for_user(user).filter(direction=Direction.OUT)
         if self.action == "list":
             rows = rows.filter(author=user)
         return rows.select_related("conversation__number", "conversation__contact")

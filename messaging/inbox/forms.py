@@ -7,12 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models import Message, Number
-from messaging.querysets import NumberQuerySet
-from messaging.sending.submit import submit
+from messaging.models.numbers import NumberQuerySet
+from messaging.outbound import uploads
+from messaging.outbound.submit import submit
 from portal.models import User
 
 
@@ -41,6 +43,16 @@ class MessageForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 1, "placeholder": _("Write a message"), "autocomplete": "off"}),
     )
     attachments = FilesField(label=_("Files"), required=False)
+
+    @property
+    def most_bytes(self) -> int:
+        """What the files may have together."""
+        return settings.MAX_UPLOAD_BYTES
+
+    @property
+    def too_large(self) -> str:
+        """What is said of files with more."""
+        return uploads.too_large()
 
     def send(self, author: User, number: Number, to: str) -> Message:
         """Submits what was written. Raises submit.Refused."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, TextField
 
-from messaging.models import Conversation, Number, OptOut, Reading
+from messaging.models import Conversation, Message, Number, OptOut, Reading
+from messaging.models.conversations import not_private
+from messaging.models.numbers import assigned_to
 from portal.models import User
 
 CONVERSATIONS, MESSAGES = 30, 50
@@ -66,6 +68,50 @@ def thread_fingerprint(conversation: Conversation) -> str:
     """What `messages(conversation).fingerprint` is now, by one indexed query."""
     newest = conversation.messages.order_by("-pk").values_list("pk", "status", "queue_state", "changed_at")
     return _fingerprint(list(newest[:MESSAGES])[::-1])
+
+
+def change_stamp(user: User, opened: int | None = None, count: int = CONVERSATIONS) -> str:
+    """A text that changes whenever the list, or the thread of the conversation `opened`, does.
+
+    One query reads the newest `count` conversations of each of the user's numbers, and the newest messages of
+    the opened one, by their indexes: it takes no longer when there are many.
+    """
+    read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=user).values("read_to")
+    newest = (
+        Conversation.objects.filter(not_private(user), number=OuterRef("pk"))
+        .order_by("-last_at")
+        .values("id", "last_at")
+        .annotate(
+            status=F("last_message__status"),
+            changed_at=F("last_message__changed_at"),
+            read_to=Subquery(read_to),
+        )
+    )
+    thread = (
+        Message.objects.filter(not_private(user, "conversation"))
+        .filter(conversation=opened, conversation__number=OuterRef("pk"))
+        .order_by("-id")
+        .values("id", "status", "queue_state", "changed_at")
+    )
+    totals = (
+        Number.objects.filter(assigned_to(user))
+        .order_by("pk")
+        .values_list(
+            "pk",
+            _totals(
+                newest[:count], "SUM(id)", "MAX(last_at)", "SUM(status)", "MAX(changed_at)", "SUM(read_to)"
+            ),
+            _totals(thread[:MESSAGES], "MAX(id)", "SUM(status)", "SUM(queue_state)", "MAX(changed_at)"),
+        )
+    )
+    return _fingerprint(totals)
+
+
+def _totals(rows: QuerySet[Any, Any], *totals: str) -> Subquery:
+    """Aggregates over the rows, as one text."""
+    columns = " || ' ' || ".join(f"COALESCE(CAST({total} AS text), '')" for total in totals)
+    template = f"(SELECT {columns} FROM (%(subquery)s) AS newest)"  # noqa: S608 (constants)
+    return Subquery(rows, output_field=TextField(), template=template)
 
 
 def unread(user: User) -> int:

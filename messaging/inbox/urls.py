@@ -7,6 +7,7 @@ from messaging.inbox import views
 urlpatterns = [
     path("", views.inbox, name="inbox"),
     path("new/", views.new, name="inbox_new"),
+    path("changes/", views.changes, name="inbox_changes"),
     path("list/", views.conversations, name="inbox_list"),
     path("<int:pk>/", views.conversation, name="conversation"),
     path("<int:pk>/thread/", views.thread, name="inbox_thread"),

@@ -12,10 +12,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.middleware import HtmxDetails
 
+from messaging.errors import Refused
 from messaging.inbox import pages
 from messaging.inbox.forms import MessageForm, NewMessageForm
 from messaging.models import Attachment, Conversation, Message, Number
-from messaging.sending import submit
+from messaging.outbound import submit
+from messaging.statuses import AttachmentState
 from messaging.views import file_response
 from portal.models import User
 
@@ -33,7 +35,7 @@ class SignedIn(HttpRequest):
 @require_GET
 def inbox(request: SignedIn) -> HttpResponse:
     """The list, and a place to choose from it."""
-    return render(request, "inbox/page.html", _page(request))
+    return render(request, "inbox/page.html", {**_frame(request), "pane": ""})
 
 
 @login_required
@@ -44,11 +46,11 @@ def new(request: SignedIn) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             message = form.send_new(request.user)
-        except submit.Refused as refusal:
+        except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
             return _go(request, message.conversation)
-    return _answer(request, "inbox/_new.html", {"form": form, "numbers": numbers})
+    return _answer(request, "inbox/_new.html", {**_frame(request), "form": form, "numbers": numbers})
 
 
 @login_required
@@ -59,7 +61,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             form.send(request.user, opened.number, opened.contact.address)
-        except submit.Refused as refusal:
+        except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
             if not request.htmx:
@@ -67,7 +69,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
             form = MessageForm()
     if request.method != "POST":
         pages.mark_read(opened, request.user)
-    return _answer(request, "inbox/_conversation.html", {**_thread(request, opened), "form": form})
+    return _with_thread(request, opened, form)
 
 
 @login_required
@@ -76,13 +78,23 @@ def thread(request: SignedIn, pk: int) -> HttpResponse:
     """The thread if it is not what the page shows (`seen`), else 204; or what came `before` a message."""
     opened = _conversation(request, pk)
     before = request.GET.get("before", "")
-    if before.isdigit():
+    if before.isdecimal():
         context = _thread(request, opened, int(before[:18]))
         return render(request, "inbox/_messages.html", context)
     if request.GET.get("seen") == pages.thread_fingerprint(opened):
         return HttpResponse(status=204)
     pages.mark_read(opened, request.user)
     return render(request, "inbox/_thread.html", _thread(request, opened))
+
+
+@login_required
+@require_GET
+def changes(request: SignedIn) -> HttpResponse:
+    """The stamp of what the page shows if it is not the one that the page has (`seen`), else 204."""
+    stamp = pages.change_stamp(request.user, _opened(request), _count(request))
+    if request.GET.get("seen") == stamp:
+        return HttpResponse(status=204)
+    return HttpResponse(stamp, content_type="text/plain")
 
 
 @login_required
@@ -103,10 +115,10 @@ def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
     form = MessageForm()
     try:
         submit.resend(request.user, message)
-    except submit.Refused as refusal:
+    except Refused as refusal:
         form.add_error(None, str(refusal))
     opened = _conversation(request, message.conversation_id)
-    return _answer(request, "inbox/_conversation.html", {**_thread(request, opened), "form": form})
+    return _with_thread(request, opened, form)
 
 
 @login_required
@@ -114,7 +126,7 @@ def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
 def file(request: SignedIn, uuid: UUID) -> HttpResponseBase:
     """A file of a conversation that the user takes part in."""
     own = Message.objects.for_user(request.user)
-    attachment = get_object_or_404(Attachment, uuid=uuid, message__in=own, state=Attachment.State.KEPT)
+    attachment = get_object_or_404(Attachment, uuid=uuid, message__in=own, state=AttachmentState.KEPT)
     try:
         return file_response(attachment)
     except FileNotFoundError:
@@ -139,24 +151,45 @@ def _thread(request: SignedIn, opened: Conversation, before: int | None = None) 
     }
 
 
+def _opened(request: SignedIn) -> int | None:
+    """The conversation that the page shows."""
+    opened = request.GET.get("open", "")
+    return int(opened[:18]) if opened.isdecimal() else None
+
+
+def _count(request: SignedIn) -> int:
+    """How many conversations the page lists."""
+    count = request.GET.get("count", "")
+    return min(int(count[:6]), 300) if count.isdecimal() else pages.CONVERSATIONS
+
+
 def _list(request: SignedIn) -> dict[str, Any]:
     search = request.GET.get("q", "").strip()[:100]
-    count = request.GET.get("count", "")
-    shown = min(int(count[:6]), 300) if count.isdigit() else pages.CONVERSATIONS
-    opened = request.GET.get("open", "")
+    shown = _count(request)
     return {
         "list": pages.conversations(request.user, search, shown),
+        "numbers": Number.objects.for_user(request.user),
         "search": search,
         "count": shown,
         "longer": shown + pages.CONVERSATIONS,
-        "open": int(opened[:18]) if opened.isdigit() else None,
+        "open": _opened(request),
         "unread": pages.unread(request.user),
     }
 
 
-def _page(request: SignedIn) -> dict[str, Any]:
-    numbers = Number.objects.for_user(request.user).select_related("organization")
-    return {**_list(request), "numbers": numbers, "pane": ""}
+def _frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, Any]:
+    """What the page shows around a pane; htmx gets the pane alone."""
+    if request.htmx:
+        return {}
+    key = opened.pk if opened else None
+    # Asked before the list and the thread: what changes in between is noticed, and not missed.
+    stamp = pages.change_stamp(request.user, key, _count(request))
+    return {"stamp": stamp, **_list(request), "open": key}
+
+
+def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> HttpResponse:
+    context = {**_frame(request, opened), **_thread(request, opened), "form": form}
+    return _answer(request, "inbox/_conversation.html", context)
 
 
 def _answer(request: SignedIn, pane: str, context: dict[str, Any]) -> HttpResponse:
@@ -167,9 +200,7 @@ def _answer(request: SignedIn, pane: str, context: dict[str, Any]) -> HttpRespon
         if status == REFUSED:
             return render(request, "inbox/_problem.html", context, status=status)
         return render(request, pane, context)
-    opened = context.get("conversation")
-    page = {**_page(request), **context, "pane": pane, "open": opened.pk if opened else None}
-    return render(request, "inbox/page.html", page, status=status)
+    return render(request, "inbox/page.html", {**context, "pane": pane}, status=status)
 
 
 def _go(request: SignedIn, opened: Conversation) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What: numbers and who uses them, conversations, messages out and in, and the traces of both."""
+"""Numbers and their users, conversations, messages, delivery attempts and webhook requests."""
 
 from messaging.models.conversations import Attachment, BulkResend, Contact, Conversation, Message, Reading
 from messaging.models.health import ServiceHealth

@@ -1,4 +1,4 @@
-"""Conversations with contacts, their messages out and in, and the files of these."""
+"""Contacts, conversations, and messages with their files."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import BigIntegerField, Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
-from messaging.models.numbers import Number
-from messaging.querysets import ConversationQuerySet, MessageQuerySet
-from messaging.statuses import Status
-from portal.models import Organization
+from messaging.models.numbers import Number, assigned_to
+from messaging.statuses import AttachmentState, Direction, QueueState, Status
+from portal.models import Organization, User
 
 
 class Contact(models.Model):
-    """Somebody outside, known to an organization by a number, short code or name."""
+    """A person or system that an organization exchanges messages with, by number, short code or name."""
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts", db_index=False)
     address = models.CharField(_("number"), max_length=20)
@@ -35,10 +34,39 @@ class Contact(models.Model):
         return self.name or self.address
 
 
-class Conversation(models.Model):
-    """All that goes between one of our numbers and one contact."""
+def not_private(user: User, conversation: str = "") -> Q:
+    """The condition that a conversation, given by its lookup, is not private to another user."""
+    private_to = f"{conversation}__private_to" if conversation else "private_to"
+    return Q(**{f"{private_to}__isnull": True}) | Q(**{private_to: user})
 
-    # An index is rewritten with each message: those that nobody looks by are left out.
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def for_user(self, user: User) -> ConversationQuerySet:
+        """The conversations on the user's numbers, except those that are private to another user."""
+        return self.filter(assigned_to(user, "number") & not_private(user))
+
+    def with_unread(self, user: User) -> ConversationQuerySet:
+        """Annotates `unread`, the number of inbound messages that the user has not read."""
+        read_to = Reading.objects.filter(conversation=OuterRef(OuterRef("pk")), user=user).values("read_to")
+        fresh = (
+            Message.objects.filter(
+                conversation=OuterRef("pk"),
+                direction=Direction.IN,
+                id__gt=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()),
+            )
+            .order_by()
+            .values("conversation")
+            .annotate(number=Count("pk"))
+            .values("number")
+        )
+        counted: ConversationQuerySet = self.annotate(unread=Coalesce(Subquery(fresh), 0))
+        return counted
+
+
+class Conversation(models.Model):
+    """All messages between one of our numbers and one contact."""
+
+    # Every message updates the row and its indexes, so foreign keys that no query uses have none.
     organization = models.ForeignKey(
         Organization, models.PROTECT, related_name="conversations", db_index=False
     )
@@ -46,7 +74,7 @@ class Conversation(models.Model):
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
     last_message = models.ForeignKey("Message", models.SET_NULL, related_name="+", null=True, blank=True)
     last_at = models.DateTimeField(_("last message"), db_default=Now())
-    # Session stickiness: private to who began it, until an answer comes later than this.
+    # Session stickiness: private to the user who started it, until a reply arrives after `private_until`.
     private_to = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True, db_index=False
     )
@@ -70,12 +98,12 @@ class Conversation(models.Model):
 
     @property
     def session_over(self) -> bool:
-        """Whether the next answer turns a private conversation into one of all users of the number."""
+        """Whether the next reply opens a private conversation to all users of the number."""
         return self.private_until is not None and self.private_until < timezone.now()
 
 
 class Reading(models.Model):
-    """Up to which message a user has read a conversation."""
+    """How far a user has read a conversation: the key of the last message read."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="readings")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
@@ -88,19 +116,16 @@ class Reading(models.Model):
         return f"{self.user}: {self.conversation} to {self.read_to}"
 
 
+class MessageQuerySet(models.QuerySet["Message"]):
+    def for_user(self, user: User) -> MessageQuerySet:
+        """The messages of the conversations that `ConversationQuerySet.for_user` returns."""
+        return self.filter(assigned_to(user, "conversation__number") & not_private(user, "conversation"))
+
+
 class Message(models.Model):
-    """A text or file, out or in. The table is the queue (`queue_state`); `status` is what a person sees."""
+    """An outbound or inbound message. The table is the queue (`queue_state`); users see the `status`."""
 
-    class Direction(models.TextChoices):
-        OUT = "out", _("sent")
-        IN = "in", _("received")
-
-    class Queue(models.IntegerChoices):
-        WAITING = 0, _("waiting")
-        CLAIMED = 1, _("claimed")
-        DONE = 2, _("done")
-
-    # What refers to others has no index of its own: those below begin with it.
+    # Foreign keys have no indexes of their own, since the indexes below start with them.
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="messages", db_index=False)
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages", db_index=False)
@@ -114,7 +139,7 @@ class Message(models.Model):
         db_index=False,
         verbose_name=_("author"),
     )
-    # The service that it goes out through: the number's when it was written, or moved since.
+    # The integration to send through; it follows the number's as long as the message waits.
     integration = models.ForeignKey(
         Integration,
         models.PROTECT,
@@ -122,13 +147,13 @@ class Message(models.Model):
         null=True,
         blank=True,
         db_index=False,
-        verbose_name=_("service"),
+        verbose_name=_("provider"),
     )
     text = models.TextField(_("text"), blank=True)
-    # Why Patchbay wrote it by itself ("opt-out", "help", "initial", "keyword HOURS"); empty: a person did.
-    # What came in: how it was understood ("opt-out", "opt-in").
+    # Outbound: the trigger of an auto-reply ("opt-out", "help", "initial", "keyword HOURS"); empty for users'
+    # messages. Inbound: how the text was understood ("opt-out", "opt-in").
     automatic = models.CharField(max_length=60, blank=True)
-    # A message is sent again once; whoever wants it yet again resends the copy.
+    # A message is resent once; after that, its copy can be resent.
     resend_of = models.OneToOneField("self", models.SET_NULL, related_name="resent_as", null=True, blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     changed_at = models.DateTimeField(_("changed"), db_default=Now())
@@ -137,7 +162,7 @@ class Message(models.Model):
     status_code = models.CharField(_("code"), max_length=60, blank=True)
     status_text = models.CharField(_("reason"), max_length=500, blank=True)
 
-    queue_state = models.SmallIntegerField(_("queue"), choices=Queue.choices, default=Queue.WAITING)
+    queue_state = models.SmallIntegerField(_("queue"), choices=QueueState.choices, default=QueueState.WAITING)
     next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
     expires_at = models.DateTimeField(_("expires"))
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
@@ -152,50 +177,98 @@ class Message(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="message_status"),
             models.CheckConstraint(
-                condition=Q(queue_state=1, lease_until__isnull=False) | ~Q(queue_state=1),
+                condition=Q(queue_state=QueueState.CLAIMED, lease_until__isnull=False)
+                | ~Q(queue_state=QueueState.CLAIMED),
                 name="message_lease",
             ),
         ]
         indexes = [
-            models.Index(fields=["next_attempt_at"], condition=Q(queue_state=0), name="message_any_due"),
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(queue_state=QueueState.WAITING),
+                name="message_any_due",
+            ),
             models.Index(
                 fields=["integration", "next_attempt_at", "id"],
-                condition=Q(queue_state=0),
+                condition=Q(queue_state=QueueState.WAITING),
                 name="message_due_of",
             ),
-            models.Index(fields=["lease_until"], condition=Q(queue_state=1), name="message_leases"),
-            models.Index(fields=["conversation"], condition=Q(queue_state=1), name="message_in_flight"),
+            models.Index(
+                fields=["lease_until"], condition=Q(queue_state=QueueState.CLAIMED), name="message_leases"
+            ),
+            models.Index(
+                fields=["conversation"], condition=Q(queue_state=QueueState.CLAIMED), name="message_in_flight"
+            ),
             models.Index(fields=["conversation", "-id"], name="message_thread"),
             models.Index(fields=["organization", "-id"], name="message_log"),
             models.Index(
-                fields=["organization", "-id"], condition=Q(status__in=[20, 40]), name="message_not_sent"
+                fields=["organization", "-id"],
+                condition=Q(status__in=[Status.UNKNOWN, Status.FAILED]),
+                name="message_not_sent",
             ),
             models.Index(fields=["created_at"], name="message_age"),
-            # What the rules count: our own answers, and what a user or an organization has sent of late.
+            # For auto-replies and quotas: recent auto-replies, and messages of a user or an organization.
             models.Index(
                 fields=["conversation", "created_at"],
-                condition=Q(direction="out") & ~Q(automatic=""),
+                condition=Q(direction=Direction.OUT) & ~Q(automatic=""),
                 name="message_automatic",
             ),
             models.Index(
                 fields=["author", "created_at"], condition=Q(author__isnull=False), name="message_of_author"
             ),
             models.Index(
-                fields=["organization", "created_at"], condition=Q(direction="out"), name="message_sent_by"
+                fields=["organization", "created_at"],
+                condition=Q(direction=Direction.OUT),
+                name="message_sent_by",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_direction_display()} {self.uuid}"
+        return str(self.uuid)
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether the message was received."""
+        return self.direction == Direction.IN
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an outbound message failed."""
+        return self.direction == Direction.OUT and self.status == Status.FAILED
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether an outbound message got no response, so that it may or may not have been sent."""
+        return self.direction == Direction.OUT and self.status == Status.UNKNOWN
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an outbound message waits in the queue."""
+        return self.direction == Direction.OUT and self.queue_state == QueueState.WAITING
+
+    @property
+    def is_outbound(self) -> bool:
+        """Whether we sent it."""
+        return self.direction == Direction.OUT
+
+    @property
+    def status_name(self) -> str:
+        """The status as programs, templates and style sheets name it: queued, sent, failed, …"""
+        return Status(self.status).name.lower()
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the provider has it, or the contact."""
+        return self.status in (Status.SENT, Status.DELIVERED, Status.READ)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether it was not sent, or may not have been."""
+        return self.is_outbound and self.status in (Status.FAILED, Status.UNKNOWN)
 
 
 class Attachment(models.Model):
-    """A file of a message: given to the provider as a signed URL, or fetched from it and kept."""
-
-    class State(models.TextChoices):
-        WAITING = "waiting", _("being fetched")
-        KEPT = "kept", _("kept")
-        FAILED = "failed", _("not fetched")
+    """A file of a message, offered to the provider under a signed URL or fetched from the provider."""
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     message = models.ForeignKey(Message, models.CASCADE, related_name="attachments")
@@ -204,7 +277,7 @@ class Attachment(models.Model):
     content_type = models.CharField(max_length=100, blank=True)
     name = models.CharField(max_length=200, blank=True)
     size = models.PositiveIntegerField(default=0)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.KEPT)
+    state = models.CharField(max_length=10, choices=AttachmentState.choices, default=AttachmentState.KEPT)
     problem = models.CharField(max_length=500, blank=True)
     source_url = models.TextField(blank=True)
     with_auth = models.BooleanField(default=False)
@@ -216,7 +289,9 @@ class Attachment(models.Model):
         verbose_name_plural = _("files")
         ordering = ["position", "id"]
         indexes = [
-            models.Index(fields=["next_attempt_at"], condition=Q(state="waiting"), name="attachment_due"),
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(state=AttachmentState.WAITING), name="attachment_due"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -224,24 +299,24 @@ class Attachment(models.Model):
 
     @property
     def is_image(self) -> bool:
-        """Whether browsers may show it in the page."""
+        """Whether browsers can show the file as an image."""
         return self.content_type in ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 class BulkResend(models.Model):
-    """Many messages sent again in one go, by a task that notes how far it has come."""
+    """A list of messages to resend, which a task processes step by step."""
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    wanted = models.JSONField(default=list)  # keys of messages, in order
-    done = models.PositiveIntegerField(default=0)  # how many of them were looked at
+    wanted = models.JSONField(default=list)  # the keys of the messages, in order
+    done = models.PositiveIntegerField(default=0)  # how many of them have been processed
     sent = models.PositiveIntegerField(default=0)
-    refused = models.JSONField(default=list)  # [key, reason], the first hundred
+    refused = models.JSONField(default=list)  # the first hundred, as [key, reason]
     created_at = models.DateTimeField(_("started"), db_default=Now())
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("resending of many")
-        verbose_name_plural = _("resendings of many")
+        verbose_name = _("bulk resend")
+        verbose_name_plural = _("bulk resends")
         indexes = [
             models.Index(fields=["id"], condition=Q(finished_at__isnull=True), name="bulk_resend_waiting")
         ]

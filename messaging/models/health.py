@@ -1,4 +1,4 @@
-"""Integrations as the administration watches them."""
+"""Integrations as the administration monitors them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from integrations.models import Integration
 
 
 class ServiceHealth(Integration):
-    """An integration, seen by what it sends and receives."""
+    """An integration, as the page Health shows it."""
 
     class Meta:
         proxy = True
-        verbose_name = _("health of a service")
-        verbose_name_plural = _("health of services")
+        verbose_name = _("health of an integration")
+        verbose_name_plural = _("health")

@@ -1,4 +1,4 @@
-"""Numbers of organizations, who uses them, what they answer by themselves, and who wants none of it."""
+"""Numbers, the users assigned to them, their auto-replies, and opt-outs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,29 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
-from messaging import numbers
-from messaging.querysets import NumberQuerySet
-from messaging.rules import keywords
-from portal.models import Account, Organization
+from messaging import keywords, numbers
+from messaging.statuses import Direction, QueueState
+from portal.models import Account, Membership, Organization, User
+
+
+def assigned_to(user: User, number: str = "pk") -> Q:
+    """The condition that the user may send through a number, given by its lookup."""
+    return Q(**{f"{number}__in": Assignment.objects.permitted().filter(user=user).values("number")})
+
+
+class NumberQuerySet(models.QuerySet["Number"]):
+    def for_user(self, user: User) -> NumberQuerySet:
+        """The active numbers through which the user may send and receive."""
+        return self.filter(assigned_to(user), active=True)
 
 
 class Number(models.Model):
-    """An SMS number of an organization (an "SMS trunk"): E.164, a short code, or a name that only sends."""
+    """A number of an organization (an "SMS trunk"): E.164, a short code, or a sender name that only sends."""
 
     account = models.ForeignKey(
         Account, models.PROTECT, verbose_name=_("account"), related_name="numbers", editable=False
@@ -31,14 +41,16 @@ class Number(models.Model):
     integration = models.ForeignKey(
         Integration,
         models.PROTECT,
-        verbose_name=_("sends through"),
+        verbose_name=_("provider"),
         related_name="numbers",
         null=True,
         blank=True,
-        help_text=_("The service that carries what is sent from this number."),
+        help_text=_("The provider through which messages from this number are sent."),
     )
     number = models.CharField(
-        _("number"), max_length=20, help_text=_("Like +61 8 5555 5555, a short code, or a sender's name.")
+        _("number"),
+        max_length=20,
+        help_text=_("For example +61 8 5555 5555, a short code, or a sender name."),
     )
     kind = models.CharField(_("kind"), max_length=10, choices=numbers.Kind.choices, editable=False)
     country = models.CharField(
@@ -46,22 +58,22 @@ class Number(models.Model):
         max_length=2,
         blank=True,
         choices=numbers.countries,
-        help_text=_("Numbers without a country code are read as numbers of this country."),
+        help_text=_("Numbers without a country code are taken to be in this country."),
     )
     display_name = models.CharField(_("display name"), max_length=120, blank=True)
     inbound_format = models.CharField(
-        _("how the service writes it"),
+        _("format in webhooks"),
         max_length=10,
         choices=numbers.Format.choices,
         default=numbers.Format.E164,
-        help_text=_("How webhooks spell this number as the recipient."),
+        help_text=_("How the provider writes this number as the recipient of a message."),
     )
     outbound_format = models.CharField(
-        _("how it is sent"),
+        _("format as sender"),
         max_length=10,
         choices=numbers.Format.choices,
         default=numbers.Format.E164,
-        help_text=_("How this number is written as the sender."),
+        help_text=_("How the provider expects this number as the sender of a message."),
     )
     spelling = models.CharField(max_length=20, editable=False)
     sticky_hours = models.PositiveSmallIntegerField(
@@ -69,29 +81,32 @@ class Number(models.Model):
         default=0,
         validators=[MaxValueValidator(720)],
         help_text=_(
-            "On a number of several users: how long an answer stays with the one who began the conversation. "
-            "0: everybody sees it at once. At most 720 (30 days)."
+            "On a number with several users, how long replies are shown only to the user who started the "
+            "conversation. 0 shows them to all users at once; the maximum is 720 (30 days)."
         ),
     )
     header = models.CharField(
-        _("header"), max_length=160, blank=True, help_text=_("Stands above every message that is sent.")
+        _("header"), max_length=160, blank=True, help_text=_("Added above the text of every message.")
     )
     footer = models.CharField(
-        _("footer"), max_length=160, blank=True, help_text=_("Stands below every message that is sent.")
+        _("footer"), max_length=160, blank=True, help_text=_("Added below the text of every message.")
     )
     opt_out_keyword = models.CharField(
-        _("opt-out keyword"), max_length=20, blank=True, help_text=_("A word of your own, besides STOP.")
+        _("opt-out keyword"),
+        max_length=20,
+        blank=True,
+        help_text=_("A word that works like STOP, in addition to it."),
     )
     opt_out_answer = models.CharField(
-        _("answer to STOP"), max_length=480, blank=True, help_text=_("Empty: a sensible default.")
+        _("reply to STOP"), max_length=480, blank=True, help_text=_("Leave empty for the default text.")
     )
     help_answer = models.CharField(
-        _("answer to HELP"), max_length=480, blank=True, help_text=_("Empty: a sensible default.")
+        _("reply to HELP"), max_length=480, blank=True, help_text=_("Leave empty for the default text.")
     )
     active = models.BooleanField(
         _("active"),
         default=True,
-        help_text=_("Untick when the number has moved away; its conversations stay."),
+        help_text=_("Clear if the number is no longer used. Its conversations are kept."),
     )
     free_at = models.DateTimeField(null=True, blank=True, editable=False)  # as PropertyValues.free_at
     users = models.ManyToManyField(
@@ -110,13 +125,13 @@ class Number(models.Model):
                 fields=["account", "number"],
                 condition=Q(active=True) & ~Q(kind="name"),
                 name="number_one_active_owner",
-                violation_error_message=_("An organization of this account uses the number already."),
+                violation_error_message=_("An organization of this account already uses this number."),
             ),
             models.UniqueConstraint(
                 fields=["organization", "number"],
                 condition=Q(active=True, kind="name"),
                 name="name_once_per_organization",
-                violation_error_message=_("The organization has this sender already."),
+                violation_error_message=_("The organization already has this sender name."),
             ),
         ]
         indexes = [
@@ -134,21 +149,21 @@ class Number(models.Model):
         except ValueError as error:
             raise ValidationError({"number": str(error)}) from None
         self.account_id = self.organization.account_id
+        # Checked here too, since forms skip constraints on fields that they do not contain.
         others = Number.objects.filter(account_id=self.account_id, number=self.number, active=True)
-        # Asked here too, since forms do not look at a constraint over fields that they do not show.
-        if self.active and self.kind != numbers.Kind.NAME and others.exclude(pk=self.pk).exists():
-            raise ValidationError({"number": _("An organization of this account uses the number already.")})
+        taken = _("An organization of this account already uses this number.")
+        if self.kind == numbers.Kind.NAME:
+            others = others.filter(organization=self.organization_id)
+            taken = _("The organization already has this sender name.")
+        if self.active and others.exclude(pk=self.pk).exists():
+            raise ValidationError({"number": taken})
         if self.integration and self.integration.organization_id != self.organization_id:
-            raise ValidationError({"integration": _("This service is set up for another organization.")})
+            raise ValidationError({"integration": _("This provider is set up for another organization.")})
         if self.opt_out_keyword:
             own = keywords.word(self.opt_out_keyword)
             if not own or own in keywords.START | keywords.HELP:
                 raise ValidationError(
-                    {
-                        "opt_out_keyword": _(
-                            "Choose a word with letters, other than START, YES, HELP and INFO."
-                        )
-                    }
+                    {"opt_out_keyword": _("Enter a word with letters other than START, YES, HELP and INFO.")}
                 )
 
     def save(self, *args: Any, **kwargs: Any) -> None:
@@ -156,25 +171,21 @@ class Number(models.Model):
         self.account_id = self.organization.account_id
         super().save(*args, **kwargs)
         self._reroute()
-        self.release()
+        self.release_conversations()
 
-    def release(self) -> None:
-        """Opens conversations that are private to somebody who does not share the number (any more)."""
-        from messaging.models.conversations import Conversation
-
-        private = Conversation.objects.filter(number=self, private_to__isnull=False)
+    def release_conversations(self) -> None:
+        """Opens private conversations of users who do not share the number, or no longer do."""
+        private = self.conversations.filter(private_to__isnull=False)
         users = list(self.assignments.values_list("user", flat=True))
         if self.sticky_hours and len(users) > 1:
             private = private.exclude(private_to__in=users)
         private.update(private_to=None, private_until=None)
 
     def _reroute(self) -> None:
-        """What still waits goes out through the service that the number sends through now."""
-        from messaging.models.conversations import Message
-
+        """Makes waiting messages go through the number's current provider."""
         if self.integration_id is not None:
-            waiting = Message.objects.filter(
-                conversation__number=self, direction=Message.Direction.OUT, queue_state=Message.Queue.WAITING
+            waiting = self.organization.messages.filter(
+                conversation__number=self, direction=Direction.OUT, queue_state=QueueState.WAITING
             )
             waiting.exclude(integration=self.integration_id).update(integration=self.integration_id)
 
@@ -183,26 +194,28 @@ class Number(models.Model):
         self.number, self.kind, self.country = parsed.number, parsed.kind, parsed.country or self.country
         self.spelling = numbers.spell(self.number, self.country, self.inbound_format)
 
-    def dressed(self, text: str) -> str:
-        """The text as it is sent: header, text and footer, each on lines of its own."""
+    def full_text(self, text: str) -> str:
+        """The text as it is sent, between header and footer, each of which starts a new line."""
         return "\n".join(part for part in (self.header, text, self.footer) if part)
 
     @property
     def as_sender(self) -> str:
-        """The number as its service wants it in `$from$`."""
+        """The number as its provider expects it in `$from$`."""
         return numbers.spell(self.number, self.country, self.outbound_format)
 
 
 class AutoReply(models.Model):
-    """What a number answers by itself to a word, or (`*`) to the first message of a conversation."""
+    """A number's automatic reply to a keyword or, for `*`, to the first message of a conversation."""
 
     INITIAL = "*"
 
     number = models.ForeignKey(Number, models.CASCADE, related_name="auto_replies")
     keyword = models.CharField(
-        _("keyword"), max_length=40, help_text=_("The whole message, in any case of letters; * is the first.")
+        _("keyword"),
+        max_length=40,
+        help_text=_("The whole message, in upper or lower case; * stands for the first message."),
     )
-    text = models.CharField(_("answer"), max_length=480)
+    text = models.CharField(_("reply"), max_length=480)
 
     class Meta:
         verbose_name = _("auto-reply")
@@ -213,7 +226,7 @@ class AutoReply(models.Model):
                 Lower("keyword"),
                 "number",
                 name="auto_reply_once",
-                violation_error_message=_("There is an answer to this keyword already."),
+                violation_error_message=_("There is already a reply to this keyword."),
             )
         ]
 
@@ -223,22 +236,36 @@ class AutoReply(models.Model):
     def clean(self) -> None:
         asked = keywords.word(self.keyword)
         if self.keyword != self.INITIAL and not asked:
-            raise ValidationError({"keyword": _("Write a word with letters or digits, or * alone.")})
+            raise ValidationError({"keyword": _("Enter a word with letters or digits, or a single *.")})
         if asked in keywords.STOP | keywords.HELP:
-            raise ValidationError(
-                {"keyword": _("The answers to STOP and HELP have fields of their own, further up.")}
-            )
+            raise ValidationError({"keyword": _("Use the fields above for the replies to STOP and HELP.")})
+
+
+class AssignmentQuerySet(models.QuerySet["Assignment"]):
+    def permitted(self) -> AssignmentQuerySet:
+        """The assignments that permit users to send and receive through a number.
+
+        The user must be an active member of the number's organization.
+        """
+        memberships = Membership.objects.filter(
+            user=OuterRef("user"),
+            organization=OuterRef("number__organization"),
+            status=Membership.Status.ACTIVE,
+        )
+        return self.filter(Exists(memberships))
 
 
 class Assignment(models.Model):
-    """A user sends and receives through a number."""
+    """The assignment of a user to a number, through which they send and receive."""
 
     number = models.ForeignKey(Number, models.CASCADE, related_name="assignments", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="assignments")
 
+    objects = AssignmentQuerySet.as_manager()
+
     class Meta:
-        verbose_name = _("user of a number")
-        verbose_name_plural = _("users of numbers")
+        verbose_name = _("assignment")
+        verbose_name_plural = _("assignments")
         constraints = [models.UniqueConstraint(fields=["number", "user"], name="assignment_once")]
 
     def __str__(self) -> str:
@@ -246,7 +273,7 @@ class Assignment(models.Model):
 
 
 class OptOut(models.Model):
-    """A contact who wants no messages from a number."""
+    """A contact's opt-out from the messages of a number."""
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="opt_outs")
     number = models.ForeignKey(Number, models.CASCADE, related_name="opt_outs", db_index=False)

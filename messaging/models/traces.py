@@ -1,4 +1,4 @@
-"""What is kept of every webhook request and every delivery attempt."""
+"""Webhook requests with their events, and delivery attempts, as they are stored."""
 
 from __future__ import annotations
 
@@ -15,36 +15,26 @@ from integrations.events import HttpResponse, InboundRequest
 from integrations.models import Integration, Template
 from messaging.models.conversations import Message
 from messaging.models.numbers import Number
-from messaging.statuses import Status
+from messaging.statuses import QUARANTINE, EventState, Status, Verdict
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField
 from portal.models import Account, Organization
 
 
 class WebhookRequest(models.Model):
-    """Every request that a service made, whatever became of it; its bytes are encrypted."""
-
-    class Verdict(models.TextChoices):
-        ACCEPTED = "accepted", _("accepted")
-        DUPLICATE = "duplicate", _("duplicate")
-        IGNORED = "ignored", _("ignored")
-        UNMATCHED = "unmatched", _("unmatched")
-        UNKNOWN_NUMBER = "unknown_number", _("unknown number")
-        DISABLED = "disabled", _("integration disabled")
-        UNPARSABLE = "unparsable", _("unreadable")
-        UNVERIFIED = "unverified", _("bad signature")
+    """A request that a provider made, with its verdict; its content is encrypted."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="webhook_requests", db_index=False)
     organization = models.ForeignKey(
         Organization, models.PROTECT, related_name="webhook_requests", null=True, blank=True, db_index=False
     )
     template = models.ForeignKey(
-        Template, models.PROTECT, related_name="+", verbose_name=_("service"), db_index=False
+        Template, models.PROTECT, related_name="+", verbose_name=_("provider"), db_index=False
     )
     integration = models.ForeignKey(
         Integration, models.PROTECT, related_name="+", null=True, blank=True, db_index=False
     )
     received_at = models.DateTimeField(_("received"), db_default=Now())
-    # As it was called, to be read again: the accountid or orgid in the URL, and from where.
+    # The accountid or orgid in the URL, and the caller, as they are needed to reprocess the request.
     owner = models.CharField(max_length=20, blank=True)
     ip = models.CharField(_("caller"), max_length=45, blank=True)
     method = models.CharField(_("method"), max_length=8)
@@ -56,18 +46,15 @@ class WebhookRequest(models.Model):
     verdict = models.CharField(_("verdict"), max_length=16, choices=Verdict.choices)
     reason = models.TextField(_("reason"), blank=True)
     tried = models.JSONField(default=list)
-    answer_status = models.PositiveSmallIntegerField(_("answer"))
+    answer_status = models.PositiveSmallIntegerField(_("response"))
     answer_headers = models.JSONField(default=dict)
     answer_body = models.TextField(blank=True)
-    more = models.PositiveIntegerField(_("more like it"), default=0)
-    replayed_at = models.DateTimeField(_("read again"), null=True, blank=True)
-
-    # What was kept and could not be filed.
-    QUARANTINE = (Verdict.UNMATCHED, Verdict.UNKNOWN_NUMBER, Verdict.DISABLED, Verdict.UNPARSABLE)
+    more = models.PositiveIntegerField(_("similar requests"), default=0)
+    replayed_at = models.DateTimeField(_("reprocessed"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("webhook request")
-        verbose_name_plural = _("webhook requests")
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
         indexes = [
             models.Index(fields=["account", "-id"], name="webhook_log"),
             models.Index(fields=["organization", "-id"], name="webhook_org_log"),
@@ -76,43 +63,43 @@ class WebhookRequest(models.Model):
             models.Index(fields=["received_at"], name="webhook_age"),
             models.Index(
                 fields=["account", "-id"],
-                condition=Q(verdict__in=["unmatched", "unknown_number", "disabled", "unparsable"]),
+                condition=Q(verdict__in=[*QUARANTINE]),
                 name="webhook_quarantine",
             ),
             models.Index(
                 fields=["organization", "-id"],
-                condition=Q(verdict__in=["unmatched", "unknown_number", "disabled", "unparsable"]),
+                condition=Q(verdict__in=[*QUARANTINE]),
                 name="webhook_org_quarantine",
             ),
             models.Index(
                 fields=["account", "template", "-received_at"],
-                condition=Q(verdict="unverified"),
+                condition=Q(verdict=Verdict.UNVERIFIED),
                 name="webhook_unverified",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.method} {self.template} {self.received_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.method} {self.template} #{self.pk}"
 
     @property
     def called(self) -> str:
-        """The accountid or orgid that the URL named."""
+        """The accountid or orgid in the URL."""
         return self.owner or (self.organization.orgid if self.organization else self.account.accountid)
 
     @property
     def place(self) -> str:
-        """The path that was called."""
+        """The path of the URL."""
         return f"/services/{self.template.service_id}/a{self.called}{self.path}"
 
     @property
     def answer(self) -> HttpResponse:
-        """How it was answered."""
+        """The response to the request."""
         return HttpResponse(self.answer_status, self.answer_headers, self.answer_body.encode())
 
     def as_received(self) -> InboundRequest:
-        """The request as it came, to be read again."""
+        """The request as it was received, for reprocessing."""
         query = bytes(self.query).decode("utf-8", "surrogateescape")
-        asked = f"?{iri_to_uri(query)}" if query else ""
+        suffix = f"?{iri_to_uri(query)}" if query else ""
         return InboundRequest(
             method=self.method,
             path=self.path,
@@ -120,19 +107,12 @@ class WebhookRequest(models.Model):
             headers=self.headers,
             body=bytes(self.body),
             ip=self.ip,
-            url=f"{settings.PUBLIC_URL}{escape_uri_path(self.place)}{asked}",
+            url=f"{settings.PUBLIC_URL}{escape_uri_path(self.place)}{suffix}",
         )
 
 
 class WebhookEvent(models.Model):
-    """One thing that a webhook request said; committed with it, filed by a task afterwards."""
-
-    class State(models.TextChoices):
-        WAITING = "waiting", _("to be filed")
-        DONE = "done", _("filed")
-        ORPHAN = "orphan", _("waits for its message")
-        PART = "part", _("waits for the other parts")
-        FAILED = "failed", _("could not be filed")
+    """An event in a webhook request; committed with the request, and processed by a task afterwards."""
 
     request = models.ForeignKey(WebhookRequest, models.CASCADE, related_name="events")
     organization = models.ForeignKey(
@@ -150,12 +130,14 @@ class WebhookEvent(models.Model):
     key = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 (no two NULLs are equal)
     part_of = models.CharField(max_length=64, blank=True)
     message_uuid = models.UUIDField(default=uuid.uuid4)
-    # What it changed when it was accepted: the contact opted out ("optOut"), or in again ("optIn").
+    # Whether the event changed the consent of the contact when it was accepted: "optOut" or "optIn".
     consent = models.CharField(max_length=10, blank=True, default="", db_default="")
     message = models.ForeignKey(
         Message, models.SET_NULL, related_name="webhook_events", null=True, blank=True
     )
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+    state = models.CharField(
+        _("state"), max_length=10, choices=EventState.choices, default=EventState.WAITING
+    )
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("received"), db_default=Now())
 
@@ -164,12 +146,12 @@ class WebhookEvent(models.Model):
         verbose_name_plural = _("webhook events")
         constraints = [models.UniqueConstraint(fields=["key"], name="event_key")]
         indexes = [
-            models.Index(fields=["id"], condition=Q(state="waiting"), name="event_waiting"),
-            models.Index(fields=["provider_id"], condition=Q(state="orphan"), name="event_orphan"),
+            models.Index(fields=["id"], condition=Q(state=EventState.WAITING), name="event_waiting"),
+            models.Index(fields=["provider_id"], condition=Q(state=EventState.ORPHAN), name="event_orphan"),
             models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="event_provider_id"),
-            models.Index(fields=["request"], condition=Q(state="failed"), name="event_failed"),
-            models.Index(fields=["part_of"], condition=Q(state="part"), name="event_part"),
-            models.Index(fields=["created_at"], condition=Q(state="part"), name="event_part_age"),
+            models.Index(fields=["request"], condition=Q(state=EventState.FAILED), name="event_failed"),
+            models.Index(fields=["part_of"], condition=Q(state=EventState.PART), name="event_part"),
+            models.Index(fields=["created_at"], condition=Q(state=EventState.PART), name="event_part_age"),
         ]
 
     def __str__(self) -> str:
@@ -177,7 +159,7 @@ class WebhookEvent(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One request to a provider and its answer, redacted; `part` counts a message's requests from 1."""
+    """A request to a provider and its response, redacted; `part` counts a message's requests from 1."""
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="delivery_attempts", db_index=False)
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="+", db_index=False)
@@ -188,7 +170,7 @@ class DeliveryAttempt(models.Model):
     parts = models.PositiveSmallIntegerField(_("parts"), default=1)
     fence = models.PositiveIntegerField()
     started_at = models.DateTimeField(_("started"))
-    milliseconds = models.PositiveIntegerField(_("took ms"), default=0)
+    milliseconds = models.PositiveIntegerField(_("duration (ms)"), default=0)
     method = models.CharField(max_length=8, blank=True)
     url = models.TextField(blank=True)
     headers = models.JSONField(default=dict)
@@ -198,7 +180,7 @@ class DeliveryAttempt(models.Model):
     answer_body = models.TextField(blank=True)
     result = models.CharField(_("result"), max_length=14)
     code = models.CharField(max_length=60, blank=True)
-    text = models.CharField(_("in words"), max_length=500, blank=True)
+    text = models.CharField(_("reason"), max_length=500, blank=True)
     provider_id = models.CharField(_("provider's id"), max_length=200, blank=True)
     status = models.SmallIntegerField(_("status of the part"), choices=Status.choices)
 

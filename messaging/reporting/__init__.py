@@ -1,1 +1,1 @@
-"""What administrators are shown: health, stories, figures, and what a search finds."""
+"""Data for the pages of the administration: health, timelines, figures, and search."""

@@ -1,4 +1,4 @@
-"""Small charts of hours, drawn by the server."""
+"""Small bar charts by the hour, rendered as SVG."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BAR, _GAP, _HEIGHT = 8, 2, 36
 
 @dataclass(frozen=True)
 class Hour:
-    """How much went well and how much did not, in the hour from `start`."""
+    """How many items of the hour from `start` had no problems (`good`), and how many had (`bad`)."""
 
     start: datetime
     good: int = 0
@@ -25,7 +25,7 @@ class Hour:
 
 
 def svg(hours: Sequence[Hour], label: str) -> SafeString:
-    """One bar for each hour, the bad part on top; `label` is read to those who do not see it."""
+    """A bar for each hour, with the bad part on top; `label` introduces the text for screen readers."""
     most = max((hour.good + hour.bad for hour in hours), default=0)
     width = len(hours) * (_BAR + _GAP)
     shapes = format_html_join("", "{}", ((_bar(index, hour, most),) for index, hour in enumerate(hours)))
@@ -34,18 +34,20 @@ def svg(hours: Sequence[Hour], label: str) -> SafeString:
         'preserveAspectRatio="none">{}</svg>',
         width,
         _HEIGHT,
-        f"{label} {in_words(hours)}",
+        f"{label} {summary(hours)}",
         shapes,
     )
 
 
-def in_words(hours: Sequence[Hour]) -> str:
-    """What the chart shows, as a sentence."""
+def summary(hours: Sequence[Hour]) -> str:
+    """The content of the chart, in sentences."""
     good, bad = sum(hour.good for hour in hours), sum(hour.bad for hour in hours)
     if not good and not bad:
-        return _("Nothing.")
+        return _("There are none.")
     peak = max(hours, key=lambda hour: hour.good + hour.bad)
-    return _("%(good)d went well, %(bad)d did not; the most, %(most)d, in the hour from %(peak)s.") % {
+    return _(
+        "%(good)d without problems, %(bad)d with problems. The peak hour from %(peak)s has %(most)d."
+    ) % {
         "good": good,
         "bad": bad,
         "most": peak.good + peak.bad,
@@ -59,10 +61,10 @@ def _bar(index: int, hour: Hour, most: int) -> SafeString:
         return format_html(
             '<rect class="pb-none" x="{}" y="{}" width="{}" height="1"/>', x, _HEIGHT - 1, _BAR
         )
-    # Something is to be seen of the smallest figure.
+    # Even the smallest number must be visible.
     high = max(2.0, _HEIGHT * total / most)
     bad = max(2.0, high * hour.bad / total) if hour.bad else 0.0
-    title = _("%(hour)s: %(good)d well, %(bad)d not") % {
+    title = _("%(hour)s: %(good)d without problems, %(bad)d with problems") % {
         "hour": date_format(timezone.localtime(hour.start), "H:i"),
         "good": hour.good,
         "bad": hour.bad,

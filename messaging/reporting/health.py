@@ -1,4 +1,4 @@
-"""How services fare: what they sent and received of late, in as many queries for one as for a hundred."""
+"""The health of integrations over the last day, in a constant number of queries."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber, TruncHour
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from messaging import wake
+from messaging import wakeups
+from messaging.engine import circuit_breaker, queue
 from messaging.models import DeliveryAttempt, Message, ServiceHealth, WebhookRequest
 from messaging.reporting.charts import Hour
-from messaging.sending import breaker, queue
+from messaging.statuses import QueueState
+from messaging.wakeups import Task
 
 HOURS = 24
-# Results that speak against the service; that it asks to wait, or knows of an opt-out, does not.
+# The results that count as failures; rate limits and opt-outs do not.
 FAILURES = ("failed", "retry", "unauthorized", "unknown")
 
 
 @dataclass
 class Health:
-    """One integration, with what is known of its last 24 hours (and of the last hour)."""
+    """An integration with its figures for the last 24 hours and the last hour."""
 
     integration: ServiceHealth
     state: str  # off, paused, trouble, on
@@ -38,39 +41,51 @@ class Health:
 
     @property
     def used(self) -> bool:
-        """Whether anything is known to have gone through it."""
+        """Whether the integration is known to have sent or received anything."""
         row = self.integration
-        return bool(row.last_sent_at or vars(row)["came_at"] or self.attempts)
+        return bool(row.last_sent_at or vars(row)["last_received_at"] or self.attempts)
 
     @property
-    def words(self) -> str:
-        """The state for people."""
-        row = self.integration
+    def label(self) -> str:
+        """The state in words."""
         if self.state == "off":
             return _("switched off")
         if self.state == "paused":
-            return _("paused: it failed %(failures)d times in a row") % {"failures": row.failures}
+            failures = self.integration.failures
+            text = ngettext(
+                "paused after %(number)d failure", "paused after %(number)d consecutive failures", failures
+            )
+            return text % {"number": failures}
         if self.state == "trouble":
-            return _("in trouble")
-        return _("works") if self.used else _("switched on, not used yet")
+            return _("not working")
+        return _("working") if self.used else _("not used yet")
+
+    @property
+    def tone(self) -> str:
+        """Whether the state is good, bad, or plain."""
+        if self.state in ("paused", "trouble"):
+            return "bad"
+        return "good" if self.state == "on" and self.used else "plain"
 
     @property
     def rate(self) -> str:
-        """The share of failures in 24 hours, as people read it."""
+        """The percentage of failures in the last 24 hours."""
         return _percent(self.failures, self.attempts)
 
     @property
     def rate_of_hour(self) -> str:
-        """The share of failures in the last hour."""
+        """The percentage of failures in the last hour."""
         return _percent(self.failures_of_hour, self.attempts_of_hour)
 
 
 def of(rows: QuerySet[ServiceHealth]) -> list[Health]:
-    """The health of these integrations (one page of them), in their order; four queries."""
+    """The health of some integrations (one page of them), in their order, with five queries."""
     last = WebhookRequest.objects.filter(integration=OuterRef("pk")).order_by("-pk").values("received_at")
     found = {
         row.pk: Health(row, state_of(row))
-        for row in rows.select_related("organization", "template").annotate(came_at=Subquery(last[:1]))
+        for row in rows.select_related("organization", "template").annotate(
+            last_received_at=Subquery(last[:1])
+        )
     }
     _count_queue(found)
     _count_attempts(found)
@@ -87,19 +102,19 @@ def state_of(row: ServiceHealth) -> str:
     return "trouble" if row.trouble else "on"
 
 
-def try_again(keys: Sequence[int]) -> None:
-    """Has paused services tried at once, each by one message; the others follow if that one goes."""
-    breaker.unproven(keys)
-    queue.hurry(keys)
-    wake.after_commit("dispatch")
+def retry_now(keys: Sequence[int]) -> None:
+    """Probes paused integrations at once with one message each; if it is accepted, the others follow."""
+    circuit_breaker.probe_again(keys)
+    queue.retry_now(keys)
+    wakeups.after_commit(Task.DISPATCH_DUE)
 
 
 def _count_queue(found: dict[int, Health]) -> None:
-    """Two queries, each by a partial index that holds only what is not done."""
-    for state in (Message.Queue.WAITING, Message.Queue.CLAIMED):
+    """Counts waiting and claimed messages, with one query for each, by their partial indexes."""
+    for state in (QueueState.WAITING, QueueState.CLAIMED):
         rows = Message.objects.filter(integration__in=found, queue_state=state).order_by()
         for key, number in rows.values_list("integration").annotate(number=Count("pk")):
-            if state == Message.Queue.WAITING:
+            if state == QueueState.WAITING:
                 found[key].waiting = number
             else:
                 found[key].in_flight = number
@@ -130,10 +145,10 @@ def _count_attempts(found: dict[int, Health]) -> None:
 
 
 def _medians(found: dict[int, Health]) -> None:
-    """How long the service takes to answer, of the last 24 hours."""
+    """Finds the median response times of the last 24 hours."""
     since = timezone.now() - timedelta(hours=HOURS)
-    answered = _recent(found, since).filter(answer_status__isnull=False)
-    ranked = answered.annotate(
+    responses = _recent(found, since).filter(answer_status__isnull=False)
+    ranked = responses.annotate(
         rank=Window(RowNumber(), partition_by="integration", order_by="milliseconds"),
         number=Window(Count("pk"), partition_by="integration"),
     )

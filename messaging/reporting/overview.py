@@ -1,4 +1,4 @@
-"""What the first page of the admin tells of messaging: what needs somebody, then how the day goes."""
+"""The page Overview: problems, first steps, and the figures of the day."""
 
 from __future__ import annotations
 
@@ -7,42 +7,46 @@ from typing import Any
 
 from django.db.models import Count, Q
 from django.db.models.functions import Now, TruncHour
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import Integration
+from messaging.inbound import quarantine
 from messaging.models import Assignment, Message, Number
-from messaging.receiving import quarantine
 from messaging.reporting import charts
 from messaging.reporting.charts import Hour
-from messaging.statuses import Status
+from messaging.statuses import Direction, QueueState, Status
+from portal.admin_base import user_of
 from portal.models import Organization, User
 from portal.permissions import in_reach_of
 
-# Services that are named one by one; and for how long a message may be due before it is a sign of trouble.
-MOST_NAMED = 5
-LATE = timedelta(minutes=2)
-MOST_COUNTED = 1000
+MAX_INTEGRATIONS = 5  # that are named
+OVERDUE_MINUTES = 2  # after which a due message is a problem
+MAX_COUNTED = 1000
 
 
-def part(user: User) -> dict[str, Any]:
-    """The part of the page, in a constant number of queries."""
-    return {"steps": steps(user), "problems": problems(user), **today(user)}
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The template context, in a constant number of queries; django-unfold's DASHBOARD_CALLBACK."""
+    user = user_of(request)
+    to_do = steps(user)
+    all_done = all(step["done"] for step in to_do)
+    return {**context, "steps": to_do, "all_done": all_done, "problems": problems(user), **today(user)}
 
 
 def problems(user: User) -> list[dict[str, str]]:
-    """What is out of order: sentences with the page where it is seen to."""
+    """What needs attention: sentences, each with the URL of the page that helps."""
     reach = in_reach_of(user, "organization", "organization__account")
-    return [*_services(reach), *_late(reach), *_quarantined(user)]
+    return [*_failing_integrations(reach), *_overdue_messages(reach), *_quarantine(user)]
 
 
 def today(user: User) -> dict[str, Any]:
-    """Counts of the day, in the viewer's zone, and its hours."""
+    """The figures and the chart of the current day in the user's time zone."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     reach = in_reach_of(user, "organization", "organization__account")
-    out, bad = Q(direction="out"), Q(status__in=[Status.FAILED, Status.UNKNOWN])
+    out, bad = Q(direction=Direction.OUT), Q(status__in=[Status.FAILED, Status.UNKNOWN])
     rows = (
         Message.objects.filter(reach, created_at__gte=midnight)
         .order_by()
@@ -51,7 +55,7 @@ def today(user: User) -> dict[str, Any]:
             sent=Count("pk", filter=out & ~bad),
             delivered=Count("pk", filter=out & Q(status__gte=Status.DELIVERED)),
             failed=Count("pk", filter=out & bad),
-            received=Count("pk", filter=Q(direction="in")),
+            received=Count("pk", filter=Q(direction=Direction.IN)),
         )
     )
     by_hour = {start: counts for start, *counts in rows}
@@ -64,67 +68,68 @@ def today(user: User) -> dict[str, Any]:
     log = reverse("admin:messaging_message_changelist")
     return {
         "figures": [
-            {"label": _("written today"), "value": sent + failed, "url": f"{log}?direction__exact=out"},
+            {"label": _("submitted today"), "value": sent + failed, "url": f"{log}?direction__exact=out"},
             {"label": _("delivered"), "value": delivered, "url": f"{log}?outcome=delivered"},
             {
-                "label": _("failed or in doubt"),
+                "label": _("failed or unknown"),
                 "value": failed,
                 "url": f"{log}?outcome=problem",
                 "bad": failed,
             },
             {"label": _("received"), "value": received, "url": f"{log}?direction__exact=in"},
         ],
-        "chart": charts.svg(hours, _("Messages written today.")),
+        "chart": charts.svg(hours, _("Messages submitted today, by the hour:")),
     }
 
 
-def _services(reach: Q) -> list[dict[str, str]]:
+def _failing_integrations(reach: Q) -> list[dict[str, str]]:
     rows = (
         Integration.objects.filter(reach, Q(paused_until__isnull=False) | ~Q(trouble=""), enabled=True)
         .select_related("organization", "template")
-        .order_by("trouble_since", "pk")[: MOST_NAMED + 1]
+        .order_by("trouble_since", "pk")[: MAX_INTEGRATIONS + 1]
     )
     page = reverse("admin:messaging_servicehealth_changelist")
     found = [
-        {
-            "text": _("%(service)s of %(organization)s: %(trouble)s")
-            % {
-                "service": row.template,
-                "organization": row.organization,
-                "trouble": row.trouble or _("paused after failures"),
-            },
-            "url": f"{page}?organization={row.organization_id}",
-        }
-        for row in rows[:MOST_NAMED]
+        {"text": _problem_of(row), "url": f"{page}?organization={row.organization_id}"}
+        for row in rows[:MAX_INTEGRATIONS]
     ]
-    if len(rows) > MOST_NAMED:
-        found.append({"text": _("More services are in trouble."), "url": page})
+    if len(rows) > MAX_INTEGRATIONS:
+        found.append({"text": _("More integrations are not working."), "url": page})
     return found
 
 
-def _late(reach: Q) -> list[dict[str, str]]:
-    """Messages that are due for minutes though nothing holds them back: no worker runs, or too few."""
-    late = Message.objects.filter(
+def _problem_of(row: Integration) -> str:
+    names = {"provider": row.template, "organization": row.organization, "reason": row.trouble}
+    if row.trouble:
+        return _("%(provider)s is not working for %(organization)s: %(reason)s") % names
+    return _("%(provider)s is paused for %(organization)s after repeated failures.") % names
+
+
+def _overdue_messages(reach: Q) -> list[dict[str, str]]:
+    """Messages that are overdue though nothing holds them back: there is no worker, or there are too few."""
+    overdue = Message.objects.filter(
         reach,
-        queue_state=Message.Queue.WAITING,
-        next_attempt_at__lt=Now() - LATE,
+        queue_state=QueueState.WAITING,
+        next_attempt_at__lt=Now() - timedelta(minutes=OVERDUE_MINUTES),
         integration__enabled=True,
         integration__paused_until__isnull=True,
     )
-    number = late.order_by()[:MOST_COUNTED].count()
+    number = overdue.order_by()[:MAX_COUNTED].count()
     text = ngettext(
-        "%(number)d message should have gone out minutes ago. Does a worker run?",
-        "%(number)d messages should have gone out minutes ago. Does a worker run?",
+        "%(number)d message has been due for more than %(minutes)d minutes. Is a worker running?",
+        "%(number)d messages have been due for more than %(minutes)d minutes. Is a worker running?",
         number,
     )
     url = reverse("admin:messaging_message_changelist") + "?outcome=waiting"
-    return [{"text": text % {"number": number}, "url": url}] if number else []
+    return [{"text": text % {"number": number, "minutes": OVERDUE_MINUTES}, "url": url}] if number else []
 
 
-def _quarantined(user: User) -> list[dict[str, str]]:
+def _quarantine(user: User) -> list[dict[str, str]]:
     number = quarantine.count(user)
     text = ngettext(
-        "%(number)d webhook could not be filed.", "%(number)d webhooks could not be filed.", number
+        "%(number)d webhook request is in quarantine.",
+        "%(number)d webhook requests are in quarantine.",
+        number,
     )
     return [{"text": text % {"number": number}, "url": quarantine.url()}] if number else []
 
@@ -134,7 +139,7 @@ def _columns(by_hour: dict[datetime, list[int]]) -> list[tuple[int, ...]]:
 
 
 def _hours(midnight: datetime) -> list[datetime]:
-    """The hours of the day as it is in the viewer's zone: 23 or 25 of them when clocks change."""
+    """The hours of the day, of which there are 23 or 25 when the clocks change."""
     tomorrow = midnight + timedelta(days=1)
     start, found = midnight.timestamp(), []
     while start < tomorrow.timestamp():
@@ -144,7 +149,7 @@ def _hours(midnight: datetime) -> list[datetime]:
 
 
 def steps(user: User) -> list[dict[str, Any]]:
-    """The way from nothing to a first message, with what is done."""
+    """The steps from an empty installation to a first message, and which of them are done."""
     reach = in_reach_of(user, "organization", "organization__account")
     numbers = Number.objects.filter(reach, active=True)
     first = Organization.objects.administered_by(user).first()
@@ -152,28 +157,28 @@ def steps(user: User) -> list[dict[str, Any]]:
     number_list = reverse("admin:messaging_number_changelist")
     return [
         {
-            "label": _("Make an organization"),
+            "label": _("Add an organization"),
             "done": first is not None,
             "url": reverse("admin:portal_organization_add"),
         },
         {
-            "label": _("Set up a messaging service for it"),
+            "label": _("Set up a messaging provider for it"),
             "done": Integration.objects.filter(reach).exists(),
             "url": gallery,
         },
         {
-            "label": _("Add an SMS number"),
+            "label": _("Add a number"),
             "done": numbers.exists(),
             "url": reverse("admin:messaging_number_add"),
         },
         {
-            "label": _("Assign the number to its users"),
+            "label": _("Assign users to the number"),
             "done": Assignment.objects.filter(number__in=numbers).exists(),
             "url": number_list,
         },
         {
             "label": _("Send a first message from the inbox"),
-            "done": Message.objects.filter(reach, direction="out").exists(),
+            "done": Message.objects.filter(reach, direction=Direction.OUT).exists(),
             "url": reverse("inbox"),
         },
     ]

@@ -1,4 +1,4 @@
-"""Finds traces by what people have at hand: a number, an id of ours, or the service's id. Indexes answer."""
+"""Search by a contact's number, a message id or a provider's message id; every query uses an index."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from messaging import numbers
 from messaging.models import Contact, Conversation, DeliveryAttempt, Message, Number, WebhookEvent
 from portal.models import Organization, User
 
-# Of what a term may stand for: more than these are no longer a search.
-MOST = 500
-_COUNTRIES = 5
+MAX_MATCHES = 500
+MAX_COUNTRIES = 5  # in which a national number is looked for
 
 
 def messages(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
-    """The messages among `rows` that the term names; an empty one names all."""
+    """The messages in `rows` that match the term; an empty term matches all."""
     term = term.strip()
     if not term:
         return rows
@@ -26,18 +25,18 @@ def messages(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
 
 
 def webhooks(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
-    """The webhook requests among `rows` that brought or changed the messages that the term names."""
+    """The webhook requests in `rows` that created or updated the messages that match the term."""
     term = term.strip()
     if not term:
         return rows
     mine = Message.objects.filter(organization__in=Organization.objects.administered_by(user))
-    about = list(messages(mine, user, term).order_by("-pk").values_list("pk", flat=True)[:MOST])
+    about = list(messages(mine, user, term).order_by("-pk").values_list("pk", flat=True)[:MAX_MATCHES])
     events = WebhookEvent.objects.filter(Q(message__in=about) | Q(provider_id=term))
-    return rows.filter(pk__in=list(events.order_by("-pk").values_list("request", flat=True)[:MOST]))
+    return rows.filter(pk__in=list(events.order_by("-pk").values_list("request", flat=True)[:MAX_MATCHES]))
 
 
 def attempts(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-    """The delivery attempts among `rows` of a message's id, or with the service's id."""
+    """The delivery attempts in `rows` that match a message id or a provider's message id."""
     term = term.strip()
     if not term:
         return rows
@@ -46,7 +45,7 @@ def attempts(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
 
 
 def _by_uuid(term: str) -> list[int]:
-    """The key of the message with this id of ours; services give ids that look alike."""
+    """The key of the message with this id of ours, if any; a provider's id may look the same."""
     try:
         return list(Message.objects.filter(uuid=UUID(term)).values_list("pk", flat=True))
     except ValueError:
@@ -54,24 +53,27 @@ def _by_uuid(term: str) -> list[int]:
 
 
 def _by_provider_id(term: str) -> list[int]:
-    """Keys of the messages that a service knows by this id, out and in."""
-    out = DeliveryAttempt.objects.filter(provider_id=term).values_list("message", flat=True)[:MOST]
-    came = WebhookEvent.objects.filter(provider_id=term, message__isnull=False)
-    return [*out, *came.values_list("message", flat=True)[:MOST]]
+    """The keys of the outbound and inbound messages that a provider knows by this id."""
+    outbound = DeliveryAttempt.objects.filter(provider_id=term)
+    inbound = WebhookEvent.objects.filter(provider_id=term, message__isnull=False)
+    return [
+        *outbound.values_list("message", flat=True)[:MAX_MATCHES],
+        *inbound.values_list("message", flat=True)[:MAX_MATCHES],
+    ]
 
 
 def _conversations(user: User, term: str) -> list[int]:
-    """Keys of the user's conversations with the contact that is written so, internationally or nationally."""
+    """The keys of conversations with the contact whose number is written so, with or without country code."""
     if not any(letter.isdigit() for letter in term):
         return []
     organizations = Organization.objects.administered_by(user)
     countries = Number.objects.filter(organization__in=organizations).order_by("country")
     spellings = {term}
-    for country in ["", *countries.values_list("country", flat=True).distinct()[:_COUNTRIES]]:
+    for country in ["", *countries.values_list("country", flat=True).distinct()[:MAX_COUNTRIES]]:
         try:
             spellings.add(numbers.parse(term, country).number)
         except ValueError:
             continue
     contacts = Contact.objects.filter(address__in=spellings, organization__in=organizations)
-    keys = list(contacts.values_list("pk", flat=True)[:MOST])
-    return list(Conversation.objects.filter(contact__in=keys).values_list("pk", flat=True)[:MOST])
+    keys = list(contacts.values_list("pk", flat=True)[:MAX_MATCHES])
+    return list(Conversation.objects.filter(contact__in=keys).values_list("pk", flat=True)[:MAX_MATCHES])

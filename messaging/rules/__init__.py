@@ -1,1 +1,1 @@
-"""What holds for conversations: opt-outs, automatic answers, privacy for a while, numbers that move."""
+"""The rules of conversations: opt-outs, auto-replies, session stickiness, and moving numbers."""

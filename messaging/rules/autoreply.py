@@ -1,171 +1,175 @@
-"""What numbers answer by themselves: to STOP and HELP, to keywords, and to the first message."""
+"""Auto-replies: to STOP and HELP, to keywords, and to the first message of a conversation."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
-from messaging import wake
+from messaging import keywords, wakeups
+from messaging.engine import quotas
 from messaging.models import AutoReply, Message, Number, OptOut, WebhookEvent
-from messaging.rules import keywords, optout
-from messaging.sending import limits
+from messaging.rules import optout
+from messaging.statuses import Direction
+from messaging.wakeups import Task
 
 INITIAL = "initial"
-# The same answer is given once in so long; a conversation without stickiness counts as new after so long.
-AGAIN, NEW = timedelta(minutes=5), timedelta(hours=24)
-# Two machines that answer each other come to rest: an echo gets no answer, and a contact so many.
+REPEAT_AFTER = timedelta(minutes=5)  # the same reply is sent at most once in this time
+NEW_AFTER = timedelta(hours=24)  # after which a conversation without stickiness counts as new
+# Two systems must not reply to each other endlessly: an echo of a reply gets none, and replies are limited.
 ECHO = timedelta(minutes=1)
-PER_HOUR, PER_DAY = 6, 20
+PER_HOUR, PER_DAY = 6, 20  # replies to one contact
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """A text that would answer a message; `why` is its `Message.automatic`."""
+class _Candidate:
+    """A possible reply to a message; `trigger` becomes its `Message.automatic`."""
 
     event: WebhookEvent
-    why: str
+    trigger: str
     text: str = ""
 
 
 @dataclass
-class _Known:
-    """What decides whether an answer is given, for all conversations of a batch."""
+class _Context:
+    """The data on which the decision to reply depends, for all conversations of a batch."""
 
     numbers: dict[int, Number]
-    room: dict[int, float]
+    quota_left: dict[int, float]
     opted_out: set[tuple[int, str]]
-    given: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    recent: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
 
 
-def answer(events: Sequence[WebhookEvent]) -> list[Message]:
-    """The answers to messages that are being filed, stored in the same transaction and on their way.
+def reply(events: Sequence[WebhookEvent]) -> list[Message]:
+    """Queues the auto-replies to messages that are being stored in the same transaction, and returns them.
 
-    To be called with the conversations locked, and before they are told of the new messages. For a batch it
-    takes one query, or six where something may be answered.
+    The caller has locked the conversations and not yet updated them. A batch takes one query, or six if there
+    are possible replies.
     """
-    replies = _replies({event.number_id for event in events})
+    configured = _configured({event.number_id for event in events})
     first = {event.message.conversation_id: event for event in reversed(events) if event.message}
     firsts = {event.pk for event in first.values()}
-    wanted = [found for event in events if (found := _wanted(event, replies, event.pk in firsts))]
-    if not wanted:
+    candidates = [found for event in events if (found := _candidate(event, configured, event.pk in firsts))]
+    if not candidates:
         return []
-    known = _known(wanted)
-    answers = []
-    for item in wanted:
+    context = _context(candidates)
+    replies = []
+    for item in candidates:
         message = item.event.message
         assert message is not None
-        number = known.numbers.get(item.event.number_id or 0)
-        if number is not None and _may(item, message, number, known):
-            reply = _write(item, message, number)
-            known.given[message.conversation_id].append(reply)
-            known.room[number.pk] -= 1
-            answers.append(reply)
-    Message.objects.bulk_create(answers)
-    if answers:
-        wake.after_commit("dispatch")
-    return answers
+        number = context.numbers.get(item.event.number_id or 0)
+        if number is not None and _may_reply(item, message, number, context):
+            new = _message(item, message, number)
+            context.recent[message.conversation_id].append(new)
+            context.quota_left[number.pk] -= 1
+            replies.append(new)
+    Message.objects.bulk_create(replies)
+    if replies:
+        wakeups.after_commit(Task.DISPATCH_DUE)
+    return replies
 
 
-def _replies(numbers: Collection[int | None]) -> dict[int, dict[str, AutoReply]]:
-    """The auto-replies of each number, by the word that they answer."""
+def _configured(numbers: Collection[int | None]) -> dict[int, dict[str, AutoReply]]:
+    """The configured auto-replies of each number, by their keywords."""
     found: dict[int, dict[str, AutoReply]] = defaultdict(dict)
-    for reply in AutoReply.objects.filter(number__in=numbers):
-        key = AutoReply.INITIAL if reply.keyword == AutoReply.INITIAL else keywords.word(reply.keyword)
-        found[reply.number_id][key] = reply
+    for row in AutoReply.objects.filter(number__in=numbers):
+        key = AutoReply.INITIAL if row.keyword == AutoReply.INITIAL else keywords.word(row.keyword)
+        found[row.number_id][key] = row
     return found
 
 
-def _wanted(event: WebhookEvent, replies: dict[int, dict[str, AutoReply]], first: bool) -> _Answer | None:
-    """The answer that the text asks for; whether it is given depends on what was before.
+def _candidate(
+    event: WebhookEvent, configured: dict[int, dict[str, AutoReply]], first: bool
+) -> _Candidate | None:
+    """The reply to a text, if there is one; whether it is sent depends on earlier messages.
 
-    Of a batch, only the `first` text of a conversation can be the first of all.
+    In a batch, only the `first` text of a conversation can be the first one of all.
     """
     assert event.number is not None and event.message is not None
-    said = optout.wish(event.message.text, event.number)
-    if said == optout.OUT:
-        return _Answer(event, optout.CONFIRMATION) if event.consent == optout.OUT else None
-    if said == optout.ASK:
-        return _Answer(event, optout.HELP_ANSWER)
-    own = replies.get(event.number.pk, {})
-    if reply := own.get(keywords.word(event.message.text)):
-        return _Answer(event, f"keyword {reply.keyword}", reply.text)
-    if first and (reply := own.get(AutoReply.INITIAL)):
-        return _Answer(event, INITIAL, reply.text)
+    meaning = optout.keyword_meaning(event.message.text, event.number)
+    if meaning == optout.OUT:
+        return _Candidate(event, optout.CONFIRMATION) if event.consent == optout.OUT else None
+    if meaning == optout.HELP:
+        return _Candidate(event, optout.HELP_REPLY)
+    own = configured.get(event.number.pk, {})
+    if row := own.get(keywords.word(event.message.text)):
+        return _Candidate(event, f"keyword {row.keyword}", row.text)
+    if first and (row := own.get(AutoReply.INITIAL)):
+        return _Candidate(event, INITIAL, row.text)
     return None
 
 
-def _known(wanted: Sequence[_Answer]) -> _Known:
-    messages = [item.event.message for item in wanted if item.event.message]
+def _context(candidates: Sequence[_Candidate]) -> _Context:
+    messages = [item.event.message for item in candidates if item.event.message]
     conversations = {item.conversation_id: item.conversation for item in messages}
     numbers = Number.objects.filter(
-        pk__in={item.event.number_id for item in wanted}, active=True, integration__enabled=True
+        pk__in={item.event.number_id for item in candidates}, active=True, integration__enabled=True
     )
     opted_out = OptOut.objects.filter(
         number__in={item.number_id for item in conversations.values()},
         address__in={item.contact.address for item in conversations.values()},
     )
     found = {item.pk: item for item in numbers.select_related("organization")}
-    known = _Known(
+    context = _Context(
         found,
-        limits.room(found.values()),
+        quotas.left_of_numbers(found.values()),
         set(opted_out.values_list("number", "address")),
     )
-    before = Message.objects.filter(
+    recent = Message.objects.filter(
         conversation__in=conversations,
-        direction=Message.Direction.OUT,
+        direction=Direction.OUT,
         created_at__gt=timezone.now() - timedelta(days=1),
     ).exclude(automatic="")
-    for message in before.order_by("pk"):
-        known.given[message.conversation_id].append(message)
-    return known
+    for message in recent.order_by("pk"):
+        context.recent[message.conversation_id].append(message)
+    return context
 
 
-def _may(item: _Answer, message: Message, number: Number, known: _Known) -> bool:
-    """Whether the answer is given now."""
+def _may_reply(item: _Candidate, message: Message, number: Number, context: _Context) -> bool:
+    """Whether the reply is sent."""
     conversation, now = message.conversation, timezone.now()
     address = conversation.contact.address
     if not address.startswith("+"):
-        return False  # short codes and names are machines, or take no answers
-    if optout.refusal(item.why, (number.pk, address) in known.opted_out):
+        return False  # short codes and names belong to systems, or cannot receive replies
+    if optout.refusal(item.trigger, (number.pk, address) in context.opted_out):
         return False
-    given = known.given[conversation.pk]
-    if len(given) >= PER_DAY or len(_since(given, now - timedelta(hours=1))) >= PER_HOUR:
+    recent = context.recent[conversation.pk]
+    if len(recent) >= PER_DAY or len(_since(recent, now - timedelta(hours=1))) >= PER_HOUR:
         return False
-    if any(_is_echo(message.text, reply, number) for reply in _since(given, now - ECHO)):
+    if any(_is_echo(message.text, earlier, number) for earlier in _since(recent, now - ECHO)):
         return False
-    if item.why == INITIAL:
-        window = timedelta(hours=number.sticky_hours) or NEW
+    if item.trigger == INITIAL:
+        window = timedelta(hours=number.sticky_hours) or NEW_AFTER
         quiet = conversation.last_message_id is None or conversation.last_at < now - window
-        if not quiet or any(reply.automatic == INITIAL for reply in _since(given, now - window)):
+        if not quiet or any(earlier.automatic == INITIAL for earlier in _since(recent, now - window)):
             return False
-    elif any(reply.automatic == item.why for reply in _since(given, now - AGAIN)):
-        return item.why == optout.CONFIRMATION  # each opt-out is confirmed
-    return item.why == optout.CONFIRMATION or known.room[number.pk] > 0
+    elif any(earlier.automatic == item.trigger for earlier in _since(recent, now - REPEAT_AFTER)):
+        return item.trigger == optout.CONFIRMATION  # every opt-out is confirmed
+    return item.trigger == optout.CONFIRMATION or context.quota_left[number.pk] > 0
 
 
-def _since(given: Sequence[Message], moment: object) -> list[Message]:
-    return [reply for reply in given if reply.created_at > moment]  # type: ignore[operator]
+def _since(recent: Sequence[Message], time: datetime) -> list[Message]:
+    return [earlier for earlier in recent if earlier.created_at > time]
 
 
-def _is_echo(text: str, reply: Message, number: Number) -> bool:
-    return text.strip() in (reply.text.strip(), number.dressed(reply.text).strip())
+def _is_echo(text: str, earlier: Message, number: Number) -> bool:
+    return text.strip() in (earlier.text.strip(), number.full_text(earlier.text).strip())
 
 
-def _write(item: _Answer, message: Message, number: Number) -> Message:
-    texts = {optout.CONFIRMATION: optout.confirmation, optout.HELP_ANSWER: optout.help_text}
-    text = texts[item.why](number) if item.why in texts else item.text
+def _message(item: _Candidate, message: Message, number: Number) -> Message:
+    texts = {optout.CONFIRMATION: optout.confirmation, optout.HELP_REPLY: optout.help_text}
+    text = texts[item.trigger](number) if item.trigger in texts else item.text
     return Message(
         organization_id=number.organization_id,
         conversation=message.conversation,
         integration_id=number.integration_id,
-        direction=Message.Direction.OUT,
+        direction=Direction.OUT,
         text=text,
-        automatic=item.why,
+        automatic=item.trigger,
         created_at=timezone.now(),
         expires_at=timezone.now() + settings.MESSAGE_EXPIRY,
     )

@@ -1,4 +1,4 @@
-"""What the pages of the administration draw and link."""
+"""Template tags for the pages of the administration."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ register = template.Library()
 
 @register.simple_tag
 def older_url(cl: Any) -> str:
-    """Where a list that is too long to be counted goes on."""
+    """The URL of the list that continues a capped one."""
     return str(cl.get_query_string({"before": cl.paginator.last_key}, ["p"]))
 
 
 @register.simple_tag
 def bars(hours: Sequence[charts.Hour], label: str) -> SafeString:
-    """A small chart of hours, as an SVG that says in `label` what it shows."""
+    """A small bar chart by the hour, as SVG; `label` introduces its text for screen readers."""
     return charts.svg(hours, label)

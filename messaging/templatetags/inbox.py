@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from messaging.models import Message
 from messaging.rules import optout
-from messaging.statuses import Status
+from messaging.statuses import Direction, QueueState, Status
 
 register = template.Library()
 
@@ -19,7 +19,7 @@ register = template.Library()
 @register.filter
 def mark(message: Message) -> str:
     """What became of an outgoing message, in a word or a short sentence."""
-    if message.queue_state == Message.Queue.WAITING and message.attempts:
+    if message.queue_state == QueueState.WAITING and message.attempts:
         at = timezone.localtime(message.next_attempt_at)
         return _("trying again at %(time)s") % {"time": date_format(at, "H:i")}
     if message.status == Status.UNKNOWN:
@@ -56,7 +56,7 @@ def initial(contact: object) -> str:
 @register.filter
 def may_resend(message: Message) -> bool:
     """Whether a person may send it once more."""
-    failed = message.direction == Message.Direction.OUT and message.status in (Status.FAILED, Status.UNKNOWN)
+    failed = message.direction == Direction.OUT and message.status in (Status.FAILED, Status.UNKNOWN)
     return failed and not was_resent(message)
 
 
@@ -69,11 +69,11 @@ def was_resent(message: Message) -> bool:
 @register.filter
 def note(message: Message) -> str:
     """How a text of the contact was understood, where it changed what may be sent."""
-    if message.direction == Message.Direction.OUT:
+    if message.direction == Direction.OUT:
         return ""
     notes = {
         optout.CONFIRMATION: _("The contact wants no more messages from this number."),
-        optout.RETURN: _("The contact wants messages again."),
+        optout.OPT_IN: _("The contact wants messages again."),
     }
     return notes.get(message.automatic, "")
 

@@ -66,6 +66,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert started.process.stop() == 0, started.process.output
 
 
+REFUSALS = ("Failed to load resource", "Response Status Error Code", "htmx:sendError", "htmx:afterRequest")
+
+
 class People:
     """Signs people in, each in a browser session of their own, and collects what their pages complain of."""
 
@@ -84,11 +87,15 @@ class People:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         if email:
             page.goto(f"{self.url}/account/login/")
-            page.get_by_label("Email").fill(email)
-            page.get_by_label("Password").fill("correct-horse-battery")
-            page.get_by_role("button", name="Sign in").click()
-            page.wait_for_url(lambda url: "/account/" not in url)
+            self.sign_in(page, email)
         return page
+
+    def sign_in(self, page: Page, email: str) -> None:
+        """Fills in the sign-in form that the page shows, and goes on to where it leads."""
+        page.get_by_label("Email").fill(email)
+        page.get_by_label("Password").fill("correct-horse-battery")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/account/" not in url)
 
     def leave(self) -> None:
         """Closes all pages; fails if one of them complained."""
@@ -97,8 +104,8 @@ class People:
         assert self.complaints == []
 
     def _note(self, message: ConsoleMessage) -> None:
-        # Chromium reports refusals (404, 422) as errors; the tests look at what the page says of them.
-        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+        # Chromium and htmx report refusals (404, 422) as errors; the tests look at what the page says of them.
+        if message.type == "error" and not message.text.startswith(REFUSALS):
             self.complaints.append(message.text)
 
 

@@ -49,7 +49,7 @@ def test_a_service_is_connected_and_checked(
     page.get_by_label("Client Secret").fill("client-secret-7")
     page.get_by_role("button", name="Check credentials").click()
     expect(page.locator("#verdict")).to_have_text(
-        "What you typed can be checked after it is saved and connected."
+        "Save these values and connect the integration; then you can check them."
     )
     assert page.get_by_label("Client Secret").input_value() == "client-secret-7"
     picture("typed")
@@ -59,7 +59,7 @@ def test_a_service_is_connected_and_checked(
     page.get_by_role("link", name="Connect", exact=True).click()
     expect(page.get_by_text("Connected since")).to_be_visible()
     page.get_by_role("button", name="Check credentials").click()
-    expect(page.locator("#verdict")).to_have_text("The service takes these credentials.")
+    expect(page.locator("#verdict")).to_have_text("The provider accepts these credentials.")
     picture("connected")
     expire(Integration.objects.get())
     page.reload()
@@ -68,7 +68,7 @@ def test_a_service_is_connected_and_checked(
     oauth_server.end_sessions()
     oauth.renew_due()
     page.reload()
-    expect(page.get_by_text("Needs to be connected again")).to_be_visible()
+    expect(page.get_by_text("Must be connected again")).to_be_visible()
     picture("lost")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert AccessToken.objects.get().renew_at is None

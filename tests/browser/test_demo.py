@@ -114,14 +114,14 @@ def test_what_is_refused_says_why_and_keeps_what_was_written(demo: Demo, people:
 
 def test_an_admin_sets_up_the_second_organization_and_texts(demo: Demo, people: People, images: Path) -> None:
     dave = people.page("dave@globex.example")
-    dave.get_by_role("link", name="Set up a messaging service for it").click()
+    dave.get_by_role("link", name="Set up a messaging provider for it").click()
     dave.get_by_role("link", name=re.compile("Set up Generic")).click()
     dave.get_by_label("API URL").fill(f"{demo.phone}/api/messages")
     dave.get_by_label("API key").fill("sandbox-key")
-    dave.get_by_role("button", name="Save & continue to the numbers").click()
+    dave.get_by_role("button", name="Save and continue to numbers").click()
     dave.goto(f"{demo.url}/admin/messaging/number/add/")
     dave.locator("#id_number").fill("+61 8 5555 5557")
-    dave.locator("#id_integration").select_option(index=1)
+    expect(dave.locator("#id_integration option:checked")).to_have_text("Generic HTTP SMS")
     dave.get_by_label("Select all users").check()
     dave.get_by_role("button", name="Save", exact=True).click()
     expect(dave.locator("#result_list")).to_contain_text("+61855555557")
@@ -132,7 +132,7 @@ def test_an_admin_sets_up_the_second_organization_and_texts(demo: Demo, people: 
 
     dave.goto(f"{demo.url}/admin/messaging/message/")
     dave.locator("#result_list tbody a").first.click()
-    expect(dave.locator(".pb-story")).to_contain_text("Sent to Generic HTTP SMS: the service took it.")
+    expect(dave.locator(".pb-timeline")).to_contain_text("Generic HTTP SMS accepted the message.")
     assert "sandbox-key" not in dave.content()
 
 

@@ -38,7 +38,7 @@ def test_a_token_is_made_used_and_revoked(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     page.goto(f"{live_server.url}/inbox/")
-    page.get_by_role("button", name="Alice: your account").focus()
+    page.get_by_role("button", name="Account menu of Alice").focus()
     page.keyboard.press("Enter")
     picture("menu")
     page.keyboard.press("Tab")

@@ -127,7 +127,7 @@ def test_slow_callers_hold_nobody_up(make: Any) -> None:
         patchbay.fill({"name": "acme", "url": "http://127.0.0.1:9/"})
         if isinstance(patchbay, Separate):
             patchbay.redis.start()
-        server = patchbay.web() if isinstance(patchbay, Separate) else patchbay.serve()
+        server = patchbay.behind_nginx() if isinstance(patchbay, Separate) else patchbay.serve()
         server.wait_until_ready(patchbay.url)
         for place in range(200):
             slow = stack.enter_context(socket.create_connection(("localhost", patchbay.port)))

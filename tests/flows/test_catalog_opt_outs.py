@@ -12,7 +12,8 @@ from django.test import Client
 from integrations import catalog, properties
 from integrations.models import Integration, Template
 from messaging.models import Message, Number, OptOut
-from messaging.sending.submit import Refused, submit
+from messaging.outbound.submit import Refused, submit
+from messaging.statuses import Direction
 from portal.models import Organization, User
 
 REPORTED = {
@@ -47,4 +48,4 @@ def test_a_reported_opt_out_closes_the_number(
     assert list(OptOut.objects.values_list("number", "address")) == [(number.pk, theirs)]
     with pytest.raises(Refused, match="opted out"):
         submit(alice, number, theirs, text="hello")
-    assert Message.objects.filter(direction=Message.Direction.OUT, author=alice).count() == 0
+    assert Message.objects.filter(direction=Direction.OUT, author=alice).count() == 0

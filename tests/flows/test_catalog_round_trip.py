@@ -18,11 +18,11 @@ from integrations.cases import message_of
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
 from messaging import numbers
+from messaging.inbound import fetch_media, file_events
 from messaging.models import Assignment, Attachment, Message, Number, WebhookRequest
-from messaging.receiving import fetching, filing
-from messaging.sending import dispatch
-from messaging.sending.submit import submit
-from messaging.statuses import Status
+from messaging.outbound import dispatch
+from messaging.outbound.submit import submit
+from messaging.statuses import AttachmentState, Status
 from portal.models import Organization, User
 from tests.flows.test_round_trip import wait_for
 
@@ -99,7 +99,7 @@ def test_a_text_goes_out_and_its_delivery_comes_back(provider: Sandbox, ours: Nu
     assert (shown["contact"], shown["number"], shown["text"]) == (provider.phone, ours.number, WORDS)
     if reports(provider, "messageDelivered", "messageStatus"):
         assert wait_for(lambda: WebhookRequest.objects.filter(verdict="accepted").exists())
-        filing.drain()
+        file_events.drain()
         message.refresh_from_db()
         assert message.status == Status.DELIVERED
         assert on_the_phone(provider)[0]["note"] == "Reported as delivered (200)"
@@ -114,7 +114,7 @@ def test_a_picture_goes_out(provider: Sandbox, ours: Number, alice: User, settin
 
     message.refresh_from_db()
     assert message.status == Status.SENT
-    if "SendFile" in provider.service.lab.template.methods:
+    if "SendFile" in provider.provider.hosted.template.methods:
         names = wait_for(lambda: [item["file"] for item in on_the_phone(provider) if item["file"]])
         assert [provider.store.file(name) for name in names] == [
             ("image/png", Path(Attachment.objects.get().file.path).read_bytes())
@@ -129,7 +129,7 @@ def test_a_picture_goes_out(provider: Sandbox, ours: Number, alice: User, settin
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_text_comes_in(provider: Sandbox, ours: Number) -> None:
     assert [provider.text(provider.phone, ours.number, words) for words in (WORDS, "Again")] == [200, 200]
-    filing.drain()
+    file_events.drain()
     received = Message.objects.filter(direction="in").order_by("pk")
     assert [message.text for message in received] == [WORDS, "Again"]
     assert {message.conversation.contact.address for message in received} == {provider.phone}
@@ -142,14 +142,14 @@ def test_a_picture_comes_in(provider: Sandbox, ours: Number) -> None:
         assert (status, WebhookRequest.objects.count()) == (0, 0)
         return
     assert status == 200
-    filing.drain()
-    fetching.drain()
+    file_events.drain()
+    fetch_media.drain()
     received = Attachment.objects.get(message__direction="in")
-    assert (received.state, received.problem) == (Attachment.State.KEPT, "")
+    assert (received.state, received.problem) == (AttachmentState.KEPT, "")
     assert (received.content_type, received.message.text) == ("image/png", "Look")
     assert received.message.conversation.contact.address == provider.phone
 
 
 def reports(provider: Sandbox, *kinds: str) -> bool:
     """Whether the template has an event of one of these types."""
-    return any(event.type in kinds for event in provider.service.lab.template.webhook.events)
+    return any(event.type in kinds for event in provider.provider.hosted.template.webhook.events)

@@ -13,11 +13,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 from integrations.sandbox import Sandbox
+from messaging.inbound import fetch_media, file_events
 from messaging.models import Attachment, Conversation, DeliveryAttempt, Message, Number, WebhookRequest
-from messaging.receiving import fetching, filing
-from messaging.sending import dispatch
-from messaging.sending.submit import submit
-from messaging.statuses import Status
+from messaging.outbound import dispatch
+from messaging.outbound.submit import submit
+from messaging.statuses import AttachmentState, QueueState, Status
 from portal.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,18 +68,18 @@ def test_a_text_goes_out_is_delivered_and_answered(
     }
     attempt = DeliveryAttempt.objects.get()
     message.refresh_from_db()
-    assert (message.status, message.queue_state) == (Status.SENT, Message.Queue.DONE)
+    assert (message.status, message.queue_state) == (Status.SENT, QueueState.DONE)
     assert (attempt.result, attempt.answer_status, attempt.part, attempt.parts) == ("sent", 200, 1, 1)
     assert attempt.provider_id
     assert "sandbox-key" not in json.dumps([attempt.headers, attempt.body, attempt.url])
 
     assert wait_for(lambda: WebhookRequest.objects.filter(verdict="accepted").exists())
-    filing.drain()
+    file_events.drain()
     message.refresh_from_db()
     assert message.status == Status.DELIVERED
 
     assert sandbox.text(CONTACT, private.number, "Hello <b>there</b>!") == 200
-    filing.drain()
+    file_events.drain()
     answer = Message.objects.get(direction="in")
     assert (answer.text, answer.conversation_id) == ("Hello <b>there</b>!", message.conversation_id)
     assert answer.conversation.last_message == answer
@@ -100,9 +100,9 @@ def test_a_picture_goes_out_as_a_link_and_comes_in_as_a_file(
     assert message.status == Status.SENT
 
     assert sandbox.picture(CONTACT, private.number, "Nice", png(), "image/png") == 200
-    filing.drain()
-    fetching.drain()
+    file_events.drain()
+    fetch_media.drain()
     received = Attachment.objects.get(message__direction="in")
-    assert (received.state, received.content_type) == (Attachment.State.KEPT, "image/png")
+    assert (received.state, received.content_type) == (AttachmentState.KEPT, "image/png")
     assert received.message.text == "Nice"
     assert Conversation.objects.count() == 1

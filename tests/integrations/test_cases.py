@@ -55,12 +55,12 @@ def test_a_case_that_holds(case):
 @pytest.mark.parametrize(
     ("case", "difference"),
     [
-        ({**SEND, "expect": []}, "0 requests were expected, 1 made."),
+        ({**SEND, "expect": []}, "Expected 0 requests, got 1."),
         ({**SEND, "expect": [{"json": None}]}, 'request 1: json: expected no body, got "{\\"t\\":\\"Hi\\",\\"n\\":1,\\"b\\":true}"'),
         ({**SEND, "expect": [{"json": {**BODY, "b": 1}}]}, "request 1: json/b: expected 1, got true"),
         ({**SEND, "expect": [{"json": {**BODY, "n": "1"}}]}, 'request 1: json/n: expected "1", got 1'),
         ({**SEND, "expect": [{"headers": {"content-type": None}}]}, 'request 1: header content-type: expected nothing, got "application/json"'),
-        ({**SEND, "outcome": {"result": "sent"}}, "outcome: no answer was read; add the service's in 'responses'."),
+        ({**SEND, "outcome": {"result": "sent"}}, "outcome: there is no response to read; add the provider's to 'responses'."),
         ({**SEND, "responses": [{"json": {"id": 7}}], "outcome": {"messageid": None}}, 'outcome messageid: expected nothing, got "7"'),
         ({**RECEIVE, "expect": {"events": [{"type": "message", "from": "0412345678"}]}}, 'events/0/text: expected nothing, got "Hi"'),
     ],

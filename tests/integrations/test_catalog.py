@@ -20,7 +20,7 @@ HEADINGS = (
     "## In Patchbay",
     "## Limits",
     "## Statuses and errors",
-    "## What it stretches",
+    "## Language features",
     "## Sources",
     "## Not confirmed",
 )

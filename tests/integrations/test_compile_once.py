@@ -9,7 +9,7 @@ import pytest
 
 from integrations.language import document
 from integrations.models import Integration, Template, TemplateRevision
-from integrations.models.services import _compiled
+from integrations.models.templates import compiled_document
 from portal.models import Account, Organization
 
 DOCUMENT: dict[str, Any] = {
@@ -28,7 +28,7 @@ def test_compilation_happens_once_for_each_revision(
         compiled.append(source)
         return compile_document(source)
 
-    _compiled.cache_clear()
+    compiled_document.cache_clear()
     monkeypatch.setattr(document, "compile_document", counting)
     template = Template(account=account)
     for name in ("first", "second"):

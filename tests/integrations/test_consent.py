@@ -9,8 +9,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from integrations import consent, oauth
+from integrations import oauth, oauth_views
 from integrations.models import AccessToken, Integration
+from messaging.engine.sweep import due_tasks
+from messaging.wakeups import Task
 from portal.models import Organization, User
 from tests.oauth_server import CLIENT, OAuthServer, access_token, expire, make
 
@@ -58,7 +60,7 @@ def test_consent_round_trip(oauth_server: OAuthServer, unconnected: Integration,
     assert (asked["client_id"], asked["client_secret"]) == CLIENT
     assert access_token(unconnected) in oauth_server.good
     page = client.get(page_url).content.decode()
-    assert "is connected" in page and "Connected since" in page and "renewed by itself" in page
+    assert "is connected" in page and "Connected since" in page and "renewed automatically" in page
     for secret in (CLIENT[1], *oauth_server.good, *oauth_server.refresh):
         assert secret not in page
 
@@ -71,7 +73,10 @@ def test_a_verifier_that_does_not_fit_gives_nothing(
     for item in oauth_server.codes.values():
         item["code_challenge"] = "another"
     page = client.get(back(client, answer)["Location"]).content.decode()
-    assert "Not connected. The service gave no access token (400). invalid_grant: It has ended." in page
+    assert (
+        "The integration is not connected. The provider returned no access token (status 400). invalid_grant: It has ended."
+        in page
+    )
     assert access_token(unconnected) is None
 
 
@@ -102,7 +107,7 @@ def test_a_state_is_good_once_in_its_session_and_for_half_an_hour(
     assert back(client, answer).status_code == 400
     assert len(oauth_server.tokens) == 1
     late = oauth_server.consent(begin(client, unconnected))
-    monkeypatch.setattr(consent, "MINUTES", -1)
+    monkeypatch.setattr(oauth_views, "MINUTES", -1)
     assert back(client, late).status_code == 400
     assert len(oauth_server.tokens) == 1
 
@@ -143,12 +148,12 @@ def test_strangers_find_nothing(
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ({"error": "access_denied"}, "The consent was refused at the service."),
+        ({"error": "access_denied"}, "Consent was denied at the provider."),
         (
             {"error": "odd", "error_description": "Out of <b>order</b>"},
-            "The service says: Out of &lt;b&gt;order",
+            "The provider reports: Out of &lt;b&gt;order",
         ),
-        ({}, "The service sent no code."),
+        ({}, "The provider sent no authorization code."),
     ],
 )
 def test_errors_of_the_consent_page_are_told(
@@ -173,10 +178,13 @@ def test_a_consent_that_has_ended_is_shown_red(
     oauth_server.end_sessions()
     AccessToken.objects.update(renew_at=timezone.now())
     oauth.renew_due()
-    assert access_token(unconnected) is None and not oauth.any_due()
+    assert access_token(unconnected) is None and Task.RENEW_TOKENS not in due_tasks()[0]
     page = client.get(SETUP.format(unconnected.organization_id, unconnected.template_id)).content.decode()
-    assert "in trouble: The service gave no access token (400). invalid_grant: It has ended." in page
-    assert "Needs to be connected again" in page
+    assert (
+        "Not working: The provider returned no access token (status 400). invalid_grant: It has ended."
+        in page
+    )
+    assert "Must be connected again" in page
     back(client, oauth_server.consent(begin(client, unconnected)))
     unconnected.refresh_from_db()
     assert (unconnected.trouble, access_token(unconnected) in oauth_server.good) == ("", True)
@@ -189,10 +197,10 @@ def test_without_a_refresh_token_the_end_is_shown_when_it_comes(
     client = signed_in(admin_of_acme)
     back(client, oauth_server.consent(begin(client, unconnected)))
     url = SETUP.format(unconnected.organization_id, unconnected.template_id)
-    assert "gave no way to renew it" in client.get(url).content.decode()
+    assert "cannot be renewed automatically" in client.get(url).content.decode()
     row = AccessToken.objects.get(integration=unconnected)
     assert row.renew_at == row.expires_at
     expire(unconnected)
     oauth.renew_due()
-    assert "in trouble: The access has expired." in client.get(url).content.decode()
+    assert "Not working: The access token has expired." in client.get(url).content.decode()
     assert len(oauth_server.tokens) == 1

@@ -44,7 +44,7 @@ def test_what_is_typed_is_checked_and_not_stored(
 ) -> None:
     client, url = signed_in(admin_of_acme), SETUP.format(acme.pk, keyed.pk)
     page = client.post(url, {"do": "check", "property-0": "right-key-1"})
-    assert (page.status_code, verdict(page)) == (200, "The service takes these credentials.")
+    assert (page.status_code, verdict(page)) == (200, "The provider accepts these credentials.")
     page = client.post(url, {"do": "check", "property-0": "wrong-key-1"})
     assert verdict(page) == "The service knows no such client."
     assert "wrong-key-1" not in page.content.decode()
@@ -58,7 +58,7 @@ def test_what_is_stored_is_checked_where_nothing_is_typed(
     client, url = signed_in(admin_of_acme), SETUP.format(acme.pk, keyed.pk)
     client.post(url, {"do": "save", "property-0": "right-key-1"})
     page = client.post(url, {"do": "check", "property-0": ""})
-    assert verdict(page) == "The service takes these credentials."
+    assert verdict(page) == "The provider accepts these credentials."
     assert oauth_server.calls == [("/me", "right-key-1", None)]
     assert properties.values_of([Integration.objects.ready().get()])
 
@@ -67,7 +67,10 @@ def test_what_is_missing_is_said_and_nobody_is_asked(
     oauth_server: OAuthServer, keyed: Template, acme: Organization, admin_of_acme: User
 ) -> None:
     page = signed_in(admin_of_acme).post(SETUP.format(acme.pk, keyed.pk), {"do": "check", "property-0": ""})
-    assert (page.status_code, verdict(page)) == (422, "Not checked: API key is required.")
+    assert (page.status_code, verdict(page)) == (
+        422,
+        "The credentials were not checked. API key is required.",
+    )
     assert oauth_server.calls == []
 
 
@@ -80,7 +83,7 @@ def test_a_refusal_that_repeats_the_key_is_shown_without_it(
         SETUP.format(acme.pk, keyed.pk), {"do": "check", "property-0": "wrong-key-1"}
     )
     assert verdict(page) == (
-        "The service refuses these credentials. The service answered 401: "
+        "The provider rejects these credentials. The provider responded with status 401: "
         "{&quot;errors&quot;: [{&quot;message&quot;: &quot;token ••• expired&quot;}]}"
     )
 
@@ -91,7 +94,7 @@ def test_a_service_that_does_not_answer_is_not_called_a_refusal(
     settings.PATCHBAY_ALLOWED_ORIGINS = ["http://127.0.0.1:1"]
     keyed.revise(re.sub(r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:1", keyed.published.source))  # type: ignore[union-attr]
     page = signed_in(admin_of_acme).post(SETUP.format(acme.pk, keyed.pk), {"do": "check", "property-0": "k"})
-    assert verdict(page).startswith("The service could not be asked now. ")
+    assert verdict(page).startswith("The credentials could not be checked now. ")
 
 
 def test_a_typed_client_is_checked_by_a_token_that_nobody_keeps(
@@ -100,14 +103,14 @@ def test_a_typed_client_is_checked_by_a_token_that_nobody_keeps(
     integration = make(oauth_server, acme, "client_credentials")
     client, url = signed_in(admin_of_acme), SETUP.format(acme.pk, integration.template_id)
     form = {"do": "check", "property-0": CLIENT[0], "property-1": CLIENT[1]}
-    assert verdict(client.post(url, form)) == "The service takes these credentials."
+    assert verdict(client.post(url, form)) == "The provider accepts these credentials."
     assert len(oauth_server.tokens) == 1
     assert AccessToken.objects.get().granted_at is None
     oauth.renew_due()
-    assert verdict(client.post(url, form)) == "The service takes these credentials."
+    assert verdict(client.post(url, form)) == "The provider accepts these credentials."
     assert len(oauth_server.tokens) == 2  # by the stored one
     page = client.post(url, form | {"property-1": "wrong-secret-9"})
-    assert verdict(page) == "The service gave no access token (401). invalid_client: not •••"
+    assert verdict(page) == "The provider returned no access token (status 401). invalid_client: not •••"
     assert "wrong-secret-9" not in page.content.decode()
 
 
@@ -117,12 +120,12 @@ def test_a_consent_is_checked_by_the_stored_token_only(
     integration = make(oauth_server, acme, "authorization_code")
     client, url = signed_in(admin_of_acme), SETUP.format(acme.pk, integration.template_id)
     form = {"do": "check", "property-0": CLIENT[0], "property-1": ""}
-    assert verdict(client.post(url, form)) == "The service is not connected. Connect it first."
+    assert verdict(client.post(url, form)) == "The integration is not connected. Connect it first."
     oauth_server.good.add("a-good-token-1")
     AccessToken.objects.update(secrets={"access_token": "a-good-token-1"}, granted_at="2026-01-01T00:00Z")
-    assert verdict(client.post(url, form)) == "The service takes these credentials."
+    assert verdict(client.post(url, form)) == "The provider accepts these credentials."
     page = client.post(url, form | {"property-1": "another"})
-    assert verdict(page) == "What you typed can be checked after it is saved and connected."
+    assert verdict(page) == "Save these values and connect the integration; then you can check them."
     assert [call[:2] for call in oauth_server.calls] == [("/me", "a-good-token-1")]
 
 

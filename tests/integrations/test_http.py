@@ -26,6 +26,8 @@ from django.core.exceptions import ImproperlyConfigured
 from integrations import http
 from integrations.events import Fault, HttpRequest, HttpResponse
 from integrations.http import guard
+from portal import __version__
+from tests.processes import free_port
 
 Talk = Callable[[socket.socket, bytes], bool]
 Ask = Callable[..., HttpResponse | Fault]
@@ -39,7 +41,7 @@ class Server:
         self.talk, self.tls = talk, tls
         self.connections = 0
         self.requests: list[bytes] = []
-        self.listener = socket.create_server((host, 0))
+        self.listener = socket.create_server((host, free_port()))
         self.port = self.listener.getsockname()[1]
         self.origin = f"{'https' if tls else 'http'}://{host}:{self.port}"
         self.over = threading.Event()
@@ -168,7 +170,7 @@ def test_request_and_answer_are_verbatim(serve: Callable[..., Server], ask: Ask)
     lines = head.split(b"\r\n")
     assert lines[0] == b"POST /p?q=%2B+b HTTP/1.1"
     assert "X-Key: clé".encode() in lines
-    assert f"User-Agent: {guard.USER_AGENT}".encode() in lines
+    assert f"User-Agent: Patchbay/{__version__}".encode() in lines
     assert not any(line.lower().startswith((b"content-type", b"cookie", b"authorization")) for line in lines)
     assert body == '{"t": "\U0001f600"}'.encode()
 
@@ -365,8 +367,8 @@ def test_the_deadline_holds_against_a_server_that_drips(
     assert 0.5 < time.monotonic() - begun < 2
     assert got == Fault(
         "unanswered",
-        f"127.0.0.1:{server.port} gave no complete answer: the time of 0.6 s was over. "
-        "It may have acted on the request.",
+        f"127.0.0.1:{server.port} sent no complete response: it timed out after 0.6 seconds. "
+        "It may have processed the request.",
     )
     assert len(server.requests) == 1
 
@@ -382,9 +384,7 @@ def test_an_answer_over_the_cap_is_a_fault(serve: Callable[..., Server], ask: As
     server = serve(answer("200 OK", *(["Content-Encoding: gzip"] if encoded else []), body=packed))
     got = fault(ask(server.origin))
     assert got.kind == ("unanswered" if ask is by_send else "blocked")
-    assert got.text == (
-        f"The answer of 127.0.0.1:{server.port} is larger than 262,144 bytes, the most that is read."
-    )
+    assert got.text == (f"The response of 127.0.0.1:{server.port} is larger than the limit of 262,144 bytes.")
 
 
 @both
@@ -417,7 +417,7 @@ def test_an_unknown_name(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert fault(ask("https://api.example.com/?key=secret")) == Fault(
         "connect",
-        "The host name of api.example.com:443 was not found. Check its spelling, or try again later.",
+        "The host name of api.example.com:443 was not found. Check the spelling, or try again later.",
     )
     http.stop()
 
@@ -481,7 +481,7 @@ def test_a_self_signed_certificate_is_refused(
     server = serve(tls=certificate[1])
     got = fault(ask(server.origin, method="POST", body=b"secret"))
     assert got.kind == "tls"
-    assert f"No secure connection to 127.0.0.1:{server.port}" in got.text
+    assert f"Could not connect to 127.0.0.1:{server.port} securely: " in got.text
     assert server.requests == []
 
 
@@ -669,8 +669,8 @@ def test_urls_that_may_be_called(settings: Any, url: str) -> None:
         ("https://example.com:22/", "Port 22 is not allowed"),
         ("https://example.com:0/", "Port 0 is not allowed"),
         ("https://example.com:65536/", "Port 65536 is not allowed"),
-        ("https://a..example.com/", "not a host name"),
-        (f"https://{'a' * 64}.example/", "not a host name"),
+        ("https://a..example.com/", "not a valid host name"),
+        (f"https://{'a' * 64}.example/", "not a valid host name"),
         ("https://localhost/", "this machine itself"),
         ("https://db.localhost./", "this machine itself"),
         ("http://10.0.0.1/", "not on the public internet"),

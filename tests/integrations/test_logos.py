@@ -131,13 +131,13 @@ def test_it_is_fetched_once_and_again_when_it_changes(
 @pytest.mark.parametrize(
     ("path", "answer", "reason"),
     [
-        ("/missing.png", (404, b""), "the answer was 404"),
+        ("/missing.png", (404, b""), "returned status 404"),
         (
             "/logo.svg",
             (200, b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
-            "PNG, JPEG, GIF and WebP are read",
+            "Use a JPEG, PNG, GIF or WebP file.",
         ),
-        ("/half.png", (200, picture()[:60]), "no picture that can be read"),
+        ("/half.png", (200, picture()[:60]), "cannot be read as a picture"),
         ("/large.png", (200, b"x" * (logos.MAX_BYTES + 1)), "larger"),
     ],
 )
@@ -164,7 +164,7 @@ def test_a_logo_that_cannot_be_had_is_a_warning_and_can_be_tried_again(
 )
 def test_only_the_guarded_door_is_used(save: Callable[[str], list[str]], url: str, folder: Path) -> None:
     [warning] = save(document(logo=url))
-    assert "could not be fetched" in warning
+    assert "saved without a logo" in warning
     assert list(folder.rglob("*.*")) == []
 
 

@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from integrations import oauth, setup
 from integrations.models import AccessToken, Integration, Template
+from messaging.engine.sweep import due_tasks
+from messaging.wakeups import Task
 from portal.models import Account, Organization
 from tests.oauth_server import VALUES, OAuthServer, access_token, document, expire, make
 
@@ -24,9 +26,9 @@ def test_flows_without_consent_get_their_token_by_themselves(
     oauth_server: OAuthServer, acme: Organization, flow: str, kind: str
 ) -> None:
     integration = make(oauth_server, acme, flow)
-    assert oauth.any_due()
+    assert Task.RENEW_TOKENS in due_tasks()[0]
     oauth.renew_due()
-    assert not oauth.any_due()
+    assert Task.RENEW_TOKENS not in due_tasks()[0]
     assert [fields["grant_type"] for fields in oauth_server.tokens] == [kind]
     assert access_token(integration) in oauth_server.good
     row = AccessToken.objects.get(integration=integration)
@@ -72,8 +74,8 @@ def test_a_service_out_of_order_is_asked_again_and_told_only_once_it_matters(
     expire(integration)
     oauth.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "The service gave no access token (503). down"
-    assert not oauth.any_due()
+    assert integration.trouble == "The provider returned no access token (status 503). down"
+    assert Task.RENEW_TOKENS not in due_tasks()[0]
     oauth_server.failure = None
     expire(integration)
     oauth.renew_due()
@@ -88,8 +90,10 @@ def test_wrong_credentials_are_told_without_them_and_not_tried_again(
     setup.save(integration, VALUES | {"Client Secret": "wrong-secret-9"})
     oauth.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "The service gave no access token (401). invalid_client: not •••"
-    assert not oauth.any_due()
+    assert (
+        integration.trouble == "The provider returned no access token (status 401). invalid_client: not •••"
+    )
+    assert Task.RENEW_TOKENS not in due_tasks()[0]
     oauth.renew_due()
     assert len(oauth_server.tokens) == 1
 
@@ -99,7 +103,7 @@ def test_an_answer_without_a_token_shows_none(oauth_server: OAuthServer, acme: O
     oauth_server.failure = (200, {"accessToken": "hidden-under-another-name"})
     oauth.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "The service gave no access token (200)."
+    assert integration.trouble == "The provider returned no access token (status 200)."
 
 
 @pytest.mark.django_db(transaction=True)
@@ -155,7 +159,7 @@ def test_an_answer_to_old_credentials_changes_nothing(oauth_server: OAuthServer,
     setup.save(integration, VALUES | {"Client Secret": "another-secret"})
     worker.join()
     assert access_token(integration) is None
-    assert oauth.any_due()
+    assert Task.RENEW_TOKENS in due_tasks()[0]
 
 
 def test_a_token_does_not_move_along_to_another_host(oauth_server: OAuthServer, acme: Organization) -> None:

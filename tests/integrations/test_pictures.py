@@ -137,19 +137,19 @@ def test_a_photo_with_a_preview_behind_it_is_a_still_picture() -> None:
 @pytest.mark.parametrize(
     ("body", "types", "most", "reason"),
     [
-        (moving(), ("image/jpeg",), 10, "moving pictures"),
-        (moving("WEBP"), ("image/jpeg",), 10, "moving pictures"),
-        (photo(64, 48), ("image/gif",), 10_000, "takes no such pictures"),
-        (photo(64, 48), ("video/mp4",), 10_000, "takes no such pictures"),
-        (photo(64, 48)[:200], (), 100, "no picture that can be read"),
-        (b"\x89PNG\r\n\x1a\n" + b"x" * 1000, (), 100, "no picture that can be read"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", (), 10, "no picture that can be read"),
-        (photo(64, 48), (), 100, "even a small and coarse copy"),
-        (photo(64, 48), (), 0, "even a small and coarse copy"),
+        (moving(), ("image/jpeg",), 10, "Animated pictures"),
+        (moving("WEBP"), ("image/jpeg",), 10, "Animated pictures"),
+        (photo(64, 48), ("image/gif",), 10_000, "accepts no pictures of this type"),
+        (photo(64, 48), ("video/mp4",), 10_000, "accepts no pictures of this type"),
+        (photo(64, 48)[:200], (), 100, "cannot be read as a picture"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 1000, (), 100, "cannot be read as a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", (), 10, "cannot be read as a picture"),
+        (photo(64, 48), (), 100, "Even a small copy of low quality"),
+        (photo(64, 48), (), 0, "Even a small copy of low quality"),
     ],
 )
 def test_what_cannot_be_made_to_fit(body: bytes, types: tuple[str, ...], most: int, reason: str) -> None:
-    with pytest.raises(pictures.NotDrawn, match=reason):
+    with pytest.raises(pictures.PictureError, match=reason):
         pictures.fitted(body, types, most)
 
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_made_to_fit(body: bytes, types: tuple[str, ...], most: i
 def test_a_bomb_is_not_unpacked(draw: Any) -> None:
     bomb = saved(Image.new("1", (8000, 7000)), "PNG")
     assert len(bomb) < 10_000
-    with pytest.raises(pictures.NotDrawn, match="50 million pixels"):
+    with pytest.raises(pictures.PictureError, match="50 million pixels"):
         draw(bomb)
 
 

@@ -118,20 +118,20 @@ def test_auth(auth, value):
     [
         (
             {"request_headers": {"X-T": "$text$"}},
-            "/API/SendMessage/request_headers/X-T: The header 'X-T' may not hold line breaks or control characters.",
+            "/API/SendMessage/request_headers/X-T: The header 'X-T' must not contain line breaks or other control characters.",
         ),
         (
             {"request_query": {"t": {"a": 1}}},
-            "/API/SendMessage/request_query: 't' holds an object; a query or form takes texts and lists of them.",
+            "/API/SendMessage/request_query: 't' is an object; a query or form can hold only texts and lists of texts.",
         ),
         (
             {"request_url": URL + "/$username$/x"},
-            "/API/SendMessage/request_url: A path may not hold the segments . or .. .",
+            "/API/SendMessage/request_url: A path must not contain the segments . or .. .",
         ),
         ({"request_parameters": "$domain$"}, "/API/SendMessage: The request is larger than 1 MiB."),
         (
             {"when": {"$to$": "1"}},
-            "/API/SendMessage/when: The service does not take this message: 'when' does not hold.",
+            "/API/SendMessage/when: The provider does not accept this message: 'when' does not hold.",
         ),
     ],
 )

@@ -45,27 +45,33 @@ TEMPLATE = compile_document(
         ),
         (
             HttpResponse(429, {"retry-after": "7"}),
-            Outcome("throttled", text="The service answered 429.", retry_after=7.0),
+            Outcome("throttled", text="The provider responded with status 429.", retry_after=7.0),
         ),
         (HttpResponse(500, {}, b'{"code": 21610}'), Outcome("opted_out", code="21610", text="Opted out")),
-        (HttpResponse(401, {}, b"no"), Outcome("unauthorized", text="The service answered 401: no")),
-        (HttpResponse(408), Outcome("unknown", text="The service answered 408.")),
-        (HttpResponse(504), Outcome("unknown", text="The service answered 504.")),
-        (HttpResponse(503), Outcome("retry", text="The service answered 503.")),
-        (HttpResponse(302), Outcome("failed", text="The service answered 302.")),
-        (HttpResponse(200), Outcome("unknown", text="The answer is empty. The service answered 200.")),
+        (
+            HttpResponse(401, {}, b"no"),
+            Outcome("unauthorized", text="The provider responded with status 401: no"),
+        ),
+        (HttpResponse(408), Outcome("unknown", text="The provider responded with status 408.")),
+        (HttpResponse(504), Outcome("unknown", text="The provider responded with status 504.")),
+        (HttpResponse(503), Outcome("retry", text="The provider responded with status 503.")),
+        (HttpResponse(302), Outcome("failed", text="The provider responded with status 302.")),
+        (
+            HttpResponse(200),
+            Outcome("unknown", text="The response is empty. The provider responded with status 200."),
+        ),
         (
             HttpResponse(200, {}, b'{"da'),
             Outcome(
                 "unknown",
-                text='The answer cannot be read. The body is not JSON: Unterminated string starting at at character 2. The service answered 200: {"da',
+                text='The response cannot be read. The body is not JSON: Unterminated string starting at at character 2. The provider responded with status 200: {"da',
             ),
         ),
         (
             HttpResponse(200, {}, b'{"ok": false, "data": {"id": 1}}'),
             Outcome(
                 "failed",
-                text='The service answered 200: {"ok": false, "data": {"id": 1}} By response_success this is a refusal.',
+                text='The provider responded with status 200: {"ok": false, "data": {"id": 1}} The condition response_success does not hold.',
             ),
         ),
     ],
@@ -134,9 +140,9 @@ def test_a_readable_answer_that_the_map_refuses_is_failed():
     ("body", "result", "says"),
     [
         (b"OK 17\n", "sent", ""),
-        (b"ERR 9", "failed", "The service answered 200: ERR 9 This is not what response_map expects"),
-        (b" \n", "unknown", "The answer is empty."),
-        (b"\n<!DOCTYPE html><p>Maintenance", "unknown", "The answer is a web page."),
+        (b"ERR 9", "failed", "The provider responded with status 200: ERR 9 It does not match response_map"),
+        (b" \n", "unknown", "The response is empty."),
+        (b"\n<!DOCTYPE html><p>Maintenance", "unknown", "The response is a web page."),
     ],
 )
 def test_a_service_that_answers_in_texts(body, result, says):

@@ -178,7 +178,7 @@ def test_each_message_gets_an_id_of_its_own(sandbox: Sandbox) -> None:
         (b"\xff", BEARER, 400, "from and to must be given."),
         ({"content": "Hi"}, BEARER, 400, "from and to must be given."),
         ({"from": OURS, "content": "Hi"}, BEARER, 400, "to must be given."),
-        ({"from": OURS, "to": PHONE}, BEARER, 400, "Neither a text nor a file is given."),
+        ({"from": OURS, "to": PHONE}, BEARER, 400, "A text or a file must be given."),
         ({"from": OURS, "to": [PHONE], "content": "Hi"}, BEARER, 400, "to must be given."),
     ],
 )
@@ -220,7 +220,7 @@ def test_answers_come_in_the_order_they_were_asked_for(sandbox: Sandbox) -> None
 
 def test_an_unknown_answer_is_refused_and_changes_nothing(sandbox: Sandbox) -> None:
     sandbox.answer_with("429")
-    with pytest.raises(ValueError, match="cannot answer with 'teapot'"):
+    with pytest.raises(ValueError, match="no mode 'teapot'"):
         sandbox.answer_with("ok", "teapot")  # type: ignore[arg-type]
     assert sandbox.next_answer == "429"
 
@@ -305,7 +305,7 @@ def test_a_picture_is_fetched_and_shown_from_a_copy(sandbox: Sandbox, portal: Po
 
 def test_a_file_that_cannot_be_fetched_is_reported_failed(sandbox: Sandbox, portal: Portal) -> None:
     _, answer = send(sandbox, {"from": OURS, "to": PHONE, "media_url": f"{portal.origin}/media/none.png"})
-    reason = "The file's URL answered 404."
+    reason = "The file's URL returned status 404."
     until(lambda: portal.webhooks)
     assert portal.webhooks == [webhook("failed", messageid=answer["data"]["id"], reason=reason)]
     assert bubbles(sandbox)[0]["file"] == ""
@@ -318,7 +318,7 @@ def test_a_file_that_is_no_picture_is_named_and_not_served(sandbox: Sandbox, por
     until(lambda: bubbles(sandbox)[0]["state"] == "")
     assert (bubbles(sandbox)[0]["file"], bubbles(sandbox)[0]["note"]) == (
         "",
-        "A file came: image/svg+xml, 41 bytes.",
+        "Received a file: image/svg+xml, 41 bytes.",
     )
 
 
@@ -355,7 +355,7 @@ def test_a_refused_webhook_says_why_and_can_be_tried_again(sandbox: Sandbox, por
     portal.status = 503
     assert sandbox.text(PHONE, OURS, "Hi") == 503
     [bubble] = bubbles(sandbox)
-    assert (bubble["state"], bubble["note"]) == ("failed", "Patchbay answered 503: not now")
+    assert (bubble["state"], bubble["note"]) == ("failed", "Patchbay responded with status 503: not now")
     portal.status = 200
     assert call(sandbox, "POST", "/phone/again", {"id": bubble["id"]})[0] == 204
     [bubble] = bubbles(sandbox)
@@ -366,7 +366,7 @@ def test_a_refused_webhook_says_why_and_can_be_tried_again(sandbox: Sandbox, por
 def test_without_a_webhook_url_the_phone_says_what_to_do(sandbox: Sandbox, portal: Portal) -> None:
     sandbox.webhook_url = ""
     assert sandbox.text(PHONE, OURS, "Hi") == 0
-    note = "No webhook URL is set; copy it from the integration's page in Patchbay."
+    note = "No webhook URL is set. Copy it from the integration's page in Patchbay."
     assert (bubbles(sandbox)[0]["note"], portal.webhooks) == (note, [])
 
 
@@ -376,7 +376,7 @@ def test_a_webhook_that_nobody_hears_gives_0(sandbox: Sandbox, portal: Portal, s
     assert sandbox.text(PHONE, OURS, "Hi") == 0
     [bubble] = bubbles(sandbox)
     assert bubble["state"] == "failed"
-    assert bubble["note"].startswith("Patchbay was not reached: ")
+    assert bubble["note"].startswith("Patchbay could not be reached: ")
 
 
 def test_the_page_sends_texts_and_pictures(sandbox: Sandbox, portal: Portal) -> None:
@@ -391,26 +391,26 @@ def test_the_page_sends_texts_and_pictures(sandbox: Sandbox, portal: Portal) -> 
 
 
 FULL = {"contact": PHONE, "number": OURS, "text": "Hi"}
-NO_PICTURE = "This file is not a JPEG, PNG, GIF or WebP picture; choose another."
-TOO_LARGE = "This is larger than 5 MiB; choose a smaller picture."
+NO_PICTURE = "This file is not a JPEG, PNG, GIF or WebP picture. Choose another."
+TOO_LARGE = "The picture is larger than 5 MiB. Choose a smaller one."
 PICTURE = "/phone/picture?contact=1&number=2"
 
 
 @pytest.mark.parametrize(
     ("path", "body", "content_type", "status", "error"),
     [
-        ("/phone/text", FULL, "text/plain", 415, "The content type is not application/json."),
+        ("/phone/text", FULL, "text/plain", 415, "The content type must be application/json."),
         ("/phone/text", FULL | {"text": " "}, "application/json", 400, "text is missing."),
         ("/phone/text", FULL | {"number": 1}, "application/json", 400, "number is missing."),
-        ("/phone/text", [], "application/json", 400, "The body is not a JSON object."),
+        ("/phone/text", [], "application/json", 400, "The body must be a JSON object."),
         (PICTURE, PNG, "text/plain", 415, "Only pictures can be sent."),
         (PICTURE, b"<svg/>", "image/svg+xml", 415, NO_PICTURE),
         ("/phone/picture?contact=1", PNG, "image/png", 400, "number is missing."),
         (PICTURE, PNG + b"\0" * (5 << 20), "image/png", 413, TOO_LARGE),
-        ("/phone/again", {"id": 7}, "application/json", 404, "This message is not on the phone any more."),
-        ("/phone/settings", {"reports": 1}, "application/json", 400, "reports is true or false."),
+        ("/phone/again", {"id": 7}, "application/json", 404, "This message is no longer on the phone."),
+        ("/phone/settings", {"reports": 1}, "application/json", 400, "reports must be true or false."),
         ("/phone/settings", {"reports": False, "answer": "hang"}, "application/json", 400,
-         "answer is one of ok, 429, 500, refuse, slow, garbage."),
+         "answer must be one of ok, 429, 500, refuse, slow, garbage."),
     ],
 )  # fmt: skip
 def test_what_the_page_cannot_do_changes_nothing(
@@ -457,7 +457,7 @@ def test_state_shows_the_last_request_and_its_answer(sandbox: Sandbox) -> None:
 
 
 def test_state_says_which_service_it_is(sandbox: Sandbox) -> None:
-    assert state(sandbox)["service"] == {
+    assert state(sandbox)["provider"] == {
         "name": "Generic HTTP SMS",
         "pictures": True,
         "reports": True,
@@ -491,7 +491,7 @@ def test_only_the_newest_files_are_kept(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/phone.css", "/phone.js", "/panel.js", "/elements.js", "/phone.svg", "/service.svg"]
+    "path", ["/", "/phone.css", "/phone.js", "/panel.js", "/elements.js", "/phone.svg", "/provider.svg"]
 )
 def test_the_page_is_served_under_a_strict_policy(sandbox: Sandbox, path: str) -> None:
     status, headers, body = call(sandbox, "GET", path)

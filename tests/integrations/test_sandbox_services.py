@@ -14,8 +14,8 @@ from integrations.events import HttpRequest, HttpResponse
 from integrations.language.document import compile_document
 from integrations.requests import build, plan
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
-from integrations.sandbox.entry import Entry, Lab, read_entry
-from integrations.sandbox.service import Service
+from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry, read_entry
+from integrations.sandbox.provider import Provider
 
 FOLDERS = [pytest.param(catalog.FOLDER / slug, id=slug) for slug in catalog.slugs()]
 ORIGIN = "http://127.0.0.1:9"
@@ -30,19 +30,19 @@ MESSAGE = {
 
 
 @pytest.fixture
-def service(folder: Path) -> Service:
-    return Service(read_entry(folder), ORIGIN)
+def service(folder: Path) -> Provider:
+    return Provider(read_entry(folder), ORIGIN)
 
 
-def sent(service: Service, values: Mapping[str, Any] | None = None) -> tuple[HttpRequest, Mapping[str, Any]]:
+def sent(service: Provider, values: Mapping[str, Any] | None = None) -> tuple[HttpRequest, Mapping[str, Any]]:
     """The request of a text, and the variables that it was made of."""
-    template = service.lab.template
-    part = plan(template, service.lab.values if values is None else values, MESSAGE)[0]
+    template = service.hosted.template
+    part = plan(template, service.hosted.values if values is None else values, MESSAGE)[0]
     return part.request, part.variables
 
 
-def outcome(service: Service, answer: HttpResponse, variables: Mapping[str, Any]) -> str:
-    template, values = service.lab.template, service.lab.values
+def outcome(service: Provider, answer: HttpResponse, variables: Mapping[str, Any]) -> str:
+    template, values = service.hosted.template, service.hosted.values
     return responses.read(template, "SendMessage", values, variables, answer).result
 
 
@@ -52,66 +52,68 @@ def outcome(service: Service, answer: HttpResponse, variables: Mapping[str, Any]
 )
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_refusals_on_demand_mean_what_they_say(
-    service: Service, mode: str, status: int | None, expected: str
+    service: Provider, mode: str, status: int | None, expected: str
 ) -> None:
     request, variables = sent(service)
-    answer, taken = service.answer(request, mode)
+    answer, taken = service.respond(request, mode)
     assert (taken, outcome(service, answer, variables)) == (None, expected)
     assert status is None or answer.status == status
 
 
 def test_a_refusal_is_spelled_as_the_service_does() -> None:
-    service = Service(read_entry(catalog.FOLDER / "twilio"), ORIGIN)
-    answer, _ = service.answer(sent(service)[0], "429")
+    service = Provider(read_entry(catalog.FOLDER / "twilio"), ORIGIN)
+    answer, _ = service.respond(sent(service)[0], "429")
     assert answer.body.startswith(b'{"code":20429,"message":"Too Many Requests"')
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_wrong_secrets_are_refused(service: Service) -> None:
-    secret = {item.label for item in service.lab.template.properties if item.secret}
-    wrong = {label: "wrong" if label in secret else value for label, value in service.lab.values.items()}
-    request = build(service.lab.template, "SendMessage", wrong, {**sent(service)[1], "access_token": "wrong"})
+def test_wrong_secrets_are_refused(service: Provider) -> None:
+    secret = {item.label for item in service.hosted.template.properties if item.secret}
+    wrong = {label: "wrong" if label in secret else value for label, value in service.hosted.values.items()}
+    request = build(
+        service.hosted.template, "SendMessage", wrong, {**sent(service)[1], "access_token": "wrong"}
+    )
     assert request != sent(service)[0]
-    answer, taken = service.answer(request, "ok")
+    answer, taken = service.respond(request, "ok")
     assert (taken, outcome(service, answer, MESSAGE)) == (None, "unauthorized")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_each_message_gets_another_id_and_another_place_is_not_found(service: Service) -> None:
+def test_each_message_gets_another_id_and_another_place_is_not_found(service: Provider) -> None:
     request, variables = sent(service)
-    found = [service.answer(request, "ok") for _ in range(2)]
+    found = [service.respond(request, "ok") for _ in range(2)]
     assert [outcome(service, answer, variables) for answer, _ in found] == ["sent", "sent"]
     ids = {taken.messageid for _, taken in found if taken is not None}
     assert len(ids) == 2
     elsewhere = replace(request, url=f"{ORIGIN}/api/elsewhere")
-    assert service.answer(elsewhere, "ok")[0].status == 404
-    assert service.answer(replace(request, method="PATCH"), "ok")[0].status == 405
+    assert service.respond(elsewhere, "ok")[0].status == 404
+    assert service.respond(replace(request, method="PATCH"), "ok")[0].status == 405
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_credentials_can_be_checked(service: Service) -> None:
-    template = service.lab.template
+def test_credentials_can_be_checked(service: Provider) -> None:
+    template = service.hosted.template
     if "CheckCredentials" not in template.methods:
         assert service.reader.url("CheckCredentials") == ""
         return
     known = {"access_token": ACCESS_TOKEN, "now": "2026-03-04T05:06:07Z"}
-    request = build(template, "CheckCredentials", service.lab.values, known)
-    answer, taken = service.answer(request, "ok")
-    read = responses.read(template, "CheckCredentials", service.lab.values, known, answer)
+    request = build(template, "CheckCredentials", service.hosted.values, known)
+    answer, taken = service.respond(request, "ok")
+    read = responses.read(template, "CheckCredentials", service.hosted.values, known, answer)
     assert (taken, read.result) == (None, "sent")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_webhooks_are_of_the_service_and_of_nobody_else(service: Service) -> None:
+def test_webhooks_are_of_the_service_and_of_nobody_else(service: Provider) -> None:
     url = "https://sms.example.com/services/x/a1"
     request = service.writer.message(url, "+12025550002", "+12025550001", "Hi")
     assert request is not None
-    template, values = service.lab.template, service.lab.values
+    template, values = service.hosted.template, service.hosted.values
     found = webhooks.read(template, request, values)
     assert (found.verdict, len(found.events)) == ("accepted", 1)
     if template.webhook.verify is not None:
         # Every value that is shared with the service is another one, and so is the key of its signatures.
-        others = Lab(service.lab.entry, ORIGIN).values
+        others = HostedEntry(service.hosted.entry, ORIGIN).values
         strange = {
             label: f"{value}x" if others[label] == value else others[label] for label, value in values.items()
         }
@@ -128,24 +130,24 @@ def twilio(settings: Any) -> Iterator[Sandbox]:
 
 
 def test_a_guarded_file_is_only_for_those_with_the_credentials(twilio: Sandbox) -> None:
-    url = twilio.service.file_url(twilio.store.keep(b"picture", "image/png"))
+    url = twilio.provider.file_url(twilio.store.keep(b"picture", "image/png"))
     assert url.startswith(f"{twilio.origin}/api/2010-04-01/Accounts/")
     refused = http.fetch(url, max_bytes=1000)
     assert isinstance(refused, HttpResponse)
     assert (refused.status, b"picture" in refused.body) == (401, False)
-    answer = http.fetch(url, max_bytes=1000, headers=twilio.service.reader.credentials)
+    answer = http.fetch(url, max_bytes=1000, headers=twilio.provider.reader.credentials)
     assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (200, b"picture")
     assert twilio.received == []
 
 
-def entry(document: dict[str, Any], *cases: dict[str, Any]) -> Entry:
+def entry(document: dict[str, Any], *cases: dict[str, Any]) -> CatalogEntry:
     template = compile_document({"id": "acme", "name": "Acme", **document})
-    return Entry(template.document, template, cases, b"")
+    return CatalogEntry(template.document, template, cases, b"")
 
 
 def test_a_lab_has_no_host_but_the_sandbox() -> None:
-    lab = Lab(
+    hosted = HostedEntry(
         entry(
             {
                 "properties": [{"name": "Region", "secret": False}, {"name": "Base", "type": "url"}, "Key"],
@@ -171,19 +173,19 @@ def test_a_lab_has_no_host_but_the_sandbox() -> None:
         ),
         ORIGIN,
     )
-    assert (lab.template.id, lab.template.name) == ("acme-sandbox", "Acme (sandbox)")
-    assert lab.values == {"Region": "eu", "Base": f"{ORIGIN}/api/v2", "Key": "k"}
-    assert lab.document["API"]["SendMessage"]["request_url"] == f"{ORIGIN}/api/v1/$to$"
-    assert lab.document["API"]["SendMessage"]["request_parameters"]["see"] == "at https://acme.example"
-    assert lab.document["documentation_url"] == "https://docs.acme.example/"
-    hook = lab.document["Webhook"]
+    assert (hosted.template.id, hosted.template.name) == ("acme-sandbox", "Acme (sandbox)")
+    assert hosted.values == {"Region": "eu", "Base": f"{ORIGIN}/api/v2", "Key": "k"}
+    assert hosted.document["API"]["SendMessage"]["request_url"] == f"{ORIGIN}/api/v1/$to$"
+    assert hosted.document["API"]["SendMessage"]["request_parameters"]["see"] == "at https://acme.example"
+    assert hosted.document["documentation_url"] == "https://docs.acme.example/"
+    hook = hosted.document["Webhook"]
     assert (hook["media_auth"], hook["media_path"]) == (["127.0.0.1"], "/api/v1/")
     assert hook["verify"]["ranges"] == ["127.0.0.0/8", "::1/128"]
 
 
 def test_a_document_without_hosts_stays_as_it_is() -> None:
     found = read_entry(catalog.FOLDER / "generic")
-    assert Lab(found, ORIGIN).document == found.document
+    assert HostedEntry(found, ORIGIN).document == found.document
 
 
 @pytest.mark.parametrize("words", ["Look", '{"to": 1}', '"quoted"', "7"])
@@ -203,20 +205,20 @@ def test_files_that_are_sent_themselves_are_seen(words: str) -> None:
             },
         },
     }
-    service = Service(entry(document), ORIGIN)
+    service = Provider(entry(document), ORIGIN)
     media = [{"content": b"one", "content_type": "image/png", "filename": "a.png"}, {"content": b"two"}]
-    request = plan(service.lab.template, {}, {**MESSAGE, "text": words, "media": media})[0].request
+    request = plan(service.hosted.template, {}, {**MESSAGE, "text": words, "media": media})[0].request
     assert request.url == url
-    _, taken = service.answer(request, "ok")
+    _, taken = service.respond(request, "ok")
     assert taken is not None
     assert (taken.sent.to, taken.sent.text, taken.sent.files) == ("+12025550002", words, (b"one", b"two"))
 
 
 def test_several_links_are_all_seen() -> None:
-    service = Service(read_entry(catalog.FOLDER / "twilio"), ORIGIN)
+    service = Provider(read_entry(catalog.FOLDER / "twilio"), ORIGIN)
     media = [{"url": "https://a.example/1.png"}, {"url": "https://a.example/2.png"}]
-    request = plan(service.lab.template, service.lab.values, {**MESSAGE, "media": media})[0].request
-    _, taken = service.answer(request, "ok")
+    request = plan(service.hosted.template, service.hosted.values, {**MESSAGE, "media": media})[0].request
+    _, taken = service.respond(request, "ok")
     assert taken is not None
     assert (taken.sent.method, taken.sent.urls) == (
         "SendFile",
@@ -254,11 +256,11 @@ def test_oauth_lets_everybody_in(settings: Any) -> None:
         assert sandbox.received == []
         for given, taken in ((ACCESS_TOKEN, True), ("another", False)):
             request = build(
-                sandbox.service.lab.template,
+                sandbox.provider.hosted.template,
                 "SendMessage",
                 {},
                 {**MESSAGE, "content": "x", "access_token": given},
             )
-            assert (sandbox.service.answer(request, "ok")[1] is not None) == taken
+            assert (sandbox.provider.respond(request, "ok")[1] is not None) == taken
     finally:
         sandbox.stop()

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from integrations import exchanges, webhooks
+from integrations import case_http, webhooks
 from integrations.language.document import compile_document
-from integrations.sandbox.entry import Entry, Lab
-from integrations.sandbox.webhooks import Writer
+from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry
+from integrations.sandbox.webhooks import WebhookWriter
 
 KEY, NOW = "whsec_c2VjcmV0LW9mLXRoZS1zZXJ2aWNl", "2026-03-04T05:06:07Z"
 URL = "https://sms.example.com/services/acme/a1"
@@ -79,13 +79,13 @@ def test_a_webhook_is_signed_anew(verify: Any, headers: dict[str, str], query: s
         "properties": {"Key": KEY},
         "request": {"headers": headers, "query": query, "base64": spelled(BODY)},
     }
-    shown = webhooks.read(template, exchanges.inbound(case["request"], URL), {"Key": KEY}, now=None)
+    shown = webhooks.read(template, case_http.inbound(case["request"], URL), {"Key": KEY}, now=None)
     stale = isinstance(verify, dict) and ("timestamp" in verify or verify["type"] == "standard-webhooks")
     assert shown.verdict == ("unverified" if stale else "accepted")
 
-    made = Writer(Lab(Entry(template.document, template, (case,), b""), "http://127.0.0.1:9")).message(
-        URL, "+61400111222", "+61855555556", 'Another "text"'
-    )
+    made = WebhookWriter(
+        HostedEntry(CatalogEntry(template.document, template, (case,), b""), "http://127.0.0.1:9")
+    ).message(URL, "+61400111222", "+61855555556", 'Another "text"')
     assert made is not None
     found = webhooks.read(template, made, {"Key": KEY})
     assert (found.verdict, found.reason) == ("accepted", "")

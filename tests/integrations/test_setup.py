@@ -47,7 +47,7 @@ def test_a_service_is_set_up(admin_of_acme: User, acme: Organization, generic: T
     assert values(integration) == {"API URL": FIELDS["property-0"], "API key": "very-secret-key"}
     after = client.get(url).content.decode()
     assert "very-secret-key" not in after
-    assert "saved – leave empty to keep" in after
+    assert "Saved. Leave empty to keep it." in after
     with connection.cursor() as cursor:
         cursor.execute('SELECT "values" FROM integrations_propertyvalues')
         assert b"very-secret-key" not in bytes(cursor.fetchone()[0])
@@ -58,7 +58,7 @@ def test_a_service_is_set_up(admin_of_acme: User, acme: Organization, generic: T
     [
         ({"property-0": ""}, "API URL is required"),
         ({"property-1": ""}, "API key is required"),
-        ({"property-0": "ftp://x"}, "whole URL"),
+        ({"property-0": "ftp://x"}, "complete URL"),
         ({"property-0": "https://u:p@x.example"}, "user name"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_secret_does_not_move_to_another_host(admin_of_acme: User, service: In
     before = values(service)
     answer = client.post(url, {"property-0": "https://evil.example/", "property-1": ""})
     assert answer.status_code == 422
-    assert "Enter it again" in answer.content.decode()
+    assert "Enter this value again" in answer.content.decode()
     assert values(service) == before
     client.post(url, {"property-0": "https://new.example/", "property-1": "new-secret"})
     assert values(service) == {"API URL": "https://new.example/", "API key": "new-secret"}
@@ -106,7 +106,7 @@ def test_an_account_wide_secret_is_inherited_and_does_not_move_either(
     for_all = f"/admin/integrations/integration/account/{acme.account_id}/{generic.pk}/"
     assert signed_in(reseller).post(for_all, {**FIELDS}).status_code == 302
     client, url = signed_in(admin_of_acme), SETUP.format(acme.pk, generic.pk)
-    assert "set for the whole account" in client.get(url).content.decode()
+    assert "Set for the whole account" in client.get(url).content.decode()
     assert client.post(url, {"property-0": "", "property-1": ""}).status_code == 302
     integration = Integration.objects.get()
     assert values(integration)["API key"] == "very-secret-key"
@@ -151,7 +151,16 @@ def test_problems_are_shown_where_they_are(reseller: User, acme: Organization) -
 
 @pytest.mark.parametrize(
     "source",
-    ["", "no json", "[]", "[" * 100_000, '{"id": "x"}', "\0", '{"id": "generic", "name": "x", "API": {}}'],
+    [
+        "",
+        "no json",
+        "[]",
+        "[" * 100_000,
+        '{"id": "x"}',
+        "\0",
+        '{"id": "generic", "name": "x", "API": {}}',
+        '{"id": "mine", "name": "x", "API": {"SendMesage": {"request_url": "https://x.example/"}}}',
+    ],
 )
 def test_wrong_documents_are_refused(
     reseller: User, acme: Organization, generic: Template, source: str
@@ -166,7 +175,7 @@ def test_a_changed_id_is_refused(reseller: User, acme: Organization) -> None:
     template.revise(DOCUMENT.format(id="mine", path=""))
     url = f"/admin/integrations/template/{template.pk}/change/"
     page = signed_in(reseller).post(url, {"source": DOCUMENT.format(id="other", path="")}).content.decode()
-    assert "stays &#x27;mine&#x27;" in page
+    assert "must stay &#x27;mine&#x27;" in page
     assert template.revisions.count() == 1
 
 
@@ -183,7 +192,6 @@ def test_a_number_with_its_users(
 ) -> None:
     client = signed_in(admin_of_acme)
     form = {
-        "organization": service.organization_id,
         "number": "08 5555 5503",
         "country": "AU",
         "integration": service.pk,
@@ -206,7 +214,6 @@ def test_a_number_with_its_users(
 )
 def test_wrong_numbers_are_refused(admin_of_acme: User, service: Integration, given: dict[str, str]) -> None:
     form = {
-        "organization": service.organization_id,
         "number": "+61855555503",
         "country": "AU",
         "integration": service.pk,
@@ -218,15 +225,13 @@ def test_wrong_numbers_are_refused(admin_of_acme: User, service: Integration, gi
 
 
 def test_a_number_has_one_active_owner_per_account(
-    admin_of_globex: User, private: Number, globex: Organization
+    admin_of_globex: User, private: Number, globex: Organization, generic: Template
 ) -> None:
-    form = {
-        "organization": globex.pk,
-        "number": private.number,
-        **REST_OF_THE_FORM,
-    }
+    service = Integration.objects.create(organization=globex, template=generic)
+    form = {"number": private.number, "integration": service.pk, **REST_OF_THE_FORM}
     client = signed_in(admin_of_globex)
     page = client.post("/admin/messaging/number/add/", form)
     assert (page.status_code, Number.objects.count()) == (200, 1)
+    assert "An organization of this account uses the number already." in page.content.decode()
     Number.objects.update(active=False)
     assert client.post("/admin/messaging/number/add/", form).status_code == 302

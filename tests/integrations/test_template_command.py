@@ -36,6 +36,19 @@ def test_check_says_where_and_what_to_do(tmp_path: Path, capsys: pytest.CaptureF
     assert second.endswith("Did you mean 'to'?")
 
 
+def test_check_refuses_a_method_that_nothing_calls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = '{"id": "acme", "name": "Acme",\n "API": {"SendMesage": {"request_url": "https://a.example/"}}}'
+    file = written(tmp_path / "t.json", source)
+    with pytest.raises(CommandError, match=r"1 of 1 templates cannot be used\."):
+        call_command("template", "check", file)
+    assert capsys.readouterr().out == (
+        f"{file}:2:11: error: /API/SendMesage: "
+        "There is no API method 'SendMesage'. Did you mean 'SendMessage'?\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "place"),
     [('{"id": "x",\n  oops}', ":2:3: error: the document: This is not JSON"), ("[]", ":1:1: error: ")],
@@ -151,54 +164,58 @@ TYPOS = """[
 @pytest.mark.parametrize(
     ("case", "line", "says"),
     [
-        ("[1]", 1, ["/0 (line 1, column 2): A case is an object."]),
-        ("{}", 1, ["line 1, column 1: The case has no 'kind'. It is send or receive."]),
-        ('{"kind": "other"}', 1, ["/kind (line 1, column 11): 'other' is no kind. It is send or receive."]),
+        ("[1]", 1, ["/0 (line 1, column 2): A case must be an object."]),
+        ("{}", 1, ["line 1, column 1: The case needs 'kind'. Use send or receive."]),
+        (
+            '{"kind": "other"}',
+            1,
+            ["/kind (line 1, column 11): There is no kind 'other'. Use send or receive."],
+        ),
         (
             '{"kind": "receive"}',
             1,
             [
-                "line 1, column 1: A case of the kind receive needs 'request'.",
-                "line 1, column 1: The case expects nothing. It needs 'expect'.",
+                "line 1, column 1: A case of kind 'receive' needs 'request'.",
+                "line 1, column 1: The case expects nothing. Add 'expect'.",
             ],
         ),
         (
             TYPOS,
             2,
             [
-                "/0/properties/API Ky (line 4, column 21): 'API Ky' has no meaning here. Did you mean 'API key'?",
-                "/0/message/form (line 5, column 18): 'form' has no meaning here. Did you mean 'from'?",
-                "/0/message/media/0/uri (line 5, column 53): 'uri' has no meaning here. Did you mean 'url'?",
-                "/0/expct (line 6, column 6): 'expct' has no meaning here. Did you mean 'expect'?",
-                "/0/responses (line 7, column 18): A list is expected here. Put it in square brackets.",
-                "/0/outcome/result (line 8, column 28): This cannot be 'snt'. Did you mean 'sent'?",
+                "/0/properties/API Ky (line 4, column 21): Unknown key 'API Ky'. Did you mean 'API key'?",
+                "/0/message/form (line 5, column 18): Unknown key 'form'. Did you mean 'from'?",
+                "/0/message/media/0/uri (line 5, column 53): Unknown key 'uri'. Did you mean 'url'?",
+                "/0/expct (line 6, column 6): Unknown key 'expct'. Did you mean 'expect'?",
+                "/0/responses (line 7, column 18): This must be a list. Put it in square brackets.",
+                "/0/outcome/result (line 8, column 28): 'snt' is not a valid value. Did you mean 'sent'?",
             ],
         ),
         (
             '{"kind": "receive", "request": {"headers": [1], "multipart": {}}, "expect": {"response": {"status": "x"}}}',
             1,
             [
-                "/request/headers (line 1, column 44): An object is expected here.",
-                "/request/multipart (line 1, column 62): A list is expected here. Put it in square brackets.",
-                "/expect/response/status (line 1, column 102): A whole number is expected here, not 'x'.",
+                "/request/headers (line 1, column 44): This must be an object.",
+                "/request/multipart (line 1, column 62): This must be a list. Put it in square brackets.",
+                "/expect/response/status (line 1, column 102): This must be a whole number, not 'x'.",
             ],
         ),
         (
             '{"kind": "receive", "request": {"json": 1, "form": {}}, "expect": {}}',
             1,
-            ["The case cannot be run: A body is written in one way, not in several: json, form."],
+            ["The case cannot be run: A body can be written in only one of these forms: json, form."],
         ),
         (
             '{"kind": "send", "message": {}, "properties": {"API URL": "https://x.example/"}, "outcome": {"code": "1"}}',
             1,
-            ["outcome: no answer was read; add the service's in 'responses'."],
+            ["outcome: there is no response to read; add the provider's to 'responses'."],
         ),
         (
             '{\n"kind": "send",\n}',
             3,
             [
-                "line 3, column 1: This is not JSON: a key in double quotes is expected here; "
-                "is there a comma too many?"
+                "line 3, column 1: This is not JSON: a key in double quotes is expected here. "
+                "Is there an extra comma?"
             ],
         ),
         ("[[" + "[" * 100, 1, ["The file cannot be read: The JSON is nested more than 64 levels deep."]),
@@ -244,7 +261,7 @@ def test_a_folder_without_cases_fails(tmp_path: Path, capsys: pytest.CaptureFixt
     written(tmp_path / "template.json", catalog.source("generic"))
     with pytest.raises(SystemExit):
         call_command("template", "test", str(tmp_path / "template.json"))
-    assert "Nothing is tested: write cases to cases/*.json." in capsys.readouterr().out
+    assert "Nothing is tested. Write cases in cases/*.json." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -256,40 +273,40 @@ def test_a_folder_without_cases_fails(tmp_path: Path, capsys: pytest.CaptureFixt
         (
             ["render", "a"],
             {},
-            "a/template.json:12:20: error: /API/SendMessage/request_url: '' is not a whole http or https URL.\n"
-            "Without a value: API URL. Give them with --properties FILE.",
+            "a/template.json:12:20: error: /API/SendMessage/request_url: '' is not a complete http or https URL.\n"
+            "These properties have no value: API URL. Set them with --properties FILE.",
         ),
         (
             ["render", "a", "--properties", "p.json"],
             {"p.json": '{\n "API Url": "x",\n "API URL": "x"}'},
-            "p.json:2:14: error: /API Url: This service has no property 'API Url'. Did you mean 'API URL'?\n"
-            "p.json:3:14: error: /API URL: API URL is a whole URL like https://api.example.com.",
+            "p.json:2:14: error: /API Url: There is no property 'API Url'. Did you mean 'API URL'?\n"
+            "p.json:3:14: error: /API URL: API URL must be a complete URL, such as https://api.example.com.",
         ),
         (
             ["render", "a", "--message", "m.json"],
             {"m.json": '{"too": "+1"}'},
-            "m.json:1:3: error: /too: 'too' has no meaning here. Did you mean 'to'?",
+            "m.json:1:3: error: /too: Unknown key 'too'. Did you mean 'to'?",
         ),
         (
             ["render", "a", "--message", "m.json"],
             {"m.json": '{"to": "+1"'},
             "m.json:1:12: error: the document: This is not JSON: "
-            "a comma is missing before this, or a closing bracket.",
+            "a comma or a closing bracket is missing before this.",
         ),
         (
             ["render", "a", "--method", "SendFile", "--properties", "p.json"],
             {"p.json": '{"API URL": "https://x.example"}'},
-            "This message does not go through SendFile, but through SendMessage.",
+            "This message is not sent by SendFile, but by SendMessage.",
         ),
         (
             ["receive", "a", "--request", "r.json"],
             {"r.json": '{"metod": "GET"}'},
-            "r.json:1:3: error: /metod: 'metod' has no meaning here. Did you mean 'method'?",
+            "r.json:1:3: error: /metod: Unknown key 'metod'. Did you mean 'method'?",
         ),
         (
             ["receive", "a", "--request", "r.json"],
             {"r.json": "[]"},
-            "r.json:1:1: error: the document: An object is expected here.",
+            "r.json:1:1: error: the document: This must be an object.",
         ),
     ],
 )
@@ -313,7 +330,7 @@ def test_what_is_given_wrong_is_said_with_its_place(
 
 
 def test_test_of_a_folder_without_a_template(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"Here is no template\.json"):
+    with pytest.raises(CommandError, match=r"There is no template\.json"):
         call_command("template", "test", str(tmp_path))
 
 

@@ -49,13 +49,13 @@ def test_xml(source: str, value: object) -> None:
         (b"<a><b></a>", "The XML cannot be read at line 1, column 9."),
         (
             b'<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>',
-            "The XML declares entities, which are not read.",
+            "The XML declares entities, which are not supported.",
         ),
         (
             b'<!DOCTYPE a [<!ENTITY % p SYSTEM "http://x/"> %p;]><a/>',
-            "The XML declares entities, which are not read.",
+            "The XML declares entities, which are not supported.",
         ),
-        (b'<?xml version="1.0" encoding="nothing"?><a/>', "The XML is in a character set that is not known."),
+        (b'<?xml version="1.0" encoding="nothing"?><a/>', "The XML uses an unknown character set."),
         (b"<a>" * 65 + b"</a>" * 65, "The XML is nested more than 64 levels deep."),
     ],
 )
@@ -63,6 +63,21 @@ def test_xml_that_is_refused(source: bytes, reason: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse(source, "text/xml")
     assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-unheard-of"])
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b" \n", {}),
+        (b"\x1c", "\x1c"),
+        ("\u3000".encode(), "\u3000"),
+        (b"\xef\xbb\xbf", ""),
+        (b"\xef\xbb\xbfHello", "Hello"),
+    ],
+)
+def test_a_text_of_white_space_alone(content_type: str, body: bytes, value: object) -> None:
+    assert parse(body, content_type, strict=False) == value
 
 
 @given(NAME, TREE)

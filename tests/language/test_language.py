@@ -85,68 +85,6 @@ def test_filter_example(name):
     assert found(value, *arguments) == result
 
 
-def test_the_filters_are_those_of_the_reference():
-    assert sorted(FILTERS) == sorted(
-        [
-            "base64",
-            "base64_maybe",
-            "base64url",
-            "content_type",
-            "data_uri",
-            "date",
-            "decode",
-            "digits",
-            "e164",
-            "encode",
-            "epoch",
-            "filename",
-            "first",
-            "fixed",
-            "gsm7",
-            "gsm7_decode",
-            "hex",
-            "hmac_sha1",
-            "hmac_sha256",
-            "hmac_sha512",
-            "is_gsm7",
-            "iso",
-            "join",
-            "json",
-            "length",
-            "list",
-            "lower",
-            "map",
-            "match",
-            "md5",
-            "national",
-            "null_if",
-            "numbered",
-            "or",
-            "pluck",
-            "plus",
-            "query",
-            "remove_prefix",
-            "replace",
-            "sha1",
-            "sha256",
-            "sha512",
-            "slice",
-            "sorted",
-            "split",
-            "strptime",
-            "timestamp",
-            "trim",
-            "unbase64",
-            "unhex",
-            "unjson",
-            "unquote",
-            "upper",
-            "where",
-            "where_not",
-        ]
-    )
-
-
 @pytest.mark.parametrize(
     "case", table("filters"), ids=lambda case: f"{case['filters']} of {dump(case['value'])[:30]}"
 )
@@ -163,19 +101,16 @@ def test_a_problem_tells_line_and_column():
         compile_document(
             '{"id": "acme", "name": "Acme",\n "Webhook": {"event_type": "ignore", "path": "a", "wehn": {}}}'
         )
-    assert (
-        str(caught.value)
-        == "/Webhook/wehn (line 2, column 52): 'wehn' has no meaning here. Did you mean 'when'?"
-    )
+    assert str(caught.value) == "/Webhook/wehn (line 2, column 52): Unknown key 'wehn'. Did you mean 'when'?"
 
 
 @pytest.mark.parametrize(
     ("source", "start"),
     [
         ('{"id": "x",\n}', "line 2, column 1: This is not JSON"),
-        (b"\xff", "document: The document is not UTF-8."),
+        (b"\xff", "document: The document is not valid UTF-8."),
         ("[" * 100_000, "document: The JSON is nested more than 32 levels deep."),
-        ("[]", "document: A template is a JSON object."),
+        ("[]", "document: A template must be a JSON object."),
         ('{"a": NaN}', "document: NaN is not a JSON number."),
     ],
 )
@@ -201,9 +136,9 @@ def test_values_are_checked_by_type():
     clean, errors = check_values(template.properties, {"URL": "https://u:p@x.example", "Ky": "1"})
     assert clean == {"Size": 5}
     assert errors == {
-        "Ky": "This service has no property 'Ky'. Did you mean 'Key'?",
+        "Ky": "There is no property 'Ky'. Did you mean 'Key'?",
         "Key": "Key is required.",
-        "URL": "URL may not carry a user name or password.",
+        "URL": "URL must not contain a user name or password.",
     }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 import regex
 from hypothesis import given
@@ -12,33 +16,14 @@ from integrations.language.segments import count_segments, is_gsm7, measure, spl
 FAMILY = "👨‍👩‍👧‍👦"
 
 
-@pytest.mark.parametrize(
-    ("text", "segments"),
-    [
-        ("", 1),
-        ("a" * 160, 1),
-        ("a" * 161, 2),
-        ("a" * 306, 2),
-        ("a" * 307, 3),
-        ("€" * 80, 1),
-        ("€" * 81, 2),
-        # An escape is not torn from its character: 76 of two septets fill a part of 153.
-        ("€" * 152, 2),
-        ("€" * 153, 3),
-        ("ж" * 70, 1),
-        ("ж" * 71, 2),
-        ("ж" * 134, 2),
-        ("ж" * 135, 3),
-        ("😀" * 35, 1),
-        ("😀" * 36, 2),
-        # Nor are the two halves of a surrogate pair: 33 of two units fill a part of 67.
-        ("😀" * 66, 2),
-        ("😀" * 67, 3),
-        ("`", 1),
-    ],
-)
-def test_segments(text: str, segments: int) -> None:
-    assert count_segments(text) == segments
+# The browser counts by the same table: tests/browser/test_segments.py.
+CASES = json.loads((Path(__file__).parent / "segments.json").read_text())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case["text"]))
+def test_segments(case: dict[str, Any]) -> None:
+    text = "".join(characters * times for characters, times in case["text"])
+    assert count_segments(text) == case["segments"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from django.utils import timezone
 from integrations import properties
 from integrations.models import Integration, Template
 from messaging.models import Contact, Conversation, Message, Number
+from messaging.statuses import Direction
 from portal.models import Account, Organization
 
 
@@ -72,7 +73,7 @@ def write_many(number: Number, count: int, **fields: Any) -> list[Message]:
             organization=organization,
             conversation=conversation,
             integration=number.integration,
-            direction=Message.Direction.OUT,
+            direction=Direction.OUT,
             text=f"text {index}",
             expires_at=timezone.now() + timedelta(hours=24),
             next_attempt_at=first + timedelta(milliseconds=index),

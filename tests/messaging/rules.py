@@ -6,8 +6,8 @@ import json
 
 from django.test import Client
 
+from messaging.inbound import file_events
 from messaging.models import Message, Number
-from messaging.receiving import filing
 
 CONTACT = "+61412345678"
 
@@ -25,7 +25,7 @@ def accept(number: Number, text: str, messageid: str = "", sender: str = CONTACT
 def receive(number: Number, text: str, messageid: str = "", sender: str = CONTACT) -> None:
     """A text of the contact comes in and is filed."""
     accept(number, text, messageid, sender)
-    filing.drain()
+    file_events.drain()
 
 
 def answers() -> list[tuple[str, str]]:

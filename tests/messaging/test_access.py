@@ -17,8 +17,8 @@ from integrations import oauth
 from integrations.models import AccessToken, Integration
 from messaging import worker
 from messaging.models import DeliveryAttempt, Message, Number
-from messaging.sending import dispatch
-from messaging.sending.submit import submit
+from messaging.outbound import dispatch
+from messaging.outbound.submit import submit
 from portal.models import Organization, User
 from tests.oauth_server import OAuthServer, access_token, expire, make
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests do what a worker would be woken for."""
-    monkeypatch.setattr("messaging.wake.wake", lambda task: True)
+    monkeypatch.setattr("messaging.wakeups.wake", lambda task: True)
 
 
 def through(server: OAuthServer, acme: Organization, alice: User, flow: str) -> tuple[Integration, Number]:
@@ -61,7 +61,7 @@ def test_a_message_waits_for_the_token_and_is_sent_when_it_comes(
     message = write(alice, number)
     dispatch.drain()
     assert (oauth_server.calls, status(message)) == ([], "sending")
-    assert "is it connected?" in message.status_text
+    assert "Check that it is connected." in message.status_text
     oauth.renew_due()
     dispatch.drain()
     assert status(message) == "sent"
@@ -99,7 +99,7 @@ def test_a_service_that_refuses_the_new_token_too_is_shown_red_and_not_asked_for
         Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
     integration.refresh_from_db()
     assert (status(message), len(oauth_server.tokens)) == ("sending", 2)
-    assert integration.trouble == 'The service answered 401: {"why": "no"}'
+    assert integration.trouble == 'The provider responded with status 401: {"why": "no"}'
 
 
 def test_a_refusal_that_comes_after_the_new_token_does_not_wait(
@@ -174,7 +174,10 @@ def test_messages_wait_while_the_consent_has_ended(
     dispatch.drain()
     integration.refresh_from_db()
     assert (status(message), oauth_server.calls) == ("sending", [])
-    assert integration.trouble == "The service gave no access token (400). invalid_grant: It has ended."
+    assert (
+        integration.trouble
+        == "The provider returned no access token (status 400). invalid_grant: It has ended."
+    )
 
 
 def test_traces_hold_no_tokens(oauth_server: OAuthServer, acme: Organization, alice: User) -> None:
@@ -199,7 +202,7 @@ def test_the_sweep_renews_what_is_due(
 ) -> None:
     integration, number = through(oauth_server, acme, alice, "client_credentials")
     message = write(alice, number)
-    monkeypatch.setattr("messaging.wake.wake", lambda task: False)  # the broker is away
+    monkeypatch.setattr("messaging.wakeups.wake", lambda task: False)  # the broker is away
     cache.clear()
     worker.sweep()
     worker.sweep()

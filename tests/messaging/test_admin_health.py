@@ -1,4 +1,4 @@
-"""The page of the services' health: figures, order, reach, and having a paused one tried now."""
+"""The page Health: figures, order, reach, and retrying a paused integration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils import timezone
 from integrations.models import Integration, Template
 from messaging.models import DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
 from messaging.reporting import health
-from messaging.statuses import Status
+from messaging.statuses import QueueState, Status
 from portal.models import Organization, User
 from tests.messaging.queues import integration_of, number_of, template_of, write_many
 
@@ -46,9 +46,7 @@ def found(**condition: Any) -> health.Health:
 
 def test_the_figures_of_a_day(private: Number) -> None:
     waiting = write_many(private, 3)[0]
-    Message.objects.filter(pk=waiting.pk).update(
-        queue_state=Message.Queue.CLAIMED, lease_until=timezone.now()
-    )
+    Message.objects.filter(pk=waiting.pk).update(queue_state=QueueState.CLAIMED, lease_until=timezone.now())
     minute, hours = timedelta(minutes=1), timedelta(hours=5)
     attempt(waiting, "sent", minute, 10)
     attempt(waiting, "sent", minute, 20, part=1, parts=2)
@@ -70,22 +68,22 @@ def test_the_figures_of_a_day(private: Number) -> None:
 
 def test_a_service_that_did_nothing_yet(service: Integration) -> None:
     row = found()
-    assert (row.words, row.rate, row.median, row.waiting) == ("switched on, not used yet", "–", None, 0)
+    assert (row.label, row.rate, row.median, row.waiting) == ("not used yet", "–", None, 0)
     assert [(hour.good, hour.bad) for hour in row.hours] == [(0, 0)] * 24
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "label"),
     [
         ({"enabled": False}, "switched off"),
-        ({"trouble": "Refused"}, "in trouble"),
-        ({"paused_until": F("created_at"), "failures": 20}, "paused: it failed 20 times in a row"),
-        ({"last_sent_at": F("created_at")}, "works"),
+        ({"trouble": "Refused"}, "not working"),
+        ({"paused_until": F("created_at"), "failures": 20}, "paused after 20 consecutive failures"),
+        ({"last_sent_at": F("created_at")}, "working"),
     ],
 )
-def test_the_states_in_words(service: Integration, fields: dict[str, Any], words: str) -> None:
+def test_the_labels_of_states(service: Integration, fields: dict[str, Any], label: str) -> None:
     Integration.objects.update(**fields)
-    assert found().words == words
+    assert found().label == label
 
 
 def test_the_last_webhook_is_the_integrations_own(service: Integration, client: Client) -> None:
@@ -103,8 +101,8 @@ def test_the_last_webhook_is_the_integrations_own(service: Integration, client: 
             answer_status=200,
         )
     row = found()
-    assert vars(row.integration)["came_at"] == WebhookRequest.objects.order_by("pk")[0].received_at
-    assert row.words == "works"
+    assert vars(row.integration)["last_received_at"] == WebhookRequest.objects.order_by("pk")[0].received_at
+    assert row.label == "working"
 
 
 def test_those_in_trouble_come_first(acme: Organization, reseller: User, client: Client) -> None:
@@ -177,28 +175,30 @@ def paused(number: Number) -> Message:
 
 
 @pytest.mark.parametrize("who", ["operator", "reseller", "admin_of_acme"])
-def test_a_paused_service_is_tried_now(
+def test_a_paused_integration_is_retried_now(
     private: Number, client: Client, request: pytest.FixtureRequest, who: str
 ) -> None:
     message = paused(private)
     client.force_login(request.getfixturevalue(who))
-    assert "Try again now" in client.get(PAGE).content.decode()
-    answer = client.post(reverse("admin:messaging_try_again", args=[private.integration_id]), follow=True)
-    assert "is tried with the next message" in answer.content.decode()
+    assert "Retry now" in client.get(PAGE).content.decode()
+    answer = client.post(
+        reverse("admin:messaging_retry_integration", args=[private.integration_id]), follow=True
+    )
+    assert "One message is being sent through Generic HTTP SMS." in answer.content.decode()
     row = Integration.objects.get()
     assert row.paused_until is not None
     assert row.paused_until <= timezone.now()
-    # It is one message that tries: the service counts as paused until that one has gone.
+    # A single message probes it: the integration stays paused until that message has been sent.
     assert (row.failures, row.trouble) == (25, "Down")
     message.refresh_from_db()
     assert message.next_attempt_at <= timezone.now()
 
 
-def test_strangers_try_nothing(private: Number, admin_of_globex: User, client: Client) -> None:
+def test_strangers_retry_nothing(private: Number, admin_of_globex: User, client: Client) -> None:
     message = paused(private)
     before = Integration.objects.values().get()
     client.force_login(admin_of_globex)
-    url = reverse("admin:messaging_try_again", args=[private.integration_id])
+    url = reverse("admin:messaging_retry_integration", args=[private.integration_id])
     assert client.post(url).status_code == 404
     assert Integration.objects.values().get() == before
     message.refresh_from_db()

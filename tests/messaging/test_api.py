@@ -25,9 +25,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from messaging.api.exceptions import KINDS
 from messaging.models import Assignment, Contact, Conversation, Message, Number, OptOut
-from messaging.sending import submit
-from messaging.sending.submit import MAX_TEXT
-from messaging.statuses import Status
+from messaging.outbound import submit
+from messaging.outbound.submit import MAX_TEXT
+from messaging.statuses import Direction, Status
 from portal.middleware import STRICT
 from portal.models import Membership, Organization, PersonalToken, User
 
@@ -178,7 +178,7 @@ def test_who_sees_a_message(token: str, alice: User, bob: User, charlie: User, s
         theirs = issue(user, "Looks")
         assert [see(theirs, uuid).status_code for uuid in (own, common)] == seen
         assert see(theirs, uuid4()).status_code == 404
-    Message.objects.update(direction=Message.Direction.IN)
+    Message.objects.update(direction=Direction.IN)
     assert see(token, own).status_code == 404
 
 
@@ -206,11 +206,11 @@ def _inactive(alice: User) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "detail"),
     [
-        (_revoked, 401, "not valid"),
-        (_deactivated, 401, "not valid"),
-        (_blocked, 422, "You do not send through this number"),
-        (_unassigned, 422, "You do not send through this number"),
-        (_inactive, 422, "You do not send through this number"),
+        (_revoked, 401, "invalid or has been revoked"),
+        (_deactivated, 401, "invalid or has been revoked"),
+        (_blocked, 422, "You cannot send through this number"),
+        (_unassigned, 422, "You cannot send through this number"),
+        (_inactive, 422, "You cannot send through this number"),
     ],
 )
 def test_a_token_may_what_its_user_may(
@@ -350,9 +350,16 @@ def test_nothing_else_is_there(path: str, method: str) -> None:
     assert "/api/v1/openapi.json" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", [f"{URL}/%00", "/api/v1/%00", f"{URL}?cursor=%00"])
-def test_addresses_with_a_nul(token: str, path: str) -> None:
-    assert Client().get(path, headers=bearer(token)).status_code == 400
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"{URL}/%00", (404, "not-found", None)),
+        ("/api/v1/%00", (404, "not-found", None)),
+        (f"{URL}?cursor=%00", (400, "malformed", None)),
+    ],
+)
+def test_urls_with_a_nul(token: str, path: str, expected: tuple[int, str, None]) -> None:
+    assert refusal(Client().get(path, headers=bearer(token))) == expected
 
 
 @pytest.mark.parametrize(
@@ -747,7 +754,7 @@ def test_the_list_has_what_the_user_sent(
     sent.append(str(submit.submit(alice, shared, CONTACT, text="from the inbox").uuid))
     others = submit.submit(bob, shared, CONTACT, text="a colleague's")
     incoming = submit.submit(alice, private, CONTACT, text="incoming")
-    Message.objects.filter(pk=incoming.pk).update(direction=Message.Direction.IN)
+    Message.objects.filter(pk=incoming.pk).update(direction=Direction.IN)
     newest = [*reversed(sent)]
 
     def pages(url: str | None) -> list[list[str]]:

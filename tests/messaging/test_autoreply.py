@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import Integration
+from messaging.inbound import file_events
 from messaging.models import AutoReply, Conversation, Message, Number, OptOut, WebhookEvent
-from messaging.receiving import filing
+from messaging.outbound import dispatch
+from messaging.outbound.submit import submit
 from messaging.rules import autoreply
-from messaging.sending import dispatch
-from messaging.sending.submit import submit
 from portal.models import User
 from tests.messaging.rules import CONTACT, accept, answers, receive
 
@@ -61,8 +61,8 @@ def test_which_text_is_answered(
     for place, text in enumerate(texts):
         accept(number, text, f"m{place}")
         if filed == "each":
-            filing.drain()
-    filing.drain()
+            file_events.drain()
+    file_events.drain()
     assert answers() == expected
 
 
@@ -123,7 +123,7 @@ def test_without_a_service_there_is_no_answer(number: Number, change: dict[str, 
         Number.objects.update(integration=None)
     else:
         Integration.objects.update(**change)
-    filing.drain()
+    file_events.drain()
     assert (answers(), Message.objects.count()) == ([], 1)
 
 
@@ -169,7 +169,7 @@ def test_two_numbers_that_answer_each_other_come_to_rest(
     accept(number, "hello", sender=shared.number)
     rounds = 0
     while rounds < 50:
-        filing.drain()
+        file_events.drain()
         seen = len(sandbox.received)
         dispatch.drain()
         fresh = [request.json for request in sandbox.received[seen:]]
@@ -191,7 +191,7 @@ def test_answers_of_a_batch_take_a_constant_number_of_queries(number: Number, se
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            filing.file_batch()
+            file_events.file_batch()
         counts.append(len(queries))
     assert counts[0] == counts[1]
     assert len(answers()) == 11
@@ -200,7 +200,7 @@ def test_answers_of_a_batch_take_a_constant_number_of_queries(number: Number, se
 def test_nothing_is_asked_of_numbers_without_answers(private: Number) -> None:
     accept(private, "hello")
     with CaptureQueriesContext(connection) as queries:
-        filing.file_batch()
+        file_events.file_batch()
     assert sum("autoreply" in query["sql"] for query in queries) == 1
     assert not any("optout" in query["sql"] for query in queries)
 
@@ -211,8 +211,8 @@ def test_the_numbers_limit_holds_automatic_answers_back(number: Number, settings
     for place, text in enumerate(("hi", "hours", "stop")):
         accept(number, text, f"m{place}")
         if filed == "each":
-            filing.drain()
-    filing.drain()
+            file_events.drain()
+    file_events.drain()
     assert [why for why, _text in answers()] == (["initial", "opt-out"] if filed == "each" else ["opt-out"])
 
 
@@ -231,7 +231,7 @@ def test_two_workers_give_the_first_answer_once(number: Number) -> None:
         try:
             for pk in keys:
                 start.wait()
-                filing._file(WebhookEvent.objects.filter(pk=pk))
+                file_events._file(WebhookEvent.objects.filter(pk=pk))
         finally:
             connection.close()
 

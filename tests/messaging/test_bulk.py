@@ -9,8 +9,8 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
-from messaging.database import bulk
 from messaging.models import Contact, Number, WebhookEvent, WebhookRequest
+from portal.database import bulk
 from portal.models import Organization
 
 ODD = "a'\"\\ $x$ %s %% \n\t🙂 \u202e é"

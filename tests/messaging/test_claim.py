@@ -17,13 +17,16 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
+from messaging.engine import claim, due, queue, sweep
 from messaging.models import Message, Number
-from messaging.sending import claim, dispatch, lanes, plans, queue, results
-from messaging.statuses import Status
+from messaging.outbound import dispatch, record, render
+from messaging.statuses import QueueState, Status
+from messaging.wakeups import Task
 from portal.models import Account, Organization
 from tests.messaging import queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
+DISPATCH = Task.DISPATCH_DUE
 
 
 @pytest.fixture
@@ -35,8 +38,8 @@ def number_in(organization: Organization, template: Template, url: str, index: i
     return queues.number_of(queues.integration_of(organization, template, url), f"+6185555{index:04d}")
 
 
-def claimed(found: claim.Taken) -> Counter[int | None]:
-    return Counter(item.lane for item in found.claims)
+def claimed(found: claim.Claimed) -> Counter[int | None]:
+    return Counter(item.integration for item in found.claims)
 
 
 def test_organizations_take_turns_whatever_they_have_queued(
@@ -48,10 +51,12 @@ def test_organizations_take_turns_whatever_they_have_queued(
     # SQLite's clock counts whole milliseconds: by it, a moment of now may still be to come.
     just_now = timezone.now() - timedelta(milliseconds=1)
     Message.objects.filter(pk__in=[item.pk for item in late]).update(next_attempt_at=just_now)
-    taken = claim.take(8)
+    taken = claim.claim(8)
     assert claimed(taken) == {many.integration_id: 5, few.integration_id: 3}
     texts = [
-        Message.objects.get(pk=item.id).text for item in taken.claims if item.lane == many.integration_id
+        Message.objects.get(pk=item.id).text
+        for item in taken.claims
+        if item.integration == many.integration_id
     ]
     assert texts == [f"text {index}" for index in range(5)]
 
@@ -61,27 +66,27 @@ def test_with_one_slot_whoever_waited_longest_for_a_turn_is_next(
 ) -> None:
     for index, organization in enumerate((acme, globex)):
         queues.write_many(number_in(organization, template, "http://a", index), 5)
-    lanes_in_turn = [claim.take(1).claims[0].lane for _ in range(6)]
-    assert lanes_in_turn[:2] * 3 == lanes_in_turn
-    assert lanes_in_turn[0] != lanes_in_turn[1]
+    in_turn = [claim.claim(1).claims[0].integration for _ in range(6)]
+    assert in_turn[:2] * 3 == in_turn
+    assert in_turn[0] != in_turn[1]
 
 
 @pytest.mark.parametrize(
     ("free", "held", "share"), [(1, 0, 1), (2, 0, 1), (4, 0, 3), (64, 0, 48), (16, 48, 0), (32, 16, 20)]
 )
-def test_a_lane_never_takes_all_slots(
+def test_an_integration_never_takes_all_slots(
     template: Template, acme: Organization, free: int, held: int, share: int
 ) -> None:
     number = number_in(acme, template, "http://a")
     queues.write_many(number, 64)
     assert number.integration_id is not None
-    assert len(claim.take(free, {number.integration_id: held}).claims) == share
+    assert len(claim.claim(free, {number.integration_id: held}).claims) == share
 
 
 def test_services_that_hang_leave_slots_to_the_next(template: Template, acme: Organization) -> None:
     number = number_in(acme, template, "http://a")
     queues.write_many(number, 64)
-    assert len(claim.take(4, {-1: 48, -2: 12}).claims) == 3
+    assert len(claim.claim(4, {-1: 48, -2: 12}).claims) == 3
 
 
 def test_a_burst_in_one_conversation_does_not_hold_up_the_others(
@@ -98,27 +103,27 @@ def test_a_burst_in_one_conversation_does_not_hold_up_the_others(
         for index in range(40)
     ]  # fmt: skip
     Message.objects.bulk_create(burst)
-    taken = claim.take(8)
+    taken = claim.claim(8)
     assert ([item.id for item in taken.claims], taken.wait) == ([first.pk], 0)
-    assert {item.id for item in claim.take(7, {number.integration_id or 0: 1}).claims} == {
+    assert {item.id for item in claim.claim(7, {number.integration_id or 0: 1}).claims} == {
         item.pk for item in others
     }
 
 
-def test_what_has_no_service_is_refused_in_words(
+def test_what_has_no_integration_fails_in_words(
     sandbox: Sandbox, template: Template, acme: Organization
 ) -> None:
     number = number_in(acme, template, sandbox.api_url)
     lost, fine = queues.write_many(number, 2)
     Message.objects.filter(pk=lost.pk).update(integration=None)
-    assert queue.due()["dispatch"]
+    assert DISPATCH in sweep.due_tasks()[0]
     dispatch.drain()
     lost.refresh_from_db()
     fine.refresh_from_db()
-    assert (lost.status, lost.queue_state, fine.status) == (Status.FAILED, Message.Queue.DONE, Status.SENT)
-    assert lost.status_text == "The number sends through no service. Choose one on the number's page."
+    assert (lost.status, lost.queue_state, fine.status) == (Status.FAILED, QueueState.DONE, Status.SENT)
+    assert lost.status_text == "The number sends through no provider. Choose one on the number's page."
     assert len(sandbox.received) == 1
-    assert not queue.due()["dispatch"]
+    assert DISPATCH not in sweep.due_tasks()[0]
 
 
 def test_claims_of_several_processes_never_overlap_nor_share_a_conversation(
@@ -138,7 +143,7 @@ def test_claims_of_several_processes_never_overlap_nor_share_a_conversation(
     found: list[int] = []
 
     def work() -> None:
-        while claims := claim.take(4).claims:
+        while claims := claim.claim(4).claims:
             found.extend(item.id for item in claims)
         connections.close_all()
 
@@ -191,14 +196,14 @@ def test_no_statement_of_the_queue_reads_the_table(
     queues.fill(busy, 100_000)
     queues.write_many(number_in(globex, template, sandbox.api_url, 2), 10)
     with CaptureQueriesContext(connection) as captured:
-        queue.due()
-        jobs = plans.prepare(claim.take(40).claims)
-        results.put_off(jobs[:1])
+        sweep.due_tasks()
+        jobs = render.prepare(claim.claim(40).claims)
+        record.record_unsent(jobs[:1])
         queue.record([queue.Change(job.message.pk, 1, queue.DONE, Status.SENT) for job in jobs])
         queue.advance([queue.Change(job.message.pk, 1, queue.DONE, Status.DELIVERED) for job in jobs])
         queue.abandoned(everything=False)
-        queue.hurry([busy.integration_id or 0])
-        queue.refuse_unrouted("no")
+        queue.retry_now([busy.integration_id or 0])
+        queue.fail_without_integration("no")
     assert len(jobs) == 40
     statements = [
         item["sql"]
@@ -222,7 +227,7 @@ def _reads_all(statement: str) -> list[str]:
         return [step for step in steps if re.match(r"SCAN (messaging_message|message|old|busy)\b", step)]
 
 
-def test_a_claim_takes_as_many_queries_for_a_hundred_lanes_as_for_one(
+def test_a_claim_takes_as_many_queries_for_a_hundred_integrations_as_for_one(
     account: Account, template: Template
 ) -> None:
     counts = []
@@ -232,11 +237,11 @@ def test_a_claim_takes_as_many_queries_for_a_hundred_lanes_as_for_one(
                 account=account, name=f"O{index}", domain=f"o{index}.example"
             )
             queues.write_many(number_in(organization, template, "http://a", index), 2)
-        claim.take(1)  # keeps the services at hand
-        claim.take(64)
+        claim.claim(1)  # keeps the services at hand
+        claim.claim(64)
         Message.objects.update(queue_state=0, lease_until=None)
         with CaptureQueriesContext(connection) as captured:
-            taken = claim.take(256)
+            taken = claim.claim(256)
         assert len(taken.claims) == Message.objects.count()
         counts.append(len(captured))
         Message.objects.update(queue_state=2, lease_until=None)
@@ -246,14 +251,14 @@ def test_a_claim_takes_as_many_queries_for_a_hundred_lanes_as_for_one(
 
 def test_a_look_that_finds_nothing_is_one_statement(template: Template, acme: Organization) -> None:
     queues.write_many(number_in(acme, template, "http://a"), 1)
-    claim.take(5)
+    claim.claim(5)
     with CaptureQueriesContext(connection) as captured:
-        assert claim.take(5) == claim.Taken([])
+        assert claim.claim(5) == claim.Claimed([])
     assert len(captured) == 1
 
 
 @pytest.mark.parametrize("probing", [False, True])
-def test_a_lane_whose_breaker_changes_after_the_look_gives_nothing(
+def test_an_integration_whose_breaker_changes_after_the_look_gives_nothing(
     template: Template, acme: Organization, probing: bool
 ) -> None:
     """Another process has sent the one message that may try, or has found that the service works again."""
@@ -262,19 +267,23 @@ def test_a_lane_whose_breaker_changes_after_the_look_gives_nothing(
     now = timezone.now()
     past, future = now - timedelta(seconds=1), now + timedelta(minutes=1)
     Integration.objects.update(paused_until=past if probing else None)
-    found, unrouted = lanes.due()
-    assert (found, unrouted) == ([lanes.Lane(number.integration_id or 0, acme.pk, probing)], False)
-    assert len(lanes.candidates(found, 5)) == 2
+    found, without = due.integrations()
+    assert (found, without) == ([due.DueIntegration(number.integration_id or 0, acme.pk, probing)], False)
+    assert len(due.candidates(found, 5)) == 2
     Integration.objects.update(paused_until=future)
-    assert lanes.candidates(found, 5) == []
+    assert due.candidates(found, 5) == []
     Integration.objects.update(paused_until=None if probing else past)
-    assert lanes.candidates(found, 5) == []
+    assert due.candidates(found, 5) == []
 
 
-def test_lanes_with_nothing_due_are_passed_over(template: Template, acme: Organization) -> None:
+def test_integrations_with_nothing_due_are_skipped(template: Template, acme: Organization) -> None:
     number = number_in(acme, template, "http://a")
     queues.write_many(number, 2)
     Message.objects.update(next_attempt_at=timezone.now() + timedelta(minutes=1))
-    assert (lanes.due(), claim.take(5).claims, queue.due()["dispatch"]) == (([], False), [], False)
+    assert (due.integrations(), claim.claim(5).claims, DISPATCH in sweep.due_tasks()[0]) == (
+        ([], False),
+        [],
+        False,
+    )
     Integration.objects.update(enabled=False)
-    assert lanes.due() == ([], False)
+    assert due.integrations() == ([], False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +13,11 @@ from integrations.language.document import compile_document
 from integrations.models import AccessToken, Integration, Template, TemplateRevision
 from integrations.properties import values_of
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
-from integrations.sandbox.entry import Entry
+from integrations.sandbox.catalog_entry import CatalogEntry
 from messaging import demo
 from messaging.models import Number
 from portal.models import User
+from tests.processes import Process, free_port
 
 Play = Callable[[str], Sandbox]
 
@@ -105,10 +108,29 @@ def test_a_service_with_oauth_is_connected_at_once() -> None:
         "API": {"SendMessage": {"request_url": "https://acme.example/texts"}},
     }
     template = compile_document(document)
-    provider.entry = Entry(template.document, template, (), b"")
+    provider.entry = CatalogEntry(template.document, template, (), b"")
     provider.start()
     try:
         demo.create(provider, "correct-horse-battery")
     finally:
         provider.stop()
     assert AccessToken.objects.good().get().secrets == {"access_token": ACCESS_TOKEN}
+
+
+def test_the_allowed_origins_stay_allowed_beside_those_of_the_demo(tmp_path: Path) -> None:
+    port, phone = free_port(), free_port()
+    process = Process.manage(
+        "demo",
+        f"--port={port}",
+        f"--phone-port={phone}",
+        f"--data={tmp_path / 'data'}",
+        environment={"PATCHBAY_ALLOWED_ORIGINS": "http://10.0.0.5:13013"},
+        log=tmp_path / "log",
+    )
+    try:
+        process.wait_until_ready(f"http://localhost:{port}", 60)
+        with urllib.request.urlopen(f"http://localhost:{port}/account/login/") as answer:
+            page = answer.read().decode()
+    finally:
+        process.kill()
+    assert f"http://10.0.0.5:13013, http://127.0.0.1:{phone}, http://localhost:{port}" in page

@@ -19,15 +19,16 @@ from integrations import properties
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Mode, Sandbox
+from messaging.engine import claim, queue
 from messaging.models import DeliveryAttempt, Message, Number, OptOut
-from messaging.sending import claim, dispatch, outcomes, plans, queue, results
-from messaging.sending.submit import submit
-from messaging.statuses import Status, of_parts
+from messaging.outbound import dispatch, record, render, retry_policy
+from messaging.outbound.submit import submit
+from messaging.statuses import QueueState, Status, of_parts
 from portal.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WAITING, CLAIMED, DONE = Message.Queue.WAITING, Message.Queue.CLAIMED, Message.Queue.DONE
+WAITING, CLAIMED, DONE = QueueState.WAITING, QueueState.CLAIMED, QueueState.DONE
 
 
 def write(author: User, number: Number, index: int = 0, text: str = "hello") -> Message:
@@ -241,19 +242,19 @@ def test_secrets_are_nowhere_in_the_traces(sandbox: Sandbox, private: Number, al
 def test_no_more_is_claimed_than_there_are_slots(private: Number, alice: User) -> None:
     for index in range(5):
         write(alice, private, index)
-    assert claim.take(0).claims == []
-    assert len(claim.take(1).claims) == 1
-    assert len(claim.take(4).claims) == 3
+    assert claim.claim(0).claims == []
+    assert len(claim.claim(1).claims) == 1
+    assert len(claim.claim(4).claims) == 3
     assert Message.objects.filter(queue_state=CLAIMED).count() == 4
-    assert len(claim.take(10).claims) == 1
+    assert len(claim.claim(10).claims) == 1
 
 
 def test_one_message_of_a_conversation_at_a_time_and_in_order(private: Number, alice: User) -> None:
     first, second = write(alice, private, text="first"), write(alice, private, text="second")
-    assert [claim.id for claim in claim.take(10).claims] == [first.pk]
-    assert claim.take(10).claims == []
+    assert [claim.id for claim in claim.claim(10).claims] == [first.pk]
+    assert claim.claim(10).claims == []
     queue.record([queue.Change(first.pk, 1, DONE, Status.SENT)])
-    assert [claim.id for claim in claim.take(10).claims] == [second.pk]
+    assert [claim.id for claim in claim.claim(10).claims] == [second.pk]
 
 
 def test_messages_arrive_in_the_order_they_were_written(
@@ -272,7 +273,7 @@ def test_claims_never_overlap(private: Number, alice: User) -> None:
     found: list[int] = []
 
     def work() -> None:
-        while claims := claim.take(3).claims:
+        while claims := claim.claim(3).claims:
             found.extend(claim.id for claim in claims)
         connections.close_all()
 
@@ -286,9 +287,9 @@ def test_claims_never_overlap(private: Number, alice: User) -> None:
 
 def test_a_lost_claim_does_not_overwrite(private: Number, alice: User) -> None:
     message = write(alice, private)
-    (old,) = claim.take(1).claims
+    (old,) = claim.claim(1).claims
     Message.objects.update(queue_state=WAITING)
-    (new,) = claim.take(1).claims
+    (new,) = claim.claim(1).claims
     assert (old.fence, new.fence) == (1, 2)
     assert queue.record([queue.Change(old.id, old.fence, DONE, Status.FAILED)]) == set()
     message.refresh_from_db()
@@ -298,7 +299,7 @@ def test_a_lost_claim_does_not_overwrite(private: Number, alice: User) -> None:
 
 def test_an_expired_lease_becomes_unknown(private: Number, alice: User, sandbox: Sandbox) -> None:
     message = write(alice, private)
-    claim.take(1)
+    claim.claim(1)
     assert dispatch.recover() == 0
     Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert dispatch.recover() == 1
@@ -309,7 +310,7 @@ def test_an_expired_lease_becomes_unknown(private: Number, alice: User, sandbox:
 
 def test_the_only_process_recovers_all_claims_at_once(private: Number, alice: User) -> None:
     write(alice, private)
-    claim.take(1)
+    claim.claim(1)
     assert dispatch.recover(everything=True) == 1
 
 
@@ -330,21 +331,21 @@ def test_a_batch_takes_as_many_queries_for_ten_as_for_one(private: Number, alice
         for index in batch:
             write(alice, private, index)
         with CaptureQueriesContext(connection) as captured:
-            taken = claim.take(200)
-            jobs = plans.prepare(taken.claims, taken.known)
-            results.record([_sent(job) for job in jobs])
-            assert claim.take(200).claims == []
+            taken = claim.claim(200)
+            jobs = render.prepare(taken.claims, taken.known)
+            record.record([_sent(job) for job in jobs])
+            assert claim.claim(200).claims == []
         assert len(jobs) == len(batch)
         counts.append(len(captured))
     assert counts[1:] == [16 if connection.vendor == "postgresql" else 15] * 2
     assert not Message.objects.exclude(status=Status.SENT).exists()
 
 
-def _sent(job: plans.Job) -> results.Exchange:
+def _sent(job: render.Job) -> record.Exchange:
     assert job.service is not None
     body = b'{"data": {"id": "%d"}}' % job.message.pk
     answer = HttpResponse(200, {"content-type": "application/json"}, body)
-    return results.Exchange(job, job.service, job.parts[0], timezone.now(), 1, answer)
+    return record.Exchange(job, job.service, job.parts[0], timezone.now(), 1, answer)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +354,7 @@ def _sent(job: plans.Job) -> results.Exchange:
 def test_waits_grow(private: Number, alice: User, attempts: int, seconds: int) -> None:
     message = write(alice, private)
     message.attempts = attempts
-    change = outcomes.decide(message, 1, Outcome("retry", text="busy"), seconds_left=86400)
+    change = retry_policy.decide(message, 1, Outcome("retry", text="busy"), seconds_left=86400)
     assert seconds * 0.8 <= change.delay <= seconds * 1.2
     assert (change.queue_state, change.status) == (queue.WAITING, Status.SENDING)
 
@@ -363,13 +364,13 @@ def test_retry_after_is_honoured_within_bounds(
     private: Number, alice: User, asked: float, waited: float
 ) -> None:
     asked_for = Outcome("throttled", retry_after=asked)
-    change = outcomes.decide(write(alice, private), 1, asked_for, seconds_left=86400)
+    change = retry_policy.decide(write(alice, private), 1, asked_for, seconds_left=86400)
     assert change.delay == waited
 
 
 def test_a_retry_after_the_expiry_ends_it(private: Number, alice: User) -> None:
     message = write(alice, private)
-    change = outcomes.decide(message, 1, Outcome("retry", text="busy"), seconds_left=5)
+    change = retry_policy.decide(message, 1, Outcome("retry", text="busy"), seconds_left=5)
     assert (change.queue_state, change.status) == (queue.DONE, Status.FAILED)
     assert "busy" in change.text
 
@@ -406,15 +407,15 @@ def test_a_database_that_is_away_loses_nothing_that_was_answered(
     assert failing == []
     assert set(Message.objects.values_list("status", "queue_state")) == {(Status.SENT, DONE)}
     assert (len(sandbox.received), DeliveryAttempt.objects.count()) == (2, 2)
-    assert caplog.text.count("what was sent is kept") == 2
+    assert caplog.text.count("the results of requests are kept in memory") == 2
 
 
 def test_what_is_recorded_twice_is_there_once(private: Number, alice: User) -> None:
     """A commit whose answer got lost is tried again."""
     message = write(alice, private)
-    (job,) = plans.prepare(claim.take(1).claims)
+    (job,) = render.prepare(claim.claim(1).claims)
     for _ in range(2):
-        results.record([_sent(job)])
+        record.record([_sent(job)])
     message.refresh_from_db()
     assert (message.status, message.queue_state) == (Status.SENT, DONE)
     assert DeliveryAttempt.objects.count() == 1
@@ -449,22 +450,20 @@ def test_what_was_not_written_when_we_stop_is_left_to_another_process(
     private: Number, alice: User, service: Integration
 ) -> None:
     message = write(alice, private)
-    (job,) = plans.prepare(claim.take(1).claims)
+    (job,) = render.prepare(claim.claim(1).claims)
     assert job.service is not None
     fault = Fault("connect", "No connection: Patchbay was stopped.")
-    results.record(
-        [results.Exchange(job, job.service, job.parts[0], timezone.now(), 1, fault)], stopping=True
-    )
+    record.record([record.Exchange(job, job.service, job.parts[0], timezone.now(), 1, fault)], stopping=True)
     message.refresh_from_db()
     service.refresh_from_db()
     assert (message.status, message.queue_state, service.failures) == (Status.SENDING, WAITING, 0)
-    assert [item.id for item in claim.take(1).claims] == [message.pk]
+    assert [item.id for item in claim.claim(1).claims] == [message.pk]
 
 
 def test_two_sweepers_recover_a_message_once(private: Number, alice: User) -> None:
     for index in range(20):
         write(alice, private, index)
-    claim.take(40)
+    claim.claim(40)
     Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     recovered: list[int] = []
     together = threading.Barrier(2)
@@ -487,7 +486,7 @@ def test_the_clock_of_a_process_decides_nothing(sandbox: Sandbox, private: Numbe
     """Two days ahead: nothing has expired, no lease is over."""
     message = write(alice, private)
     other = write(alice, private, 1)
-    queue.record([queue.Change(claimed.id, claimed.fence, CLAIMED, 10) for claimed in claim.take(1).claims])
+    queue.record([queue.Change(claimed.id, claimed.fence, CLAIMED, 10) for claimed in claim.claim(1).claims])
     with time_machine.travel(timezone.now() + timedelta(days=2), tick=True):
         assert dispatch.recover() == 0
         dispatch.drain()
@@ -507,16 +506,16 @@ def test_the_clock_of_a_process_decides_nothing(sandbox: Sandbox, private: Numbe
 def test_answers_are_gathered_while_many_are_under_way(
     held: int, answered: int, waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drain, slept = dispatch._Drain(), list[float]()
+    dispatcher, slept = dispatch.Dispatcher(), list[float]()
     monkeypatch.setattr(
-        dispatch.time, "sleep", lambda seconds: slept.append(seconds) or drain.answers.put(more)
+        dispatch.time, "sleep", lambda seconds: slept.append(seconds) or dispatcher.answers.put(more)
     )
     exchanges: list[Any] = [object() for _ in range(answered)]
     more: Any = object()
     for exchange in exchanges:
-        drain.answers.put(exchange)
-    drain.held[1] = held
-    found = drain.ended(None)
+        dispatcher.answers.put(exchange)
+    dispatcher.in_flight[1] = held
+    found = dispatcher.next_answers(None)
     assert found[:answered] == exchanges
     assert bool(slept) == waits
     assert len(found) == answered + len(slept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,28 +12,29 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
-from messaging.database import group_commit
-from messaging.database.group_commit import GroupCommit
+from messaging.engine import group_commit
+from messaging.engine.group_commit import GroupCommit
 from messaging.models import Contact
 from portal.models import Organization
-from tests.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Writer:
+class Writer(GroupCommit[str, int]):
     """Writes contacts by group commit; can hold the first batch until others queue behind it."""
 
     def __init__(self, organization: Organization) -> None:
+        super().__init__()
         self.organization = organization
         self.batches: list[list[str]] = []
         self.over: list[list[str]] = []
         self.go_on = threading.Event()
         self.go_on.set()
-        self.commits: GroupCommit[str, int] = GroupCommit(self.write, self.afterwards)
+        self.used: list[Any] = []
 
     def write(self, batch: Sequence[str]) -> list[int]:
         self.batches.append(list(batch))
+        self.used.append(connection.connection)
         assert self.go_on.wait(10)
         if "away" in batch:
             raise OperationalError("the database is away")
@@ -44,7 +44,7 @@ class Writer:
         Contact.objects.bulk_create(contacts)
         return [contact.pk for contact in contacts]
 
-    def afterwards(self, batch: Sequence[str]) -> None:
+    def after(self, batch: Sequence[str]) -> None:
         self.over.append(list(batch))
 
 
@@ -52,7 +52,7 @@ class Writer:
 def writer(acme: Organization) -> Iterator[Writer]:
     made = Writer(acme)
     yield made
-    made.commits.close()
+    made.close()
 
 
 def in_threads(does: Callable[[str], Any], items: Sequence[str], queue: Callable[[], int]) -> dict[str, Any]:
@@ -81,8 +81,8 @@ def in_threads(does: Callable[[str], Any], items: Sequence[str], queue: Callable
 def behind_a_leader(writer: Writer, items: Sequence[str]) -> dict[str, Any]:
     """What `put` came to for items that queued while another batch was being written."""
     writer.go_on.clear()
-    leader = in_threads(writer.commits.put, ["+1"], lambda: len(writer.batches))
-    followers = in_threads(writer.commits.put, items, lambda: len(writer.commits._queue))
+    leader = in_threads(writer.put, ["+1"], lambda: len(writer.batches))
+    followers = in_threads(writer.put, items, lambda: writer.queued)
     writer.go_on.set()
     for thread in leader.pop("threads") + followers.pop("threads"):
         thread.join(10)
@@ -91,7 +91,7 @@ def behind_a_leader(writer: Writer, items: Sequence[str]) -> dict[str, Any]:
 
 
 def test_a_lone_item_waits_for_nobody(writer: Writer) -> None:
-    assert writer.commits.put("+1") == Contact.objects.get(address="+1").pk
+    assert writer.put("+1") == Contact.objects.get(address="+1").pk
     assert (writer.batches, writer.over) == ([["+1"]], [["+1"]])
 
 
@@ -104,7 +104,7 @@ def test_what_comes_meanwhile_is_one_batch_and_each_gets_its_own_result(writer: 
 
 
 def test_a_batch_has_its_limit(writer: Writer) -> None:
-    writer.commits._most = 4
+    writer.most = 4
     results = behind_a_leader(writer, [f"+{number}" for number in range(2, 12)])
     assert [len(batch) for batch in writer.batches] == [1, 4, 4, 2]
     assert results == dict(Contact.objects.values_list("address", "pk"))
@@ -123,11 +123,10 @@ def kept() -> dict[str, int]:
 
 
 def test_items_of_one_thread_share_batches(writer: Writer) -> None:
-    commits = GroupCommit(writer.write, writer.afterwards, most=4)
+    writer.most = 4
     items = [f"+{number}" for number in range(10)]
-    assert commits.put_all([]) == []
-    keys = commits.put_all(items)
-    commits.close()
+    assert writer.put_all([]) == []
+    keys = writer.put_all(items)
     assert writer.batches == writer.over == [items[:4], items[4:8], items[8:]]
     assert dict(zip(items, keys, strict=True)) == kept()
 
@@ -135,10 +134,8 @@ def test_items_of_one_thread_share_batches(writer: Writer) -> None:
 def test_items_of_one_thread_share_batches_with_others(writer: Writer) -> None:
     pairs = ["+2 +3", "+4 +5", "+6 +7"]
     writer.go_on.clear()
-    leader = in_threads(writer.commits.put, ["+1"], lambda: len(writer.batches))
-    followers = in_threads(
-        lambda pair: writer.commits.put_all(pair.split()), pairs, lambda: len(writer.commits._queue) // 2
-    )
+    leader = in_threads(writer.put, ["+1"], lambda: len(writer.batches))
+    followers = in_threads(lambda pair: writer.put_all(pair.split()), pairs, lambda: writer.queued // 2)
     writer.go_on.set()
     for thread in leader.pop("threads") + followers.pop("threads"):
         thread.join(10)
@@ -149,9 +146,9 @@ def test_items_of_one_thread_share_batches_with_others(writer: Writer) -> None:
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_poisoned_one_among_several_is_given_its_error(writer: Writer, inside: bool) -> None:
-    writer.commits.put("+1")
+    writer.put("+1")
     with transaction.atomic() if inside else nullcontext():
-        first, poisoned, third = writer.commits.put_all(["+2", "+1", "+3"])
+        first, poisoned, third = writer.put_all(["+2", "+1", "+3"])
     assert isinstance(poisoned, IntegrityError)
     assert (first, third) == (kept()["+2"], kept()["+3"])
     assert sorted(kept()) == ["+1", "+2", "+3"]
@@ -159,11 +156,10 @@ def test_a_poisoned_one_among_several_is_given_its_error(writer: Writer, inside:
 
 
 def test_a_thread_that_is_stopped_in_the_middle_passes_the_lead_on(writer: Writer) -> None:
-    commits = GroupCommit(writer.write, writer.afterwards, most=1)
+    writer.most = 1
     with pytest.raises(SystemExit):
-        commits.put_all(["+1", "stop", "+2"])
-    assert commits.put("+3") == kept()["+3"]
-    commits.close()
+        writer.put_all(["+1", "stop", "+2"])
+    assert writer.put("+3") == kept()["+3"]
     assert sorted(kept()) == ["+1", "+2", "+3"]
 
 
@@ -172,27 +168,27 @@ def test_while_the_database_is_away_nobody_is_tried_for_the_others(writer: Write
     assert writer.batches[1:] == [["away", "+2", "+3"], ["away"]]
     assert {type(results[item]) for item in ("away", "+2", "+3")} == {OperationalError}
     assert Contact.objects.count() == 1
-    assert writer.commits.put("+4") == Contact.objects.get(address="+4").pk
+    assert writer.put("+4") == Contact.objects.get(address="+4").pk
 
 
 def test_a_leader_that_is_stopped_leaves_nobody_waiting(writer: Writer) -> None:
     results = behind_a_leader(writer, ["stop", "+2"])
     assert isinstance(results["stop"], SystemExit)
     assert "was stopped" in str(results["+2"])
-    assert writer.commits.put("+3") == Contact.objects.get(address="+3").pk
+    assert writer.put("+3") == Contact.objects.get(address="+3").pk
 
 
-def test_what_comes_afterwards_holds_up_no_other(writer: Writer) -> None:
+def test_what_follows_a_batch_delays_no_other(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     slow, there = threading.Event(), threading.Event()
 
-    def afterwards(batch: Sequence[str]) -> None:
+    def after(batch: Sequence[str]) -> None:
         if batch == ["+1"]:
             there.set()
             assert slow.wait(10)
 
-    writer.commits._afterwards = afterwards
-    first = in_threads(writer.commits.put, ["+1"], lambda: there.wait(10))
-    assert writer.commits.put("+2") == Contact.objects.get(address="+2").pk
+    monkeypatch.setattr(writer, "after", after)
+    first = in_threads(writer.put, ["+1"], lambda: there.wait(10))
+    assert writer.put("+2") == Contact.objects.get(address="+2").pk
     slow.set()
     first["threads"][0].join(10)
     assert first["+1"] == Contact.objects.get(address="+1").pk
@@ -200,14 +196,14 @@ def test_what_comes_afterwards_holds_up_no_other(writer: Writer) -> None:
 
 def test_inside_a_transaction_it_is_written_there(writer: Writer) -> None:
     with transaction.atomic():
-        writer.commits.put("+1")
+        writer.put("+1")
         assert (writer.batches, writer.over) == ([["+1"]], [])
         with pytest.raises(IntegrityError):
-            writer.commits.put("+1")
-        writer.commits.put("+2")
+            writer.put("+1")
+        writer.put("+2")
     assert writer.over == [["+1"], ["+2"]]
     with pytest.raises(LookupError), transaction.atomic():
-        writer.commits.put("+3")
+        writer.put("+3")
         raise LookupError
     assert Contact.objects.count() == 2
     assert not connection.in_atomic_block
@@ -215,7 +211,7 @@ def test_inside_a_transaction_it_is_written_there(writer: Writer) -> None:
 
 def test_a_crowd_is_all_committed(writer: Writer) -> None:
     count = 200
-    results = in_threads(writer.commits.put, [f"+{number}" for number in range(count)], lambda: count)
+    results = in_threads(writer.put, [f"+{number}" for number in range(count)], lambda: count)
     for thread in results.pop("threads"):
         thread.join(30)
     assert results == dict(Contact.objects.values_list("address", "pk"))
@@ -223,113 +219,22 @@ def test_a_crowd_is_all_committed(writer: Writer) -> None:
 
 
 def test_whoever_leads_writes_through_the_same_connection(writer: Writer) -> None:
-    used: list[Any] = []
-    write = writer.commits._write
-
-    def noted(batch: Sequence[str]) -> Sequence[int]:
-        used.append(connection.connection)
-        return write(batch)
-
-    writer.commits._write = noted
     mine = connection.connection
     for item in ("+1", "+2"):
-        for thread in in_threads(writer.commits.put, [item], lambda: 1).pop("threads"):
+        for thread in in_threads(writer.put, [item], lambda: 1).pop("threads"):
             thread.join()
-    writer.commits.put("+3")
-    assert len(used) == 3
-    assert len({id(found) for found in used}) == 1
-    assert used[0] is not mine
+    writer.put("+3")
+    assert len(writer.used) == 3
+    assert len({id(found) for found in writer.used}) == 1
+    assert writer.used[0] is not mine
     assert connection.connection is mine
-
-
-@pytest.fixture
-def on_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing may block the loop."""
-    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE")
-
-
-def test_a_coroutine_without_a_loop_puts(writer: Writer) -> None:
-    with pytest.raises(StopIteration) as end:
-        writer.commits.soon("+1").send(None)
-    assert end.value.value == Contact.objects.get(address="+1").pk
-
-
-def test_coroutines_wait_while_a_thread_leads(writer: Writer, on_a_loop: None) -> None:
-    async def course() -> list[Any]:
-        writer.go_on.clear()
-        first = asyncio.create_task(writer.commits.soon("+1"))
-        while not writer.batches:
-            await asyncio.sleep(0.001)  # the loop goes on
-        others = [asyncio.create_task(writer.commits.soon(f"+{number}")) for number in (2, 3, 1)]
-        thread = asyncio.create_task(asyncio.to_thread(putting, "+4"))
-        while len(writer.commits._queue) < 4:
-            await asyncio.sleep(0.001)
-        others.pop(1).cancel()  # who asked has gone; its item is kept
-        writer.go_on.set()
-        return await asyncio.gather(first, *others, thread, return_exceptions=True)
-
-    def putting(item: str) -> int:
-        try:
-            return writer.commits.put(item)
-        finally:
-            connections.close_all()
-
-    first, second, poisoned, fourth = asyncio.run(course())
-    assert writer.batches[:2] == [["+1"], ["+2", "+3", "+1", "+4"]]
-    assert isinstance(poisoned, IntegrityError)
-    kept = dict(Contact.objects.values_list("address", "pk"))
-    assert kept.keys() == {"+1", "+2", "+3", "+4"}
-    assert (first, second, fourth) == (kept["+1"], kept["+2"], kept["+4"])
-
-
-def test_the_lead_passes_between_threads_and_coroutines(writer: Writer, on_a_loop: None) -> None:
-    writer.commits._most = 1
-
-    async def course() -> list[int]:
-        writer.go_on.clear()
-        asked = []
-        for number in range(1, 9):
-            item = f"+{number}"
-            asked.append(
-                asyncio.create_task(
-                    writer.commits.soon(item) if number % 3 else asyncio.to_thread(putting, item)
-                )
-            )
-            while len(writer.batches) + len(writer.commits._queue) < number:
-                await asyncio.sleep(0.001)
-        writer.go_on.set()
-        return await asyncio.gather(*asked)
-
-    def putting(item: str) -> int:
-        try:
-            return writer.commits.put(item)
-        finally:
-            connections.close_all()
-
-    keys = asyncio.run(course())
-    assert writer.batches == [[f"+{number}"] for number in range(1, 9)]
-    assert keys == list(Contact.objects.order_by("pk").values_list("pk", flat=True))
-
-
-def test_a_loop_that_ends_meanwhile_harms_nobody(writer: Writer, on_a_loop: None) -> None:
-    async def course() -> None:
-        writer.go_on.clear()
-        asyncio.create_task(writer.commits.soon("+1"))  # noqa: RUF006 (is cancelled with the loop)
-        while not writer.batches:
-            await asyncio.sleep(0.001)
-
-    asyncio.run(course())
-    writer.go_on.set()
-    assert writer.commits.put("+2") == Contact.objects.get(address="+2").pk
-    assert Contact.objects.filter(address="+1").exists()
-    wait_for(lambda: ["+1"] in writer.over)
 
 
 def test_after_a_crowd_a_batch_is_gathered(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     monkeypatch.setattr(group_commit, "time", SimpleNamespace(sleep=waited.append))
     behind_a_leader(writer, [f"+{number}" for number in range(2, 2 + group_commit.CROWD)])
-    writer.commits.put("+20")
-    writer.commits.put("+21")
+    writer.put("+20")
+    writer.put("+21")
     assert [len(batch) for batch in writer.batches] == [1, group_commit.CROWD, 1, 1]
     assert waited == [group_commit.GATHER_SECONDS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,9 +13,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from messaging.engine import queue
+from messaging.inbox import pages
 from messaging.models import Attachment, Contact, Conversation, Message, Number, Reading
-from messaging.sending.submit import submit
-from messaging.statuses import Status
+from messaging.outbound.submit import submit
+from messaging.statuses import QueueState, Status
 from portal.models import Membership, User
 
 CONTACT = "+61412345678"
@@ -42,7 +45,7 @@ def arrive(number: Number, text: str = "Hi", address: str = CONTACT) -> Message:
         direction="in",
         text=text,
         status=Status.DELIVERED,
-        queue_state=Message.Queue.DONE,
+        queue_state=QueueState.DONE,
         expires_at="2030-01-01T00:00:00Z",
     )
     Conversation.objects.filter(pk=conversation.pk).update(last_message=message)
@@ -147,6 +150,8 @@ def test_odd_forms_are_refused_in_words(sent: Message, alice: User, form: dict[s
         "/inbox/?q=%00",
         "/inbox/?q=%FF&count=x&open=y",
         "/inbox/list/?count=99999999999",
+        "/inbox/changes/?count=²&open=x",
+        "/inbox/changes/?count=99999999999&open=999999999999999999999",
         "/inbox/999999999999/",
     ],
 )
@@ -172,6 +177,111 @@ def test_live_updates_come_when_something_changed(sent: Message, alice: User) ->
     assert "News" in client.get(f"/inbox/list/?seen={listed}").content.decode()
 
 
+def stamp(user: User, opened: Conversation) -> str:
+    """What the page's poll is answered when it knows nothing yet."""
+    answer = signed_in(user).get("/inbox/changes/", {"open": opened.pk})
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def _read_elsewhere(sent: Message, alice: User) -> None:
+    signed_in(alice).get(f"/inbox/{Conversation.objects.latest('pk').pk}/")
+
+
+def _status_of_an_older_message(sent: Message, alice: User) -> None:
+    queue.advance([queue.Change(sent.pk, 0, QueueState.DONE, Status.DELIVERED)])
+
+
+def _status_in_another_conversation(sent: Message, alice: User) -> None:
+    other = Message.objects.filter(direction="out").latest("pk")
+    assert other.conversation_id != sent.conversation_id
+    queue.advance([queue.Change(other.pk, 0, QueueState.DONE, Status.FAILED)])
+
+
+def _unassigned(sent: Message, alice: User) -> None:
+    Number.objects.exclude(pk=sent.conversation.number_id).get().assignments.filter(user=alice).delete()
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda sent, alice: arrive(sent.conversation.number),
+        lambda sent, alice: arrive(sent.conversation.number, address="+61412000009"),
+        lambda sent, alice: submit(alice, sent.conversation.number, CONTACT, text="More"),
+        _read_elsewhere,
+        _status_of_an_older_message,
+        _status_in_another_conversation,
+        _unassigned,
+    ],
+)
+def test_the_poll_notices_what_changes(
+    sent: Message, private: Number, alice: User, happens: Callable[[Message, User], Any]
+) -> None:
+    submit(alice, sent.conversation.number, CONTACT, text="The newest here")
+    submit(alice, private, "+61412000001", text="In another conversation")
+    arrive(private, address="+61412000002")
+    before = stamp(alice, sent.conversation)
+    assert stamp(alice, sent.conversation) == before
+    known = {"open": sent.conversation_id, "seen": before}
+    assert signed_in(alice).get("/inbox/changes/", known).status_code == 204
+    happens(sent, alice)
+    answer = signed_in(alice).get("/inbox/changes/", known)
+    assert (answer.status_code, answer.content.decode() != before) == (200, True)
+
+
+@pytest.mark.parametrize("opened", ["own", "stranger's", "private"])
+def test_the_poll_says_nothing_of_what_others_do(
+    sent: Message, shared: Number, alice: User, bob: User, opened: str
+) -> None:
+    hidden = Number.objects.create(organization=shared.organization, number="+61855555509", country="AU")
+    foreign = arrive(hidden).conversation
+    secret = arrive(shared, address="+61412000003").conversation
+    Conversation.objects.filter(pk=secret.pk).update(private_to=bob)
+    shown = {"own": sent.conversation, "stranger's": foreign, "private": secret}[opened]
+    before = stamp(alice, shown)
+    arrive(hidden)
+    arrive(shared, address="+61412000003")
+    Message.objects.exclude(conversation=sent.conversation).update(status=Status.READ)
+    assert stamp(alice, shown) == before
+
+
+def test_the_poll_takes_one_query_beside_the_signing_in(
+    sent: Message, shared: Number, private: Number, alice: User
+) -> None:
+    for index in range(10):
+        arrive(shared, address=f"+614120000{index:02d}")
+        arrive(private, address=f"+614120000{index:02d}")
+    with CaptureQueriesContext(connection) as captured:
+        pages.change_stamp(alice, sent.conversation_id)
+    assert len(captured) == 1
+    client = signed_in(alice)
+    with CaptureQueriesContext(connection) as captured:
+        client.get("/inbox/changes/", {"open": sent.conversation_id})
+    session, user, stamp = (query["sql"] for query in captured)
+    assert ("django_session" in session, "portal_user" in user, "messaging_number" in stamp) == (True,) * 3
+
+
+def test_the_page_knows_the_stamp_of_what_it_shows(sent: Message, alice: User) -> None:
+    page = signed_in(alice).get(f"/inbox/{sent.conversation_id}/")
+    assert page.context["stamp"] == stamp(alice, sent.conversation)
+
+
+def test_the_list_names_its_numbers_when_it_is_renewed(sent: Message, private: Number, alice: User) -> None:
+    assert '<span class="via">' in signed_in(alice).get("/inbox/list/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["/inbox/changes/", "/inbox/list/", "/inbox/1/thread/", "/admin/"])
+def test_htmx_is_told_that_the_session_has_ended(path: str, db: None) -> None:
+    answer = Client().get(path, headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.content) == (401, b"You have been signed out.\n")
+
+
+def test_nothing_is_sent_when_the_session_has_ended(sent: Message, alice: User) -> None:
+    form = {"text": "x", "uuid": uuid4()}
+    answer = Client().post(f"/inbox/{sent.conversation_id}/", form, headers={"HX-Request": "true"})
+    assert (answer.status_code, Message.objects.count()) == (401, 1)
+
+
 def test_unread_until_it_is_opened(shared: Number, alice: User, bob: User) -> None:
     message = arrive(shared)
     arrive(shared)
@@ -193,7 +303,7 @@ def test_search(shared: Number, alice: User, search: str, found: int) -> None:
 
 
 def test_a_failed_message_says_why_and_is_sent_again(sent: Message, alice: User) -> None:
-    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE, status_text="No credit left")
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE, status_text="No credit left")
     client = signed_in(alice)
     page = client.get(f"/inbox/{sent.conversation_id}/").content.decode()
     assert "No credit left" in page and "Send again" in page
@@ -203,7 +313,7 @@ def test_a_failed_message_says_why_and_is_sent_again(sent: Message, alice: User)
 
 
 def test_a_stranger_does_not_send_again(sent: Message, charlie: User) -> None:
-    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE)
     assert signed_in(charlie).post(f"/inbox/messages/{sent.uuid}/resend/").status_code == 404
     assert Message.objects.count() == 1
 

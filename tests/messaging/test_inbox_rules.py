@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from messaging.models import AutoReply, Conversation, Message, Number
-from messaging.sending.submit import submit
-from messaging.statuses import Status
+from messaging.outbound.submit import submit
+from messaging.statuses import QueueState, Status
 from portal.models import User
 from tests.messaging.rules import CONTACT, receive
 
@@ -63,7 +63,7 @@ def test_what_is_added_is_shown_where_it_is_written(private: Number, alice: User
 @pytest.mark.parametrize("presses", [1, 2, 3])
 def test_pressing_send_again_twice_shows_the_copy(private: Number, alice: User, presses: int) -> None:
     message = submit(alice, private, CONTACT, text="once more")
-    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE)
     client = signed_in(alice)
     assert "Send again" in opened(client)
     for _press in range(presses):
@@ -78,7 +78,7 @@ def test_strangers_and_colleagues_resend_nothing(
     private: Number, alice: User, bob: User, charlie: User
 ) -> None:
     message = submit(alice, private, CONTACT, text="mine")
-    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE)
     for user in (bob, charlie):
         answer = signed_in(user).post(reverse("inbox_resend", args=[message.uuid]))
         assert answer.status_code == 404

@@ -20,10 +20,10 @@ from django.utils import timezone
 from PIL import Image
 
 from messaging import media
+from messaging.inbound import fetch_media
 from messaging.models import Attachment, Message, Number
-from messaging.receiving import fetching
-from messaging.sending.submit import submit
-from messaging.statuses import Status
+from messaging.outbound.submit import submit
+from messaging.statuses import AttachmentState, Status
 from portal.models import User
 
 
@@ -136,13 +136,13 @@ def content(attachment: Attachment) -> bytes:
 
 def incoming(attachment: Attachment, url: str) -> Attachment:
     return Attachment.objects.create(
-        message=attachment.message, source_url=url, state=Attachment.State.WAITING, position=1
+        message=attachment.message, source_url=url, state=AttachmentState.WAITING, position=1
     )
 
 
 def fetched(attachment: Attachment, url: str) -> Attachment:
     row = incoming(attachment, url)
-    fetching.drain()
+    fetch_media.drain()
     row.refresh_from_db()
     return row
 
@@ -176,7 +176,7 @@ def test_a_data_uri_is_kept(attachment: Attachment) -> None:
         ("http://127.0.0.1:2000/a.jpg", "127.0.0.1"),
         ("http://169.254.169.254/latest/meta-data", "169.254.169.254"),
         ("file:///etc/passwd", "URL"),
-        ("data:nonsense", "cannot be read"),
+        ("data:nonsense", "cannot be decoded"),
         ("not a url", "URL"),
     ],
 )
@@ -199,7 +199,7 @@ def test_what_is_not_there_yet_is_tried_again(attachment: Attachment, files: str
     assert (row.state, row.attempts) == ("waiting", 1)
     assert "404" in row.problem
     Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-    fetching.drain()
+    fetch_media.drain()
     row.refresh_from_db()
     assert (row.state, content(row), row.problem) == ("kept", b"hello", "")
 
@@ -235,7 +235,7 @@ def test_several_are_fetched_at_once_and_no_transaction_is_open(
     monkeypatch.setattr(Files, "do_GET", do_GET)
     Files.content = {f"/{name}.txt": [(200, name.encode())] for name in "abc"}
     rows = [incoming(attachment, f"{files}/{name}.txt") for name in "abc"]
-    fetching.drain()
+    fetch_media.drain()
     for row in rows:
         row.refresh_from_db()
     assert [(row.state, content(row)) for row in rows] == [("kept", name.encode()) for name in "abc"]
@@ -259,20 +259,17 @@ def test_a_full_disk_loses_nothing(
     monkeypatch.setattr(media, "keep", cramped)
     Files.content = {"/a.txt": [(200, b"x" * 5000)]}
     row = incoming(attachment, f"{files}/a.txt")
-    for _ in range(fetching.TRIES + 1):  # however long it takes to be mended
+    for _ in range(fetch_media.MAX_ATTEMPTS + 1):  # however long it takes to be fixed
         Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-        fetching.drain()
+        fetch_media.drain()
     row.refresh_from_db()
     assert (row.state, row.attempts, bool(row.file)) == ("waiting", 0, False)
-    assert (
-        row.problem
-        == "Patchbay has no room for the file (File too large). It is tried again every few minutes."
-    )
+    assert row.problem == "Patchbay cannot store the file (File too large). It retries every few minutes."
     assert row.next_attempt_at > timezone.now() + timedelta(minutes=4)
     assert list(tmp_path.rglob("*.txt")) == []
     monkeypatch.undo()
     Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-    fetching.drain()
+    fetch_media.drain()
     row.refresh_from_db()
     assert (row.state, row.problem, content(row)) == ("kept", "", b"x" * 5000)
 
@@ -289,8 +286,8 @@ def test_a_defect_with_one_file_holds_up_no_other(
 
     monkeypatch.setattr(media, "content_type", content_type)
     bad, good = incoming(attachment, "data:text/plain,bad"), incoming(attachment, "data:text/plain,good")
-    fetching.drain()
+    fetch_media.drain()
     bad.refresh_from_db()
     good.refresh_from_db()
     assert (bad.state, bad.attempts, good.state) == ("waiting", 1, "kept")
-    assert "The server's log says more." in bad.problem
+    assert "The server's log has the details." in bad.problem

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from integrations.models import Integration, Template
 from messaging.models import AutoReply, Conversation, Number
-from messaging.sending.submit import submit
-from portal.models import User
+from messaging.outbound.submit import submit
+from portal.models import Organization, User
+from tests.conftest import person
+
+ADD = "/admin/messaging/number/add/"
 
 
-def fields(number: Number, *users: User, **changes: Any) -> dict[str, Any]:
+def fields(number: Number, /, *users: User, **changes: Any) -> dict[str, Any]:
     """What the page sends."""
     rows = changes.pop("rows", [])
     sent: dict[str, Any] = {
@@ -35,10 +42,14 @@ def fields(number: Number, *users: User, **changes: Any) -> dict[str, Any]:
     return sent
 
 
-def change(user: User, number: Number, sent: dict[str, Any]) -> Any:
+def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
-    return client.post(reverse("admin:messaging_number_change", args=[number.pk]), sent)
+    return client
+
+
+def change(user: User, number: Number, sent: dict[str, Any]) -> Any:
+    return signed_in(user).post(reverse("admin:messaging_number_change", args=[number.pk]), sent)
 
 
 def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: User, bob: User) -> None:
@@ -77,14 +88,14 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
     [
         ({"sticky_hours": "5"}, "Select a valid choice"),
         ({"sticky_hours": "-1"}, "Select a valid choice"),
-        ({"opt_out_keyword": "!!"}, "Choose a word with letters"),
-        ({"opt_out_keyword": "Help"}, "Choose a word with letters"),
-        ({"opt_out_keyword": "yes"}, "Choose a word with letters"),
+        ({"opt_out_keyword": "!!"}, "Enter a word with letters"),
+        ({"opt_out_keyword": "Help"}, "Enter a word with letters"),
+        ({"opt_out_keyword": "yes"}, "Enter a word with letters"),
         ({"header": "x" * 161}, "at most 160 characters"),
-        ({"rows": [("stop", "no")]}, "have fields of their own"),
-        ({"rows": [("INFO", "no")]}, "have fields of their own"),
-        ({"rows": [("?!", "no")]}, "Write a word with letters or digits"),
-        ({"rows": [("A", "1"), ("a", "2")]}, "There is an answer to this keyword already"),
+        ({"rows": [("stop", "no")]}, "Use the fields above"),
+        ({"rows": [("INFO", "no")]}, "Use the fields above"),
+        ({"rows": [("?!", "no")]}, "Enter a word with letters or digits"),
+        ({"rows": [("A", "1"), ("a", "2")]}, "There is already a reply to this keyword"),
         ({"rows": [("A", "")]}, "This field is required"),
     ],
 )
@@ -98,7 +109,7 @@ def test_what_makes_no_sense_is_refused_and_not_stored(
     assert AutoReply.objects.count() == 0
 
 
-@pytest.mark.parametrize(("who", "status"), [("admin_of_globex", 404), ("alice", 302)])
+@pytest.mark.parametrize(("who", "status"), [("admin_of_globex", 404), ("alice", 403)])
 def test_others_change_nothing(shared: Number, alice: User, request: Any, who: str, status: int) -> None:
     sent = fields(shared, alice, header="Mine", rows=[("*", "Mine")])
     assert change(request.getfixturevalue(who), shared, sent).status_code == status
@@ -124,9 +135,139 @@ def test_who_is_taken_off_a_number_keeps_nothing_for_herself(
 
 
 def test_a_new_number_with_its_answers(shared: Number, admin_of_acme: User, alice: User) -> None:
-    client = Client()
-    client.force_login(admin_of_acme)
-    sent = fields(shared, alice, organization=shared.organization_id, rows=[("*", "Hi")])
-    sent["number"] = "+61855555509"
-    assert client.post(reverse("admin:messaging_number_add"), sent).status_code == 302
+    sent = fields(shared, alice, number="+61855555509", rows=[("*", "Hi")])
+    assert signed_in(admin_of_acme).post(ADD, sent).status_code == 302
     assert AutoReply.objects.get().number.number == "+61855555509"
+
+
+def choices(page: str, name: str) -> list[str]:
+    """The labels that a list of the page offers, without the empty one."""
+    found = re.search(rf'<select[^>]* name="{name}".*?</select>', page, re.DOTALL)
+    assert found, page
+    return re.findall(r'<option value="[^"]+"[^>]*>([^<]*)</option>', found[0])
+
+
+def test_with_several_organizations_the_number_begins_with_one(
+    shared: Number, reseller: User, acme: Organization, globex: Organization
+) -> None:
+    page = signed_in(reseller).get(ADD).content.decode()
+    assert choices(page, "organization") == ["Acme", "Globex"]
+    assert 'name="number"' not in page
+
+
+@pytest.mark.parametrize("query", ["?organization={}", "?_changelist_filters=organization%3D{}"])
+def test_the_services_and_users_of_the_organization_are_offered(
+    shared: Number,
+    reseller: User,
+    acme: Organization,
+    globex: Organization,
+    charlie: User,
+    generic: Template,
+    query: str,
+) -> None:
+    Integration.objects.create(organization=globex, template=generic)
+    other = Template.objects.exclude(pk=generic.pk)[0]
+    Integration.objects.create(organization=acme, template=other, enabled=False)
+    page = signed_in(reseller).get(ADD + query.format(acme.pk)).content.decode()
+    assert choices(page, "integration") == [generic.name]
+    assert ("Alice" in page, "Bob" in page, "Charlie" in page) == (True, True, False)
+
+
+def test_a_number_is_added_to_the_organization_and_so_is_the_next(
+    shared: Number, reseller: User, acme: Organization, alice: User
+) -> None:
+    client = signed_in(reseller)
+    sent = fields(shared, alice, number="+61855555509", _addanother="yes")
+    answer = client.post(f"{ADD}?organization={acme.pk}", sent)
+    added = Number.objects.get(number="+61855555509")
+    assert (added.organization, added.integration, added.users.get()) == (acme, shared.integration, alice)
+    assert answer.status_code == 302
+    assert choices(client.get(answer["Location"]).content.decode(), "integration") == ["Generic HTTP SMS"]
+
+
+@pytest.mark.parametrize("chosen", ["", "999", "x"])
+def test_a_service_must_be_chosen(shared: Number, reseller: User, acme: Organization, chosen: str) -> None:
+    sent = fields(shared, number="+61855555509", integration=chosen)
+    answer = signed_in(reseller).post(f"{ADD}?organization={acme.pk}", sent)
+    assert (answer.status_code, Number.objects.count()) == (200, 1)
+
+
+def test_a_service_that_is_switched_off_or_of_another_organization_is_refused(
+    shared: Number, reseller: User, acme: Organization, globex: Organization, generic: Template
+) -> None:
+    other = Template.objects.exclude(pk=generic.pk)[0]
+    for service in (
+        Integration.objects.create(organization=globex, template=generic),
+        Integration.objects.create(organization=acme, template=other, enabled=False),
+    ):
+        sent = fields(shared, number="+61855555509", integration=service.pk)
+        answer = signed_in(reseller).post(f"{ADD}?organization={acme.pk}", sent)
+        assert (answer.status_code, Number.objects.count()) == (200, 1)
+
+
+def test_an_organization_without_a_service_gets_one_first(
+    shared: Number, reseller: User, globex: Organization
+) -> None:
+    client = signed_in(reseller)
+    sent = fields(shared, number="+61855555509", integration="")
+    for answer in (
+        client.get(f"{ADD}?organization={globex.pk}"),
+        client.post(f"{ADD}?organization={globex.pk}", sent),
+    ):
+        page = answer.content.decode()
+        assert "Globex has not enabled any." in page
+        assert reverse("admin:integrations_gallery", args=[globex.pk]) in page
+    assert Number.objects.count() == 1
+
+
+def test_no_number_is_added_to_a_strangers_organization(
+    shared: Number, admin_of_globex: User, acme: Organization
+) -> None:
+    client = signed_in(admin_of_globex)
+    sent = fields(shared, number="+61855555509")
+    assert client.get(f"{ADD}?organization={acme.pk}").status_code == 404
+    assert client.post(f"{ADD}?organization={acme.pk}", sent).status_code == 404
+    assert Number.objects.count() == 1
+
+
+def test_a_number_keeps_its_service_and_one_without_may_wait_for_it(
+    shared: Number, admin_of_acme: User, alice: User
+) -> None:
+    assert change(admin_of_acme, shared, fields(shared, alice, integration="")).status_code == 200
+    assert Number.objects.get().integration == shared.integration
+    Number.objects.update(integration=None)
+    page = signed_in(admin_of_acme).get(reverse("admin:messaging_number_change", args=[shared.pk]))
+    assert "This number cannot send messages." in page.content.decode()
+    sent = fields(shared, alice, integration="", footer="Bye")
+    assert change(admin_of_acme, shared, sent).status_code == 302
+    assert Number.objects.get().footer == "Bye"
+
+
+def test_a_senders_name_is_added_once(shared: Number, admin_of_acme: User, acme: Organization) -> None:
+    sent = fields(shared, number="AcmeDental", country="")
+    client = signed_in(admin_of_acme)
+    assert client.post(ADD, sent).status_code == 302
+    answer = client.post(ADD, sent)
+    assert answer.status_code == 200
+    assert "The organization already has this sender name." in answer.content.decode()
+    assert Number.objects.filter(number="AcmeDental").count() == 1
+
+
+def test_the_page_takes_as_many_queries_for_ten_services_and_users_as_for_one(
+    shared: Number, reseller: User, acme: Organization, globex: Organization, generic: Template
+) -> None:
+    client = signed_in(reseller)
+    counts = []
+    for more in (0, 9):
+        for index, template in enumerate(Template.objects.exclude(pk=generic.pk)[:more]):
+            Integration.objects.create(organization=acme, template=template)
+            Organization.objects.create(
+                account=acme.account, name=f"More {index}", domain=f"m{index}.example"
+            )
+            person(f"Person{index}", acme)
+        for url in (ADD, f"{ADD}?organization={acme.pk}"):
+            client.get(url)
+            with CaptureQueriesContext(connection) as captured:
+                assert client.get(url).status_code == 200
+            counts.append(len(captured))
+    assert counts[:2] == counts[2:]

@@ -9,17 +9,18 @@ import pytest
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
+from messaging import keywords
+from messaging.inbound import file_events
 from messaging.models import Message, Number, OptOut
-from messaging.receiving import filing
-from messaging.rules import keywords, optout
-from messaging.sending import dispatch
-from messaging.sending.submit import Refused, submit
+from messaging.outbound import dispatch
+from messaging.outbound.submit import Refused, submit
+from messaging.rules import optout
 from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.rules import CONTACT, accept, answers, receive
 
-STOPPED = "Acme: you will get no more messages from this number. Reply START to get them again."
-HELPED = "Acme: reply to this number and we will help you. Reply STOP to get no more messages."
+STOPPED = "Acme: You have opted out of messages from this number. Reply START to opt in again."
+HELPED = "Acme: Reply to this number and we will help you. Reply STOP to opt out of messages."
 
 
 def opted_out() -> bool:
@@ -55,12 +56,12 @@ def opted_out() -> bool:
     ],
 )
 def test_the_whole_text_is_the_word(text: str, means: str) -> None:
-    assert optout.wish(text, Number(opt_out_keyword="Basta")) == means
+    assert optout.keyword_meaning(text, Number(opt_out_keyword="Basta")) == means
 
 
 @pytest.mark.parametrize("text", ["hello", "", "?"])
 def test_a_number_without_a_keyword_of_its_own(text: str) -> None:
-    assert optout.wish(text, Number(opt_out_keyword="")) == ""
+    assert optout.keyword_meaning(text, Number(opt_out_keyword="")) == ""
 
 
 def test_a_stop_holds_from_the_answer_on(private: Number, alice: User) -> None:
@@ -109,11 +110,11 @@ def test_any_order_of_stop_and_start(private: Number, order: tuple[str, ...], fi
     for place, step in enumerate(order):
         accept(private, texts[step], f"m{place}")
         if filed == "each":
-            filing.drain()
+            file_events.drain()
         labels.append("opt-out" if step == "S" else "opt-in" if step == "+" and out else "")
         changes += step == "S" and not out
         out = {"S": True, "+": False}.get(step, out)
-    filing.drain()
+    file_events.drain()
     assert opted_out() is out
     received = Message.objects.filter(direction="in").order_by("pk")
     assert list(received.values_list("automatic", flat=True)) == labels
@@ -132,7 +133,7 @@ def test_a_confirmation_that_comes_too_late_is_not_sent(private: Number, sandbox
     receive(private, "STOP")
     receive(private, "START")
     dispatch.drain()
-    assert Message.objects.get(direction="out").status_text == "The contact wants messages again."
+    assert Message.objects.get(direction="out").status_text == "The contact has opted in again."
     assert sent(sandbox) == []
 
 

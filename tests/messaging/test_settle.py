@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from messaging.engine import queue
 from messaging.errors import Refused
 from messaging.models import Message, Number
-from messaging.sending import queue
-from messaging.sending.settle import settle
-from messaging.statuses import Status
+from messaging.outbound.settle import settle
+from messaging.statuses import QueueState, Status
 from portal.models import User
 from tests.messaging.queues import write_many
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def unknown(private: Number) -> Message:
-    (message,) = write_many(private, 1, status=Status.UNKNOWN, queue_state=Message.Queue.DONE)
+    (message,) = write_many(private, 1, status=Status.UNKNOWN, queue_state=QueueState.DONE)
     return message
 
 
@@ -28,13 +28,13 @@ def test_who_sends_or_administers_may(
 ) -> None:
     author = request.getfixturevalue(person)
     settled = settle(author, unknown, outcome)  # type: ignore[arg-type]
-    assert (settled.status, settled.queue_state) == (status, Message.Queue.DONE)
+    assert (settled.status, settled.queue_state) == (status, QueueState.DONE)
     assert settled.status_text == f"Marked as {outcome} by {author}."
 
 
 @pytest.mark.parametrize("person", ["bob", "charlie", "admin_of_globex"])
 def test_nobody_else_may(request: pytest.FixtureRequest, unknown: Message, person: str) -> None:
-    with pytest.raises(Refused, match="do not send through this number"):
+    with pytest.raises(Refused, match="cannot send through this number"):
         settle(request.getfixturevalue(person), unknown, "sent")
     unknown.refresh_from_db()
     assert (unknown.status, unknown.status_text) == (Status.UNKNOWN, "")
@@ -43,7 +43,7 @@ def test_nobody_else_may(request: pytest.FixtureRequest, unknown: Message, perso
 @pytest.mark.parametrize("status", [status for status in Status if status != Status.UNKNOWN])
 def test_only_what_is_unknown_can_be_marked(alice: User, unknown: Message, status: Status) -> None:
     Message.objects.update(status=status)
-    with pytest.raises(Refused, match="got no answer"):
+    with pytest.raises(Refused, match="got no response"):
         settle(alice, unknown, "failed")
     unknown.refresh_from_db()
     assert unknown.status == status

@@ -17,10 +17,10 @@ from integrations import media_access, properties, webhooks
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging import worker
+from messaging.inbound import file_events
 from messaging.models import DeliveryAttempt, Message, Number, WebhookEvent, WebhookRequest
-from messaging.receiving import filing
-from messaging.sending import dispatch
-from messaging.sending.submit import submit
+from messaging.outbound import dispatch
+from messaging.outbound.submit import submit
 from portal.models import Account, Organization, User
 
 DOCUMENT = {
@@ -80,7 +80,7 @@ def post(number: Number, key: str = "secret", **fields: Any) -> int:
 
 def test_a_right_signature_is_filed(number: Number) -> None:
     assert post(number) == 200
-    filing.drain()
+    file_events.drain()
     assert Message.objects.get().text == "Hello"
 
 
@@ -111,7 +111,7 @@ def test_each_organization_has_its_key(number: Number, globex: Organization, sig
 def test_the_parts_of_a_text_become_one_message_in_any_order(number: Number, order: tuple[int, ...]) -> None:
     for part in order:
         assert post(number, ref="r1", n=part, of=3, text=f"<{part}>") == 200
-        filing.drain()
+        file_events.drain()
     assert Message.objects.get().text == "<1><2><3>"
     assert {event.state for event in WebhookEvent.objects.all()} == {"done"}
     assert {event.message for event in WebhookEvent.objects.all()} == {Message.objects.get()}
@@ -121,21 +121,21 @@ def test_a_text_in_one_batch_and_another_with_the_same_reference_of_somebody_els
     post(number, ref="r1", n=1, of=2, text="a")
     post(number, ref="r1", n=1, of=2, text="other", **{"from": "+61412345679"})
     post(number, ref="r1", n=2, of=2, text="b")
-    filing.drain()
+    file_events.drain()
     assert Message.objects.get().text == "ab"
     assert WebhookEvent.objects.filter(state="part").count() == 1
 
 
 def test_a_part_that_never_comes_holds_the_others_five_minutes(number: Number) -> None:
     post(number, ref="r1", n=2, of=2, text="the end")
-    filing.drain()
+    file_events.drain()
     worker.sweep()
-    filing.drain()
+    file_events.drain()
     assert Message.objects.count() == 0
     WebhookEvent.objects.update(created_at=timezone.now() - timedelta(seconds=301))
-    filing.drain()
+    file_events.drain()
     assert Message.objects.get().text == "the end"
-    assert WebhookEvent.objects.get().reason == "1 parts of this text never came."
+    assert WebhookEvent.objects.get().reason == "1 parts of this text never arrived."
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number, OptOut
-from messaging.sending import dispatch
-from messaging.sending.submit import MAX_TEXT, Refused, resend, submit
-from messaging.statuses import Status
+from messaging.outbound import dispatch
+from messaging.outbound.submit import MAX_TEXT, Refused, resend, submit
+from messaging.statuses import QueueState, Status
 from portal.models import Membership, Organization, User
 
 CONTACT = "+61412345678"
@@ -44,7 +44,7 @@ def upload(name: str = "a.txt", content: bytes = b"hello") -> SimpleUploadedFile
 def test_a_text_is_kept_as_written(private: Number, alice: User, written: str, kept: str) -> None:
     message = submit(alice, private, CONTACT, text=written)
     message.refresh_from_db()
-    assert (message.text, message.status, message.queue_state) == (kept, Status.QUEUED, Message.Queue.WAITING)
+    assert (message.text, message.status, message.queue_state) == (kept, Status.QUEUED, QueueState.WAITING)
     assert message.conversation.last_message == message
 
 
@@ -87,15 +87,15 @@ def _nothing(alice: User, number: Number) -> None:
 @pytest.mark.parametrize(
     ("change", "given", "reason"),
     [
-        (_unassigned, {}, "do not send through this number"),
-        (_blocked, {}, "do not send through this number"),
-        (_inactive, {}, "do not send through this number"),
-        (_no_service, {}, "has no service to send through"),
-        (_switched_off, {}, "has no service to send through"),
+        (_unassigned, {}, "cannot send through this number"),
+        (_blocked, {}, "cannot send through this number"),
+        (_inactive, {}, "cannot send through this number"),
+        (_no_service, {}, "has no provider to send through"),
+        (_switched_off, {}, "has no provider to send through"),
         (_opted_out, {}, "has opted out"),
         (_nothing, {"text": ""}, "Write a text or add a file"),
         (_nothing, {"text": " \n"}, "Write a text or add a file"),
-        (_nothing, {"text": "x" * (MAX_TEXT + 1)}, "at most 10000 can be sent"),
+        (_nothing, {"text": "x" * (MAX_TEXT + 1)}, "the limit is 10000"),
         (_nothing, {"to": "hello, you there"}, "is not a phone number"),
         (_nothing, {"to": ""}, "is not a phone number"),
         (_nothing, {"to": "+6141234\r\n5678x: y"}, "is not a phone number"),
@@ -139,8 +139,8 @@ def test_limits_of_the_template(private: Number, alice: User, media: Path) -> No
         integration=Integration.objects.create(organization=private.organization, template=template)
     )
     for file, reason in (
-        (upload("a.txt"), "no files of the type text/plain"),
-        (upload("a.png", b"\x89PNG\r\n\x1a\n" + b"x" * 1000), "at most 1 KiB.*save it as a JPEG"),
+        (upload("a.txt"), "not accept files of the type text/plain"),
+        (upload("a.png", b"\x89PNG\r\n\x1a\n" + b"x" * 1000), "limit: 1 KiB.*Use a JPEG"),
     ):
         with pytest.raises(Refused, match=reason):
             submit(alice, private, CONTACT, files=[file])
@@ -160,7 +160,7 @@ def test_only_a_failed_message_is_sent_again(private: Number, alice: User) -> No
     message = submit(alice, private, CONTACT, text="again", files=[upload()])
     with pytest.raises(Refused):
         resend(alice, message)
-    Message.objects.update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE)
     message.refresh_from_db()
     copy = resend(alice, message)
     assert (copy.text, copy.status, copy.attachments.get().name) == ("again", Status.QUEUED, "a.txt")
@@ -176,7 +176,7 @@ def test_one_organization_does_not_see_the_contacts_of_another(
 
 def _failed(alice: User, number: Number, status: Status) -> Message:
     message = submit(alice, number, CONTACT, text="again")
-    Message.objects.filter(pk=message.pk).update(status=status, queue_state=Message.Queue.DONE)
+    Message.objects.filter(pk=message.pk).update(status=status, queue_state=QueueState.DONE)
     message.refresh_from_db()
     return message
 
@@ -189,7 +189,7 @@ def test_a_message_is_resent_once_by_whoever_presses_first(
     copy = resend(alice, message)
     assert resend(alice, message) == resend(bob, message) == copy
     assert (copy.resend_of, copy.author, Message.objects.count()) == (message, alice, 2)
-    Message.objects.filter(pk=copy.pk).update(status=Status.FAILED, queue_state=Message.Queue.DONE)
+    Message.objects.filter(pk=copy.pk).update(status=Status.FAILED, queue_state=QueueState.DONE)
     copy.refresh_from_db()
     assert resend(bob, copy).resend_of == copy
 
@@ -209,7 +209,7 @@ def test_a_stranger_and_a_colleague_resend_nothing(
 ) -> None:
     message = _failed(alice, private, Status.FAILED)
     for user in (bob, charlie):
-        with pytest.raises(Refused, match="do not send through this number"):
+        with pytest.raises(Refused, match="cannot send through this number"):
             resend(user, message)
     assert Message.objects.count() == 1
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from integrations.models import Integration, Template
 from messaging.models import Attachment, Message, Number
-from messaging.sending.submit import Refused, submit
+from messaging.outbound.submit import Refused, submit
 from portal.models import User
 
 CONTACT = "+61412345678"
@@ -111,12 +111,12 @@ def test_files_that_go_alone_do_not_share(private: Number, alice: User) -> None:
 @pytest.mark.parametrize(
     ("upload", "limits", "reason"),
     [
-        (lambda: moving(), {"media_bytes": 100}, "dance.gif cannot be made to fit .*moving pictures"),
-        (lambda: photo(), {"media_bytes": 100}, "photo.jpg cannot be made to fit .*even a small and coarse"),
-        (lambda: photo(), {"media_types": ["video/mp4"]}, "takes no such pictures"),
-        (lambda: SimpleUploadedFile("a.heic", b"\0\0\0\x18ftypheic" + b"x" * 200), {"media_types": ["image/jpeg"]}, "save it as a JPEG"),
-        (lambda: SimpleUploadedFile("a.txt", b"x" * 101), {"media_bytes": 100}, "a.txt has 0 KiB; the service takes"),
-        (lambda: SimpleUploadedFile("a.txt", b"x"), {"media_types": ["image/*"]}, "no files of the type text/plain"),
+        (lambda: moving(), {"media_bytes": 100}, "dance.gif cannot be converted .*Animated pictures"),
+        (lambda: photo(), {"media_bytes": 100}, "photo.jpg cannot be converted .*Even a small copy"),
+        (lambda: photo(), {"media_types": ["video/mp4"]}, "accepts no pictures of this type"),
+        (lambda: SimpleUploadedFile("a.heic", b"\0\0\0\x18ftypheic" + b"x" * 200), {"media_types": ["image/jpeg"]}, "Use a JPEG"),
+        (lambda: SimpleUploadedFile("a.txt", b"x" * 101), {"media_bytes": 100}, "a.txt has 0 KiB, but the provider accepts"),
+        (lambda: SimpleUploadedFile("a.txt", b"x"), {"media_types": ["image/*"]}, "not accept files of the type text/plain"),
         (lambda: SimpleUploadedFile("a.txt", b""), {}, "a.txt is empty"),
     ],
 )  # fmt: skip

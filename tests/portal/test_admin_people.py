@@ -118,6 +118,64 @@ def test_an_organization_admin_does_not_take_over_an_account_admin_limited_to_it
     assert "new_password" not in page
 
 
+NO_ROLE = "Give the user at least one role."
+
+
+@pytest.mark.parametrize("who", ["admin_of_acme", "reseller", "operator"])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_person_without_a_role_is_not_made(
+    acme: Organization, request: pytest.FixtureRequest, who: str, rows: int
+) -> None:
+    untouched = {"memberships-0-extension": "", "memberships-TOTAL_FORMS": rows}
+    answer = signed_in(request.getfixturevalue(who)).post(ADD, form("user", **untouched))
+    assert (answer.status_code, NO_ROLE in answer.content.decode()) == (200, True)
+    assert User.objects.filter(name="New").count() == 0
+
+
+def test_an_operator_needs_no_role(operator: User) -> None:
+    fields = form("user", is_operator="on", **{"memberships-TOTAL_FORMS": 0})
+    assert signed_in(operator).post(ADD, fields).status_code == 302
+    assert User.objects.get(name="New").is_operator is True
+
+
+def change(who: User, person: User, **fields: Any) -> Any:
+    """Posts the page of a person with one role, which the fields change."""
+    membership = person.memberships.first()
+    assert membership is not None
+    sent = {
+        **form(membership.role, membership.organization_id),
+        "memberships-INITIAL_FORMS": 1,
+        "memberships-0-id": membership.pk,
+        "memberships-0-user": person.pk,
+        **fields,
+    }
+    return signed_in(who).post(f"/admin/portal/user/{person.pk}/change/", sent)
+
+
+def test_the_last_role_stays(admin_of_acme: User, alice: User) -> None:
+    answer = change(admin_of_acme, alice, **{"memberships-0-DELETE": "on"})
+    assert (answer.status_code, NO_ROLE in answer.content.decode()) == (200, True)
+    assert (alice.memberships.count(), User.objects.get(pk=alice.pk).name) == (1, "Alice")
+
+
+def test_a_role_is_taken_away_from_who_has_another_elsewhere(
+    admin_of_acme: User, acme: Organization, globex: Organization
+) -> None:
+    both = User.objects.create_user("both@acme.example", None, name="Both")
+    for organization in (acme, globex):
+        Membership.objects.create(user=both, organization=organization)
+    assert change(admin_of_acme, both, **{"memberships-0-DELETE": "on"}).status_code == 302
+    assert [member.organization for member in both.memberships.all()] == [globex]
+
+
+def test_who_is_no_operator_any_more_needs_a_role(operator: User, acme: Organization) -> None:
+    other = User.objects.create_superuser("other@patchbay.example", None, name="Other")
+    fields = form("user", new_password="", email=other.email, **{"memberships-TOTAL_FORMS": 0})
+    answer = signed_in(operator).post(f"/admin/portal/user/{other.pk}/change/", fields)
+    assert (answer.status_code, NO_ROLE in answer.content.decode()) == (200, True)
+    assert User.objects.get(pk=other.pk).is_operator is True
+
+
 def test_an_organizations_domain_never_changes(reseller: User, acme: Organization) -> None:
     url = f"/admin/portal/organization/{acme.pk}/change/"
     signed_in(reseller).post(url, {"name": "Acme Ltd", "domain": "other.example"})

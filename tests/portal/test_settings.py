@@ -15,7 +15,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from portal import encryption, environment
-from tests.processes import ROOT
+from tests.processes import ROOT, Process
 
 
 def test_a_variable_or_a_file_that_holds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -103,6 +103,20 @@ def test_plain_http_is_warned_of_before_deployment(settings: Any) -> None:
     assert "portal.W001" in [check.id for check in run_checks(include_deployment_checks=True)]
 
 
+@pytest.mark.parametrize(("behind", "counted"), [("true", "203.0.113.5"), ("false", "10.0.0.1")])
+def test_sign_ins_are_limited_by_the_address_that_the_proxy_reports(
+    tmp_path: Path, behind: str, counted: str
+) -> None:
+    program = (
+        "from allauth.account.adapter import get_adapter; from django.test import RequestFactory; "
+        "forwarded = {'HTTP_X_FORWARDED_FOR': '192.0.2.9, 203.0.113.5', 'REMOTE_ADDR': '10.0.0.1'}; "
+        "print(get_adapter().get_client_ip(RequestFactory().get('/', **forwarded)))"
+    )
+    environment = {"PATCHBAY_BEHIND_PROXY": behind, "PATCHBAY_DATA": str(tmp_path / "data")}
+    process = Process.manage("shell", "-v0", "-c", program, environment=environment, log=tmp_path / "log")
+    assert process.finish().strip() == counted
+
+
 def test_keys_rotate_and_a_lost_key_is_said(settings: Any) -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     settings.ENCRYPTION_KEYS = [old]
@@ -132,8 +146,8 @@ def test_the_requirements_are_those_of_the_lock(name: str) -> None:
 
 def test_the_settings_page_names_every_variable() -> None:
     names = r"\b(?:PATCHBAY_[A-Z_]+|DATABASE_URL|REDIS_URL|EMAIL_[A-Z_]+)\b"
-    source = (ROOT / "portal" / "settings.py").read_text() + (ROOT / "portal" / "environment.py").read_text()
-    read = set(re.findall(rf'"({names})"', source))
+    sources = ("portal/settings.py", "portal/environment.py", "messaging/management/commands/demo.py")
+    read = set(re.findall(rf'"({names})"', "".join((ROOT / source).read_text() for source in sources)))
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     described = set(re.findall(rf"^\| `({names})`", page, re.MULTILINE))
     assert described == read

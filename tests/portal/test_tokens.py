@@ -114,7 +114,7 @@ def test_names_and_numbers_of_tokens(alice: User, monkeypatch: pytest.MonkeyPatc
     client.post(PAGE, {"name": "One"})
     again = client.post(PAGE, {"name": "One"})
     assert (again.status_code, "a token with this name" in again.content.decode()) == (422, True)
-    monkeypatch.setattr(PersonalToken, "MOST", 1)
+    monkeypatch.setattr(PersonalToken, "MAX_PER_USER", 1)
     more = client.post(PAGE, {"name": "Two"})
     assert (more.status_code, "which is the most" in more.content.decode()) == (422, True)
     assert PersonalToken.objects.count() == 1

@@ -1,4 +1,4 @@
-"""The workbench of who describes a service: check, render, receive, test. It needs no database."""
+"""The tool for authors of templates: check, render, receive, test. It needs no database."""
 
 from __future__ import annotations
 
@@ -10,45 +10,47 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations import cases, exchanges, webhooks
-from integrations.case_forms import check_message, check_request
+from integrations import case_http, cases, webhooks
+from integrations.case_events import shown_events
+from integrations.case_schema import check_message, check_request
+from integrations.language.api_methods import METHODS
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, Problem, RenderError, child, json_problem
-from integrations.language.methods import METHODS
 from integrations.language.properties import check_values
 from integrations.language.source import placed
 from integrations.language.values import Value, dump, load, text
 from integrations.redact import Redactor
-from integrations.shown_events import shown_events
 
 _MISSING = "There is no such file or folder."
 
 
 class Command(BaseCommand):
-    help = "Checks and tries templates, without a database and without the network."
+    help = "Checks templates and tries them out, without a database and without the network."
     requires_system_checks = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="check|render|receive|test")
-        check = verbs.add_parser("check", help="all that is wrong with templates, and where")
+        check = verbs.add_parser("check", help="list the problems in templates")
         check.add_argument("files", nargs="+", type=Path, metavar="FILE")
-        render = verbs.add_parser("render", help="the requests that a message makes")
+        render = verbs.add_parser("render", help="show the requests that send a message")
         render.add_argument("file", type=Path, metavar="FILE")
-        render.add_argument("--method", choices=METHODS, help="CheckCredentials; else the message decides")
-        render.add_argument("--properties", type=Path, help="a JSON file: the values by label")
-        render.add_argument("--message", type=Path, help="a JSON file: from, to, content, media, …")
-        render.add_argument("--reveal", action="store_true", help="show secrets as they are")
-        receive = verbs.add_parser("receive", help="the events of a webhook request, and its answer")
+        render.add_argument(
+            "--method", choices=tuple(METHODS), help="the API method; without it, the message decides"
+        )
+        render.add_argument("--properties", type=Path, help="a JSON file with property values by label")
+        render.add_argument("--message", type=Path, help="a JSON file with from, to, content, media, …")
+        render.add_argument("--reveal", action="store_true", help="show secrets")
+        receive = verbs.add_parser("receive", help="show the events in a webhook request, and the response")
         receive.add_argument("file", type=Path, metavar="FILE")
-        receive.add_argument("--properties", type=Path, help="a JSON file: the values by label")
+        receive.add_argument("--properties", type=Path, help="a JSON file with property values by label")
         receive.add_argument(
-            "--request", type=Path, required=True, help="a JSON file: method, headers, json, …"
+            "--request", type=Path, required=True, help="a JSON file with method, headers, json, …"
         )
         test = verbs.add_parser("test", help="run the cases of templates")
         test.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-        test.add_argument("--json", action="store_true", help="the result as JSON")
+        test.add_argument("--json", action="store_true", help="print the results as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         getattr(self, f"_{options['verb']}")(options)
@@ -81,12 +83,12 @@ class Command(BaseCommand):
             (problem,) = placed([Problem(error.pointer, error.reason)], _read(file).decode("utf-8-sig"))
             raise CommandError(_line(file, problem) + _unknown_values(template, values)) from None
         if method and all(part.method != method for part in parts):
-            raise CommandError(f"This message does not go through {method}, but through {parts[0].method}.")
-        found = dump([exchanges.shown(part.request) for part in parts])
+            raise CommandError(f"This message is not sent by {method}, but by {parts[0].method}.")
+        found = dump([case_http.shown(part.request) for part in parts])
         if not options["reveal"]:
             secret = {item.label for item in template.properties if item.secret} | {"access_token"}
             hide = Redactor([text(value) for label, value in values.items() if label in secret])
-            found = dump([_redacted(exchanges.shown(part.request), hide) for part in parts])
+            found = dump([_redacted(case_http.shown(part.request), hide) for part in parts])
         self.stdout.write(_pretty(found))
 
     def _receive(self, options: dict[str, Any]) -> None:
@@ -94,28 +96,30 @@ class Command(BaseCommand):
         request = _object(options["request"], check_request)
         received = webhooks.read(
             template,
-            exchanges.inbound(request, text(request.get("webhook_url"))),
+            case_http.inbound(request, text(request.get("webhook_url"))),
             _values(template, options["properties"]),
             now=parse_date(text(request.get("now"))),
         )
-        answer = received.answer
+        response = received.answer
         body = (
-            exchanges.shown_body(answer.body, answer.headers.get("content-type", "")) if answer.body else {}
+            case_http.shown_body(response.body, response.headers.get("content-type", ""))
+            if response.body
+            else {}
         )
         found = {
             "verdict": received.verdict,
             "reason": received.reason,
-            "response": {"status": answer.status, "headers": dict(answer.headers), **body},
+            "response": {"status": response.status, "headers": dict(response.headers), **body},
             "events": shown_events(received, text(request.get("country")) or None),
             "tried": [{"event": pointer, "reason": reason} for pointer, reason in received.tried],
         }
         self.stdout.write(_pretty(dump(found)))
 
     def _test(self, options: dict[str, Any]) -> None:
-        folders = [(path, cases.entries(_folder(path))) for path in options["paths"]]
+        folders = [(path, cases.template_folders(_folder(path))) for path in options["paths"]]
         for path, found in folders:
             if not found:
-                what = "Here is no template.json, nor a folder that holds one." if path.exists() else _MISSING
+                what = "There is no template.json in it or in its folders." if path.exists() else _MISSING
                 raise CommandError(f"{path}: {what}")
         results = [result for _, found in folders for folder in found for result in cases.run_folder(folder)]
         failed = [result for result in results if not result.passed]
@@ -148,7 +152,7 @@ def _line(path: Path, problem: Problem) -> str:
 
 
 def _file(path: Path) -> Path:
-    """A template's file, also where its folder is given."""
+    """A template's file, if its folder is given, too."""
     return path / "template.json" if path.is_dir() else path
 
 
@@ -162,7 +166,7 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise CommandError(f"{path}: {_MISSING}") from None
     except OSError as error:
-        raise CommandError(f"{path}: It cannot be read: {error.strerror}.") from None
+        raise CommandError(f"{path}: The file cannot be read: {error.strerror}.") from None
 
 
 def _template(path: Path) -> Template:
@@ -176,7 +180,7 @@ def _template(path: Path) -> Template:
 def _object(
     path: Path | None, check: Callable[[Value], list[Problem]] = lambda found: []
 ) -> dict[str, Value]:
-    """The object of a JSON file, `{}` without one; what is wrong with it is said with its place."""
+    """The object in a JSON file, or `{}` without one. Raises CommandError with all its problems."""
     if path is None:
         return {}
     try:
@@ -185,15 +189,15 @@ def _object(
     except json.JSONDecodeError as error:
         raise CommandError(_line(path, json_problem(error))) from None
     except (ValueError, RecursionError) as error:
-        raise CommandError(f"{path}: It cannot be read as JSON: {error}") from None
-    problems = check(found) if isinstance(found, dict) else [Problem("", "An object is expected here.")]
+        raise CommandError(f"{path}: The file cannot be read as JSON: {error}") from None
+    problems = check(found) if isinstance(found, dict) else [Problem("", "This must be an object.")]
     if problems:
         raise CommandError("\n".join(_line(path, problem) for problem in placed(problems, source)))
     return dict(found)
 
 
 def _values(template: Template, path: Path | None) -> dict[str, Value]:
-    """Values by label. Some may be missing, for one may look at a template before all are known."""
+    """Values by label. Some may be missing, so that a template can be tried before all are known."""
     clean: dict[str, Value] = {}
 
     def check(given: Value) -> list[Problem]:
@@ -210,7 +214,11 @@ def _values(template: Template, path: Path | None) -> dict[str, Value]:
 
 def _unknown_values(template: Template, values: dict[str, Value]) -> str:
     labels = [item.label for item in template.properties if item.required and item.label not in values]
-    return f"\nWithout a value: {', '.join(labels)}. Give them with --properties FILE." if labels else ""
+    return (
+        f"\nThese properties have no value: {', '.join(labels)}. Set them with --properties FILE."
+        if labels
+        else ""
+    )
 
 
 def _redacted(value: Value, hide: Redactor) -> Value:

@@ -1,4 +1,4 @@
-/* Small helpers that know nothing of messages. */
+/* Helpers for elements, numbers and times. */
 
 export const $ = (id) => document.getElementById(id);
 

@@ -1,29 +1,29 @@
-/* Behind the scenes: which service this is, how it answers, and what it was sent last. */
+/* The panel: the simulated provider, its next response, and the last request. */
 
 import { $, make } from "./elements.js";
 
 const ANSWERS = [
-  ["ok", "OK", "Every message is taken."],
-  ["429", "429", "Too many requests: Patchbay waits and sends again."],
-  ["500", "500", "The service fails and does not take the message."],
-  ["refuse", "Refuse", "The service refuses the message for good."],
-  ["slow", "Slow", "The answer takes five seconds."],
-  ["garbage", "Garbage", "The message is taken, but the answer cannot be read."],
+  ["ok", "OK", "Messages are accepted."],
+  ["429", "429", "Too many requests. Patchbay waits and retries."],
+  ["500", "500", "The provider fails and does not accept the message."],
+  ["refuse", "Refuse", "The provider rejects the message permanently."],
+  ["slow", "Slow", "The response takes five seconds."],
+  ["garbage", "Garbage", "The message is accepted, but the response cannot be read."],
 ];
 
-function drawService(service) {
-  if ($("service").textContent === service.name) return;
-  $("service").textContent = service.name;
-  $("reports").disabled = !service.reports;
-  $("reports-hint").textContent = service.reports ? "Tell Patchbay when a message has arrived" : "This service never tells when a message has arrived";
-  for (const part of document.querySelectorAll(".adds-picture")) part.hidden = !service.pictures;
-  document.title = `Phone · ${service.name}`;
-  $("values").replaceChildren(...service.values.flatMap(({ label, value }) => [make("dt", "", label), make("dd", "", value)]));
+function drawProvider(provider) {
+  if ($("provider").textContent === provider.name) return;
+  $("provider").textContent = provider.name;
+  $("reports").disabled = !provider.reports;
+  $("reports-hint").textContent = provider.reports ? "Tell Patchbay when a message is delivered" : "This provider sends no delivery reports";
+  for (const part of document.querySelectorAll(".adds-picture")) part.hidden = !provider.pictures;
+  document.title = `Phone · ${provider.name}`;
+  $("values").replaceChildren(...provider.values.flatMap(({ label, value }) => [make("dt", "", label), make("dd", "", value)]));
 }
 
 export function drawPanel(state) {
-  drawService(state.service);
-  $("reports").checked = state.reports && state.service.reports;
+  drawProvider(state.provider);
+  $("reports").checked = state.reports && state.provider.reports;
   for (const radio of document.getElementsByName("answer")) radio.checked = radio.value === state.next_answer;
   const [, , hint] = ANSWERS.find(([value]) => value === state.next_answer) || ["", "", ""];
   $("answer-hint").textContent = hint;
@@ -31,7 +31,7 @@ export function drawPanel(state) {
   if (!request) return;
   $("last-request").textContent = request.text;
   $("answer-title").hidden = false;
-  $("answered").textContent = request.answered || "not yet";
+  $("answered").textContent = request.answered || "pending";
   $("answered").classList.toggle("bad", request.answered >= 300);
   $("last-answer").textContent = request.answer;
   $("last-answer").hidden = !request.answer;

@@ -5,29 +5,29 @@ const POLL_EVERY = 1000;
 const LARGEST_PICTURE = 5 * 1024 * 1024;
 
 const messages = new Map();
-const read = new Map(); // conversation → the highest id seen
+const read = new Map(); // conversation → the highest id that was read
 let cursor = "";
 let own = "";
-let contact = ""; // the phone in our hands
-let number = ""; // the conversation that is open
+let contact = ""; // the number of this phone
+let number = ""; // the number in the open conversation
 let labels = [];
 let picture = null;
-let drawn = ""; // whose bubbles are on the screen
-let atEnd = true; // the newest bubble is in view, and stays so
+let drawn = ""; // the conversation on the screen
+let atEnd = true; // the newest message is in view, and stays in view
 
 const labelOf = (value) => (labels.find((each) => each.number === value) || {}).label || "";
 const nameOf = (value) => labelOf(value) || spelled(value);
 const key = (message) => `${message.contact} ${message.number}`;
 
-/* Speaking with the sandbox */
+/* Requests to the sandbox */
 
 async function post(path, body, type) {
   try {
-    const answer = await fetch(path, { method: "POST", body, headers: { "Content-Type": type || "application/json" } });
-    if (!answer.ok) toast((await answer.json()).error);
-    return answer.ok;
+    const response = await fetch(path, { method: "POST", body, headers: { "Content-Type": type || "application/json" } });
+    if (!response.ok) toast((await response.json()).error);
+    return response.ok;
   } catch {
-    toast("The sandbox does not answer. Is it still running?");
+    toast("The sandbox does not respond. Is it still running?");
     return false;
   } finally {
     poll();
@@ -41,13 +41,13 @@ async function poll() {
   if (polling) return;
   polling = true;
   try {
-    const answer = await fetch(`state?since=${encodeURIComponent(cursor)}`);
-    if (answer.status === 200) take(await answer.json());
+    const response = await fetch(`state?since=${encodeURIComponent(cursor)}`);
+    if (response.status === 200) take(await response.json());
     if (!connected) toast("");
     connected = true;
   } catch {
     connected = false;
-    toast("The sandbox does not answer. Trying again…");
+    toast("The sandbox does not respond. Trying again…");
   } finally {
     polling = false;
   }
@@ -189,7 +189,7 @@ function drawBubble(message) {
   return bubble;
 }
 
-/* What the person does */
+/* Actions of the user */
 
 function show(screen) {
   for (const id of ["list-screen", "new-screen", "talk-screen"]) $(id).hidden = id !== screen;
@@ -214,7 +214,7 @@ function back() {
 
 function choosePicture(file) {
   if (file && file.size > LARGEST_PICTURE) {
-    toast("This picture is larger than 5 MiB; choose a smaller one.");
+    toast("This picture is larger than 5 MiB. Choose a smaller one.");
     file = null;
   }
   picture = file || null;
@@ -236,7 +236,7 @@ async function send() {
     : post("phone/text", JSON.stringify({ contact, number, text }));
   $("words").value = "";
   choosePicture(null);
-  setTimeout(poll, 60); // shows the bubble while Patchbay has yet to answer
+  setTimeout(poll, 60); // shows the message before Patchbay responds
   if (!(await sent)) {
     $("words").value = $("words").value || text;
     if (file) choosePicture(file);

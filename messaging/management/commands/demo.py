@@ -16,8 +16,8 @@ from portal.serve import run
 
 class Command(BaseCommand):
     help = (
-        "Runs Patchbay with an example account, and beside it a provider whose page looks like a phone. "
-        "--data FOLDER says where everything is kept (./demo-data)."
+        "Runs Patchbay with an example account, and a sandbox provider whose page looks like a phone. "
+        "--data FOLDER is where everything is stored (./demo-data)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,9 +27,9 @@ class Command(BaseCommand):
             choices=catalog.slugs(),
             default="generic",
             metavar="NAME",
-            help="which service the phone plays: " + ", ".join(catalog.slugs()) + " (%(default)s)",
+            help="provider to simulate: " + ", ".join(catalog.slugs()) + " (%(default)s)",
         )
-        parser.add_argument("--phone-port", type=int, default=8001, help="the phone's port (%(default)s)")
+        parser.add_argument("--phone-port", type=int, default=8001, help="port of the phone (%(default)s)")
 
     def handle(self, *args: Any, **given: Any) -> None:
         options = options_from(given)
@@ -47,16 +47,20 @@ class Command(BaseCommand):
         lines: list[str] = []
 
         def prepare() -> None:
-            # The lab's two origins: the portal calls the provider, the provider the portal.
-            settings.PATCHBAY_ALLOWED_ORIGINS = [provider.origin, settings.PUBLIC_URL]
+            # Portal and provider call each other, in addition to the origins that are already allowed.
+            settings.PATCHBAY_ALLOWED_ORIGINS = [
+                *settings.PATCHBAY_ALLOWED_ORIGINS,
+                provider.origin,
+                settings.PUBLIC_URL,
+            ]
             example = demo.create(provider, password)
             provider.webhook_url, provider.numbers = example.webhook_url, example.numbers
             lines.extend(f"  {address:<28} {what}" for address, what in example.logins)
 
         def ready() -> None:
-            self.stdout.write(f"The portal:  {settings.PUBLIC_URL}/\nThe phone:   {provider.url}/")
-            self.stdout.write(f"The service: {provider.name}")
-            self.stdout.write(f"Everybody's password is {password}")
+            self.stdout.write(f"Portal:    {settings.PUBLIC_URL}/\nPhone:     {provider.url}/")
+            self.stdout.write(f"Provider:  {provider.name}")
+            self.stdout.write(f"Users, all with the password {password}:")
             self.stdout.write("\n".join(lines))
 
         try:

@@ -1,21 +1,31 @@
-// How many parts a text is sent in: GSM 7-bit (3GPP TS 23.038) or, as soon as one character needs it, UCS-2.
+// How many segments a text is sent in: GSM 7-bit or, as soon as one character needs it, UCS-2.
+// It counts as integrations/language/segments.py does; tests/language/segments.json holds the cases of both.
 "use strict";
 (() => {
   const plain = new Set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
   );
   const extended = new Set("\f^{}\\[~]|€");
+  const septets = (character) => (plain.has(character) ? 1 : extended.has(character) ? 2 : 0);
 
+  // `forces`: the first character that the GSM alphabet lacks.
   window.countSegments = (text) => {
-    let units = 0;
-    for (const character of text) {
-      if (plain.has(character)) units += 1;
-      else if (extended.has(character)) units += 2;
-      else return unicode(text, character);
-    }
-    return { units, parts: parts(units, 160, 153), forces: "" };
+    const characters = [...text];
+    const forces = characters.find((character) => !septets(character)) || "";
+    const sizes = characters.map((character) => (forces ? character.length : septets(character)));
+    return { ...fill(sizes, forces ? [70, 67] : [160, 153]), forces };
   };
 
-  const unicode = (text, forces) => ({ units: text.length, parts: parts(text.length, 70, 67), forces });
-  const parts = (units, single, several) => (units === 0 ? 0 : units <= single ? 1 : Math.ceil(units / several));
+  // No segment ends within a character: an escape stays with what it escapes (3GPP TS 23.040, 9.2.3.24.1),
+  // and so do the halves of a surrogate pair.
+  const fill = (sizes, [single, several]) => {
+    const units = sizes.reduce((sum, size) => sum + size, 0);
+    if (units <= single) return { units, parts: 1 };
+    let parts = 1, room = several;
+    for (const size of sizes) {
+      if (size > room) { parts += 1; room = several; }
+      room -= size;
+    }
+    return { units, parts };
+  };
 })();

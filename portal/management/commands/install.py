@@ -11,7 +11,7 @@ from portal.signals import installing
 
 
 class Command(BaseCommand):
-    help = "Brings the database and the built-in services up to date; `serve` does it by itself."
+    help = "Updates the database and the built-in templates. `serve` does this by itself."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DATABASE_URL:

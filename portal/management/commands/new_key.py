@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Prints a new key for PATCHBAY_ENCRYPTION_KEYS. Put it first in the list, and keep the old ones."
+    help = "Prints a new key for PATCHBAY_ENCRYPTION_KEYS. Put it first in the list and keep the old keys."
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(Fernet.generate_key().decode())

@@ -8,7 +8,7 @@ from portal.serve import Options, run
 
 
 class Command(BaseCommand):
-    help = "Runs the whole of Patchbay in one process. --data FOLDER says where everything is kept (./data)."
+    help = "Runs all of Patchbay in one process. --data FOLDER is where everything is stored (./data)."
     requires_system_checks = "__all__"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -19,19 +19,19 @@ class Command(BaseCommand):
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """The options of `serve`, which `demo` has too."""
+    """Adds the options of `serve`, which `demo` has too."""
     parser.add_argument("--host", default=Options.host, help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=Options.port, help="port to listen on (%(default)s)")
     parser.add_argument(
         "--admin-email",
         default=Options.admin_email,
-        help="the operator made on the first start (%(default)s)",
+        help="e-mail address of the operator created on the first start (%(default)s)",
     )
     parser.add_argument(
-        "--admin-password", default="", help="the operator's password (one is made and shown once)"
+        "--admin-password", default="", help="password of that operator (generated and shown once)"
     )
 
 
 def options_from(given: dict[str, Any]) -> Options:
-    """The options as `run` takes them."""
+    """The parsed options, as `run` expects them."""
     return Options(given["host"], given["port"], given["admin_email"], given["admin_password"])

@@ -1,4 +1,4 @@
-// "Select all", checks without leaving the page, and problems that lead to their place in the document.
+// "Select all", checks of credentials without leaving the page, and problems that lead to their position in the document.
 "use strict";
 (() => {
   document.addEventListener("click", (event) => {
@@ -17,13 +17,13 @@
   document.addEventListener("submit", async (event) => {
     const button = event.submitter;
     if (!button || !button.dataset.check) return;
-    event.preventDefault(); // secrets that were typed stay in their fields
+    event.preventDefault(); // keeps secrets that have been typed in their fields
     const form = event.target, data = new FormData(form, button), label = button.textContent;
     button.disabled = true;
     button.textContent = button.dataset.check;
     try {
-      const answer = await fetch(form.action, { method: "POST", body: data });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const response = await fetch(form.action, { method: "POST", body: data });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
       document.getElementById("verdict").replaceChildren(...page.getElementById("verdict").children);
     } catch {
       document.getElementById("verdict").textContent = button.dataset.failed;

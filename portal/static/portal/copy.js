@@ -1,4 +1,4 @@
-// Copy buttons: each names the field whose text it copies.
+// Copy buttons: data-copy is the id of the field whose text is copied.
 "use strict";
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("[data-copy]");

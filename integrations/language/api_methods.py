@@ -1,0 +1,48 @@
+"""The methods of the API section. Each is declared here, once, and called in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from integrations.language.names import SENDING
+
+
+@dataclass(frozen=True)
+class ApiMethod:
+    """A method that a template may describe under `API`.
+
+    `purpose` and `called_when` are its cells in the reference. `variables` may be read by its shapes, besides
+    the properties. The message decides whether a method with `sends_message` is called; any other is called
+    by its name. A method with `per_file` makes a request for each file, unless its shapes read all files.
+    """
+
+    name: str
+    purpose: str
+    called_when: str
+    variables: frozenset[str]
+    sends_message: bool = True
+    per_file: bool = False
+
+
+SEND_MESSAGE = ApiMethod(
+    "SendMessage",
+    "sends a text",
+    "a message has no files, or has files that `SendFile` does not take: their URLs follow the text",
+    SENDING,
+)
+SEND_FILE = ApiMethod(
+    "SendFile",
+    "sends files, with or without a text",
+    "a message has files, and `when` holds",
+    SENDING,
+    per_file=True,
+)
+CHECK_CREDENTIALS = ApiMethod(
+    "CheckCredentials",
+    "shows whether the credentials are right, at no cost",
+    "an administrator clicks *Check credentials*; without this method there is no such button",
+    frozenset(["access_token", "now", "orgid", "domain", "webhook_url"]),
+    sends_message=False,
+)
+
+METHODS = {method.name: method for method in (SEND_MESSAGE, SEND_FILE, CHECK_CREDENTIALS)}

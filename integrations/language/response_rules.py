@@ -1,0 +1,75 @@
+"""How a provider's response is read: the keys of a method that begin with `response_`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from integrations.language.conditions import Condition, compile_condition
+from integrations.language.errors import child, did_you_mean
+from integrations.language.matching import Match, compile_match, unused_names
+from integrations.language.names import RESPONSE
+from integrations.language.scope import Scope
+from integrations.language.sections import check_keys, choice, compile_shape
+from integrations.language.shapes import Render
+from integrations.language.values import Value, text
+
+RESULTS = ["failed", "retry", "throttled", "opted_out", "unauthorized"]
+
+
+@dataclass(frozen=True)
+class ErrorRule:
+    """An element of `response_errors`: its condition, and the result, code and text of the outcome."""
+
+    when: Condition
+    result: str
+    code: Render | None
+    text: Render | None
+
+
+@dataclass(frozen=True)
+class ResponseRules:
+    """How the response to a method's request is read."""
+
+    format: str
+    map: Match | None
+    headers: Match | None
+    success: Condition
+    errors: tuple[ErrorRule, ...]
+
+
+def compile_response_rules(node: Mapping[str, Value], scope: Scope, pointer: str) -> ResponseRules:
+    """The response keys of a method; problems go to the scope."""
+    form = choice(node, "response_format", ["", "json", "xml", "form", "text"], scope, pointer)
+    rules = replace(scope, names=scope.names | dict.fromkeys(RESPONSE, True))
+    errors = _rules(node.get("response_errors", []), rules, child(pointer, "response_errors"))
+    shapes = replace(
+        scope, names=dict(scope.names), bindable=frozenset(["messageid"]), exchange=RESPONSE, own={}
+    )
+    matches: dict[str, Match | None] = {"response_headers": None, "response_map": None}
+    for key in matches:
+        if key in node:
+            matches[key] = compile_match(node[key], shapes, child(pointer, key), elements="first")
+    after = replace(shapes, names=shapes.names | dict.fromkeys(RESPONSE, True))
+    success = compile_condition(node.get("response_success", {}), after, child(pointer, "response_success"))
+    unused_names(after)
+    return ResponseRules(form, matches["response_map"], matches["response_headers"], success, errors)
+
+
+def _rules(node: Value, scope: Scope, pointer: str) -> tuple[ErrorRule, ...]:
+    rules = []
+    for index, item in enumerate(node if isinstance(node, list) else [node]):
+        place = child(pointer, index) if isinstance(node, list) else pointer
+        if not isinstance(item, Mapping):
+            scope.report(place, "A rule must be an object with 'when' and 'result'.")
+            continue
+        check_keys(item, ["when", "result", "code", "text"], scope, place)
+        result = text(item.get("result", "failed"))
+        if result not in RESULTS:
+            scope.report(
+                child(place, "result"), f"There is no result {result!r}.", did_you_mean(result, RESULTS)
+            )
+        when = compile_condition(item.get("when", {}), scope, child(place, "when"))
+        code, words = compile_shape("code", item, scope, place), compile_shape("text", item, scope, place)
+        rules.append(ErrorRule(when, result, code, words))
+    return tuple(rules)

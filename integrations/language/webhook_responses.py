@@ -1,0 +1,38 @@
+"""`response`: how a webhook request is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from integrations.language.errors import child
+from integrations.language.scope import Scope
+from integrations.language.sections import check_keys, compile_headers, compile_shape, media_type
+from integrations.language.shapes import Render
+from integrations.language.values import Value, is_number, text
+
+
+@dataclass(frozen=True)
+class WebhookResponse:
+    """The response to a webhook request: status, headers, and a body that is rendered."""
+
+    status: int = 200
+    content_type: str = ""
+    headers: tuple[tuple[str, Render], ...] = ()
+    body: Render | None = None
+
+
+def compile_webhook_response(node: Value, scope: Scope, pointer: str, status: int = 200) -> WebhookResponse:
+    """The compiled response; `status` is the default. Problems go to the scope."""
+    if not isinstance(node, Mapping):
+        scope.report(pointer, "A response must be an object with status, content_type, headers and body.")
+        return WebhookResponse(status)
+    check_keys(node, ["status", "content_type", "headers", "body"], scope, pointer)
+    given = node.get("status", status)
+    if not is_number(given) or not text(given).isdigit() or not 200 <= int(text(given)) <= 599:
+        scope.report(child(pointer, "status"), f"The status must be from 200 to 599, not {text(given)!r}.")
+        given = status
+    kind = text(node.get("content_type", ""))
+    kind = media_type(kind, scope, child(pointer, "content_type")) if kind else kind
+    headers = compile_headers(node.get("headers", {}), scope, child(pointer, "headers"))
+    return WebhookResponse(int(text(given)), kind, headers, compile_shape("body", node, scope, pointer))

@@ -1,0 +1,126 @@
+"""Writes the tables of filters and API methods in the reference of the template language."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from integrations.language.api_methods import METHODS, ApiMethod
+from integrations.language.filters import FILTERS
+from integrations.language.names import SENDING
+from integrations.language.registry import Filter
+from integrations.language.values import Number, Table, dump
+
+FILTERS_PAGE = Path("docs/reference/filters.md")
+LANGUAGE_PAGE = Path("docs/reference/template-language.md")
+MARKS = "<!-- API methods: python manage.py document_language -->\n", "<!-- end of API methods -->\n"
+METHODS_HEAD = (
+    "| method | what it does | called when | one request per file | variables |\n|---|---|---|---|---|\n"
+)
+HEAD = """# Filters
+
+A filter follows a bar in a placeholder: `$to|digits$`. Several filters are applied from left to right:
+`$text|trim|slice:0:160$`. An argument is a quoted text (in which `''` is a quote), a number, or a variable,
+as in `$content|hmac_sha256:API key$`. Arguments in brackets are optional.
+
+- *Unset stays unset*, except for `or`, `map`, `length` and `list`.
+- *Filters never fail*: if the value is not valid, such as a text that is not a date, the result is unset.
+- Filters for texts are applied to each element of a list, and read any other value as text.
+
+This page is generated from the code by `python manage.py document_language`.
+"""
+TABLE = "| filter | result | example value | example filter | example result |\n|---|---|---|---|---|\n"
+GROUPS = {
+    "Phone numbers": "digits plus e164 national",
+    "Texts": "upper lower trim slice replace remove_prefix match length",
+    "Numbers": "fixed",
+    "Lists and objects": "list first split join sorted where where_not pluck numbered",
+    "Fallbacks and tables": "or null_if map",
+    "Dates": "iso epoch strptime date timestamp",
+    "Encodings": ("json unjson query unquote base64 base64url unbase64 base64_maybe hex unhex encode decode"),
+    "The alphabet of SMS": "gsm7 is_gsm7 gsm7_decode",
+    "Files": "filename content_type data_uri",
+    "Digests and signatures": "md5 sha1 sha256 sha512 hmac_sha1 hmac_sha256 hmac_sha512",
+}
+
+
+def pages() -> dict[Path, str]:
+    """The pages with generated text, by their path. Raises KeyError if a filter is in no group."""
+    return {FILTERS_PAGE: _filters(), LANGUAGE_PAGE: _language()}
+
+
+def _language() -> str:
+    """The reference, with a new table of API methods between its two marks."""
+    start, end = MARKS
+    table = METHODS_HEAD + "".join(map(_method_row, METHODS.values()))
+    page = (settings.BASE_DIR / LANGUAGE_PAGE).read_text()
+    return re.sub(f"(?<={start}).*?(?={end})", lambda _: f"\n{table}\n", page, flags=re.DOTALL)
+
+
+def _method_row(method: ApiMethod) -> str:
+    files = "yes, unless it [reads them all](#files)" if method.per_file else "no"
+    names = ", ".join(f"`{name}`" for name in sorted(method.variables))
+    variables = "[all](#variables)" if method.variables == SENDING else names
+    return f"| `{method.name}` | {method.purpose} | {method.called_when} | {files} | {variables} |\n"
+
+
+def _filters() -> str:
+    parts = [HEAD]
+    left = dict(FILTERS)
+    for title, names in GROUPS.items():
+        parts += [f"\n## {title}\n\n", TABLE, *(_row(left.pop(name)) for name in names.split())]
+    if left:
+        raise KeyError(f"GROUPS lacks {', '.join(left)}.")
+    return "".join(parts)
+
+
+def _row(item: Filter) -> str:
+    value, arguments, result = item.example
+    call = item.name + "".join(":" + _argument(argument) for argument in arguments)
+    cells = [f"`{_cell(part)}`" for part in (_usage(item), _shown(value), call, _shown(result))]
+    return f"| {cells[0]} | {_cell(item.doc)} | {cells[1]} | {cells[2]} | {cells[3]} |\n"
+
+
+def _usage(item: Filter) -> str:
+    """The filter with the names of its arguments, such as `slice:start[:end]`."""
+    usage = item.name
+    parameters = list(inspect.signature(item.function).parameters.values())[1:]
+    for number, parameter in enumerate(parameters, 1):
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            usage += f":{parameter.name}…"
+        else:
+            usage += f":{parameter.name}" if number <= item.least else f"[:{parameter.name}]"
+    return usage
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "unset"
+    return repr(value) if isinstance(value, bytes) else dump(value)
+
+
+def _argument(argument: Any) -> str:
+    """The argument as templates write it: a number, a quoted text, or the name of a table."""
+    if isinstance(argument, Table):
+        return "'table'"
+    if isinstance(argument, str) and not isinstance(argument, Number):
+        return "'" + argument.replace("'", "''") + "'"
+    return _shown(argument)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+class Command(BaseCommand):
+    help = "Updates the tables of filters and API methods in docs/reference from their declarations."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for path, text in pages().items():
+            (settings.BASE_DIR / path).write_text(text)

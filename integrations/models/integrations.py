@@ -1,0 +1,136 @@
+"""Integrations: templates enabled for organizations, with their property values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext_lazy as _
+
+from integrations.language import document
+from integrations.models.templates import Template, TemplateRevision
+from portal.encryption import EncryptedJSONField
+from portal.models import Account, Organization
+
+
+class IntegrationQuerySet(models.QuerySet["Integration"]):
+    def ready(self) -> IntegrationQuerySet:
+        """With all rows that `properties` and `compiled` read, in one query."""
+        return self.select_related("organization__account", "template__published", "revision", "values_row")
+
+
+class Integration(models.Model):
+    """A template enabled for one organization, with the organization's own values."""
+
+    organization = models.ForeignKey(
+        Organization, models.PROTECT, verbose_name=_("organization"), related_name="integrations"
+    )
+    template = models.ForeignKey(
+        Template, models.PROTECT, verbose_name=_("provider"), related_name="integrations"
+    )
+    revision = models.ForeignKey(
+        TemplateRevision,
+        models.PROTECT,
+        verbose_name=_("pinned revision"),
+        related_name="+",
+        null=True,
+        blank=True,
+        help_text=_("Leave empty to always use the published revision."),
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+    trouble = models.CharField(_("trouble"), max_length=500, blank=True, editable=False)
+    trouble_since = models.DateTimeField(_("trouble since"), null=True, blank=True, editable=False)
+    # The circuit breaker: consecutive failures, and until when only a single probe is sent.
+    failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
+    pause_seconds = models.PositiveIntegerField(default=0, editable=False)
+    tell_at = models.DateTimeField(null=True, blank=True, editable=False)  # when to notify the administrators
+    last_sent_at = models.DateTimeField(_("last sent"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects = IntegrationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("integration")
+        verbose_name_plural = _("integrations")
+        ordering = ["template__name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "template"],
+                name="integration_once",
+                violation_error_message=_("This provider is already set up for the organization."),
+            )
+        ]
+        indexes = [
+            models.Index(fields=["tell_at"], condition=Q(tell_at__isnull=False), name="integration_tell")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template}, {self.organization}"
+
+    @property
+    def compiled(self) -> document.Template:
+        """The compiled document that the organization uses: the pinned revision, or the published one."""
+        revision = self.revision or self.template.published
+        if revision is None:
+            raise LookupError(f"The template {self.template} has no published revision.")
+        return revision.compiled
+
+    @property
+    def own_values(self) -> dict[str, Any]:
+        """The organization's own property values, including decrypted secrets."""
+        try:
+            return dict(self.values_row.values)
+        except PropertyValues.DoesNotExist:
+            return {}
+
+    def note_trouble(self, text: str) -> None:
+        """Marks the integration as not working, since the first report of trouble."""
+        Integration.objects.filter(pk=self.pk).update(
+            trouble=text[:500], trouble_since=Coalesce("trouble_since", Now())
+        )
+
+    @property
+    def account_webhook_url(self) -> str:
+        """The webhook URL for all organizations of the account."""
+        return webhook_url(self.template.service_id, self.organization.account.accountid)
+
+    @property
+    def webhook_url(self) -> str:
+        """The webhook URL for this organization alone; `$webhook_url$` in templates."""
+        return webhook_url(self.template.service_id, self.organization.orgid)
+
+
+def webhook_url(service_id: str, owner: str) -> str:
+    """A webhook URL; `owner` is an accountid or an orgid."""
+    return f"{settings.PUBLIC_URL}/services/{service_id}/a{owner}"
+
+
+class PropertyValues(models.Model):
+    """Encrypted property values, of one integration or of an account for all its organizations."""
+
+    integration = models.OneToOneField(
+        Integration, models.CASCADE, related_name="values_row", null=True, blank=True
+    )
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+", null=True, blank=True)
+    template = models.ForeignKey(Template, models.CASCADE, related_name="+", null=True, blank=True)
+    values = EncryptedJSONField(default=dict)
+    changed_at = models.DateTimeField(auto_now=True)
+    # Rate limits apply to credentials: whoever shares them shares the time of the next request.
+    free_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(integration__isnull=False, account__isnull=True, template__isnull=True)
+                | Q(integration__isnull=True, account__isnull=False, template__isnull=False),
+                name="values_of_one_owner",
+            ),
+            models.UniqueConstraint(fields=["account", "template"], name="values_of_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Values of {self.integration or self.template}"

@@ -1,0 +1,156 @@
+"""Templates, each in numbered revisions."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Max, Q
+from django.utils.translation import gettext_lazy as _
+
+from integrations.language import document
+from portal.models import Account, User
+
+
+@lru_cache(maxsize=1024)
+def compiled_document(source: str) -> document.Template:
+    """The compiled document of a text, kept for as long as the process uses it. Raises DocumentError."""
+    return document.compile_document(source)
+
+
+class TemplateQuerySet(models.QuerySet["Template"]):
+    def visible_to(self, account: Account) -> TemplateQuerySet:
+        """The account's own templates and the built-in ones."""
+        return self.filter(Q(account=account) | Q(account=None))
+
+    def seen_by(self, user: User) -> TemplateQuerySet:
+        """The built-in templates, and those of the accounts in which the user has any role."""
+        accounts = [member.account_id for member in user.active_memberships]
+        return self if user.is_operator else self.filter(Q(account=None) | Q(account__in=accounts))
+
+    def published_in(self, account: Account) -> TemplateQuerySet:
+        """The templates of `visible_to` that organizations may enable."""
+        return self.visible_to(account).filter(published__isnull=False)
+
+
+class Template(models.Model):
+    """The description of a messaging provider, built in or of one account; its document is in revisions."""
+
+    account = models.ForeignKey(
+        Account,
+        models.PROTECT,
+        verbose_name=_("account"),
+        related_name="templates",
+        null=True,
+        blank=True,
+        help_text=_("Leave empty for a built-in template, which all accounts can see."),
+    )
+    service_id = models.CharField(_("id"), max_length=64, editable=False)
+    name = models.CharField(_("name"), max_length=200, editable=False)
+    logo = models.FileField(_("logo"), upload_to="logos", blank=True, editable=False)
+    published = models.ForeignKey(
+        "TemplateRevision",
+        models.PROTECT,
+        verbose_name=_("published revision"),
+        related_name="+",
+        null=True,
+        blank=True,
+        editable=False,
+    )
+
+    objects = TemplateQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("template")
+        verbose_name_plural = _("templates")
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "service_id"],
+                condition=Q(account__isnull=False),
+                name="template_of_account",
+            ),
+            models.UniqueConstraint(
+                fields=["service_id"], condition=Q(account__isnull=True), name="template_built_in"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def revise(self, source: str, author: User | None = None, *, publish: bool = True) -> TemplateRevision:
+        """A new revision from the text of a document, published at once with `publish`.
+
+        The id and name come from the document. Raises DocumentError for a wrong document, and ValidationError
+        for an id that is taken or that would change this template's webhook URL.
+        """
+        compiled = compiled_document(source)
+        self.check_id(compiled.id)
+        with transaction.atomic():
+            self.service_id = compiled.id
+            if publish or not self.pk:
+                self.name = compiled.name
+            self.save()
+            last = self.revisions.aggregate(last=Max("number"))["last"] or 0
+            revision = self.revisions.create(number=last + 1, source=source, author=author)
+            if publish:
+                self.published = revision
+                self.save(update_fields=["published"])
+        return revision
+
+    def check_id(self, service_id: str) -> None:
+        """Raises ValidationError for an id that is taken or that would change the webhook URL."""
+        if self.pk and service_id != self.service_id:
+            raise ValidationError(
+                _("The id is part of the webhook URL and must stay %(old)r. To use %(new)r, add a template.")
+                % {"old": self.service_id, "new": service_id}
+            )
+        others = Template.objects.filter(service_id=service_id).exclude(pk=self.pk)
+        if self.account is not None:
+            others = others.visible_to(self.account)
+        if other := others.first():
+            taken = _("The built-in template %(name)s already has the id %(id)r. Choose another id.")
+            if other.account is not None:
+                taken = _("The template %(name)s of %(owner)s already has the id %(id)r. Choose another id.")
+            raise ValidationError(taken % {"id": service_id, "name": other.name, "owner": other.account})
+
+
+class TemplateRevision(models.Model):
+    """An immutable version of a template's document, as it was written."""
+
+    template = models.ForeignKey(
+        Template, models.CASCADE, verbose_name=_("template"), related_name="revisions"
+    )
+    number = models.PositiveIntegerField(_("number"))
+    source = models.TextField(_("document"))
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("author"),
+        related_name="+",
+        null=True,
+        blank=True,
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("revision")
+        verbose_name_plural = _("revisions")
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["template", "number"], name="revision_number")]
+
+    def __str__(self) -> str:
+        return f"{self.template}, {self.number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk:
+            raise TypeError("A revision cannot be changed. Make a new one.")
+        super().save(*args, **kwargs)
+
+    @cached_property
+    def compiled(self) -> document.Template:
+        """The compiled document, once per process."""
+        return compiled_document(self.source)

@@ -1,0 +1,126 @@
+"""Integrations prepared for sending, cached in the process until something in them changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection
+
+from integrations.language.document import Template
+from integrations.models import Integration, PropertyValues
+from integrations.properties import secrets_of, values_of
+from integrations.redact import Redactor
+from portal import process
+from portal.database import sql
+
+logger = logging.getLogger(__name__)
+
+CACHE_SIZE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedIntegration:
+    """An integration with its compiled template, its decrypted values, and a redactor for its secrets.
+
+    `credentials` is the key of the PropertyValues that the provider's rate limits apply to; organizations
+    that inherit their values share it.
+    """
+
+    integration: Integration
+    compiled: Template
+    values: dict[str, Any]
+    redactor: Redactor
+    credentials: int
+
+
+class _Cache:
+    """What integrations send with, as of a stamp that tells whether anything has changed since."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[tuple[Any, ...], PreparedIntegration]] = {}
+
+
+def prepare(keys: Iterable[int]) -> dict[int, PreparedIntegration]:
+    """The integrations by their key, in one query as long as no process has changed them.
+
+    An integration that cannot be read (a secret whose encryption key is lost) is logged and left out.
+    """
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    stamps, cache = _stamps(wanted), process.get(_Cache).kept
+    found, stale = {}, []
+    for key, stamp in stamps.items():
+        kept = cache.get(key)
+        if kept is not None and kept[0] == stamp:
+            found[key] = kept[1]
+        else:
+            stale.append(key)
+    for key, read in _read(stale).items() if stale else ():
+        if len(cache) >= CACHE_SIZE:
+            cache.clear()
+        cache[key] = stamps[key], read
+        found[key] = read
+    return found
+
+
+def _stamps(keys: Iterable[int]) -> dict[int, tuple[Any, ...]]:
+    """A stamp for each integration, which changes with it: revisions are immutable, and values are dated."""
+    with connection.cursor() as cursor:
+        cursor.execute(_stamps_statement(), [sql.array(keys)])
+        return {key: tuple(stamp) for key, *stamp in cursor.fetchall()}
+
+
+@cache
+def _stamps_statement() -> str:
+    """The query for stamps, which runs for each batch: the ORM would need longer than the database."""
+    return f"""
+        SELECT integration.id, integration.created_at, integration.enabled,
+            COALESCE(integration.revision_id, template.published_id), own.changed_at, inherited.changed_at,
+            token.fence,
+            token.granted_at IS NOT NULL AND (token.expires_at IS NULL OR token.expires_at > {sql.now()})
+        FROM integrations_integration AS integration
+        JOIN integrations_template AS template ON template.id = integration.template_id
+        JOIN portal_organization AS organization ON organization.id = integration.organization_id
+        LEFT JOIN integrations_propertyvalues AS own ON own.integration_id = integration.id
+        LEFT JOIN integrations_propertyvalues AS inherited
+            ON inherited.account_id = organization.account_id
+            AND inherited.template_id = integration.template_id
+        LEFT JOIN integrations_accesstoken AS token ON token.integration_id = integration.id
+        WHERE {sql.among("integration.id")}
+    """  # noqa: S608 (constants)
+
+
+def _read(keys: list[int]) -> dict[int, PreparedIntegration]:
+    try:
+        return _prepared(keys)
+    except (OperationalError, InterfaceError):
+        raise  # the database is unavailable
+    except Exception:
+        if len(keys) > 1:
+            return {key: read for one in keys for key, read in _read([one]).items()}
+        logger.exception("Integration %d cannot be read.", keys[0])
+        return {}
+
+
+def _prepared(keys: list[int]) -> dict[int, PreparedIntegration]:
+    integrations = list(Integration.objects.ready().filter(pk__in=keys))
+    values = values_of(integrations)
+    accounts = {
+        (account, template): key
+        for key, account, template in PropertyValues.objects.filter(
+            account__in={item.organization.account_id for item in integrations}
+        ).values_list("pk", "account", "template")
+    }
+    found = {}
+    for item in integrations:
+        credentials = accounts.get((item.organization.account_id, item.template_id))
+        if credentials is None or secrets_of(item, item.own_values):
+            credentials = PropertyValues.objects.get_or_create(integration=item)[0].pk
+        redactor = Redactor(secrets_of(item, values[item.pk]))
+        found[item.pk] = PreparedIntegration(item, item.compiled, values[item.pk], redactor, credentials)
+    return found

@@ -1,0 +1,47 @@
+"""The sweep's question: which tasks have work, whatever wake-ups were lost."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+from messaging.engine import due
+from messaging.engine.queue import CLAIMED
+from messaging.statuses import AttachmentState, EventState
+from messaging.wakeups import Task
+from portal.database import sql
+
+# How long a part of a text waits for the others, in seconds.
+PART_SECONDS = 300
+
+
+def due_tasks() -> tuple[set[Task], bool]:
+    """The tasks that have work, and whether leases have expired, by one indexed query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT
+            EXISTS (SELECT 1 FROM messaging_message
+                    WHERE queue_state = {CLAIMED} AND lease_until < {sql.now()}),
+            {due.exists()},
+            EXISTS (SELECT 1 FROM messaging_webhookevent WHERE state = '{EventState.WAITING}')
+                OR EXISTS (SELECT 1 FROM messaging_webhookevent WHERE state = '{EventState.PART}'
+                           AND created_at < {sql.later(f"-{PART_SECONDS}")}),
+            EXISTS (SELECT 1 FROM messaging_attachment
+                    WHERE state = '{AttachmentState.WAITING}' AND next_attempt_at <= {sql.now()}),
+            EXISTS (SELECT 1 FROM integrations_accesstoken JOIN integrations_integration AS integration
+                    ON integration.id = integration_id AND integration.enabled
+                    WHERE renew_at <= {sql.now()}
+                    AND (lease_until IS NULL OR lease_until < {sql.now()})),
+            EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()}),
+            EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL)""",  # noqa: S608 (constants)
+            [],
+        )
+        abandoned, *work = cursor.fetchone()
+    tasks = (
+        Task.DISPATCH_DUE,
+        Task.FILE_EVENTS,
+        Task.FETCH_MEDIA,
+        Task.RENEW_TOKENS,
+        Task.SEND_ALERTS,
+        Task.RESEND,
+    )
+    return {task for task, has_work in zip(tasks, work, strict=True) if has_work}, bool(abandoned)

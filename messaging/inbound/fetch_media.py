@@ -1,0 +1,189 @@
+"""Fetches media that webhooks announce as links, several at once; checks and stores them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from integrations import http, media_access, pictures
+from integrations.events import Fault
+from integrations.models import Integration
+from integrations.properties import values_of
+from messaging import media
+from messaging.drain import Drain
+from messaging.models import Attachment, Message
+from messaging.statuses import AttachmentState
+from messaging.wakeups import Task
+from portal import process
+
+logger = logging.getLogger(__name__)
+
+CONCURRENCY = 6  # each may hold a file of the maximum size in memory
+MAX_ATTEMPTS = 5
+RETRY_SECONDS = (10, 60, 300, 900)
+CLAIM_SECONDS = 120  # longer than a fetch may take
+FETCH_SECONDS = 60
+STORAGE_RETRY_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The result for one file: stored, failed (`problem`), or to be retried after `delay` seconds."""
+
+    problem: str = ""
+    delay: float | None = None
+    counts: bool = True  # as one of MAX_ATTEMPTS
+
+
+class _Fetching(Drain):
+    """The drain of this process. Only its thread uses the database, in short transactions."""
+
+    task = Task.FETCH_MEDIA
+
+    def work(self) -> None:
+        with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="fetch") as pool:
+            in_flight: dict[Future[_Result], Attachment] = {}
+            while True:
+                self.look()
+                for attachment, headers in _claim(CONCURRENCY - len(in_flight)):
+                    in_flight[pool.submit(_fetch, attachment, headers)] = attachment
+                if not in_flight:
+                    return
+                for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+                    _record(in_flight.pop(future), future.result())
+
+
+def drain() -> None:
+    """Fetches all files that are due. One drain runs in each process; another call makes it check again."""
+    process.get(_Fetching).run()
+
+
+def _claim(free: int) -> list[tuple[Attachment, dict[str, str]]]:
+    """Claims up to `free` files that are due; returns each with the headers that authorize fetching it."""
+    due = Attachment.objects.filter(state=AttachmentState.WAITING, next_attempt_at__lte=Now())
+    later = Now() + timedelta(seconds=CLAIM_SECONDS)
+    taken = [
+        pk
+        for pk in due.order_by("next_attempt_at").values_list("pk", flat=True)[:free]
+        if due.filter(pk=pk).update(next_attempt_at=later, attempts=F("attempts") + 1)
+    ]
+    if not taken:
+        return []
+    found = list(
+        Attachment.objects.filter(pk__in=taken).select_related("message__conversation__number").order_by("pk")
+    )
+    headers = _credentials([attachment for attachment in found if attachment.with_auth])
+    return [(attachment, headers.get(attachment.pk, {})) for attachment in found]
+
+
+def _credentials(attachments: Sequence[Attachment]) -> dict[int, dict[str, str]]:
+    """The headers with credentials for media, by the attachment's key."""
+    if not attachments:
+        return {}
+    through = {
+        item.pk: item.message.integration_id or item.message.conversation.number.integration_id
+        for item in attachments
+    }
+    wanted = {pk for pk in through.values() if pk is not None}
+    integrations = {item.pk: item for item in Integration.objects.ready().filter(pk__in=wanted)}
+    values = values_of(integrations.values())
+    found = {}
+    for attachment in attachments:
+        integration = integrations.get(through[attachment.pk] or 0)
+        if integration is not None:
+            found[attachment.pk] = media_access.headers_for(
+                integration.compiled, values[integration.pk], attachment.source_url
+            )
+    return found
+
+
+def _fetch(attachment: Attachment, headers: dict[str, str]) -> _Result:
+    """Fetches, checks and stores one file without using the database; the caller saves the row."""
+    try:
+        body = _body(attachment, headers)
+        return body if isinstance(body, _Result) else _keep(attachment, body)
+    except Exception:
+        logger.exception("File %s could not be fetched.", attachment.uuid)
+        return _Result(
+            _("The file could not be fetched. The server's log has the details."), _delay(attachment)
+        )
+
+
+def _body(attachment: Attachment, headers: dict[str, str]) -> bytes | _Result:
+    if attachment.source_url.startswith("data:"):
+        return _data(attachment.source_url) or _Result(_("The file's data: URI cannot be decoded."))
+    response = http.fetch(
+        attachment.source_url,
+        headers=headers,
+        max_bytes=settings.MAX_UPLOAD_BYTES,
+        timeout=FETCH_SECONDS,
+        max_redirects=3,
+    )
+    if isinstance(response, Fault):
+        temporary = response.kind in ("connect", "unanswered")
+        return _Result(response.text, _delay(attachment) if temporary else None)
+    if response.status != 200:
+        # 404: some providers announce a file shortly before it is available.
+        temporary = response.status >= 500 or response.status in (404, 408, 425, 429)
+        problem = _("The provider returned status %(status)d instead of the file.") % {
+            "status": response.status
+        }
+        return _Result(problem, _delay(attachment) if temporary else None)
+    return response.body or _Result(_("The file is empty."))
+
+
+def _keep(attachment: Attachment, body: bytes) -> _Result:
+    link = urlsplit(attachment.source_url)
+    name = PurePosixPath(link.path).name if link.scheme in ("http", "https") else ""
+    kind = media.content_type(body[:4096], name)
+    if kind.startswith("image/"):
+        body, kind = pictures.reencoded(body, kind)
+    try:
+        media.keep(attachment, ContentFile(body), kind, name)
+    except OSError as error:
+        # The operator has to fix this, however long it takes, so the attempt is not counted.
+        logger.error("A received file cannot be written to the media folder: %s.", error.strerror)
+        problem = _("Patchbay cannot store the file (%(reason)s). It retries every few minutes.")
+        return _Result(problem % {"reason": error.strerror or error}, STORAGE_RETRY_SECONDS, counts=False)
+    return _Result()
+
+
+def _delay(attachment: Attachment) -> float | None:
+    return RETRY_SECONDS[attachment.attempts - 1] if attachment.attempts < MAX_ATTEMPTS else None
+
+
+def _record(attachment: Attachment, result: _Result) -> None:
+    if result.delay is not None:
+        Attachment.objects.filter(pk=attachment.pk).update(
+            problem=result.problem[:500],
+            attempts=attachment.attempts - (not result.counts),
+            next_attempt_at=Now() + timedelta(seconds=result.delay),
+        )
+    else:
+        attachment.state = AttachmentState.FAILED if result.problem else AttachmentState.KEPT
+        attachment.problem = result.problem[:500]
+        attachment.save(update_fields=["state", "problem", "file", "content_type", "name", "size"])
+    Message.objects.filter(pk=attachment.message_id).update(changed_at=Now())
+
+
+def _data(uri: str) -> bytes | None:
+    head, comma, content = uri.removeprefix("data:").partition(",")
+    try:
+        if head.endswith(";base64"):
+            return base64.b64decode(content, validate=False) if comma else None
+        return unquote_to_bytes(content) if comma else None
+    except (ValueError, binascii.Error):
+        return None

@@ -1,0 +1,1 @@
+"""Out: what a user wrote is committed, claimed, rendered, sent, and recorded."""

@@ -1,0 +1,163 @@
+"""Out, first step: what people submit at one moment becomes messages in one transaction.
+
+It takes the same number of statements for any number of submissions. The tables have the last word: who may
+send through a number, who has opted out, and what was sent before are read in the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from messaging import wakeups
+from messaging.engine import outbox
+from messaging.engine.group_commit import GroupCommit
+from messaging.engine.outbox import Entry, Submission, Submitted
+from messaging.engine.quotas import Quotas
+from messaging.errors import Refused
+from messaging.models import Conversation, Message, Number
+from messaging.rules import stickiness
+from messaging.wakeups import Task
+from portal import process
+from portal.database import bulk
+
+
+class Submissions(GroupCommit[Submission, "Submitted | Refused"]):
+    """The submissions of this process, committed together."""
+
+    def write(self, batch: Sequence[Submission]) -> list[Submitted | Refused]:
+        return _write(batch)
+
+    def after(self, batch: Sequence[Submission]) -> None:
+        wakeups.wake(Task.DISPATCH_DUE)
+
+
+def enqueue(submission: Submission) -> Submitted:
+    """Commits a submission as a message. Raises Refused; then nothing is stored.
+
+    Returns the existing message if its author has used the uuid before, or if the original was resent before.
+    """
+    result = process.get(Submissions).put(submission)
+    if isinstance(result, Refused):
+        raise result
+    return result
+
+
+def enqueue_many(batch: Sequence[Submission]) -> Sequence[Submitted | Exception]:
+    """`enqueue` for many, in as few statements as for one: what it returns or raises for each."""
+    return process.get(Submissions).put_all(batch)
+
+
+def not_yours() -> Refused:
+    """The number is not among the author's."""
+    return Refused(lambda: _("You cannot send through this number."), "from")
+
+
+def without_integration(number: Number) -> Refused:
+    """The number sends through no integration that is switched on."""
+    return Refused(
+        lambda: (
+            _("%(number)s has no provider to send through. Ask an administrator to set one up.")
+            % {"number": number}
+        ),
+        "from",
+    )
+
+
+def _write(batch: Sequence[Submission]) -> list[Submitted | Refused]:
+    """The result of each submission, in the caller's transaction: a message, or why there is none."""
+    entries = [Entry(submission) for submission in batch]
+    outbox.look_up(entries)
+    first: dict[UUID, Entry] = {}
+    for entry in entries:
+        if not entry.facts.before:
+            first.setdefault(entry.submission.uuid, entry)
+    _refuse(list(first.values()))
+    new = _open(list(first.values()))
+    outbox.begin([entry for entry in new if entry.facts.conversation is None])
+    if any(entry.facts.sticky for entry in new):
+        _keep_private(new)
+        new = _open(new)
+    outbox.insert(new)
+    _find_those_before(_open(entries))
+    return [entry.result for entry in entries if entry.result is not None]
+
+
+def _open(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.result is None]
+
+
+def _refuse(entries: Sequence[Entry]) -> None:
+    counted = [
+        (entry.submission.author, entry.submission.number)
+        for entry in entries
+        if entry.submission.author is not None and entry.submission.resend_of is None
+    ]
+    quotas = Quotas(counted)
+    for entry in entries:
+        entry.result = _refusal(entry, quotas)
+
+
+def _refusal(entry: Entry, quotas: Quotas) -> Refused | None:
+    submission = entry.submission
+    number, address = submission.number, submission.address
+    if not entry.facts.may:
+        return not_yours()
+    if not entry.facts.enabled:
+        return without_integration(number)
+    if entry.facts.opted_out:
+        return Refused(
+            lambda: _("%(contact)s has opted out of messages from this number.") % {"contact": address},
+            "to",
+        )
+    if submission.author is None or submission.resend_of is not None:
+        return None
+    return quotas.take(submission.author, number)
+
+
+def _keep_private(entries: Sequence[Entry]) -> None:
+    """Applies session stickiness, with all conversations locked in one order."""
+    rows = Conversation.objects.filter(pk__in={entry.facts.conversation for entry in entries}).order_by("pk")
+    locked = {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
+    numbers = Number.objects.in_bulk({entry.submission.number.pk for entry in entries})
+    begun = {entry.facts.conversation for entry in entries if entry.begins}
+    for entry in entries:
+        if (
+            entry.facts.sticky
+            and entry.submission.author is not None
+            and entry.facts.conversation is not None
+        ):
+            conversation = locked[entry.facts.conversation]
+            number = numbers[conversation.number_id]
+            try:
+                stickiness.on_sent(
+                    conversation, entry.submission.author, number, started=entry.facts.conversation in begun
+                )
+            except Refused as refusal:
+                entry.result = refusal
+            begun.discard(entry.facts.conversation)  # by its first message
+    bulk.update(list(locked.values()), "private_to", "private_until")
+
+
+def _find_those_before(entries: Sequence[Entry]) -> None:
+    """Finds what was sent before, or by somebody else at the same time."""
+    if not entries:
+        return
+    copies = [entry.submission.resend_of for entry in entries if entry.submission.resend_of is not None]
+    found = Message.objects.select_related("conversation__number", "conversation__contact").filter(
+        Q(uuid__in=[entry.submission.uuid for entry in entries]) | Q(resend_of__in=copies)
+    )
+    by_uuid = {message.uuid: message for message in found}
+    by_origin = {message.resend_of_id: message for message in found}
+    for entry in entries:
+        origin, author = entry.submission.resend_of, entry.submission.author
+        message = by_origin[origin.pk] if origin is not None else by_uuid[entry.submission.uuid]
+        if origin is None and message.author_id != (author.pk if author else None):
+            entry.result = Refused(
+                lambda: _("This message has been sent already. Reload the page and write a new one.")
+            )
+        else:
+            entry.result = Submitted(message.pk, message)

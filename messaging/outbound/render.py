@@ -1,0 +1,115 @@
+"""From claimed messages to requests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext as _
+
+from integrations import prepared
+from integrations.language.errors import RenderError
+from integrations.prepared import PreparedIntegration
+from integrations.requests import plan
+from messaging import errors, media
+from messaging.engine import jobs as engine
+from messaging.engine.jobs import Job
+from messaging.engine.queue import Claim
+from messaging.rules import optout
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | None = None) -> list[Job]:
+    """The jobs of claimed messages, with their requests or with the reason why they cannot be sent.
+
+    `known` are their integrations, where the claim has just read them.
+    """
+    try:
+        return _prepare(claims, known)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away
+    except Exception:
+        # One row that cannot be read (a secret under a lost key) must not block the others.
+        if len(claims) > 1:
+            return [job for claim in claims for job in prepare([claim], known)]
+        logger.exception("Message %d could not be prepared.", claims[0].id)
+        job = engine.read(claims)[0]
+        job.refusal = _not_rendered()
+        return [job]
+
+
+def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | None) -> list[Job]:
+    if not claims:
+        return []
+    jobs = engine.read(claims)
+    if known is None:
+        known = prepared.prepare({job.message.integration_id for job in jobs if job.message.integration_id})
+    for job in jobs:
+        job.through = known.get(job.message.integration_id or 0)
+        job.refusal = _refusal(job)
+        if job.refusal or job.through is None:
+            continue
+        if job.through.compiled.oauth is not None and "access_token" not in job.through.values:
+            job.obstacle = _("%(provider)s has issued no access token. Check that it is connected.") % {
+                "provider": job.through.integration.template.name
+            }
+        else:
+            _render(job, job.through)
+    return jobs
+
+
+def _refusal(job: Job) -> str:
+    """Why the message can never be sent; empty: it can."""
+    if reason := optout.refusal(job.message.automatic, job.opted_out):
+        return reason
+    if not job.number.active:
+        return _("The number %(number)s has moved away, or is switched off.") % {"number": job.number}
+    if job.seconds_left <= 0:
+        return errors.expired()
+    if job.through is None:
+        return errors.no_integration() if job.message.integration_id is None else _not_rendered()
+    if not job.through.integration.enabled:
+        return _("%(provider)s is switched off for the organization.") % {
+            "provider": job.through.integration.template.name
+        }
+    return ""
+
+
+def _render(job: Job, service: PreparedIntegration) -> None:
+    message, number, organization = job.message, job.number, service.integration.organization
+    try:
+        job.parts = plan(
+            service.compiled,
+            service.values,
+            {
+                "from": number.as_sender,
+                "to": job.to,
+                "text": number.full_text(message.text),
+                "media": [
+                    media.variable(item, message, with_content=service.compiled.needs_content)
+                    for item in job.files
+                ],
+                "extension": job.extension,
+                "domain": organization.domain,
+                "orgid": organization.orgid,
+                "userid": str(message.author_id or ""),
+                "username": job.author,
+                "message_uuid": str(message.uuid),
+                "webhook_url": service.integration.webhook_url,
+                "country": number.country,
+                "attempt_no": message.attempts,
+            },
+        )
+    except RenderError as error:
+        job.refusal = _("The request could not be rendered: %(reason)s") % {
+            "reason": service.redactor.text(str(error))
+        }
+    except Exception:
+        logger.exception("Message %s could not be rendered.", message.uuid)
+        job.refusal = _not_rendered()
+
+
+def _not_rendered() -> str:
+    return _("The request could not be rendered. The server's log says why.")

@@ -1,0 +1,122 @@
+"""Out, first step: what a user wrote is checked and committed, before anything else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext as _
+
+from messaging import media, numbers
+from messaging.engine.outbox import Submission
+from messaging.errors import Refused
+from messaging.models import Attachment, Message, Number
+from messaging.outbound import enqueue, uploads
+from messaging.statuses import AttachmentState, Direction, Status
+from portal.models import User
+
+MAX_TEXT = 10_000
+MAX_FILES = 10
+
+
+def submit(
+    author: User,
+    number: Number,
+    to: str,
+    *,
+    text: str = "",
+    files: Sequence[UploadedFile[Any]] = (),
+    uuid: UUID | None = None,
+) -> Message:
+    """The message, committed and on its way. Raises Refused; then nothing is stored.
+
+    `uuid` identifies the message: for one that the author has used before, the existing message is returned.
+    Whether the author may send through the number is checked here; `number` may have been read before.
+    """
+    submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4())
+    try:
+        submitted = enqueue.enqueue(submission)
+    except BaseException:
+        media.discard(submission.attachments)
+        raise
+    if submitted.before is not None:
+        media.discard(submission.attachments)
+    return submitted.message
+
+
+def prepare(
+    author: User,
+    number: Number,
+    to: str,
+    *,
+    text: str,
+    uuid: UUID,
+    files: Sequence[UploadedFile[Any]] = (),
+) -> Submission:
+    """A submission to be enqueued, with its files stored. Raises Refused; then nothing is stored."""
+    # Browsers send line ends as CRLF; phones and the count of segments know LF only.
+    text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
+    address = _address(number, to)
+    if not text.strip() and not files:
+        raise Refused(_("Write a text or add a file."), "text")
+    if len(text) > MAX_TEXT:
+        raise Refused(
+            _("The text has %(length)d characters; the limit is %(most)d.")
+            % {"length": len(text), "most": MAX_TEXT},
+            "text",
+        )
+    if len(files) > MAX_FILES:
+        raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
+    attachments = _stored(author, number, files) if files else []
+    return Submission(uuid, author, number, address, text, attachments)
+
+
+def resend(author: User, message: Message) -> Message:
+    """A new message with the text and files of one that failed or is unknown. Raises Refused.
+
+    A message is resent once: a second call returns the first copy. Quotas do not count it again.
+    """
+    return _copy(message) or _again(message, author, trusted=False)
+
+
+def resend_for_author(message: Message) -> Message:
+    """`resend` by an administrator, in the name of the author, who need not have the number any more.
+
+    An automatic reply has no author. The caller checks whether the administrator may do this.
+    """
+    return _copy(message) or _again(message, message.author, trusted=True)
+
+
+def _copy(message: Message) -> Message | None:
+    return Message.objects.filter(resend_of=message).first()
+
+
+def _again(message: Message, author: User | None, *, trusted: bool) -> Message:
+    if message.direction != Direction.OUT or message.status not in (Status.FAILED, Status.UNKNOWN):
+        raise Refused(_("Only a message that failed or got no response can be sent again."))
+    number, address = message.conversation.number, message.conversation.contact.address
+    copies = [media.copy_of(item) for item in message.attachments.filter(state=AttachmentState.KEPT)]
+    submission = Submission(uuid4(), author, number, address, message.text, copies, message, trusted)
+    return enqueue.enqueue(submission).message
+
+
+def _address(number: Number, to: str) -> str:
+    try:
+        address = numbers.parse(to, number.country).number
+    except ValueError as error:
+        raise Refused(str(error), "to") from None
+    if address == number.number:
+        raise Refused(_("This is your own number."), "to")
+    return address
+
+
+def _stored(author: User, number: Number, files: Sequence[UploadedFile[Any]]) -> list[Attachment]:
+    """The files, if the author may send through the number; they are stored before the commit."""
+    allowed = Number.objects.for_user(author).select_related("integration").filter(pk=number.pk).first()
+    if allowed is None:
+        raise enqueue.not_yours()
+    if allowed.integration is None or not allowed.integration.enabled:
+        raise enqueue.without_integration(number)
+    return uploads.take(files, allowed.integration.compiled)

@@ -1,1 +1,0 @@
-"""In: what a service says is read, committed and answered; then it is filed, and its files are fetched."""

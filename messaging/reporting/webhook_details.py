@@ -1,0 +1,103 @@
+"""The details of a webhook request: what it contained, how it was understood, and its events, redacted."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from integrations.models import Integration
+from integrations.properties import secrets_of, values_of
+from integrations.redact import Redactor
+from messaging.inbound import reprocess
+from messaging.models import WebhookEvent, WebhookRequest
+from messaging.statuses import QUARANTINE, EventState, Verdict
+
+MAX_BODY = 20_000  # characters
+_RELATED = ("message__conversation__contact", "message__conversation__number", "number")
+
+
+def of(request: WebhookRequest) -> dict[str, Any]:
+    """The template context of a webhook request's page, without secrets."""
+    hide = Redactor(_secrets(request))
+    body = hide.body(bytes(request.body))
+    with suppress(ValueError):
+        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    events = list(request.events.select_related(*_RELATED).order_by("pk"))
+    failed = any(event.state == EventState.FAILED for event in events)
+    return {
+        "webhook": request,
+        "tone": "bad" if failed else tone(request),
+        "may_reprocess": failed or (not events and request.verdict not in reprocess.SETTLED),
+        "may_process_anyway": not events and request.verdict == Verdict.DUPLICATE,
+        "explanation": explanation(request),
+        "place": hide.text(request.place),
+        "query": hide.text(bytes(request.query).decode("utf-8", "replace")),
+        "headers": hide.headers(request.headers),
+        "body": body[:MAX_BODY],
+        "cut": len(body) > MAX_BODY,
+        "events": [(event, describe(event)) for event in events],
+    }
+
+
+def tone(request: WebhookRequest) -> str:
+    """Whether a request went well: bad, good, or plain."""
+    if request.verdict in (*QUARANTINE, Verdict.UNVERIFIED):
+        return "bad"
+    return "plain" if request.verdict == Verdict.IGNORED else "good"
+
+
+def explanation(request: WebhookRequest) -> str:
+    """What the verdict means and what to do about it."""
+    sentences = {
+        Verdict.ACCEPTED: _("The request was accepted, and its events are listed below."),
+        Verdict.DUPLICATE: _("The request repeats an earlier one, so it was not processed again."),
+        Verdict.IGNORED: _("The template ignores this event, so nothing was changed."),
+        Verdict.UNMATCHED: _(
+            "No event of the template matches. Correct the template's webhook events, then reprocess the "
+            "request."
+        ),
+        Verdict.UNKNOWN_NUMBER: _(
+            "No organization has this number with the provider. Add the number, or correct its format in "
+            "webhooks, then reprocess the request."
+        ),
+        Verdict.DISABLED: _(
+            "The organization's integration is switched off. Switch it on, then reprocess the request."
+        ),
+        Verdict.UNPARSABLE: _("The body is not valid in its format. Ask the provider about the cause."),
+        Verdict.UNVERIFIED: _(
+            "The request could not be verified. If it did come from the provider, compare the keys here with "
+            "those at the provider."
+        ),
+    }
+    return sentences[Verdict(request.verdict)]
+
+
+def describe(event: WebhookEvent) -> str:
+    """An event in a few words."""
+    if event.type == "status":
+        report = {"status": event.payload.get("status", ""), "code": event.payload.get("code") or ""}
+        if report["code"]:
+            return _("Delivery report: %(status)s (%(code)s)") % report
+        return _("Delivery report: %(status)s") % report
+    labels = {
+        "message": _("Message"),
+        "mms": _("Message with files"),
+        "optOut": _("Opt-out"),
+        "optIn": _("Opt-in"),
+    }
+    return labels.get(event.type, event.type)
+
+
+def _secrets(request: WebhookRequest) -> list[str]:
+    """The secrets of the request's integration or, if that is unknown, of all integrations it may be for."""
+    found = Integration.objects.ready().filter(template=request.template)
+    if request.integration_id is not None:
+        found = found.filter(pk=request.integration_id)
+    else:
+        found = found.filter(organization__account=request.account)
+    integrations = list(found)
+    values = values_of(integrations)
+    return [secret for item in integrations for secret in secrets_of(item, values[item.pk])]

@@ -1,0 +1,129 @@
+// The compose box: what is written and chosen, how much it is, and what the server says against it.
+"use strict";
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+
+  // --- Drafts: what is written survives a reload and the end of the session, in this tab ---
+  const KEPT = ["number", "to", "text"];
+  const nameOf = (form) => `draft of ${$(".inbox").dataset.user} for ${form.getAttribute("action")}`;
+  const keep = (form) => {
+    const draft = Object.fromEntries(KEPT.map((name) => [name, form.elements[name]?.value]));
+    if (draft.text || draft.to) sessionStorage.setItem(nameOf(form), JSON.stringify(draft));
+    else sessionStorage.removeItem(nameOf(form));
+  };
+  const restore = (form) => {
+    if (form.elements.text.value) return;
+    const draft = JSON.parse(sessionStorage.getItem(nameOf(form)) || "{}");
+    for (const [name, value] of Object.entries(draft)) if (form.elements[name]) form.elements[name].value = value;
+  };
+
+  // --- The text, and how many segments it makes ---
+  const grow = (area) => { area.style.height = "auto"; area.style.height = `${Math.min(area.scrollHeight + 2, 192)}px`; };
+  // What the number adds counts too; on the page of a new message it depends on the number that is chosen.
+  const added = (form) => {
+    const chosen = $("select[name=number]", form)?.value;
+    const all = [...form.querySelectorAll(".added")];
+    for (const note of all) note.hidden = chosen !== undefined && note.dataset.number !== chosen;
+    return all.find((note) => !note.hidden)?.dataset;
+  };
+  const count = (area) => {
+    const counter = $("#counter");
+    const { header, footer } = added(area.form) || {};
+    const text = area.value && [header, area.value, footer].filter(Boolean).join("\n");
+    const { units, parts, forces } = countSegments(text);
+    counter.textContent = units ? `${units} · ${parts} ${parts === 1 ? counter.dataset.part : counter.dataset.parts}` : "";
+    if (forces) {
+      const note = document.createElement("span");
+      note.className = "forces";
+      note.textContent = ` “${forces}” ${counter.dataset.forces}`;
+      counter.append(note);
+    }
+  };
+
+  // --- Files ---
+  const tooLarge = (input) => [...input.files].reduce((sum, file) => sum + file.size, 0) > Number(input.dataset.most);
+  const showFiles = (input) => {
+    const shown = $(".chosen", input.form);
+    shown.replaceChildren(...[...input.files].map((file, index) => {
+      const item = document.createElement("li");
+      if (file.type.startsWith("image/")) {
+        const picture = document.createElement("img");
+        picture.src = URL.createObjectURL(file);
+        picture.alt = "";
+        item.append(picture);
+      }
+      const remove = document.createElement("button");
+      remove.type = "button";
+      remove.className = "plain";
+      remove.textContent = "✕";
+      remove.setAttribute("aria-label", `✕ ${file.name}`);
+      remove.addEventListener("click", () => {
+        const rest = new DataTransfer();
+        [...input.files].forEach((other, place) => { if (place !== index) rest.items.add(other); });
+        input.files = rest.files;
+        showFiles(input);
+      });
+      item.append(file.name, remove);
+      return item;
+    }));
+    say(tooLarge(input) ? "tooLarge" : "");
+  };
+  const add = (input, files) => {
+    const all = new DataTransfer();
+    for (const file of [...input.files, ...files]) all.items.add(file);
+    input.files = all.files;
+    showFiles(input);
+  };
+
+  // --- What is refused: before it is sent, by the server, or because no answer came ---
+  const say = (reason, text = $("#reasons").dataset[reason]) => { $("#problem").textContent = text || ""; };
+  const isSent = (event) => event.detail.requestConfig.verb === "post";
+  document.addEventListener("htmx:responseError", (event) => {
+    const { xhr } = event.detail;
+    if (!isSent(event) || xhr.status === 401) return; // the page says that the session has ended
+    const isText = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
+    if (xhr.status === 413) say("tooLarge");
+    else if ([403, 404].includes(xhr.status)) say("outOfDate");
+    else say("notTaken", isText ? xhr.responseText : undefined);
+  });
+  for (const name of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, (event) => { if (isSent(event)) say("noAnswer"); });
+  }
+
+  const begin = () => {
+    const form = $(".compose");
+    if (!form || form.dataset.ready) return;
+    form.dataset.ready = "yes";
+    const area = $("textarea", form), input = $("input[type=file]", form);
+    form.addEventListener("input", () => keep(form));
+    area.addEventListener("input", () => { grow(area); count(area); });
+    area.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
+    });
+    area.addEventListener("paste", (event) => { if (event.clipboardData.files.length) add(input, event.clipboardData.files); });
+    input.addEventListener("change", () => showFiles(input));
+    $("select[name=number]", form)?.addEventListener("change", () => count(area));
+    form.addEventListener("dragover", (event) => event.preventDefault());
+    form.addEventListener("drop", (event) => { event.preventDefault(); add(input, event.dataTransfer.files); });
+    form.addEventListener("htmx:beforeRequest", (event) => {
+      if (event.target !== form) return;
+      say(tooLarge(input) ? "tooLarge" : "");
+      if (tooLarge(input)) event.preventDefault();
+    });
+    form.addEventListener("htmx:beforeOnLoad", (event) => {
+      if (event.target === form && event.detail.xhr.status < 300) sessionStorage.removeItem(nameOf(form));
+    });
+    form.addEventListener("htmx:xhr:progress", (event) => {
+      const bar = $(".upload", form);
+      bar.hidden = !input.files.length || event.detail.loaded >= event.detail.total;
+      bar.value = event.detail.total ? (100 * event.detail.loaded) / event.detail.total : 0;
+    });
+    restore(form);
+    grow(area);
+    count(area);
+  };
+  document.addEventListener("DOMContentLoaded", begin);
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target.id === "conversation") { begin(); $("#id_text")?.focus(); }
+  });
+})();

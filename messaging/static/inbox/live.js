@@ -1,0 +1,58 @@
+// What changes while somebody looks, the end of the session, and the place in the thread.
+"use strict";
+(() => {
+  const POLL_SECONDS = 3, ANSWER_SECONDS = 20;
+  const $ = (selector) => document.querySelector(selector);
+  const inbox = $(".inbox");
+
+  // --- One small question tells whether anything has changed; only then are the list and the thread asked for ---
+  let stamp = inbox.dataset.stamp, asking = false, signedOut = false;
+  const refresh = () => { for (const part of ["#list", "#thread"]) if ($(part)) htmx.trigger(part, "poll"); };
+  const look = async () => {
+    if (asking || document.visibilityState !== "visible") return;
+    asking = true;
+    try {
+      const query = new URLSearchParams({ seen: stamp, open: $("#open").value, count: $("#list").dataset.count });
+      const answer = await fetch(`${inbox.dataset.changes}?${query}`, {
+        headers: { "HX-Request": "true" }, cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000),
+      });
+      if (answer.status === 401) sayGoodbye();
+      else if (answer.ok && signedOut) location.reload(); // signed in again elsewhere; what was written is kept
+      else if (answer.status === 200) { stamp = await answer.text(); refresh(); }
+    } catch { /* the next look may get an answer */ } finally { asking = false; }
+  };
+  setInterval(() => { if (!signedOut) look(); }, POLL_SECONDS * 1000);
+  document.addEventListener("visibilitychange", look);
+
+  // --- The session has ended, or an answer did not come ---
+  const sayGoodbye = () => { signedOut = true; $("#signed-out").hidden = false; };
+  const failed = (event) => {
+    if (event.detail.xhr.status === 401) sayGoodbye();
+    if (["list", "thread"].includes(event.detail.elt.id)) stamp = ""; // it is asked for again
+  };
+  for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, failed);
+
+  const showUnread = () => {
+    const unread = Number($("#list").dataset.unread);
+    document.title = (unread ? `(${unread}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+  };
+
+  // --- The thread stays at its end for whoever reads there, and where it is for whoever reads above ---
+  let fromEnd = 0;
+  const toEnd = () => { const thread = $("#thread"); if (thread) thread.scrollTop = thread.scrollHeight; };
+  document.addEventListener("htmx:beforeSwap", () => {
+    const thread = $("#thread");
+    if (thread) fromEnd = thread.scrollHeight - thread.scrollTop - thread.clientHeight;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const thread = $("#thread"), changed = event.detail.target.id;
+    if (thread && fromEnd < 60) toEnd();
+    else if (thread && ["thread", "conversation"].includes(changed)) {
+      thread.scrollTop = thread.scrollHeight - thread.clientHeight - fromEnd;
+    }
+    if (changed === "conversation") { toEnd(); look(); }
+    showUnread();
+  });
+  document.addEventListener("load", (event) => { if (event.target.matches?.("#thread img") && fromEnd < 60) toEnd(); }, true);
+  document.addEventListener("DOMContentLoaded", () => { toEnd(); showUnread(); });
+})();

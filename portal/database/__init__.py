@@ -1,0 +1,1 @@
+"""The only package that distinguishes databases: SQL dialect, bulk statements, and locks."""

@@ -1,0 +1,120 @@
+"""nginx with deploy/nginx.conf in front of real processes: TLS, limits, and requests that arrive as they were sent."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.faults.services import message
+from tests.installation import Separate, nginx
+from tests.processes import Process, free_port, wait_for
+
+pytestmark = pytest.mark.services
+
+
+def test_webhooks_come_through_as_they_were_sent(
+    separate: Callable[..., AbstractContextManager[Separate]],
+) -> None:
+    with separate() as patchbay:
+        patchbay.fill({"name": "acme", "url": "http://127.0.0.1:9/"})
+        patchbay.redis.start()
+        server = patchbay.behind_nginx()
+        server.wait_until_ready(patchbay.url)
+        url = f"{patchbay.url}/services/generic/a{patchbay.account}"
+
+        def chunks() -> list[bytes]:
+            body = json.dumps(message(1)).encode()
+            return [body[:20], body[20:]]
+
+        for path in ("", "/", "/a%2Fb?x=%41&y=1"):
+            answer = requests.post(url + path, iter(chunks()), headers={"Content-Type": "application/json"})
+            assert (answer.status_code, answer.content) == (200, b"")
+        assert requests.post(url, b"x" * (1024 * 1024 + 1), timeout=10).status_code == 413
+        assert requests.post(url, b"x" * (27 * 1024 * 1024), timeout=10).status_code == 413
+        rows = patchbay.query("SELECT path, ip, verdict FROM messaging_webhookrequest ORDER BY id")
+        assert rows == [
+            ("", "127.0.0.1", "accepted"),
+            ("/", "127.0.0.1", "accepted"),
+            ("/a/b", "127.0.0.1", "accepted"),
+        ]
+        server.stop()
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with what the proxy says of the caller."""
+
+    def do_GET(self) -> None:
+        names = ("Host", "X-Forwarded-For", "X-Forwarded-Proto")
+        body = json.dumps([self.headers.get(name) for name in names]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def certificate(folder: Path) -> None:
+    """A certificate for localhost, signed by itself."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]),
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "fullchain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "privkey.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+
+
+def test_it_ends_tls_and_says_who_called(tmp_path: Path) -> None:
+    certificate(tmp_path)
+    upstream = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    port = free_port()
+    proxy = Process(nginx(tmp_path, port, upstream.server_port, tls=True), {}, tmp_path / "log")
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_for(listens, 10, lambda: proxy.output)
+        answer = requests.get(
+            f"https://localhost:{port}/",
+            headers={"X-Forwarded-For": "192.0.2.1"},
+            verify=str(tmp_path / "fullchain.pem"),
+            timeout=10,
+        )
+        assert answer.json() == [f"localhost:{port}", "192.0.2.1, 127.0.0.1", "https"]
+    finally:
+        proxy.stop()
+        upstream.shutdown()
+        upstream.server_close()
