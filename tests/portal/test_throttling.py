@@ -14,7 +14,7 @@ MOMENT = "2026-11-24 09:30:20.900000+00:00"
 
 
 def test_it_counts_in_the_process_while_redis_is_away(settings: Any) -> None:
-    away = {"BACKEND": "portal.cache.CarefreeRedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    away = {"BACKEND": "portal.cache.FallbackRedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {"default": away, "broker": away}
     settings.API_PER_MINUTE = 2
     with time_machine.travel(MOMENT, tick=False) as clock:
