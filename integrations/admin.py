@@ -60,7 +60,7 @@ class TemplateAdmin(PortalAdmin):
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "account" and not user_of(request).is_operator:
-            field.required, field.empty_label = True, None
+            field.required, field.empty_label, field.help_text = True, None, ""
         return field
 
     def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:

@@ -13,10 +13,10 @@ from redis.exceptions import RedisError
 
 class _Client(RedisCacheClient):
     def get_client(self, key: object = None, *, write: bool = False) -> Any:
-        return self._client
+        return self._single_client
 
-    @cached_property
-    def _client(self) -> Any:
+    @cached_property  # not `_client`, which Django's own class sets to a class
+    def _single_client(self) -> Any:
         return super().get_client(write=True)
 
 

@@ -53,10 +53,10 @@ class Migration(migrations.Migration):
             name='Template',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('service_id', models.CharField(editable=False, max_length=64, verbose_name='id')),
+                ('service_id', models.CharField(editable=False, max_length=64, verbose_name='service id')),
                 ('name', models.CharField(editable=False, max_length=200, verbose_name='name')),
                 ('logo', models.FileField(blank=True, editable=False, upload_to='logos', verbose_name='logo')),
-                ('account', models.ForeignKey(blank=True, help_text='Leave empty for a built-in template, which all accounts can see.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='templates', to='portal.account', verbose_name='account')),
+                ('account', models.ForeignKey(blank=True, help_text='Empty: built in, visible to all accounts.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='templates', to='portal.account', verbose_name='account')),
             ],
             options={
                 'verbose_name': 'template',
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='integration',
             name='template',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='integrations', to='integrations.template', verbose_name='provider'),
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='integrations', to='integrations.template', verbose_name='service'),
         ),
         migrations.CreateModel(
             name='TemplateRevision',
@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='integration',
             name='revision',
-            field=models.ForeignKey(blank=True, help_text='Leave empty to always use the published revision.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='integrations.templaterevision', verbose_name='pinned revision'),
+            field=models.ForeignKey(blank=True, help_text='Empty: always the published revision.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='integrations.templaterevision', verbose_name='pinned revision'),
         ),
         migrations.CreateModel(
             name='PropertyValues',
@@ -128,6 +128,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='integration',
-            constraint=models.UniqueConstraint(fields=('organization', 'template'), name='integration_once', violation_error_message='This provider is already set up for the organization.'),
+            constraint=models.UniqueConstraint(fields=('organization', 'template'), name='integration_once', violation_error_message='This service is set up for the organization already.'),
         ),
     ]

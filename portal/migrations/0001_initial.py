@@ -91,8 +91,8 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],
             options={
-                'verbose_name': 'API token',
-                'verbose_name_plural': 'API tokens',
+                'verbose_name': "program's token",
+                'verbose_name_plural': 'programs',
                 'ordering': ['name'],
                 'constraints': [models.UniqueConstraint(fields=('user', 'name'), name='token_name_once')],
             },

@@ -54,7 +54,7 @@ def test_a_service_is_connected_and_checked(
     assert page.get_by_label("Client Secret").input_value() == "client-secret-7"
     picture("typed")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("Not connected yet", exact=True)).to_be_visible()
+    expect(page.locator("#access").get_by_text("Not connected yet")).to_be_visible()
     picture("saved")
     page.get_by_role("link", name="Connect", exact=True).click()
     expect(page.get_by_text("Connected since")).to_be_visible()
@@ -63,7 +63,7 @@ def test_a_service_is_connected_and_checked(
     picture("connected")
     expire(Integration.objects.get())
     page.reload()
-    expect(page.get_by_text("A new access is being asked for")).to_be_visible()
+    expect(page.get_by_text("A new access token has been requested")).to_be_visible()
     picture("pending")
     oauth_server.end_sessions()
     oauth.renew_due()

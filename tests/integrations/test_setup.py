@@ -232,6 +232,6 @@ def test_a_number_has_one_active_owner_per_account(
     client = signed_in(admin_of_globex)
     page = client.post("/admin/messaging/number/add/", form)
     assert (page.status_code, Number.objects.count()) == (200, 1)
-    assert "An organization of this account uses the number already." in page.content.decode()
+    assert "An organization of this account already uses this number." in page.content.decode()
     Number.objects.update(active=False)
     assert client.post("/admin/messaging/number/add/", form).status_code == 302

@@ -6,7 +6,7 @@ const ANSWERS = [
   ["ok", "OK", "Messages are accepted."],
   ["429", "429", "Too many requests. Patchbay waits and retries."],
   ["500", "500", "The provider fails and does not accept the message."],
-  ["refuse", "Refuse", "The provider rejects the message permanently."],
+  ["refuse", "Reject", "The provider rejects the message permanently."],
   ["slow", "Slow", "The response takes five seconds."],
   ["garbage", "Garbage", "The message is accepted, but the response cannot be read."],
 ];
