@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from django.db import connections
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from messaging.models import Number, WebhookEvent, WebhookRequest
@@ -149,6 +149,11 @@ trees = st.recursive(
     query=st.binary(max_size=20),
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "BREW"]),
 )
+@example(b"\x1c", "text/plain", "", b"", "POST")
+@example(b"{}", "text/plain; a*0=x; a*=y", "", b"", "POST")
+@example(b"{}", "text/plain; a*=nonsense'en'x", "", b"", "POST")
+@example(b"{}", "text/plain; charset=hex", "", b"a=b", "POST")
+@example(b"{}", "text/plain; \xed\xa0\x80", "", b"", "POST")
 def test_anything_at_all(
     wsgi: Callable[..., str], path: str, body: bytes, kind: str, suffix: str, query: bytes, method: str
 ) -> None:
