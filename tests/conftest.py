@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
+from wsgiref.util import setup_testing_defaults
 
 import psycopg
 import pytest
 from django.core.cache import cache
+from django.core.signals import request_started
+from django.db import close_old_connections
 from hypothesis import settings as hypothesis_settings
 
 from integrations import catalog, http, properties
@@ -19,6 +23,7 @@ from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Number
 from portal import process
+from portal.handlers import Handler
 from portal.models import Account, Membership, Organization, User
 from tests.installation import Embedded, Installation, Separate
 from tests.oauth_server import OAuthServer, running
@@ -40,6 +45,33 @@ def _fresh(settings: Any) -> Iterator[None]:
     yield
     http.stop()
     process.close()
+
+
+@pytest.fixture
+def wsgi(db: None) -> Iterator[Callable[..., str]]:
+    """Hands a request to the application as a server does, and returns the status line.
+
+    Django's test client would make a request of Django's own class, without what `portal.handlers` does.
+    """
+    application = Handler()
+
+    def answer(method: str, path: str, content_type: str, body: bytes, **environ: str) -> str:
+        request: dict[str, Any] = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "CONTENT_TYPE": content_type,
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": BytesIO(body),
+            **environ,
+        }
+        setup_testing_defaults(request)
+        statuses: list[str] = []
+        list(application(request, lambda status, headers: statuses.append(status)))
+        return statuses[0]
+
+    request_started.disconnect(close_old_connections)  # it would end the test's transaction
+    yield answer
+    request_started.connect(close_old_connections)
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from wsgiref.util import setup_testing_defaults
+from collections.abc import Callable
 
 import pytest
-
-from portal.handlers import Handler
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="login"\r\n\r\nb\r\n--x--\r\n'
 
@@ -25,19 +22,8 @@ FORM = b'--x\r\nContent-Disposition: form-data; name="login"\r\n\r\nb\r\n--x--\r
     ],
 )
 def test_a_content_type_that_is_nonsense_is_no_error(
-    content_type: str, body: bytes, answer: str, query: str
+    wsgi: Callable[..., str], content_type: str, body: bytes, answer: str, query: str
 ) -> None:
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/account/login/",
-        "QUERY_STRING": query,
-        "CONTENT_TYPE": content_type,
-        "CONTENT_LENGTH": str(len(body)),
-        "HTTP_HOST": "localhost",
-        "HTTP_COOKIE": f"csrftoken={'a' * 32}",  # so that the form is read, for its token
-        "wsgi.input": BytesIO(body),
-    }
-    setup_testing_defaults(environ)
-    answers: list[str] = []
-    list(Handler()(environ, lambda status, headers: answers.append(status)))
-    assert answers == [answer]
+    token = f"csrftoken={'a' * 32}"  # so that the form is read
+    path = "/account/login/"
+    assert wsgi("POST", path, content_type, body, QUERY_STRING=query, HTTP_COOKIE=token) == answer
