@@ -1,8 +1,9 @@
 """How many webhooks a second are committed and answered: `DATABASE_URL=… python -m benchmarks.accept`.
 
-Empties that PostgreSQL database's schema, installs Patchbay in it, starts granian as in production without a
-worker, and sends different texts over kept connections from two processes. Prints requests a second, the web
-processes' CPU seconds per 1,000 requests, and latencies; asserts only that all were stored.
+Empties that PostgreSQL database's schema, installs Patchbay in it, starts granian as in production
+without a worker, and sends different texts over kept connections from two processes. Prints requests a
+second, the web processes' CPU seconds per 1,000 requests, and latencies; asserts only that all were
+stored.
 """
 
 from __future__ import annotations
@@ -19,21 +20,19 @@ import threading
 import time
 from pathlib import Path
 
-from tests.processes import Process, free_port
+from benchmarks.contestants import commands
+from tests.processes import ROOT, Process, free_port
 
 KIND = "Content-Type: application/json\r\n"
 FILL = """
-from integrations import properties
-from integrations.models import Integration, Template
-from messaging.models import Number
-from portal.models import Account, Organization
-account = Account.objects.create(name="Bench")
-organization = Organization.objects.create(account=account, name="Acme", domain="acme.example")
-template = Template.objects.get(account=None, service_id="generic")
+from integrations import properties from integrations.models import Integration, Template from
+messaging.models import Number from portal.models import Account, Organization account =
+Account.objects.create(name="Bench") organization = Organization.objects.create(account=account,
+name="Acme", domain="acme.example") template = Template.objects.get(account=None, service_id="generic")
 integration = Integration.objects.create(organization=organization, template=template)
 properties.store(integration, {"API URL": "https://api.example.com/", "API key": "k"})
-Number.objects.create(organization=organization, integration=integration, number="+61855555501", country="AU")
-print(account.accountid)
+Number.objects.create(organization=organization, integration=integration, number="+61855555501",
+country="AU") print(account.accountid)
 """
 
 
@@ -87,7 +86,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--connections", type=int, default=32, help="of each of two load processes")
-    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     if "DATABASE_URL" not in os.environ:
         sys.exit("Set DATABASE_URL to a PostgreSQL database of your own: its schema is emptied.")
@@ -109,9 +107,13 @@ def main() -> None:
         filled = Process.manage(
             "shell", "--no-imports", "-c", FILL, environment=environment, log=logs / "fill"
         ).finish()
+<<<<<<< HEAD
         command = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--port", str(port)]
         command += ["--workers", str(options.workers), "--blocking-threads", "32", "portal.wsgi:application"]
         server = Process(command, environment, logs / "server")
+=======
+        server = Process(commands.web(ROOT, port), environment, logs / "server")
+>>>>>>> bench
         try:
             server.wait_until_ready(f"http://127.0.0.1:{port}")
             path = f"/services/generic/a{filled.split()[-1]}"

@@ -1,4 +1,4 @@
-"""Another version of Patchbay, beside this one: the files of a commit."""
+"""The files of another commit, to run an older Patchbay beside this one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.processes import ROOT
 
 
 def short_name(commit: str) -> str:
-    """How the commit is called. Ends the program with a sentence if there is none."""
+    """The commit's short name. Ends the program with a sentence if there is no such commit."""
     command = ["git", "rev-parse", "--short", "--verify", "--quiet", f"{commit}^{{commit}}"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if found.returncode != 0:
@@ -18,7 +18,7 @@ def short_name(commit: str) -> str:
 
 
 def unpack(commit: str, folder: Path) -> Path:
-    """The folder, with the commit's files in it."""
+    """Makes the folder with the files of the commit, and returns it."""
     folder.mkdir()
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)

@@ -13,6 +13,7 @@ of the rounds, and each ratio the median of the rounds' ratios. Only one contest
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -22,25 +23,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import checkout, contestants, report
-from benchmarks.contestants import ALWAYS, FORMS, LARGE, Entry
-from benchmarks.course import PARTS, Course
+from benchmarks.contestants import ALWAYS, FORMS, Entry
 from benchmarks.results import Results
+from benchmarks.runner import MEASUREMENTS, Runner
 
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # and clean up
     with tempfile.TemporaryDirectory() as folder:
         entries = _entries(options, Path(folder))
-        courses = {
+        chosen = {
             key: (entry, Path(folder) / key) for key, entry in entries.items() if _can_take_part(key, entry)
         }
-        results, failed = _measure(courses, options)
+        results, failures = _measure(chosen, options)
     shown = report.whole(results, entries, options.messages, options.rounds)
     print(shown, report.each_round(results), sep="\n")
     if options.write:
         report.write(options.write, shown)
-    if failed:
-        sys.exit(f"{failed} turns failed: the reasons stand above.")
+    if failures:
+        sys.exit(f"Failures: {failures}. The reasons are printed above.")
 
 
 def _options() -> argparse.Namespace:
@@ -51,13 +53,23 @@ def _options() -> argparse.Namespace:
         "contestants", nargs="*", metavar="contestant", help=f"{', '.join(ALWAYS)} (all of them by default)"
     )
     parser.add_argument(
-        "--figures", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured (all by default)"
+        "--figures",
+        nargs="+",
+        choices=MEASUREMENTS,
+        default=list(MEASUREMENTS),
+        help="what is measured (all by default)",
     )
     parser.add_argument(
         "--against", metavar="COMMIT", help="Patchbay as it was there takes part, too, in the same forms"
     )
     parser.add_argument(
         "--large", action="store_true", help="Patchbay with a million stored messages takes part, too"
+    )
+    parser.add_argument(
+        "--senders",
+        type=int,
+        default=1,
+        help="how many organizations of --large send, up to 1000 (%(default)s)",
     )
     parser.add_argument("--messages", type=int, default=1200, help="for each figure (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of everything (%(default)s)")
@@ -77,8 +89,8 @@ def _options() -> argparse.Namespace:
 
 
 def _entries(options: argparse.Namespace, folder: Path) -> dict[str, Entry]:
-    """All who are to take part, each form of Patchbay followed by what it is compared with."""
-    others: dict[str, Entry] = dict(LARGE) if options.large else {}
+    """The chosen contestants, each form of Patchbay followed by the variants it is compared with."""
+    others = contestants.large(options.senders) if options.large else {}
     if options.against:
         commit = checkout.short_name(options.against)
         others |= contestants.before(commit, checkout.unpack(commit, folder / "before"))
@@ -96,42 +108,45 @@ def _can_take_part(key: str, entry: Entry) -> bool:
 
 
 def _measure(chosen: Mapping[str, tuple[Entry, Path]], options: argparse.Namespace) -> tuple[Results, int]:
-    """All figures of all contestants, and how often one of them failed."""
-    results, failed = Results(), 0
-    parts = [part for part in PARTS if part in options.figures]
+    """All figures of all contestants, and the number of failures."""
+    results, failures = Results(), 0
+    names = [name for name in MEASUREMENTS if name in options.figures]
     with ExitStack() as stack:
-        courses = []
+        runners = []
         for key, (entry, folder) in chosen.items():
-            course = Course(key, entry, folder, options.messages, options.seconds)
-            stack.callback(course.end)
-            with _told(f"{key} is prepared") as told:
-                course.contestant.prepare()
-                courses.append(course)
-            failed += told.failed
+            runner = Runner(key, entry, folder, options.messages, options.seconds)
+            stack.callback(runner.close)
+            with _attempt(f"preparing {key}") as attempt:
+                runner.contestant.prepare()
+                runners.append(runner)
+            failures += attempt.failed
         for number in range(options.rounds):
-            for course in courses:
-                with _told(f"round {number + 1} of {options.rounds}: {course.key}") as told, course.turn():
-                    for part in parts:
-                        results.add(course.key, number, PARTS[part](course))
-                failed += told.failed
-    return results, failed
+            for runner in runners:
+                with (
+                    _attempt(f"round {number + 1} of {options.rounds}: {runner.key}") as attempt,
+                    runner.turn(),
+                ):
+                    for name in names:
+                        results.add(runner.key, number, MEASUREMENTS[name](runner))
+                failures += attempt.failed
+    return results, failures
 
 
 @dataclass
-class _Told:
+class _Attempt:
     failed: bool = False
 
 
 @contextmanager
-def _told(what: str) -> Iterator[_Told]:
-    """Says what is done; if it fails, the reason, and the run goes on without it."""
-    told = _Told()
+def _attempt(what: str) -> Iterator[_Attempt]:
+    """Announces what is done; prints the reason if it fails, so that the run can go on."""
+    attempt = _Attempt()
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
     try:
-        yield told
-    except (AssertionError, OSError) as error:
-        told.failed = True
-        print(f"That failed: {error}", file=sys.stderr, flush=True)
+        yield attempt
+    except Exception as error:
+        attempt.failed = True
+        print(f"Failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What the template language costs: `python -m benchmarks.language`.
 
-Renders one SendMessage and matches one signed webhook with the templates of Twilio and Telnyx, with `verify`
-(HMAC-SHA1, Ed25519) and without, and compiles both: once per revision and process. Prints medians, asserts
-nothing. No database, no network.
+Renders one SendMessage and matches one signed webhook with the templates of Twilio and Telnyx, with
+`verify` (HMAC-SHA1, Ed25519) and without, and compiles both: once per revision and process. Prints
+medians, asserts nothing. No database, no network.
 """
 
 from __future__ import annotations

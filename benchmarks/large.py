@@ -5,11 +5,13 @@ wait for another attempt tomorrow. All rows look like those that are there: an o
 belongs to it, one message out that was delivered, and one message in. The messages are of the last thirty
 days, and the webhooks of seven days are kept.
 
-Prints the numbers of those who send, and their tokens.
+The numbers of those who send, and their tokens, go into the file that is named.
 """
 
 import json
 import os
+import sys
+from pathlib import Path
 
 import django
 
@@ -133,24 +135,24 @@ def messages(rows: Multiplier, first: dict[str, int]) -> None:
     )  # fmt: skip
 
 
-def webhooks(rows: Multiplier, first: dict[str, int], like: WebhookEvent, message: int) -> None:
+def webhooks(rows: Multiplier, first: dict[str, int], sample: WebhookEvent, message: int) -> None:
     """What brought, or reported, the latest of the messages from this one on."""
     skipped = EACH_WAY - WITH_WEBHOOK
     place = f"((n + {skipped}) % {CONVERSATIONS})"
-    known = [name for name in ("organization", "integration", "number") if getattr(like, f"{name}_id")]
+    known = [name for name in ("organization", "integration", "number") if getattr(sample, f"{name}_id")]
     age = ago(f"({WITH_WEBHOOK} - n) * {30 * DAY / EACH_WAY}")
-    of_request = [name for name in ("organization", "integration") if getattr(like.request, f"{name}_id")]
+    of_request = [name for name in ("organization", "integration") if getattr(sample.request, f"{name}_id")]
     request = rows.add(
-        WITH_WEBHOOK, like.request, received_at=age, digest=f"'{message}-' || n",
+        WITH_WEBHOOK, sample.request, received_at=age, digest=f"'{message}-' || n",
         **belonging(first, place, *of_request),
     )  # fmt: skip
     rows.add(
-        WITH_WEBHOOK, like, request_id=f"{request} + n", message_id=f"{message + skipped} + n",
+        WITH_WEBHOOK, sample, request_id=f"{request} + n", message_id=f"{message + skipped} + n",
         key=f"'{message}-' || n", message_uuid=uuid(), created_at=age,
-        provider_id=f"'old-' || (n + {skipped})" if like.provider_id else "''",
+        provider_id=f"'old-' || (n + {skipped})" if sample.provider_id else "''",
         **belonging(first, place, *known),
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    print(json.dumps(fill()))
+    Path(sys.argv[1]).write_text(json.dumps(fill()))

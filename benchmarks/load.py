@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 _STATUS = re.compile(rb"HTTP/1.[01] (\d{3})")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
+# Seconds after which all must have been answered: what takes longer is broken, and is not waited for.
+PATIENCE = 120
 
 
 class Connection:
@@ -94,7 +96,8 @@ async def burst(port: int, requests: Sequence[bytes], connections: int) -> float
         connection.close()
 
     began = time.monotonic()
-    await asyncio.gather(*map(work, opened))
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*map(work, opened))
     return began
 
 
@@ -109,12 +112,14 @@ async def steady(port: int, requests: Sequence[bytes], per_second: float) -> lis
         assert 200 <= status < 400, f"The server answered {status}."
         free.append(connection)
 
+    asked = []
     began = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for index, request in enumerate(requests):
-            await asyncio.sleep(max(0.0, began + index / per_second - time.monotonic()))
-            sent.append(time.monotonic())
-            group.create_task(one(request))
+    for index, request in enumerate(requests):
+        await asyncio.sleep(max(0.0, began + index / per_second - time.monotonic()))
+        sent.append(time.monotonic())
+        asked.append(asyncio.create_task(one(request)))
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*asked)
     for connection in free:
         connection.close()
     return sent

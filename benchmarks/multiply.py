@@ -1,4 +1,4 @@
-"""Many rows that look like one that is there, made by the database itself; expressions for both databases."""
+"""Copies of one row, by the million: SQL for PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db.models import Max, Model
 
 
 class Multiplier:
-    """Adds rows in bulk, without asking whether what they refer to is there."""
+    """Adds rows in bulk; foreign keys are not checked, which takes a superuser in PostgreSQL."""
 
     def __init__(self) -> None:
         self._models: list[type[Model]] = []
@@ -19,30 +19,30 @@ class Multiplier:
             _execute("PRAGMA synchronous = OFF")
             _execute("PRAGMA cache_size = -500000")
 
-    def add(self, count: int, like: Model, **columns: str) -> int:
-        """Adds rows like this one, but for these columns: SQL of `n`, which counts from 0.
+    def add(self, count: int, sample: Model, **columns: str) -> int:
+        """Adds copies of a row with consecutive ids, and returns the first id.
 
-        Their ids follow each other; returns the first of them.
+        `columns` are SQL expressions of `n`, which counts from 0, for what differs.
         """
-        model = type(like)
+        model = type(sample)
         first = int(model._default_manager.aggregate(last=Max("pk"))["last"]) + 1
         names = [field.column for field in model._meta.local_concrete_fields]
         unknown = columns.keys() - set(names)
         assert not unknown, f"{model.__name__} has no column {', '.join(unknown)}."
         values = {"id": f"{first} + n", **columns}
         quoted = {name: connection.ops.quote_name(name) for name in names}
-        wanted = ", ".join(values.get(name, f"old.{quoted[name]}") for name in names)
+        wanted = ", ".join(values.get(name, f"sample.{quoted[name]}") for name in names)
         table = model._meta.db_table
         _execute(f"""
             INSERT INTO {table} ({", ".join(quoted.values())})
             WITH RECURSIVE series (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM series WHERE n + 1 < {count})
-            SELECT {wanted} FROM series CROSS JOIN {table} AS old WHERE old.id = {like.pk}
+            SELECT {wanted} FROM series CROSS JOIN {table} AS sample WHERE sample.id = {sample.pk}
         """)
         self._models.append(model)
         return first
 
     def finish(self) -> None:
-        """Has the database give the ids that follow, and know how full its tables are."""
+        """Moves sequences past the new ids, and renews the statistics."""
         if _is_postgresql():
             for statement in connection.ops.sequence_reset_sql(no_style(), self._models):
                 _execute(statement)
@@ -55,14 +55,14 @@ def uuid() -> str:
 
 
 def ago(seconds: str) -> str:
-    """The moment so many seconds ago."""
+    """The time that many seconds ago."""
     if _is_postgresql():
         return f"now() - make_interval(secs => {seconds})"
     return f"strftime('%Y-%m-%d %H:%M:%f', 'now', (-({seconds})) || ' seconds')"
 
 
 def digits(number: str, count: int) -> str:
-    """A number as a text of so many digits."""
+    """A number as text with leading zeros."""
     return f"substr(CAST({10**count} + {number} AS text), 2)"
 
 

@@ -1,9 +1,9 @@
 """A provider that costs next to nothing: `python -m benchmarks.provider PORT`.
 
-It answers each POST or GET of /messages after a delay with the id `id-<text>`, where the text is a
-number, and notes when it arrived. What other paths are called with is noted by path and answered at once:
-Kannel hands over there what came in and what was reported. /arrived gives `{path: {text: monotonic
-seconds}}` of all that arrived since it was asked last; /delay/<milliseconds> sets the delay.
+It answers a POST or GET of /messages with the id `id-<text>` after a delay; the text is a number. It
+records when each text arrived, by path: Kannel also delivers inbound messages and reports here, which
+are answered at once. /arrived returns `{path: {text: monotonic seconds}}` of everything since it was
+last called; /delay/<milliseconds> sets the delay.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ arrived: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
 
 class Provider(asyncio.Protocol):
-    """One kept connection; requests come one after the other."""
+    """One persistent connection; requests come one after the other."""
 
     delay = 0.0
 

@@ -1,4 +1,4 @@
-"""The provider as those who measure see it: a process of its own that tells what has arrived."""
+"""Starts the provider as a process of its own, and asks it what has arrived."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.processes import Process, free_port, wait_for
 
 
 class ProviderProcess:
-    """A running provider. It takes no time until `take` says otherwise."""
+    """A running provider; it answers at once until a delay is set."""
 
     def __init__(self, log: Path) -> None:
         self.port = free_port()
@@ -32,7 +32,7 @@ class ProviderProcess:
         return True
 
     def arrived(self, path: str = "/messages") -> dict[int, float]:
-        """When each text arrived there, so far."""
+        """When each text arrived at this path, so far."""
         for where, texts in self._ask("/arrived").items():
             self._seen[where] |= {int(number): moment for number, moment in texts.items()}
         return self._seen[path]
@@ -46,8 +46,8 @@ class ProviderProcess:
             time.sleep(0.1)
         return [self._seen["/messages"][number] for number in numbers]
 
-    def take(self, milliseconds: int) -> None:
-        """How long it takes for each message from now on."""
+    def set_delay(self, milliseconds: int) -> None:
+        """Has it answer each message after this time."""
         self._ask(f"/delay/{milliseconds}")
 
     def stop(self) -> None:

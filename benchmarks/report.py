@@ -1,4 +1,4 @@
-"""The figures as Markdown: a row for each contestant, ratios of two of them, targets, and the machine."""
+"""Figures, ratios and targets as Markdown tables."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ NONE = "–"
 MARKS = ("<!-- measured -->", "<!-- end -->")
 HEAD = [
     "", "out /s, provider takes 0 / 50 ms", "out /s in batches of 100", "in /s", "reports /s",
-    "queued → out /s, 0 / 50 ms", "CPU s per 1,000 out / batches / in / reports",
+    "backlog /s, 0 / 50 ms", "CPU s per 1,000 out / batches / in / reports",
     "latency p50 / p99 at 50/s", "commits per message out", "idle, of a core", "memory",
 ]  # fmt: skip
 PACKAGES = ("django", "djangorestframework", "celery", "aiohttp", "granian", "psycopg")
 
 
 def whole(results: Results, entries: Mapping[str, Entry], messages: int, rounds: int) -> str:
-    """Everything that a page should show."""
-    told = f"Medians of {rounds} rounds of {messages:,} messages. {machine()}."
+    """Everything that belongs on a page."""
+    told = f"Medians; rounds: {rounds}, messages for each figure: {messages:,}. {machine()}."
     parts = [_table(HEAD, [_row(results, key, entries[key].name) for key in results.rounds])]
     pairs = _pairs(results)
     if pairs:
@@ -39,7 +39,7 @@ def whole(results: Results, entries: Mapping[str, Entry], messages: int, rounds:
 
 
 def each_round(results: Results) -> str:
-    """All figures and ratios, round by round."""
+    """All figures and ratios, round by round, as plain lines."""
     lines = [
         f"{key} {figure}: " + ", ".join(f"{value:.4g}" for _, value in sorted(rounds.items()))
         for key, figures in results.rounds.items()
@@ -53,13 +53,13 @@ def each_round(results: Results) -> str:
 
 
 def write(page: Path, shown: str) -> None:
-    """Replaces what stands between the two marks of a page."""
+    """Replaces what is between the two marks of a page."""
     before, _, rest = page.read_text().partition(MARKS[0])
     page.write_text(f"{before}{MARKS[0]}\n\n{shown}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}")
 
 
 def machine() -> str:
-    """What it ran on."""
+    """The machine and the versions of what ran on it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "unknown")
     cores, memory = len(os.sched_getaffinity(0)), psutil.virtual_memory().total / 2**30
@@ -74,10 +74,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _row(results: Results, key: str, name: str) -> list[str]:
-    def cell(form: str, *figures: str) -> str:
+    def cell(form: str, *figures: str, unit: str = "") -> str:
         found = [results.median(key, figure) for figure in figures]
         shown = [NONE if value is None else f"{value:{form}}" for value in found]
-        return NONE if set(shown) == {NONE} else " / ".join(shown)
+        return NONE if set(shown) == {NONE} else " / ".join(shown) + unit
 
     return [
         name,
@@ -87,15 +87,15 @@ def _row(results: Results, key: str, name: str) -> list[str]:
         cell(",.0f", "reports"),
         cell(",.0f", "backlog", "slow_backlog"),
         cell(".2f", "cpu_out", "cpu_batches", "cpu_in", "cpu_reports"),
-        cell(".1f", "p50", "p99") + " ms",
+        cell(".1f", "p50", "p99", unit=" ms"),
         cell(".1f", "commits"),
         cell(".1%", "idle"),
-        cell(".0f", "memory") + " MiB",
+        cell(".0f", "memory", unit=" MiB"),
     ]
 
 
 def _pairs(results: Results) -> list[tuple[str, str]]:
-    """Who is compared with whom: both forms with what they were before, large with empty tables."""
+    """Which contestants are compared: with yardsticks, with the older version, large with empty tables."""
     wanted = [("patchbay", key) for key in ("glue", "naive", "tuned", "kannel")]
     wanted += [(form, f"before-{form}") for form in FORMS]
     wanted += [(f"large-{form}", form) for form in FORMS]

@@ -27,15 +27,19 @@ def missing() -> str:
     return "" if REDIS else "redis-server is not installed"
 
 
-def new_database(name: str, template: str = "template0") -> str:
-    """The URL of a fresh database, a copy of another; one of that name is dropped."""
+def url_of(database: str) -> str:
+    """The URL of a database of this PostgreSQL."""
+    return urlunsplit(urlsplit(postgresql())._replace(path=f"/{database}"))
+
+
+def new_database(name: str, template: str = "template0") -> None:
+    """Makes a database, a copy of another; one of that name is dropped."""
     drop_database(name)
     with psycopg.connect(postgresql(), autocommit=True) as connection:
         # Since version 15 PostgreSQL writes all of a copy to its log, unless it is told that files will do.
         by_file = sql.SQL(" STRATEGY FILE_COPY" if connection.info.server_version >= 150000 else "")
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}{}")
         connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template), by_file))
-    return urlunsplit(urlsplit(postgresql())._replace(path=f"/{name}"))
 
 
 def drop_database(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Those who are compared, by their keys, and what they are called."""
+"""The contestants, by their keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.provider_process import ProviderProcess
 
 @dataclass(frozen=True)
 class Entry:
-    """A contestant that can be made. `missing` says why it cannot take part; empty: it can."""
+    """How a contestant is called and made; `missing` says why it cannot take part, or nothing."""
 
     name: str
     make: Callable[[Path, ProviderProcess, str], Contestant]
@@ -41,7 +41,7 @@ FORMS = ("patchbay", "embedded")
 
 
 def before(commit: str, tree: Path) -> dict[str, Entry]:
-    """Both forms of Patchbay as they were at a commit, whose files are in `tree`."""
+    """Both forms of Patchbay at another commit, whose files are in `tree`."""
     return {
         "before-patchbay": Entry(
             f"{commit}, PostgreSQL + Redis", partial(Separate, tree=tree), servers.missing
@@ -50,7 +50,15 @@ def before(commit: str, tree: Path) -> dict[str, Entry]:
     }
 
 
-LARGE = {
-    "large-patchbay": Entry("Patchbay, PostgreSQL + Redis, large tables", LargeSeparate, servers.missing),
-    "large-embedded": Entry("Patchbay, one process, large tables", LargeEmbedded, _nothing),
-}
+def large(senders: int) -> dict[str, Entry]:
+    """Both forms with large tables, of whose organizations this many send and receive in turn."""
+    return {
+        "large-patchbay": Entry(
+            "Patchbay, PostgreSQL + Redis, large tables",
+            partial(LargeSeparate, senders=senders),
+            servers.missing,
+        ),
+        "large-embedded": Entry(
+            "Patchbay, one process, large tables", partial(LargeEmbedded, senders=senders), _nothing
+        ),
+    }

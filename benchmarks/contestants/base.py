@@ -1,9 +1,9 @@
-"""What all contestants have in common: they are real processes, and are asked and watched in the same way."""
+"""What all contestants have in common: real processes, the same requests, the same observations."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -23,10 +23,10 @@ def contact(number: int) -> str:
 class Contestant:
     """Something that sends and receives messages through a provider.
 
-    What it keeps is in `folder`; `key` names it among the contestants of a run.
+    Its files are in `folder`; `key` names it within a run.
     """
 
-    # How many messages it is given while the provider takes its time, where all of them would take minutes.
+    # How many messages it gets while the provider is slow, if all of them would take minutes.
     most_when_slow: int | None = None
 
     def __init__(self, folder: Path, provider: ProviderProcess, key: str) -> None:
@@ -36,24 +36,24 @@ class Contestant:
         self.environment: dict[str, str] = {}
         self.processes: list[Process] = []
 
-    # --- Its life ---
+    # --- Lifecycle ---
 
     def prepare(self) -> None:
-        """Makes what is there from the beginning."""
-        raise NotImplementedError
+        """Creates everything that is there from the beginning."""
 
     def start(self) -> None:
-        """Starts the processes, and returns once they answer."""
+        """Starts its processes and waits until they answer."""
         raise NotImplementedError
 
     def stop(self) -> None:
         """Ends its processes."""
-        for process in reversed(self.processes):
-            process.stop()
+        with ExitStack() as stack:  # whoever does not stop keeps none of the others alive
+            for process in self.processes:
+                stack.callback(process.stop)
         self.processes.clear()
 
     def remove(self) -> None:
-        """Removes what it keeps outside its folder."""
+        """Removes whatever it keeps outside its folder."""
 
     def run(self, *command: str) -> Process:
         """Starts one of its processes."""
@@ -79,62 +79,62 @@ class Contestant:
         return any(found.status == "LISTEN" and found.laddr.port == port for found in connections)
 
     def serve_wsgi(self, application: str, threads: int = 32) -> None:
-        """Starts the web server that Patchbay's container uses, as it uses it."""
+        """Starts the web server of Patchbay's container with the same options."""
         self.run(
             sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(self.port),
             "--workers", "2", "--blocking-threads", str(threads), application,
         )  # fmt: skip
         self.wait_until_listening(self.port)
 
-    # --- What is asked of it; None: it cannot do that ---
+    # --- Requests ---
 
     def submission(self, number: int, *, report: bool = False) -> bytes:
-        """The request of a user who sends the text `number`, and wants its delivery reported or not."""
+        """A user's request to send the text `number`; `report` asks for a delivery report."""
         raise NotImplementedError
 
     def batch(self, numbers: range) -> bytes | None:
-        """The request of a program that sends these texts at once."""
+        """A program's request to send all of these texts, or None if there is no such request."""
         return None
 
     def webhook(self, number: int) -> bytes:
-        """The provider's request that brings the text `number`."""
+        """The provider's webhook with the inbound text `number`."""
         raise NotImplementedError
 
     def report(self, number: int) -> bytes:
-        """The provider's request that tells that the text `number` was delivered."""
+        """The provider's webhook that reports the text `number` as delivered."""
         raise NotImplementedError
 
     def queue(self, numbers: range) -> bool:
-        """Has these texts wait while nobody sends, then lets them go; False where nothing can wait."""
+        """Queues these texts while nothing sends, then lets it send; False if it has no queue."""
         return False
 
-    # --- How it is watched ---
+    # --- Observations ---
 
     def mark(self) -> None:
-        """From here on `filed` and `delivered` count."""
+        """Starts the counts of `filed` and `delivered`."""
         raise NotImplementedError
 
     def filed(self) -> int:
-        """How many of the provider's texts have arrived since the mark."""
+        """How many inbound texts have been filed since the mark."""
         raise NotImplementedError
 
     def delivered(self) -> int:
-        """How many of the messages sent since the mark are known to be delivered."""
+        """How many of the messages sent since the mark are recorded as delivered."""
         raise NotImplementedError
 
     def transactions(self) -> int:
-        """Commits so far, where they are counted."""
+        """Commits so far, or 0 if nobody counts them."""
         return 0
 
     def analyze(self) -> None:
-        """Has the database look at how full its tables are."""
+        """Renews the statistics of the database."""
 
     def cpu(self) -> float:
-        """CPU seconds that its processes have used; the database's are not among them."""
+        """CPU seconds that its processes have used, without the database."""
         return sum(item.cpu_times().user + item.cpu_times().system for item in self._tree())
 
     def memory(self) -> float:
-        """MiB of its processes: memory of their own and their share of what they have in common."""
+        """MiB of its processes: their own memory and their share of what they have in common."""
         return float(sum(item.memory_full_info().pss for item in self._tree())) / 2**20
 
     def _tree(self) -> list[psutil.Process]:

@@ -1,4 +1,4 @@
-"""How a Patchbay is started, by what its tree holds: change it here when the containers change."""
+"""How Patchbay is started, by what its checkout holds. Keep this like docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def worker(_tree: Path) -> list[str]:
 
 
 def serve(_tree: Path, port: int) -> list[str]:
-    """The one process that is all of it."""
+    """The one process on SQLite."""
     return [sys.executable, "manage.py", "serve", "--port", str(port)]

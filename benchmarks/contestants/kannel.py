@@ -16,12 +16,12 @@ from benchmarks.load import get
 from benchmarks.provider_process import ProviderProcess
 from tests.processes import free_port
 
-# Debian keeps them where only the administrator's PATH leads.
+# Debian installs them where only the administrator's PATH leads.
 BEARERBOX, SMSBOX = (
     shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin") for name in ("bearerbox", "smsbox")
 )
 IN, REPORT = "/in", "/report"
-# Each box says only what it could not do.
+# Both boxes print errors only.
 QUIET = ("-v", "4")
 
 CONFIGURATION = """
@@ -71,7 +71,7 @@ get-url = "{origin}{where}?from=%p&to=%P&text=%b"
 
 
 def missing() -> str:
-    """Why it cannot take part; empty: it can."""
+    """Why it cannot take part, or an empty text."""
     return "" if BEARERBOX and SMSBOX else "Debian's package kannel is not installed"
 
 

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 
 from benchmarks import load
 from benchmarks.contestants import commands
-from benchmarks.contestants.base import NUMBER, contact
+from benchmarks.contestants.base import CONTACTS, NUMBER, contact
 from benchmarks.contestants.storage import InDatabase, InPostgreSQL, InSQLite, WithRedis
 from benchmarks.provider_process import ProviderProcess
 from tests.processes import ROOT, Process, wait_for
@@ -22,7 +22,7 @@ MODULE = (sys.executable, "-m")
 
 
 class Patchbay(InDatabase):
-    """A Patchbay of the checkout `tree`, whose own code says how it is started and filled."""
+    """The Patchbay of the checkout `tree`, started and filled by that checkout's own code."""
 
     last = "SELECT coalesce(max(id), 0) FROM messaging_message"
     came_in = "SELECT count(*) FROM messaging_message WHERE id > {} AND direction = 'in'"
@@ -35,7 +35,7 @@ class Patchbay(InDatabase):
         super().__init__(folder, provider, key)
         self.tree = tree
         self.account = ""
-        # Numbers, and tokens of users who may send from them; each sends in turn.
+        # Numbers, each with the token of a user who may send from it; they take turns.
         self.senders: list[tuple[str, str]] = []
         self.environment |= {
             "PATCHBAY_SECRET_KEY": uuid4().hex * 2,
@@ -44,7 +44,7 @@ class Patchbay(InDatabase):
             "PATCHBAY_ALLOWED_ORIGINS": provider.origin,
             "PATCHBAY_DATA": str(folder / "data"),
             "PATCHBAY_LOG_LEVEL": "WARNING",
-            # One user writes as much as a whole company: the limits against mass sending are off.
+            # One user sends as much as a whole company: the limits against mass sending are off.
             "PATCHBAY_USER_PER_MINUTE": "0",
             "PATCHBAY_USER_PER_HOUR": "0",
             "PATCHBAY_NUMBER_PER_MINUTE": "0",
@@ -55,15 +55,13 @@ class Patchbay(InDatabase):
         return super().run("env", "-C", str(self.tree), *command)
 
     def prepare(self) -> None:
-        """An installation with people in it."""
+        """Installs it, with an organization whose user knows many contacts."""
+        super().prepare()
         (self.folder / "data").mkdir()
         self.complete(sys.executable, "manage.py", "install", "-v0")
-        people = json.loads(self.last_line("benchmarks.people", self.provider.url, "1000"))
+        printed = self.complete(*MODULE, "benchmarks.people", self.provider.url, str(CONTACTS))
+        people = json.loads(printed.strip().splitlines()[-1])
         self.account, self.senders = people["account"], [(NUMBER, people["token"])]
-
-    def last_line(self, module: str, *arguments: str, seconds: float = 60) -> str:
-        """What a module of the checkout prints at last, run in its environment."""
-        return self.complete(*MODULE, module, *arguments, seconds=seconds).strip().splitlines()[-1]
 
     def submission(self, number: int, *, report: bool = False) -> bytes:
         sender, token = self.senders[number % len(self.senders)]
@@ -71,7 +69,7 @@ class Patchbay(InDatabase):
         return load.post("/api/v1/messages", json.dumps(body).encode(), f"Authorization: Bearer {token}")
 
     def batch(self, numbers: range) -> bytes | None:
-        # One after the other, batches have ever different recipients: of one there is but one in flight.
+        # Successive batches have different recipients, since a conversation has one message in flight.
         which = numbers.start // len(numbers)
         sender, token = self.senders[which % len(self.senders)]
         messages = [
@@ -94,16 +92,16 @@ class Patchbay(InDatabase):
 
     def queue(self, numbers: range) -> bool:
         self.stop_sending()
-        self.last_line("benchmarks.backlog", str(numbers.start), str(len(numbers)))
+        self.complete(*MODULE, "benchmarks.backlog", str(numbers.start), str(len(numbers)))
         self.send_again()
         return True
 
     def stop_sending(self) -> None:
-        """Ends what sends."""
+        """Stops the processes that send."""
         raise NotImplementedError
 
     def send_again(self) -> None:
-        """Starts it again."""
+        """Starts them again."""
         raise NotImplementedError
 
 
@@ -147,10 +145,14 @@ class Embedded(Patchbay, InSQLite):
 
 
 class Large(Patchbay):
-    """With a million messages of ten thousand organizations, a thousand of which send and receive in turn.
+    """With a million messages of ten thousand organizations, of which `senders` send and receive in turn.
 
-    Each turn begins with the database as it was filled at first.
+    The database is filled once; each turn begins with a copy.
     """
+
+    def __init__(self, folder: Path, provider: ProviderProcess, key: str, senders: int) -> None:
+        super().__init__(folder, provider, key)
+        self._count = senders
 
     def prepare(self) -> None:
         super().prepare()
@@ -159,11 +161,13 @@ class Large(Patchbay):
             self._exchange(10**9)
         finally:
             self.stop()
-        self.senders = json.loads(self.last_line("benchmarks.large", seconds=1200))
-        self.keep()
+        senders = self.folder / "senders.json"
+        self.complete(*MODULE, "benchmarks.large", str(senders), seconds=1200)
+        self.senders = json.loads(senders.read_text())[: self._count]
+        self.save()
 
     def _exchange(self, number: int) -> None:
-        """One message out, its report, and one message in: all that is stored later looks like these."""
+        """Sends one message, reports it and receives one: the samples that all others are copies of."""
         self.mark()
         self._ask(self.submission(number))
         self.provider.wait_for(range(number, number + 1))

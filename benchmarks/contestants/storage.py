@@ -1,4 +1,4 @@
-"""Where contestants keep their messages, and how what they have stored is counted."""
+"""Where contestants keep their messages, and how these are counted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.provider_process import ProviderProcess
 
 
 class InDatabase(Contestant):
-    """Its queries count what `filed` and `delivered` say, from the id that was the last at the mark."""
+    """Counts rows with an id above the one that was the last at the mark."""
 
     last = "SELECT coalesce(max(id), 0) FROM message"
     came_in = "SELECT count(*) FROM message WHERE id > {} AND direction = 'in'"
@@ -34,12 +34,12 @@ class InDatabase(Contestant):
         """One number from the database."""
         raise NotImplementedError
 
-    def keep(self) -> None:
-        """Keeps the database as it is for `restore`. Its processes are down."""
+    def save(self) -> None:
+        """Saves the database for `restore`; no process may be using it."""
         raise NotImplementedError
 
     def restore(self) -> None:
-        """Makes the database what it was when it was kept. Its processes are down."""
+        """Resets the database to what was saved; no process may be using it."""
         raise NotImplementedError
 
 
@@ -49,16 +49,19 @@ class InPostgreSQL(InDatabase):
     def __init__(self, folder: Path, provider: ProviderProcess, key: str) -> None:
         super().__init__(folder, provider, key)
         self._name = f"patchbay_bench_{key}"
-        self.database = servers.new_database(self._name)
+        self.database = servers.url_of(self._name)
         self.environment["DATABASE_URL"] = self.database
-        self._watching: psycopg.Connection | None = None
+        self._observer: psycopg.Connection | None = None
+
+    def prepare(self) -> None:
+        servers.new_database(self._name)
 
     def stop(self) -> None:
+        self._disconnect()
         super().stop()
-        self._watch_no_more()
 
     def remove(self) -> None:
-        for name in (self._name, self._kept):
+        for name in (self._name, self._saved):
             servers.drop_database(name)
 
     def query(self, statement: str) -> int:
@@ -72,27 +75,27 @@ class InPostgreSQL(InDatabase):
     def analyze(self) -> None:
         self._connection().execute("ANALYZE")
 
-    def keep(self) -> None:
-        self._watch_no_more()
-        servers.new_database(self._kept, self._name)
+    def save(self) -> None:
+        self._disconnect()
+        servers.new_database(self._saved, self._name)
 
     def restore(self) -> None:
-        self._watch_no_more()
-        servers.new_database(self._name, self._kept)
+        self._disconnect()
+        servers.new_database(self._name, self._saved)
 
     @property
-    def _kept(self) -> str:
-        return f"{self._name}_kept"
+    def _saved(self) -> str:
+        return f"{self._name}_saved"
 
     def _connection(self) -> psycopg.Connection:
-        if self._watching is None:
-            self._watching = psycopg.connect(self.database, autocommit=True)
-        return self._watching
+        if self._observer is None:
+            self._observer = psycopg.connect(self.database, autocommit=True)
+        return self._observer
 
-    def _watch_no_more(self) -> None:
-        if self._watching is not None:
-            self._watching.close()
-            self._watching = None
+    def _disconnect(self) -> None:
+        if self._observer is not None:
+            self._observer.close()
+            self._observer = None
 
 
 class InSQLite(InDatabase):
@@ -109,22 +112,22 @@ class InSQLite(InDatabase):
         finally:
             connection.close()
 
-    def keep(self) -> None:
+    def save(self) -> None:
         self.query("PRAGMA wal_checkpoint(TRUNCATE)")
-        shutil.copyfile(self.file, self._kept)
+        shutil.copyfile(self.file, self._saved)
 
     def restore(self) -> None:
         for ending in ("-wal", "-shm"):
             self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
-        shutil.copyfile(self._kept, self.file)
+        shutil.copyfile(self._saved, self.file)
 
     @property
-    def _kept(self) -> Path:
-        return self.folder / "kept.sqlite3"
+    def _saved(self) -> Path:
+        return self.folder / "saved.sqlite3"
 
 
 class WithRedis(Contestant):
-    """With a Redis of its own, empty at each start; what that one uses is not counted."""
+    """With a Redis of its own, empty at each start and not part of what is measured."""
 
     def __init__(self, folder: Path, provider: ProviderProcess, key: str) -> None:
         super().__init__(folder, provider, key)
@@ -135,5 +138,7 @@ class WithRedis(Contestant):
         self._redis.start()
 
     def stop(self) -> None:
-        super().stop()
-        self._redis.stop()
+        try:
+            super().stop()
+        finally:
+            self._redis.stop()

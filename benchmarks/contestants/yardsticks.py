@@ -38,6 +38,7 @@ class Glue(Yardstick):
     def prepare(self) -> None:
         from benchmarks.yardsticks import glue
 
+        super().prepare()
         glue.prepare(self.database)
 
     def start(self) -> None:
@@ -45,11 +46,11 @@ class Glue(Yardstick):
 
 
 class Naive(WithRedis, Yardstick):
-    settings = "benchmarks.yardsticks.settings"
     most_when_slow = 200
 
     def prepare(self) -> None:
-        self.environment["DJANGO_SETTINGS_MODULE"] = self.settings
+        super().prepare()
+        self.environment["DJANGO_SETTINGS_MODULE"] = "benchmarks.yardsticks.settings"
         self.complete(sys.executable, "-m", "django", "migrate", "--run-syncdb", "-v0")
 
     def start(self) -> None:
@@ -60,6 +61,7 @@ class Naive(WithRedis, Yardstick):
 
 class Tuned(WithRedis, Yardstick):
     def prepare(self) -> None:
+        super().prepare()
         self.environment["DJANGO_SETTINGS_MODULE"] = "benchmarks.yardsticks.tuned_settings"
         self.complete(sys.executable, "-m", "django", "migrate", "--run-syncdb", "-v0")
 

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.webhooks import refusals
 from portal import wsgi
-from portal.handlers import Handler
 from portal.server import WebServer
 
 

@@ -342,10 +342,10 @@ def test_a_batch_takes_as_many_queries_for_ten_as_for_one(private: Number, alice
 
 
 def _sent(job: render.Job) -> record.Exchange:
-    assert job.service is not None
+    assert job.through is not None
     body = b'{"data": {"id": "%d"}}' % job.message.pk
     answer = HttpResponse(200, {"content-type": "application/json"}, body)
-    return record.Exchange(job, job.service, job.parts[0], timezone.now(), 1, answer)
+    return record.Exchange(job, job.through, job.parts[0], timezone.now(), 1, answer)
 
 
 @pytest.mark.parametrize(
@@ -451,9 +451,9 @@ def test_what_was_not_written_when_we_stop_is_left_to_another_process(
 ) -> None:
     message = write(alice, private)
     (job,) = render.prepare(claim.claim(1).claims)
-    assert job.service is not None
+    assert job.through is not None
     fault = Fault("connect", "No connection: Patchbay was stopped.")
-    record.record([record.Exchange(job, job.service, job.parts[0], timezone.now(), 1, fault)], stopping=True)
+    record.record([record.Exchange(job, job.through, job.parts[0], timezone.now(), 1, fault)], stopping=True)
     message.refresh_from_db()
     service.refresh_from_db()
     assert (message.status, message.queue_state, service.failures) == (Status.SENDING, WAITING, 0)

@@ -1,4 +1,4 @@
-"""What each contestant is taken through, beside a provider of its own; each part gives named figures."""
+"""Runs one contestant beside a provider of its own; each measurement returns named figures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from benchmarks.provider_process import ProviderProcess
 CONNECTIONS = 64
 BATCH, BATCH_CONNECTIONS = 100, 4
 WARM_UP = 500
-SLOW = 50  # milliseconds that the provider takes
+SLOW = 50  # milliseconds until the provider answers
 Figures = dict[str, float]
 
 
-class Course:
-    """One contestant. Each figure takes so many messages; latency and idling take so many seconds."""
+class Runner:
+    """Measures one contestant: rates with `messages` each, latency and idling for `seconds` each."""
 
     def __init__(self, key: str, entry: Entry, folder: Path, messages: int, seconds: float) -> None:
         self.key, self.messages, self.seconds, self._next = key, messages, seconds, 0
@@ -29,39 +29,38 @@ class Course:
         self.provider = ProviderProcess(folder / "provider.log")
         self.contestant = entry.make(folder, self.provider, key)
 
-    def end(self) -> None:
-        """Removes everything."""
+    def close(self) -> None:
+        """Removes what the contestant keeps, and ends the provider."""
         self.contestant.remove()
         self.provider.stop()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """While it lasts the contestant is up, and warm."""
+        """Keeps the contestant running, and warm, while it lasts."""
         try:
             self.contestant.start()
             self._warm_up()
             yield
         finally:
-            self.provider.take(0)
             self.contestant.stop()
 
     def _warm_up(self) -> None:
-        """Has everything been asked for by every connection, and the tables known to PostgreSQL's planner."""
+        """Uses every connection often enough for its plans to be cached, with fresh table statistics."""
         for _ in range(2):
             self._send(WARM_UP)
             self._receive(WARM_UP)
             self.contestant.analyze()  # as autovacuum does every minute
 
     def _numbers(self, count: int) -> range:
-        """Texts that were not sent yet, the first of them a multiple of a batch's size."""
+        """New texts; the first is a multiple of the batch size."""
         first = -(-self._next // BATCH) * BATCH
         self._next = first + count
         return range(first, self._next)
 
-    # --- The parts ---
+    # --- Measurements ---
 
     def idle(self) -> Figures:
-        """The share of a core while nothing happens, and MiB."""
+        """Share of a core while nothing happens, and MiB."""
         time.sleep(3)
         cpu, began = self.contestant.cpu(), time.monotonic()
         time.sleep(self.seconds)
@@ -83,7 +82,7 @@ class Course:
         return {"out": rate, "cpu_out": cpu} | ({"commits": commits} if commits else {})
 
     def batches(self) -> Figures:
-        """The same messages in requests of 100 each."""
+        """Messages a second in batches of 100, and CPU seconds per 1,000."""
         numbers = self._numbers(self.messages // BATCH * BATCH)
         first = self.contestant.batch(self._numbers(1))
         if first is None or asyncio.run(load.status(self.contestant.port, first)) in (404, 405):
@@ -102,17 +101,17 @@ class Course:
         return {"in": rate, "cpu_in": cpu}
 
     def reports(self) -> Figures:
-        """Delivery reports recorded a second, and CPU seconds per 1,000, of messages that were just sent."""
+        """Delivery reports recorded a second, and CPU seconds per 1,000. The messages are sent first."""
         self.contestant.mark()
         numbers = self._numbers(self.messages)
         requests = [self.contestant.submission(number, report=True) for number in numbers]
         self._submit(requests, numbers)
         reports = [self.contestant.report(number) for number in numbers]
-        rate, cpu = self._bring(reports, self.contestant.delivered)
+        rate, cpu = self._deliver(reports, self.contestant.delivered)
         return {"reports": rate, "cpu_reports": cpu}
 
     def backlog(self) -> Figures:
-        """Messages a second from a queue to the provider, from the first to the last."""
+        """Queued messages sent a second, from the first that arrives to the last."""
         rate = self._drain()
         return {"backlog": rate} if rate else {}
 
@@ -128,15 +127,15 @@ class Course:
             rate = self._drain()
         return {"slow_backlog": rate} if rate else {}
 
-    # --- What they are made of ---
+    # --- Steps ---
 
     @contextmanager
     def _slow(self) -> Iterator[None]:
-        self.provider.take(SLOW)
+        self.provider.set_delay(SLOW)
         try:
             yield
         finally:
-            self.provider.take(0)
+            self.provider.set_delay(0)
 
     def _send(self, count: int) -> tuple[float, float, float]:
         numbers = self._numbers(count)
@@ -150,28 +149,28 @@ class Course:
         cpu, commits = contestant.cpu(), contestant.transactions()
         began = asyncio.run(load.burst(contestant.port, requests, connections))
         last = max(self.provider.wait_for(numbers))
-        time.sleep(1.2)  # what the answers bring is written, and PostgreSQL has counted it
+        time.sleep(1.2)  # until the answers are recorded and PostgreSQL has counted the commits
         used = (contestant.cpu() - cpu) * 1000 / count
         return count / (last - began), used, (contestant.transactions() - commits) / count
 
     def _receive(self, count: int) -> tuple[float, float]:
         self.contestant.mark()
         webhooks = [self.contestant.webhook(number) for number in self._numbers(count)]
-        return self._bring(webhooks, self.contestant.filed)
+        return self._deliver(webhooks, self.contestant.filed)
 
-    def _bring(self, requests: Sequence[bytes], stored: Callable[[], int]) -> tuple[float, float]:
-        """Requests of the provider's stored a second, and CPU seconds per 1,000."""
+    def _deliver(self, requests: Sequence[bytes], stored: Callable[[], int]) -> tuple[float, float]:
+        """Requests of the provider stored a second, and CPU seconds per 1,000."""
         contestant, count = self.contestant, len(requests)
         cpu = contestant.cpu()
         began = asyncio.run(load.burst(contestant.webhook_port, requests, CONNECTIONS))
         while (so_far := stored()) < count:
-            assert time.monotonic() < began + 120, f"Only {so_far} of {count} were stored."
+            assert time.monotonic() < began + load.PATIENCE, f"Only {so_far} of {count} were stored."
             time.sleep(0.02)
         took = time.monotonic() - began
         return count / took, (contestant.cpu() - cpu) * 1000 / count
 
     def _drain(self) -> float:
-        """Messages a second out of a queue; 0 where there is none."""
+        """Queued messages sent a second; 0 if nothing can be queued."""
         numbers = self._numbers(self.messages)
         if not self.contestant.queue(numbers):
             return 0
@@ -180,15 +179,15 @@ class Course:
         return (len(numbers) - 1) / (max(arrived) - min(arrived))
 
 
-# In the order in which they are played; by what they are called on the command line.
-PARTS: dict[str, Callable[[Course], Figures]] = {
-    "idle": Course.idle,
-    "latency": Course.latency,
-    "out": Course.out,
-    "batches": Course.batches,
-    "in": Course.received,
-    "reports": Course.reports,
-    "slow-out": Course.slow_out,
-    "backlog": Course.backlog,  # what sends is started anew from here on
-    "slow-backlog": Course.slow_backlog,
+# By their names on the command line, in the order in which they run.
+MEASUREMENTS: dict[str, Callable[[Runner], Figures]] = {
+    "idle": Runner.idle,
+    "latency": Runner.latency,
+    "out": Runner.out,
+    "batches": Runner.batches,
+    "in": Runner.received,
+    "reports": Runner.reports,
+    "slow-out": Runner.slow_out,
+    "backlog": Runner.backlog,  # restarts what sends
+    "slow-backlog": Runner.slow_backlog,
 }
