@@ -107,13 +107,7 @@ def main() -> None:
         filled = Process.manage(
             "shell", "--no-imports", "-c", FILL, environment=environment, log=logs / "fill"
         ).finish()
-<<<<<<< HEAD
-        command = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--port", str(port)]
-        command += ["--workers", str(options.workers), "--blocking-threads", "32", "portal.wsgi:application"]
-        server = Process(command, environment, logs / "server")
-=======
         server = Process(commands.web(ROOT, port), environment, logs / "server")
->>>>>>> bench
         try:
             server.wait_until_ready(f"http://127.0.0.1:{port}")
             path = f"/services/generic/a{filled.split()[-1]}"

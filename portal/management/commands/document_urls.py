@@ -65,7 +65,10 @@ def _readable(item: URLPattern | URLResolver) -> str:
 
 def _view(item: URLPattern) -> str:
     actions: dict[str, str] = getattr(item.callback, "actions", None) or {}
-    served = ", ".join(f"{method.upper()} → `{action}`" for method, action in actions.items())
+    # HEAD is GET, and the first request of a view adds it.
+    served = ", ".join(
+        f"{method.upper()} → `{action}`" for method, action in actions.items() if method != "head"
+    )
     return f"`{item.lookup_str}`" + (f": {served}" if served else "")
 
 
