@@ -49,6 +49,7 @@ class Patchbay(InDatabase):
             "PATCHBAY_USER_PER_HOUR": "0",
             "PATCHBAY_NUMBER_PER_MINUTE": "0",
             "PATCHBAY_ORGANIZATION_PER_HOUR": "0",
+            "PATCHBAY_API_PER_MINUTE": "100000000",  # counted, but never reached
         }
 
     def run(self, *command: str) -> Process:
