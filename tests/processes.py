@@ -90,6 +90,12 @@ class Process:
         assert self.popen.wait(seconds) == 0, self.output
         return self.output
 
+    def halt(self) -> None:
+        """Halts it until it is killed or continued; returns once it stands still."""
+        self.popen.send_signal(signal.SIGSTOP)
+        status = Path(f"/proc/{self.popen.pid}/stat")
+        wait_for(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
+
     def kill(self) -> None:
         """kill -9, of its children too."""
         with suppress(ProcessLookupError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -105,7 +104,7 @@ def killed_embedded(patchbay: Embedded, steps: Steps) -> None:
     """While the process is halted the answers come, which it never sees."""
     serving = patchbay.serve()
     wait_for(lambda: steps.reached(patchbay), 60, lambda: patchbay.output)
-    serving.popen.send_signal(signal.SIGSTOP)
+    serving.halt()
     steps.answer()
     serving.kill()
     steps.recover()

@@ -49,7 +49,7 @@ def test_messages_go_out_and_webhooks_come_in_whatever_redis_does(
         both_ways("after it was started")
         redis.Redis.from_url(broker.url).flushall()
         both_ways("after it was flushed")
-        broker.process.popen.send_signal(signal.SIGSTOP)
+        broker.process.halt()
         both_ways("while it was halted")
         broker.process.popen.send_signal(signal.SIGCONT)
         both_ways("after it went on")

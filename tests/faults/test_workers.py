@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections import Counter
@@ -159,7 +158,7 @@ def test_a_worker_that_is_halted_in_a_transaction_holds_up_no_other(
         patchbay.network.fail_before(b"INSERT INTO " + table, b"COMMIT")
         halted = patchbay.worker()
         assert patchbay.network.tripped.wait(60), patchbay.output
-        halted.popen.send_signal(signal.SIGSTOP)
+        halted.halt()
         patchbay.worker()
         patchbay.query("UPDATE messaging_message SET next_attempt_at = now() WHERE queue_state = 0")
         sent = f"SELECT count(*) FROM messaging_message WHERE status = {SENT:d} AND text <> 'acme 0'"
