@@ -127,6 +127,7 @@ def _measure(chosen: Mapping[str, tuple[Entry, Path]], options: argparse.Namespa
                     runner.turn(),
                 ):
                     for name in names:
+                        attempt.step = name
                         results.add(runner.key, number, MEASUREMENTS[name](runner))
                 failures += attempt.failed
     return results, failures
@@ -134,6 +135,7 @@ def _measure(chosen: Mapping[str, tuple[Entry, Path]], options: argparse.Namespa
 
 @dataclass
 class _Attempt:
+    step: str = "start"
     failed: bool = False
 
 
@@ -146,7 +148,8 @@ def _attempt(what: str) -> Iterator[_Attempt]:
         yield attempt
     except Exception as error:
         attempt.failed = True
-        print(f"Failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        reason = str(error) or type(error).__name__
+        print(f"Failed at {attempt.step}: {reason}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
