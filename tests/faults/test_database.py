@@ -108,7 +108,7 @@ def test_patchbay_starts_while_the_database_is_away(separate: MakesSeparate) -> 
         patchbay.network.refuse()
         web, worker = patchbay.web(), patchbay.worker()
         wait_for(lambda: patchbay.webhook(message(0), service="own") >= 500, 60, lambda: patchbay.output)
-        wait_for(lambda: "The sweep could not look at the database" in worker.output, 60)
+        wait_for(lambda: "The sweep could not read the database" in worker.output, 60)
         patchbay.network.restore()
         patchbay.settled()
         assert patchbay.webhook(message(0), service="own") == 200

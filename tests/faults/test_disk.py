@@ -66,7 +66,11 @@ def test_no_room_for_files(
             sent = sandbox.picture("+61412000000", "+61855555501", text, picture(side), "image/png")
             assert sent == 200
         states = "SELECT state, count(*) FROM messaging_attachment WHERE problem LIKE %s GROUP BY state"
-        wait_for(lambda: patchbay.query(states, "%no room%") == [("waiting", 1)], 30, lambda: patchbay.output)
+        wait_for(
+            lambda: patchbay.query(states, "%cannot store the file%") == [("waiting", 1)],
+            30,
+            lambda: patchbay.output,
+        )
         wait_for(lambda: patchbay.query(states, "") == [("kept", 1)], 30, lambda: patchbay.output)
         assert sorted(patchbay.texts_in()) == ["large", "small"]
         assert len(files(patchbay)) == 1

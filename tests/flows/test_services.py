@@ -59,7 +59,9 @@ def test_round_trip_through_separate_processes(
         }
         assert file["media_url"].startswith(f"{url}/media/")
         assert requests.get(file["media_url"]).content == picture()
-        wait_for(lambda: alice.get(f"{url}{thread}").text.count("delivered") == 2, 20, lambda: worker.output)
+        wait_for(
+            lambda: alice.get(f"{url}{thread}").text.count("status-delivered") == 2, 20, lambda: worker.output
+        )
 
         assert sandbox.text("+61412345678", "+61855555501", "And back") == 200
         assert sandbox.picture("+61412345678", "+61855555501", "Look", picture(), "image/png") == 200
