@@ -8,7 +8,7 @@ COPY manage.py pyproject.toml ./
 COPY portal portal
 COPY integrations integrations
 COPY messaging messaging
-RUN useradd --system --uid 10001 patchbay && install -d -o patchbay -m 0700 /data
+RUN useradd --system --uid 10001 patchbay && install -d -o patchbay -m 0700 /data /data/media
 USER patchbay
 VOLUME /data
 EXPOSE 8000

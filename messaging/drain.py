@@ -7,6 +7,24 @@ from typing import ClassVar
 
 from messaging import wakeups
 from messaging.wakeups import Task
+from portal import process
+
+
+class _Stop:
+    """Whether the drains of this process begin nothing more."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+
+def start() -> None:
+    """Lets drains work again after `stop`."""
+    process.get(_Stop).event.clear()
+
+
+def stop() -> None:
+    """Has the drains of this process begin nothing more."""
+    process.get(_Stop).event.set()
 
 
 class Drain:
@@ -32,11 +50,13 @@ class Drain:
                 self.work()
             finally:
                 self._running.release()
+        if self.stopped:
+            wakeups.taken(self.task)  # another process can be woken
 
     @property
     def stopped(self) -> bool:
-        """Whether this process is to begin nothing more."""
-        return False
+        """Whether it is to begin nothing more."""
+        return process.get(_Stop).event.is_set()
 
     def look(self) -> None:
         """To be called by `work` before each look: what is committed from now on needs another wake-up."""
@@ -45,7 +65,7 @@ class Drain:
             wakeups.taken(self.task)
 
     def work(self) -> None:
-        """Calls `look`, and works off what it finds, until there is nothing more."""
+        """Calls `look`, and works off what it finds, until there is nothing more or it is stopped."""
         raise NotImplementedError
 
     def interrupt(self) -> None:

@@ -1,4 +1,4 @@
-"""Files that services fetch."""
+"""Files that providers fetch."""
 
 from __future__ import annotations
 

@@ -52,7 +52,11 @@ def wake(task: Task) -> bool:
         return False
     try:
         if caches["broker"].add(_pending(task), 1, PENDING_SECONDS):
-            app.send_task(task, retry=False)
+            try:
+                app.send_task(task, retry=False)
+            except Exception:
+                caches["broker"].delete(_pending(task))  # none waits
+                raise
     except Exception as error:
         broker.silent_until = time.monotonic() + SILENT_SECONDS
         logger.warning("The broker does not answer (%s); the sweep does without it.", type(error).__name__)

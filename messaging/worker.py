@@ -7,14 +7,15 @@ import logging
 import threading
 from typing import Any
 
-from celery.signals import worker_init, worker_shutting_down
+from celery.signals import task_postrun, task_prerun, worker_init, worker_shutting_down
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
+from messaging import drain, wakeups
 from messaging import tasks as tasks  # registers them
-from messaging import wakeups
 from messaging.engine import sweep as engine
 from messaging.outbound import dispatch
+from messaging.wakeups import Task
 from portal import process
 from portal.celery import app
 
@@ -22,10 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 class _Sweep:
-    """Whether the sweep of this process is to end."""
+    """Whether the sweep of this process is to end, and the tasks that it runs itself."""
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
+        self.running: dict[Task, threading.Thread] = {}
 
 
 @worker_init.connect
@@ -33,7 +35,7 @@ def begin(**_: Any) -> None:
     """Recovers what a dead process left, and starts the sweep; the broker may be away."""
     _freeze_garbage()
     process.get(_Sweep).stopped.clear()
-    dispatch.start()
+    drain.start()
     # On SQLite this process is the only one, by the lock on its data folder. On a server the sweep recovers
     # what is left when its lease has expired.
     if not settings.DATABASE_URL and (recovered := dispatch.recover(everything=True)):
@@ -45,7 +47,15 @@ def begin(**_: Any) -> None:
 def end(**_: Any) -> None:
     """Claims no more, and lets what is in flight finish."""
     process.get(_Sweep).stopped.set()
+    drain.stop()
     threading.Thread(target=dispatch.stop, args=[settings.STOP_SECONDS], name="stop").start()
+
+
+@task_prerun.connect
+@task_postrun.connect
+def check_connection(**_: Any) -> None:
+    """Closes the thread's connection if it is broken: Celery keeps it, and never checks it."""
+    close_old_connections()
 
 
 def _freeze_garbage() -> None:
@@ -59,16 +69,35 @@ def _sweep() -> None:
     while not process.get(_Sweep).stopped.wait(settings.SWEEP_SECONDS):
         try:
             sweep()
-        except Exception as error:
+        except (OperationalError, InterfaceError) as error:
             logger.warning("The sweep could not read the database: %s.", error)
             close_old_connections()
+        except Exception:
+            logger.exception("The sweep failed.")
 
 
 def sweep() -> None:
-    """Wakes the tasks that have work, or runs them here while the broker is away."""
+    """Wakes the tasks that have work, or runs them in this process while the broker is away."""
     due, abandoned = engine.due_tasks()
     if abandoned:
         dispatch.recover()
     for task in due:
         if not wakeups.wake(task):
-            app.tasks[task].run()
+            _run(task)
+
+
+def _run(task: Task) -> None:
+    """Runs a task in a thread of its own, unless it still does: one that takes long delays no other."""
+    running = process.get(_Sweep).running
+    if task not in running or not running[task].is_alive():
+        running[task] = threading.Thread(target=_run_task, args=[task], name=task, daemon=True)
+        running[task].start()
+
+
+def _run_task(task: Task) -> None:
+    try:
+        app.tasks[task].run()
+    except Exception as error:
+        logger.warning("%s failed and is retried by the sweep: %s.", task, error)
+    finally:
+        connection.close()

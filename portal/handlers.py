@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 
 class Request(WSGIRequest):
@@ -14,10 +18,11 @@ class Request(WSGIRequest):
         # An asterisk marks an RFC 2231 parameter. None is needed here, and Python raises on some of them.
         if "*" in (content_type := environ.get("CONTENT_TYPE", "")):
             environ["CONTENT_TYPE"] = content_type.replace("*", "")
-        super().__init__(environ)
         # A body in chunks has no Content-Length, and Django would read nothing; but the server knows its end.
         if environ.get("wsgi.input_terminated") and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", ""):
-            self._stream = environ["wsgi.input"]
+            body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+            environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
+        super().__init__(environ)
 
     @property
     def encoding(self) -> str:
@@ -29,6 +34,20 @@ class Request(WSGIRequest):
 
 
 class Handler(WSGIHandler):
-    """The WSGI application."""
+    """The WSGI application. Every response has a length, and none to HEAD has a body."""
 
     request_class = Request
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        response = super().__call__(environ, start_response)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            response.close()
+            return []
+        return response
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        response = super().get_response(request)
+        # CommonMiddleware does this for pages. Without it a server ends the connection, or sends chunks.
+        if not response.streaming and not response.has_header("Content-Length"):
+            response.headers["Content-Length"] = str(len(response.content))  # type: ignore[attr-defined]
+        return response

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from portal import environment
 from portal.celery import app
 from portal.environment import prepare_data_folder
 from portal.models import User
@@ -52,7 +53,7 @@ def run(
     `prepare` is called when the database is up to date, `ready` when requests are being served.
     """
     with locked(prepare_data_folder()), listening(options) as listener:
-        if not os.environ.get("PATCHBAY_PUBLIC_URL"):
+        if not environment.read("PATCHBAY_PUBLIC_URL"):
             settings.PUBLIC_URL = f"http://localhost:{options.port}"
             settings.CSRF_TRUSTED_ORIGINS = [settings.PUBLIC_URL]
         call_command("install", verbosity=0)
@@ -62,9 +63,7 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(1) if stop.is_set() else stop.set())
         worker = _Worker()
-        server = WebServer(
-            application, listener, threads=THREADS, max_body=settings.MAX_UPLOAD_BYTES + 1024 * 1024
-        )
+        server = WebServer(application, listener, threads=THREADS, max_body=settings.MAX_BODY_BYTES)
         server.start()
         ready()
         say(f"Patchbay is ready at {settings.PUBLIC_URL}/ (press Ctrl-C to stop).")

@@ -53,6 +53,7 @@ WSGI_APPLICATION = "portal.wsgi.application"
 PATCHBAY_ALLOWED_ORIGINS = environment.read_list("PATCHBAY_ALLOWED_ORIGINS")
 SEND_SLOTS = environment.read_number("PATCHBAY_SEND_SLOTS", 256)
 MAX_UPLOAD_BYTES = 25 * 1024 * 1024
+MAX_BODY_BYTES = MAX_UPLOAD_BYTES + 1024 * 1024  # with the form around the files
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
 
@@ -212,7 +213,7 @@ _IN_PROCESS = {
     "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
     "OPTIONS": {"MAX_ENTRIES": 10_000},
 }
-CACHES: dict[str, Any] = {"default": _IN_PROCESS, "broker": _IN_PROCESS}
+CACHES: dict[str, Any] = {"default": _IN_PROCESS, "broker": _IN_PROCESS | {"LOCATION": "broker"}}
 if REDIS_URL:
     CACHES = {
         "default": _IN_REDIS | {"BACKEND": "portal.cache.FallbackRedisCache"},

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.http import Http404, UnreadablePostError
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -164,6 +165,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(REFUSED, str(error), f"/{error.member}" if error.member else "")
         case ParseError():
             return Problem(MALFORMED, str(error.detail))
+        case SuspiciousOperation() | UnreadablePostError():
+            return Problem(MALFORMED, _("The request could not be read."))
         case ValidationError():
             pointer, detail = _first(error.detail)
             return Problem(MALFORMED, detail, pointer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q, QuerySet, Subquery
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
@@ -54,7 +55,9 @@ class NewestFirst(BasePagination):
         self._next = None
         if len(page) > limit:
             page.pop()
-            self._next = replace_query_param(request.build_absolute_uri(), "cursor", page[-1].uuid)
+            self._next = replace_query_param(
+                f"{settings.PUBLIC_URL}{request.get_full_path()}", "cursor", page[-1].uuid
+            )
         return page
 
     def get_paginated_response(self, data: Sequence[Any]) -> Response:

@@ -212,7 +212,7 @@ class PersonalTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "A personal token, like pb_…"}
+        return {"type": "http", "scheme": "bearer", "description": "An API token, like pb_…"}
 
 
 class DescriptionView(SpectacularAPIView):

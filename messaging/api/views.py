@@ -34,7 +34,7 @@ MAX_MESSAGE_BODY = 64 * 1024
 MAX_BATCH_BODY = 2 * 1024 * 1024
 MAX_KEY = 200
 
-# Made once, which takes longer than to use them: they keep nothing of what they read and write.
+# Created once, because creating them is slower than using them; they hold no state.
 NEW_MESSAGE, NEW_BATCH, ACCEPTED = NewMessageSerializer(), NewBatchSerializer(), AcceptedSerializer()
 
 

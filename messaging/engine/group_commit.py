@@ -43,8 +43,7 @@ class GroupCommit(Generic[Item, Result]):
     """Commits the items of many threads together, up to 200 in one transaction.
 
     A thread that finds no leader leads: it writes what has been queued by then, hands each thread its result,
-    and passes the lead on. So a lone item waits for nobody. Within one process the queue is the only writer,
-    which is all the locking that SQLite needs.
+    and passes the lead on. So a lone item waits for nobody.
 
     All batches go through one connection, lent to the leader: PostgreSQL keeps the plans of statements for
     each connection, and what it has used a moment ago is in memory.

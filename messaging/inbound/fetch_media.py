@@ -58,11 +58,12 @@ class _Fetching(Drain):
             in_flight: dict[Future[_Result], Attachment] = {}
             while True:
                 self.look()
-                for attachment, headers in _claim(CONCURRENCY - len(in_flight)):
+                for attachment, headers in [] if self.stopped else _claim(CONCURRENCY - len(in_flight)):
                     in_flight[pool.submit(_fetch, attachment, headers)] = attachment
                 if not in_flight:
                     return
-                for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+                # For a second at most: a file that takes long delays no other that becomes due.
+                for future in wait(in_flight, timeout=1, return_when=FIRST_COMPLETED).done:
                     _record(in_flight.pop(future), future.result())
 
 

@@ -37,12 +37,12 @@ class _Filing(Drain):
 
     def work(self) -> None:
         self.look()
-        while found := file_batch():
+        while not self.stopped and (found := file_batch()):
             if found < BATCH:
                 # What arrives meanwhile is filed in one batch, at a fraction of the cost of batches of one.
                 time.sleep(GATHER_SECONDS)
             self.look()
-        while _file(concatenation.overdue(), late=True):
+        while not self.stopped and _file(concatenation.overdue(), late=True):
             pass
 
 

@@ -1,4 +1,4 @@
-"""Doorways of the inbox: whole pages, and the fragments that htmx exchanges."""
+"""The views of the inbox: whole pages, and the fragments that htmx exchanges."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from integrations import http
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.prepared import PreparedIntegration
 from messaging.drain import Drain
+from messaging.drain import stop as stop_drains
 from messaging.engine import claim, queue
 from messaging.engine.jobs import Job
 from messaging.engine.queue import Claim
@@ -43,11 +43,6 @@ def drain() -> None:
     One drain works in each process; another call makes that one look again.
     """
     process.get(Dispatcher).run()
-
-
-def start() -> None:
-    """Lets `drain` work again after `stop`."""
-    process.get(Dispatcher).start()
 
 
 def stop(seconds: float) -> None:
@@ -90,7 +85,6 @@ class Dispatcher(Drain):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stopping = threading.Event()
         self._reset()
 
     def _reset(self) -> None:
@@ -100,20 +94,12 @@ class Dispatcher(Drain):
         # Answers as they arrive; None: look at the table again. An answer to a drain that failed is dropped.
         self.answers: SimpleQueue[Exchange | None] = SimpleQueue()
 
-    @property
-    def stopped(self) -> bool:
-        return self._stopping.is_set()
-
     def interrupt(self) -> None:
         self.answers.put(None)
 
-    def start(self) -> None:
-        """See `start` above."""
-        self._stopping.clear()
-
     def stop(self, seconds: float) -> None:
         """See `stop` above."""
-        self._stopping.set()
+        stop_drains()
         self.interrupt()
         if self._running.acquire(timeout=seconds):
             self._running.release()

@@ -6,7 +6,7 @@ send through a number, who has opted out, and what was sent before are read in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.db.models import Q
@@ -82,7 +82,7 @@ def _write(batch: Sequence[Submission]) -> list[Submitted | Refused]:
         _keep_private(new)
         new = _open(new)
     outbox.insert(new)
-    _find_those_before(_open(entries))
+    _find_those_before(_open(entries), {uuid: entry.result for uuid, entry in first.items()})
     return [entry.result for entry in entries if entry.result is not None]
 
 
@@ -142,8 +142,8 @@ def _keep_private(entries: Sequence[Entry]) -> None:
     bulk.update(list(locked.values()), "private_to", "private_until")
 
 
-def _find_those_before(entries: Sequence[Entry]) -> None:
-    """Finds what was sent before, or by somebody else at the same time."""
+def _find_those_before(entries: Sequence[Entry], results: Mapping[UUID, Submitted | Refused | None]) -> None:
+    """Finds what was sent before, or by somebody else at the same time; `results` are those of the batch."""
     if not entries:
         return
     copies = [entry.submission.resend_of for entry in entries if entry.submission.resend_of is not None]
@@ -154,7 +154,10 @@ def _find_those_before(entries: Sequence[Entry]) -> None:
     by_origin = {message.resend_of_id: message for message in found}
     for entry in entries:
         origin, author = entry.submission.resend_of, entry.submission.author
-        message = by_origin[origin.pk] if origin is not None else by_uuid[entry.submission.uuid]
+        message = by_origin.get(origin.pk) if origin is not None else by_uuid.get(entry.submission.uuid)
+        if message is None:  # a repeat within the batch of one that was refused
+            entry.result = results.get(entry.submission.uuid)
+            continue
         if origin is None and message.author_id != (author.pk if author else None):
             entry.result = Refused(
                 lambda: _("This message has been sent already. Reload the page and write a new one.")

@@ -1,4 +1,4 @@
-"""Webhooks that are refused and not stored: counted, and logged once a minute for each reason."""
+"""Webhooks that are refused: counted, and logged once a minute for each reason."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Owner:
         """Those of the template within reach of the URL, with all that reading a request needs."""
         organization = self.organization.pk if self.organization else None
         key = "integrations", self.template.pk, self.account.pk, organization
-        return process.get(_Cache).get(key, lambda: list(self._in_reach())) or []
+        return process.get(_Cache).get(key, lambda: list(self._in_reach()) or None) or []
 
     def integrations_of(self, organizations: Collection[int]) -> list[Integration]:
         """Those of `integrations` that belong to these organizations (keys)."""
@@ -152,7 +152,8 @@ def organizations_of_ids(owner: Owner, messageids: Collection[str], uuids: Colle
     """Keys of the organizations that sent messages with these ids, the provider's or ours."""
     asked = []
     if messageids:
-        asked.append(Q(provider_id__in=messageids))
+        # Without the second condition SQLite does not use the index, which holds those with an id only.
+        asked.append(Q(provider_id__in=messageids) & ~Q(provider_id=""))
     if uuids:
         asked.append(Q(message__uuid__in=uuids))
     found: set[int] = set()

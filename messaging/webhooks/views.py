@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, UnreadablePostError
 from django.utils.encoding import escape_uri_path, iri_to_uri
 from django.utils.translation import gettext as _
 from rest_framework.negotiation import BaseContentNegotiation
@@ -48,7 +48,10 @@ class WebhookView(APIView):
     schema = None
 
     def post(self, request: Request, service_id: str, owner: str, path: str = "") -> HttpResponse:
-        body = self._body(request)
+        try:
+            body = self._body(request)
+        except UnreadablePostError:  # the caller has hung up
+            return _plain(400, _("The request broke off.\n"))
         place = f"{request.method} {request.path[:200]!r} from {self._caller(request)}"
         if body is None:
             refusals.count("larger than 1 MiB", place)

@@ -115,3 +115,34 @@ def test_patchbay_starts_while_the_database_is_away(separate: MakesSeparate) -> 
         wait_for(lambda: patchbay.texts_in() == ["in 0"], 30, lambda: patchbay.output)
         assert len(working.received) == 3
         assert (worker.stop(), web.stop()) == (0, 0)
+
+
+def test_an_idle_worker_goes_on_after_the_server_has_closed_its_connections(separate: MakesSeparate) -> None:
+    """As after a restart of PostgreSQL, with nothing in flight: each thread of the worker has one."""
+    with separate() as patchbay, ExitStack() as stack:
+        working = Provider(well)
+        stack.callback(working.stop)
+        patchbay.redis.start()
+        rounds = 12  # more than the worker has threads
+        patchbay.fill(
+            {
+                "name": "acme",
+                "url": f"{working.origin}/",
+                "document": own("own"),
+                "count": rounds,
+                "due": [9999] * rounds,
+            }
+        )
+        worker = patchbay.worker()
+        sent = "SELECT count(*) FROM messaging_message WHERE queue_state = 2"
+        for number in range(rounds):
+            patchbay.query(
+                "UPDATE messaging_message SET next_attempt_at = now() WHERE text = %s", f"acme {number}"
+            )
+            wait_for(lambda: patchbay.one(sent) > number, 20, lambda: worker.output)  # noqa: B023
+            patchbay.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        assert worker.stop() == 0
+        assert max(Counter(request.text for request in working.received).values()) == 1

@@ -21,6 +21,7 @@ from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
 from portal.models import Organization, User
 from tests.oauth_server import OAuthServer, access_token, expire, make
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -197,6 +198,7 @@ def test_traces_hold_no_tokens(oauth_server: OAuthServer, acme: Organization, al
         assert secret and secret not in kept
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_sweep_renews_what_is_due(
     oauth_server: OAuthServer, acme: Organization, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,8 +207,13 @@ def test_the_sweep_renews_what_is_due(
     monkeypatch.setattr("messaging.wakeups.wake", lambda task: False)  # the broker is away
     cache.clear()
     worker.sweep()
-    worker.sweep()
-    assert (access_token(integration) in oauth_server.good, status(message)) == (True, "sent")
+    wait_for(lambda: access_token(integration) in oauth_server.good)
+
+    def sent() -> bool:
+        worker.sweep()
+        return status(message) == "sent"
+
+    wait_for(sent)
 
 
 def test_a_routine_renewal_does_not_hurry_what_waits_for_something_else(

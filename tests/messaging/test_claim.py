@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
+from messaging import drain
 from messaging.engine import claim, due, queue, sweep
 from messaging.models import Message, Number
 from messaging.outbound import dispatch, record, render
@@ -178,7 +179,7 @@ def test_ten_thousand_of_one_organization_delay_no_other(
     waited = time.monotonic() - began
     dispatch.stop(0)
     thread.join()
-    dispatch.start()
+    drain.start()
     assert Message.objects.get(pk=message.pk).status == Status.SENT
     assert waited < 5
 

@@ -19,6 +19,7 @@ from integrations import properties
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Mode, Sandbox
+from messaging import drain
 from messaging.engine import claim, queue
 from messaging.models import DeliveryAttempt, Message, Number, OptOut
 from messaging.outbound import dispatch, record, render, retry_policy
@@ -433,7 +434,7 @@ def test_stopping_cuts_what_does_not_end_and_records_it(
     later = write(alice, private, 1)
     dispatch.stop(0.1)
     thread.join()
-    dispatch.start()
+    drain.start()
     for item in (message, later, service):
         item.refresh_from_db()
     assert (message.status, message.queue_state) == (Status.UNKNOWN, DONE)

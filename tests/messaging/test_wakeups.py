@@ -17,6 +17,7 @@ from messaging.statuses import Status
 from messaging.wakeups import Task
 from portal.celery import app
 from portal.models import User
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,7 +99,7 @@ def test_a_broker_that_is_away_is_left_alone_and_the_sweep_does_the_work(
     ]
     assert asked == [1]
     worker.sweep()
-    assert Message.objects.get().status == Status.SENT
+    wait_for(lambda: Message.objects.get().status == Status.SENT)
 
 
 @pytest.mark.parametrize("lost", [lambda: waiting(), lambda: caches["broker"].clear()])

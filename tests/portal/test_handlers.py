@@ -1,10 +1,18 @@
-"""Requests that Django's own handler would answer with a 500 before any view sees them."""
+"""What our handler does that Django's does not: odd content types, bodies in chunks, lengths, and HEAD."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
+from django.urls import resolve
+
+from messaging.models import Message, Number
+from portal.handlers import Handler, Request
+from portal.models import PersonalToken, User
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="login"\r\n\r\nb\r\n--x--\r\n'
 
@@ -27,3 +35,31 @@ def test_a_content_type_that_is_nonsense_is_no_error(
     token = f"csrftoken={'a' * 32}"  # so that the form is read
     path = "/account/login/"
     assert wsgi("POST", path, content_type, body, QUERY_STRING=query, HTTP_COOKIE=token) == answer
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", b"ok\n"), ("HEAD", b"")])
+def test_every_response_has_a_length_and_none_to_head_a_body(method: str, body: bytes) -> None:
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": "/healthz"}
+    setup_testing_defaults(environ)
+    sent: list[Any] = []
+    parts = Handler()(environ, lambda status, headers: sent.append((status, dict(headers))))
+    assert b"".join(parts) == body
+    assert (sent[0][0], sent[0][1]["Content-Length"]) == ("200 OK", "3")
+
+
+def test_a_body_in_chunks_is_read_by_the_api(alice: User, private: Number) -> None:
+    token = PersonalToken.objects.issue(alice, "Reminders")
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/api/v1/messages",
+        "CONTENT_TYPE": "application/json",
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "HTTP_AUTHORIZATION": f"Bearer {token}",
+        "wsgi.input": BytesIO(b'{"from": "+61855555501", "to": "+61412345678", "text": "Hello"}'),
+        "wsgi.input_terminated": True,
+    }
+    setup_testing_defaults(environ)
+    request = Request(environ)
+    view = resolve("/api/v1/messages")
+    assert view.func(request, **view.kwargs).status_code == 202
+    assert Message.objects.get().text == "Hello"
