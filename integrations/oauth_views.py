@@ -21,10 +21,8 @@ from portal.admin_base import user_of
 from portal.models import Organization, User
 
 SESSION_KEY = "oauth"
-MINUTES, MAX_PENDING = (
-    30,
-    5,
-)  # the lifetime of an authorization request, and how many of them a session may have
+# The lifetime of an authorization request, and how many of them a session may have.
+MINUTES, MAX_PENDING = 30, 5
 
 
 @require_GET
@@ -34,7 +32,10 @@ def start(request: HttpRequest, organization: int, template: int) -> HttpRespons
     """Sends an administrator to the provider, to consent to Patchbay's acting for the organization."""
     reach = Organization.objects.administered_by(user_of(request))
     integration = get_object_or_404(
-        Integration.objects.ready(), organization__in=reach, organization=organization, template=template
+        Integration.objects.ready(),
+        organization__in=reach,
+        organization__pk=organization,  # unlike `organization`, it finds nothing for a number without end
+        template__pk=template,
     )
     page = redirect("admin:integrations_setup", organization, template)
     access = integration.compiled.oauth

@@ -10,6 +10,9 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from redis.exceptions import RedisError
 
+_INCREMENT = """if redis.call("EXISTS", KEYS[1]) == 0 then return nil end
+return redis.call("INCRBY", KEYS[1], ARGV[1])"""
+
 
 class _Client(RedisCacheClient):
     def get_client(self, key: object = None, *, write: bool = False) -> Any:
@@ -18,6 +21,13 @@ class _Client(RedisCacheClient):
     @cached_property  # not `_client`, which Django's own class sets to a class
     def _single_client(self) -> Any:
         return super().get_client(write=True)
+
+    def incr(self, key: object, delta: int) -> int:
+        """Raises ValueError for a missing key. One round trip: Django asks first whether the key exists."""
+        number: int | None = self._single_client.eval(_INCREMENT, 1, key, delta)
+        if number is None:
+            raise ValueError(f"Key {key!r} not found.")
+        return number
 
 
 class PersistentRedisCache(RedisCache):

@@ -6,13 +6,29 @@ from io import BytesIO
 from typing import Any
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.core.exceptions import BadRequest
+from django.core.handlers.wsgi import LimitedStream, WSGIHandler, WSGIRequest
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 
+class _WholeBody(LimitedStream):
+    """Raises BadRequest where a body ends before its Content-Length, which not every server refuses."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left: int = self.limit - self._pos
+        wanted = left if size is None or size < 0 else min(size, left)
+        data = b""
+        while len(data) < wanted:
+            piece: bytes = super().read(wanted - len(data))
+            if not piece:
+                raise BadRequest("The request ended before its body was complete.")
+            data += piece
+        return data
+
+
 class Request(WSGIRequest):
-    """A request that is always read as UTF-8, whatever its Content-Type says."""
+    """A request that is always read as UTF-8, whatever its Content-Type says, and never in part."""
 
     def __init__(self, environ: dict[str, Any]) -> None:
         # An asterisk marks an RFC 2231 parameter. None is needed here, and Python raises on some of them.
@@ -23,6 +39,7 @@ class Request(WSGIRequest):
             body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
             environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
         super().__init__(environ)
+        self._stream = _WholeBody(environ["wsgi.input"], self._stream.limit)
 
     @property
     def encoding(self) -> str:

@@ -84,7 +84,7 @@ def sign_in_for_fragments(get_response: View) -> View:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if "HX-Request" in request.headers and (location := response.get("Location")):
+        if "HTTP_HX_REQUEST" in request.META and (location := response.get("Location")):
             forms = resolve_url(settings.LOGIN_URL), resolve_url("admin:login")
             if urlsplit(location).path in forms:
                 text = gettext("You have been signed out.")

@@ -55,7 +55,7 @@ def wsgi(db: None) -> Iterator[Callable[..., str]]:
     """
     application = Handler()
 
-    def answer(method: str, path: str, content_type: str, body: bytes, **environ: str) -> str:
+    def answer(method: str, path: str, content_type: str, body: bytes, **environ: Any) -> str:
         request: dict[str, Any] = {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.utils.functional import Promise
@@ -165,7 +165,7 @@ def problem_of(error: Exception) -> Problem:
             return Problem(REFUSED, str(error), f"/{error.member}" if error.member else "")
         case ParseError():
             return Problem(MALFORMED, str(error.detail))
-        case SuspiciousOperation() | UnreadablePostError():
+        case BadRequest() | SuspiciousOperation() | UnreadablePostError():
             return Problem(MALFORMED, _("The request could not be read."))
         case ValidationError():
             pointer, detail = _first(error.detail)

@@ -50,7 +50,7 @@ class OnlyJSON(BaseContentNegotiation):
     """The parser that the Content-Type names, and the view's one renderer whatever `Accept` says."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        if request.headers.get("Content-Encoding", "identity") != "identity":
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
             return None
         kind = request.content_type.partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == kind), None)

@@ -119,9 +119,9 @@ class NotFoundView(APIView):
 
 
 def _key(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not 0 < len(key) <= MAX_KEY:
-        said = _("An Idempotency-Key has 1 to %(most)d characters.")
+    key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is not None and not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+        said = _("An Idempotency-Key has 1 to %(most)d printable ASCII characters.")
         raise Problem(MALFORMED, said % {"most": MAX_KEY})
     return key
 

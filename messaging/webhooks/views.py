@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpResponse, UnreadablePostError
 from django.utils.encoding import escape_uri_path, iri_to_uri
 from django.utils.translation import gettext as _
@@ -50,7 +51,7 @@ class WebhookView(APIView):
     def post(self, request: Request, service_id: str, owner: str, path: str = "") -> HttpResponse:
         try:
             body = self._body(request)
-        except UnreadablePostError:  # the caller has hung up
+        except (BadRequest, UnreadablePostError):  # the caller has hung up
             return _plain(400, _("The request broke off.\n"))
         place = f"{request.method} {request.path[:200]!r} from {self._caller(request)}"
         if body is None:

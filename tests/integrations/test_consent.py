@@ -137,6 +137,8 @@ def test_strangers_find_nothing(
     url = f"/oauth/connect/{unconnected.organization_id}/{unconnected.template_id}/"
     assert signed_in(admin_of_globex).get(url).status_code == 404
     assert signed_in(alice).get(url).status_code == 404
+    for none in (f"/oauth/connect/{2**70}/1/", f"/oauth/connect/{unconnected.organization_id}/{2**70}/"):
+        assert signed_in(admin_of_acme).get(none).status_code == 404
     assert Client().get(url)["Location"].startswith("/account/login/")
     client = signed_in(admin_of_acme)
     answer = oauth_server.consent(begin(client, unconnected))

@@ -462,7 +462,10 @@ def test_a_key_sends_once(token: str, alice: User, bob: User, shared: Number) ->
     assert Message.objects.count() == 3
 
 
-@pytest.mark.parametrize(("key", "status"), [("", 400), ("x" * 201, 400), ("x" * 200, 202), ('ü\x7f "', 202)])
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [("", 400), ("x" * 201, 400), ("x" * 200, 202), ('~ "', 202), ("ü", 400), ("a\x7f", 400)],
+)
 def test_keys(token: str, key: str, status: int) -> None:
     assert send(token, key=key).status_code == status
     assert Message.objects.count() == (status == 202)
