@@ -16,7 +16,7 @@ class _WholeBody(LimitedStream):
     """Raises BadRequest where a body ends before its Content-Length, which not every server refuses."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        left: int = self.limit - self._pos
+        left: int = self.limit - self._pos  # type: ignore[attr-defined]
         wanted = left if size is None or size < 0 else min(size, left)
         data = b""
         while len(data) < wanted:
@@ -39,7 +39,8 @@ class Request(WSGIRequest):
             body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
             environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
         super().__init__(environ)
-        self._stream = _WholeBody(environ["wsgi.input"], self._stream.limit)
+        length: int = self._stream.limit  # type: ignore[attr-defined]
+        self._stream = _WholeBody(environ["wsgi.input"], length)  # type: ignore[assignment]
 
     @property
     def encoding(self) -> str:
