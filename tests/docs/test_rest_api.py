@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-from pytest_django.fixtures import SettingsWrapper
 from pytest_django.live_server_helper import LiveServer
 
 from messaging.api.exceptions import KINDS
@@ -32,9 +31,7 @@ MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z")
 
 
 @pytest.fixture
-def variables(
-    live_server: LiveServer, settings: SettingsWrapper, alice: User, private: Number
-) -> dict[str, str]:
+def variables(live_server: LiveServer, settings: Any, alice: User, private: Number) -> dict[str, str]:
     settings.PUBLIC_URL = live_server.url
     return {"PATCHBAY": live_server.url, "TOKEN": PersonalToken.objects.issue(alice, "Docs")}
 
