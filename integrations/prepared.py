@@ -120,8 +120,8 @@ def _prepared(keys: list[int]) -> dict[int, PreparedIntegration]:
     for item in integrations:
         credentials = accounts.get((item.organization.account_id, item.template_id))
         if credentials is None or secrets_of(item, item.own_values):
-            own = getattr(item, "values_row", None) or PropertyValues.objects.get_or_create(integration=item)[0]
-            credentials = own.pk
+            row = getattr(item, "values_row", None)
+            credentials = (row or PropertyValues.objects.get_or_create(integration=item)[0]).pk
         redactor = Redactor(secrets_of(item, values[item.pk]))
         found[item.pk] = PreparedIntegration(item, item.compiled, values[item.pk], redactor, credentials)
     return found
