@@ -47,7 +47,6 @@ def begin(**_: Any) -> None:
 def end(**_: Any) -> None:
     """Claims no more, and lets what is in flight finish."""
     process.get(_Sweep).stopped.set()
-    drain.stop()
     threading.Thread(target=dispatch.stop, args=[settings.STOP_SECONDS], name="stop").start()
 
 

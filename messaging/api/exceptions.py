@@ -54,7 +54,7 @@ MALFORMED = Kind(
     400,
     gettext_lazy("The request is not as described"),
     "The body is not JSON, or a member is missing, unknown, there twice or of the wrong type; "
-    "or the Idempotency-Key is empty or too long.",
+    "or the Idempotency-Key is empty, too long, or not printable ASCII.",
 )
 UNAUTHORIZED = Kind(
     "unauthorized",

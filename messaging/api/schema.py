@@ -33,6 +33,7 @@ from messaging.api.serializers import (
     ProblemSerializer,
     ResultsSerializer,
 )
+from messaging.api.submission import MAX_KEY
 
 _ALWAYS = (exceptions.UNAUTHORIZED, exceptions.TOO_MANY, exceptions.INTERNAL, exceptions.UNAVAILABLE)
 _BODY = (exceptions.MALFORMED, exceptions.TOO_LARGE, exceptions.UNSUPPORTED)
@@ -108,10 +109,10 @@ _HEADERS = [
 ]
 _KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 200},
+    {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[ -~]+$"},
     OpenApiParameter.HEADER,
-    description="Any text that names this request among the user's. A request that is repeated with its key "
-    "gets the same answer as before, and each message is sent once.",
+    description="Any text in printable ASCII that names this request among the user's. A request that is "
+    "repeated with its key gets the same answer as before, and each message is sent once.",
 )
 
 messages = extend_schema_view(

@@ -89,7 +89,7 @@ class _WithSender(serializers.Serializer[Any]):
 
 
 class _Strict(serializers.Serializer[Any]):
-    """Refuses members that it does not know: who writes `txt` meant something by it."""
+    """Refuses members that it does not know: whoever writes `txt` meant something by it."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

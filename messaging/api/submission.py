@@ -21,6 +21,8 @@ from messaging.outbound import enqueue, submit
 from messaging.statuses import Status
 from portal.models import User
 
+MAX_KEY = 200
+
 
 class NewMessage(TypedDict):
     """A message as a program wants it sent."""
@@ -62,9 +64,9 @@ def submit_all(
     What is an error already stays so, in its place.
     """
     spelled = {item["sender"] for item in wanted if not isinstance(item, Exception)}
-    senders = _senders(user, spelled) if spelled else {}
+    numbers_of = _senders(user, spelled) if spelled else {}
     prepared = [
-        item if isinstance(item, Exception) else _prepared(user, senders[item["sender"]], item, uuid)
+        item if isinstance(item, Exception) else _prepared(user, numbers_of[item["sender"]], item, uuid)
         for item, uuid in zip(wanted, ids, strict=True)
     ]
     submitted = iter(enqueue.enqueue_many([item for item in prepared if isinstance(item, Submission)]))

@@ -32,7 +32,6 @@ from portal.models import User
 
 MAX_MESSAGE_BODY = 64 * 1024
 MAX_BATCH_BODY = 2 * 1024 * 1024
-MAX_KEY = 200
 
 # Created once, because creating them is slower than using them; they hold no state.
 NEW_MESSAGE, NEW_BATCH, ACCEPTED = NewMessageSerializer(), NewBatchSerializer(), AcceptedSerializer()
@@ -120,9 +119,9 @@ class NotFoundView(APIView):
 
 def _key(request: Request) -> str | None:
     key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
-    if key is not None and not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+    if key is not None and not (0 < len(key) <= submission.MAX_KEY and key.isascii() and key.isprintable()):
         said = _("An Idempotency-Key has 1 to %(most)d printable ASCII characters.")
-        raise Problem(MALFORMED, said % {"most": MAX_KEY})
+        raise Problem(MALFORMED, said % {"most": submission.MAX_KEY})
     return key
 
 

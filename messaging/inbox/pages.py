@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, TextField
 
-from messaging.models import Conversation, Message, Number, OptOut, Reading
+from messaging.models import Conversation, Message, Number, Reading
 from messaging.models.conversations import not_private
 from messaging.models.numbers import assigned_to
 from portal.models import User
@@ -132,11 +132,6 @@ def mark_read(conversation: Conversation, user: User) -> None:
 def others_on(number: Number, user: User) -> list[User]:
     """Who else sends and receives through the number."""
     return list(User.objects.filter(assignments__number=number, is_active=True).exclude(pk=user.pk))
-
-
-def opted_out(conversation: Conversation) -> bool:
-    """Whether the contact wants no messages from the number."""
-    return OptOut.objects.filter(number=conversation.number_id, address=conversation.contact.address).exists()
 
 
 def _fingerprint(states: Iterable[tuple[Any, ...]]) -> str:

@@ -147,7 +147,7 @@ def _thread(request: SignedIn, opened: Conversation, before: int | None = None) 
         "conversation": opened,
         "thread": pages.messages(opened, before),
         "others": pages.others_on(opened.number, request.user),
-        "opted_out": pages.opted_out(opened),
+        "opted_out": opened.opted_out,
     }
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
-from messaging.models.numbers import Number, assigned_to
+from messaging.models.numbers import Number, OptOut, assigned_to
 from messaging.statuses import AttachmentState, Direction, QueueState, Status
 from portal.models import Organization, User
 
@@ -100,6 +100,11 @@ class Conversation(models.Model):
     def session_over(self) -> bool:
         """Whether the next reply opens a private conversation to all users of the number."""
         return self.private_until is not None and self.private_until < timezone.now()
+
+    @property
+    def opted_out(self) -> bool:
+        """Whether the contact wants no messages from the number."""
+        return OptOut.objects.filter(number=self.number_id, address=self.contact.address).exists()
 
 
 class Reading(models.Model):

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from messaging.models import DeliveryAttempt, Message, OptOut, WebhookEvent
+from messaging.models import DeliveryAttempt, Message, WebhookEvent
 from messaging.reporting.webhook_details import describe
 from messaging.statuses import EventState, Status
 
@@ -93,9 +93,7 @@ def advice(message: Message, copy: Message | None = None) -> str:
             "contact or check the provider's own log before you resend it."
         )
     if message.has_failed:
-        if OptOut.objects.filter(
-            number=message.conversation.number_id, address=message.conversation.contact.address
-        ).exists():
+        if message.conversation.opted_out:
             return _("The contact has opted out. You can resend the message after they text START.")
         return _("Correct the cause that is stated above, then resend the message.")
     if message.status == Status.SENT:
