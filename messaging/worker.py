@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from pathlib import Path
 from typing import Any
 
 from celery.signals import task_postrun, task_prerun, worker_init, worker_shutting_down
@@ -66,6 +67,8 @@ def _freeze_garbage() -> None:
 
 def _sweep() -> None:
     while not process.get(_Sweep).stopped.wait(settings.SWEEP_SECONDS):
+        if settings.HEARTBEAT:
+            Path(settings.HEARTBEAT).touch()
         try:
             sweep()
         except (OperationalError, InterfaceError) as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connection
 
 LONGEST_TIMEOUT = 60  # seconds; the longest that a template may allow a provider for a response
 GUIDE = "See docs/reference/settings.md."
@@ -121,3 +124,28 @@ def plain_http(app_configs: Any, **options: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register(Tags.database)
+def pooler(app_configs: Any, databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """Prepared statements survive between transactions, or are not used; `migrate` and `install` ask this."""
+    if not databases or not connection.settings_dict["OPTIONS"].get("server_side_binding"):
+        return []
+    from portal.database.postgresql.pooling import loses_prepared_statements
+
+    parameters = connection.get_connection_params()
+    with (
+        closing(connection.get_new_connection(parameters)) as first,
+        closing(connection.get_new_connection(parameters)) as second,
+    ):
+        first.autocommit = second.autocommit = True
+        if not loses_prepared_statements(first, second):
+            return []
+    return [
+        Error(
+            "A pooler stands between Patchbay and PostgreSQL, and loses prepared statements between transactions.",
+            hint="End DATABASE_URL with ?server_side_binding=false, or use PgBouncer 1.21 or newer and set its "
+            f"max_prepared_statements. {GUIDE}",
+            id="portal.E007",
+        )
+    ]

@@ -71,6 +71,7 @@ WEBHOOK_CACHE_SECONDS = environment.read_number("PATCHBAY_WEBHOOK_CACHE_SECONDS"
 LEASE_SECONDS = environment.read_number("PATCHBAY_LEASE_SECONDS", 90)
 SWEEP_SECONDS = environment.read_number("PATCHBAY_SWEEP_SECONDS", 1)
 STOP_SECONDS = environment.read_number("PATCHBAY_STOP_SECONDS", 8)
+HEARTBEAT = environment.read("PATCHBAY_HEARTBEAT")
 RETRY_SECONDS = environment.read_numbers("PATCHBAY_RETRY_SECONDS", "10 60 300 900 3600 10800 21600")
 MESSAGE_EXPIRY = timedelta(seconds=environment.read_number("PATCHBAY_EXPIRY_SECONDS", 24 * 3600))
 BREAKER_FAILURES = environment.read_number("PATCHBAY_BREAKER_FAILURES", 20)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, LiteralString
@@ -192,6 +194,50 @@ def nginx(folder: Path, port: int, upstream: int, *, tls: bool = False) -> list[
         f"events {{ worker_connections 2048; }}\nhttp {{\naccess_log off;\n{places}\n{server}\n}}\n"
     )
     return [path, "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
+
+
+def caddy(folder: Path, url: str, upstream: int) -> Process:
+    """Caddy with deploy/Caddyfile, which listens at the URL; for https it signs a certificate itself."""
+    path = shutil.which("caddy")
+    assert path, "Caddy is what stands in front of Patchbay in containers: install it."
+    text = (ROOT / "deploy" / "Caddyfile").read_text()
+    options = "admin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tlocal_certs"
+    text = text.replace("{\n\tservers", f"{{\n\t{options}\n\tservers", 1)
+    if subprocess.check_output([path, "version"], text=True).lstrip("v") < "2.7":
+        text = text.replace("request_buffers 26MiB", "buffer_requests\n\t\tmax_buffer_size 26MiB")
+    (folder / "Caddyfile").write_text(text)
+    environment = {
+        "PATCHBAY_PUBLIC_URL": url,
+        "PATCHBAY_UPSTREAM": f"127.0.0.1:{upstream}",
+        "XDG_DATA_HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder),
+    }
+    command = [path, "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+    return Process(command, environment, folder / "caddy.log")
+
+
+def pgbouncer(folder: Path, server: str) -> tuple[Process, int]:
+    """PgBouncer, which pools transactions in front of this PostgreSQL, and its port."""
+    path = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    assert path, "These tests need PgBouncer: install it."
+    parts, port = urlsplit(server), free_port()
+    who = f"user={parts.username or 'postgres'}" + (f" password={parts.password}" if parts.password else "")
+    configuration = folder / "pgbouncer.ini"
+    configuration.write_text(
+        f"[databases]\n* = host={parts.hostname} port={parts.port or 5432} {who}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
+        "pool_mode = transaction\ndefault_pool_size = 4\nignore_startup_parameters = options\n"
+    )
+    folder.chmod(0o755)
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []  # it refuses to run as root
+    process = Process([path, *user, str(configuration)], {}, folder / "pgbouncer.log")
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_for(listens, 10, lambda: process.output)
+    return process, port
 
 
 class Separate(Installation):

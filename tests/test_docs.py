@@ -48,9 +48,11 @@ def test_the_compose_file_names_what_exists() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     assert set(services) == {"db", "redis", "install", "web", "proxy", "worker", "beat"}
     assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+    volumes = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["volumes"]
     for volume in services["proxy"]["volumes"]:
         source = volume.partition(":")[0]
-        assert (ROOT / source).exists() or source == "./certificates", source  # which the operator brings
+        assert (ROOT / source).exists() or source in volumes, source
     assert services["install"]["command"] == ["python", "manage.py", "install"]
     for service in ("install", "worker", "beat"):
         assert services[service]["environment"]["DATABASE_URL"].startswith("postgresql://")
+        assert services[service]["env_file"] == ".env"  # each setting can be set there

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import requests
@@ -50,7 +51,13 @@ def test_webhooks_come_through_as_they_were_sent(
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with what the proxy says of the caller."""
+    """Answers with what the proxy says of the caller, and keeps the bodies that it is sent."""
+
+    posts: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        self.posts.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
 
     def do_GET(self) -> None:
         names = ("Host", "X-Forwarded-For", "X-Forwarded-Proto")

@@ -21,11 +21,13 @@ from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import connection, models, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django_migration_linter import MigrationLinter
 
 from integrations.events import InboundMessage, from_json
 from integrations.models import TemplateRevision
 from messaging.models import WebhookEvent
 from portal.encryption import EncryptedBinaryField, decrypt
+from tests.processes import ROOT
 
 VERSIONS = sorted(Path(__file__).parent.glob("*.json"))
 
@@ -53,14 +55,22 @@ def empty_database(tmp_path: Path, django_db_blocker: Any, monkeypatch: pytest.M
 
 def fill(migrations: list[tuple[str, str]], rows: dict[str, list[dict[str, Any]]]) -> None:
     """Makes the tables of a version, and stores the rows in them as they are."""
-    executor = MigrationExecutor(connection)
-    executor.migrate(migrations)
-    state = executor.loader.project_state(migrations).apps
-    ours = [
+    MigrationExecutor(connection).migrate(migrations)
+    store(models_of(migrations), rows)
+
+
+def models_of(migrations: list[tuple[str, str]]) -> list[type[models.Model]]:
+    """The models as they were at these migrations."""
+    state = MigrationExecutor(connection).loader.project_state(migrations).apps
+    return [
         model
         for model in state.get_models(include_auto_created=True)
         if model._meta.app_label in dict(migrations) and not model._meta.proxy
     ]
+
+
+def store(ours: list[type[models.Model]], rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Stores the rows as they are."""
     assert rows.keys() == {model._meta.label for model in ours}
     with transaction.atomic():
         for model in ours:
@@ -104,6 +114,36 @@ def test_each_value_survives(empty_database: None, version: Path) -> None:
     assert isinstance(event, InboundMessage)
     assert (event.sender, event.recipients, event.text) == ("+61412345678", ("+61855555501",), "hours")
     assert TemplateRevision.objects.get(pk=2).compiled.name == "Acme SMS"
+
+
+@pytest.mark.parametrize("version", VERSIONS[-1:], ids=lambda path: path.stem)
+def test_the_version_before_works_on_the_new_tables(empty_database: None, version: Path) -> None:
+    """While the new version is rolled out, and after it is taken back, the old one writes and reads."""
+    old = json.loads(version.read_text())
+    call_command("migrate", verbosity=0)
+    before = models_of(list(old["migrations"].items()))
+    store(before, old["rows"])
+    for model in before:
+        stored = {row.pk: row for row in model._default_manager.all()}
+        for row in old["rows"][model._meta.label]:
+            found = {name: getattr(stored[row["id"]], name) for name in row}
+            assert found == {name: as_python(model, name, value) for name, value in row.items()}
+
+
+@pytest.mark.django_db
+def test_migrations_are_safe_on_a_running_system() -> None:
+    """Since 0.1.0 none drops, renames or locks what the version before uses."""
+    if connection.vendor == "sqlite":
+        pytest.skip("One process at a time has an SQLite database: none runs while it is migrated.")
+    linter = MigrationLinter(
+        str(ROOT),
+        include_apps=["portal", "integrations", "messaging"],
+        ignore_initial_migrations=True,
+        no_cache=True,
+    )
+    linter.lint_all_migrations()
+    assert linter.nb_total >= 3
+    assert not linter.has_errors  # it has printed them
 
 
 def test_what_was_encrypted_still_opens() -> None:

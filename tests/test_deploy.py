@@ -1,0 +1,44 @@
+"""The files in deploy/ are read without complaint by the programs that they are for."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_systemd_units(unit: Path, tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    assert analyze, "These tests need systemd: install it."
+    installed = tmp_path / unit.name.replace("@", "@1")
+    text = unit.read_text()
+    assert re.findall(r"/opt/patchbay/\.venv/bin/\w+", text)
+    installed.write_text(re.sub(r"/opt/patchbay/\.venv/bin/\w+", sys.executable, text))
+    verified = subprocess.run(
+        [analyze, "verify", str(installed)], capture_output=True, text=True, check=False
+    )
+    ours = [line for line in (verified.stdout + verified.stderr).splitlines() if installed.name in line]
+    assert ours == []
+    security = subprocess.check_output(
+        [analyze, "security", "--offline=true", "--threshold=20", str(installed)], text=True
+    )
+    assert "OK" in security.splitlines()[-1]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_units_start_what_containers_start(unit: Path) -> None:
+    """Both run the same commands, but for addresses."""
+    containers = (ROOT / "docker-compose.yml").read_text() + (ROOT / "Dockerfile").read_text()
+    words = set(re.findall(r"[\w.:-]+", containers)) | {"127.0.0.1", "serve", "/var/lib/patchbay", "--data"}
+    for command in re.findall(r"^ExecStart(?:Pre)?=/opt/patchbay/\.venv/bin/(.+)$", unit.read_text(), re.M):
+        assert set(command.split()) <= words, command
