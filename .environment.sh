@@ -32,7 +32,8 @@ find_python() { # each is tried by running it: a name on PATH may be a stub
 
 run() {
     if [ -n "$PATCHBAY_UV" ]; then
-        # shellcheck disable=SC2086 (uv's options are words)
+        # uv's options are words
+        # shellcheck disable=SC2086
         $PATCHBAY_UV "$@"
     else
         "$@"

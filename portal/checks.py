@@ -143,9 +143,10 @@ def pooler(app_configs: Any, databases: Sequence[str] | None = None, **options: 
             return []
     return [
         Error(
-            "A pooler stands between Patchbay and PostgreSQL, and loses prepared statements between transactions.",
-            hint="End DATABASE_URL with ?server_side_binding=false, or use PgBouncer 1.21 or newer and set its "
-            f"max_prepared_statements. {GUIDE}",
+            "A pooler stands between Patchbay and PostgreSQL, and loses prepared statements between "
+            "transactions.",
+            hint="End DATABASE_URL with ?server_side_binding=false, or set max_prepared_statements of "
+            f"PgBouncer 1.21 or newer. {GUIDE}",
             id="portal.E007",
         )
     ]

@@ -13,6 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
 
 from portal import encryption, environment
 from tests.processes import ROOT, Process
@@ -151,3 +152,31 @@ def test_the_settings_page_names_every_variable() -> None:
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     described = set(re.findall(rf"^\| `({names})`", page, re.MULTILINE))
     assert described == read
+
+
+def test_nothing_is_left_to_say_about_a_production_installation(tmp_path: Path) -> None:
+    environment = {
+        "DATABASE_URL": "postgresql://patchbay@localhost/patchbay",
+        "REDIS_URL": "redis://localhost",
+        "PATCHBAY_SECRET_KEY": "fourteen-random-words-would-be-better-than-this-0123456789",
+        "PATCHBAY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "PATCHBAY_PUBLIC_URL": "https://sms.example.com",
+        "PATCHBAY_BEHIND_PROXY": "true",
+    }
+    arguments = ["check", "--deploy", "--fail-level", "WARNING"]
+    assert "no issues" in Process.manage(*arguments, environment=environment, log=tmp_path / "log").finish()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/account/login/", 301), ("/api/v1/messages", 301), ("/healthz", 200), ("/services/x/a1", 404)],
+)
+def test_pages_without_tls_are_redirected_and_webhooks_are_read(
+    client: Client, settings: Any, path: str, status: int
+) -> None:
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_SSL_HOST = True, "sms.example.com"
+    answer = client.get(path)
+    assert answer.status_code == status
+    if status == 301:
+        assert answer["Location"] == f"https://sms.example.com{path}"

@@ -11,8 +11,8 @@ from psycopg.pq import ExecStatus
 def loses_prepared_statements(first: psycopg.Connection, second: psycopg.Connection) -> bool:
     """Whether a statement that `first` has prepared is gone once `second` is in a transaction.
 
-    A pooler that pools transactions, and does not know prepared statements, gives the server connection of one
-    to the other meanwhile. Both connections are in autocommit mode.
+    A pooler that pools transactions, and does not know prepared statements, gives the server connection of
+    one to the other meanwhile. Both connections are in autocommit mode.
     """
     name = f"probe_{uuid4().hex}".encode()
     if first.pgconn.prepare(name, b"SELECT 1").status != ExecStatus.COMMAND_OK:
