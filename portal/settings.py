@@ -44,8 +44,8 @@ if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     ALLAUTH_TRUSTED_PROXY_COUNT = 1  # failed sign-ins are counted for each caller, not for the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if _public.scheme == "https" else 0
-# A page that a proxy passes on without TLS is redirected. Health checks come without a proxy; and a webhook has
-# already crossed the network, so that a redirect would only lose it.
+# A page that a proxy passes on without TLS is redirected. Health checks come without a proxy; and a webhook
+# has already crossed the network, so that a redirect would only lose it.
 SECURE_SSL_REDIRECT = BEHIND_PROXY and _public.scheme == "https"
 SECURE_SSL_HOST = _public.netloc
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$", r"^services/"]
