@@ -12,6 +12,7 @@ from celery.signals import task_postrun, task_prerun, worker_init, worker_shutti
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
+from integrations import pictures
 from messaging import drain, wakeups
 from messaging import tasks as tasks  # registers them
 from messaging.engine import sweep as engine
@@ -48,6 +49,7 @@ def begin(**_: Any) -> None:
 def end(**_: Any) -> None:
     """Claims no more, and lets what is in flight finish."""
     process.get(_Sweep).stopped.set()
+    pictures.stop()
     threading.Thread(target=dispatch.stop, args=[settings.STOP_SECONDS], name="stop").start()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import socket
 import threading
@@ -9,7 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from functools import partial
-from typing import Any, Self, cast
+from typing import IO, Any, Self, cast
 from urllib.parse import urljoin
 
 import requests
@@ -22,6 +24,7 @@ from integrations.http import faults, guard
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CHUNK = 64 * 1024
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 # urllib3 logs the URL of a response with a malformed header, and a URL may contain secrets.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -36,8 +39,12 @@ def fetch(
     body: bytes | None = None,
     timeout: float = 30,
     max_redirects: int = 3,
+    into: IO[bytes] | None = None,
 ) -> HttpResponse | Fault:
     """The response, whatever its status, or the Fault in its place; raises no network error.
+
+    With `into`, an empty file, its body is written there instead of being held in memory; a full disk raises
+    OSError.
 
     `timeout` (seconds) covers everything including redirects, except the resolution of names, which the
     system limits. GET and HEAD follow at most `max_redirects`, whose URLs are checked, too, and send no
@@ -58,7 +65,7 @@ def fetch(
         if origin != home:
             headers = {}
         with _Exchange(origin, guarded, deadline, timeout) as exchange:
-            response = exchange.run(method, url, headers, body, max_bytes)
+            response = exchange.run(method, url, headers, body, max_bytes, into)
         if isinstance(response, Fault) or method not in ("GET", "HEAD") or max_redirects == 0:
             return response
         if response.status not in REDIRECTS or "location" not in response.headers:
@@ -119,7 +126,13 @@ class _Exchange:
         raise failure
 
     def run(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        max_bytes: int,
+        into: IO[bytes] | None,
     ) -> HttpResponse | Fault:
         sent = {
             "User-Agent": guard.USER_AGENT,
@@ -133,21 +146,25 @@ class _Exchange:
             with closing(_Adapter(self)) as adapter:
                 response = adapter.send(request, stream=True, timeout=self.remaining(), verify=True)
                 with response:
-                    found = self._read(response, max_bytes)
+                    found = self._read(response, max_bytes, into or io.BytesIO())
         except (requests.RequestException, OSError, UnicodeError) as error:
+            if isinstance(error, OSError) and error.errno in FULL_DISK:
+                raise  # `into` cannot be written
             return self._fault(error)
         if self.expired:  # a body that ends with its connection looks complete when the timer cuts it
             return faults.timed_out(self.place, self.timeout, connected=True)
         return found
 
-    def _read(self, response: requests.Response, max_bytes: int) -> HttpResponse | Fault:
-        body = bytearray()
+    def _read(self, response: requests.Response, max_bytes: int, file: IO[bytes]) -> HttpResponse | Fault:
+        file.seek(0)
+        file.truncate()  # a redirect may have had a body
         for chunk in response.iter_content(min(CHUNK, max_bytes + 1)):
-            body += chunk
-            if len(body) > max_bytes:
+            file.write(chunk)
+            if file.tell() > max_bytes:
                 return faults.blocked(faults.too_large(self.place, max_bytes))
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpResponse(response.status_code, headers, bytes(body))
+        body = file.getvalue() if isinstance(file, io.BytesIO) else b""
+        return HttpResponse(response.status_code, headers, body)
 
     def _fault(self, error: Exception) -> Fault:
         if self.refusal is not None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
+from typing import IO, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from django.conf import settings
-from django.core.files.base import ContentFile
+from django.core.files.base import File
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -31,12 +33,13 @@ from portal import process
 
 logger = logging.getLogger(__name__)
 
-CONCURRENCY = 6  # each may hold a file of the maximum size in memory
+CONCURRENCY = 6
 MAX_ATTEMPTS = 5
 RETRY_SECONDS = (10, 60, 300, 900)
 CLAIM_SECONDS = 120  # longer than a fetch may take
 FETCH_SECONDS = 60
 STORAGE_RETRY_SECONDS = 300
+BUSY_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ def drain() -> None:
 def _claim(free: int) -> list[tuple[Attachment, dict[str, str]]]:
     """Claims up to `free` files that are due; returns each with the headers that authorize fetching it."""
     due = Attachment.objects.filter(state=AttachmentState.WAITING, next_attempt_at__lte=Now())
+    # An attempt is counted before it begins: what ended the process that made it is not tried for ever.
+    due.filter(attempts__gte=MAX_ATTEMPTS).update(
+        state=AttachmentState.FAILED, problem=_("The file could not be processed.")
+    )
     later = Now() + timedelta(seconds=CLAIM_SECONDS)
     taken = [
         pk
@@ -114,8 +121,15 @@ def _credentials(attachments: Sequence[Attachment]) -> dict[int, dict[str, str]]
 def _fetch(attachment: Attachment, headers: dict[str, str]) -> _Result:
     """Fetches, checks and stores one file without using the database; the caller saves the row."""
     try:
-        body = _body(attachment, headers)
-        return body if isinstance(body, _Result) else _keep(attachment, body)
+        with tempfile.TemporaryFile() as file:
+            return _read(attachment, headers, file) or _keep(attachment, file)
+    except pictures.Busy as error:
+        return _Result(str(error), BUSY_SECONDS, counts=False)
+    except OSError as error:
+        # The operator has to fix this, however long it takes, so the attempt is not counted.
+        logger.error("A received file cannot be stored: %s.", error.strerror)
+        problem = _("Patchbay cannot store the file (%(reason)s). It retries every few minutes.")
+        return _Result(problem % {"reason": error.strerror or error}, STORAGE_RETRY_SECONDS, counts=False)
     except Exception:
         logger.exception("File %s could not be fetched.", attachment.uuid)
         return _Result(
@@ -123,15 +137,20 @@ def _fetch(attachment: Attachment, headers: dict[str, str]) -> _Result:
         )
 
 
-def _body(attachment: Attachment, headers: dict[str, str]) -> bytes | _Result:
+def _read(attachment: Attachment, headers: dict[str, str], file: IO[bytes]) -> _Result | None:
+    """Writes what the link leads to into the file; or why it cannot be had."""
     if attachment.source_url.startswith("data:"):
-        return _data(attachment.source_url) or _Result(_("The file's data: URI cannot be decoded."))
+        if not (body := _data(attachment.source_url)):
+            return _Result(_("The file's data: URI cannot be decoded."))
+        file.write(body)
+        return None
     response = http.fetch(
         attachment.source_url,
         headers=headers,
         max_bytes=settings.MAX_UPLOAD_BYTES,
         timeout=FETCH_SECONDS,
         max_redirects=3,
+        into=file,
     )
     if isinstance(response, Fault):
         temporary = response.kind in ("connect", "unanswered")
@@ -143,22 +162,24 @@ def _body(attachment: Attachment, headers: dict[str, str]) -> bytes | _Result:
             "status": response.status
         }
         return _Result(problem, _delay(attachment) if temporary else None)
-    return response.body or _Result(_("The file is empty."))
+    return None if file.tell() else _Result(_("The file is empty."))
 
 
-def _keep(attachment: Attachment, body: bytes) -> _Result:
+def _keep(attachment: Attachment, file: IO[bytes]) -> _Result:
     link = urlsplit(attachment.source_url)
     name = PurePosixPath(link.path).name if link.scheme in ("http", "https") else ""
-    kind = media.content_type(body[:4096], name)
+    file.seek(0)
+    kind = media.content_type(file.read(4096), name)
+    content: File[Any] = File(file)
     if kind.startswith("image/"):
-        body, kind = pictures.reencoded(body, kind)
-    try:
-        media.keep(attachment, ContentFile(body), kind, name)
-    except OSError as error:
-        # The operator has to fix this, however long it takes, so the attempt is not counted.
-        logger.error("A received file cannot be written to the media folder: %s.", error.strerror)
-        problem = _("Patchbay cannot store the file (%(reason)s). It retries every few minutes.")
-        return _Result(problem % {"reason": error.strerror or error}, STORAGE_RETRY_SECONDS, counts=False)
+        try:
+            content, kind = pictures.fitted(file, (), settings.MAX_UPLOAD_BYTES)
+        except pictures.Busy:
+            raise
+        except pictures.PictureError:
+            kind = "application/octet-stream"  # it is not shown, but it is there
+    with content:
+        media.keep(attachment, content, kind, name)
     return _Result()
 
 

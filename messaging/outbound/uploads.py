@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
-from django.core.files.base import ContentFile
+from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
@@ -31,7 +31,7 @@ class _Upload:
     name: str
     size: int
     kind: str
-    converted: bytes | None = None
+    converted: File[Any] | None = None
 
     @property
     def is_picture(self) -> bool:
@@ -41,9 +41,9 @@ class _Upload:
 def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachment]:
     """Stores uploaded files in the media folder, as attachments that have no message yet.
 
-    A picture that is too large for the provider, or of a type that it does not accept, is converted; other
-    files must fit as they are. `limits.media_bytes` applies to all files of one request together. Raises
-    Refused; then nothing is stored.
+    Pictures lose their metadata, and are converted if they are too large for the provider, or of a type that
+    it does not accept; other files must fit as they are. `limits.media_bytes` applies to all files of one
+    request together. Raises Refused; then nothing is stored.
     """
     uploads = [_read(file) for file in files]
     if sum(upload.size for upload in uploads) > settings.MAX_UPLOAD_BYTES:
@@ -96,17 +96,20 @@ def _fit_together(uploads: Sequence[_Upload], types: Sequence[str], most: int) -
 
 def _fit(upload: _Upload, types: Sequence[str], most: int) -> None:
     taken = pictures.is_type(upload.kind, types)
-    if taken and upload.size <= most:
-        return
     if upload.is_picture:
         try:
-            upload.converted, upload.kind = pictures.fitted(upload.file.read(), types, most)
+            # Even one that fits: its file may tell where it was taken.
+            upload.converted, upload.kind = pictures.fitted(upload.file, types, most)
+        except pictures.Busy as error:
+            raise Refused(str(error)) from None
         except pictures.PictureError as error:
             raise Refused(
                 _("%(name)s cannot be converted for the provider (limit: %(limit)s). %(reason)s")
                 % {"name": upload.name, "limit": _size(most), "reason": error}
             ) from None
-        upload.size = len(upload.converted)
+        upload.size = upload.converted.size
+    elif taken and upload.size <= most:
+        return
     elif not taken:
         raise Refused(
             _("The provider does not accept files of the type %(type)s, such as %(name)s.")
@@ -123,7 +126,8 @@ def _keep(upload: _Upload) -> Attachment:
     if upload.converted is None:
         return media.keep(Attachment(), upload.file, upload.kind, upload.name)
     name = (PurePosixPath(upload.name).stem or "picture") + media.extension_of(upload.kind)
-    return media.keep(Attachment(), ContentFile(upload.converted), upload.kind, name)
+    with upload.converted as content:
+        return media.keep(Attachment(), content, upload.kind, name)
 
 
 def _size(number: int) -> str:

@@ -6,6 +6,7 @@ import io
 import resource
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -272,6 +273,44 @@ def test_a_full_disk_loses_nothing(
     fetch_media.drain()
     row.refresh_from_db()
     assert (row.state, row.problem, content(row)) == ("kept", "", b"x" * 5000)
+
+
+def test_what_ends_the_process_each_time_is_not_tried_for_ever(
+    attachment: Attachment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def crash(*_: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(media, "content_type", crash)
+    row = incoming(attachment, "data:text/plain,bad")
+    tried = 0
+    for _ in range(fetch_media.MAX_ATTEMPTS + 3):
+        Attachment.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+        with suppress(Killed):
+            fetch_media.drain()
+            continue
+        tried += 1
+    row.refresh_from_db()
+    assert tried == fetch_media.MAX_ATTEMPTS
+    assert (row.state, row.problem) == ("failed", "The file could not be processed.")
+
+
+def test_a_received_picture_of_any_type_is_shown_and_tells_nothing_of_its_camera(
+    attachment: Attachment, files: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    bodies = {kind: picture(kind, exif=exif) for kind in ("JPEG", "TIFF")} | {"BMP": picture("BMP")}
+    Files.content = {f"/{kind}": [(200, found)] for kind, found in bodies.items()}
+    rows = [incoming(attachment, f"{files}/{kind}") for kind in bodies]
+    fetch_media.drain()
+    for row in rows:
+        row.refresh_from_db()
+        assert (row.state, row.content_type) == ("kept", "image/jpeg")
+        assert b"taken at home" not in content(row)
 
 
 def test_a_defect_with_one_file_holds_up_no_other(
