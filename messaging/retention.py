@@ -1,33 +1,130 @@
-"""Retention: old traces are deleted, contents stay."""
+"""Retention: what is older than an account keeps it is deleted, every night and in small batches."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.contrib.sessions.backends.db import SessionStore
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from messaging import media
 from messaging.inbound import delivery_reports
-from messaging.models import DeliveryAttempt, WebhookEvent, WebhookRequest
-from messaging.statuses import EventState
+from messaging.models import (
+    Attachment,
+    Contact,
+    Conversation,
+    DeliveryAttempt,
+    Message,
+    WebhookEvent,
+    WebhookRequest,
+)
+from messaging.statuses import AttachmentState, EventState, QueueState
+from portal.models import Account
 
-BATCH = 1000
+BATCH = 500
 
 
 def clean_up() -> None:
-    """Deletes raw webhooks and delivery attempts that are older than the settings keep them."""
+    """Deletes what is older than its account, or else the installation, keeps it; and sessions that ended."""
     delivery_reports.release_all()
+    for days, accounts in _accounts_by("webhook_days", settings.WEBHOOK_DAYS).items():
+        _delete(_webhooks(days, accounts))
+    for days, accounts in _accounts_by("attempt_days", settings.ATTEMPT_DAYS).items():
+        old = Q(started_at__lt=Now() - timedelta(days=days), organization__account__in=accounts)
+        _delete(DeliveryAttempt.objects.filter(old))
+    for days, accounts in _accounts_by("file_days", settings.FILE_DAYS).items():
+        _delete_files(_messages(days, accounts))
+    for days, accounts in _accounts_by("message_days", settings.MESSAGE_DAYS).items():
+        for _counts in delete_messages(_messages(days, accounts)):
+            pass
+        _delete_conversations(days, accounts)
+    SessionStore.clear_expired()
+
+
+def delete_messages(messages: QuerySet[Message]) -> Iterator[Counter[str]]:
+    """Deletes messages with their files and delivery attempts; yields how many of each, batch by batch."""
+    while keys := list(messages.values_list("pk", flat=True)[:BATCH]):
+        counts: Counter[str] = Counter()
+        # First the files: what a crash leaves is found again by its row.
+        counts["files"] += _discard(Attachment.objects.filter(message__in=keys))
+        counts["attempts"] += DeliveryAttempt.objects.filter(message__in=keys).delete()[0]
+        Message.objects.filter(pk__in=keys).delete()
+        counts["messages"] += len(keys)
+        yield counts
+
+
+def _accounts_by(field: str, default: int) -> dict[int, list[int]]:
+    """The accounts that keep something for so many days, without those that keep it for ever."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for account, days in Account.objects.values_list("pk", field):
+        if kept := default if days is None else days:
+            found[kept].append(account)
+    return found
+
+
+def _webhooks(days: int, accounts: Collection[int]) -> QuerySet[WebhookRequest]:
     waiting = WebhookEvent.objects.filter(
         Q(state=EventState.WAITING)
         | Q(
             state=EventState.ORPHAN,
             created_at__gt=Now() - timedelta(hours=delivery_reports.ORPHAN_HOURS),
         )
-    ).values("request")
-    old_requests = WebhookRequest.objects.filter(received_at__lt=Now() - settings.WEBHOOK_RETENTION)
-    while keys := list(old_requests.exclude(pk__in=waiting).values_list("pk", flat=True)[:BATCH]):
-        WebhookRequest.objects.filter(pk__in=keys).delete()
-    old_attempts = DeliveryAttempt.objects.filter(started_at__lt=Now() - settings.ATTEMPT_RETENTION)
-    while keys := list(old_attempts.values_list("pk", flat=True)[:BATCH]):
-        DeliveryAttempt.objects.filter(pk__in=keys).delete()
+    )
+    old = WebhookRequest.objects.filter(received_at__lt=Now() - timedelta(days=days), account__in=accounts)
+    return old.exclude(pk__in=waiting.values("request"))
+
+
+def _messages(days: int, accounts: Collection[int]) -> QuerySet[Message]:
+    """Messages that nobody sends any more, and whose files no provider may still fetch."""
+    return Message.objects.filter(
+        created_at__lt=Now() - timedelta(days=days),
+        expires_at__lt=Now() - timedelta(hours=media.LINK_HOURS),
+        organization__account__in=accounts,
+        queue_state=QueueState.DONE,
+    )
+
+
+def _delete(rows: QuerySet[Any]) -> None:
+    while keys := list(rows.values_list("pk", flat=True)[:BATCH]):
+        rows.model.objects.filter(pk__in=keys).delete()
+
+
+def _delete_files(messages: QuerySet[Message]) -> None:
+    kept = Attachment.objects.filter(message__in=messages).exclude(state=AttachmentState.DELETED)
+    while keys := list(kept.values_list("pk", flat=True)[:BATCH]):
+        batch = Attachment.objects.filter(pk__in=keys)
+        _discard(batch)
+        batch.update(state=AttachmentState.DELETED, file="", name="", source_url="", problem="")
+
+
+def _discard(attachments: QuerySet[Attachment]) -> int:
+    """Deletes the stored files, but for those that a message shares with the one that it was resent as."""
+    named = list(attachments.exclude(file=""))
+    messages = {item.message_id for item in named}
+    others = Attachment.objects.filter(
+        Q(message__resend_of__in=messages) | Q(message__resent_as__in=messages)
+    ).exclude(pk__in=[item.pk for item in named])
+    shared = set(others.values_list("file", flat=True))
+    for item in named:
+        if item.file.name not in shared:
+            item.file.delete(save=False)
+    return len(named)
+
+
+def _delete_conversations(days: int, accounts: Collection[int]) -> None:
+    """Conversations without messages, and contacts who then have neither a conversation nor a name."""
+    empty = Conversation.objects.filter(
+        last_message=None,
+        messages=None,
+        last_at__lt=Now() - timedelta(days=days),
+        organization__account__in=accounts,
+    )
+    while found := list(empty.values_list("pk", "contact")[:BATCH]):
+        Conversation.objects.filter(pk__in=[pk for pk, _ in found]).delete()
+        nobody = Contact.objects.filter(pk__in=[contact for _, contact in found], name="")
+        nobody.filter(conversations=None).delete()

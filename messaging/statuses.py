@@ -39,6 +39,7 @@ class AttachmentState(models.TextChoices):
     WAITING = "waiting", _("being fetched")
     KEPT = "kept", _("stored")
     FAILED = "failed", _("could not be fetched")
+    DELETED = "deleted", _("deleted")
 
 
 class Verdict(models.TextChoices):

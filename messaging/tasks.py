@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from integrations import oauth
-from messaging import retention, wakeups
+from messaging import erasure, retention, wakeups
 from messaging.inbound import fetch_media as media
 from messaging.inbound import file_events as events
 from messaging.outbound import alerts, bulk_resend, dispatch
@@ -43,6 +43,12 @@ def send_alerts() -> None:
 def resend() -> None:
     wakeups.taken(Task.RESEND)
     bulk_resend.drain()
+
+
+@shared_task(name=Task.ERASE)
+def erase() -> None:
+    wakeups.taken(Task.ERASE)
+    erasure.drain()
 
 
 @shared_task(name=Task.CLEAN_UP)

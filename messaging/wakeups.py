@@ -27,6 +27,7 @@ class Task(StrEnum):
     RENEW_TOKENS = "messaging.renew_tokens"
     SEND_ALERTS = "messaging.send_alerts"
     RESEND = "messaging.resend"
+    ERASE = "messaging.erase"
     CLEAN_UP = "messaging.clean_up"
 
 

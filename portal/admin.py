@@ -39,8 +39,20 @@ class AccountAdmin(PortalAdmin):
     search_fields = ["name", "accountid"]
     readonly_fields = ["accountid"]
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["name", "accountid"] if obj else ["name"]
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            (None, {"fields": ["name", "accountid"] if obj else ["name"]}),
+            (
+                _("Days to keep"),
+                {
+                    "fields": ["message_days", "file_days", "attempt_days", "webhook_days"],
+                    "description": _(
+                        "After how many days the data of the account are deleted; 0 keeps them for ever. "
+                        "Leave a field empty to keep them as long as the installation does."
+                    ),
+                },
+            ),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).annotate(number_of=Count("organizations"))

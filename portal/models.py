@@ -31,6 +31,11 @@ class Account(models.Model):
 
     accountid = models.CharField(_("account id"), max_length=20, unique=True, editable=False, default=new_id)
     name = models.CharField(_("name"), max_length=120)
+    # For how many days the account's data are kept; empty: as the installation's settings say.
+    message_days = models.PositiveSmallIntegerField(_("messages"), null=True, blank=True)
+    file_days = models.PositiveSmallIntegerField(_("files"), null=True, blank=True)
+    attempt_days = models.PositiveSmallIntegerField(_("delivery attempts"), null=True, blank=True)
+    webhook_days = models.PositiveSmallIntegerField(_("raw webhooks"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("account")

@@ -248,9 +248,11 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_TIMEZONE = "UTC"
 
-# --- Retention ---
-WEBHOOK_RETENTION = timedelta(days=environment.read_number("PATCHBAY_WEBHOOK_DAYS", 7))
-ATTEMPT_RETENTION = timedelta(days=environment.read_number("PATCHBAY_ATTEMPT_DAYS", 30))
+# --- Retention, in days, unless an account has its own; 0: for ever ---
+MESSAGE_DAYS = environment.read_number("PATCHBAY_MESSAGE_DAYS", 0)
+FILE_DAYS = environment.read_number("PATCHBAY_FILE_DAYS", 0)
+ATTEMPT_DAYS = environment.read_number("PATCHBAY_ATTEMPT_DAYS", 30)
+WEBHOOK_DAYS = environment.read_number("PATCHBAY_WEBHOOK_DAYS", 7)
 
 # --- Users ---
 AUTH_USER_MODEL = "portal.User"

@@ -32,7 +32,8 @@ def due_tasks() -> tuple[set[Task], bool]:
                     WHERE renew_at <= {sql.now()}
                     AND (lease_until IS NULL OR lease_until < {sql.now()})),
             EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()}),
-            EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL)""",  # noqa: S608 (constants)
+            EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL),
+            EXISTS (SELECT 1 FROM messaging_erasure WHERE finished_at IS NULL)""",  # noqa: S608 (constants)
             [],
         )
         abandoned, *work = cursor.fetchone()
@@ -43,5 +44,6 @@ def due_tasks() -> tuple[set[Task], bool]:
         Task.RENEW_TOKENS,
         Task.SEND_ALERTS,
         Task.RESEND,
+        Task.ERASE,
     )
     return {task for task, has_work in zip(tasks, work, strict=True) if has_work}, bool(abandoned)

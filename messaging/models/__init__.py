@@ -1,6 +1,7 @@
 """Numbers and their users, conversations, messages, delivery attempts and webhook requests."""
 
 from messaging.models.conversations import Attachment, BulkResend, Contact, Conversation, Message, Reading
+from messaging.models.erasures import Erasure
 from messaging.models.health import ServiceHealth
 from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
@@ -13,6 +14,7 @@ __all__ = [
     "Contact",
     "Conversation",
     "DeliveryAttempt",
+    "Erasure",
     "Message",
     "Number",
     "OptOut",
