@@ -8,7 +8,6 @@ from typing import Any
 from allauth.account import views as allauth
 from allauth.account.adapter import get_adapter
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.password_validation import validate_password
@@ -91,8 +90,8 @@ def _send_link(user: User, email: str) -> bool:
             email,
             _("Your email address at Patchbay"),
             _(
-                "Somebody wants to sign in to Patchbay with your email address. It belongs to your own user, so "
-                "nothing has changed, and nothing will. If it was you, sign in with this address:\n\n%(url)s"
+                "Somebody wants to sign in to Patchbay with your email address. It belongs to your own user, "
+                "so nothing has changed. If it was you, sign in with this address:\n\n%(url)s"
             )
             % {"url": mail.url("account_login")},
         )

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Adapter(DefaultAccountAdapter):
-    """Closes the sign-up, limits wrong tries, and links to PATCHBAY_PUBLIC_URL, whatever the Host header says."""
+    """Closes the sign-up, limits wrong tries, and links to PATCHBAY_PUBLIC_URL, never to the Host header."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
@@ -70,7 +70,7 @@ class Adapter(DefaultAccountAdapter):
         super().send_mail(template_prefix, email, {"current_site": site, **context})
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
-        """Tells people of changes to their sign-in. The change has been made, so a mail server cannot fail it."""
+        """Tells people of changes to their sign-in, which the mail server cannot undo by an error."""
         try:
             super().send_notification_mail(*args, **kwargs)
         except OSError as error:  # as are smtplib's

@@ -112,7 +112,7 @@ class InvitationAdmin(PortalAdmin):
         names = {"address": obj.email}  # also of one that was not sent, and is gone again
         if obj.was_sent:
             text = _(
-                "An invitation has been sent to %(address)s. Once it is accepted, the user appears in the list."
+                "An invitation has been sent to %(address)s. Who accepts it appears in the list of users."
             )
             messages.success(request, text % names)
         else:

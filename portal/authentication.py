@@ -27,7 +27,7 @@ class PersonalTokenAuthentication(BaseAuthentication):
         if is_bearer and (found := PersonalToken.objects.find(token.strip())):
             found.note_use()
             return found.user, found
-        # Only wrong credentials are counted: right ones cost nothing, and are never refused for others' guesses.
+        # Only wrong credentials are counted: right ones cost nothing, and others' guesses do not stop them.
         if (seconds := throttling.wrong_token(request)) is not None:
             raise Throttled(seconds)
         if is_bearer:

@@ -16,14 +16,13 @@ def address_of(request: HttpRequest) -> str:
     may have invented. A shorter list has not passed through all of them: then the peer itself counts.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    if 0 < settings.TRUSTED_PROXIES <= len(forwarded):
-        if address := _parse(forwarded[-settings.TRUSTED_PROXIES]):
-            return address
-    return _parse(request.META.get("REMOTE_ADDR", ""))
+    passed_all = 0 < settings.TRUSTED_PROXIES <= len(forwarded)
+    address = _parse(forwarded[-settings.TRUSTED_PROXIES]) if passed_all else ""
+    return address or _parse(request.META.get("REMOTE_ADDR", ""))
 
 
 def network_of(request: HttpRequest) -> str:
-    """What limits count by: the caller's IPv4 address, or the /64 of its IPv6 address, which is one site's."""
+    """What limits count by: the caller's IPv4 address, or the /64 of its IPv6 address, a site's."""
     address = address_of(request)
     return str(IPv6Network(f"{address}/64", strict=False)) if ":" in address else address
 

@@ -131,7 +131,7 @@ def trusted_proxies(app_configs: Any, **options: Any) -> list[CheckMessage]:
     if environment.read("PATCHBAY_BEHIND_PROXY"):
         return [
             Warning(
-                "PATCHBAY_BEHIND_PROXY is called PATCHBAY_TRUSTED_PROXIES now, and will not be read any more.",
+                "PATCHBAY_BEHIND_PROXY is called PATCHBAY_TRUSTED_PROXIES now; it will not be read for ever.",
                 hint=f"Set PATCHBAY_TRUSTED_PROXIES to the number of your proxies, such as 1. {GUIDE}",
                 id="portal.W003",
             )

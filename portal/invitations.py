@@ -16,8 +16,8 @@ def send(invitation: Invitation) -> bool:
         invitation.email,
         _("Invitation to %(place)s") % {"place": place},
         _(
-            "Hello %(name)s,\n\n%(inviter)s invites you to %(place)s at Patchbay, where people send and receive "
-            "text messages. Open this link within a week to accept:\n\n%(url)s\n\n"
+            "Hello %(name)s,\n\n%(inviter)s invites you to %(place)s at Patchbay, where people send and "
+            "receive text messages. Open this link within a week to accept:\n\n%(url)s\n\n"
             "If you do not expect this, ignore it."
         )
         % {

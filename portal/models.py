@@ -143,15 +143,15 @@ class User(AbstractBaseUser):
 
         A changed password ends the sessions by itself; allauth keeps the one in which users change their own.
         """
-        if self._state.adding or (self.is_active and self._password is None):
-            return super().save(*args, **kwargs)
+        has_new_password = self._password is not None  # type: ignore[attr-defined]  # until it is saved
         if not self.is_active:
             self.session_mark = new_id()
             if (fields := kwargs.get("update_fields")) is not None:
                 kwargs["update_fields"] = {*fields, "session_mark"}
         with transaction.atomic():
             super().save(*args, **kwargs)
-            self.tokens.all().delete()
+            if has_new_password or not self.is_active:
+                self.tokens.all().delete()
 
     def get_session_auth_hash(self) -> str:
         return self._marked(super().get_session_auth_hash())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -38,10 +39,8 @@ def count(counter: str, limit: int, seconds: int = MINUTE) -> int | None:
 
 def take_back(counter: str, seconds: int) -> None:
     """Undoes a count, unless its window has passed."""
-    try:
+    with suppress(ValueError):
         cache.incr(_window(counter, seconds)[0], -1)
-    except ValueError:
-        pass
 
 
 def _window(counter: str, seconds: int) -> tuple[str, int]:
