@@ -216,7 +216,7 @@ def test_inviting_tells_nothing_of_who_exists_elsewhere(
         clean = [re.sub(private, "", part).replace(email, "…").replace(quote(email), "…") for part in parts]
         return answer.status_code, queries, *clean  # type: ignore[return-value]
 
-    client.get(OPEN)
+    shown("first@new.example")
     free = shown("free@new.example")
     assert free[1] > 3
     assert free == shown(dora.email) == shown(charlie.email)
