@@ -108,7 +108,9 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         label=_("Password"),
         required=False,
         widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}),
-        help_text=_("Leave empty to keep the current password. Users can change their own password."),
+        help_text=_(
+            "Leave empty to keep the current password. A new one ends the user's sessions and API tokens."
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -89,7 +89,12 @@ class InvitationAdmin(PortalAdmin):
             form.base_fields["account"].required = False
         elif "organization" in form.base_fields:
             form.base_fields["organization"].required = True
+            form.base_fields["organization"].help_text = ""
         return form
+
+    def render_change_form(self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        context |= {"show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def formfield_for_choice_field(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         if db_field.name == "role" and not _administers_accounts(request):
@@ -112,7 +117,7 @@ class InvitationAdmin(PortalAdmin):
         names = {"address": obj.email}  # also of one that was not sent, and is gone again
         if obj.was_sent:
             text = _(
-                "An invitation has been sent to %(address)s. Who accepts it appears in the list of users."
+                "An invitation has been sent to %(address)s. Once it is accepted, the list of users has them."
             )
             messages.success(request, text % names)
         else:
