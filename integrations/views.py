@@ -23,6 +23,5 @@ def logo(request: HttpRequest, pk: int) -> HttpResponse:
     headers = {
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
-        "Cache-Control": "private, max-age=86400",
     }
     return HttpResponse(body, content_type=kind, headers=headers)

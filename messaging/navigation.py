@@ -77,6 +77,7 @@ UNFOLD: dict[str, Any] = {
                     _entry(_("Accounts"), "storefront", "portal_account", operators_only=True),
                     _entry(_("Organizations"), "apartment", "portal_organization"),
                     _entry(_("Users"), "group", "portal_user"),
+                    _entry(_("Invitations"), "mail", "portal_invitation"),
                     _entry(_("API tokens"), "key", "portal_personaltoken"),
                 ],
             },

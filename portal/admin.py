@@ -30,6 +30,7 @@ for module in ("django.contrib.auth.admin", "allauth.account.admin", "allauth.mf
     import_module(module)
 for model in (Group, EmailAddress, Authenticator):
     admin.site.unregister(model)
+import_module("portal.admin_invitations")
 
 
 @admin.register(Account)
@@ -119,7 +120,9 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         label=_("Password"),
         required=False,
         widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}),
-        help_text=_("Leave empty to keep the current password. Users can change their own password."),
+        help_text=_(
+            "Leave empty to keep the current password. A new one ends the user's sessions and API tokens."
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -233,7 +236,10 @@ def _membership_form(organization_required: bool) -> type[forms.ModelForm]:  # t
 
 @admin.register(User)
 class UserAdmin(PortalAdmin):
+    """Operators add users at once. Others invite people, who may be users already, unknown to the inviter."""
+
     form = UserForm
+    list_before_template = "admin/users_invite.html"
     inlines = [MembershipInline]
     list_display = ["name", "email", "roles", "is_active", "last_login"]
     list_filter = ["is_active"]
@@ -248,6 +254,9 @@ class UserAdmin(PortalAdmin):
             return rows
         mine = Membership.objects.filter(in_reach_of(user))
         return rows.filter(pk__in=mine.values("user"), is_operator=False)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and user_of(request).is_operator
 
     @admin.display(description=_("roles"))
     def roles(self, user: User) -> str:
@@ -267,9 +276,12 @@ class UserAdmin(PortalAdmin):
         return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        # A user who also has a role outside the editor's reach keeps name, address and password.
-        if obj is None or self._may_edit(request, obj):
+        # A user who also has a role outside the editor's reach keeps name, address and password. An address
+        # that is refused since somebody else has it would tell so, hence only operators change those.
+        if user_of(request).is_operator:
             return []
+        if obj is None or self._may_edit(request, obj):
+            return ["email"]
         return ["name", "email", "time_zone", "is_active"]
 
     def _may_edit(self, request: HttpRequest, other: User) -> bool:

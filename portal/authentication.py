@@ -15,22 +15,24 @@ class PersonalTokenAuthentication(BaseAuthentication):
     """Authenticates a request as the token's user, both read from the database each time.
 
     A token that is revoked, or whose user is deactivated, is therefore refused in every process from the next
-    request on. Raises AuthenticationFailed for an invalid token, and Throttled after too many of these from
-    one address.
+    request on. Raises AuthenticationFailed for an invalid token, and Throttled after too many wrong
+    credentials, of whatever scheme, from one address.
     """
 
     def authenticate(self, request: Request) -> tuple[User, PersonalToken] | None:
-        scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if not (credentials := request.META.get("HTTP_AUTHORIZATION", "")):
             return None
-        found = PersonalToken.objects.find(token.strip())
-        if found is None:
-            seconds = throttling.count(throttling.address(request))
-            if seconds is not None:
-                raise Throttled(seconds)
+        scheme, _space, token = credentials.partition(" ")
+        is_bearer = scheme.lower() == "bearer"
+        if is_bearer and (found := PersonalToken.objects.find(token.strip())):
+            found.note_use()
+            return found.user, found
+        # Only wrong credentials are counted: right ones cost nothing, and others' guesses do not stop them.
+        if (seconds := throttling.wrong_token(request)) is not None:
+            raise Throttled(seconds)
+        if is_bearer:
             raise AuthenticationFailed(_("The token is invalid or has been revoked."))
-        found.note_use()
-        return found.user, found
+        return None
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="Patchbay"'

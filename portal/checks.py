@@ -12,6 +12,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connection
 
+from portal import environment
+
 LONGEST_TIMEOUT = 60  # seconds; the longest that a template may allow a provider for a response
 GUIDE = "See docs/reference/settings.md."
 
@@ -150,3 +152,32 @@ def pooler(app_configs: Any, databases: Sequence[str] | None = None, **options: 
             id="portal.E007",
         )
     ]
+
+
+@register()
+def trusted_proxies(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """The number of proxies has its new name."""
+    if environment.read("PATCHBAY_BEHIND_PROXY"):
+        return [
+            Warning(
+                "PATCHBAY_BEHIND_PROXY is called PATCHBAY_TRUSTED_PROXIES now; it will not be read for ever.",
+                hint=f"Set PATCHBAY_TRUSTED_PROXIES to the number of your proxies, such as 1. {GUIDE}",
+                id="portal.W003",
+            )
+        ]
+    return []
+
+
+@register(deploy=True)
+def https_without_proxy(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Patchbay does not speak https itself, so there is a proxy, and its address is not the callers'."""
+    if settings.PUBLIC_URL.startswith("https://") and not settings.TRUSTED_PROXIES:
+        return [
+            Warning(
+                "PATCHBAY_PUBLIC_URL uses https, so a proxy ends TLS, but PATCHBAY_TRUSTED_PROXIES is 0: "
+                "everybody seems to call from the proxy's address, and wrong tries to sign in count for all.",
+                hint=f"Set PATCHBAY_TRUSTED_PROXIES to the number of your proxies, such as 1. {GUIDE}",
+                id="portal.W004",
+            )
+        ]
+    return []

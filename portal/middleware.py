@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +13,8 @@ from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
+from django.core.cache import cache
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.middleware import common, locale
 from django.shortcuts import resolve_url
@@ -18,9 +22,15 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django_htmx import middleware as htmx
 
+from portal import callers
+
+logger = logging.getLogger(__name__)
+
 # Paths that providers and programs call. Middleware that only pages need would take longer than the rest of
 # such a request.
 MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz")
+
+ANY_HOST_PATHS = ("/services/", "/healthz", "/readyz")
 
 _ALWAYS = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 STRICT = f"default-src 'self'; img-src 'self' data: blob:; {_ALWAYS}"
@@ -63,6 +73,44 @@ def security_headers(get_response: View) -> View:
         response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         return response
+
+    return middleware
+
+
+def no_store(get_response: View) -> View:
+    """Lets nobody keep an answer, neither browsers nor proxies, unless a view says that it is public."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not {"public", "no-store"} & set(re.findall(r"[\w-]+", response.get("Cache-Control", ""))):
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return middleware
+
+
+def known_host(get_response: View) -> View:
+    """Responds 400 to a Host header that is not allowed, with one line a minute in the log.
+
+    Health checks come by address, and webhooks are verified by what they say and for PATCHBAY_PUBLIC_URL.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(ANY_HOST_PATHS):
+            try:
+                request.get_host()
+            except DisallowedHost:
+                if cache.add("wrong-host", True, 60):
+                    host, caller = request.META.get("HTTP_HOST", "")[:100], callers.address_of(request)
+                    logger.warning(
+                        "The Host header %r from %s is not in PATCHBAY_ALLOWED_HOSTS.", host, caller
+                    )
+                refusal = HttpResponseBadRequest(
+                    "This host name is not served here.\n", content_type="text/plain"
+                )
+                refusal._has_been_logged = True  # type: ignore[attr-defined]  # Django would log each
+                return refusal
+        return get_response(request)
 
     return middleware
 

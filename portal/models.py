@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import zoneinfo
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -123,6 +124,8 @@ class User(AbstractBaseUser):
         ],
     )
     date_joined = models.DateTimeField(_("joined"), auto_now_add=True)
+    # Part of what sessions are checked against, so that a new mark ends all of them.
+    session_mark = models.CharField(max_length=20, default="", db_default="", editable=False)
 
     objects = UserManager()
 
@@ -139,6 +142,34 @@ class User(AbstractBaseUser):
 
     def clean(self) -> None:
         self.email = self.email.lower()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Whoever is blocked or gets a new password loses their sessions and tokens, for good.
+
+        A changed password ends the sessions by itself; allauth keeps the one in which users change their own.
+        """
+        has_new_password = self._password is not None  # type: ignore[attr-defined]  # until it is saved
+        if not self.is_active:
+            self.session_mark = new_id()
+            if (fields := kwargs.get("update_fields")) is not None:
+                kwargs["update_fields"] = {*fields, "session_mark"}
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if has_new_password or not self.is_active:
+                self.tokens.all().delete()
+
+    def get_session_auth_hash(self) -> str:
+        return self._marked(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return map(self._marked, super().get_session_auth_fallback_hash())
+
+    def _marked(self, digest: str) -> str:
+        return (
+            hashlib.sha256(f"{digest}{self.session_mark}".encode()).hexdigest()
+            if self.session_mark
+            else digest
+        )
 
     @cached_property
     def active_memberships(self) -> list[Membership]:
@@ -262,6 +293,90 @@ class Membership(models.Model):
         if self.organization:
             self.account_id = self.organization.account_id
         super().save(*args, **kwargs)
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def find(self, key: str) -> Invitation | None:
+        """The open invitation with this key, if whoever wrote it may still give that role."""
+        since = timezone.now() - Invitation.VALID
+        rows = self.filter(digest=_digest(key), created_at__gt=since)
+        found = rows.select_related("inviter", "organization", "account").first()
+        return found if found is not None and found.is_allowed() else None
+
+
+class Invitation(models.Model):
+    """A role for whoever reads the mail to an address, until it is accepted, withdrawn, or a week old.
+
+    Whether the address belongs to a user is asked when the invitation is accepted, not before: so inviting
+    tells nobody which addresses exist in this installation.
+    """
+
+    VALID = timedelta(days=7)
+    MOST_PER_HOUR = 50
+
+    email = models.EmailField(_("email address"))
+    name = models.CharField(_("name"), max_length=120)
+    account = models.ForeignKey(Account, models.CASCADE, verbose_name=_("account"), related_name="+")
+    organization = models.ForeignKey(
+        Organization,
+        models.CASCADE,
+        verbose_name=_("organization"),
+        related_name="+",
+        null=True,
+        blank=True,
+        help_text=_("Leave empty for the whole account (account admins only)."),
+    )
+    role = models.CharField(
+        _("role"), max_length=20, choices=Membership.Role.choices, default=Membership.Role.USER
+    )
+    inviter = models.ForeignKey(User, models.CASCADE, verbose_name=_("invited by"), related_name="+")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("sent"), auto_now_add=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def clean(self) -> None:
+        self.email = self.email.lower()
+
+    def open(self) -> str:
+        """Stores the invitation in place of earlier ones like it; returns its key, which is the only time."""
+        key = secrets.token_urlsafe(32)
+        self.digest = _digest(key)
+        with transaction.atomic():
+            self.like_this().delete()
+            self.save()
+        return key
+
+    def like_this(self) -> InvitationQuerySet:
+        """All invitations of the same address to the same place."""
+        return Invitation.objects.filter(
+            email=self.email, account=self.account, organization=self.organization
+        )
+
+    def is_allowed(self) -> bool:
+        """Whether the inviter may give this role."""
+        if self.inviter.is_operator or self.account_id in self.inviter.administered_accounts:
+            return self.inviter.is_active
+        return (
+            self.inviter.is_active
+            and self.role != Membership.Role.ACCOUNT_ADMIN
+            and self.organization_id in self.inviter.administered_organizations
+        )
+
+    def accept(self, user: User) -> None:
+        """Gives the user the role, unless they have one there, and ends all invitations like this."""
+        place = {"user": user, "account": self.account, "organization": self.organization}
+        with transaction.atomic():
+            Membership.objects.get_or_create(**place, defaults={"role": self.role})
+            self.like_this().delete()
 
 
 class PersonalTokenQuerySet(models.QuerySet["PersonalToken"]):

@@ -42,7 +42,7 @@ class WebServer:
             max_request_header_size=64 * 1024,
             max_request_body_size=max_body,
             asyncore_use_poll=True,  # select() is limited to 1,024 sockets
-            clear_untrusted_proxy_headers=False,  # PATCHBAY_BEHIND_PROXY decides
+            clear_untrusted_proxy_headers=False,  # portal/callers.py decides
             ident=None,
         )
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)

@@ -39,14 +39,16 @@ ALLOWED_HOSTS = environment.read_list("PATCHBAY_ALLOWED_HOSTS") or [
 ]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
-BEHIND_PROXY = environment.read("PATCHBAY_BEHIND_PROXY") == "true"
-if BEHIND_PROXY:
+TRUSTED_PROXIES = environment.read_number(
+    "PATCHBAY_TRUSTED_PROXIES",
+    int(environment.read("PATCHBAY_BEHIND_PROXY") == "true"),  # its name until 0.1
+)
+if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # failed sign-ins are counted for each caller, not for the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if _public.scheme == "https" else 0
 # A page that a proxy passes on without TLS is redirected. Health checks come without a proxy; and a webhook
 # has already crossed the network, so that a redirect would only lose it.
-SECURE_SSL_REDIRECT = BEHIND_PROXY and _public.scheme == "https"
+SECURE_SSL_REDIRECT = TRUSTED_PROXIES > 0 and _public.scheme == "https"
 SECURE_SSL_HOST = _public.netloc
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$", r"^services/"]
 # Other subdomains, and the list that browsers ship with, are for the owner of the domain to decide.
@@ -109,6 +111,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # The classes in portal.middleware are Django's and django-htmx's of the same name, for pages only.
     "portal.middleware.security_headers",
+    "portal.middleware.no_store",
+    "portal.middleware.known_host",
     "portal.middleware.no_null_characters",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -151,7 +155,6 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "messaging.api.exceptions.handle",
     "LIST_SERIALIZER_ERRORS_AS_DICT": True,
-    "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Patchbay",
@@ -272,10 +275,14 @@ ACCOUNT_ADAPTER = "portal.accounts.Adapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_VERIFICATION = "none"  # portal.account_views changes addresses
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_RATE_LIMITS = {"reset_password": "20/10m/ip,5/10m/key"}
+PASSWORD_RESET_TIMEOUT = 3600
 ACCOUNT_SESSION_REMEMBER = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 EMAIL_HOST = environment.read("EMAIL_HOST")
+ACCOUNT_EMAIL_NOTIFICATIONS = bool(EMAIL_HOST)
 EMAIL_PORT = environment.read_number("EMAIL_PORT", 25)
 EMAIL_HOST_USER = environment.read("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = environment.read("EMAIL_HOST_PASSWORD")

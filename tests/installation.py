@@ -268,7 +268,7 @@ class Separate(Installation):
     def behind_nginx(self, **environment: str) -> Process:
         """A web server behind nginx, which listens on the installation's port: as deploy/nginx.conf says."""
         port = free_port()
-        server = self.web(port, PATCHBAY_BEHIND_PROXY="true", **environment)
+        server = self.web(port, PATCHBAY_TRUSTED_PROXIES="1", **environment)
         folder = self.log.parent / "nginx"
         folder.mkdir(exist_ok=True)
         self.processes.append(Process(nginx(folder, self.port, port), {}, self.log))

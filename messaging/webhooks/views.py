@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from integrations.events import InboundRequest
 from messaging.webhooks import accept, refusals
+from portal import callers
 
 MAX_BODY = 1024 * 1024
 
@@ -53,7 +54,7 @@ class WebhookView(APIView):
             body = self._body(request)
         except (BadRequest, UnreadablePostError):  # the caller has hung up
             return _plain(400, _("The request broke off.\n"))
-        place = f"{request.method} {request.path[:200]!r} from {self._caller(request)}"
+        place = f"{request.method} {request.path[:200]!r} from {callers.address_of(request)}"
         if body is None:
             refusals.count("larger than 1 MiB", place)
             return _plain(413, _("The body is larger than 1 MiB.\n"))
@@ -90,11 +91,6 @@ class WebhookView(APIView):
         body = stream.read(MAX_BODY + 1)
         return body if len(body) <= MAX_BODY else None
 
-    def _caller(self, request: Request) -> str:
-        """The caller's address; behind a proxy the last one that it vouches for."""
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.BEHIND_PROXY else ""
-        return forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
-
     def _inbound(self, request: Request, path: str, body: bytes) -> InboundRequest:
         query = request.META.get("QUERY_STRING", "")
         return InboundRequest(
@@ -103,7 +99,7 @@ class WebhookView(APIView):
             query=query,
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
-            ip=self._caller(request),
+            ip=callers.address_of(request),
             url=f"{settings.PUBLIC_URL}{escape_uri_path(request.path)}"
             + (f"?{iri_to_uri(query)}" if query else ""),
         )

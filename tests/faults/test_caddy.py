@@ -41,15 +41,22 @@ def test_it_ends_tls_and_says_who_called(tmp_path: Path, upstream: ThreadingHTTP
     proxy = caddy(tmp_path, f"https://localhost:{port}", upstream.server_port)
     try:
         root = tmp_path / "caddy/pki/authorities/local/root.crt"
-        wait_for(lambda: root.exists() and listens(port), 20, lambda: proxy.output)
+        own = tmp_path / "caddy/certificates/local/localhost/localhost.crt"
+        wait_for(lambda: own.exists() and listens(port), 20, lambda: proxy.output)
         answer = requests.get(
             f"https://localhost:{port}/",
-            headers={"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "http"},
+            headers={
+                "X-Forwarded-For": "192.0.2.1",
+                "X-Forwarded-Proto": "http",
+                "X_Forwarded_For": "192.0.2.2",
+                "X-Forwarded_For": "192.0.2.3",
+            },
             verify=str(root),
             timeout=10,
         )
-        # What the caller claims is gone.
+        # What the caller claims is gone, however it is spelled.
         assert answer.json() == [f"localhost:{port}", "127.0.0.1", "https"]
+        assert not [name for name in Echo.names[-1] if "_" in name]
         weak = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         weak.check_hostname, weak.verify_mode = False, ssl.CERT_NONE
         with pytest.warns(DeprecationWarning):
@@ -78,6 +85,7 @@ def test_a_slow_caller_holds_no_thread_of_the_application(
         assert Echo.posts == [b"half-done"]
     finally:
         Echo.posts.clear()
+        Echo.names.clear()
         proxy.stop()
 
 
@@ -88,7 +96,7 @@ def test_webhooks_come_through_as_they_were_sent(
         patchbay.fill({"name": "acme", "url": "http://127.0.0.1:9/"})
         patchbay.redis.start()
         port = free_port()
-        server = patchbay.web(port, PATCHBAY_BEHIND_PROXY="true")
+        server = patchbay.web(port, PATCHBAY_TRUSTED_PROXIES="1")
         patchbay.processes.append(caddy(tmp_path, patchbay.url, port))
         server.wait_until_ready(patchbay.url)
         url = f"{patchbay.url}/services/generic/a{patchbay.account}"

@@ -54,12 +54,14 @@ class Echo(BaseHTTPRequestHandler):
     """Answers with what the proxy says of the caller, and keeps the bodies that it is sent."""
 
     posts: ClassVar[list[bytes]] = []
+    names: ClassVar[list[list[str]]] = []
 
     def do_POST(self) -> None:
         self.posts.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.do_GET()
 
     def do_GET(self) -> None:
+        self.names.append(list(self.headers))
         names = ("Host", "X-Forwarded-For", "X-Forwarded-Proto")
         body = json.dumps([self.headers.get(name) for name in names]).encode()
         self.send_response(200)

@@ -128,13 +128,13 @@ def test_the_url_is_the_public_one(
 
 
 @pytest.mark.parametrize(
-    ("behind", "forwarded", "caller"),
-    [(False, "192.0.2.9", "127.0.0.1"), (True, "192.0.2.9, 192.0.2.8", "192.0.2.8"), (True, "", "127.0.0.1")],
+    ("proxies", "forwarded", "caller"),
+    [(0, "192.0.2.9", "127.0.0.1"), (1, "192.0.2.9, 192.0.2.8", "192.0.2.8"), (1, "", "127.0.0.1")],
 )
 def test_the_caller_behind_a_proxy(
-    client: Client, path: str, body: bytes, settings: Any, behind: bool, forwarded: str, caller: str
+    client: Client, path: str, body: bytes, settings: Any, proxies: int, forwarded: str, caller: str
 ) -> None:
-    settings.BEHIND_PROXY = behind
+    settings.TRUSTED_PROXIES = proxies
     post(client, path, body, headers={"X-Forwarded-For": forwarded})
     assert WebhookRequest.objects.get().ip == caller
 

@@ -94,7 +94,7 @@ def test_a_page_has_the_title_of_its_entry_in_the_menu(everything: dict[str, Any
     assert titles == {name: name for name in titles}
     assert list(titles) == [
         *("Overview", "Inbox"),
-        *("Accounts", "Organizations", "Users", "API tokens"),
+        *("Accounts", "Organizations", "Users", "Invitations", "API tokens"),
         *("Integrations", "Templates"),
         *("Numbers", "Messages"),
         *("Health", "Delivery attempts", "Webhooks", "Quarantine"),

@@ -18,7 +18,7 @@ from integrations.models import Integration, Template
 from messaging.models import BulkResend, DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
-from portal.models import Account, Membership, Organization, PersonalToken, User
+from portal.models import Account, Invitation, Membership, Organization, PersonalToken, User
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
@@ -37,6 +37,14 @@ def everything(
         content_type="application/json",
     )
     PersonalToken.objects.issue(alice, "A program of Acme")
+    invitation = Invitation(
+        account=private.account,
+        organization=private.organization,
+        email="invited@acme.example",
+        name="Invited to Acme",
+        inviter=admin_of_acme,
+    )
+    invitation.open()
     attempt = DeliveryAttempt.objects.create(
         message=message,
         organization=private.organization,
@@ -52,6 +60,7 @@ def everything(
         private.organization,
         alice,
         PersonalToken.objects.get(),
+        invitation,
         own,
         service,
         private,
@@ -190,6 +199,7 @@ def _stored() -> list[Any]:
         WebhookRequest,
         BulkResend,
         PersonalToken,
+        Invitation,
     )
     return [list(model.objects.order_by("pk").values()) for model in models]  # type: ignore[attr-defined]
 

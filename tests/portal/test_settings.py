@@ -104,18 +104,37 @@ def test_plain_http_is_warned_of_before_deployment(settings: Any) -> None:
     assert "portal.W001" in [check.id for check in run_checks(include_deployment_checks=True)]
 
 
-@pytest.mark.parametrize(("behind", "counted"), [("true", "203.0.113.5"), ("false", "10.0.0.1")])
-def test_sign_ins_are_limited_by_the_address_that_the_proxy_reports(
-    tmp_path: Path, behind: str, counted: str
+@pytest.mark.parametrize(
+    ("environment", "counted", "warnings"),
+    [
+        ({"PATCHBAY_TRUSTED_PROXIES": "1"}, "203.0.113.5", []),
+        ({"PATCHBAY_TRUSTED_PROXIES": "2"}, "192.0.2.9", []),
+        ({}, "10.0.0.1", []),
+        ({"PATCHBAY_BEHIND_PROXY": "true"}, "203.0.113.5", ["portal.W003"]),
+        ({"PATCHBAY_BEHIND_PROXY": "true", "PATCHBAY_TRUSTED_PROXIES": "0"}, "10.0.0.1", ["portal.W003"]),
+    ],
+)
+def test_the_proxies_are_counted_by_the_setting_and_its_old_name(
+    tmp_path: Path, environment: dict[str, str], counted: str, warnings: list[str]
 ) -> None:
     program = (
         "from allauth.account.adapter import get_adapter; from django.test import RequestFactory; "
+        "from django.core.checks import run_checks; "
         "forwarded = {'HTTP_X_FORWARDED_FOR': '192.0.2.9, 203.0.113.5', 'REMOTE_ADDR': '10.0.0.1'}; "
-        "print(get_adapter().get_client_ip(RequestFactory().get('/', **forwarded)))"
+        "print(get_adapter().get_client_ip(RequestFactory().get('/', **forwarded)), "
+        "[check.id for check in run_checks()])"
     )
-    environment = {"PATCHBAY_BEHIND_PROXY": behind, "PATCHBAY_DATA": str(tmp_path / "data")}
+    environment |= {"PATCHBAY_DATA": str(tmp_path / "data")}
     process = Process.manage("shell", "-v0", "-c", program, environment=environment, log=tmp_path / "log")
-    assert process.finish().strip() == counted
+    assert f"{counted} {warnings}" in process.finish()
+
+
+def test_https_without_a_proxy_is_warned_of_before_deployment(settings: Any) -> None:
+    settings.PUBLIC_URL = "https://sms.example.com"
+    for proxies, warned in ((0, True), (1, False)):
+        settings.TRUSTED_PROXIES = proxies
+        ids = [check.id for check in run_checks(include_deployment_checks=True)]
+        assert ("portal.W004" in ids) is warned
 
 
 def test_keys_rotate_and_a_lost_key_is_said(settings: Any) -> None:
@@ -161,7 +180,7 @@ def test_nothing_is_left_to_say_about_a_production_installation(tmp_path: Path) 
         "PATCHBAY_SECRET_KEY": "fourteen-random-words-would-be-better-than-this-0123456789",
         "PATCHBAY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "PATCHBAY_PUBLIC_URL": "https://sms.example.com",
-        "PATCHBAY_BEHIND_PROXY": "true",
+        "PATCHBAY_TRUSTED_PROXIES": "1",
     }
     arguments = ["check", "--deploy", "--fail-level", "WARNING"]
     assert "no issues" in Process.manage(*arguments, environment=environment, log=tmp_path / "log").finish()

@@ -1,0 +1,32 @@
+"""Mail to people about their own user; its links begin with PATCHBAY_PUBLIC_URL."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.urls import reverse
+
+logger = logging.getLogger(__name__)
+
+
+def is_configured() -> bool:
+    """Whether mail can be sent; otherwise it would be printed to the log, and no page may promise it."""
+    return bool(settings.EMAIL_HOST)
+
+
+def url(name: str, *args: Any) -> str:
+    """The absolute URL of a page, whatever the Host header of the request says."""
+    return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"
+
+
+def send(to: str, subject: str, text: str) -> bool:
+    """Sends a mail; returns whether the mail server took it, and logs why not."""
+    try:
+        EmailMessage(" ".join(subject.split()), text, to=[to]).send()
+    except OSError as error:  # as are smtplib's
+        logger.error("A mail could not be sent: %s", type(error).__name__)
+        return False
+    return True
