@@ -7,16 +7,18 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from messaging.inbound import delivery_reports
 from messaging.models import DeliveryAttempt, WebhookEvent, WebhookRequest
 from messaging.statuses import EventState
+from portal.models import AuditEntry
 
 BATCH = 1000
 
 
 def clean_up() -> None:
-    """Deletes raw webhooks and delivery attempts that are older than the settings keep them."""
+    """Deletes raw webhooks, delivery attempts and audit entries that are older than the settings keep them."""
     delivery_reports.release_all()
     waiting = WebhookEvent.objects.filter(
         Q(state=EventState.WAITING)
@@ -31,3 +33,4 @@ def clean_up() -> None:
     old_attempts = DeliveryAttempt.objects.filter(started_at__lt=Now() - settings.ATTEMPT_RETENTION)
     while keys := list(old_attempts.values_list("pk", flat=True)[:BATCH]):
         DeliveryAttempt.objects.filter(pk__in=keys).delete()
+    AuditEntry.objects.expire(timezone.now() - settings.AUDIT_RETENTION)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
+from portal import admin_audit  # noqa: F401  (registers its page)
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.models import Account, Membership, Organization, PersonalToken, User
 from portal.permissions import in_reach_of

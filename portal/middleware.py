@@ -18,6 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django_htmx import middleware as htmx
 
+from portal.audit import origin
+
 # Paths that providers and programs call. Middleware that only pages need would take longer than the rest of
 # such a request.
 MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz")
@@ -75,6 +77,16 @@ def no_null_characters(get_response: View) -> View:
         if has_null and not request.path_info.startswith(MACHINE_PATHS):
             return HttpResponseBadRequest("This URL contains a NUL character.", content_type="text/plain")
         return get_response(request)
+
+    return middleware
+
+
+def audit_origin(get_response: View) -> View:
+    """Attributes what the audit records meanwhile to the request."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with origin.within(request):
+            return get_response(request)
 
     return middleware
 

@@ -12,12 +12,14 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.audit_entries import AuditEntry
+from portal.encryption import SecretCharField
 from portal.ids import new_id
 
 is_domain = RegexValidator(
@@ -97,6 +99,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """A person who signs in with an email address and whose memberships say what they may do."""
 
+    password = SecretCharField(_("password"), max_length=128)
     email = models.EmailField(
         _("email address"),
         unique=True,
@@ -134,6 +137,10 @@ class User(AbstractBaseUser):
 
     def clean(self) -> None:
         self.email = self.email.lower()
+
+    @transaction.atomic
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
 
     @cached_property
     def active_memberships(self) -> list[Membership]:
@@ -260,6 +267,7 @@ class Membership(models.Model):
 
 
 class PersonalTokenQuerySet(models.QuerySet["PersonalToken"]):
+    @transaction.atomic
     def issue(self, user: User, name: str) -> str:
         """Creates a token and returns it, which is the only time. Raises IntegrityError for a name in use."""
         token = PersonalToken.PREFIX + secrets.token_urlsafe(32)
@@ -297,7 +305,7 @@ class PersonalToken(models.Model):
 
     user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="tokens")
     name = models.CharField(_("name"), max_length=60)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    digest = SecretCharField(max_length=64, unique=True, editable=False)
     beginning = models.CharField(_("token"), max_length=12, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
@@ -321,3 +329,14 @@ class PersonalToken(models.Model):
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+__all__ = [
+    "Account",
+    "AuditEntry",
+    "Membership",
+    "Organization",
+    "PersonalToken",
+    "User",
+    "is_domain",
+]

@@ -81,6 +81,7 @@ BREAKER_MOST_SECONDS = environment.read_number("PATCHBAY_BREAKER_MOST_SECONDS", 
 INSTALLED_APPS = [
     "portal",  # first, so that its templates replace those of the libraries
     "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "portal.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -102,6 +103,7 @@ MIDDLEWARE = [
     # The classes in portal.middleware are Django's and django-htmx's of the same name, for pages only.
     "portal.middleware.security_headers",
     "portal.middleware.no_null_characters",
+    "portal.middleware.audit_origin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.middleware.SessionMiddleware",
@@ -243,6 +245,7 @@ CELERY_TIMEZONE = "UTC"
 # --- Retention ---
 WEBHOOK_RETENTION = timedelta(days=environment.read_number("PATCHBAY_WEBHOOK_DAYS", 7))
 ATTEMPT_RETENTION = timedelta(days=environment.read_number("PATCHBAY_ATTEMPT_DAYS", 30))
+AUDIT_RETENTION = timedelta(days=environment.read_number("PATCHBAY_AUDIT_DAYS", 400))
 
 # --- Users ---
 AUTH_USER_MODEL = "portal.User"

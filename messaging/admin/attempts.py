@@ -14,7 +14,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.admin.base import LogAdmin, OlderFilter, exact_time
+from portal.log_admin import LogAdmin, OlderFilter, exact_time
 from messaging.models import DeliveryAttempt
 from messaging.reporting import search, timeline
 from portal.admin_base import OrganizationFilter

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 
-from messaging.admin.base import CappedPaginator
+from portal.log_admin import CappedPaginator
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from messaging.admin.base import LogAdmin, OlderFilter, exact_time
+from portal.log_admin import LogAdmin, OlderFilter, exact_time
 from messaging.inbound import quarantine, reprocess
 from messaging.models import WebhookRequest
 from messaging.reporting import search, webhook_details

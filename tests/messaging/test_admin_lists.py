@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import Integration, Template
-from messaging.admin.base import CappedPaginator
+from portal.log_admin import CappedPaginator
 from messaging.models import Conversation, DeliveryAttempt, Message, Number, WebhookRequest
 from portal.encryption import encrypt
 from portal.models import Account, Organization, User
