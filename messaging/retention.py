@@ -18,7 +18,7 @@ BATCH = 1000
 
 
 def clean_up() -> None:
-    """Deletes raw webhooks, delivery attempts and audit entries that are older than the settings keep them."""
+    """Deletes webhooks, delivery attempts and audit entries that are older than the settings keep them."""
     delivery_reports.release_all()
     waiting = WebhookEvent.objects.filter(
         Q(state=EventState.WAITING)

@@ -120,9 +120,9 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
 class AuditEntry(models.Model):
     """Who did what to which object, when and from where.
 
-    Names are kept as text, since people and objects change and go. An entry without an organization is seen by
-    the admins of its account, and one without an account by operators. It contains no secret, no message and
-    no contact's number: `portal.audit` writes it, and decides by the type of a field what is shown.
+    Names are kept as text, since people and objects change and go. An entry without an organization is seen
+    by the admins of its account, and one without an account by operators. It contains no secret, no message
+    and no contact's number: `portal.audit` writes it, and the class of a field decides what is shown.
     """
 
     at = models.DateTimeField(gettext_lazy("time"), db_default=Now())

@@ -55,9 +55,9 @@ def _before_saving(
     names = {field.name for field in tracked(sender)}
     if update_fields is not None and not names.intersection(update_fields):
         return
-    if isinstance(instance, AbstractBaseUser) and update_fields and set(update_fields) == {"password"}:
-        if instance._password is None:
-            return  # Django hashes the same password again, with the current parameters.
+    rehashed = update_fields is not None and set(update_fields) == {"password"}
+    if rehashed and isinstance(instance, AbstractBaseUser) and instance._password is None:
+        return  # Django stores the same password, hashed with the current parameters.
     stored = sender._base_manager.filter(pk=instance.pk).first()
     instance._audit_before = snapshot(stored) if stored is not None else None
 

@@ -18,7 +18,7 @@ from integrations.models import Integration, Template
 from messaging.models import BulkResend, DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
-from portal.models import Account, Membership, Organization, PersonalToken, User
+from portal.models import Account, AuditEntry, Membership, Organization, PersonalToken, User
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
@@ -59,6 +59,7 @@ def everything(
         attempt,
         ServiceHealth.objects.get(pk=service.pk),
         WebhookRequest.objects.get(),
+        AuditEntry.objects.filter(organization=private.organization).latest("pk"),
     ]
     found = {row._meta.label: row for row in rows}
     assert set(found) == {model._meta.label for model in MODELS}
