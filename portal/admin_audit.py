@@ -7,10 +7,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -175,7 +176,7 @@ class AuditEntryAdmin(LogAdmin):
         return str(entry.organization or entry.account or "–")
 
     def details(self, row: AuditEntry) -> dict[str, Any]:
-        return {"title": _("Audit entry"), "entry": row, "object_url": _url_of(row)}
+        return {"title": _("Audit entry"), "entry": row, "object_url": _url_of(row), "show_history": False}
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.export_view))
@@ -186,12 +187,11 @@ class AuditEntryAdmin(LogAdmin):
         if not self.in_reach(request, None):
             raise Http404
         entries = self.get_changelist_instance(request).get_queryset(request)
-        filters = QueryDict(mutable=True)
-        filters.update({key: value for key, value in request.GET.items() if value})  # type: ignore[arg-type]
+        filters = urlencode([(key, str(value)) for key, value in request.GET.items() if value])
         audit.record(
             Action.EXPORTED,
             name=str(capfirst(self.opts.verbose_name_plural)),
-            changes={_("filters"): ("", filters.urlencode()[:200])} if filters else {},
+            changes={_("filters"): ("", filters[:200])} if filters else {},
             scope=_scope_of(user_of(request)),
         )
         response = StreamingHttpResponse(export.lines(entries), content_type="text/csv; charset=utf-8")

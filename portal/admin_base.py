@@ -18,7 +18,7 @@ from unfold.admin import ModelAdmin
 
 from portal import audit
 from portal.audit.changes import EMPTY
-from portal.audit.recording import record_change
+from portal.audit.recording import kind_of, record_change
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
 
@@ -137,9 +137,8 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
             raise Http404
         if not self.has_view_or_change_permission(request, row):
             raise PermissionDenied
-        kind = self.model._meta.concrete_model._meta.label_lower
         page = reverse("admin:portal_auditentry_changelist")
-        return redirect(f"{page}?{urlencode({'kind': kind, 'object': row.pk})}")
+        return redirect(f"{page}?{urlencode({'kind': kind_of(self.model), 'object': row.pk})}")
 
     def _get_obj_does_not_exist_redirect(self, request: Any, opts: Any, object_id: Any) -> HttpResponse:
         raise Http404

@@ -113,7 +113,7 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
         count = 0
         while keys := list(expired.values_list("pk", flat=True)[:batch]):
             rows = AuditEntry.objects.filter(pk__in=keys)
-            count += rows._raw_delete(self.db)  # type: ignore[attr-defined]
+            count += rows._raw_delete(self.db)
         return count
 
 

@@ -170,6 +170,6 @@ def _summary(values: Mapping[str, Value]) -> str:
 def _link(model: type[models.Model], row: models.Model) -> models.ForeignKey[Any, Any]:
     """The foreign key of a part to its row."""
     for field in model._meta.concrete_fields:
-        if isinstance(field, models.ForeignKey) and isinstance(row, field.related_model):  # type: ignore[arg-type]
+        if isinstance(field, models.ForeignKey) and isinstance(row, field.related_model):
             return field
     raise LookupError(f"{model.__name__} does not point to {type(row).__name__}.")

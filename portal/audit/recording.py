@@ -36,7 +36,7 @@ def record(
     entry = AuditEntry(
         **_origin(actor),
         action=action,
-        kind=row._meta.concrete_model._meta.label_lower if row is not None else "",
+        kind=kind_of(type(row)) if row is not None else "",
         object_id=str(row.pk or "") if row is not None else "",
         name=(name or _name(row))[:NAME],
         account_id=account,
@@ -74,7 +74,7 @@ def record_many(
         AuditEntry(
             **shared,
             action=action,
-            kind=rows.model._meta.label_lower,
+            kind=kind_of(rows.model),
             account_id=each[account],
             organization_id=each["organization"],
             count=each["rows"],
@@ -87,7 +87,7 @@ def scope_of(row: models.Model) -> Scope:
     """The keys of the account and the organization to which a row belongs.
 
     A user belongs to where all of their roles are: to an organization, to an account, or to neither. Another
-    row belongs to its organization or account, or to where the row belongs to which it points.
+    row belongs to its organization or account, or to those of what it points to.
     """
     if isinstance(row, Organization):
         return row.account_id, row.pk
@@ -99,14 +99,20 @@ def scope_of(row: models.Model) -> Scope:
         alone = accounts.pop() if len(accounts) == 1 else None
         return alone, organizations.pop() if alone and len(organizations) == 1 else None
     links = [field for field in row._meta.concrete_fields if isinstance(field, models.ForeignKey)]
-    targets: list[Any] = [Organization, Account, None]
-    for target in targets:
-        for field in links:
-            if (target is None or field.related_model is target) and getattr(row, field.attname) is not None:
-                found = scope_of(getattr(row, field.name))
-                if found != (None, None):
-                    return found
+    tenants = [field for field in links if field.related_model in (Organization, Account)]
+    for field in sorted(tenants, key=lambda field: field.related_model is Account):
+        if getattr(row, field.attname) is not None:
+            return scope_of(getattr(row, field.name))
+    for field in links if not tenants else ():
+        target = getattr(row, field.name)
+        if target is not None and (found := scope_of(target)) != (None, None):
+            return found
     return None, None
+
+
+def kind_of(model: type[models.Model]) -> str:
+    """How entries name a model; a proxy is the model that it stands for."""
+    return (model._meta.concrete_model or model)._meta.label_lower
 
 
 def _origin(actor: User | None) -> dict[str, Any]:

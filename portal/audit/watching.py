@@ -56,7 +56,7 @@ def _before_saving(
     if update_fields is not None and not names.intersection(update_fields):
         return
     rehashed = update_fields is not None and set(update_fields) == {"password"}
-    if rehashed and isinstance(instance, AbstractBaseUser) and instance._password is None:
+    if rehashed and issubclass(sender, AbstractBaseUser) and instance._password is None:
         return  # Django stores the same password, hashed with the current parameters.
     stored = sender._base_manager.filter(pk=instance.pk).first()
     instance._audit_before = snapshot(stored) if stored is not None else None
