@@ -197,7 +197,6 @@ class AuditEntryAdmin(LogAdmin):
         response = StreamingHttpResponse(export.lines(entries), content_type="text/csv; charset=utf-8")
         day = timezone.localdate().isoformat()
         response.headers["Content-Disposition"] = f'attachment; filename="audit-{day}.csv"'
-        response.headers["Cache-Control"] = "no-store"
         return response
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:

@@ -97,5 +97,5 @@ def test_a_page_has_the_title_of_its_entry_in_the_menu(everything: dict[str, Any
         *("Accounts", "Organizations", "Users", "API tokens"),
         *("Integrations", "Templates"),
         *("Numbers", "Messages"),
-        *("Health", "Delivery attempts", "Webhooks", "Quarantine"),
+        *("Health", "Delivery attempts", "Webhooks", "Quarantine", "Audit"),
     ]
