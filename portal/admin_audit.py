@@ -7,12 +7,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, StreamingHttpResponse
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -21,6 +20,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from portal import audit
 from portal.admin_base import user_of
 from portal.audit import export
+from portal.audit.recording import kind_of
 from portal.audit_entries import Action
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
 from portal.models import AuditEntry, Membership, Organization, User
@@ -151,6 +151,7 @@ class AuditEntryAdmin(LogAdmin):
     ]
     list_filter_submit = True
     list_filter_sheet = True
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ["who", "name", "address", "request_id"]
     search_help_text = gettext_lazy("Name of a person or object, IP address, or request id")
     list_before_template = "admin/portal/audit_export.html"
@@ -169,14 +170,35 @@ class AuditEntryAdmin(LogAdmin):
         shown = [(text,) for text in entry.details[:3]]
         if len(entry.details) > len(shown):
             shown.append((_("… and %(number)d more") % {"number": len(entry.details) - len(shown)},))
-        return format_html_join("", '<div class="pb-change">{}</div>', shown) or "–"
+        lines = format_html_join("", "<div>{}</div>", shown)
+        return format_html('<div class="pb-change">{}</div>', lines or "–")
 
     @admin.display(description=gettext_lazy("organization"))
     def place(self, entry: AuditEntry) -> str:
         return str(entry.organization or entry.account or "–")
 
     def details(self, row: AuditEntry) -> dict[str, Any]:
-        return {"title": _("Audit entry"), "entry": row, "object_url": _url_of(row), "show_history": False}
+        return {"title": _("Audit entry"), "entry": row, "show_history": False}
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        found: HttpResponse = super().changelist_view(request, {"title": _("Audit"), **(extra_context or {})})
+        return found
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        entry = self.get_object(request, object_id) if object_id else None
+        context = {"object_url": self._url_of(request, entry) if entry else "", **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def _url_of(self, request: HttpRequest, entry: AuditEntry) -> str:
+        """The page of the entry's object, if there still is one that the user may see."""
+        for model, page in self.admin_site._registry.items():
+            if kind_of(model) == entry.kind and not model._meta.proxy and entry.object_id.isdecimal():
+                row = page.get_queryset(request).filter(pk=entry.object_id[:18]).first()
+                if row is not None and page.has_view_permission(request, row):
+                    return reverse(f"admin:{entry.kind.replace('.', '_')}_change", args=[row.pk])
+        return ""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.export_view))
@@ -190,7 +212,7 @@ class AuditEntryAdmin(LogAdmin):
         filters = urlencode([(key, str(value)) for key, value in request.GET.items() if value])
         audit.record(
             Action.EXPORTED,
-            name=str(capfirst(self.opts.verbose_name_plural)),
+            name=str(self.opts.verbose_name_plural),
             changes={_("filters"): ("", filters[:200])} if filters else {},
             scope=_scope_of(user_of(request)),
         )
@@ -206,13 +228,3 @@ class AuditEntryAdmin(LogAdmin):
 def _scope_of(user: User) -> Any:
     """Where the actions of a user on no single object belong: to where all of their roles are."""
     return (None, None) if user.is_operator else audit.scope_of(user)
-
-
-def _url_of(entry: AuditEntry) -> str:
-    """The page of the entry's object, if its kind has one."""
-    if not entry.object_id or not entry.kind:
-        return ""
-    try:
-        return reverse(f"admin:{entry.kind.replace('.', '_')}_change", args=[entry.object_id])
-    except NoReverseMatch:
-        return ""

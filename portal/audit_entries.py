@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from django.apps import apps
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -165,7 +166,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name = gettext_lazy("audit entry")
-        verbose_name_plural = gettext_lazy("audit")
+        verbose_name_plural = gettext_lazy("audit entries")
         indexes = [
             models.Index(fields=["organization", "-id"], name="audit_organization"),
             models.Index(fields=["account", "-id"], name="audit_account"),
@@ -200,7 +201,8 @@ class AuditEntry(models.Model):
         if self.token:
             who = _("%(who)s (API token %(token)s)") % {"who": who, "token": self.token}
         pattern = SENTENCES.get(self.action) or _counted(self.action, self.count)
-        return pattern % {"who": who, "kind": self.kind_name, "name": self.name, "count": self.count}
+        values = {"who": who, "kind": self.kind_name, "name": self.name, "count": self.count}
+        return str(capfirst(pattern % values))
 
     @property
     def details(self) -> list[str]:

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'audit entry',
-                'verbose_name_plural': 'audit',
+                'verbose_name_plural': 'audit entries',
                 'indexes': [models.Index(fields=['organization', '-id'], name='audit_organization'), models.Index(fields=['account', '-id'], name='audit_account'), models.Index(fields=['actor', '-id'], name='audit_actor'), models.Index(fields=['kind', 'object_id', '-id'], name='audit_object'), models.Index(fields=['at'], name='audit_age')],
             },
         ),
