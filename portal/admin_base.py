@@ -94,7 +94,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         found = super().get_object(request, object_id, from_field)
-        if found is not None and request.method == "POST":
+        if found is not None and request.method == "POST" and not self.read_only:
             request.before_change = self._snapshot(found)  # type: ignore[attr-defined]
         return found
 

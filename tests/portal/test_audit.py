@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -33,6 +34,7 @@ from portal.audit_entries import SENTENCES, Action
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField
 from portal.models import Account, AuditEntry, Membership, Organization, PersonalToken, User
 from tests.conftest import PASSWORD, person
+from tests.processes import ROOT
 
 LIST = "/admin/portal/auditentry/"
 EXPORT = "/admin/portal/auditentry/export/"
@@ -710,6 +712,15 @@ def test_the_history_of_an_object_is_its_part_of_the_audit(
     assert signed_in(admin_of_globex).get(url).status_code == 404
 
 
+def test_the_page_of_an_integration_leads_to_its_history(service: Integration, admin_of_acme: User) -> None:
+    client = signed_in(admin_of_acme)
+    setup = reverse("admin:integrations_setup", args=[service.organization_id, service.template_id])
+    history = reverse("admin:integrations_integration_history", args=[service.pk])
+    assert f'href="{history}"' in client.get(setup).content.decode()
+    found = client.get(history, follow=True).context["cl"].result_list
+    assert [(entry.action, entry.object_id) for entry in found] == [("added", str(service.pk))]
+
+
 def test_the_export_is_what_the_list_shows_and_is_recorded(
     acme: Organization, admin_of_acme: User, entries: dict[str, AuditEntry]
 ) -> None:
@@ -796,6 +807,12 @@ def test_every_action_has_a_sentence() -> None:
         entry = AuditEntry(action=action, who="Ada", kind="portal.user", name="Bob", count=2)
         assert entry.sentence.startswith("Ada ")
         assert entry.sentence.endswith(".")
+
+
+def test_the_reference_lists_every_action() -> None:
+    page = (ROOT / "docs/reference/audit.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", page, re.MULTILINE)
+    assert listed == [(value, str(label)) for value, label in Action.choices]
 
 
 def test_an_auto_reply_that_is_deleted_outside_the_form_is_recorded(private: Number) -> None:
