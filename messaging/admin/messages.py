@@ -124,7 +124,7 @@ class MessageAdmin(LogAdmin):
         """Resends one message in the name of its author, and shows the copy."""
         message = self._own(request, pk)
         try:
-            copy = submit.resend_for_author(message)
+            copy = submit.resend_by_administrator(message)
         except Refused as refusal:
             messages.error(request, str(refusal))
             return redirect("admin:messaging_message_change", pk)

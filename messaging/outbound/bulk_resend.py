@@ -127,7 +127,7 @@ def _send(message: Message | None) -> str:
         return _("The message has already been resent.")
     try:
         with transaction.atomic():
-            submit.copy_for_author(message)
+            submit.resend_for_author(message)
     except Refused as refusal:
         return str(refusal)
     except (InterfaceError, OperationalError):

@@ -83,7 +83,7 @@ def resend(author: User, message: Message) -> Message:
     return _copy(message) or _recorded(message, author, trusted=False)
 
 
-def resend_for_author(message: Message) -> Message:
+def resend_by_administrator(message: Message) -> Message:
     """`resend` by an administrator, in the name of the author, who need not have the number any more.
 
     An automatic reply has no author. The caller checks whether the administrator may do this.
@@ -91,8 +91,8 @@ def resend_for_author(message: Message) -> Message:
     return _copy(message) or _recorded(message, message.author, trusted=True)
 
 
-def copy_for_author(message: Message) -> Message:
-    """`resend_for_author` of one of many messages, which the audit records together."""
+def resend_for_author(message: Message) -> Message:
+    """`resend_by_administrator` of one of many messages, which the audit records together."""
     return _copy(message) or _again(message, message.author, trusted=True)
 
 
