@@ -121,7 +121,7 @@ def differing_labels(before: Mapping[str, Any], after: Mapping[str, Any]) -> dic
 
 
 def _values(row: models.Model, link: Any = None) -> dict[str, Value]:
-    return {str(field.verbose_name): _value(row, field) for field in tracked(type(row)) if field is not link}
+    return {str(field.verbose_name): _value(row, field) for field in tracked(row._meta.model) if field is not link}
 
 
 def _value(row: models.Model, field: models.Field[Any, Any]) -> Value:

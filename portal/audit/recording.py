@@ -36,7 +36,7 @@ def record(
     entry = AuditEntry(
         **_origin(actor),
         action=action,
-        kind=kind_of(type(row)) if row is not None else "",
+        kind=kind_of(row._meta.model) if row is not None else "",
         object_id=str(row.pk or "") if row is not None else "",
         name=(name or _name(row))[:NAME],
         account_id=account,

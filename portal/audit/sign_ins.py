@@ -6,7 +6,9 @@ from typing import Any
 
 from allauth.account.signals import user_logged_in
 from allauth.mfa import signals as mfa
+from allauth.mfa.models import Authenticator
 from django.core.cache import cache
+from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
@@ -63,16 +65,15 @@ def _second_factor_failed(user: User, **more: Any) -> None:
     _record(Action.SIGN_IN_FAILED, user)
 
 
-@receiver(mfa.authenticator_added, dispatch_uid="audit")
-def _second_factor_added(user: User, authenticator: Any, **more: Any) -> None:
-    record(Action.SECOND_FACTOR, user, {authenticator.get_type_display(): ("", _("added"))})
+# The signals of allauth for these are sent after the commit.
 
 
-@receiver(mfa.authenticator_removed, dispatch_uid="audit")
-def _second_factor_removed(user: User, authenticator: Any, **more: Any) -> None:
-    record(Action.SECOND_FACTOR, user, {authenticator.get_type_display(): ("", _("removed"))})
+@receiver(post_save, sender=Authenticator, dispatch_uid="audit")
+def _second_factor_added(instance: Authenticator, created: bool, **more: Any) -> None:
+    if created:
+        record(Action.SECOND_FACTOR, instance.user, {instance.get_type_display(): ("", _("added"))})
 
 
-@receiver(mfa.authenticator_reset, dispatch_uid="audit")
-def _second_factor_reset(user: User, authenticator: Any, **more: Any) -> None:
-    record(Action.SECOND_FACTOR, user, {authenticator.get_type_display(): None})
+@receiver(pre_delete, sender=Authenticator, dispatch_uid="audit")
+def _second_factor_removed(instance: Authenticator, **more: Any) -> None:
+    record(Action.SECOND_FACTOR, instance.user, {instance.get_type_display(): ("", _("removed"))})

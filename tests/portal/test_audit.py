@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
@@ -540,6 +541,28 @@ def test_passwords_are_recorded_without_them(alice: User, mailoutbox: Any) -> No
     written = json.dumps(list(AuditEntry.objects.values()), default=str)
     assert SECRET not in written
     assert stored not in written
+
+
+def test_second_factors_are_recorded(alice: User) -> None:
+    client = Client()
+    client.post(reverse("account_login"), {"login": alice.email, "password": PASSWORD})
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    before = last()
+    client.get(reverse("mfa_activate_totp"))
+    secret = client.session["mfa.totp.secret"]
+    code = format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
+    assert client.post(reverse("mfa_activate_totp"), {"code": code}).status_code == 302
+    entries = since(before)
+    assert {(entry.action, entry.actor, entry.object_id) for entry in entries} == {
+        ("second_factor", alice, str(alice.pk))
+    }
+    assert {"TOTP Authenticator": ["", "added"]} in [entry.changes for entry in entries]
+    assert secret not in json.dumps(list(AuditEntry.objects.values()), default=str)
+    other = Client()
+    other.post(reverse("account_login"), {"login": alice.email, "password": PASSWORD})
+    before = last()
+    assert other.post(reverse("mfa_authenticate"), {"code": "000000"}).status_code == 200
+    assert [(entry.action, entry.object_id) for entry in since(before)] == [("sign_in_failed", str(alice.pk))]
 
 
 # --- Secrets by class ---
