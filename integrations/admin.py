@@ -72,6 +72,11 @@ class TemplateAdmin(PortalAdmin):
             obj.revise(source, user_of(request))
         transaction.on_commit(lambda: self._fetch_logo(request, obj, before))
 
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Recorded by `Template.revise`, like every new revision."""
+
+    log_change = log_addition
+
     def _fetch_logo(self, request: HttpRequest, template: Template, before: str) -> None:
         if problem := logos.refresh(template, before):
             messages.warning(request, problem)
@@ -170,8 +175,7 @@ class IntegrationAdmin(PortalAdmin):
             request.POST or None,
         )
         if request.method == "POST" and request.POST.get("do") in ("off", "on") and integration.pk:
-            integration.enabled = request.POST["do"] == "on"
-            integration.save(update_fields=["enabled"])
+            setup.switch(integration, on=request.POST["do"] == "on")
             return redirect(request.path)
         checking, verdict = request.POST.get("do") == "check", None
         if checking and form.is_valid() and credentials.can_check(integration):

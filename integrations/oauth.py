@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
@@ -24,6 +25,7 @@ from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import text
 from integrations.models import AccessToken, Integration
 from integrations.signals import credentials_changed
+from portal import audit
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +83,12 @@ def connect(integration: Integration, code: str, verifier: str) -> str:
     }
     response = grants.request_token(integration, grants.variables(integration), fields).result()
     if response.access_token:
-        row, _made = AccessToken.objects.get_or_create(integration=integration)
-        AccessToken.objects.filter(pk=row.pk).update(refused_at=None)
-        _store(AccessToken.objects.filter(pk=row.pk), integration, response)
-        _has_access(integration)
+        with transaction.atomic():
+            row, _made = AccessToken.objects.get_or_create(integration=integration)
+            AccessToken.objects.filter(pk=row.pk).update(refused_at=None)
+            _store(AccessToken.objects.filter(pk=row.pk), integration, response)
+            _has_access(integration)
+            audit.record(audit.Action.CONNECTED, integration)
     return response.problem
 
 

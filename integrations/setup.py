@@ -12,6 +12,8 @@ from django.utils.translation import gettext as _
 from integrations import logos, oauth, properties
 from integrations.models import AccessToken, Integration, PropertyValues, Template
 from integrations.signals import credentials_changed
+from portal import audit
+from portal.audit import Action
 from portal.models import Account, Organization
 
 
@@ -90,10 +92,22 @@ def account_values(account: Account, template: Template) -> dict[str, Any]:
 def save(integration: Integration, values: Mapping[str, Any]) -> None:
     """Stores an integration with the organization's own values, clears its trouble, and retries."""
     before = properties.values_of([integration]) if integration.pk else {}
+    own, added = integration.own_values if integration.pk else {}, not integration.pk
     integration.trouble, integration.trouble_since = "", None
-    integration.save()
+    with audit.covered():
+        integration.save()
     properties.store(integration, values)
+    changes = audit.differing_labels(own, values)
+    if added or changes:
+        audit.record(Action.ADDED if added else Action.VALUES, integration, changes)
     _apply([integration], before)
+
+
+@transaction.atomic
+def switch(integration: Integration, *, on: bool) -> None:
+    """Switches an integration on or off."""
+    integration.enabled = on
+    integration.save(update_fields=["enabled"])
 
 
 @transaction.atomic
@@ -102,6 +116,8 @@ def save_for_account(account: Account, template: Template, values: Mapping[str, 
     using = Integration.objects.ready().filter(organization__account=account, template=template, enabled=True)
     integrations = list(using)
     before = properties.values_of(integrations)
+    if changes := audit.differing_labels(account_values(account, template), values):
+        audit.record(Action.VALUES, template, changes, scope=(account.pk, None))
     PropertyValues.objects.update_or_create(
         account=account, template=template, defaults={"values": dict(values)}
     )

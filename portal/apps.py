@@ -9,6 +9,7 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         from portal import checks  # noqa: F401  (registers them)
+        from portal.audit import sign_ins  # noqa: F401  (connects its signals)
 
 
 class AdministrationConfig(admin.AdminConfig):

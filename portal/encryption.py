@@ -36,7 +36,20 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key.strip()) for key in keys])
 
 
-class EncryptedBinaryField(models.BinaryField):  # type: ignore[type-arg]
+class Secret:
+    """Marks the fields whose values are never shown, neither on pages nor in the audit."""
+
+
+class SecretCharField(Secret, models.CharField):  # type: ignore[type-arg]
+    """A short text that is never shown, such as the hash of a password."""
+
+    def deconstruct(self) -> Any:
+        # As a CharField, which it is for the database.
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+
+class EncryptedBinaryField(Secret, models.BinaryField):  # type: ignore[type-arg]
     """Bytes, encrypted in the database; it cannot be searched."""
 
     def get_prep_value(self, value: Any) -> Any:
@@ -46,7 +59,7 @@ class EncryptedBinaryField(models.BinaryField):  # type: ignore[type-arg]
         return None if value is None else decrypt(bytes(value))
 
 
-class EncryptedJSONField(models.BinaryField):  # type: ignore[type-arg]
+class EncryptedJSONField(Secret, models.BinaryField):  # type: ignore[type-arg]
     """A JSON value, encrypted in the database; it cannot be searched."""
 
     def get_prep_value(self, value: Any) -> Any:

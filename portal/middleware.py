@@ -23,6 +23,7 @@ from django.utils.translation import gettext
 from django_htmx import middleware as htmx
 
 from portal import callers
+from portal.audit import origin
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +124,16 @@ def no_null_characters(get_response: View) -> View:
         if has_null and not request.path_info.startswith(MACHINE_PATHS):
             return HttpResponseBadRequest("This URL contains a NUL character.", content_type="text/plain")
         return get_response(request)
+
+    return middleware
+
+
+def audit_origin(get_response: View) -> View:
+    """Attributes what the audit records meanwhile to the request."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with origin.within(request):
+            return get_response(request)
 
     return middleware
 

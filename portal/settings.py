@@ -91,6 +91,7 @@ BREAKER_MOST_SECONDS = environment.read_number("PATCHBAY_BREAKER_MOST_SECONDS", 
 INSTALLED_APPS = [
     "portal",  # first, so that its templates replace those of the libraries
     "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "portal.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -114,6 +115,7 @@ MIDDLEWARE = [
     "portal.middleware.no_store",
     "portal.middleware.known_host",
     "portal.middleware.no_null_characters",
+    "portal.middleware.audit_origin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.middleware.SessionMiddleware",
@@ -256,6 +258,7 @@ MESSAGE_DAYS = environment.read_number("PATCHBAY_MESSAGE_DAYS", 0)
 FILE_DAYS = environment.read_number("PATCHBAY_FILE_DAYS", 0)
 ATTEMPT_DAYS = environment.read_number("PATCHBAY_ATTEMPT_DAYS", 30)
 WEBHOOK_DAYS = environment.read_number("PATCHBAY_WEBHOOK_DAYS", 7)
+AUDIT_DAYS = environment.read_number("PATCHBAY_AUDIT_DAYS", 400)
 
 # --- Users ---
 AUTH_USER_MODEL = "portal.User"

@@ -12,6 +12,7 @@ from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language import document
+from portal import audit
 from portal.models import Account, User
 
 
@@ -89,7 +90,8 @@ class Template(models.Model):
         """
         compiled = compiled_document(source)
         self.check_id(compiled.id)
-        with transaction.atomic():
+        before = self.published.number if self.published else ""
+        with transaction.atomic(), audit.covered():
             self.service_id = compiled.id
             if publish or not self.pk:
                 self.name = compiled.name
@@ -99,6 +101,9 @@ class Template(models.Model):
             if publish:
                 self.published = revision
                 self.save(update_fields=["published"])
+            label = _("published revision") if publish else _("draft")
+            change = (str(before), str(revision.number)) if publish else ("", str(revision.number))
+            audit.record(audit.Action.REVISED, self, {str(label): change})
         return revision
 
     def check_id(self, service_id: str) -> None:

@@ -18,6 +18,7 @@ from messaging.models import WebhookEvent, WebhookRequest
 from messaging.statuses import EventState, Verdict
 from messaging.wakeups import Task
 from messaging.webhooks import accept, routing, store
+from portal import audit
 from portal.database import bulk, locks
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,10 @@ def reprocess(request: WebhookRequest) -> bool:
     the events that could not be processed are processed again, so calling this twice changes nothing more.
     `request` is updated: verdict, reason, replayed_at.
     """
-    accepted = _reprocess([request.pk])
-    request.refresh_from_db()
+    with transaction.atomic():
+        accepted = _reprocess([request.pk])
+        request.refresh_from_db()
+        audit.record(audit.Action.REPROCESSED, request, {_("verdict"): ("", request.get_verdict_display())})
     return bool(accepted)
 
 
@@ -45,6 +48,8 @@ def reprocess_many(requests: QuerySet[WebhookRequest]) -> int:
     Each batch of 100 takes one transaction and a constant number of statements.
     """
     keys = list(requests.order_by("pk").values_list("pk", flat=True))
+    # Before the batches, each of which is a transaction: what was begun is recorded, also after a crash.
+    audit.record_many(audit.Action.REPROCESSED_MANY, requests, account="account")
     done = 0
     for start in range(0, len(keys), BATCH):
         batch = keys[start : start + BATCH]
@@ -71,6 +76,7 @@ def process_anyway(request: WebhookRequest) -> bool:
         row.verdict, row.reason = Verdict.ACCEPTED, _("A duplicate that was processed anyway.")
         row.integration, row.organization = events[0].integration, events[0].organization
         _save([row])
+        audit.record(audit.Action.PROCESSED_ANYWAY, row)
     request.refresh_from_db()
     return True
 

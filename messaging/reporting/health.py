@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber, TruncHour
 from django.utils import timezone
@@ -18,6 +19,7 @@ from messaging.models import DeliveryAttempt, Message, ServiceHealth, WebhookReq
 from messaging.reporting.charts import Hour
 from messaging.statuses import QueueState
 from messaging.wakeups import Task
+from portal import audit
 
 HOURS = 24
 # The results that count as failures; rate limits and opt-outs do not.
@@ -104,8 +106,11 @@ def state_of(row: ServiceHealth) -> str:
 
 def retry_now(keys: Sequence[int]) -> None:
     """Probes paused integrations at once with one message each; if it is accepted, the others follow."""
-    circuit_breaker.probe_again(keys)
-    queue.retry_now(keys)
+    with transaction.atomic():
+        circuit_breaker.probe_again(keys)
+        queue.retry_now(keys)
+        for row in ServiceHealth.objects.select_related("organization", "template").filter(pk__in=keys):
+            audit.record(audit.Action.RETRIED, row)
     wakeups.after_commit(Task.DISPATCH_DUE)
 
 
