@@ -8,7 +8,9 @@ class PortalConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        from portal import checks  # noqa: F401  (registers them)
+        from portal import checks, tracing  # noqa: F401  (registers the checks)
+
+        tracing.begin()
 
 
 class AdministrationConfig(admin.AdminConfig):

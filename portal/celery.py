@@ -17,7 +17,7 @@ app.autodiscover_tasks()
 @celeryd_init.connect  # before anything is recovered
 @setup_logging.connect
 def begin(**_: Any) -> None:
-    """Called by `celery worker` and `celery beat`, but not by `serve`; leaves the log to Django's settings."""
+    """Called by `celery worker` and `beat`, but not by `serve`; leaves the log to Django's settings."""
     from portal import checks
 
     checks.separate_process()

@@ -21,16 +21,41 @@ from structlog.types import EventDict, Processor
 
 MASK = "***"
 FIELDS = frozenset(
-    "timestamp level logger event exception request_id task task_id message_id event_id".split()
+    [
+        "timestamp",
+        "level",
+        "logger",
+        "event",
+        "exception",
+        "request_id",
+        "task",
+        "task_id",
+        "message_id",
+        "event_id",
+    ]
 )
 # Errors of Python itself, and of the connection to the database, speak of code and of servers.
 _PLAIN = frozenset(
-    "builtins.AttributeError builtins.ImportError builtins.ModuleNotFoundError builtins.NameError "
-    "builtins.TypeError builtins.NotImplementedError builtins.RecursionError builtins.MemoryError "
-    "builtins.AssertionError builtins.OSError builtins.ConnectionError builtins.ConnectionRefusedError "
-    "builtins.ConnectionResetError builtins.BrokenPipeError builtins.TimeoutError "
-    "django.core.exceptions.ImproperlyConfigured django.db.utils.OperationalError "
-    "django.db.utils.InterfaceError".split()
+    [
+        "builtins.AttributeError",
+        "builtins.ImportError",
+        "builtins.ModuleNotFoundError",
+        "builtins.NameError",
+        "builtins.TypeError",
+        "builtins.NotImplementedError",
+        "builtins.RecursionError",
+        "builtins.MemoryError",
+        "builtins.AssertionError",
+        "builtins.OSError",
+        "builtins.ConnectionError",
+        "builtins.ConnectionRefusedError",
+        "builtins.ConnectionResetError",
+        "builtins.BrokenPipeError",
+        "builtins.TimeoutError",
+        "django.core.exceptions.ImproperlyConfigured",
+        "django.db.utils.OperationalError",
+        "django.db.utils.InterfaceError",
+    ]
 )
 _ROOT = str(Path(__file__).resolve().parent.parent) + os.sep
 _MOST_FRAMES = 12
@@ -56,7 +81,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1\2\3{MASK}",
     ),
-    # People: e-mail addresses, and numbers as providers and people write them. Ids of accounts have 20 digits.
+    # People: e-mail addresses, and telephone numbers. (Ids of accounts have 20 digits.)
     (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), MASK),
     (re.compile(r"\+\s?\d(?:[\s().-]?\d){5,16}"), MASK),
     (re.compile(r"(?<![\w.-])\d{10,15}(?![\w-])"), MASK),
@@ -158,9 +183,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         if following is None:
             return
         yield following
-        following = following.__cause__ or (
-            None if following.__suppress_context__ else following.__context__
-        )
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
 
 
 def _name(error: BaseException) -> str:

@@ -60,7 +60,7 @@ HtmxMiddleware = pages_only(htmx.HtmxMiddleware)
 
 
 def request_id(get_response: View) -> View:
-    """Names the request in the log and in the header X-Request-ID; a trusted proxy may have named it already."""
+    """Names the request in the log and in X-Request-ID; a trusted proxy may have named it already."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "") if settings.BEHIND_PROXY else ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
+from structlog.contextvars import bound_contextvars
 
 from integrations import prepared
 from integrations.language.errors import RenderError
@@ -56,7 +57,8 @@ def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] |
                 "provider": job.through.integration.template.name
             }
         else:
-            _render(job, job.through)
+            with bound_contextvars(message_id=str(job.message.uuid)):
+                _render(job, job.through)
     return jobs
 
 
