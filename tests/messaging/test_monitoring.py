@@ -75,7 +75,7 @@ def test_what_is_sent_and_received_is_counted(
     document = {"method": "message", "params": params}
     assert client.post(url, document, content_type="application/json").status_code == 200
     assert client.post(url, b"\xff", content_type="application/json").status_code >= 200
-    assert client.post("/services/generic/a00000000000000000000", b"{}").status_code == 404
+    assert client.post("/services/generic/a00000000000000000000", {}).status_code == 404
     file_events.drain()
     submit.submit(alice, private, "+61412345678", text="Hello")
     dispatch.drain()
