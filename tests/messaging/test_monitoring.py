@@ -28,7 +28,7 @@ OLD = "No worker takes the {} that have been due for more than 60 seconds. Is on
 
 
 def scrape(client: Client) -> dict[tuple[str, ...], float]:
-    """The value of each sample, by its name and the values of its labels."""
+    """The value of each sample, by its name and the values of its labels in the order of their names."""
     response = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert response.status_code == 200
     families = text_string_to_metric_families(response.content.decode())
@@ -89,7 +89,7 @@ def test_what_is_sent_and_received_is_counted(
     assert grown("patchbay_webhooks_refused_total", "unknown service or account") == 1
     assert grown("patchbay_webhook_to_filed_seconds_count", "message") == 1
     assert grown("patchbay_submissions_total", "accepted") == 1
-    assert grown("patchbay_sends_total", "generic", "sent") == 1
+    assert grown("patchbay_sends_total", "sent", "generic") == 1
     assert grown("patchbay_provider_seconds_count", "generic") == 1
     assert grown("patchbay_submission_to_answer_seconds_count", "generic") == 1
     assert after["patchbay_integrations", "generic", "on"] == 1
