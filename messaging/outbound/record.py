@@ -11,7 +11,6 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
-from structlog.contextvars import bound_contextvars
 
 from integrations import oauth, responses
 from integrations.events import Fault, HttpResponse, Outcome
@@ -27,6 +26,7 @@ from messaging.rules import optout
 from messaging.statuses import Status
 from messaging.wakeups import Task
 from portal import metrics, tracing
+from portal.logs import message_id
 
 logger = logging.getLogger(__name__)
 
@@ -72,10 +72,7 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
     """
     if not finished:
         return []
-    found = []
-    for exchange in finished:
-        with bound_contextvars(message_id=str(exchange.job.message.uuid)):
-            found.append((exchange, _outcome(exchange)))
+    found = [(exchange, _outcome(exchange)) for exchange in finished]
     renewing = _renewals(found)
     changes: list[Change] = []
     going_on: list[Job] = []
@@ -158,7 +155,8 @@ def _outcome(exchange: Exchange) -> Outcome:
             service.compiled, part.method, service.values, part.variables, exchange.answer
         )
     except Exception:
-        logger.exception("The answer for message %s could not be read.", exchange.job.message.uuid)
+        uuid = exchange.job.message.uuid
+        logger.exception("The answer for message %s could not be read.", uuid, extra=message_id(uuid))
         return Outcome("unknown", text=_("The provider's response could not be read."))
     return replace(
         outcome,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
-from structlog.contextvars import bound_contextvars
 
 from integrations import prepared
 from integrations.language.errors import RenderError
@@ -18,6 +17,7 @@ from messaging.engine import jobs as engine
 from messaging.engine.jobs import Job
 from messaging.engine.queue import Claim
 from messaging.rules import optout
+from portal.logs import message_id
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ def prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | 
         # One row that cannot be read (a secret under a lost key) must not block the others.
         if len(claims) > 1:
             return [job for claim in claims for job in prepare([claim], known)]
-        logger.exception("Message %d could not be prepared.", claims[0].id)
         job = engine.read(claims)[0]
+        logger.exception("A message could not be prepared.", extra=message_id(job.message.uuid))
         job.refusal = _not_rendered()
         return [job]
 
@@ -57,8 +57,7 @@ def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] |
                 "provider": job.through.integration.template.name
             }
         else:
-            with bound_contextvars(message_id=str(job.message.uuid)):
-                _render(job, job.through)
+            _render(job, job.through)
     return jobs
 
 
@@ -109,7 +108,7 @@ def _render(job: Job, service: PreparedIntegration) -> None:
             "reason": service.redactor.text(str(error))
         }
     except Exception:
-        logger.exception("Message %s could not be rendered.", message.uuid)
+        logger.exception("Message %s could not be rendered.", message.uuid, extra=message_id(message.uuid))
         job.refusal = _not_rendered()
 
 

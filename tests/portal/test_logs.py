@@ -13,7 +13,11 @@ from django.conf import settings as django_settings
 from django.test import Client
 from structlog.contextvars import bound_contextvars
 
+from messaging import tasks
+from messaging.models import Number
+from messaging.outbound import dispatch, submit
 from portal import logs
+from portal.models import User
 
 ACCOUNT = "12345678901234567890"
 UUID = "0d5cf0cb-6f4b-5a53-9c1d-6c1d0a6f2f0e"
@@ -159,3 +163,27 @@ def test_a_refused_request_is_logged_with_its_id(client: Client, db: None, caplo
     assert [(line["event"], line["request_id"]) for line in lines] == [
         ("Not Found: /nothing/here", response["X-Request-ID"])
     ]
+
+
+@pytest.mark.django_db
+def test_what_a_task_logs_carries_its_name_and_id(log: Any) -> None:
+    tasks.dispatch_due.apply(task_id="t-1")
+    found = log("Said.")
+    assert (found["task"], found["task_id"]) == ("messaging.dispatch_due", "t-1")
+
+
+@pytest.mark.django_db
+def test_what_is_logged_about_a_message_carries_its_id(
+    alice: User, private: Number, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    caplog.handler.setFormatter(logs.formatter("json"))
+    message = submit.submit(alice, private, "+61412345678", text="Zebra")
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ValueError("Zebra to +61412345678")
+
+    monkeypatch.setattr("messaging.outbound.render.plan", fail)
+    dispatch.drain()
+    text = caplog.handler.stream.getvalue()
+    assert [json.loads(line)["message_id"] for line in text.splitlines()] == [str(message.uuid)]
+    assert "ValueError" in text and "Zebra" not in text and "412345678" not in text
