@@ -8,6 +8,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth import middleware as auth
@@ -21,6 +22,7 @@ from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.translation import gettext
 from django_htmx import middleware as htmx
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from portal import callers
 from portal.audit import origin
@@ -29,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 # Paths that providers and programs call. Middleware that only pages need would take longer than the rest of
 # such a request.
-MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz")
+MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz", "/metrics")
 
-ANY_HOST_PATHS = ("/services/", "/healthz", "/readyz")
+ANY_HOST_PATHS = ("/services/", "/healthz", "/readyz", "/metrics")
 
 _ALWAYS = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 STRICT = f"default-src 'self'; img-src 'self' data: blob:; {_ALWAYS}"
@@ -40,6 +42,8 @@ ADMIN = (
     "default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-eval'; "
     f"style-src 'self' 'unsafe-inline'; {_ALWAYS}"
 )
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -63,6 +67,22 @@ CommonMiddleware = pages_only(common.CommonMiddleware)
 AuthenticationMiddleware = pages_only(auth.AuthenticationMiddleware)
 MessageMiddleware = pages_only(messages.MessageMiddleware)
 HtmxMiddleware = pages_only(htmx.HtmxMiddleware)
+
+
+def request_id(get_response: View) -> View:
+    """Names the request in the log and in X-Request-ID; a trusted proxy may have named it already."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        given = request.META.get("HTTP_X_REQUEST_ID", "") if settings.TRUSTED_PROXIES else ""
+        name = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        # Until the thread's next request: Django logs refused requests when this function has returned.
+        clear_contextvars()
+        bind_contextvars(request_id=name)
+        response = get_response(request)
+        response.headers["X-Request-ID"] = name
+        return response
+
+    return middleware
 
 
 def security_headers(get_response: View) -> View:

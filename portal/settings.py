@@ -13,7 +13,7 @@ from celery.schedules import crontab
 from cryptography.fernet import Fernet
 
 from messaging.navigation import UNFOLD as UNFOLD
-from portal import environment
+from portal import environment, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.data_folder()
@@ -110,6 +110,7 @@ INSTALLED_APPS = [
     "messaging",
 ]
 MIDDLEWARE = [
+    "portal.middleware.request_id",
     # The classes in portal.middleware are Django's and django-htmx's of the same name, for pages only.
     "portal.middleware.security_headers",
     "portal.middleware.no_store",
@@ -308,11 +309,8 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": environment.read("PATCHBAY_LOG_LEVEL", "INFO").upper()},
-    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}, "waitress": {"level": "ERROR"}},
-}
+# --- Log, metrics, traces ---
+LOG_FORMAT = environment.read("PATCHBAY_LOG_FORMAT") or ("json" if REDIS_URL else "lines")
+LOGGING = logs.configuration(LOG_FORMAT, environment.read("PATCHBAY_LOG_LEVEL", "INFO"))
+METRICS_TOKEN = environment.read("PATCHBAY_METRICS_TOKEN")
+TRACES_ENDPOINT = environment.read("OTEL_EXPORTER_OTLP_ENDPOINT")

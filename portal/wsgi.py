@@ -1,4 +1,4 @@
-"""The WSGI application, for every request, in production as in `serve`."""
+"""The WSGI application for a web server of its own; `serve` has the same in its process."""
 
 import os
 
@@ -7,6 +7,8 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 django.setup(set_prefix=False)
 
-from portal.handlers import Handler  # noqa: E402 (Django is ready now)
+from portal import checks  # noqa: E402 (Django is ready now)
+from portal.handlers import Handler  # noqa: E402
 
+checks.separate_process()
 application = Handler()

@@ -25,7 +25,7 @@ from messaging.engine.queue import Claim
 from messaging.outbound import record, render, retry_policy
 from messaging.outbound.record import Exchange
 from messaging.wakeups import Task
-from portal import process
+from portal import process, tracing
 
 logger = logging.getLogger(__name__)
 
@@ -145,10 +145,14 @@ class Dispatcher(Drain):
 
     def _begin(self, known: Mapping[int, PreparedIntegration] | None = None) -> None:
         """Sends the first request of each claimed message, or records why it has none."""
-        jobs = render.prepare(self._claims, known)
-        record.record_unsent([job for job in jobs if not job.parts])
-        self._claims = []
-        self._send([job for job in jobs if job.parts])
+        if not self._claims:
+            return
+        with tracing.span("dispatch"):
+            jobs = render.prepare(self._claims, known)
+            tracing.note("patchbay.message_ids", [str(job.message.uuid) for job in jobs])
+            record.record_unsent([job for job in jobs if not job.parts])
+            self._claims = []
+            self._send([job for job in jobs if job.parts])
 
     def _send(self, jobs: Sequence[Job]) -> None:
         """Sends the next request of each job."""

@@ -17,6 +17,7 @@ from messaging.engine import jobs as engine
 from messaging.engine.jobs import Job
 from messaging.engine.queue import Claim
 from messaging.rules import optout
+from portal.logs import message_id
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ def prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | 
         # One row that cannot be read (a secret under a lost key) must not block the others.
         if len(claims) > 1:
             return [job for claim in claims for job in prepare([claim], known)]
-        logger.exception("Message %d could not be prepared.", claims[0].id)
         job = engine.read(claims)[0]
+        logger.exception("A message could not be prepared.", extra=message_id(job.message.uuid))
         job.refusal = _not_rendered()
         return [job]
 
@@ -107,7 +108,7 @@ def _render(job: Job, service: PreparedIntegration) -> None:
             "reason": service.redactor.text(str(error))
         }
     except Exception:
-        logger.exception("Message %s could not be rendered.", message.uuid)
+        logger.exception("Message %s could not be rendered.", message.uuid, extra=message_id(message.uuid))
         job.refusal = _not_rendered()
 
 

@@ -29,6 +29,7 @@ from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.statuses import Verdict
 from messaging.webhooks import routing, store
 from messaging.webhooks.routing import Owner
+from portal import metrics
 
 SAMPLE_SECONDS = 60
 READ = ("accepted", "ignored")
@@ -57,6 +58,7 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
         return None
     reading = read(owner, request)
     if reading.verdict == Verdict.UNVERIFIED and _is_one_more(owner):
+        metrics.WEBHOOKS.labels(service_id, reading.verdict).inc()
         return reading.answer
     whose = reading.integration.organization if reading.integration else owner.organization
     row = WebhookRequest(
@@ -80,6 +82,7 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
         answer_body=reading.answer.body.decode("utf-8", "replace").replace("\0", "\ufffd"),
     )
     first = store.store(row, reading.events)
+    metrics.WEBHOOKS.labels(service_id, reading.verdict if first is None else Verdict.DUPLICATE).inc()
     if first is not None:
         return first.response
     return reading.answer

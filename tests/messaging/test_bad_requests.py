@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.webhooks import refusals
-from portal import wsgi
+from portal.handlers import Handler
 from portal.server import WebServer
 
 
@@ -37,7 +37,7 @@ def port(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[in
     monkeypatch.setitem(connections.databases["default"], "CONN_MAX_AGE", 0)  # its threads leave nothing open
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = WebServer(wsgi.application, listener, threads=4, max_body=25 * 1024 * 1024)
+    server = WebServer(Handler(), listener, threads=4, max_body=25 * 1024 * 1024)
     server.start()
     yield port
     server.stop()

@@ -27,7 +27,12 @@ def test_the_admin_allows_only_what_its_theme_needs(client: Client, operator: Us
 
 def test_health(client: Client, db: None) -> None:
     assert client.get("/healthz").content == b"ok\n"
-    assert client.get("/readyz").json() == {"database": "ok", "cache": "ok"}
+    assert client.get("/readyz").json() == {
+        "status": "ok",
+        "database": "ok",
+        "broker": "ok",
+        "workers": "ok",
+    }
 
 
 def test_nobody_signs_up(client: Client, db: None) -> None:
