@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import re2
 
-from integrations.language.errors import did_you_mean
+from integrations.language.budget import spend
+from integrations.language.errors import did_you_mean, shortened
 from integrations.language.filters import FILTERS
+from integrations.language.patterns import Pattern
 from integrations.language.placeholders import STEP, Call, Placeholder, is_name, parse, steps_of
 from integrations.language.scope import Scope
 from integrations.language.values import Number, Table, Value, Variables, is_charset, text, walk
@@ -21,15 +23,20 @@ _ALMOST = re.compile(rf"\$ *(?P<name>{STEP}) *(?P<filters>[?|:][^$]*)?\$?")
 
 def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]:
     """The literals and placeholders of a text; warns of text that only looks like a placeholder."""
+    spend(1 + source.count("$") + len(source) // 100)
     parts = parse(source)
+    start = 0
     for part in parts:
-        if isinstance(part, str) and (found := _ALMOST.search(part)):
-            _warn_of(found, source, scope, pointer)
+        if isinstance(part, Placeholder):
+            start = part.column - 1 + len(part.source)
+        elif found := _ALMOST.search(part):
+            _warn_of(found, source, start, scope, pointer)
     return parts
 
 
-def _warn_of(found: re.Match[str], source: str, scope: Scope, pointer: str) -> None:
-    place = source.find(found[0])
+def _warn_of(found: re.Match[str], source: str, start: int, scope: Scope, pointer: str) -> None:
+    """Warns of a match in the literal that begins at `start`."""
+    place = source.find(found[0], start)
     if place < 0 or source[place - 1 : place] == "$":
         return  # $$ is a dollar, and intended
     if found["filters"] and found[0][-1] == "$":
@@ -143,12 +150,11 @@ def _special(kind: str, constant: Value, scope: Scope, pointer: str, column: int
 
 
 def regex(source: str, scope: Scope, pointer: str, column: int | None = None) -> Value:
-    """The regular expression, compiled by the linear-time engine; reports an invalid one."""
-    options = re2.Options()
-    options.log_errors = False
+    """The regular expression, compiled by the linear-time engine; reports an invalid or too large one."""
     try:
-        return re2.compile(source, options)
+        return Pattern(source)
     except re2.error as error:
         detail = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
-        scope.report(pointer, f"The regular expression {source!r} is not valid: {detail}.", column=column)
-        return re2.compile("")
+        words = shortened(repr(source), 100)
+        scope.report(pointer, f"The regular expression {words} is not valid: {detail}.", column=column)
+        return Pattern("")

@@ -8,8 +8,10 @@ from typing import Literal
 
 import re2
 
+from integrations.language.budget import spend
 from integrations.language.errors import child, did_you_mean
 from integrations.language.expressions import filtering, parts_of
+from integrations.language.patterns import Pattern
 from integrations.language.placeholders import Placeholder, only, parse
 from integrations.language.scope import Scope
 from integrations.language.shapes import optional_key
@@ -30,6 +32,7 @@ def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements
     `elements` says which elements of a list must match a shape of one element: "all", each with its frame;
     "some", where the others are skipped; or the "first" that matches.
     """
+    spend(1)
     if is_string(node):
         return _text(node, scope, pointer)
     if isinstance(node, Mapping):
@@ -91,9 +94,11 @@ def _pattern(parts: list[str | Placeholder], scope: Scope, pointer: str) -> Matc
             scope.report(pointer, "Two placeholders need a literal between them.", column=part.column)
         expression += "(.*?)" if part.optional else "(.+?)"
         binders.append(_binder(part, scope, pointer))
-    options = re2.Options()
-    options.dot_nl = True
-    pattern = re2.compile(expression, options)
+    try:
+        pattern = Pattern(expression, dot_all=True)
+    except re2.error:
+        scope.report(pointer, "This text is too long to be matched around placeholders.")
+        pattern = Pattern("")
 
     def match(value: Value, frames: list[Frame]) -> str:
         value = _text_leaf(value)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from integrations.language.conditions import compile_condition
+from integrations.language.budget import spend
 from integrations.language.errors import child
 from integrations.language.expressions import getter, parts_of
 from integrations.language.placeholders import STEP, Placeholder, only, parse
@@ -17,6 +18,7 @@ Render = Callable[[Variables], Value]
 
 def compile_render(node: Value, scope: Scope, pointer: str) -> Render:
     """A function that renders the shape; a value is never parsed as a shape again."""
+    spend(1)
     if is_string(node):
         return _text(node, scope, pointer)
     if isinstance(node, Mapping):
