@@ -57,6 +57,7 @@ def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
     holds = _expectation(expected, scope, pointer)
 
     def test(variables: Variables) -> bool:
+        spend(1)
         value = read(variables)
         return True if value is ANY else holds(plain(value))
 

@@ -27,10 +27,20 @@ from integrations.language.properties import Property, compile_properties
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.source import placed, places
-from integrations.language.values import Number, Table, Value, cleaned, load, raw, text
+from integrations.language.values import (
+    Table,
+    Value,
+    cleaned,
+    is_number,
+    is_string,
+    load,
+    raw,
+    text,
+)
 from integrations.language.webhook import Webhook, compile_webhook
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_KEY = 256 * 1024, 32, 2000, 500
+MAX_LIMIT = 2**40
 # A value, a placeholder and 100 characters cost 1. What several methods or events share counts for each.
 MAX_WORK = 20_000
 KEYS = [
@@ -238,7 +248,7 @@ def _limits(node: Value, scope: Scope) -> Limits:
     check_keys(node, [*names, "media_types"], scope, "/limits")
     numbers = {name: node[name] for name in names if name in node}
     for name, value in numbers.items():
-        if not isinstance(value, Number | int | float) or isinstance(value, bool) or float(text(value)) <= 0:
+        if is_string(value) or not is_number(value) or float(text(value)) <= 0:
             scope.report(child("/limits", name), f"{name!r} must be a number greater than 0.")
             numbers[name] = 0
     types = node.get("media_types", [])
@@ -247,5 +257,5 @@ def _limits(node: Value, scope: Scope) -> Limits:
     ):
         scope.report("/limits/media_types", 'media_types must be a list, such as ["image/*", "video/mp4"].')
         types = []
-    amounts = [float(text(numbers.get(name, 0))) for name in names]
-    return Limits(amounts[0], amounts[1], int(min(amounts[2], 2**40)), tuple(map(text, types)))
+    amounts = [min(float(text(numbers.get(name, 0))), MAX_LIMIT) for name in names]
+    return Limits(amounts[0], amounts[1], int(amounts[2]), tuple(map(text, types)))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import re2
 
 from integrations.language.budget import spend
+from integrations.language.data_filters import wrong_strftime, wrong_strptime
 from integrations.language.errors import did_you_mean, shortened
 from integrations.language.filters import FILTERS
 from integrations.language.patterns import Pattern
@@ -17,6 +18,7 @@ from integrations.language.values import Number, Table, Value, Variables, is_cha
 
 Getter = Callable[[Variables], Value]
 MAX_FILTERS = 16
+_DATES = {"strptime": wrong_strptime, "strftime": wrong_strftime}
 # Text that may be meant as a placeholder but is not: a broken filter, or a known name without its last `$`.
 _ALMOST = re.compile(rf"\$ *(?P<name>{STEP}) *(?P<filters>[?|:][^$]*)?\$?")
 
@@ -124,7 +126,8 @@ def _applied(call: Call, scope: Scope, pointer: str) -> Callable[[Value, Variabl
             readers.append(_reader(steps))
             continue
         constant: Value = source[1:-1].replace("''", "'") if source[0] == "'" else Number(source)
-        constant = _special(found.argument if index == 0 else "", constant, scope, pointer, column)
+        kind = found.argument if index == 0 or found.argument in _DATES else ""
+        constant = _special(kind, constant, scope, pointer, column)
         fixed.append(constant)
         readers.append(lambda variables, constant=constant: constant)  # type: ignore[misc]
     if "content" in fixed:
@@ -146,6 +149,8 @@ def _special(kind: str, constant: Value, scope: Scope, pointer: str, column: int
         scope.report(pointer, f"{constant!r} is not a known character set.", column=column)
     if kind == "regex":
         return regex(constant, scope, pointer, column)
+    if kind in _DATES and (wrong := _DATES[kind](text(constant))):
+        scope.report(pointer, wrong, column=column)
     return constant
 
 

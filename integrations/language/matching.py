@@ -77,6 +77,13 @@ def _text(source: str, scope: Scope, pointer: str) -> Match:
     parts = parts_of(source, scope, pointer)
     whole = only(source)
     if whole is not None:
+        if whole.steps == ("urls",) and not whole.filters and not scope.knows("urls"):
+            scope.warn(
+                pointer,
+                f"{whole.source} keeps only the last file of a list.",
+                f'Write ["{whole.source}"] to keep all of them, or $url$ if there is never more than one.',
+                whole.column,
+            )
         bind = _binder(whole, scope, pointer)
         return lambda value, frames: bind(_text_leaf(value), frames)
     if not any(isinstance(part, Placeholder) for part in parts):
@@ -131,6 +138,7 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
         scope.names[name] = True
 
     def bind(value: Value, frames: list[Frame]) -> str:
+        spend(len(frames))
         for frame in frames:
             found = value
             if apply is not None:
@@ -159,6 +167,7 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
     bound_here = name in scope.bindable or name in scope.own
 
     def compare(value: Value, frames: list[Frame]) -> str:
+        spend(len(frames))
         for frame in frames:
             found = apply(value, frame) if apply is not None else value
             if is_empty(found) and optional:
@@ -191,6 +200,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
         value = _leaf(value)
         if not isinstance(value, dict):
             return f"{pointer or 'the document'}: expected an object, got {_shown(value)}"
+        spend(len(entries))
         for name, optional, inner in entries:
             item = find(value, name)
             if optional and is_empty(item):
@@ -242,6 +252,7 @@ def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
         collected: list[Frame] = []
         reason = ""
         for item in items:
+            spend(len(frames))
             copies = [dict(frame) for frame in frames]
             reason = inner(item, copies)
             if reason and elements == "all":
@@ -279,6 +290,7 @@ def _first(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elem
     def match(value: Value, frames: list[Frame]) -> str:
         reason = ""
         for option in options:
+            spend(len(frames))
             copies = [dict(frame) for frame in frames]
             reason = option(value, copies)
             if not reason:

@@ -46,9 +46,13 @@ def _text(source: str, scope: Scope, pointer: str) -> Render:
     if len(pieces) == 1:
         piece = pieces[0]
         return (lambda variables: piece) if isinstance(piece, str) else piece
-    return lambda variables: "".join(
-        [piece if isinstance(piece, str) else text(piece(variables)) for piece in pieces]
-    )
+
+    def render(variables: Variables) -> str:
+        texts = [piece if isinstance(piece, str) else text(piece(variables)) for piece in pieces]
+        spend(sum(map(len, texts)) >> 4)
+        return "".join(texts)
+
+    return render
 
 
 def _droppable(node: Value) -> bool:
@@ -67,6 +71,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
         entries.append((name, compile_render(value, scope, place), optional, _droppable(value)))
 
     def render(variables: Variables) -> dict[str, Value]:
+        spend(len(entries))
         result = {}
         for name, part, optional, droppable in entries:
             value = part(variables)
@@ -94,6 +99,7 @@ def _list(node: list[Value], scope: Scope, pointer: str) -> Render:
     ]
 
     def render(variables: Variables) -> list[Value]:
+        spend(len(elements))
         result: list[Value] = []
         for part, droppable, spliced in elements:
             value = part(variables)
