@@ -24,8 +24,8 @@ from integrations.language.values import Value, cleaned, is_empty, text
 MAX_BYTES = 1024 * 1024
 MAX_WITH_MEDIA = 25 * 1024 * 1024
 MAX_REQUESTS = 255
-# What rendering a message may cost, in units of the language's budget, besides a quarter of its files' bytes.
-MAX_WORK = 2_000_000
+# What rendering a message may cost, in units of the language's budget, besides half of its files' bytes.
+MAX_WORK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,11 @@ def _bounded(message: Mapping[str, Any]) -> Iterator[None]:
     files = [item.get("content") for item in message.get("media") or [] if isinstance(item, Mapping)]
     size = sum(len(content) for content in files if isinstance(content, str | bytes))
     try:
-        with budget(MAX_WORK + size // 4):
+        with budget(MAX_WORK + size // 2):
             yield
     except (TooMuchWork, RecursionError):
-        raise RenderError("The request takes too much work: its shapes make too much of the values.") from None
+        reason = "The request takes too much work: its shapes make too much of the values."
+        raise RenderError(reason) from None
 
 
 def _planned(template: Template, properties: Mapping[str, Value], message: dict[str, Value]) -> list[Part]:

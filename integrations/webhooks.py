@@ -65,7 +65,7 @@ def read(
         with budget(MAX_WORK):
             return _read(template, request, properties, number_to, message_uuid, now)
     except (TooMuchWork, RecursionError):
-        reason = "To read this request takes too much work: it is too large for what the template does with it."
+        reason = "To read this request takes too much work: it is too large for this template."
         return Received("unparsable", (), HttpResponse(template.webhook.error.status), reason)
 
 
@@ -181,7 +181,7 @@ class _Body:
         request = self.request
         if len(request.body) > MAX_BYTES:
             raise ValueError("The body is larger than 1 MiB.")
-        spend(len(request.body) >> 5)
+        spend(len(request.body) >> 3)
         # For GET, the query serves as the body.
         query = bodies.pairs(request.query, charset) if charset else self.query
         if request.method == "GET" and not request.body.strip():

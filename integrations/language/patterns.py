@@ -7,6 +7,7 @@ from typing import Any
 import re2
 
 from integrations.language.budget import spend
+from integrations.language.values import well_formed
 
 # How many instructions a compiled expression may have: the slowest search takes this many steps a character.
 MAX_SIZE = 2000
@@ -19,17 +20,11 @@ class Pattern:
 
     def __init__(self, source: str, *, dot_all: bool = False) -> None:
         spend(_COMPILING)
-        options = re2.Options()
-        options.log_errors = False
-        options.dot_nl = dot_all
-        small = re2.Options()
-        small.log_errors = False
-        small.dot_nl = dot_all
-        small.max_mem = 256 * 1024  # refuses early what would take long to compile
-        if re2.compile(source, small).programsize > MAX_SIZE:
+        # What takes long to compile is refused early; a search is faster with more memory.
+        self._cost = re2.compile(source, _options(dot_all, 256 * 1024)).programsize
+        if self._cost > MAX_SIZE:
             raise re2.error("it is too large")
-        self._compiled = re2.compile(source, options)
-        self._cost = self._compiled.programsize
+        self._compiled = re2.compile(source, _options(dot_all, 8 * 1024 * 1024))
 
     @property
     def groups(self) -> int:
@@ -39,9 +34,17 @@ class Pattern:
     def search(self, text: str) -> Any:
         """The first match in a text, or None."""
         spend(1 + (len(text) * self._cost >> 8))
-        return self._compiled.search(text)
+        return self._compiled.search(well_formed(text))
 
     def fullmatch(self, text: str) -> Any:
         """The match of the whole text, or None."""
         spend(1 + (len(text) * self._cost >> 8))
-        return self._compiled.fullmatch(text)
+        return self._compiled.fullmatch(well_formed(text))
+
+
+def _options(dot_all: bool, memory: int) -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = dot_all
+    options.max_mem = memory
+    return options

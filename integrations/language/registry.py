@@ -44,21 +44,24 @@ class Filter:
         if value is None and self.kind != "unset":
             return None
         try:
-            spend(work_of(value))
             if self.kind in ("value", "unset"):
-                return self.function(value, *arguments)
+                return self._applied(value, arguments)
             if isinstance(value, list):
-                return [self.function(self._read(item), *arguments) for item in value]
-            return self.function(self._read(value), *arguments)
+                return [self._applied(self._read(item), arguments) for item in value]
+            return self._applied(self._read(value), arguments)
         except TooMuchWork:
             raise
         except Exception:  # FAILURES, as far as anybody knows; a webhook must not end at what nobody knew
             return None
 
     def _read(self, value: Value) -> str | bytes:
-        found = value if self.kind == "bytes" and isinstance(value, bytes) else text(value)
-        spend(work_of(found))
-        return found
+        return value if self.kind == "bytes" and isinstance(value, bytes) else text(value)
+
+    def _applied(self, value: Value, arguments: tuple[Value, ...]) -> Value:
+        spend(work_of(value))
+        result = self.function(value, *arguments)
+        spend(work_of(result))
+        return result
 
 
 class Registry(dict[str, Filter]):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from integrations.language.conditions import compile_condition
 from integrations.language.budget import spend
+from integrations.language.conditions import compile_condition
 from integrations.language.errors import child
 from integrations.language.expressions import getter, parts_of
 from integrations.language.placeholders import STEP, Placeholder, only, parse
