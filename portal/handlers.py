@@ -28,7 +28,7 @@ class _WholeBody(LimitedStream):
 
 
 def _in_one_piece(stream: Any) -> dict[str, Any]:
-    """What the environment of a body in chunks says instead; chunks that cannot be read are a body cut off."""
+    """What the environment of a body in chunks says instead; broken chunks are a body that was cut off."""
     try:
         body = stream.read(settings.MAX_BODY_BYTES + 1)
     except Exception:  # each server has errors of its own

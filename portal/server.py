@@ -22,7 +22,7 @@ REQUEST_SECONDS = 300
 STOP_SECONDS = 5
 
 
-class _Refusal(WSGITask):
+class _Refusal(WSGITask):  # type: ignore[misc]
     """Says what is wrong with a request, or has the application say that its body is too large."""
 
     def execute(self) -> None:
@@ -41,7 +41,7 @@ class _Refusal(WSGITask):
         return environ | {"CONTENT_LENGTH": length, "wsgi.input": BytesIO()}
 
 
-class _Channel(HTTPChannel):
+class _Channel(HTTPChannel):  # type: ignore[misc]
     """A connection, which is closed if a request takes too long to arrive."""
 
     error_task_class = _Refusal

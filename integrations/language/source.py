@@ -72,7 +72,8 @@ def line_and_column(source: str, offset: int) -> tuple[int, int]:
 
 def places(source: str) -> Places:
     """The places of the keys and values in a valid JSON text, in one pass."""
-    root, repeated = Place(), []
+    root = Place()
+    repeated: list[str] = []
     # The open containers, each with its name and what comes next: an index, or a key (None: it is expected).
     open_: list[tuple[Place, str, str | int | None]] = []
     for token in _TOKEN.finditer(source):

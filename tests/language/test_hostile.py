@@ -258,3 +258,24 @@ def test_a_hostile_response_is_read_soon():
         "unknown",
         "To read the response takes too much work. The pr",
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "column"),
+    [("$urls$", 1), ("$urls?$", 1), ({"$first": ["$urls$", "$url$"]}, 1)],
+)
+def test_urls_that_keep_one_file_only_are_warned_of(shape, column):
+    event = {"event_type": "mms", "request_parameters": {"from": "$from$", "media": shape}}
+    (warning,) = compile_document(receives([event])).warnings
+    name = "$urls?$" if shape == "$urls?$" else "$urls$"
+    assert (warning.reason, warning.suggestion, warning.column) == (
+        f"{name} keeps only the last file of a list.",
+        f'Write ["{name}"] to keep all of them, or $url$ if there is never more than one.',
+        column,
+    )
+
+
+@pytest.mark.parametrize("shape", [["$urls$"], "$url$", "$urls|split:','$"])
+def test_urls_that_keep_all_files_are_not_warned_of(shape):
+    event = {"event_type": "mms", "request_parameters": {"from": "$from$", "media": shape}}
+    assert compile_document(receives([event])).warnings == ()
