@@ -94,11 +94,12 @@ class Template:
         return any(method.needs_content for method in self.methods.values())
 
 
-def compile_document(source: str | bytes | Mapping[str, Any]) -> Template:
+def compile_document(source: str | bytes | Mapping[str, Any], *, stored: bool = False) -> Template:
     """The template that a JSON document describes. Raises DocumentError with the problems found, up to 50.
 
     Limits: 256 KiB, 32 levels, 2,000 values outside `tables`, 500 characters in a key, and 20,000 values and
-    placeholders in all that is compiled. For a text, problems have a line and column.
+    placeholders in all that is compiled. For a text, problems have a line and column. In a `stored` document,
+    what an earlier version accepted is a warning where it does no harm.
     """
     written, document = _read(source)
     found = places(written) if written is not None else None
@@ -108,7 +109,7 @@ def compile_document(source: str | bytes | Mapping[str, Any]) -> Template:
         for pointer in found.repeated if found else ():
             problems.append(Problem(pointer, _TWICE, at_key=True))
         with budget(MAX_WORK):
-            template = _compile(document, problems)
+            template = _compile(document, problems, stored)
     except EnoughProblems:
         pass
     except TooMuchWork:
@@ -192,8 +193,8 @@ def _longest_key(value: Value) -> int:
     return max(keys, max(map(_longest_key, _children(value)), default=0))
 
 
-def _compile(document: dict[str, Value], problems: Problems) -> Template:
-    scope = Scope({}, {}, problems)
+def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Template:
+    scope = Scope({}, {}, problems, stored=stored)
     check_keys(document, KEYS, scope, "")
     identifier = text(document.get("id"))
     if not _ID.fullmatch(identifier):
@@ -208,7 +209,7 @@ def _compile(document: dict[str, Value], problems: Problems) -> Template:
         scope.report("/class", 'The class must be "sms".')
     properties = compile_properties(document.get("properties", []), BUILT_IN, scope)
     tables = _tables(document.get("tables", {}), scope)
-    scope = Scope({item.label: item.secret for item in properties}, tables, problems)
+    scope = Scope({item.label: item.secret for item in properties}, tables, problems, stored=stored)
     methods: dict[str, Method] = {}
     api = document.get("API", {})
     if not isinstance(api, dict):

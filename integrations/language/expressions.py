@@ -150,7 +150,7 @@ def _special(kind: str, constant: Value, scope: Scope, pointer: str, column: int
     if kind == "regex":
         return regex(constant, scope, pointer, column)
     if kind in _DATES and (wrong := _DATES[kind](text(constant))):
-        scope.report(pointer, wrong, column=column)
+        (scope.warn if scope.stored else scope.report)(pointer, wrong, column=column)
     return constant
 
 

@@ -10,7 +10,7 @@ from integrations.language.budget import spend
 from integrations.language.values import well_formed
 
 # How many instructions a compiled expression may have: the slowest search takes this many steps a character.
-MAX_SIZE = 2000
+MAX_SIZE = 10_000
 # What an expression costs when a document is compiled.
 _COMPILING = 40
 
@@ -22,6 +22,7 @@ class Pattern:
         spend(_COMPILING)
         # What takes long to compile is refused early; a search is faster with more memory.
         self._cost = re2.compile(source, _options(dot_all, 256 * 1024)).programsize
+        spend(self._cost // 20)
         if self._cost > MAX_SIZE:
             raise re2.error("it is too large")
         self._compiled = re2.compile(source, _options(dot_all, 8 * 1024 * 1024))

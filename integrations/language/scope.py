@@ -18,7 +18,7 @@ class Scope:
     `names` maps each readable name to whether its value comes from the message (and so may not choose a
     host). `labels` maps properties to whether they are secret. `bindable` are the built-in names that a shape
     may bind, `exchange` the parts of a request or response that none may. With `at_key`, columns count in the
-    key.
+    key. A `stored` document was accepted by an earlier version.
     """
 
     labels: Mapping[str, bool]
@@ -31,6 +31,7 @@ class Scope:
     used: set[str] = field(default_factory=set)
     own: dict[str, tuple[str, int]] = field(default_factory=dict)
     at_key: bool = False
+    stored: bool = False
 
     def report(
         self,

@@ -16,9 +16,9 @@ from portal.models import Account, User
 
 
 @lru_cache(maxsize=1024)
-def compiled_document(source: str) -> document.Template:
+def compiled_document(source: str, *, stored: bool = False) -> document.Template:
     """The compiled document of a text, kept for as long as the process uses it. Raises DocumentError."""
-    return document.compile_document(source)
+    return document.compile_document(source, stored=stored)
 
 
 class TemplateQuerySet(models.QuerySet["Template"]):
@@ -153,4 +153,4 @@ class TemplateRevision(models.Model):
     @cached_property
     def compiled(self) -> document.Template:
         """The compiled document, once per process."""
-        return compiled_document(self.source)
+        return compiled_document(self.source, stored=True)

@@ -102,6 +102,9 @@ KINDS: dict[str, Callable[[], str | Document]] = {
     "regular expressions": lambda: sends(
         when={"$text$": [{"matches": rf"(\pL|\pN){{200}}{i}"} for i in range(640)]}
     ),
+    "classes of characters": lambda: sends(
+        when={"$text$": [{"matches": rf"\pL{{14}}{i}"} for i in range(640)]}
+    ),
     "large regular expressions": lambda: sends(
         when={"$text$": [{"matches": rf"(a|b){{190}}{i}"} for i in range(640)]}
     ),
