@@ -81,7 +81,7 @@ def _run_file(template: Template, file: Path) -> Iterator[CaseResult]:
         name = text(case.get("name")) if isinstance(case, dict) else ""
         problems = placed(check_case(template, case, place), source, offsets)
         difference = "\n".join(map(str, problems)) or run(template, case)
-        line, _ = line_and_column(source, offsets.values[place])
+        line, _ = line_and_column(source, offsets.at(place)[0].value)
         yield CaseResult(str(file), name or f"{file.stem} {index + 1}", difference, line)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from integrations import bodies
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
 from integrations.events import Event, HttpResponse, Ignored, InboundRequest
+from integrations.language.budget import TooMuchWork, budget, spend
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
@@ -22,6 +23,8 @@ from integrations.language.webhook_events import WebhookEvent
 from integrations.language.webhook_responses import WebhookResponse
 
 MAX_BYTES = 1024 * 1024
+# What reading a request may cost, in units of the language's budget.
+MAX_WORK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,24 @@ def read(
 
     Without `properties`, they match anything and nothing is verified; this finds out whose request it is.
     `number_to` is the recipient if the request names none; `message_uuid` is our id, for the response.
-    Limits: 1 MiB, 64 levels.
+    Limits: 1 MiB, 64 levels, about a second of work.
     """
+    try:
+        with budget(MAX_WORK):
+            return _read(template, request, properties, number_to, message_uuid, now)
+    except (TooMuchWork, RecursionError):
+        reason = "To read this request takes too much work: it is too large for this template."
+        return Received("unparsable", (), HttpResponse(template.webhook.error.status), reason)
+
+
+def _read(
+    template: Template,
+    request: InboundRequest,
+    properties: Mapping[str, Any] | None,
+    number_to: str,
+    message_uuid: str,
+    now: datetime | None,
+) -> Received:
     webhook = template.webhook
     if request.method == "HEAD":
         return Received("ignored", (), HttpResponse(200), "A HEAD request has no event.")
@@ -162,6 +181,7 @@ class _Body:
         request = self.request
         if len(request.body) > MAX_BYTES:
             raise ValueError("The body is larger than 1 MiB.")
+        spend(len(request.body) >> 3)
         # For GET, the query serves as the body.
         query = bodies.pairs(request.query, charset) if charset else self.query
         if request.method == "GET" and not request.body.strip():
@@ -201,6 +221,7 @@ def _try(
             return _Refusal(reason, final=event.when is not None)
     found: list[tuple[Frame, Event, list[str]]] = []
     for bound in frames:
+        spend(20)
         names = [name for name in bound if name in BOUND]
         put_aliases(bound)
         for name, render in event.variables:

@@ -62,8 +62,8 @@ def parse(source: str) -> list[str | Placeholder]:
 
 def only(source: Value) -> Placeholder | None:
     """The placeholder that makes up the whole text, or None."""
-    parts = parse(source) if is_string(source) else []
-    return parts[0] if len(parts) == 1 and isinstance(parts[0], Placeholder) else None
+    found = _PLACEHOLDER.match(source) if is_string(source) else None
+    return _placeholder(found, 1) if found and found.end() == len(source) else None
 
 
 def _placeholder(found: re.Match[str], column: int) -> Placeholder:

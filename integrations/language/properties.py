@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -136,7 +137,7 @@ def _coerced(item: Property, value: Value) -> Any:
         raise ValueError(f"{label} must be a text.")
     given = text(value).strip()
     if item.type == "number":
-        if not is_number(given) or len(given) > 40:
+        if not is_number(given) or len(given) > 40 or math.isinf(float(given)):
             raise ValueError(f"{label} must be a number, such as 10 or 2.5.")
         return int(given) if given.lstrip("-").isdigit() else float(given)
     if item.type == "choice" and given not in item.choices:

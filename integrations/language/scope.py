@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from integrations.language.errors import Problem, did_you_mean
+from integrations.language.errors import Problem, did_you_mean, shortened
 from integrations.language.names import BUILT_IN
 from integrations.language.placeholders import Placeholder, is_name, steps_of
 from integrations.language.values import Table
@@ -18,7 +18,7 @@ class Scope:
     `names` maps each readable name to whether its value comes from the message (and so may not choose a
     host). `labels` maps properties to whether they are secret. `bindable` are the built-in names that a shape
     may bind, `exchange` the parts of a request or response that none may. With `at_key`, columns count in the
-    key.
+    key. A `stored` document was accepted by an earlier version.
     """
 
     labels: Mapping[str, bool]
@@ -31,6 +31,7 @@ class Scope:
     used: set[str] = field(default_factory=set)
     own: dict[str, tuple[str, int]] = field(default_factory=dict)
     at_key: bool = False
+    stored: bool = False
 
     def report(
         self,
@@ -43,10 +44,12 @@ class Scope:
     ) -> None:
         """Records an error for the author of the document."""
         at_key = at_key or self.at_key
+        reason, suggestion = shortened(reason), shortened(suggestion)
         self.problems.append(Problem(pointer, reason, suggestion, column=column, at_key=at_key))
 
     def warn(self, pointer: str, reason: str, suggestion: str = "", column: int | None = None) -> None:
         """Records a warning; the document can still be used."""
+        reason, suggestion = shortened(reason), shortened(suggestion)
         self.problems.append(
             Problem(pointer, reason, suggestion, column=column, severity="warning", at_key=self.at_key)
         )

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlsplit
 
+from integrations.language.budget import spend
 from integrations.language.errors import RenderError
 from integrations.language.expressions import Getter, getter, parts_of
 from integrations.language.placeholders import Placeholder
 from integrations.language.scope import Scope
-from integrations.language.values import Value, Variables, is_string, raw
+from integrations.language.values import Value, Variables, is_string, raw, work_of
 
 Url = Callable[[Variables], str]
 _LITERAL_SAFE = "/:@!$&'()*+,;=-._~%?[]"
@@ -71,6 +72,7 @@ def encode_pairs(values: Value, pointer: str, *, form: bool = False) -> str:
                 raise RenderError(
                     f"{key!r} is an object; a query or form can hold only texts and lists of texts.", pointer
                 )
+            spend(work_of(value))
             if value is not None:
                 pairs.append(f"{encode(raw(key))}={encode(raw(value))}")
     return "&".join(pairs)

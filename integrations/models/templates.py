@@ -12,6 +12,7 @@ from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language import document
+from integrations.language.errors import DocumentError
 from portal import audit
 from portal.models import Account, User
 
@@ -20,6 +21,15 @@ from portal.models import Account, User
 def compiled_document(source: str) -> document.Template:
     """The compiled document of a text, kept for as long as the process uses it. Raises DocumentError."""
     return document.compile_document(source)
+
+
+@lru_cache(maxsize=1024)
+def compiled_revision(source: str) -> document.Template:
+    """`compiled_document` of a text that was accepted, if only by an earlier version."""
+    try:
+        return compiled_document(source)
+    except DocumentError:
+        return document.compile_document(source, stored=True)
 
 
 class TemplateQuerySet(models.QuerySet["Template"]):
@@ -158,4 +168,4 @@ class TemplateRevision(models.Model):
     @cached_property
     def compiled(self) -> document.Template:
         """The compiled document, once per process."""
-        return compiled_document(self.source)
+        return compiled_revision(self.source)

@@ -6,12 +6,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db.models import F
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from integrations import webhooks
@@ -27,11 +25,10 @@ from integrations.events import (
 from integrations.models import Integration
 from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.statuses import Verdict
-from messaging.webhooks import routing, store
+from messaging.webhooks import junk, routing, store
 from messaging.webhooks.routing import Owner
 from portal import metrics
 
-SAMPLE_SECONDS = 60
 READ = ("accepted", "ignored")
 
 
@@ -57,9 +54,10 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
     if owner is None:
         return None
     reading = read(owner, request)
-    if reading.verdict == Verdict.UNVERIFIED and _is_one_more(owner):
+    if junk.is_one_more(owner, request.ip, reading.verdict):
         metrics.WEBHOOKS.labels(service_id, reading.verdict).inc()
-        return reading.answer
+        # What would be kept, if there were less of it, may be sent again later.
+        return reading.answer if reading.answer.status >= 400 else HttpResponse(429)
     whose = reading.integration.organization if reading.integration else owner.organization
     row = WebhookRequest(
         account_id=owner.account.pk,
@@ -151,18 +149,6 @@ def _distinct(candidates: list[Integration], values: dict[int, dict[str, Any]]) 
         if alike not in seen:
             seen.add(alike)
             yield item
-
-
-def _is_one_more(owner: Owner) -> bool:
-    """Counts a bad signature with another that was stored in the last minute, if there is one."""
-    recent = WebhookRequest.objects.filter(
-        account=owner.account,
-        template=owner.template,
-        verdict=Verdict.UNVERIFIED,
-        received_at__gt=Now() - timedelta(seconds=SAMPLE_SECONDS),
-    )
-    latest = recent.order_by("-received_at").values("pk")[:1]
-    return bool(WebhookRequest.objects.filter(pk__in=latest).update(more=F("more") + 1))
 
 
 def _candidates(owner: Owner, anyone: webhooks.Received, named: dict[str, list[Number]]) -> list[Integration]:

@@ -647,3 +647,21 @@ def test_raw_bytes_are_encrypted_at_rest(client: Client, url: str) -> None:
         assert b"very private words" not in bytes(cursor.fetchone()[0])
         cursor.execute("SELECT payload FROM messaging_webhookevent")
         assert b"very private words" not in bytes(cursor.fetchone()[0])
+
+
+def test_a_date_format_that_an_earlier_version_accepted_gives_no_date(
+    private: Number, acme: Organization, account: Account
+) -> None:
+    shape = {"from": "$from$", "to": "$to$", "text": "$content$", "date": "$date?|strptime:'%d%d'$"}
+    event = {"event_type": "message", "request_parameters": shape}
+    template = Template.objects.create(account=account, service_id="dates", name="Dates")
+    document = {"id": "dates", "name": "Dates", "Webhook": [event]}
+    template.published = template.revisions.create(number=1, source=json.dumps(document))
+    template.save()
+    other = Integration.objects.create(organization=acme, template=template)
+    Number.objects.create(organization=acme, integration=other, number="+61855555508", country="AU")
+    sent = {"from": FROM, "to": "+61855555508", "text": "Hello", "date": "0303"}
+    got = post(Client(), f"/services/dates/a{account.accountid}", sent)
+    assert got.status_code == 200
+    file_events.drain()
+    assert Message.objects.get().text == "Hello"
