@@ -147,7 +147,7 @@ def test_libraries_have_no_format_of_their_own(name: str) -> None:
 def test_a_request_id_is_the_proxys_or_our_own(
     client: Client, settings: Any, behind: bool, given: str, taken: bool
 ) -> None:
-    settings.BEHIND_PROXY = behind
+    settings.TRUSTED_PROXIES = int(behind)
     answers = [client.get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"] for _ in range(2)]
     if taken:
         assert answers == [given, given]
