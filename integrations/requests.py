@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from integrations import bodies
-from integrations.events import HttpRequest
+from integrations.events import RenderedRequest
 from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
@@ -29,7 +29,7 @@ class Part:
 
     number: int
     method: str
-    request: HttpRequest
+    request: RenderedRequest
     variables: Mapping[str, Any]
 
 
@@ -56,7 +56,7 @@ def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str
 
 def build(
     template: Template, method_name: str, properties: Mapping[str, Any], variables: Mapping[str, Any]
-) -> HttpRequest:
+) -> RenderedRequest:
     """The request of one method, with exactly these variables. Raises RenderError."""
     method = template.methods.get(method_name)
     if method is None:
@@ -189,7 +189,9 @@ def _applies(method: Method, properties: Mapping[str, Value], variables: Mapping
     return method.when({**variables, **properties})
 
 
-def _request(method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]) -> HttpRequest:
+def _request(
+    method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
+) -> RenderedRequest:
     if method.needs_content and not method.is_multipart:
         variables = {**variables, "media": [_as_text(item) for item in variables.get("media") or []]}
     values = render_variables(method, properties, variables)
@@ -209,7 +211,7 @@ def _request(method: Method, properties: Mapping[str, Value], variables: Mapping
     most = MAX_WITH_MEDIA if method.needs_content else MAX_BYTES
     if len(url) > MAX_BYTES or len(body or b"") > most:
         raise RenderError(f"The request is larger than {most // MAX_BYTES} MiB.", place)
-    return HttpRequest(method.request_method, url, headers, body, method.timeout)
+    return RenderedRequest(method.request_method, url, headers, body, method.timeout, method.reads)
 
 
 def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:

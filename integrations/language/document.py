@@ -17,6 +17,7 @@ from integrations.language.properties import Property, compile_properties
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.source import Places, placed, places
+from integrations.language.urls import labels_in
 from integrations.language.values import Number, Table, Value, cleaned, load, raw, text
 from integrations.language.webhook import Webhook, compile_webhook
 
@@ -72,14 +73,15 @@ class Template:
         return any(method.needs_content for method in self.methods.values())
 
 
-def compile_document(source: str | bytes | Mapping[str, Any]) -> Template:
+def compile_document(source: str | bytes | Mapping[str, Any], *, stored: bool = False) -> Template:
     """The template that a JSON document describes. Raises DocumentError with every problem found.
 
-    Limits: 256 KiB, 32 levels, 2,000 values outside `tables`. For a text, problems have a line and column.
+    Limits: 256 KiB, 32 levels, 2,000 values outside `tables`. For a text, problems have a line and column. A
+    `stored` document was accepted before, and works although it may no longer be saved.
     """
     written, document = _read(source)
     problems: list[Problem] = []
-    template = _compile(document, problems)
+    template = _compile(document, problems, stored=stored)
     if written is not None:
         found = places(written)
         problems[:] = placed([*_twice(found), *problems], written, found)
@@ -144,8 +146,8 @@ def _twice(found: Places) -> list[Problem]:
     return [Problem(pointer, reason, at_key=True) for pointer in found.repeated]
 
 
-def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
-    scope = Scope({}, {}, problems)
+def _compile(document: dict[str, Value], problems: list[Problem], *, stored: bool) -> Template:
+    scope = Scope({}, {}, problems, stored=stored)
     check_keys(document, KEYS, scope, "")
     identifier = text(document.get("id"))
     if not _ID.fullmatch(identifier):
@@ -158,9 +160,11 @@ def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
         scope.report("/name" if "name" in document else "", "The template needs 'name'.")
     if document.get("class", "sms") != "sms":
         scope.report("/class", 'The class must be "sms".')
-    properties = compile_properties(document.get("properties", []), BUILT_IN, scope)
+    properties = compile_properties(document.get("properties", []), BUILT_IN, scope, *_addresses(document))
     tables = _tables(document.get("tables", {}), scope)
-    scope = Scope({item.label: item.secret for item in properties}, tables, problems)
+    addresses = frozenset(item.label for item in properties if item.type == "url")
+    secret = {item.label: item.secret for item in properties}
+    scope = Scope(secret, tables, problems, addresses=addresses, stored=stored)
     methods: dict[str, Method] = {}
     api = document.get("API", {})
     if not isinstance(api, dict):
@@ -184,6 +188,18 @@ def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
         identifier, text(document.get("name")), text(document.get("description")), text(document.get("logo")),
         properties, methods, webhook, oauth, _limits(document.get("limits", {}), scope), tables, (), document,
     )  # fmt: skip
+
+
+def _addresses(document: Mapping[str, Value]) -> tuple[set[str], set[str]]:
+    """The properties that begin a URL of the document, and those that are part of a host name."""
+    api, auth = document.get("API"), document.get("auth")
+    methods = [item for item in api.values() if isinstance(item, dict)] if isinstance(api, dict) else []
+    schemes = [item for item in (auth if isinstance(auth, list) else [auth]) if isinstance(item, dict)]
+    urls = [labels_in(item.get("request_url"), item.get("variables")) for item in methods]
+    urls += [
+        labels_in(item.get(key)) for item in schemes for key in ("authorization_endpoint", "token_endpoint")
+    ]
+    return {name for begin, _ in urls for name in begin}, {name for _, within in urls for name in within}
 
 
 def _tables(node: Value, scope: Scope) -> dict[str, Table]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +11,9 @@ from django.db import models, transaction
 from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
+from integrations import signals
 from integrations.language import document
+from integrations.language.errors import DocumentError
 from portal.models import Account, User
 
 
@@ -19,6 +21,12 @@ from portal.models import Account, User
 def compiled_document(source: str) -> document.Template:
     """The compiled document of a text, kept for as long as the process uses it. Raises DocumentError."""
     return document.compile_document(source)
+
+
+@lru_cache(maxsize=1024)
+def _accepted_earlier(source: str) -> document.Template:
+    """A document that an earlier version accepted, and that could not be saved any more."""
+    return document.compile_document(source, stored=True)
 
 
 class TemplateQuerySet(models.QuerySet["Template"]):
@@ -99,6 +107,7 @@ class Template(models.Model):
             if publish:
                 self.published = revision
                 self.save(update_fields=["published"])
+                transaction.on_commit(partial(signals.published.send, sender=None, template=self))
         return revision
 
     def check_id(self, service_id: str) -> None:
@@ -153,4 +162,7 @@ class TemplateRevision(models.Model):
     @cached_property
     def compiled(self) -> document.Template:
         """The compiled document, once per process."""
-        return compiled_document(self.source)
+        try:
+            return compiled_document(self.source)
+        except DocumentError:
+            return _accepted_earlier(self.source)

@@ -157,7 +157,7 @@ class Dispatcher(Drain):
             self.in_flight[job.through.integration.pk] += 1
         answers = self.answers
         http.send_all(
-            (job.parts[job.done].request, partial(self._answered, answers, job, _Timer())) for job in jobs
+            (job.requests[job.done], partial(self._answered, answers, job, _Timer())) for job in jobs
         )
 
     @staticmethod
