@@ -86,7 +86,7 @@ def release(request: RenderedRequest, credentials: Credentials) -> HttpRequest:
     """
     if (request.reads & credentials.cleared) or (request.reads & credentials.holders.keys()):
         origin = origin_of(request.url, credentials.private)
-        if asks := _asks_of(request.reads, origin, credentials):
+        if asks := list(_asks_of(request.reads, origin, credentials)):
             raise Held(asks)
     return HttpRequest(
         request.method, request.url, request.headers, request.body, request.timeout, request.reads

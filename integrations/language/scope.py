@@ -17,7 +17,7 @@ class Scope:
 
     `names` maps each readable name to whether its value comes from the message (and so may not choose a
     host). `labels` maps properties to whether they are secret; `addresses` are those of type url, `private`
-    are the variables made of other secrets. `bindable` are the built-in names that a shape may bind, `exchange`
+    the variables made of other secrets. `bindable` are the built-in names that a shape may bind, `exchange`
     the parts of a request or response that none may. With `at_key`, columns count in the key. A `stored`
     document was accepted by an earlier version: what is refused only since then is a warning.
     """
