@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from datetime import timedelta
@@ -12,11 +11,11 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from integrations import oauth
-from integrations.models import AccessToken, Integration, Template
+from integrations.models import AccessToken, Integration
 from messaging.engine.sweep import due_tasks
 from messaging.wakeups import Task
 from portal.models import Account, Organization
-from tests.oauth_server import VALUES, OAuthServer, access_token, document, expire, make, save
+from tests.oauth_server import VALUES, OAuthServer, access_token, expire, make, save
 
 
 @pytest.mark.parametrize(
@@ -160,21 +159,6 @@ def test_an_answer_to_old_credentials_changes_nothing(oauth_server: OAuthServer,
     worker.join()
     assert access_token(integration) is None
     assert Task.RENEW_TOKENS in due_tasks()[0]
-
-
-def test_a_token_does_not_move_along_to_another_host(oauth_server: OAuthServer, acme: Organization) -> None:
-    template = Template(account=acme.account)
-    made = document(oauth_server.origin, "client_credentials")
-    made["properties"].append({"name": "API URL", "type": "url", "secret": False})
-    made["API"]["SendMessage"]["request_url"] = "$API URL$"
-    template.revise(json.dumps(made))
-    integration = Integration.objects.create(organization=acme, template=template)
-    save(integration, VALUES | {"API URL": "https://a.example/x"})
-    oauth.renew_due()
-    save(integration, VALUES | {"API URL": "https://a.example/y"})
-    assert access_token(integration) in oauth_server.good
-    save(integration, VALUES | {"API URL": "https://b.example/y"})
-    assert access_token(integration) is None
 
 
 def test_tokens_are_encrypted_in_the_database(oauth_server: OAuthServer, acme: Organization) -> None:

@@ -27,6 +27,7 @@ from messaging.outbound import alerts, dispatch
 from messaging.outbound.submit import submit
 from messaging.statuses import AttachmentState, QueueState
 from portal.models import Organization, User
+from tests import pages
 
 KEY, OTHER = "planted-secret-1", "own-secret-of-acme-2"
 SETUP = "/admin/integrations/integration/organization/{}/{}/"
@@ -124,10 +125,7 @@ class World:
     def post(self, form: dict[str, str], client: Client | None = None, url: str = "") -> Any:
         """What a browser does: the page's hidden fields go along."""
         client, url = client or self.client, url or self.url
-        page = client.get(url).content.decode()
-        named = re.search(r'name="named" value="([^"]*)"', page)
-        hidden = {"named": unescape(named[1])} if named else {}
-        return client.post(url, {**hidden, "do": "save", **form})
+        return pages.post(client, url, {"do": "save", **form})
 
     def confirm(self, client: Client | None = None) -> Any:
         """Presses Confirm, if the page has it."""
@@ -444,10 +442,10 @@ def test_the_first_set_up_names_where_the_key_goes_and_confirms_it(world: World)
 
 
 def test_what_the_page_did_not_name_is_not_confirmed_with_it(world: World) -> None:
-    page = world.client.get(world.url).content.decode()
-    named = unescape(re.search(r'name="named" value="([^"]*)"', page)[1])  # type: ignore[index]
+    named = pages.named(world.client.get(world.url).content.decode())
+    assert world.good.origin in named["named"]
     a_literal_host(world)  # between the page and the answer
-    assert world.client.post(world.url, {"property-0": KEY, "named": named, "do": "save"}).status_code == 302
+    assert world.client.post(world.url, named | {"property-0": KEY, "do": "save"}).status_code == 302
     assert f"will now send your API key to {world.evil.origin}" in world.page()
 
 
