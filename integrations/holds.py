@@ -108,7 +108,7 @@ def adopt() -> None:
 
     Each row is changed once, in a transaction of its own, while the portal works.
     """
-    waiting = PropertyValues.objects.filter(secret_origins=None)
+    waiting = PropertyValues.objects.filter(secret_origins__isnull=True)
     for pk in list(waiting.order_by("pk").values_list("pk", flat=True)):
         try:
             with transaction.atomic():
@@ -162,7 +162,7 @@ def _review(keys: list[int]) -> None:
             if row.held_reason:
                 released.append(row.pk)
             news: dict[str, Any] = {}
-            if reason and reason != row.held_reason:
+            if reason and reason != row.held_reason and row.enabled:
                 news = {"tell_at": Now()}
             elif not reason and row.paused_until is None:
                 news = {"tell_at": None}

@@ -48,3 +48,4 @@ def resend() -> None:
 @shared_task(name=Task.CLEAN_UP)
 def clean_up() -> None:
     retention.clean_up()
+    dispatch.expire_held()
