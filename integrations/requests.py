@@ -18,6 +18,7 @@ from integrations.language.methods import Method
 from integrations.language.segments import split_text
 from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import Value, cleaned, is_empty, text
+from integrations.redact import MASK
 
 MAX_BYTES = 1024 * 1024
 MAX_WITH_MEDIA = 25 * 1024 * 1024
@@ -25,12 +26,22 @@ MAX_WITH_MEDIA = 25 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Part:
-    """One request of a message, rendered with `variables`; `number` counts from 1."""
+    """One request of a message, rendered with `variables`; `number` counts from 1.
+
+    A request that contains something made of a secret, such as a digest, is `masked` as well: rendered
+    without the secret, because what was made of it cannot be found by its value.
+    """
 
     number: int
     method: str
     request: RenderedRequest
     variables: Mapping[str, Any]
+    masked: RenderedRequest | None = None
+
+    @property
+    def shown(self) -> RenderedRequest:
+        """The request for traces, where its secrets are still masked by value."""
+        return self.masked or self.request
 
 
 def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str, Any]) -> list[Part]:
@@ -50,7 +61,9 @@ def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str
             "first_part": number == 1,
             "last_part": number == len(steps),
         }
-        parts.append(Part(number, method.name, _request(method, properties, numbered), numbered))
+        masked = _masked(template, method, properties, numbered) if method.derives else None
+        request = _request(method, properties, numbered)
+        parts.append(Part(number, method.name, request, numbered, masked))
     return parts
 
 
@@ -212,6 +225,19 @@ def _request(
     if len(url) > MAX_BYTES or len(body or b"") > most:
         raise RenderError(f"The request is larger than {most // MAX_BYTES} MiB.", place)
     return RenderedRequest(method.request_method, url, headers, body, method.timeout, method.reads)
+
+
+def _masked(
+    template: Template, method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
+) -> RenderedRequest:
+    secret = {item.label for item in template.properties if item.secret}
+    values = {label: MASK if label in secret else value for label, value in properties.items()}
+    if "access_token" in values:
+        values["access_token"] = MASK
+    try:
+        return _request(method, values, variables)
+    except RenderError:
+        return RenderedRequest(method.request_method, MASK)
 
 
 def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:

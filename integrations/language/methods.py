@@ -64,6 +64,7 @@ class Method:
 
     `uses` holds the names that its shapes read, and "media.content" or the like where they read the bytes of
     files. `reads` holds those that its condition reads, too, and `header_reads` those of its headers alone.
+    It `derives` if a filter or condition makes something of a secret.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Method:
     uses: frozenset[str]
     reads: frozenset[str]
     header_reads: frozenset[str]
+    derives: bool
     per_file: bool
     response: ResponseRules
     timeout: float
@@ -108,7 +110,9 @@ def compile_method(
         scope.report(pointer, f"{name} must be an object.")
         return None
     check_keys(node, KEYS, scope, pointer)
-    scope = replace(scope, names=dict.fromkeys(declared.variables, True), used=set(), private=set())
+    scope = replace(
+        scope, names=dict.fromkeys(declared.variables, True), used=set(), private=set(), derived=set()
+    )
 
     def at(key: str) -> str:
         return child(pointer, key)
@@ -142,7 +146,7 @@ def compile_method(
     per_file = for_each == "media" or (declared.per_file and not uses & {"urls", "media"})
     return Method(
         name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
-        split, uses, uses | deciding.used, frozenset(heading.used), per_file,
+        split, uses, uses | deciding.used, frozenset(heading.used), bool(scope.derived), per_file,
         compile_response_rules(node, scope, pointer),
         number(node, "timeout", 30, 1, 60, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),

@@ -18,8 +18,9 @@ class Scope:
     `names` maps each readable name to whether its value comes from the message (and so may not choose a
     host). `labels` maps properties to whether they are secret; `addresses` are those of type url, `private`
     the variables made of other secrets. `bindable` are the built-in names that a shape may bind, `exchange`
-    the parts of a request or response that none may. With `at_key`, columns count in the key. A `stored`
-    document was accepted by an earlier version: what is refused only since then is a warning.
+    the parts of a request or response that none may. `derived` are the secrets of which something else is
+    made, by a filter or a condition. With `at_key`, columns count in the key. A `stored` document was
+    accepted by an earlier version: what is refused only since then is a warning.
     """
 
     labels: Mapping[str, bool]
@@ -34,6 +35,7 @@ class Scope:
     at_key: bool = False
     addresses: frozenset[str] = frozenset()
     private: set[str] = field(default_factory=set)
+    derived: set[str] = field(default_factory=set)
     stored: bool = False
 
     def report(
@@ -70,6 +72,10 @@ class Scope:
     def from_message(self, placeholder: Placeholder) -> bool:
         """Whether a placeholder's value depends on anything besides literals and properties."""
         return any(root not in self.labels and self.names.get(root, True) for root in placeholder.roots)
+
+    def hides(self, name: str) -> bool:
+        """Whether a name stands for a secret, or for a variable made of one."""
+        return self.labels.get(name, name in self.private or name == "access_token")
 
     def is_private(self, name: str) -> bool:
         """Whether a name stands for a secret that is no address, or for a variable made of one."""

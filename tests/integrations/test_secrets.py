@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +13,7 @@ from django.test import Client
 
 from integrations import holds, properties, webhooks
 from integrations.events import InboundRequest
+from integrations.language.errors import DocumentError
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Sandbox
 from messaging.models import DeliveryAttempt, Message, Number, WebhookRequest
@@ -240,6 +243,49 @@ def test_traces_stay_masked_when_the_document_says_it_is_no_secret(
     assert (page.status_code, KEY in page.content.decode()) == (200, False)
     attempt = DeliveryAttempt.objects.get()
     assert KEY not in json.dumps([attempt.headers, attempt.body, attempt.url, attempt.answer_body])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"request_parameters": {"k": "$API key|hex$", "to": "$to$"}},
+        {"request_parameters": {"k": "$v|upper$"}, "variables": {"v": "x$API key$"}},
+        {"request_query": {"k": "$API key|sha256$"}},
+        {"request_headers": {"X-Key": "$API key|base64|hex$"}},
+        {"request_parameters": {"k": {"$when": {"$API key$": {"matches": "^planted"}}, "$value": "it does"}}},
+    ],
+    ids=json.dumps,
+)
+def test_traces_do_not_show_what_was_made_of_a_secret(
+    integration: Integration, number: Number, alice: User, change: dict[str, Any]
+) -> None:
+    revise(integration.template, lambda made: made["API"]["SendMessage"].update(change))
+    submit(alice, number, "+61412345678", text="Hello")
+    dispatch.drain()
+    attempt = DeliveryAttempt.objects.get()
+    shown = json.dumps([attempt.headers, attempt.body, attempt.url]).casefold()
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    for derived in (KEY, KEY.encode().hex(), digest, base64.b64encode(KEY.encode()).hex(), "it does"):
+        assert derived not in shown
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"response_errors": [{"when": {"$status$": 400}, "text": "$API key|hex$"}]},
+        {"response_errors": [{"when": {"$API key$": {"matches": "^a"}}, "result": "failed"}]},
+        {"response_errors": [{"code": "$v$"}], "variables": {"v": "$API key$"}},
+        {"response_map": {"id": "$messageid|or:API key$"}},
+        {"response_success": {"$API key$": "x"}},
+    ],
+    ids=json.dumps,
+)
+def test_what_people_see_of_a_response_is_not_made_of_a_secret(
+    template: Template, change: dict[str, Any]
+) -> None:
+    with pytest.raises(DocumentError, match="people see what a response means"):
+        revise(template, lambda made: made["API"]["SendMessage"].update(change))
+    assert template.revisions.count() == 1
 
 
 def test_each_element_of_a_secret_list_is_masked(
