@@ -2,6 +2,7 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from integrations.signals import published
 from portal.signals import installing
 
 
@@ -11,9 +12,17 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         installing.connect(_install_catalog, dispatch_uid="catalog")
+        published.connect(_review, dispatch_uid="holds")
 
 
 def _install_catalog(**_: Any) -> None:
-    from integrations import catalog
+    from integrations import catalog, holds
 
+    holds.adopt()  # by the documents in use, before they change
     catalog.install()
+
+
+def _review(template: Any, **_: Any) -> None:
+    from integrations import holds
+
+    holds.review_template(template)

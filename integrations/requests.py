@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from integrations import bodies
-from integrations.events import HttpRequest
+from integrations.events import RenderedRequest
 from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.data_filters import iso_text
@@ -20,6 +20,7 @@ from integrations.language.methods import Method
 from integrations.language.segments import split_text
 from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import Value, cleaned, is_empty, text
+from integrations.redact import MASK
 
 MAX_BYTES = 1024 * 1024
 MAX_WITH_MEDIA = 25 * 1024 * 1024
@@ -30,12 +31,22 @@ MAX_WORK = 1_000_000
 
 @dataclass(frozen=True)
 class Part:
-    """One request of a message, rendered with `variables`; `number` counts from 1."""
+    """One request of a message, rendered with `variables`; `number` counts from 1.
+
+    A request that contains something made of a secret, such as a digest, is `masked` as well: rendered
+    without the secret, because what was made of it cannot be found by its value.
+    """
 
     number: int
     method: str
-    request: HttpRequest
+    request: RenderedRequest
     variables: Mapping[str, Any]
+    masked: RenderedRequest | None = None
+
+    @property
+    def shown(self) -> RenderedRequest:
+        """The request for traces, where its secrets are still masked by value."""
+        return self.masked or self.request
 
 
 def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str, Any]) -> list[Part]:
@@ -74,13 +85,15 @@ def _planned(template: Template, properties: Mapping[str, Value], message: dict[
             "first_part": number == 1,
             "last_part": number == len(steps),
         }
-        parts.append(Part(number, method.name, _request(method, properties, numbered), numbered))
+        masked = _masked(template, method, properties, numbered) if method.derives else None
+        request = _request(method, properties, numbered)
+        parts.append(Part(number, method.name, request, numbered, masked))
     return parts
 
 
 def build(
     template: Template, method_name: str, properties: Mapping[str, Any], variables: Mapping[str, Any]
-) -> HttpRequest:
+) -> RenderedRequest:
     """The request of one method, with exactly these variables. Raises RenderError."""
     method = template.methods.get(method_name)
     if method is None:
@@ -215,7 +228,9 @@ def _applies(method: Method, properties: Mapping[str, Value], variables: Mapping
     return method.when({**variables, **properties})
 
 
-def _request(method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]) -> HttpRequest:
+def _request(
+    method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
+) -> RenderedRequest:
     if method.needs_content and not method.is_multipart:
         variables = {**variables, "media": [_as_text(item) for item in variables.get("media") or []]}
     values = render_variables(method, properties, variables)
@@ -236,7 +251,20 @@ def _request(method: Method, properties: Mapping[str, Value], variables: Mapping
     head = len(url) + sum(len(name) + len(value) for name, value in headers.items())
     if head > MAX_BYTES or head + len(body or b"") > most:
         raise RenderError(f"The request is larger than {most // MAX_BYTES} MiB.", place)
-    return HttpRequest(method.request_method, url, headers, body, method.timeout)
+    return RenderedRequest(method.request_method, url, headers, body, method.timeout, method.reads)
+
+
+def _masked(
+    template: Template, method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
+) -> RenderedRequest:
+    secret = {item.label for item in template.properties if item.secret}
+    values = {label: MASK if label in secret else value for label, value in properties.items()}
+    if "access_token" in values:
+        values["access_token"] = MASK
+    try:
+        return _request(method, values, variables)
+    except RenderError:
+        return RenderedRequest(method.request_method, MASK)
 
 
 def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:

@@ -18,8 +18,11 @@ class MessagingConfig(AppConfig):
 def _try_again(integration_ids: list[int], **_: Any) -> None:
     from messaging import wakeups
     from messaging.engine import circuit_breaker, queue
+    from messaging.inbound import fetch_media
     from messaging.wakeups import Task
 
     circuit_breaker.close(integration_ids)
     queue.retry_now(integration_ids)
-    wakeups.after_commit(Task.DISPATCH_DUE)
+    fetch_media.go_on(integration_ids)
+    for task in (Task.DISPATCH_DUE, Task.FETCH_MEDIA, Task.RENEW_TOKENS):
+        wakeups.after_commit(task)

@@ -27,6 +27,7 @@ from integrations.language.properties import Property, compile_properties
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.source import placed, places
+from integrations.language.urls import labels_in
 from integrations.language.values import (
     Table,
     Value,
@@ -207,9 +208,11 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
         scope.report("/name" if "name" in document else "", "The template needs 'name'.")
     if document.get("class", "sms") != "sms":
         scope.report("/class", 'The class must be "sms".')
-    properties = compile_properties(document.get("properties", []), BUILT_IN, scope)
+    properties = compile_properties(document.get("properties", []), BUILT_IN, scope, *_addresses(document))
     tables = _tables(document.get("tables", {}), scope)
-    scope = Scope({item.label: item.secret for item in properties}, tables, problems, stored=stored)
+    addresses = frozenset(item.label for item in properties if item.type == "url")
+    secret = {item.label: item.secret for item in properties}
+    scope = Scope(secret, tables, problems, addresses=addresses, stored=stored)
     methods: dict[str, Method] = {}
     api = document.get("API", {})
     if not isinstance(api, dict):
@@ -232,6 +235,18 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
         identifier, text(document.get("name")), text(document.get("description")), text(document.get("logo")),
         properties, methods, webhook, oauth, _limits(document.get("limits", {}), scope), tables, (), document,
     )  # fmt: skip
+
+
+def _addresses(document: Mapping[str, Value]) -> tuple[set[str], set[str]]:
+    """The properties that begin a URL of the document, and those that are part of a host name."""
+    api, auth = document.get("API"), document.get("auth")
+    methods = [item for item in api.values() if isinstance(item, dict)] if isinstance(api, dict) else []
+    schemes = [item for item in (auth if isinstance(auth, list) else [auth]) if isinstance(item, dict)]
+    urls = [labels_in(item.get("request_url"), item.get("variables")) for item in methods]
+    urls += [
+        labels_in(item.get(key)) for item in schemes for key in ("authorization_endpoint", "token_endpoint")
+    ]
+    return {name for begin, _ in urls for name in begin}, {name for _, within in urls for name in within}
 
 
 def _tables(node: Value, scope: Scope) -> dict[str, Table]:

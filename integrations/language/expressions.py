@@ -62,6 +62,8 @@ def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
             placeholder.column,
         )
     scope.resolve(placeholder.steps, pointer, placeholder.column)
+    if placeholder.filters or scope.at_key:  # a condition is written as a key
+        scope.derived.update(filter(scope.hides, placeholder.roots))
     read = _reader(placeholder.steps)
     return _filtered(read, placeholder, scope, pointer) if placeholder.filters else read
 

@@ -41,6 +41,12 @@ class Placeholder:
         """The name before the first dot or bracket."""
         return str(self.steps[0])
 
+    @property
+    def roots(self) -> list[str]:
+        """The roots of all names in it, those of arguments, too."""
+        arguments = (item for call in self.filters for item in call.arguments if is_name(item))
+        return [self.root, *(str(steps_of(item)[0]) for item in arguments)]
+
 
 def parse(source: str) -> list[str | Placeholder]:
     """The literals and placeholders of a text, in order; `$$` is a dollar sign, and so is a single `$`."""

@@ -137,4 +137,8 @@ def compile_variables(node: Value, scope: Scope, pointer: str) -> Headers:
         scope.names[name] = any(
             read not in scope.labels and scope.names.get(read, True) for read in reads.used
         )
+        if any(map(scope.is_private, reads.used)):
+            scope.private.add(name)
+        else:
+            scope.private.discard(name)
     return tuple(compiled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
+from integrations import signals
 from integrations.language import document
 from integrations.language.errors import DocumentError
 from portal import audit
@@ -114,6 +115,8 @@ class Template(models.Model):
             label = _("published revision") if publish else _("draft")
             change = (str(before), str(revision.number)) if publish else ("", str(revision.number))
             audit.record(audit.Action.REVISED, self, {str(label): change})
+            if publish:
+                transaction.on_commit(partial(signals.published.send, sender=None, template=self))
         return revision
 
     def check_id(self, service_id: str) -> None:

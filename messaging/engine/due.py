@@ -126,7 +126,8 @@ def _candidates_statement() -> str:
 
 
 def _may_send() -> str:
-    return f"""(integration.paused_until IS NULL OR integration.paused_until <= {sql.now()})
+    return f"""NOT integration.holds_messages
+        AND (integration.paused_until IS NULL OR integration.paused_until <= {sql.now()})
         AND EXISTS (
             SELECT 1 FROM messaging_message
             WHERE queue_state = {WAITING} AND integration_id = waiting.id AND next_attempt_at <= {sql.now()}

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model, prefetch_related_objects
 
+from integrations.events import HttpRequest
 from integrations.prepared import PreparedIntegration
 from integrations.requests import Part
 from messaging.engine.queue import Claim
@@ -19,7 +20,7 @@ from portal.database import sql
 
 @dataclass
 class Job:
-    """A claimed message with its requests; the first `done` of them are sent.
+    """A claimed message with its parts and their requests; the first `done` of them are sent.
 
     `refusal`: why it can never be sent; `obstacle`: why it cannot be sent now.
     """
@@ -36,6 +37,7 @@ class Job:
     files: list[Attachment] = field(default_factory=list)
     through: PreparedIntegration | None = None
     parts: list[Part] = field(default_factory=list)
+    requests: list[HttpRequest] = field(default_factory=list)
     done: int = 0
     refusal: str = ""
     obstacle: str = ""

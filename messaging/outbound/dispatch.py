@@ -16,7 +16,9 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import Fault, HttpResponse, Outcome
+from integrations.models import Integration
 from integrations.prepared import PreparedIntegration
+from messaging import errors
 from messaging.drain import Drain
 from messaging.drain import stop as stop_drains
 from messaging.engine import claim, queue
@@ -65,6 +67,12 @@ def recover(*, everything: bool = False) -> int:
         for job in render.prepare(claims)
     ]  # fmt: skip
     return len(queue.record(changes))
+
+
+def expire_held() -> None:
+    """Fails the messages that have expired while their integration waited for an administrator."""
+    held = Integration.objects.filter(holds_messages=True).values_list("pk", flat=True)
+    queue.expire(list(held), errors.expired())
 
 
 class _Timer:
@@ -161,7 +169,7 @@ class Dispatcher(Drain):
             self.in_flight[job.through.integration.pk] += 1
         answers = self.answers
         http.send_all(
-            (job.parts[job.done].request, partial(self._answered, answers, job, _Timer())) for job in jobs
+            (job.requests[job.done], partial(self._answered, answers, job, _Timer())) for job in jobs
         )
 
     @staticmethod

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from integrations import prepared
 from integrations.language.errors import RenderError
+from integrations.origins import Held, release
 from integrations.prepared import PreparedIntegration
 from integrations.requests import plan
 from messaging import errors, media
@@ -52,7 +53,9 @@ def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] |
         job.refusal = _refusal(job)
         if job.refusal or job.through is None:
             continue
-        if job.through.compiled.oauth is not None and "access_token" not in job.through.values:
+        if job.through.asks:
+            job.obstacle = _held(job.through)
+        elif job.through.compiled.oauth is not None and "access_token" not in job.through.values:
             job.obstacle = _("%(provider)s has issued no access token. Check that it is connected.") % {
                 "provider": job.through.integration.template.name
             }
@@ -81,7 +84,7 @@ def _refusal(job: Job) -> str:
 def _render(job: Job, service: PreparedIntegration) -> None:
     message, number, organization = job.message, job.number, service.integration.organization
     try:
-        job.parts = plan(
+        parts = plan(
             service.compiled,
             service.values,
             {
@@ -103,6 +106,10 @@ def _render(job: Job, service: PreparedIntegration) -> None:
                 "attempt_no": message.attempts,
             },
         )
+        job.requests = [release(part.request, service.sends_with) for part in parts]
+        job.parts = parts
+    except Held:
+        job.obstacle = _held(service)
     except RenderError as error:
         job.refusal = _("The request could not be rendered: %(reason)s") % {
             "reason": service.redactor.text(str(error))
@@ -110,6 +117,12 @@ def _render(job: Job, service: PreparedIntegration) -> None:
     except Exception:
         logger.exception("Message %s could not be rendered.", message.uuid, extra=message_id(message.uuid))
         job.refusal = _not_rendered()
+
+
+def _held(service: PreparedIntegration) -> str:
+    return _("%(provider)s waits until an administrator confirms where its credentials are sent.") % {
+        "provider": service.integration.template.name
+    }
 
 
 def _not_rendered() -> str:

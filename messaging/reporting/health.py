@@ -31,7 +31,7 @@ class Health:
     """An integration with its figures for the last 24 hours and the last hour."""
 
     integration: ServiceHealth
-    state: str  # off, paused, trouble, on
+    state: str  # off, held, paused, trouble, on
     waiting: int = 0
     in_flight: int = 0
     attempts: int = 0
@@ -52,6 +52,8 @@ class Health:
         """The state in words."""
         if self.state == "off":
             return _("switched off")
+        if self.state == "held":
+            return _("waits for your confirmation")
         if self.state == "paused":
             failures = self.integration.failures
             text = ngettext(
@@ -65,7 +67,7 @@ class Health:
     @property
     def tone(self) -> str:
         """Whether the state is good, bad, or plain."""
-        if self.state in ("paused", "trouble"):
+        if self.state in ("held", "paused", "trouble"):
             return "bad"
         return "good" if self.state == "on" and self.used else "plain"
 
@@ -96,9 +98,11 @@ def of(rows: QuerySet[ServiceHealth]) -> list[Health]:
 
 
 def state_of(row: ServiceHealth) -> str:
-    """`off`, `paused` (by the breaker), `trouble`, or `on`."""
+    """`off`, `held` (until a person confirms), `paused` (by the breaker), `trouble`, or `on`."""
     if not row.enabled:
         return "off"
+    if row.held_since is not None:
+        return "held"
     if row.paused_until is not None:
         return "paused"
     return "trouble" if row.trouble else "on"

@@ -19,7 +19,7 @@ from django.utils import timezone
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from integrations import properties
+from integrations import holds
 from integrations.models import Integration, Template
 from messaging.inbound import file_events
 from messaging.models import (
@@ -215,7 +215,7 @@ def test_two_organizations_share_the_accounts_url(
     client: Client, url: str, private: Number, globex: Organization, generic: Template
 ) -> None:
     integration = Integration.objects.create(organization=globex, template=generic)
-    properties.store(integration, {"API URL": "https://x.example", "API key": "another"})
+    holds.enter(integration, {"API URL": "https://x.example", "API key": "another"})
     Number.objects.create(organization=globex, integration=integration, number="+61855555599", country="AU")
     post(client, url, text(to="+61855555599"))
     post(client, url, text())
