@@ -1,12 +1,33 @@
 """The Celery application. Its tasks are wake-ups; the queue itself is in the database."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import celeryd_init
+from django.conf import settings
+
+from portal import startup
 
 # Set before the application is created, which is when Celery looks for Django.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 app = Celery("patchbay")
+
+
+@app.on_configure.connect
+def read_settings(**_: Any) -> None:
+    """Reads the settings before Celery does, which would end with a trace if one is wrong."""
+    with startup.in_words():
+        _ = settings.DEBUG
+
+
+@celeryd_init.connect
+def check(**_: Any) -> None:
+    """Ends a worker that has not what it needs."""
+    with startup.in_words():
+        startup.check()
+
+
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,11 @@ from django.db import models
 
 class WrongKey(Exception):
     """A stored value that none of PATCHBAY_ENCRYPTION_KEYS decrypts."""
+
+
+def fingerprint(key: str) -> str:
+    """Eight characters that tell a key from others in what people read; they say nothing about the key."""
+    return hashlib.sha256(key.strip().encode()).hexdigest()[:8]
 
 
 def encrypt(value: bytes) -> bytes:
@@ -31,13 +37,33 @@ def decrypt(token: bytes) -> bytes:
         ) from None
 
 
-@lru_cache(maxsize=4)
+def rotated(token: bytes) -> bytes:
+    """The same value, encrypted with the first key. Raises InvalidToken if no key decrypts it."""
+    return _fernet(tuple(settings.ENCRYPTION_KEYS)).rotate(token)
+
+
+def place_of_key(token: bytes) -> int | None:
+    """The place in the list, from 0, of the first key that decrypts a stored value; None if none does."""
+    for place, key in enumerate(settings.ENCRYPTION_KEYS):
+        try:
+            _fernet((key,)).decrypt(token)
+        except InvalidToken:
+            continue
+        return place
+    return None
+
+
+@lru_cache(maxsize=16)
 def _fernet(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key.strip()) for key in keys])
 
 
-class EncryptedBinaryField(models.BinaryField):  # type: ignore[type-arg]
-    """Bytes, encrypted in the database; it cannot be searched."""
+class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
+    """What is encrypted in the database; it cannot be searched. `portal.keys` finds each such field by itself."""
+
+
+class EncryptedBinaryField(EncryptedField):
+    """Bytes, encrypted in the database."""
 
     def get_prep_value(self, value: Any) -> Any:
         return None if value is None else encrypt(bytes(value))
@@ -46,8 +72,8 @@ class EncryptedBinaryField(models.BinaryField):  # type: ignore[type-arg]
         return None if value is None else decrypt(bytes(value))
 
 
-class EncryptedJSONField(models.BinaryField):  # type: ignore[type-arg]
-    """A JSON value, encrypted in the database; it cannot be searched."""
+class EncryptedJSONField(EncryptedField):
+    """A JSON value, encrypted in the database."""
 
     def get_prep_value(self, value: Any) -> Any:
         return None if value is None else encrypt(json.dumps(value, ensure_ascii=False).encode())

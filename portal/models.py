@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.encryption import EncryptedBinaryField
 from portal.ids import new_id
 
 is_domain = RegexValidator(
@@ -317,6 +318,15 @@ class PersonalToken(models.Model):
         """Records the use, at most once in USE_RESOLUTION, so that most requests write nothing."""
         if self.last_used_at is None or self.last_used_at < timezone.now() - self.USE_RESOLUTION:
             PersonalToken.objects.filter(pk=self.pk).update(last_used_at=Now())
+
+
+class KeyCheck(models.Model):
+    """The one row whose value a process can decrypt if it has the keys of this database: see `portal.keys`."""
+
+    value = EncryptedBinaryField()
+
+    def __str__(self) -> str:
+        return "Check of the encryption keys"
 
 
 def _digest(token: str) -> str:

@@ -25,6 +25,7 @@ DEBUG = environment.read("PATCHBAY_DEBUG") == "true"
 SECRET_KEY = environment.secret(
     "PATCHBAY_SECRET_KEY", lambda: secrets.token_urlsafe(48), required=bool(DATABASE_URL)
 )
+SECRET_KEY_FALLBACKS = environment.read_list("PATCHBAY_SECRET_KEY_FALLBACKS")
 ENCRYPTION_KEYS = environment.secret(
     "PATCHBAY_ENCRYPTION_KEYS", lambda: Fernet.generate_key().decode(), required=bool(DATABASE_URL)
 ).split(",")

@@ -3,9 +3,15 @@
 import os
 
 import django
+from django.db import connection
+
+from portal import startup
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-django.setup(set_prefix=False)
+with startup.in_words():
+    django.setup(set_prefix=False)
+    startup.check()
+    connection.close()
 
 from portal.handlers import Handler  # noqa: E402 (Django is ready now)
 
