@@ -1,8 +1,10 @@
+from datetime import datetime
 from typing import Any
 
 from django.apps import AppConfig
 
 from integrations.signals import credentials_changed
+from portal.signals import restoring
 
 
 class MessagingConfig(AppConfig):
@@ -13,6 +15,7 @@ class MessagingConfig(AppConfig):
         from messaging import worker  # noqa: F401  (connects the worker's signals)
 
         credentials_changed.connect(_try_again, dispatch_uid="messaging")
+        restoring.connect(_hold_queue, dispatch_uid="messaging")
 
 
 def _try_again(integration_ids: list[int], **_: Any) -> None:
@@ -23,3 +26,9 @@ def _try_again(integration_ids: list[int], **_: Any) -> None:
     circuit_breaker.close(integration_ids)
     queue.retry_now(integration_ids)
     wakeups.after_commit(Task.DISPATCH_DUE)
+
+
+def _hold_queue(made_at: datetime, send_queued: bool, **_: Any) -> str:
+    from messaging.outbound import hold
+
+    return hold.told(hold.waiting() if send_queued else hold.hold(made_at), send_queued)

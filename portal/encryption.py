@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,16 @@ class WrongKey(Exception):
     """A stored value that none of PATCHBAY_ENCRYPTION_KEYS decrypts."""
 
 
+def listed() -> list[str]:
+    """The keys of PATCHBAY_ENCRYPTION_KEYS."""
+    return list(settings.ENCRYPTION_KEYS)
+
+
+def decrypts(token: bytes, keys: Sequence[str]) -> bool:
+    """Whether one of the keys decrypts a stored value."""
+    return any(_opens(key, token) for key in keys)
+
+
 def fingerprint(key: str) -> str:
     """Eight characters that tell a key from others in what people read; they say nothing about the key."""
     return hashlib.sha256(key.strip().encode()).hexdigest()[:8]
@@ -23,13 +34,13 @@ def fingerprint(key: str) -> str:
 
 def encrypt(value: bytes) -> bytes:
     """The value, encrypted with the first key."""
-    return _fernet(tuple(settings.ENCRYPTION_KEYS)).encrypt(value)
+    return _fernet(tuple(listed())).encrypt(value)
 
 
 def decrypt(token: bytes) -> bytes:
     """The value that `encrypt` was given, decrypted with whichever key fits. Raises WrongKey."""
     try:
-        return _fernet(tuple(settings.ENCRYPTION_KEYS)).decrypt(token)
+        return _fernet(tuple(listed())).decrypt(token)
     except InvalidToken:
         raise WrongKey(
             "A stored secret cannot be decrypted with PATCHBAY_ENCRYPTION_KEYS. "
@@ -39,18 +50,20 @@ def decrypt(token: bytes) -> bytes:
 
 def rotated(token: bytes) -> bytes:
     """The same value, encrypted with the first key. Raises InvalidToken if no key decrypts it."""
-    return _fernet(tuple(settings.ENCRYPTION_KEYS)).rotate(token)
+    return _fernet(tuple(listed())).rotate(token)
 
 
 def place_of_key(token: bytes) -> int | None:
     """The place in the list, from 0, of the first key that decrypts a stored value; None if none does."""
-    for place, key in enumerate(settings.ENCRYPTION_KEYS):
-        try:
-            _fernet((key,)).decrypt(token)
-        except InvalidToken:
-            continue
-        return place
-    return None
+    return next((place for place, key in enumerate(listed()) if _opens(key, token)), None)
+
+
+def _opens(key: str, token: bytes) -> bool:
+    try:
+        _fernet((key,)).decrypt(token)
+    except InvalidToken:
+        return False
+    return True
 
 
 @lru_cache(maxsize=16)

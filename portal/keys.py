@@ -111,6 +111,14 @@ def remember() -> None:
     KeyCheck.objects.get_or_create(pk=1, defaults={"value": _CHECKED})
 
 
+def check_value() -> bytes | None:
+    """The check value as it is stored, which only the keys of this database decrypt; None if it is not installed."""
+    check = EncryptedModel(KeyCheck, ("value",))
+    if KeyCheck._meta.db_table not in connection.introspection.table_names():
+        return None
+    return next((token for batch in check.rows() for _key, token in batch), None)
+
+
 def _wrong() -> str:
     return (
         "This database was encrypted with a key that is not in PATCHBAY_ENCRYPTION_KEYS. Put that key back into "

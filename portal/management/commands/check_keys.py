@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from portal import keys
-from portal.encryption import fingerprint
+from portal.encryption import fingerprint, listed
 
 
 class Command(BaseCommand):
@@ -19,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         found = keys.needed()
         problems = []
-        for place, key in enumerate(settings.ENCRYPTION_KEYS):
+        for place, key in enumerate(listed()):
             rows, name = found.by(place), f"Key {place + 1} ({fingerprint(key)})"
             self.stdout.write(f"{name}, {'which encrypts' if place == 0 else 'old'}: {_sum(rows)}")
             if place and rows:

@@ -3,11 +3,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from portal import keys
-from portal.encryption import fingerprint
+from portal.encryption import fingerprint, listed
 
 SECONDS = 2  # between two lines about the same model
 
@@ -21,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         keys.require()
-        first, *old = settings.ENCRYPTION_KEYS
+        first, *old = listed()
         if not old:
             raise CommandError(
                 "PATCHBAY_ENCRYPTION_KEYS has a single key. Put the new key in front of it, and restart Patchbay."
