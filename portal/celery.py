@@ -15,14 +15,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 app = Celery("patchbay")
 
 
-@app.on_configure.connect
+@app.on_configure.connect  # type: ignore[untyped-decorator]
 def read_settings(**_: Any) -> None:
     """Reads the settings before Celery does, which would end with a trace if one is wrong."""
     with startup.in_words():
-        _ = settings.DEBUG
+        settings.CELERY_TIMEZONE  # noqa: B018 (whatever is read first has them all read)
 
 
-@celeryd_init.connect
+@celeryd_init.connect  # type: ignore[untyped-decorator]
 def check(**_: Any) -> None:
     """Ends a worker that has not what it needs."""
     with startup.in_words():

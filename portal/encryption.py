@@ -72,7 +72,7 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 
 class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
-    """What is encrypted in the database; it cannot be searched. `portal.keys` finds each such field by itself."""
+    """What is encrypted in the database; it cannot be searched. `portal.keys` finds each by itself."""
 
 
 class EncryptedBinaryField(EncryptedField):

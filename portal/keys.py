@@ -40,7 +40,7 @@ class EncryptedModel:
         return self.model._meta.label_lower
 
     def rows(self, keys: Sequence[Any] | None = None) -> Iterator[list[_Row]]:
-        """All rows or those with these primary keys, in batches, with what is stored: nothing is decrypted."""
+        """All rows or those with these primary keys, in batches, as they are stored: nothing is decrypted."""
         query = self._stored().order_by("pk")
         if keys is not None:
             query = query.filter(pk__in=keys)
@@ -50,12 +50,16 @@ class EncryptedModel:
             batch = list(found.values_list("pk", *(f"stored_{name}" for name in self.fields))[:BATCH])
             if not batch:
                 return
-            yield [(key, *(None if token is None else bytes(token) for token in rest)) for key, *rest in batch]
+            yield [
+                (key, *(None if token is None else bytes(token) for token in rest)) for key, *rest in batch
+            ]
             last = batch[-1]
 
     def replace(self, old: _Row, new: Sequence[bytes | None]) -> bool:
         """Stores new tokens if the old ones are still there; returns whether they were."""
-        unchanged = {f"stored_{name}": token for name, token in zip(self.fields, old[1:], strict=True) if token}
+        unchanged = {
+            f"stored_{name}": token for name, token in zip(self.fields, old[1:], strict=True) if token
+        }
         changed = {
             name: Value(token, output_field=BinaryField())
             for name, token in zip(self.fields, new, strict=True)
@@ -70,7 +74,8 @@ class EncryptedModel:
 
     def _stored(self) -> models.QuerySet[Any]:
         stored: dict[str, Any] = {f"stored_{name}": Cast(name, BinaryField()) for name in self.fields}
-        return self.model._base_manager.annotate(**stored)
+        rows: models.QuerySet[Any] = self.model._base_manager.annotate(**stored)
+        return rows
 
 
 def encrypted_models() -> list[EncryptedModel]:
@@ -112,7 +117,7 @@ def remember() -> None:
 
 
 def check_value() -> bytes | None:
-    """The check value as it is stored, which only the keys of this database decrypt; None if it is not installed."""
+    """The check value as it is stored, which only this database's keys decrypt; None if there is none."""
     check = EncryptedModel(KeyCheck, ("value",))
     if KeyCheck._meta.db_table not in connection.introspection.table_names():
         return None
@@ -121,14 +126,14 @@ def check_value() -> bytes | None:
 
 def _wrong() -> str:
     return (
-        "This database was encrypted with a key that is not in PATCHBAY_ENCRYPTION_KEYS. Put that key back into "
-        "the list (docs/how-to/rotate-the-keys.md), or use the database that belongs to the keys."
+        "This database was encrypted with a key that is not in PATCHBAY_ENCRYPTION_KEYS. Put that key back "
+        "into the list (docs/how-to/rotate-the-keys.md), or use the database that belongs to the keys."
     )
 
 
 @dataclass
 class Needed:
-    """How many rows of which model need which key, by its place in the list; and rows that no key decrypts."""
+    """How many rows of which model need which key, by its place in the list, and which no key decrypts."""
 
     rows: Counter[tuple[int, str]] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
@@ -165,8 +170,8 @@ class Rotation:
 def rotate(progress: Callable[[str, int, int], None]) -> Rotation:
     """Encrypts with the first key whatever another key has encrypted, on a running system, in small batches.
 
-    Rows are read without a lock, and changed only if they are still what was read: what is written meanwhile is
-    kept. A rotation that was interrupted is continued by the next, which skips what is done. `progress` is
+    Rows are read without a lock, and changed only if they are still what was read: what is written meanwhile
+    is kept. A rotation that was interrupted is continued by the next, which skips what is done. `progress` is
     called with the name of a model, the rows that were looked at, and all rows.
     """
     result = Rotation()

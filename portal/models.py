@@ -321,7 +321,7 @@ class PersonalToken(models.Model):
 
 
 class KeyCheck(models.Model):
-    """The one row whose value a process can decrypt if it has the keys of this database: see `portal.keys`."""
+    """One row, whose value a process can decrypt if it has the keys of this database: see `portal.keys`."""
 
     value = EncryptedBinaryField()
 

@@ -1,4 +1,4 @@
-"""What each process of an installation asks itself before it works; a wrong answer is one sentence, not a trace."""
+"""What each process asks itself before it works; a wrong answer is one sentence, not a trace."""
 
 from __future__ import annotations
 

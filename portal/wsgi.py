@@ -13,6 +13,6 @@ with startup.in_words():
     startup.check()
     connection.close()
 
-from portal.handlers import Handler  # noqa: E402 (Django is ready now)
+from portal.handlers import Handler
 
 application = Handler()

@@ -22,8 +22,8 @@ def waiting() -> int:
 def hold(made_at: datetime) -> int:
     """Takes all messages out of the queue, and ends the resending of many; returns how many waited.
 
-    The outcome of those is unknown; they can be resent like any other such message. `made_at` is the time of the
-    backup, for the reason that people read.
+    The outcome of those is unknown; they can be resent like any other such message. `made_at` is the time of
+    the backup, for the reason that people read.
     """
     reason = _(
         "Held: the message waited when the backup of %(time)s was made, and may have been sent since. "
@@ -41,6 +41,8 @@ def hold(made_at: datetime) -> int:
 
 def told(count: int, send_queued: bool) -> str:
     """What has become of the queue, for the operator."""
+    if not count:
+        return _("No message waited to be sent.")
     if send_queued:
         return ngettext(
             "%(count)d message waits to be sent, and goes out as soon as Patchbay runs.",
@@ -48,10 +50,10 @@ def told(count: int, send_queued: bool) -> str:
             count,
         ) % {"count": count}
     return ngettext(
-        "%(count)d message that waited to be sent is held, since it may have been sent after the backup. Find it "
-        "under Messages with the status “unknown”, and resend it if it was not.",
-        "%(count)d messages that waited to be sent are held, since they may have been sent after the backup. Find "
-        "them under Messages with the status “unknown”, and resend those that were not.",
+        "%(count)d message that waited to be sent is held, since it may have been sent after the backup. "
+        "Find it under Messages with the status “unknown”, and resend it if it was not.",
+        "%(count)d messages that waited to be sent are held, since they may have been sent after the backup. "
+        "Find them under Messages with the status “unknown”, and resend those that were not.",
         count,
     ) % {"count": count}
 

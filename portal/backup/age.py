@@ -59,7 +59,10 @@ class EncryptingWriter(io.RawIOBase):
 
 
 class DecryptingReader(io.RawIOBase):
-    """Reads what an EncryptingWriter or age has written. Raises Problem for a wrong passphrase or a broken file."""
+    """Reads what an EncryptingWriter or age has written.
+
+    Raises Problem for a wrong passphrase or a broken file.
+    """
 
     def __init__(self, source: IO[bytes], passphrase: str) -> None:
         file_key = _file_key(source, passphrase)
@@ -93,17 +96,19 @@ def _file_key(source: IO[bytes], passphrase: str) -> bytes:
     lines = [source.readline(200) for _line in range(4)]
     header = b"".join(lines[:3]) + b"---"
     try:
-        kind, salt, work = lines[1].removeprefix(b"-> ").split()
-        given = lines[3].removeprefix(b"--- ")
+        kind, encoded, work = lines[1].removeprefix(b"-> ").split()
+        salt, wrapped, given = _decoded(encoded), _decoded(lines[2]), _decoded(lines[3].removeprefix(b"--- "))
+        if (len(salt), len(wrapped), len(given)) != (16, 32, 32):
+            raise ValueError
         if lines[0] != MAGIC or kind != b"scrypt" or not work.isdigit() or int(work) > _MOST_WORK:
             raise Problem("The file is encrypted, but not with a passphrase as Patchbay does it.")
-        cipher = ChaCha20Poly1305(_wrap_key(passphrase, _decoded(salt), int(work)))
-        file_key = cipher.decrypt(bytes(12), _decoded(lines[2]), None)
+        cipher = ChaCha20Poly1305(_wrap_key(passphrase, salt, int(work)))
+        file_key = cipher.decrypt(bytes(12), wrapped, None)
     except InvalidTag:
         raise Problem("The passphrase is not that of the backup.") from None
     except (ValueError, binascii.Error):
         raise Problem("The file is broken: its first lines cannot be read.") from None
-    if not hmac.compare_digest(_mac(file_key, header), _decoded(given)):
+    if not hmac.compare_digest(_mac(file_key, header), given):
         raise Problem("The file is broken: its first lines were changed.")
     return file_key
 

@@ -1,4 +1,4 @@
-"""The file of a backup: a tar of named files, compressed, perhaps encrypted, with a digest of all at its end."""
+"""The file of a backup: a tar of files, compressed, perhaps encrypted, with a digest of all at its end."""
 
 from __future__ import annotations
 
@@ -72,12 +72,13 @@ def writing(path: Path, passphrase: str = "") -> Iterator[Writer]:
 def members(path: Path, passphrase: str = "") -> Iterator[tuple[str, int, IO[bytes]]]:
     """The name, size and content of each file, in order; each is to be read before the next is asked for.
 
-    Raises Problem if the archive is not what `writing` has written, at the latest after the last file, and if a
-    name leads out of its folder; and OSError if the file cannot be read.
+    Raises Problem if the archive is not what `writing` has written, at the latest after the last file, and if
+    a name leads out of its folder; and OSError if the file cannot be read.
     """
     digest, count, end = hashlib.sha256(), 0, None
-    try:
-        with path.open("rb") as file, tarfile.open(mode="r|", fileobj=_opened(file, passphrase)) as tar:
+    with path.open("rb") as file, _in_words():
+        unpacked = _opened(file, passphrase)
+        with tarfile.open(mode="r|", fileobj=unpacked) as tar:
             for info in tar:
                 if end is not None or not info.isfile():
                     raise Problem(f"The file is broken: {info.name!r} does not belong there.")
@@ -90,12 +91,23 @@ def members(path: Path, passphrase: str = "") -> Iterator[tuple[str, int, IO[byt
                 count += 1
                 digesting = _Digesting(content, digest)
                 yield info.name, info.size, digesting  # type: ignore[misc]
-                while digesting.read(1 << 20):
-                    pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError):
-        raise Problem("The file is broken: it is no backup, or its end is missing.") from None
+                _read_to_the_end(digesting)
+        _read_to_the_end(unpacked)  # where the sums of gzip and of age are
     if end != {"members": count, "sha256": digest.hexdigest()}:
         raise Problem("The file is broken: its content was changed, or its end is missing.")
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError):
+        raise Problem("The file is broken: it is no backup, or its end is missing.") from None
+
+
+def _read_to_the_end(file: Any) -> None:
+    while file.read(1 << 20):
+        pass
 
 
 def _opened(file: IO[bytes], passphrase: str) -> Any:
@@ -123,6 +135,7 @@ class _Digesting:
         self._file, self._digest = file, digest
 
     def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
+        with _in_words():
+            data = self._file.read(size)
         self._digest.update(data)
         return data

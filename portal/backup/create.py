@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.core.files.storage import default_storage
+from django.db import DatabaseError
 from django.utils import timezone
 
 from portal import __version__, encryption, keys
@@ -34,7 +35,8 @@ class Backup:
 def create(path: Path, *, passphrase: str = "", with_keys: bool = False, with_media: bool = True) -> Backup:
     """Writes a new file with the database, as it is at one moment, the media, and perhaps the keys.
 
-    Everything else goes on meanwhile. Raises Problem, or OSError, such as for a full disk; then there is no file.
+    Everything else goes on meanwhile. Raises Problem, or OSError, such as for a full disk; then there is no
+    file.
     """
     if path.exists():
         raise Problem(f"{path} exists already. A backup replaces nothing.")
@@ -50,7 +52,10 @@ def create(path: Path, *, passphrase: str = "", with_keys: bool = False, with_me
     with tempfile.TemporaryDirectory(prefix=".patchbay-backup-", dir=path.parent) as name:
         # The database first: a file that it names is there already, and what comes later is not missed.
         database, written = Path(name) / "database", Path(name) / "backup"
-        copies.write(database)
+        try:
+            copies.write(database)
+        except DatabaseError as error:
+            raise Problem(f"The database cannot be copied: {error}") from error
         with archive.writing(written, passphrase) as writer:
             manifest = {
                 "format": FORMAT,

@@ -1,4 +1,4 @@
-"""The files that a backup has besides the database: media, through Django's storage, and the data folder's keys."""
+"""What a backup has besides the database: media, through Django's storage, and the data folder's keys."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ def restore(path: Path, *, passphrase: str = "", send_queued: bool = False) -> R
     """Puts a backup in the place of an empty database and an empty media folder.
 
     The whole file is checked before anything is written, and the database is the last that is put in place.
-    Messages that waited are held, unless `send_queued`: those that receive the signal `restoring` say what that
-    means. Raises Problem, or OSError, such as for a full disk; then everything is as it was.
+    Messages that waited are held, unless `send_queued`: those that receive the signal `restoring` say what
+    that means. Raises Problem, or OSError, such as for a full disk; then everything is as it was.
     """
     manifest, secrets = _checked(path, passphrase)
     folder = environment.prepare_data_folder()
@@ -77,9 +77,9 @@ def restore(path: Path, *, passphrase: str = "", send_queued: bool = False) -> R
                         for _receiver, said in restoring.send(
                             sender=None, made_at=manifest.made_at, send_queued=send_queued
                         ):
-                            result.said.append(said)
+                            result.said.append(str(said))
                         result.secrets = _write_secrets(secrets)
-                except (DatabaseError, KeyError, FileNotFoundError) as error:
+                except (DatabaseError, KeyError, FileNotFoundError, ValueError) as error:
                     raise Problem(f"The database of the backup cannot be put in place: {error}") from error
     return result
 
@@ -104,8 +104,8 @@ def _manifest(name: str, content: IO[bytes]) -> _Manifest:
         newer = found["format"] > FORMAT or copies.unknown([(app, item) for app, item in found["migrations"]])
         if newer:
             raise Problem(
-                f"The backup was made by Patchbay {found['version']}, which is newer than this one ({__version__}). "
-                "Restore it with that version."
+                f"The backup was made by Patchbay {found['version']}, which is newer than this one "
+                f"({__version__}). Restore it with that version."
             )
         manifest = _Manifest(
             found["version"],
@@ -132,9 +132,9 @@ def _require_keys(manifest: _Manifest, secrets: dict[str, str]) -> None:
         listed = secrets["encryption_keys"].split(",")
     if not encryption.decrypts(manifest.check, listed):
         raise Problem(
-            "PATCHBAY_ENCRYPTION_KEYS has not the keys of this backup, without which its credentials cannot be "
-            f"read: {', '.join(manifest.keys)} (the first eight digits of their SHA-256). They are not in the "
-            "backup. Put them into the setting, or into secrets/encryption_keys in the data folder."
+            "PATCHBAY_ENCRYPTION_KEYS has not the keys of this backup, without which its credentials cannot "
+            f"be read: {', '.join(manifest.keys)} (the first eight digits of their SHA-256). Put them into "
+            "the setting, or into secrets/encryption_keys in the data folder."
         )
 
 
@@ -147,8 +147,8 @@ def _require_empty(manifest: _Manifest) -> None:
         )
     if manifest.media and next(files.media(default_storage), None) is not None:
         raise Problem(
-            "The media folder is not empty. A backup is restored into an empty one: move what is in it away, or "
-            "choose another with PATCHBAY_MEDIA."
+            "The media folder is not empty. A backup is restored into an empty one: move what is in it away, "
+            "or choose another with PATCHBAY_MEDIA."
         )
 
 
@@ -177,7 +177,7 @@ def _write(path: Path, content: IO[bytes]) -> None:
 
 
 def _write_secrets(secrets: dict[str, str]) -> int:
-    """Puts the keys of the backup in the place of those that were generated here and have encrypted nothing."""
+    """Puts the keys of the backup in the place of those that were generated here, and encrypted nothing."""
     folder = files.secrets_folder()
     for name, value in secrets.items():
         folder.mkdir(mode=0o700, exist_ok=True)

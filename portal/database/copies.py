@@ -41,7 +41,10 @@ def unknown(applied: Migrations) -> list[tuple[str, str]]:
 
 
 def write(folder: Path) -> None:
-    """Copies the database as it is at one moment, however long that takes; others read and write meanwhile."""
+    """Copies the database as it is at one moment, however long that takes, while others use it.
+
+    Raises OSError or DatabaseError.
+    """
     folder.mkdir(mode=0o700)
     if not sql.is_postgres():
         with connection.cursor() as cursor:
@@ -54,14 +57,17 @@ def write(folder: Path) -> None:
         tables = {name: _columns(cursor, name) for name in _tables(cursor)}
         (folder / _TABLES).write_text(json.dumps(tables))
         for name, columns in tables.items():
-            with (folder / name).open("wb") as file, cursor.copy(f"COPY {_listed(name, columns)} TO STDOUT") as copy:
+            with (
+                (folder / name).open("wb") as file,
+                cursor.copy(f"COPY {_listed(name, columns)} TO STDOUT") as copy,
+            ):
                 for data in copy:
                     file.write(data)
 
 
 @contextmanager
 def restoring(folder: Path, applied: Migrations) -> Iterator[None]:
-    """Puts a copy in the place of the database, of which nothing is kept; it is used inside the block already.
+    """Puts a copy in the place of the database, of which nothing is kept; the block uses it already.
 
     The database has it when the block has ended without an exception, and nobody else sees it before.
     `applied` are the migrations of the copy. Raises OSError, KeyError or DatabaseError if it is no such copy.
@@ -103,7 +109,10 @@ def _replacing_rows(folder: Path, applied: Migrations) -> Iterator[None]:
         for name, columns in tables.items():
             if set(columns) - set(known[name]):
                 raise KeyError(name)
-            with (folder / name).open("rb") as file, cursor.copy(f"COPY {_listed(name, columns)} FROM STDIN") as copy:
+            with (
+                (folder / name).open("rb") as file,
+                cursor.copy(f"COPY {_listed(name, columns)} FROM STDIN") as copy,
+            ):
                 while data := file.read(1 << 20):
                     copy.write(data)
         models = [model for model in state.apps.get_models(include_auto_created=True) if model._meta.managed]

@@ -133,7 +133,7 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
 
 
 def test_a_rotation_needs_two_keys(stored: Integration) -> None:
-    with pytest.raises(CommandError, match="has a single key. Put the new key in front of it"):
+    with pytest.raises(CommandError, match=r"has a single key\. Put the new key in front of it"):
         run("rotate_keys")
 
 

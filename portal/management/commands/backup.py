@@ -49,8 +49,8 @@ class Command(BaseCommand):
             self.stdout.write("The keys are in it: whoever has the file and its passphrase has everything.")
         else:
             self.stdout.write(
-                "The keys are not in it. Without PATCHBAY_ENCRYPTION_KEYS its credentials cannot be read: keep them "
-                "apart from the backup, and safe."
+                "The keys are not in it. Without PATCHBAY_ENCRYPTION_KEYS its credentials cannot be read: "
+                "keep them safe, and apart from the backup."
             )
 
 

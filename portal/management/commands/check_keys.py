@@ -10,8 +10,8 @@ from portal.encryption import fingerprint, listed
 
 class Command(BaseCommand):
     help = (
-        "Says how many rows need which key of PATCHBAY_ENCRYPTION_KEYS. It fails if an old key of the list is "
-        "still needed, or if something cannot be decrypted. It reads everything and changes nothing."
+        "Says how many rows need which key of PATCHBAY_ENCRYPTION_KEYS. It fails if an old key of the list "
+        "is still needed, or if something cannot be decrypted. It reads everything and changes nothing."
     )
     requires_system_checks = "__all__"
 

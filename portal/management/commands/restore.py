@@ -11,14 +11,16 @@ from portal.management.commands.backup import read_passphrase
 
 class Command(BaseCommand):
     help = (
-        "Restores a backup into an empty installation. Messages that waited to be sent are held, since they may "
-        "have been sent after the backup; --send-queued sends them."
+        "Restores a backup into an empty installation. Messages that waited to be sent are held, since they "
+        "may have been sent after the backup; --send-queued sends them."
     )
     requires_system_checks = "__all__"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="file that `backup` has written")
-        parser.add_argument("--passphrase-file", type=Path, help="the passphrase of the backup is in this file")
+        parser.add_argument(
+            "--passphrase-file", type=Path, help="the passphrase of the backup is in this file"
+        )
         parser.add_argument(
             "--send-queued",
             action="store_true",

@@ -13,8 +13,8 @@ SECONDS = 2  # between two lines about the same model
 
 class Command(BaseCommand):
     help = (
-        "Encrypts with the first key of PATCHBAY_ENCRYPTION_KEYS all that another key of the list has encrypted. "
-        "Patchbay may run meanwhile, and the command may be stopped and started again."
+        "Encrypts with the first key of PATCHBAY_ENCRYPTION_KEYS all that another key of the list has "
+        "encrypted. Patchbay may run meanwhile, and the command may be stopped and started again."
     )
     requires_system_checks = "__all__"
 
@@ -23,7 +23,8 @@ class Command(BaseCommand):
         first, *old = listed()
         if not old:
             raise CommandError(
-                "PATCHBAY_ENCRYPTION_KEYS has a single key. Put the new key in front of it, and restart Patchbay."
+                "PATCHBAY_ENCRYPTION_KEYS has a single key. Put the new key in front of it, and restart "
+                "Patchbay."
             )
         self.stdout.write(f"All rows are encrypted with key {fingerprint(first)}.")
         result = keys.rotate(self._progress())
