@@ -16,7 +16,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
 from portal import __version__, encryption, environment
 from portal.backup import archive, files
@@ -139,8 +139,7 @@ def _require_keys(manifest: _Manifest, secrets: dict[str, str]) -> None:
 
 
 def _require_empty(manifest: _Manifest) -> None:
-    tables = connection.introspection.table_names()
-    if User._meta.db_table in tables and (User.objects.exists() or Account.objects.exists()):
+    if User._meta.db_table in copies.tables() and (User.objects.exists() or Account.objects.exists()):
         raise Problem(
             "The database is in use: it has users or accounts. A backup is restored into an empty one: "
             "choose another folder with --data, or another database with DATABASE_URL."

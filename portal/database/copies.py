@@ -13,6 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.graph import MigrationGraph
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -28,6 +29,13 @@ Migrations = Sequence[tuple[str, str]]
 def kind() -> str:
     """The kind of database; a copy fits into another database of the same kind."""
     return "PostgreSQL" if sql.is_postgres() else "SQLite"
+
+
+def tables() -> list[str]:
+    """The tables of the database; none if there is no database, which is not made by asking."""
+    if not sql.is_postgres() and not Path(connection.settings_dict["NAME"]).exists():
+        return []
+    return list(connection.introspection.table_names())
 
 
 def migrations() -> list[tuple[str, str]]:
@@ -54,9 +62,9 @@ def write(folder: Path) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         _be_patient(cursor)
-        tables = {name: _columns(cursor, name) for name in _tables(cursor)}
-        (folder / _TABLES).write_text(json.dumps(tables))
-        for name, columns in tables.items():
+        columns_of = {name: _columns(cursor, name) for name in _tables()}
+        (folder / _TABLES).write_text(json.dumps(columns_of))
+        for name, columns in columns_of.items():
             with (
                 (folder / name).open("wb") as file,
                 cursor.copy(f"COPY {_listed(name, columns)} TO STDOUT") as copy,
@@ -97,16 +105,17 @@ def _replacing_file(folder: Path, applied: Migrations) -> Iterator[None]:
 
 @contextmanager
 def _replacing_rows(folder: Path, applied: Migrations) -> Iterator[None]:
-    tables = json.loads((folder / _TABLES).read_text())
+    columns_of = json.loads((folder / _TABLES).read_text())
     with connection.cursor() as cursor:
-        if made := [_quoted(name) for name in (*_tables(cursor), _MIGRATIONS)]:
+        if made := [_quoted(name) for name in (*_tables(), _MIGRATIONS)]:
             cursor.execute(f"DROP TABLE IF EXISTS {', '.join(made)} CASCADE")
-    state = MigrationExecutor(connection).migrate(list(applied))
+    executor = MigrationExecutor(connection)
+    state = executor.migrate(_last(executor.loader.graph, set(applied)))
     with transaction.atomic(), connection.cursor() as cursor:
         _be_patient(cursor)
-        known = {name: _columns(cursor, name) for name in _tables(cursor)}
+        known = {name: _columns(cursor, name) for name in _tables()}
         cursor.execute(f"TRUNCATE {', '.join(map(_quoted, known))}")  # what the migrations have filled in
-        for name, columns in tables.items():
+        for name, columns in columns_of.items():
             if set(columns) - set(known[name]):
                 raise KeyError(name)
             with (
@@ -121,12 +130,21 @@ def _replacing_rows(folder: Path, applied: Migrations) -> Iterator[None]:
         yield
 
 
+def _last(graph: MigrationGraph, applied: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those migrations that no other of them depends on; each brings those before it along."""
+    return [
+        item
+        for item in applied & set(graph.nodes)
+        if applied.isdisjoint(child.key for child in graph.node_map[item].children)
+    ]
+
+
 def _be_patient(cursor: Any) -> None:
     """A transaction that copies for hours waits for a disk now and then, and is not halted."""
     cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
-def _tables(cursor: Any) -> list[str]:
+def _tables() -> list[str]:
     """Django's tables, without the list of migrations, which the migrations write themselves."""
     names = connection.introspection.django_table_names(only_existing=True, include_views=False)
     return sorted(set(names) - {_MIGRATIONS})
