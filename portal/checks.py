@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,6 +108,24 @@ def sending_times(app_configs: Any, **options: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def media_bucket(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """What a bucket for media needs is given, and installed."""
+    if not settings.S3_BUCKET:
+        return []
+    given = settings.STORAGES["default"]["OPTIONS"]
+    endpoint = urlsplit(given["endpoint_url"] or "https://default")
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        text = "PATCHBAY_MEDIA_S3_BUCKET is set, but django-storages[s3] is not installed."
+    elif not (given["access_key"] and given["secret_key"]):
+        text = "PATCHBAY_MEDIA_S3_BUCKET needs PATCHBAY_MEDIA_S3_KEY and PATCHBAY_MEDIA_S3_SECRET."
+    elif endpoint.scheme not in ("http", "https") or not endpoint.hostname:
+        text = "PATCHBAY_MEDIA_S3_ENDPOINT must look like https://s3.example.com."
+    else:
+        return []
+    return [Error(text, hint=GUIDE, id="portal.E007")]
 
 
 @register(deploy=True)

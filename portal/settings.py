@@ -283,10 +283,21 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 MEDIA_ROOT = Path(environment.read("PATCHBAY_MEDIA") or DATA_DIR / "media")
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+if S3_BUCKET := environment.read("PATCHBAY_MEDIA_S3_BUCKET"):
+    STORAGES["default"] = {
+        "BACKEND": "portal.media_storage.Bucket",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": environment.read("PATCHBAY_MEDIA_S3_ENDPOINT") or None,
+            "region_name": environment.read("PATCHBAY_MEDIA_S3_REGION") or None,
+            "access_key": environment.read("PATCHBAY_MEDIA_S3_KEY") or None,
+            "secret_key": environment.read("PATCHBAY_MEDIA_S3_SECRET") or None,
+        },
+    }
 WHITENOISE_USE_FINDERS = True
 
 LOGGING = {

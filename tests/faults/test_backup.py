@@ -154,6 +154,7 @@ def back_up_while_running(patchbay: Installation, sandbox: Sandbox, folder: Path
     assert Counter(texts(sandbox)) == before  # nothing has gone out by itself
     said = manage(patchbay, "shell", "-v0", "-c", RESEND)
     assert f"{held} resent" in said
+    wait_for(lambda: len(texts(sandbox)) >= before.total() + held, 60, lambda: patchbay.output)
     patchbay.settled()
     again = Counter(texts(sandbox)) - before
     # A person has resent them, each once.

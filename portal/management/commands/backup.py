@@ -44,7 +44,8 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The backup cannot be written: {error.strerror or error}. There is no file."
             ) from None
-        self.stdout.write(f"{made.path}: {made.size} bytes, the database and {made.media} media files.")
+        files = "1 media file" if made.media == 1 else f"{made.media} media files"
+        self.stdout.write(f"{made.path}: {made.size} bytes, the database and {files}.")
         if made.secrets:
             self.stdout.write("The keys are in it: whoever has the file and its passphrase has everything.")
         else:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from portal import keys
+from portal import keys, startup
 from portal.environment import prepare_data_folder
 from portal.signals import installing
 
@@ -17,7 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DATABASE_URL:
             prepare_data_folder()
-        keys.require()
+        startup.check()
         call_command("migrate", interactive=False, verbosity=options["verbosity"])
         keys.remember()
         installing.send(sender=None)

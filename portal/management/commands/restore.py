@@ -39,7 +39,8 @@ class Command(BaseCommand):
             ) from None
         self.stdout.write(
             f"Restored the backup of {done.made_at:%Y-%m-%d %H:%M} UTC, made by Patchbay {done.version}, "
-            f"with {done.media} media files{' and the keys' if done.secrets else ''}."
+            f"with {done.media} media file{'' if done.media == 1 else 's'}"
+            f"{' and the keys' if done.secrets else ''}."
         )
         for sentence in done.said:
             self.stdout.write(sentence)
