@@ -914,7 +914,9 @@ def test_a_key_sends_once_although_the_secret_key_was_rotated(token: str, settin
     assert (again.json()["id"], again["Idempotency-Replayed"]) == (first.json()["id"], "true")
     longer = [HELLO | {"text": text} for text in ("One", "Two", "Three")]
     results = send_batch(token, longer, key="orders").json()["results"]
-    assert [item["message"]["id"] for item in results[:2]] == [item["message"]["id"] for item in batch.json()["results"]]
+    assert [item["message"]["id"] for item in results[:2]] == [
+        item["message"]["id"] for item in batch.json()["results"]
+    ]
     assert Message.objects.count() == 4
     # What is sent anew is found by the new key alone, once the old one is gone.
     settings.SECRET_KEY_FALLBACKS = []
