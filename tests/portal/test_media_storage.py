@@ -128,7 +128,9 @@ def test_two_files_of_one_name_are_two(bucket: Service) -> None:
     assert list(files.media(default_storage)) == sorted(
         ["top.txt", first, second], key=lambda name: "/" in name
     )
-    assert [default_storage.open(name, "rb").read() for name in (first, second)] == [b"first", b"second"]
+    for name, content in ((first, b"first"), (second, b"second")):
+        with default_storage.open(name, "rb") as file:
+            assert file.read() == content
 
 
 def test_a_bucket_that_does_not_answer_is_a_full_disk(
