@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from integrations.sandbox import Sandbox
 from tests.faults.services import message
 from tests.installation import Embedded, Installation, Separate, texts
-from tests.processes import wait_for
+from tests.processes import Process, wait_for
 
 MESSAGES = 400
 
@@ -43,23 +43,30 @@ class Traffic:
         self._thread.join()
 
 
-def rotate(patchbay: Installation, restart: Callable[[list[str]], None], *, at_once: bool) -> str:
-    """Goes through the steps; `restart` starts the processes with a list of keys. Returns what was said."""
+Restart = Callable[[list[str], Callable[[], None]], None]
+
+
+def rotate(patchbay: Installation, restart: Restart, *, at_once: bool) -> str:
+    """Goes through the steps, and returns what was said.
+
+    `restart` starts processes with a list of keys in place of those before, and may call what it is given while
+    both run.
+    """
     old, new = patchbay.environment["PATCHBAY_ENCRYPTION_KEYS"], Fernet.generate_key().decode()
     traffic = Traffic(patchbay)
     with traffic.flowing():
-        restart([old])
+        restart([old], traffic.more)
         traffic.more()
         if not at_once:
-            restart([old, new])
+            restart([old, new], traffic.more)
             traffic.more()
-        restart([new, old])
+        restart([new, old], traffic.more)
         traffic.more()
         for command in ("rotate_keys", "check_keys"):
             process = patchbay.run("manage.py", command, PATCHBAY_ENCRYPTION_KEYS=f"{new},{old}")
             assert process.popen.wait(60) == 0, patchbay.output
         traffic.more()
-        restart([new])
+        restart([new], traffic.more)
         traffic.more()
     patchbay.environment["PATCHBAY_ENCRYPTION_KEYS"] = new
     patchbay.settled()
@@ -79,6 +86,11 @@ def went_well(patchbay: Installation, sandbox: Sandbox, said: str) -> None:
     assert "old: 0 rows\n  It may be removed from the list." in said
 
 
+def started(patchbay: Installation) -> list[int]:
+    """How many web and worker processes have come up so far."""
+    return [patchbay.log.read_text().count(word) for word in ("Started worker-", "celery@")]
+
+
 def prepare(patchbay: Installation, sandbox: Sandbox) -> None:
     sandbox.reports = False
     # Some messages are due at each moment of the rotation.
@@ -92,7 +104,7 @@ def test_the_keys_of_one_process(
     with embedded() as patchbay:
         prepare(patchbay, sandbox)
 
-        def restart(listed: list[str]) -> None:
+        def restart(listed: list[str], _both: Callable[[], None]) -> None:
             for process in patchbay.processes:
                 process.stop()
             patchbay.environment["PATCHBAY_ENCRYPTION_KEYS"] = ",".join(listed)
@@ -109,17 +121,17 @@ def test_the_keys_of_several_processes_one_after_the_other(
     with separate() as patchbay:
         patchbay.redis.start()
         prepare(patchbay, sandbox)
-        workers = []
+        running: list[Process] = []
 
-        def restart(listed: list[str]) -> None:
+        def restart(listed: list[str], both: Callable[[], None]) -> None:
             patchbay.environment["PATCHBAY_ENCRYPTION_KEYS"] = ",".join(listed)
-            web, worker = patchbay.web(), patchbay.worker()
-            workers.append((web, worker))
-            if len(workers) > 1:
-                # Both workers take messages, and what one web process has taken the other's worker files.
-                wait_for(lambda: patchbay.output.count("celery@") >= 1, 60)
-                for process in workers[-2]:
-                    assert process.stop() is not None
-            web.wait_until_ready(patchbay.url)
+            before = started(patchbay) if running else [0, 0]
+            new = [patchbay.web(), patchbay.worker()]
+            wait_for(lambda: all(map(int.__lt__, before, started(patchbay))), 60, lambda: patchbay.output)
+            if running:
+                both()  # what the web process of one has taken, the worker of the other files
+            for process in running:
+                process.stop()
+            running[:] = new
 
         went_well(patchbay, sandbox, rotate(patchbay, restart, at_once=False))
