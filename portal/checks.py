@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -130,6 +131,24 @@ def sending_times(app_configs: Any, **options: Any) -> list[CheckMessage]:
     return found
 
 
+@register()
+def media_bucket(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """What a bucket for media needs is given, and installed."""
+    if not settings.S3_BUCKET:
+        return []
+    given = settings.STORAGES["default"]["OPTIONS"]
+    endpoint = urlsplit(given["endpoint_url"] or "https://default")
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        text = "PATCHBAY_MEDIA_S3_BUCKET is set, but django-storages[s3] is not installed."
+    elif not (given["access_key"] and given["secret_key"]):
+        text = "PATCHBAY_MEDIA_S3_BUCKET needs PATCHBAY_MEDIA_S3_KEY and PATCHBAY_MEDIA_S3_SECRET."
+    elif endpoint.scheme not in ("http", "https") or not endpoint.hostname:
+        text = "PATCHBAY_MEDIA_S3_ENDPOINT must look like https://s3.example.com."
+    else:
+        return []
+    return [Error(text, hint=GUIDE, id="portal.E007")]
+
+
 @register(deploy=True)
 def plain_http(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """The public URL of a production installation uses https."""
@@ -165,7 +184,7 @@ def pooler(app_configs: Any, databases: Sequence[str] | None = None, **options: 
             "transactions.",
             hint="End DATABASE_URL with ?server_side_binding=false, or set max_prepared_statements of "
             f"PgBouncer 1.21 or newer. {GUIDE}",
-            id="portal.E007",
+            id="portal.E008",
         )
     ]
 

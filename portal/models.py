@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.audit_entries import AuditEntry
-from portal.encryption import SecretCharField
+from portal.encryption import EncryptedBinaryField, SecretCharField
 from portal.ids import new_id
 
 is_domain = RegexValidator(
@@ -444,6 +444,15 @@ class PersonalToken(models.Model):
             PersonalToken.objects.filter(pk=self.pk).update(last_used_at=Now())
 
 
+class KeyCheck(models.Model):
+    """One row, whose value a process can decrypt if it has the keys of this database: see `portal.keys`."""
+
+    value = EncryptedBinaryField()
+
+    def __str__(self) -> str:
+        return "Check of the encryption keys"
+
+
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
@@ -451,6 +460,8 @@ def _digest(token: str) -> str:
 __all__ = [
     "Account",
     "AuditEntry",
+    "Invitation",
+    "KeyCheck",
     "Membership",
     "Organization",
     "PersonalToken",

@@ -25,6 +25,7 @@ DEBUG = environment.read("PATCHBAY_DEBUG") == "true"
 SECRET_KEY = environment.secret(
     "PATCHBAY_SECRET_KEY", lambda: secrets.token_urlsafe(48), required=bool(DATABASE_URL)
 )
+SECRET_KEY_FALLBACKS = environment.read_list("PATCHBAY_SECRET_KEY_FALLBACKS")
 ENCRYPTION_KEYS = environment.secret(
     "PATCHBAY_ENCRYPTION_KEYS", lambda: Fernet.generate_key().decode(), required=bool(DATABASE_URL)
 ).split(",")
@@ -285,6 +286,7 @@ ACCOUNT_RATE_LIMITS = {"reset_password": "20/10m/ip,5/10m/key"}
 PASSWORD_RESET_TIMEOUT = 3600
 ACCOUNT_SESSION_REMEMBER = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ADAPTER = "portal.second_factors.Adapter"
 EMAIL_HOST = environment.read("EMAIL_HOST")
 ACCOUNT_EMAIL_NOTIFICATIONS = bool(EMAIL_HOST)
 EMAIL_PORT = environment.read_number("EMAIL_PORT", 25)
@@ -303,10 +305,21 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 MEDIA_ROOT = Path(environment.read("PATCHBAY_MEDIA") or DATA_DIR / "media")
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+if S3_BUCKET := environment.read("PATCHBAY_MEDIA_S3_BUCKET"):
+    STORAGES["default"] = {
+        "BACKEND": "portal.media_storage.Bucket",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": environment.read("PATCHBAY_MEDIA_S3_ENDPOINT") or None,
+            "region_name": environment.read("PATCHBAY_MEDIA_S3_REGION") or None,
+            "access_key": environment.read("PATCHBAY_MEDIA_S3_KEY") or None,
+            "secret_key": environment.read("PATCHBAY_MEDIA_S3_SECRET") or None,
+        },
+    }
 WHITENOISE_USE_FINDERS = True
 
 # --- Log, metrics, traces ---

@@ -3,12 +3,19 @@
 import os
 
 import django
+from django.db import connection
+
+from portal import startup
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-django.setup(set_prefix=False)
+with startup.in_words():
+    django.setup(set_prefix=False)
+    from portal import checks
 
-from portal import checks  # noqa: E402 (Django is ready now)
-from portal.handlers import Handler  # noqa: E402
+    checks.separate_process()
+    startup.check()
+    connection.close()
 
-checks.separate_process()
+from portal.handlers import Handler
+
 application = Handler()
