@@ -10,7 +10,10 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Integrations"
 
     def ready(self) -> None:
+        from integrations import compared_values
+
         installing.connect(_install_catalog, dispatch_uid="catalog")
+        compared_values.connect()
 
 
 def _install_catalog(**_: Any) -> None:

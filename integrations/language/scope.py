@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from integrations.language.errors import Problem, did_you_mean
 from integrations.language.names import BUILT_IN
 from integrations.language.placeholders import Placeholder, is_name, steps_of
-from integrations.language.values import Table
+from integrations.language.values import Table, Value, Variables
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Scope:
     `names` maps each readable name to whether its value comes from the message (and so may not choose a
     host). `labels` maps properties to whether they are secret. `bindable` are the built-in names that a shape
     may bind, `exchange` the parts of a request or response that none may. With `at_key`, columns count in the
-    key.
+    key. `compared` collects the properties whose values webhooks carry, `claims` how `verify` reads them.
     """
 
     labels: Mapping[str, bool]
@@ -29,6 +29,8 @@ class Scope:
     exchange: frozenset[str] = frozenset()
     webhook: bool = False
     used: set[str] = field(default_factory=set)
+    compared: set[str] = field(default_factory=set)
+    claims: list[tuple[str, Callable[[Variables], Value]]] = field(default_factory=list)
     own: dict[str, tuple[str, int]] = field(default_factory=dict)
     at_key: bool = False
 

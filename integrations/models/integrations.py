@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -119,6 +120,8 @@ class PropertyValues(models.Model):
     template = models.ForeignKey(Template, models.CASCADE, related_name="+", null=True, blank=True)
     values = EncryptedJSONField(default=dict)
     changed_at = models.DateTimeField(auto_now=True)
+    # Whether it has no value, so that the account's apply. A row that is not known to be blank is none.
+    blank = models.BooleanField(default=False, db_default=False, editable=False)
     # Rate limits apply to credentials: whoever shares them shares the time of the next request.
     free_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -134,3 +137,28 @@ class PropertyValues(models.Model):
 
     def __str__(self) -> str:
         return f"Values of {self.integration or self.template}"
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        self.blank = not self.values
+        if update_fields is not None and "values" in update_fields:
+            update_fields = {*update_fields, "blank"}
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+
+class ComparedValue(models.Model):
+    """The digest of a value that webhooks carry, such as an account id: so they find whose they may be.
+
+    `values` are those of an integration, or of an account for all its organizations. Secrets are never here.
+    """
+
+    values = models.ForeignKey(PropertyValues, models.CASCADE, related_name="compared")
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
+    template = models.ForeignKey(Template, models.CASCADE, related_name="+", db_index=False)
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["values", "digest"], name="compared_value_once")]
+        indexes = [models.Index(fields=["account", "template", "digest"], name="compared_value")]
+
+    def __str__(self) -> str:
+        return f"{self.values}: {self.digest[:8]}"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 from django.db.models import F
@@ -24,26 +23,38 @@ from integrations.events import (
     StatusUpdate,
     to_json,
 )
+from integrations.language.document import Template as Document
 from integrations.models import Integration
+from integrations.webhooks import Accepted, Hints, Received, Refused
 from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.statuses import Verdict
-from messaging.webhooks import routing, store
+from messaging.webhooks import candidates, refusals, routing, store
+from messaging.webhooks.candidates import Candidates
+from messaging.webhooks.readings import Readings, VerifiedEvent, VerifiedReading, first_reading
 from messaging.webhooks.routing import Owner
 
 SAMPLE_SECONDS = 60
-READ = ("accepted", "ignored")
 
 
 @dataclass
 class Reading:
-    """What a request says: how it is answered, and for which integration it is stored."""
+    """What a request says: how it is answered, and for which integration it is stored.
+
+    `untried`: it might be for integrations whose keys were not tried, since there are too many.
+    """
 
     verdict: str
     reason: str
     answer: HttpResponse
     tried: tuple[tuple[str, str], ...]
     integration: Integration | None
-    events: list[WebhookEvent]
+    events: list[VerifiedEvent] = field(default_factory=list)
+    untried: bool = False
+
+    @classmethod
+    def refused(cls, received: Received, whose: Integration | None) -> Reading:
+        """The reading of a request without events."""
+        return cls(received.verdict, received.reason, received.answer, received.tried, whose)
 
 
 def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpResponse | None:
@@ -56,6 +67,8 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
     if owner is None:
         return None
     reading = read(owner, request)
+    if reading.untried:
+        refusals.count("more keys than are tried", f"for {service_id} of {owner_id}")
     if reading.verdict == Verdict.UNVERIFIED and _is_one_more(owner):
         return reading.answer
     whose = reading.integration.organization if reading.integration else owner.organization
@@ -88,66 +101,53 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
 def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) -> Reading:
     """Whose request it is and what it says; nothing is stored. `now` is when it arrived, if earlier."""
     uuid = uuid4()
-    assert owner.template.published is not None
-    compiled = owner.template.published.compiled
-    anyone = webhooks.read(compiled, request, None, message_uuid=str(uuid))
-    if anyone.verdict not in READ and compiled.webhook.verify is None:
-        own = owner.integrations if owner.organization is not None else []
-        return Reading(
-            anyone.verdict, anyone.reason, anyone.answer, anyone.tried, own[0] if own else None, []
-        )
-    named = routing.numbers_named(owner, _recipients(anyone.events))
-    candidates = _candidates(owner, anyone, named)
-    values = routing.values_of(candidates)
-
-    def as_of(candidate: Integration) -> webhooks.Received:
-        only = routing.only_number(candidate) if not _recipients(anyone.events) else ""
-        if candidate.compiled is compiled and compiled.webhook.same_for_all and not only:
-            return anyone
-        return webhooks.read(
-            candidate.compiled, request, values[candidate.pk], number_to=only, message_uuid=str(uuid), now=now
-        )
-
-    received, winner = anyone, None
-    for candidate in _distinct(candidates, values):
-        attempt = as_of(candidate)
-        if attempt.verdict in READ:
-            received, winner = attempt, candidate
+    documents = owner.documents
+    own = owner.own[0] if owner.own else None
+    if request.method == "HEAD":
+        return Reading.refused(webhooks.read(documents[0], request, {}), own)
+    first = first_reading(documents, request, str(uuid))
+    hints, verified = first.hints, any(document.webhook.verified for document in documents)
+    if hints.refused is not None and not verified:
+        return Reading.refused(hints.refused, own)
+    found = candidates.find(owner, hints)
+    if not found.integrations:
+        return _nobodys(owner, documents[0], request, hints, verified=verified)
+    readings = Readings(request, found.integrations, first, message_uuid=str(uuid), now=now)
+    received: Received | None = None
+    for candidate in found.integrations:
+        attempt = readings.of(candidate)
+        if attempt is None:
             break
-        if attempt.verdict != "unverified" and compiled.webhook.verify is not None:
-            return Reading(attempt.verdict, attempt.reason, attempt.answer, attempt.tried, candidate, [])
-    else:
-        if candidates:
-            sure = len(candidates) == 1 or attempt.verdict != "unverified"
-            mine = candidates[0] if sure else None
-            return Reading(attempt.verdict, attempt.reason, attempt.answer, attempt.tried, mine, [])
-        if anyone.verdict not in READ:
-            return Reading(anyone.verdict, anyone.reason, anyone.answer, anyone.tried, None, [])
-    if not named:
-        named = routing.numbers_named(owner, _recipients(received.events))
-    # A request that one organization's key verifies is not filed for a number of another.
-    addressed = {number.organization_id for found in named.values() for number in found}
-    vouched = {
-        item.organization_id: item
-        for item in candidates
-        if item.enabled
-        and (item is winner or (item.organization_id in addressed and as_of(item).verdict in READ))
+        received = attempt
+        if isinstance(received, Accepted):
+            reading = _sorted_out(owner, found, readings, VerifiedReading(candidate, received), uuid)
+            reading.untried = readings.untried
+            return reading
+        if isinstance(received, Refused) and received.verified:
+            alone = found.is_sure or readings.alone(candidate, found.integrations)
+            return Reading.refused(received, candidate if alone else None)
+    assert received is not None
+    reading = Reading.refused(received, found.integrations[0] if found.is_sure else None)
+    reading.untried = readings.untried or found.more
+    return reading
+
+
+def _nobodys(
+    owner: Owner, document: Document, request: InboundRequest, hints: Hints, *, verified: bool
+) -> Reading:
+    """The reading of a request for which there is no integration, so that no key can verify it."""
+    if verified:
+        reason = _("%(provider)s is not set up for whom the request may be for, so no key can verify it.")
+        answer = HttpResponse(401)
+        return Reading(Verdict.UNVERIFIED, reason % {"provider": owner.template}, answer, (), None)
+    reason = _("%(provider)s is not set up for %(owner)s.") % {
+        "provider": owner.template,
+        "owner": owner.organization or owner.account,
     }
-    return _sorted_out(owner, received, winner, candidates, vouched, named, uuid)
-
-
-def _distinct(candidates: list[Integration], values: dict[int, dict[str, Any]]) -> Iterator[Integration]:
-    """One of each group that would read the request alike: an account's keys are tried once for all."""
-    if len(candidates) == 1:
-        yield candidates[0]
-        return
-    seen: set[tuple[int, str]] = set()
-    for item in candidates:
-        own = sorted((name, value) for name, value in values[item.pk].items() if name != "access_token")
-        alike = id(item.compiled), repr(own)
-        if alike not in seen:
-            seen.add(alike)
-            yield item
+    for recipient in sorted(hints.recipients)[:1]:
+        _verdict, reason = _why_not(owner, recipient, [], [])
+    aside = webhooks.put_aside(document, request)
+    return Reading(Verdict.UNKNOWN_NUMBER, reason, aside, (), None)
 
 
 def _is_one_more(owner: Owner) -> bool:
@@ -162,63 +162,104 @@ def _is_one_more(owner: Owner) -> bool:
     return bool(WebhookRequest.objects.filter(pk__in=latest).update(more=F("more") + 1))
 
 
-def _candidates(owner: Owner, anyone: webhooks.Received, named: dict[str, list[Number]]) -> list[Integration]:
-    """The integrations that the request may be for: by number, else by message id, else all enabled ones."""
-    organizations = {number.organization_id for found in named.values() for number in found}
-    if not organizations:
-        statuses = [event for event in anyone.events if isinstance(event, StatusUpdate)]
-        organizations = routing.organizations_of_ids(
-            owner,
-            {event.messageid for event in statuses} - {""},
-            {event.message_uuid for event in statuses} - {""},
-        )
-    if organizations:
-        found = owner.integrations_of(organizations)
-        return sorted(found, key=lambda item: not item.enabled)
-    found = owner.integrations
-    return found if owner.organization is not None else [item for item in found if item.enabled]
-
-
 def _sorted_out(
-    owner: Owner,
-    received: webhooks.Received,
-    winner: Integration | None,
-    candidates: list[Integration],
-    vouched: dict[int, Integration],
-    named: dict[str, list[Number]],
-    uuid: UUID,
+    owner: Owner, found: Candidates, readings: Readings, winner: VerifiedReading, uuid: UUID
 ) -> Reading:
-    rows: list[WebhookEvent] = []
+    """The events of each integration that vouches for the request, as that integration reads them."""
+    by_organization = {item.organization_id: item for item in found.integrations}
+    named = dict(found.named)
+    if missing := routing.recipients_of(winner.received) - named.keys():
+        named |= routing.numbers_named(owner, missing)
+    rows: list[VerifiedEvent] = []
     reasons: list[tuple[str, str]] = []
     equal: Counter[str] = Counter()  # elements of one request with equal ids are two events
-    for event in received.events:
-        if isinstance(event, Ignored):
-            continue
-        if isinstance(event, StatusUpdate):
-            sure = winner if len(candidates) == 1 or owner.organization else None
-            rows.append(_event(owner, event, sure, None, equal))
-            continue
-        if not event.recipients:
-            reasons.append((Verdict.UNKNOWN_NUMBER, _("The request does not say which number it is for.")))
-        numbers_of_event: set[int] = set()
-        for recipient in event.recipients:
-            found = named.get(recipient, [])
-            if len(found) != 1 or found[0].organization_id not in vouched:
-                reasons.append(_why_not(owner, recipient, found, candidates))
-            elif found[0].pk not in numbers_of_event:
-                numbers_of_event.add(found[0].pk)
-                rows.append(_event(owner, event, vouched[found[0].organization_id], found[0], equal))
+    vouching: dict[int, VerifiedReading] = {}
+    for key in [winner.integration.organization_id, *found.organizations(named)]:
+        item = by_organization.get(key)
+        if item is not None and key not in vouching and (seen := readings.verified(item)):
+            vouching[key] = seen
+    # Each has its own events if its document or key differs; equal readings are gone through once.
+    for received in {id(item.received): item.received for item in [winner, *vouching.values()]}.values():
+        here = {key: item for key, item in vouching.items() if item.received is received}
+        for event in received.events:
+            if isinstance(event, Ignored):
+                continue
+            if isinstance(event, StatusUpdate):
+                known = found.ids.get(event.messageid, set()) | found.ids.get(event.message_uuid, set())
+                mine = known & here.keys()
+                if len(known & vouching.keys()) > 1:
+                    if received is winner.received:
+                        reasons.append((Verdict.UNKNOWN_NUMBER, _ambiguous(event)))
+                elif mine:
+                    by = here[mine.pop()]
+                    rows.append(_event(owner, event, by, by.integration, None, equal))
+                elif not known and received is winner.received:
+                    sure = winner.integration if found.is_sure else None
+                    rows.append(_event(owner, event, winner, sure, None, equal))
+                elif received is winner.received and not known & vouching.keys():
+                    reasons.append((Verdict.UNKNOWN_NUMBER, _not_theirs(known, by_organization)))
+                continue
+            if not event.recipients and received is winner.received:
+                reasons.append(
+                    (Verdict.UNKNOWN_NUMBER, _("The request does not say which number it is for."))
+                )
+            numbers_of_event: set[int] = set()
+            for recipient in event.recipients:
+                numbers = named.get(recipient, [])
+                whose = numbers[0].organization_id if len(numbers) == 1 else 0
+                if whose in here and here[whose].integration.enabled:
+                    if numbers[0].pk not in numbers_of_event:
+                        numbers_of_event.add(numbers[0].pk)
+                        by = here[whose]
+                        rows.append(_event(owner, event, by, by.integration, numbers[0], equal))
+                elif received is winner.received and (whose in here or whose not in vouching):
+                    reasons.append(_why_not(owner, recipient, numbers, found.integrations))
+    return _summed_up(found, readings, winner, rows, reasons, uuid)
+
+
+def _summed_up(
+    found: Candidates,
+    readings: Readings,
+    winner: VerifiedReading,
+    rows: list[VerifiedEvent],
+    reasons: list[tuple[str, str]],
+    uuid: UUID,
+) -> Reading:
+    received, integration = winner.received, winner.integration
     verdict, reason = (received.verdict, "") if rows or not reasons else reasons[0]
     if verdict in (Verdict.UNKNOWN_NUMBER, Verdict.DISABLED):
         answer = received.aside
         # It is not known whose it is: only the account's admins see it, unless the URL names an organization.
-        winner = winner if verdict == Verdict.DISABLED else None
+        mine = integration if verdict == Verdict.DISABLED else None
     else:
         answer = received.answer
         reason = " ".join(text for _verdict, text in reasons)
+        whose = {item.row.integration_id for item in rows}
+        if rows:
+            mine = rows[0].reading.integration if len(whose) == 1 and None not in whose else None
+        else:
+            sure = found.is_sure or (
+                integration.compiled.webhook.verify is not None
+                and readings.alone(integration, found.integrations)
+            )
+            mine = integration if sure else None
     if rows:
-        rows[0].message_uuid = uuid
-    return Reading(verdict, reason, answer, received.tried, winner, rows)
+        rows[0].row.message_uuid = uuid
+    return Reading(verdict, reason, answer, received.tried, mine, rows)
+
+
+def _ambiguous(event: StatusUpdate) -> str:
+    return _("Several organizations have sent messages with the id %(id)s.") % {
+        "id": (event.messageid or event.message_uuid)[:60]
+    }
+
+
+def _not_theirs(known: Set[int], by_organization: dict[int, Integration]) -> str:
+    """Why a delivery report changes nothing: nobody vouches for it whose message it is about."""
+    names = [str(by_organization[key].organization) for key in sorted(known) if key in by_organization]
+    return _("Nothing in the request proves that it is for %(organization)s.") % {
+        "organization": ", ".join(names)
+    }
 
 
 def _why_not(
@@ -248,11 +289,12 @@ def _why_not(
 def _event(
     owner: Owner,
     event: InboundMessage | StatusUpdate | Consent,
+    by: VerifiedReading,
     integration: Integration | None,
     number: Number | None,
     equal: Counter[str],
-) -> WebhookEvent:
-    """`equal` counts what else the request says with the same id."""
+) -> VerifiedEvent:
+    """`by` vouches for the event. `equal` counts what else the request says with the same id."""
     provider_id = event.messageid.replace("\0", "\ufffd")
     kind = "status" if isinstance(event, StatusUpdate) else event.type
     key = None
@@ -266,7 +308,7 @@ def _event(
         same = "\x1f".join(map(str, parts))
         key = hashlib.sha256(f"{same}\x1f{equal[same]}".encode("utf-8", "replace")).hexdigest()
         equal[same] += 1
-    return WebhookEvent(
+    row = WebhookEvent(
         organization_id=integration.organization_id if integration else None,
         integration_id=integration.pk if integration else None,
         number=number,
@@ -275,15 +317,7 @@ def _event(
         provider_id=provider_id[:200],
         key=key,
     )
-
-
-def _recipients(events: Sequence[object]) -> set[str]:
-    return {
-        recipient
-        for event in events
-        if isinstance(event, InboundMessage | Consent)
-        for recipient in event.recipients
-    }
+    return VerifiedEvent(row, by)
 
 
 def _digest(owner: Owner, request: InboundRequest) -> str:
