@@ -15,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable
 
+from cryptography.fernet import Fernet
+
 VERIFY = {"type": "hmac", "key": "$Key$", "signature": "$headers.X-Sig$"}
 EVENT = {
     "event_type": "messageDelivered",
@@ -45,6 +47,8 @@ def main() -> None:
     count = parser.parse_args().integrations
     os.environ.setdefault("DATABASE_URL", f"sqlite:///{tempfile.mkdtemp()}/keys.sqlite3")
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+    os.environ.setdefault("PATCHBAY_SECRET_KEY", "only for this benchmark, in a database that is thrown away")
+    os.environ.setdefault("PATCHBAY_ENCRYPTION_KEYS", Fernet.generate_key().decode())
     import django
 
     django.setup()
