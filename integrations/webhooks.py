@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from integrations import bodies
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
 from integrations.events import (
-    Consent,
     Event,
     HttpResponse,
     Ignored,
-    InboundMessage,
     InboundRequest,
-    StatusUpdate,
 )
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
@@ -29,70 +26,10 @@ from integrations.language.signatures import Verify
 from integrations.language.values import ANY, Value, cleaned, text
 from integrations.language.webhook_events import WebhookEvent
 from integrations.language.webhook_responses import WebhookResponse
+from integrations.received import Accepted, Hints, Received, Refused, hints_in
 
 MAX_BYTES = 1024 * 1024
 _Found = tuple[Frame, Event, list[str]]  # the variables, the event, and the names that its shapes bound
-
-
-@dataclass(frozen=True)
-class Received:
-    """What a template makes of a request, and the response to it.
-
-    `tried` has each of the template's events that did not match, and why. Only an Accepted has events.
-    """
-
-    verdict: Literal["accepted", "ignored", "unmatched", "unverified", "unparsable"]
-    answer: HttpResponse
-    reason: str = ""
-    tried: tuple[tuple[str, str], ...] = ()
-    events: tuple[Event, ...] = ()
-    event_index: int | None = None
-    bindings: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-
-    @property
-    def hints(self) -> Hints:
-        """What `hints` finds where properties make no difference."""
-        return _hints(self.events, {})
-
-
-@dataclass(frozen=True)
-class Refused(Received):
-    """A request without an event; with `verified`, it is from the provider all the same."""
-
-    verified: bool = False
-
-    @property
-    def hints(self) -> Hints:
-        return Hints(refused=self)
-
-
-@dataclass(frozen=True)
-class Accepted(Received):
-    """The events of a request that the given properties verify, as far as the template asks for it.
-
-    `event_index` is the event that matched first. `bindings` has the type of each event and the variables
-    that its shapes bound. `aside` is the response to give instead if the request is quarantined: the number
-    is unknown, or the integration is switched off.
-    """
-
-    aside: HttpResponse = field(default_factory=lambda: HttpResponse(200))
-
-
-@dataclass(frozen=True)
-class Hints:
-    """What anybody may have written into a request: it serves to look up whose it may be, and nothing else.
-
-    The recipients and ids (the provider's, ours) of its events, and by property the values that these were
-    compared with. With `nameless`, an event for a number names none. `refused` says why no event matches,
-    whoever's request it is.
-    """
-
-    recipients: frozenset[str] = frozenset()
-    messageids: frozenset[str] = frozenset()
-    message_uuids: frozenset[str] = frozenset()
-    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    nameless: bool = False
-    refused: Refused | None = None
 
 
 def read(
@@ -148,40 +85,12 @@ def hints(template: Template, request: InboundRequest) -> Hints:
     for label, claimed in template.webhook.claims:
         with suppress(ValueError):
             found.compared.setdefault(label, set()).add(text(claimed(base)))
-    return _hints([item for _, (_, item, _) in found.matched], found.compared)
-
-
-def merged(found: Sequence[Hints]) -> Hints:
-    """The hints of several documents, of which it is not known which one counts."""
-    values: Compared = {}
-    for item in found:
-        for label, said in item.values.items():
-            values.setdefault(label, set()).update(said)
-    return Hints(
-        frozenset().union(*(item.recipients for item in found)),
-        frozenset().union(*(item.messageids for item in found)),
-        frozenset().union(*(item.message_uuids for item in found)),
-        {label: frozenset(said) for label, said in values.items()},
-        any(item.nameless for item in found),
-        found[0].refused if all(item.refused for item in found) else None,
-    )
+    return hints_in([item for _, (_, item, _) in found.matched], found.compared)
 
 
 def put_aside(template: Template, request: InboundRequest) -> HttpResponse:
     """The response to a request of which it is not known whose it is."""
     return _response(template.webhook.ignored, _base(request, {}))
-
-
-def _hints(events: Sequence[Event], compared: Compared) -> Hints:
-    statuses = [event for event in events if isinstance(event, StatusUpdate)]
-    others = [event for event in events if isinstance(event, InboundMessage | Consent)]
-    return Hints(
-        frozenset(recipient for event in others for recipient in event.recipients),
-        frozenset(event.messageid for event in statuses) - {""},
-        frozenset(event.message_uuid for event in statuses) - {""},
-        {label: frozenset(values - {""}) for label, values in compared.items()},
-        nameless=not all(event.recipients for event in others),
-    )
 
 
 def _base(request: InboundRequest, properties: Mapping[str, Any]) -> Frame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 
 from integrations.events import StatusUpdate
 from integrations.models import Integration
-from integrations.webhooks import Hints
+from integrations.received import Hints
 from messaging.models import WebhookEvent, WebhookRequest
 from messaging.webhooks.readings import FirstReading, Readings
 

@@ -18,7 +18,7 @@ from messaging.models import WebhookEvent, WebhookRequest
 from messaging.statuses import EventState, Verdict
 from messaging.wakeups import Task
 from messaging.webhooks import accept, routing, store
-from messaging.webhooks.readings import VerifiedEvent
+from messaging.webhooks.readings import Reading, VerifiedEvent
 from portal.database import bulk, locks
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def _copies(rows: Sequence[WebhookRequest]) -> set[int]:
     return copies
 
 
-def _retried(before: Sequence[WebhookEvent], reading: accept.Reading) -> list[WebhookEvent]:
+def _retried(before: Sequence[WebhookEvent], reading: Reading) -> list[WebhookEvent]:
     """The failed events, waiting again, with the content that the current template reads."""
     current: Sequence[WebhookEvent | None] = [event.row for event in reading.events]
     if [event.type for event in before] != [event.row.type for event in reading.events]:
@@ -168,13 +168,13 @@ def _locked(keys: Sequence[int]) -> QuerySet[WebhookRequest]:
     return rows.select_related("account", "organization", "template")
 
 
-def _read(row: WebhookRequest) -> accept.Reading:
+def _read(row: WebhookRequest) -> Reading:
     owner = routing.owner_of(row.template.service_id, row.called)
     if owner is None:
         reason = _("The template %(template)s is no longer published for the account.") % {
             "template": row.template
         }
-        return accept.Reading(row.verdict, reason, row.response, tuple(row.tried), None)
+        return Reading(row.verdict, reason, row.response, tuple(row.tried), None)
     return accept.read(owner, row.as_received(), now=row.received_at)
 
 

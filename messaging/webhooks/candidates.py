@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from integrations.models import Integration
-from integrations.webhooks import Hints
+from integrations.received import Hints
 from messaging.models import Number
 from messaging.webhooks import routing
 from messaging.webhooks.routing import MOST_CANDIDATES, Owner

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from integrations import webhooks
-from integrations.events import InboundRequest
+from integrations.events import HttpResponse, InboundRequest
 from integrations.language.document import Template
 from integrations.models import Integration
-from integrations.webhooks import Accepted, Hints, Received
+from integrations.received import Accepted, Hints, Received, merged
 from messaging.models import WebhookEvent
 from messaging.webhooks import routing
 
@@ -58,7 +58,28 @@ def first_reading(
             continue
         received = same[id(document)] = webhooks.read(document, request, {}, message_uuid=message_uuid)
         found.append(received.hints)
-    return FirstReading(found[0] if len(found) == 1 else webhooks.merged(found), same)
+    return FirstReading(found[0] if len(found) == 1 else merged(found), same)
+
+
+@dataclass
+class Reading:
+    """What a request says: how it is answered, and for which integration it is stored.
+
+    `untried`: it might be for integrations whose keys were not tried, since there are too many.
+    """
+
+    verdict: str
+    reason: str
+    answer: HttpResponse
+    tried: tuple[tuple[str, str], ...]
+    integration: Integration | None
+    events: list[VerifiedEvent] = field(default_factory=list)
+    untried: bool = False
+
+    @classmethod
+    def refused(cls, received: Received, whose: Integration | None) -> Reading:
+        """The reading of a request without events."""
+        return cls(received.verdict, received.reason, received.answer, received.tried, whose)
 
 
 class Readings:

@@ -23,7 +23,7 @@ from integrations import compared_values, properties
 from integrations.events import Consent, InboundMessage
 from integrations.language.document import Template as Document
 from integrations.models import Integration, Template
-from integrations.webhooks import Received
+from integrations.received import Received
 from messaging import numbers
 from messaging.models import DeliveryAttempt, Message, Number
 from messaging.statuses import Direction

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from integrations.events import Consent, HttpResponse, InboundMessage, InboundRequest, StatusUpdate
 from integrations.language.document import compile_document
+from integrations.received import Hints
 from integrations.senders import normalise_number
-from integrations.webhooks import Hints, hints, read
+from integrations.webhooks import hints, read
 
 PARAMS = {"from": "+61855555555", "to": "+61123456789"}
 SEED = compile_document(

@@ -111,7 +111,8 @@ class World:
         reprocess.reprocess_many(WebhookRequest.objects.all())
         file_events.drain()
 
-    def assert_untouched(self) -> None:
+    def assert_untouched(self, but: str = "signed") -> None:
+        """`but`: an orphan of Acme's own may wait at this provider, if it is another one."""
         self.settle()
         self.message.refresh_from_db()
         organization = self.acme.organization
@@ -119,7 +120,8 @@ class World:
         assert set(self.message.delivery_attempts.values_list("status", flat=True)) <= {Status.SENT}
         assert not WebhookEvent.objects.filter(message=self.message).exists()
         assert not Message.objects.filter(organization=organization, direction=Direction.IN).exists()
-        assert not WebhookEvent.objects.filter(organization=organization).exists()
+        events = WebhookEvent.objects.filter(organization=organization)
+        assert not (events.exclude(state="orphan") if but != "signed" else events).exists()
         assert not WebhookEvent.objects.filter(number=self.number).exists()
         assert not OptOut.objects.filter(organization=organization).exists()
 
@@ -191,26 +193,22 @@ FORGED = [BY_ID, BY_OUR_ID, BY_BOTH, MANY, TEXT, {**TEXT, "id": "t1"}, KEYWORD, 
 
 
 @pytest.mark.parametrize("owner", ["account", "Acme", "Globex", "Nobody"])
-@pytest.mark.parametrize("forged", FORGED, ids=json.dumps)
-def test_without_a_key(world: World, forged: Any, owner: str) -> None:
-    answer = world.post(owner, forged)
-    assert (answer.status_code, answer.content) == (401, b"")
+def test_without_a_key(world: World, owner: str) -> None:
+    for forged in FORGED:
+        answer = world.post(owner, forged)
+        assert (answer.status_code, answer.content) == (401, b"")
+    row = WebhookRequest.objects.get()
+    assert (row.verdict, row.more) == ("unverified", len(FORGED) - 1)
     assert WebhookEvent.objects.count() == 0
-    assert WebhookRequest.objects.get().verdict == "unverified"
     world.assert_untouched()
 
 
-@pytest.mark.parametrize(
-    ("owner", "status"), [("account", 401), ("Acme", 401), ("Globex", None), ("Nobody", 401)]
-)
-@pytest.mark.parametrize("forged", [*FORGED, BY_A_STRANGE_ID], ids=json.dumps)
-def test_with_the_key_of_another_organization(
-    world: World, forged: Any, owner: str, status: int | None
-) -> None:
-    answer = world.post(owner, forged, key="globex's")
-    if status is not None and forged is not BY_A_STRANGE_ID:
-        assert answer.status_code == status
-        assert WebhookEvent.objects.count() == 0
+@pytest.mark.parametrize("owner", ["account", "Acme", "Globex", "Nobody"])
+def test_with_the_key_of_another_organization(world: World, owner: str) -> None:
+    statuses = {world.post(owner, forged, key="globex's").status_code for forged in FORGED}
+    assert statuses == ({200} if owner == "Globex" else {401})
+    assert WebhookEvent.objects.exclude(integration=world.globex).count() == 0
+    world.post(owner, BY_A_STRANGE_ID, key="globex's")
     world.assert_untouched()
 
 
@@ -283,18 +281,15 @@ def test_a_service_whose_only_integration_is_switched_off(world: World) -> None:
 
 
 @pytest.mark.parametrize("owner", ["account", "Acme", "Globex", "Nobody"])
-@pytest.mark.parametrize("forged", FORGED, ids=json.dumps)
-def test_through_a_provider_that_verifies_nothing(world: World, owner: str, forged: Any) -> None:
+def test_through_a_provider_that_verifies_nothing(world: World, owner: str) -> None:
     template = Template(account=world.account)
     template.revise(document("open", None))
     for organization in (world.acme.organization, world.globex.organization):
         enable(organization, template, Key="x")
-    if "from" not in forged:  # anybody may send texts to Acme's number through it
-        world.post(owner, forged, service="open")
-        world.settle()
-        world.message.refresh_from_db()
-        assert (world.message.status, world.message.status_text) == (Status.SENT, "")
-        assert not WebhookEvent.objects.filter(message=world.message).exists()
+    for forged in FORGED:
+        if "from" not in forged:  # anybody may send texts to Acme's number through it
+            world.post(owner, forged, service="open")
+    world.assert_untouched(but="open")
 
 
 def test_the_url_of_an_organization_reaches_it_alone_without_verification(world: World) -> None:
@@ -307,32 +302,26 @@ def test_the_url_of_an_organization_reaches_it_alone_without_verification(world:
     world.assert_untouched()
 
 
-@pytest.mark.parametrize(
-    "forged", [*FORGED, {"type": "many", "items": [{"id": "g1"}, {"id": "m1"}, {"id": "m2"}]}]
-)
 @pytest.mark.parametrize("owner", ["account", "Globex"])
-def test_an_organization_that_pins_a_revision_without_verification(
-    world: World, owner: str, forged: Any
-) -> None:
+def test_an_organization_that_pins_a_revision_without_verification(world: World, owner: str) -> None:
     world.globex.revision = world.template.revise(document("signed", None), publish=False)
     world.globex.save()
-    world.post(owner, forged)
-    world.post(owner, {**forged, "to": ["GLOBEX", "ACME"]})
+    for forged in (*FORGED, {"type": "many", "items": [{"id": "g1"}, {"id": "m1"}, {"id": "m2"}]}):
+        world.post(owner, forged)
+        world.post(owner, {**forged, "to": ["GLOBEX", "ACME"]})
     file_events.drain()
     recorded(world.message, "m2")
     world.assert_untouched()
 
 
-@pytest.mark.parametrize(
-    "forged", [*FORGED, {"type": "many", "items": [{"id": "g1"}, {"id": "m1"}, {"id": "m2"}]}]
-)
 @pytest.mark.parametrize("owner", ["account", "Acme", "Globex"])
-def test_we_pin_a_revision_with_verification(world: World, owner: str, forged: Any) -> None:
+def test_we_pin_a_revision_with_verification(world: World, owner: str) -> None:
     world.acme.revision = world.template.published
     world.acme.save()
     world.template.revise(document("signed", None))
-    world.post(owner, forged)
-    world.post(owner, {**forged, "to": ["GLOBEX", "ACME"]})
+    for forged in (*FORGED, {"type": "many", "items": [{"id": "g1"}, {"id": "m1"}, {"id": "m2"}]}):
+        world.post(owner, forged)
+        world.post(owner, {**forged, "to": ["GLOBEX", "ACME"]})
     file_events.drain()
     recorded(world.message, "m2")
     world.assert_untouched()
@@ -360,12 +349,12 @@ def test_another_account_with_the_same_built_in_provider(world: World) -> None:
 
 
 @pytest.mark.parametrize("owner", ["account", "Globex", "Nobody"])
-@pytest.mark.parametrize("forged", FORGED, ids=json.dumps)
-def test_events_that_verify_one_by_one(world: World, owner: str, forged: Any) -> None:
+def test_events_that_verify_one_by_one(world: World, owner: str) -> None:
     events = [event if event["event_type"] == "ignore" else {**event, "verify": KEY} for event in EVENTS]
     world.template.revise(document("signed", None, events))
-    assert world.post(owner, forged).status_code == 401
-    world.post(owner, forged, key="globex's")
+    for forged in FORGED:
+        assert world.post(owner, forged).status_code == 401
+        world.post(owner, forged, key="globex's")
     world.assert_untouched()
 
 

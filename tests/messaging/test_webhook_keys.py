@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
+import pkgutil
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrations import properties, webhooks
+from integrations import migrations, properties, webhooks
 from integrations.models import ComparedValue, Integration, PropertyValues, Template
 from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.webhooks import refusals
@@ -244,3 +247,25 @@ def test_many_numbers_in_one_request_do_not_have_all_their_keys_tried(
     tried.clear()
     assert post(account, {**text, "to": spelled[-1:]}, f"key{MANY - 1}") == 200
     assert tried == [f"key{MANY - 1}"]
+
+
+def test_what_was_stored_before_the_index_is_in_it(account: Account, template: Template) -> None:
+    PropertyValues.objects.create(account=account, template=template, values={"Account ID": "shared"})
+    *_, pinned, blank, partial = fill(account, template, 5)
+    pinned.revision = template.published
+    pinned.save()
+    properties.store(blank, {})
+    properties.store(partial, {"Key": "own"})
+    kept = ComparedValue.objects.order_by("values", "digest").values_list(
+        "values", "digest", "account", "template"
+    )
+    expected = list(kept)
+    assert len(expected) == 5
+    ComparedValue.objects.all().delete()
+    PropertyValues.objects.update(blank=False)
+    (name,) = [
+        item.name for item in pkgutil.iter_modules(migrations.__path__) if "compared_values" in item.name
+    ]
+    importlib.import_module(f"integrations.migrations.{name}").fill(apps, None)
+    assert list(kept.all()) == expected
+    assert list(PropertyValues.objects.filter(blank=True)) == [blank.values_row]
