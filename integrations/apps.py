@@ -11,8 +11,11 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Integrations"
 
     def ready(self) -> None:
+        from integrations import compared_values
+
         installing.connect(_install_catalog, dispatch_uid="catalog")
         published.connect(_review, dispatch_uid="holds")
+        compared_values.connect()
 
 
 def _install_catalog(**_: Any) -> None:

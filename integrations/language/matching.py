@@ -22,6 +22,9 @@ Frame = dict[str, Value]
 Match = Callable[[Value, list[Frame]], str]
 Elements = Literal["all", "some", "first"]
 _Bind = Callable[[Value, list[Frame]], str]
+# Under this name, a frame may hold what properties that are not known yet were compared with.
+COMPARED = "\0compared"
+Compared = dict[str, set[str]]
 WHOLE_LISTS = [("urls",), ("url",), ("to",)]
 MAX_EVENTS = 1000
 
@@ -165,6 +168,10 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
     if not scope.resolve(placeholder.steps, pointer, placeholder.column):
         return lambda value, frames: ""
     bound_here = name in scope.bindable or name in scope.own
+    # A secret is never compared with what a request says in plain sight; `resolve` reports it.
+    public = not steps and scope.labels.get(name) is False
+    if public:
+        scope.compared.add(name)
 
     def compare(value: Value, frames: list[Frame]) -> str:
         spend(len(frames))
@@ -178,7 +185,10 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
                 frame[name] = found
                 continue
             expected = walk(frame.get(name), steps)
-            if expected is not ANY and text(found) != text(expected):
+            if expected is ANY:
+                if public and COMPARED in frame:
+                    frame[COMPARED].setdefault(name, set()).add(text(found))
+            elif text(found) != text(expected):
                 return f"{pointer}: {_shown(found)} is not the value of {placeholder.source}"
         return ""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from integrations.language.errors import Problem, did_you_mean, shortened
 from integrations.language.names import BUILT_IN
 from integrations.language.placeholders import Placeholder
-from integrations.language.values import Table
+from integrations.language.values import Table, Value, Variables
 
 
 @dataclass
@@ -20,7 +20,8 @@ class Scope:
     the variables made of other secrets. `bindable` are the built-in names that a shape may bind, `exchange`
     the parts of a request or response that none may. `derived` are the secrets of which something else is
     made, by a filter or a condition. With `at_key`, columns count in the key. A `stored` document was
-    accepted by an earlier version: what is refused only since then is a warning.
+    accepted by an earlier version: what is refused only since then is a warning. `compared` collects the
+    properties whose values webhooks carry, `claims` how `verify` reads them.
     """
 
     labels: Mapping[str, bool]
@@ -31,6 +32,8 @@ class Scope:
     exchange: frozenset[str] = frozenset()
     webhook: bool = False
     used: set[str] = field(default_factory=set)
+    compared: set[str] = field(default_factory=set)
+    claims: list[tuple[str, Callable[[Variables], Value]]] = field(default_factory=list)
     own: dict[str, tuple[str, int]] = field(default_factory=dict)
     at_key: bool = False
     addresses: frozenset[str] = frozenset()

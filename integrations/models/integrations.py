@@ -128,6 +128,8 @@ class PropertyValues(models.Model):
     # confirmed each, when. Null in rows that version 0.1 has written, until `manage.py install`.
     secret_origins = models.JSONField(null=True, editable=False)
     changed_at = models.DateTimeField(auto_now=True)
+    # Whether it has no value, so that the account's apply. A row that is not known to be blank is none.
+    blank = models.BooleanField(default=False, db_default=False, editable=False)
     # Rate limits apply to credentials: whoever shares them shares the time of the next request.
     free_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -148,6 +150,13 @@ class PropertyValues(models.Model):
         """Whether the value was secret when it was stored; in a row of version 0.1, the document decides."""
         return document_says if self.secret_origins is None else label in self.secret_origins
 
+    @property
+    def open_values(self) -> dict[str, Any]:
+        """The values that were not stored as secret."""
+        return {
+            label: value for label, value in self.values.items() if label not in (self.secret_origins or {})
+        }
+
     def origins_of(self, label: str) -> frozenset[str]:
         """The origins to which the secret with this label may be sent."""
         return frozenset((self.secret_origins or {}).get(label, ()))
@@ -157,3 +166,28 @@ class PropertyValues(models.Model):
         known = self.secret_origins = dict(self.secret_origins or {})
         by = {"by": user.pk if user else None, "at": timezone.now().isoformat(timespec="seconds")}
         known[label] = dict.fromkeys(origins, by) | known.get(label, {})
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        self.blank = not self.values
+        if update_fields is not None and "values" in update_fields:
+            update_fields = {*update_fields, "blank"}
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+
+class ComparedValue(models.Model):
+    """The digest of a value that webhooks carry, such as an account id: so they find whose they may be.
+
+    `values` are those of an integration, or of an account for all its organizations. Secrets are never here.
+    """
+
+    values = models.ForeignKey(PropertyValues, models.CASCADE, related_name="compared")
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
+    template = models.ForeignKey(Template, models.CASCADE, related_name="+", db_index=False)
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["values", "digest"], name="compared_value_once")]
+        indexes = [models.Index(fields=["account", "template", "digest"], name="compared_value")]
+
+    def __str__(self) -> str:
+        return f"{self.values}: {self.digest[:8]}"

@@ -39,9 +39,9 @@ MOST = {
 
 
 def is_one_more(owner: Owner, ip: str, verdict: str) -> bool:
-    """Counts a request with one that was stored in the last minute, if enough of its kind were."""
+    """Counts a request that nobody has verified with one of the last minute, if enough of these are stored."""
     most = MOST.get(Verdict(verdict))
-    if most is None or (verdict != Verdict.UNVERIFIED and _is_verified(owner)):
+    if most is None:
         return False
     rows = WebhookRequest.objects.filter(account=owner.account, verdict=verdict)
     if verdict == Verdict.UNVERIFIED:
@@ -57,9 +57,3 @@ def is_one_more(owner: Owner, ip: str, verdict: str) -> bool:
         return False
     last = mine[0] if mine else found[0][0]
     return bool(WebhookRequest.objects.filter(pk=last).update(more=F("more") + 1))
-
-
-def _is_verified(owner: Owner) -> bool:
-    """Whether what the template cannot file has been verified: a wrong signature has a verdict of its own."""
-    assert owner.template.published is not None
-    return owner.template.published.compiled.webhook.verify is not None

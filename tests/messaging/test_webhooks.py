@@ -341,6 +341,8 @@ def test_opt_out_and_in_hold_with_the_commit(client: Client, with_id: str, priva
 
 
 def test_a_report_by_our_own_id(client: Client, with_id: str, private: Number, alice: User) -> None:
+    private.integration = Integration.objects.get(template__service_id="with-id")
+    private.save()
     message = submit(alice, private, FROM, text="hi")
     post(client, with_id, {"type": "report", "reference": str(message.uuid)})
     file_events.drain()
