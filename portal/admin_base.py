@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
+from portal.ids import key_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
 
@@ -92,5 +93,5 @@ class OrganizationFilter(SimpleListFilter):
         return [(str(pk), name) for pk, name in mine.values_list("pk", "name")[:200]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value() or ""
-        return queryset.filter(organization=value) if value.isdigit() else queryset
+        value = self.value()
+        return queryset.filter(organization=key_of(value)) if value else queryset
