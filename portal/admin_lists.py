@@ -31,7 +31,9 @@ class _SearchForm(ChangeListSearchForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Each word is a condition, and databases limit how many a statement may have.
-        self.fields[SEARCH_VAR] = forms.CharField(required=False, strip=False, max_length=LONGEST_SEARCH)
+        field = forms.CharField(required=False, strip=False, max_length=LONGEST_SEARCH)
+        field.error_messages["max_length"] = _("Search for at most %(limit_value)d characters.")
+        self.fields[SEARCH_VAR] = field
 
 
 class _DeclaredChangeList(ChangeList):  # type: ignore[misc]
