@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from messaging import media
 from messaging.models import Attachment
+from portal.middleware import SANDBOX
 
 
 @require_safe
@@ -38,5 +39,5 @@ def file_response(attachment: Attachment) -> FileResponse:
         content_type=attachment.content_type or "application/octet-stream",
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Content-Security-Policy"] = SANDBOX
     return response

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import middleware as auth
+from django.contrib.auth import signals as auth_signals
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.core.cache import cache
 from django.core.exceptions import DisallowedHost
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.middleware import common, locale
 from django.shortcuts import resolve_url
@@ -33,6 +35,8 @@ MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz")
 ANY_HOST_PATHS = ("/services/", "/healthz", "/readyz")
 
 _ALWAYS = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+# For files that are opened on their own.
+SANDBOX = f"sandbox; default-src 'none'; {_ALWAYS}"
 STRICT = f"default-src 'self'; img-src 'self' data: blob:; {_ALWAYS}"
 # unfold uses Alpine, which evaluates expressions, and its base template has style elements.
 ADMIN = (
@@ -41,6 +45,11 @@ ADMIN = (
 )
 
 View = Callable[[HttpRequest], HttpResponse]
+
+
+@receiver(auth_signals.user_logged_out)
+def _has_signed_out(request: HttpRequest, **_: Any) -> None:
+    request.has_signed_out = True  # type: ignore[attr-defined]
 
 
 def pages_only(middleware: type[Any]) -> type[Any]:
@@ -65,13 +74,21 @@ HtmxMiddleware = pages_only(htmx.HtmxMiddleware)
 
 
 def security_headers(get_response: View) -> View:
-    """Adds nosniff and the content security policy, which is strict except for what unfold needs."""
+    """Adds nosniff and the content security policy, which is strict except for what unfold needs.
+
+    After signing out, browsers also forget what pages have stored, such as drafts.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         policy = ADMIN if request.path.startswith("/admin/") else STRICT
         response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        # Sentences are translated; but what providers are answered is written by templates.
+        if response.get("Content-Type") == "text/plain" and not request.path_info.startswith("/services/"):
+            response.headers["Content-Type"] = "text/plain; charset=utf-8"
+        if getattr(request, "has_signed_out", False):
+            response.headers["Clear-Site-Data"] = '"storage"'
         return response
 
     return middleware
@@ -122,6 +139,17 @@ def no_null_characters(get_response: View) -> View:
         has_null = "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path
         if has_null and not request.path_info.startswith(MACHINE_PATHS):
             return HttpResponseBadRequest("This URL contains a NUL character.", content_type="text/plain")
+        return get_response(request)
+
+    return middleware
+
+
+def no_trace(get_response: View) -> View:
+    """Responds 405 to TRACE, which views without a list of methods would take for GET."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.method == "TRACE" and not request.path_info.startswith(MACHINE_PATHS):
+            return HttpResponse("TRACE is not allowed.\n", status=405, content_type="text/plain")
         return get_response(request)
 
     return middleware
