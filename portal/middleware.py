@@ -85,7 +85,8 @@ def security_headers(get_response: View) -> View:
         response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         # Sentences are translated; but what providers are answered is written by templates.
-        if response.get("Content-Type") == "text/plain" and not request.path_info.startswith("/services/"):
+        plain = response.get("Content-Type") == "text/plain" and not response.streaming
+        if plain and not request.path_info.startswith("/services/"):
             response.headers["Content-Type"] = "text/plain; charset=utf-8"
         if getattr(request, "has_signed_out", False):
             response.headers["Clear-Site-Data"] = '"storage"'
