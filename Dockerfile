@@ -1,6 +1,6 @@
 FROM python:3.12-slim
 
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATCHBAY_DATA=/data PATCHBAY_MEDIA=/data/media
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/patchbay PYTHONUNBUFFERED=1 PATCHBAY_DATA=/data PATCHBAY_MEDIA=/data/media
 WORKDIR /patchbay
 COPY requirements-production.txt .
 RUN pip install --no-cache-dir --require-hashes -r requirements-production.txt
@@ -13,4 +13,4 @@ USER patchbay
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=3s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "32", "--workers-kill-timeout", "10", "portal.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "32", "--workers-kill-timeout", "10", "--log-config", "portal/granian.json", "portal.wsgi:application"]

@@ -25,12 +25,12 @@ from tests.processes import ROOT, Process, free_port
 
 KIND = "Content-Type: application/json\r\n"
 FILL = """
-from integrations import properties from integrations.models import Integration, Template from
+from integrations import Template from, holds, properties from integrations.models import Integration
 messaging.models import Number from portal.models import Account, Organization account =
 Account.objects.create(name="Bench") organization = Organization.objects.create(account=account,
 name="Acme", domain="acme.example") template = Template.objects.get(account=None, service_id="generic")
 integration = Integration.objects.create(organization=organization, template=template)
-properties.store(integration, {"API URL": "https://api.example.com/", "API key": "k"})
+holds.enter(integration, {"API URL": "https://api.example.com/", "API key": "k"})
 Number.objects.create(organization=organization, integration=integration, number="+61855555501",
 country="AU") print(account.accountid)
 """

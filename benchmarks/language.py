@@ -99,7 +99,7 @@ def measure(template: Template, values: dict[str, Any], request: InboundRequest)
     return [
         microseconds(lambda: requests.plan(template, values, message)),
         microseconds(lambda: webhooks.read(template, request, values, now=NOW)),
-        microseconds(lambda: webhooks.read(template, request, None, now=NOW)),
+        microseconds(lambda: webhooks.hints(template, request)),
     ]
 
 

@@ -12,7 +12,7 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
 django.setup()
 
-from integrations import catalog, properties  # noqa: E402
+from integrations import catalog, holds  # noqa: E402
 from integrations.models import Integration, Template  # noqa: E402
 from messaging.models import Assignment, Contact, Conversation, Number  # noqa: E402
 from portal.models import Account, Membership, Organization, PersonalToken, User  # noqa: E402
@@ -28,7 +28,7 @@ def fill(api_url: str, contacts: int) -> dict[str, str]:
     integration = Integration.objects.create(
         organization=acme, template=Template.objects.get(account=None, service_id="generic")
     )
-    properties.store(integration, {"API URL": api_url, "API key": "sandbox-key"})
+    holds.enter(integration, {"API URL": api_url, "API key": "sandbox-key"})
     number = Number.objects.create(
         organization=acme, integration=integration, number="+61855555501", country="AU"
     )

@@ -14,9 +14,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import credentials, logos, oauth, setup
+from integrations import credentials, holds, logos, oauth, origins, setup
 from integrations.forms import TemplateForm, ValuesForm
 from integrations.models import Integration, Template, TemplateRevision
+from integrations.properties import ACCESS_TOKEN
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
@@ -71,6 +72,11 @@ class TemplateAdmin(PortalAdmin):
         else:
             obj.revise(source, user_of(request))
         transaction.on_commit(lambda: self._fetch_logo(request, obj, before))
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Recorded by `Template.revise`, like every new revision."""
+
+    log_change = log_addition
 
     def _fetch_logo(self, request: HttpRequest, template: Template, before: str) -> None:
         if problem := logos.refresh(template, before):
@@ -163,21 +169,27 @@ class IntegrationAdmin(PortalAdmin):
         organization = get_object_or_404(Organization.objects.administered_by(user), pk=pk)
         chosen = get_object_or_404(Template.objects.published_in(organization.account), pk=template)
         integration = setup.integration_of(organization, chosen)
+        for_account = user.is_operator or organization.account_id in user.administered_accounts
+        do = request.POST.get("do") if request.method == "POST" else None
+        if do in ("off", "on") and integration.pk:
+            setup.switch(integration, on=do == "on")
+            return redirect(request.path)
+        if do == "confirm" and integration.pk:
+            self._confirm(request, integration, for_account=for_account)
+            return redirect(request.path)
         form = ValuesForm(
             integration.compiled,
-            integration.own_values if integration.pk else {},
-            setup.account_values(organization.account, chosen),
+            setup.own_row(integration),
+            setup.account_row(organization.account, chosen),
             request.POST or None,
+            fixed=origins.fixed_for(integration),
+            token=getattr(integration, "access_token", None) if integration.pk else None,
         )
-        if request.method == "POST" and request.POST.get("do") in ("off", "on") and integration.pk:
-            integration.enabled = request.POST["do"] == "on"
-            integration.save(update_fields=["enabled"])
-            return redirect(request.path)
         checking, verdict = request.POST.get("do") == "check", None
         if checking and form.is_valid() and credentials.can_check(integration):
-            verdict = credentials.check(integration, form.combined)
+            verdict = credentials.check(integration, form.credentials)
         elif request.method == "POST" and not checking and form.is_valid():
-            setup.save(integration, form.values)
+            setup.save(integration, form.entered, user)
             access = setup.oauth_status(integration)
             connect = access is not None and access.by_consent and access.state == "none"
             done = (
@@ -200,15 +212,35 @@ class IntegrationAdmin(PortalAdmin):
             "logo": logos.url_of(chosen),
             "form": form,
             "state": setup.state_of(integration),
+            "asks": [
+                (ask, ask.sentence(chosen), for_account or not ask.inherited)
+                for ask in (holds.asks_of(integration) if integration.pk else ())
+            ],
+            "confirmable": integration.pk
+            and any(ask.origin and (for_account or not ask.inherited) for ask in holds.asks_of(integration)),
+            "token_goes_to": form.reach.get(ACCESS_TOKEN, ()),
             "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
             "access": setup.oauth_status(integration),
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),
             "checking": checking,
             "verdict": verdict,
-            "may_set_for_all": user.is_operator or organization.account_id in user.administered_accounts,
+            "may_set_for_all": for_account,
         }
         return render(request, "admin/integrations/setup.html", context, status=422 if form.errors else 200)
+
+    def _confirm(self, request: HttpRequest, integration: Integration, *, for_account: bool) -> None:
+        """Lets secrets go where the page has asked for it; each answer names secret and origin."""
+        answers = {
+            (label, origin)
+            for label, mark, origin in (answer.rpartition(" ") for answer in request.POST.getlist("answer"))
+            if mark
+        }
+        given = holds.confirm(integration, answers, user_of(request), for_account=for_account)
+        if given:
+            messages.success(request, _("Confirmed. What was waiting is being sent."))
+        else:
+            messages.warning(request, _("Nothing was confirmed: look at what is asked now."))
 
     def for_all(self, request: HttpRequest, pk: int, template: int) -> HttpResponse:
         """The values that all organizations of an account inherit."""
@@ -217,13 +249,13 @@ class IntegrationAdmin(PortalAdmin):
         assert chosen.published is not None
         form = ValuesForm(
             chosen.published.compiled,
-            setup.account_values(account, chosen),
-            {},
+            setup.account_row(account, chosen),
+            None,
             request.POST or None,
             partial=True,
         )
         if request.method == "POST" and form.is_valid():
-            setup.save_for_account(account, chosen, form.values)
+            setup.save_for_account(account, chosen, form.entered, user_of(request))
             messages.success(
                 request,
                 _("The values are saved for all organizations of %(account)s.") % {"account": account},

@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integrations import bodies, case_http
-from integrations.events import HttpRequest
+from integrations.events import RenderedRequest
 from integrations.language.errors import child
 from integrations.language.values import Value, dump, load, text
 from integrations.language.xml import parse_xml
 
 
-def request_differences(request: HttpRequest, wanted: Mapping[str, Value]) -> Iterator[str]:
+def request_differences(request: RenderedRequest, wanted: Mapping[str, Value]) -> Iterator[str]:
     """A line for each part of a request that differs from the expected one; only given parts are compared."""
     if "method" in wanted:
         yield from differs("method", wanted["method"], request.method)
@@ -34,7 +34,7 @@ def request_differences(request: HttpRequest, wanted: Mapping[str, Value]) -> It
             yield from body_differences(way, wanted[way], request, headers.get("content-type", ""))
 
 
-def body_differences(way: str, wanted: Value, request: HttpRequest, kind: str) -> Iterator[str]:
+def body_differences(way: str, wanted: Value, request: RenderedRequest, kind: str) -> Iterator[str]:
     """A line for each difference between a body and the expected one; null expects no body."""
     body = request.body or b""
     if wanted is None:

@@ -7,8 +7,8 @@ from typing import Any
 from integrations.events import InboundMessage, StatusUpdate
 from integrations.language.data_filters import iso_text, parse_iso
 from integrations.language.values import Number, Value, text
+from integrations.received import Received
 from integrations.senders import normalise_number
-from integrations.webhooks import Received
 
 
 def shown_events(received: Received, country: str | None = None) -> list[dict[str, Any]]:

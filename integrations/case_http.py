@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from integrations import bodies
-from integrations.events import HttpRequest, HttpResponse, InboundRequest
+from integrations.events import HttpResponse, InboundRequest, RenderedRequest
 from integrations.language.multipart import parse_multipart
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value, dump, text
@@ -80,7 +80,7 @@ def _headers(written: Mapping[str, Value], kind: str) -> dict[str, str]:
     return {name: text(value) for name, value in given.items() if value is not None}
 
 
-def shown(request: HttpRequest) -> dict[str, Any]:
+def shown(request: RenderedRequest) -> dict[str, Any]:
     """A request as a case would write it."""
     found: dict[str, Any] = {"method": request.method, "url": request.url, "headers": dict(request.headers)}
     kind = next((value for name, value in request.headers.items() if name.casefold() == "content-type"), "")

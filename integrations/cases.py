@@ -12,7 +12,7 @@ from integrations import case_http, responses, webhooks
 from integrations.case_differences import body_differences, differs, request_differences
 from integrations.case_events import shown_events
 from integrations.case_schema import check_case
-from integrations.events import Fault, HttpRequest, HttpResponse, Outcome
+from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
 from integrations.language.api_methods import METHODS, SEND_MESSAGE
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
@@ -81,7 +81,7 @@ def _run_file(template: Template, file: Path) -> Iterator[CaseResult]:
         name = text(case.get("name")) if isinstance(case, dict) else ""
         problems = placed(check_case(template, case, place), source, offsets)
         difference = "\n".join(map(str, problems)) or run(template, case)
-        line, _ = line_and_column(source, offsets.values[place])
+        line, _ = line_and_column(source, offsets.at(place)[0].value)
         yield CaseResult(str(file), name or f"{file.stem} {index + 1}", difference, line)
 
 
@@ -161,9 +161,9 @@ def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
 
 def _exchange(
     template: Template, case: Mapping[str, Value], parts: list[Part], given: list[HttpResponse | Fault]
-) -> tuple[list[HttpRequest], Outcome | None]:
+) -> tuple[list[RenderedRequest], Outcome | None]:
     """The requests that are made, up to the first whose response does not mean sent, and the last outcome."""
-    made: list[HttpRequest] = []
+    made: list[RenderedRequest] = []
     outcome = None
     for index, part in enumerate(parts):
         made.append(part.request)
@@ -197,7 +197,7 @@ def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     for way in case_http.BODIES:
         if way in wanted:
             yield from body_differences(
-                way, wanted[way], HttpRequest("", "", body=received.answer.body), kind
+                way, wanted[way], RenderedRequest("", "", body=received.answer.body), kind
             )
     events = shown_events(received, text(case.get("country")) or None)
     if "events" in expected:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -14,8 +12,8 @@ from integrations.language.api_methods import CHECK_CREDENTIALS
 from integrations.language.data_filters import iso_text
 from integrations.language.errors import RenderError
 from integrations.models import Integration
-from integrations.properties import secrets_of, values_of
-from integrations.redact import Redactor
+from integrations.origins import Held, release
+from integrations.properties import ACCESS_TOKEN, Credentials, values_of
 from integrations.requests import build
 
 
@@ -32,19 +30,32 @@ def can_check(integration: Integration) -> bool:
     return CHECK_CREDENTIALS.name in integration.compiled.methods
 
 
-def check(integration: Integration, values: Mapping[str, Any]) -> CheckResult:
-    """Sends the method's request with these values, which must be complete; nothing is stored.
+def check(integration: Integration, credentials: Credentials) -> CheckResult:
+    """Sends the method's request with these credentials, which must be complete; nothing is stored.
 
     With OAuth2, the stored access token is used if the values are the stored ones. For other values a new
-    token is requested, which only a flow without an administrator's consent can do.
+    token is requested, which only a flow without an administrator's consent can do. Nothing is sent to an
+    origin that is not confirmed.
     """
-    values = dict(values)
+    try:
+        return _check(integration, credentials)
+    except Held as held:
+        asks = " ".join(ask.sentence(integration.template) for ask in held.asks)
+        how = _("Save, and confirm it on this page; then check again.")
+        return CheckResult(False, f"{asks} {how}")
+
+
+def _check(integration: Integration, credentials: Credentials) -> CheckResult:
     if integration.compiled.oauth is not None:
-        token = _access(integration, values)
+        token = _access(integration, credentials)
         if not token.access_token:
             return CheckResult(False, token.problem)
-        values["access_token"] = token.access_token
-    hide = Redactor(secrets_of(integration, values))
+        credentials = replace(
+            credentials,
+            values={**credentials.values, ACCESS_TOKEN: token.access_token},
+            private=(*credentials.private, token.access_token),
+        )
+    values, hide = credentials.values, credentials.redactor()
     variables = {
         "now": iso_text(datetime.now(UTC)),
         "orgid": integration.organization.orgid,
@@ -53,7 +64,7 @@ def check(integration: Integration, values: Mapping[str, Any]) -> CheckResult:
     }
     method = CHECK_CREDENTIALS.name
     try:
-        request = build(integration.compiled, method, values, variables)
+        request = release(build(integration.compiled, method, values, variables), credentials)
     except RenderError as error:
         return CheckResult(False, hide.text(str(error)))
     outcome = responses.read(integration.compiled, method, values, variables, http.send(request).result())
@@ -67,14 +78,14 @@ def check(integration: Integration, values: Mapping[str, Any]) -> CheckResult:
     return CheckResult(False, _("The credentials could not be checked now. %(said)s") % {"said": said})
 
 
-def _access(integration: Integration, values: Mapping[str, Any]) -> grants.TokenResponse:
-    stored = values_of([integration])[integration.pk] if integration.pk else {}
-    token, flow = stored.pop("access_token", ""), grants.oauth_of(integration).flow
+def _access(integration: Integration, credentials: Credentials) -> grants.TokenResponse:
+    stored = dict(values_of([integration])[integration.pk]) if integration.pk else {}
+    token, flow = stored.pop(ACCESS_TOKEN, ""), grants.oauth_of(integration).flow
+    values = {label: value for label, value in credentials.values.items() if label != ACCESS_TOKEN}
     if token and stored == values:
         return grants.TokenResponse(token)
     if flow != "authorization_code":
-        fields = {"grant_type": flow}
-        return grants.request_token(integration, grants.variables(integration, values), fields).result()
+        return grants.request_token(integration, credentials, {"grant_type": flow}).result()
     if stored == values:
         return grants.TokenResponse(problem=_("The integration is not connected. Connect it first."))
     return grants.TokenResponse(

@@ -12,14 +12,25 @@ Result = Literal["sent", "failed", "retry", "throttled", "opted_out", "unauthori
 
 
 @dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """A request that is ready to be sent: absolute URL, headers, body as bytes (None: no body)."""
+class RenderedRequest:
+    """A request as a template makes it: absolute URL, headers, body as bytes (None: no body).
+
+    `reads` are the names of the properties and variables that it may contain. Only `origins.release` makes a
+    request of it that can be sent.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     timeout: float = 30.0
+    reads: frozenset[str] = frozenset()
+
+
+class HttpRequest(RenderedRequest):
+    """A request that may be sent: its secrets may go to its origin."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,46 +16,73 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from integrations import properties
+from integrations import origins, properties
 from integrations.language.document import Template as Compiled
 from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError, Problem
 from integrations.language.properties import Property, check_values
-from integrations.models import Template
+from integrations.models import AccessToken, PropertyValues, Template
+from integrations.properties import Credentials
+from integrations.setup import Entered
 
 
 class ValuesForm(forms.Form):
     """A field for each property of a template; stored secrets are never shown, and kept if left empty.
 
-    With `partial`, required values may be missing, because each organization can still enter them. Once the
-    form is valid, `values` are its own values, and `combined` also has the inherited ones and the defaults.
+    It says where each secret will be sent, and remembers what it has said in the field `named`: only that is
+    confirmed with what is entered, and the addresses that are entered themselves. With `partial`, required
+    values may be missing, because each organization can still enter them. Once the form is valid, `entered`
+    is what to store, and `credentials` also has the inherited values and the defaults.
     """
 
     def __init__(
         self,
         compiled: Compiled,
-        stored: Mapping[str, Any],
-        inherited: Mapping[str, Any],
+        own: PropertyValues | None,
+        inherited: PropertyValues | None,
         *args: Any,
+        fixed: Mapping[str, Any] | None = None,
+        token: AccessToken | None = None,
         partial: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.compiled, self.stored, self.inherited, self.partial = compiled, stored, inherited, partial
+        self.compiled, self.partial = compiled, partial
+        # Templates cannot read what begins with an underscore.
+        self._own, self._inherited, self._token, self._fixed = own, inherited, token, fixed or {}
+        self.stored = properties.shown(compiled, own)
+        self.above = properties.shown(compiled, inherited)
+        self.reach = self._reach(properties.combined(compiled, own, inherited).values)
         for index, item in enumerate(compiled.properties):
             self.fields[f"property-{index}"] = self._field(item)
+        self.fields["named"] = forms.JSONField(required=False, widget=forms.HiddenInput)
+        self.initial["named"] = [
+            [label, origin] for label, found in self.reach.items() for origin in found if origin
+        ]
+
+    def _reach(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
+        private = properties.combined(self.compiled, self._own, self._inherited).private
+        reached = origins.reach(self.compiled, values, self._fixed, private)
+        return {label: sorted(found) for label, found in reached.items()}
 
     def _field(self, item: Property) -> forms.Field:
-        set_here, set_above = item.label in self.stored, item.label in self.inherited
+        set_above = item.label in self.above.saved or item.label in self.above.values
         hints = [item.help]
         placeholder = ""
-        if item.secret and set_here:
+        if item.label in self.stored.saved:
             placeholder = _("Saved. Leave empty to keep it.")
+        elif item.label in self.stored.cleared or (item.label in self.above.cleared and not set_above):
+            hints.append(_("Enter it again: it is no longer kept secret, so the saved one is not used."))
         elif set_above:
             placeholder = _("Set for the whole account")
             hints.append(_("Leave empty to use the value of the account."))
+        if goes := self.reach.get(item.label):
+            where = ", ".join(origin or _("the address that you enter here") for origin in goes)
+            hints.append(_("It is sent to %(origins)s.") % {"origins": where})
         widget = _widget(item, placeholder)
-        initial = None if item.secret else self.stored.get(item.label, None if set_above else item.default)
+        initial = None
+        if not item.secret and item.label not in self.stored.cleared:
+            initial = self.stored.values.get(item.label, None if set_above else item.default)
         if isinstance(initial, list):
             initial = "\n".join(map(str, initial))
         return forms.CharField(
@@ -69,33 +96,59 @@ class ValuesForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        given = {}
+        typed: dict[str, Any] = {}
+        kept: dict[str, Any] = {}
         for index, item in enumerate(self.compiled.properties):
             value = data.get(f"property-{index}")
             if value not in (None, ""):
-                given[item.label] = value
-            elif item.secret and item.label in self.stored:
-                given[item.label] = self.stored[item.label]
-        clean, errors = check_values(self.compiled.properties, {**self.inherited, **given})
+                typed[item.label] = value
+            elif self._own is not None and item.label in self.stored.saved:
+                kept[item.label] = self._own.values[item.label]
+        given = typed | kept
+        before = properties.combined(self.compiled, None, self._inherited)
+        clean, errors = check_values(self.compiled.properties, {**before.values, **given})
         if self.partial:
             errors = {label: reason for label, reason in errors.items() if label in given}
-        before = {**self.inherited, **self.stored}
-        moved = properties.moved_origin(self.compiled.properties, before, clean)
+        for label in before.cleared - given.keys() if not self.partial else ():
+            errors[label] = _("Enter this value again.")
         for index, item in enumerate(self.compiled.properties):
             if item.label in errors:
                 self.add_error(f"property-{index}", errors[item.label])
-            elif moved and item.secret and item.label in before and not data.get(f"property-{index}"):
-                self.add_error(
-                    f"property-{index}",
-                    _(
-                        "Enter this value again. %(label)s has changed to %(host)s, and a stored secret is "
-                        "not sent to another host."
-                    )
-                    % {"label": moved[0], "host": moved[1]},
-                )
-        self.values = {label: clean[label] for label in given if label in clean}
-        self.combined = clean
+        values = {label: clean[label] for label in given if label in clean}
+        self.entered = Entered(values, self._confirmed(clean, typed, data.get("named")))
+        self.credentials = self._candidate(values)
         return data
+
+    def _confirmed(
+        self, clean: Mapping[str, Any], typed: Mapping[str, Any], named: Any
+    ) -> dict[str, set[str]]:
+        """The origins for each secret that was entered: those that the page has named or asked for."""
+        addresses = {
+            origins.origin_of(str(clean[item.label]))
+            for item in self.compiled.properties
+            if item.type == "url" and item.label in typed and item.label in clean
+        }
+        addresses.discard("")
+        said = named if isinstance(named, list) else []
+        oauth = self.compiled.oauth
+        fresh = set(typed)
+        if oauth is not None and (self._token is None or oauth.reads & fresh & self.reach.keys()):
+            fresh.add(properties.ACCESS_TOKEN)
+        return {
+            label: {origin for origin in found if origin in addresses or [label, origin] in said}
+            for label, found in self._reach(clean).items()
+            if label in fresh
+        }
+
+    def _candidate(self, values: Mapping[str, Any]) -> Credentials:
+        """The credentials as they would be if the values were saved."""
+        row = PropertyValues(pk=self._own.pk if self._own else None)
+        if self._own is not None:
+            row.values, row.secret_origins = self._own.values, self._own.secret_origins
+        properties.change(row, self.compiled, values)
+        for label, found in self.entered.confirmed.items():
+            row.confirm(label, found, None)
+        return properties.combined(self.compiled, row, self._inherited)
 
 
 def _widget(item: Property, placeholder: str) -> forms.Widget:

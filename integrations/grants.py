@@ -11,13 +11,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from integrations import bodies, http
-from integrations.events import Fault, HttpRequest, HttpResponse
+from integrations import bodies, http, origins
+from integrations.events import Fault, HttpResponse, RenderedRequest
 from integrations.language.auth import OAuth2, basic
 from integrations.language.errors import RenderError
 from integrations.language.values import Value, is_number, text
 from integrations.models import Integration
-from integrations.properties import secrets_of, values_of
+from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.redact import Redactor
 
 logger = logging.getLogger(__name__)
@@ -46,26 +46,24 @@ def oauth_of(integration: Integration) -> OAuth2:
     return oauth
 
 
-def variables(integration: Integration, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What token requests may read: the stored values (or these), webhook URL and domain."""
-    return {
-        **(values_of([integration])[integration.pk] if values is None else values),
-        "webhook_url": integration.webhook_url,
-        "domain": integration.organization.domain,
-    }
+def variables(integration: Integration, credentials: Credentials) -> dict[str, Any]:
+    """What token requests may read: property values, webhook URL and domain."""
+    return {**origins.fixed_for(integration), **credentials.values}
 
 
 def request_token(
-    integration: Integration, values: Mapping[str, Any], fields: Mapping[str, Value]
+    integration: Integration, credentials: Credentials, fields: Mapping[str, Value]
 ) -> Future[TokenResponse]:
-    """Requests a token with the `variables` and the fields of a grant; the future raises no network error.
+    """Requests a token with the fields of a grant; the future raises no network error.
 
-    A problem is described without secrets, including those in the fields. Nothing is stored.
+    A problem is described without secrets, including those in the fields. Nothing is stored. Raises Held if
+    the client's credentials may not be sent to the token endpoint.
     """
-    hide = Redactor([*secrets_of(integration, values), *(text(fields.get(name)) for name in _PRIVATE)])
+    hide = credentials.redactor(*(text(fields.get(name)) for name in _PRIVATE))
     token: Future[TokenResponse] = Future()
     try:
-        request = _request(oauth_of(integration), values, fields)
+        rendered = _request(oauth_of(integration), variables(integration, credentials), fields)
+        request = origins.release(rendered, credentials)
     except RenderError as error:
         reason = _("An access token cannot be requested: %(reason)s") % {"reason": hide.text(str(error))}
         token.set_result(TokenResponse(problem=reason))
@@ -90,7 +88,7 @@ def merged(fields: Mapping[str, Value], own: Value) -> dict[str, Value]:
     return {name: value for name, value in together.items() if value is not None}
 
 
-def _request(oauth: OAuth2, values: Mapping[str, Any], fields: Mapping[str, Value]) -> HttpRequest:
+def _request(oauth: OAuth2, values: Mapping[str, Any], fields: Mapping[str, Value]) -> RenderedRequest:
     headers = {"Accept": "application/json"}
     client = {"client_id": oauth.client_id(values), "client_secret": oauth.client_secret(values)}
     if oauth.basic:
@@ -98,7 +96,14 @@ def _request(oauth: OAuth2, values: Mapping[str, Any], fields: Mapping[str, Valu
         client = {}
     parameters = merged({**fields, **client}, oauth.token_parameters(values))
     body, kind = bodies.render(parameters, oauth.token_content_type, "/auth/token_parameters")
-    return HttpRequest("POST", oauth.token_endpoint(values), {**headers, "Content-Type": kind}, body, TIMEOUT)
+    return RenderedRequest(
+        "POST",
+        oauth.token_endpoint(values),
+        {**headers, "Content-Type": kind},
+        body,
+        TIMEOUT,
+        oauth.reads | {ACCESS_TOKEN},
+    )
 
 
 def _read(response: HttpResponse | Fault, hide: Redactor) -> TokenResponse:

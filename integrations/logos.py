@@ -48,8 +48,12 @@ def _fetch(template: Template, url: str) -> str:
         except pictures.PictureError as error:
             reason = str(error)
         else:
-            template.logo.save(f"{uuid4()}.png", ContentFile(drawn), save=False)
-            return ""
+            try:
+                template.logo.save(f"{uuid4()}.png", ContentFile(drawn), save=False)
+            except OSError as error:
+                reason = _("The logo cannot be stored (%(reason)s).") % {"reason": error.strerror or error}
+            else:
+                return ""
     return _("The template is saved without a logo. %(reason)s Save it again to retry.") % {"reason": reason}
 
 

@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from integrations import http
+from integrations import http, origins
+from integrations.events import HttpRequest, RenderedRequest
 from integrations.language.document import Template
-from integrations.language.errors import RenderError
-from integrations.requests import build, render_headers
+from integrations.properties import Credentials
+from integrations.requests import render_headers
 
 
-def headers_for(template: Template, values: Mapping[str, Any], url: str) -> dict[str, str]:
-    """The headers for fetching a file: the outgoing auth, if the file is on one of the template's hosts.
+def request_for(template: Template, credentials: Credentials, url: str) -> HttpRequest:
+    """The request for a file: with the outgoing auth, if it is on one of the template's hosts. Raises Held.
 
-    There are none for http, for another port, and outside `media_path`. An origin that the operator allows
+    There is none for http, for another port, and outside `media_path`. An origin that the operator allows
     (PATCHBAY_ALLOWED_ORIGINS) may use http and any port, as it may for other requests.
     """
+    request = RenderedRequest("GET", url)
+    if _is_among_own(template, credentials, url):
+        method = next(iter(template.methods.values()))
+        headers = render_headers(method, dict(credentials.values))
+        headers = {name: value for name, value in headers.items() if name.casefold() != "content-type"}
+        request = RenderedRequest("GET", url, headers, reads=method.header_reads)
+    return origins.release(request, credentials)
+
+
+def _is_among_own(template: Template, credentials: Credentials, url: str) -> bool:
     try:
         parts = urlsplit(url)
         allowed = parts.scheme == "https" and parts.port in (None, 443) and parts.username is None
     except ValueError:
-        return {}
+        return False
     allowed = allowed or http.is_allowed(url)
-    if not allowed or "\\" in url or ".." in unquote(parts.path).split("/"):
-        return {}
-    own = set(_own_hosts(template, values))
-    for event in template.webhook.events:
-        hosts = own if event.media_hosts == () else event.media_hosts or ()
-        if parts.hostname in hosts and f"{parts.path}/".startswith(f"{event.media_path.rstrip('/')}/"):
-            method = next(iter(template.methods.values()))
-            headers = render_headers(method, {**values})
-            return {name: value for name, value in headers.items() if name.casefold() != "content-type"}
-    return {}
+    if not template.methods or not allowed or "\\" in url or ".." in unquote(parts.path).split("/"):
+        return False
+    own = {route.origin for route in origins.routes(template, credentials.values, {}) if _is_method(route)}
+    hosts = {urlsplit(origin).hostname for origin in own if origin}
+    return any(
+        parts.hostname in (event.media_hosts or hosts)
+        and f"{parts.path}/".startswith(f"{event.media_path.rstrip('/')}/")
+        for event in template.webhook.events
+        if event.media_hosts is not None
+    )
 
 
-def _own_hosts(template: Template, values: Mapping[str, Any]) -> Iterator[str]:
-    for name in template.methods:
-        try:
-            host = urlsplit(build(template, name, values, _PLACEHOLDERS).url).hostname
-        except RenderError:
-            continue
-        if host:
-            yield host
-
-
-# The path of a URL may depend on a message, the host never does.
-_PLACEHOLDERS = dict.fromkeys(("from", "to", "content", "text", "url", "webhook_url", "domain"), "x") | {
-    "media": [],
-    "urls": [],
-    "parts": ["x"],
-}
+def _is_method(route: origins.Route) -> bool:
+    return route.purpose in ("send", "check")

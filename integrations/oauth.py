@@ -12,18 +12,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations import grants
+from integrations import grants, holds, origins
+from integrations.events import RenderedRequest
 from integrations.language.auth import OAuth2
 from integrations.language.errors import RenderError
 from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import text
 from integrations.models import AccessToken, Integration
+from integrations.origins import Held
+from integrations.properties import ACCESS_TOKEN, credentials_of
 from integrations.signals import credentials_changed
+from portal import audit
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +56,9 @@ def redirect_uri() -> str:
 
 
 def authorization_request(integration: Integration) -> AuthorizationRequest:
-    """A new authorization request, with state and PKCE. Raises RenderError if a value is missing."""
-    oauth, values = grants.oauth_of(integration), grants.variables(integration)
+    """A new authorization request, with state and PKCE. Raises RenderError or Held."""
+    credentials = credentials_of([integration])[integration.pk]
+    oauth, values = grants.oauth_of(integration), grants.variables(integration, credentials)
     client_id = text(oauth.client_id(values))
     if oauth.authorization_endpoint is None or not client_id:
         raise RenderError(_("The client id is missing. Save it first."), "/auth/client_id")
@@ -68,23 +74,29 @@ def authorization_request(integration: Integration) -> AuthorizationRequest:
     }
     fields = grants.merged(query, oauth.authorization_parameters(values))
     url = merge_query(oauth.authorization_endpoint(values), encode_pairs(fields, "/auth"))
-    return AuthorizationRequest(url, state, verifier)
+    asked = RenderedRequest("GET", url, reads=oauth.consent_reads | {ACCESS_TOKEN})
+    if asks := origins.blocking(integration.compiled, credentials, origins.fixed_for(integration)):
+        raise Held(asks)  # the access token would have to wait
+    return AuthorizationRequest(origins.release(asked, credentials).url, state, verifier)
 
 
 def connect(integration: Integration, code: str, verifier: str) -> str:
-    """Exchanges an authorization code for a token; returns the problem in a sentence, or ""."""
+    """Exchanges an authorization code for a token; returns the problem in a sentence, or "". Raises Held."""
     fields = {
         "grant_type": "authorization_code",
         "code": code,
         "redirect_uri": redirect_uri(),
         "code_verifier": verifier,
     }
-    response = grants.request_token(integration, grants.variables(integration), fields).result()
+    credentials = credentials_of([integration])[integration.pk]
+    response = grants.request_token(integration, credentials, fields).result()
     if response.access_token:
-        row, _made = AccessToken.objects.get_or_create(integration=integration)
-        AccessToken.objects.filter(pk=row.pk).update(refused_at=None)
-        _store(AccessToken.objects.filter(pk=row.pk), integration, response)
-        _has_access(integration)
+        with transaction.atomic():
+            row, _made = AccessToken.objects.get_or_create(integration=integration)
+            AccessToken.objects.filter(pk=row.pk).update(refused_at=None)
+            _store(AccessToken.objects.filter(pk=row.pk), integration, response)
+            _has_access(integration)
+            audit.record(audit.Action.CONNECTED, integration)
     return response.problem
 
 
@@ -133,6 +145,9 @@ def renew_due() -> None:
                 row = AccessToken.objects.get(pk=pk)
                 row.integration = Integration.objects.ready().get(pk=integration_id)
                 requests[_request(row)] = row
+            except Held:
+                AccessToken.objects.filter(pk=pk, fence=fence + 1).update(lease_until=None)
+                holds.review([integration_id])
             except Exception:  # a secret whose encryption key is lost must not hold up the others
                 logger.exception("Access token %d could not be renewed.", pk)
                 AccessToken.objects.filter(pk=pk).update(renew_at=None)
@@ -145,7 +160,9 @@ def renew_due() -> None:
 def _due() -> QuerySet[AccessToken]:
     now = timezone.now()
     free = Q(lease_until=None) | Q(lease_until__lt=now)
-    return AccessToken.objects.filter(free, renew_at__lte=now, integration__enabled=True)
+    return AccessToken.objects.filter(
+        free, renew_at__lte=now, integration__enabled=True, integration__holds_messages=False
+    )
 
 
 def _request(row: AccessToken) -> Future[grants.TokenResponse]:
@@ -157,7 +174,8 @@ def _request(row: AccessToken) -> Future[grants.TokenResponse]:
     fields: dict[str, str] = {"grant_type": oauth.flow}
     if refresh:
         fields = {"grant_type": "refresh_token", "refresh_token": refresh}
-    return grants.request_token(row.integration, grants.variables(row.integration), fields)
+    credentials = credentials_of([row.integration])[row.integration_id]
+    return grants.request_token(row.integration, credentials, fields)
 
 
 def _record(row: AccessToken, response: grants.TokenResponse) -> None:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET
 from integrations import oauth
 from integrations.language.errors import RenderError
 from integrations.models import Integration
+from integrations.origins import Held
 from portal.admin_base import user_of
 from portal.models import Organization, User
 
@@ -45,6 +46,9 @@ def start(request: HttpRequest, organization: int, template: int) -> HttpRespons
         authorization = oauth.authorization_request(integration)
     except RenderError as error:
         messages.error(request, str(error))
+        return page
+    except Held:
+        messages.error(request, _("First confirm below where the credentials will be sent."))
         return page
     pending = dict(list(_pending(request).items())[1 - MAX_PENDING :])
     pending[authorization.state] = {
@@ -77,7 +81,10 @@ def callback(request: HttpRequest) -> HttpResponse:
     )
     problem, code = _problem(request), request.GET.get("code", "")
     if not problem:
-        problem = oauth.connect(integration, code, begun["verifier"])
+        try:
+            problem = oauth.connect(integration, code, begun["verifier"])
+        except Held:
+            problem = _("First confirm below where the credentials will be sent, then connect again.")
     if problem:
         messages.error(request, _("The integration is not connected. %(problem)s") % {"problem": problem})
     else:

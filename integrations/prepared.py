@@ -10,9 +10,11 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 
+from integrations import origins
 from integrations.language.document import Template
 from integrations.models import Integration, PropertyValues
-from integrations.properties import secrets_of, values_of
+from integrations.origins import Ask
+from integrations.properties import ACCESS_TOKEN, Credentials, credentials_of
 from integrations.redact import Redactor
 from portal import process
 from portal.database import sql
@@ -24,17 +26,23 @@ CACHE_SIZE = 4096
 
 @dataclass(frozen=True, slots=True)
 class PreparedIntegration:
-    """An integration with its compiled template, its decrypted values, and a redactor for its secrets.
+    """An integration with its compiled template, its credentials, and a redactor for its secrets.
 
     `credentials` is the key of the PropertyValues that the provider's rate limits apply to; organizations
-    that inherit their values share it.
+    that inherit their values share it. `asks` must be answered before messages are sent.
     """
 
     integration: Integration
     compiled: Template
-    values: dict[str, Any]
+    sends_with: Credentials
     redactor: Redactor
     credentials: int
+    asks: tuple[Ask, ...]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the template's shapes may read."""
+        return self.sends_with.values
 
 
 class _Cache:
@@ -81,7 +89,7 @@ def _stamps_statement() -> str:
     return f"""
         SELECT integration.id, integration.created_at, integration.enabled,
             COALESCE(integration.revision_id, template.published_id), own.changed_at, inherited.changed_at,
-            token.fence,
+            organization.domain, token.fence,
             token.granted_at IS NOT NULL AND (token.expires_at IS NULL OR token.expires_at > {sql.now()})
         FROM integrations_integration AS integration
         JOIN integrations_template AS template ON template.id = integration.template_id
@@ -109,7 +117,7 @@ def _read(keys: list[int]) -> dict[int, PreparedIntegration]:
 
 def _prepared(keys: list[int]) -> dict[int, PreparedIntegration]:
     integrations = list(Integration.objects.ready().filter(pk__in=keys))
-    values = values_of(integrations)
+    found_for = credentials_of(integrations)
     accounts = {
         (account, template): key
         for key, account, template in PropertyValues.objects.filter(
@@ -118,10 +126,11 @@ def _prepared(keys: list[int]) -> dict[int, PreparedIntegration]:
     }
     found = {}
     for item in integrations:
+        own = found_for[item.pk]
         credentials = accounts.get((item.organization.account_id, item.template_id))
-        if credentials is None or secrets_of(item, item.own_values):
+        if credentials is None or own.holders.keys() - own.inherited - {ACCESS_TOKEN}:
             row = getattr(item, "values_row", None)
             credentials = (row or PropertyValues.objects.get_or_create(integration=item)[0]).pk
-        redactor = Redactor(secrets_of(item, values[item.pk]))
-        found[item.pk] = PreparedIntegration(item, item.compiled, values[item.pk], redactor, credentials)
+        asks = tuple(origins.blocking(item.compiled, own, origins.fixed_for(item)))
+        found[item.pk] = PreparedIntegration(item, item.compiled, own, own.redactor(), credentials, asks)
     return found

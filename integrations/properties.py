@@ -1,21 +1,66 @@
-"""Property values: an organization's own values override those of its account."""
+"""Property values: an organization's own override those of its account, and secrets stay secret."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.db.models import Q
 
-from integrations.language.properties import Property, check_values
+from integrations.language.document import Template
+from integrations.language.properties import check_values
+from integrations.language.values import text
 from integrations.models import AccessToken, Integration, PropertyValues
+from integrations.redact import Redactor
+
+ACCESS_TOKEN = "access_token"  # noqa: S105 (a name)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What one integration works with, and where its secrets may be sent.
+
+    `values` are its property values and a valid access token, by label. `holders` has the secrets among them,
+    each with the key of the PropertyValues that it belongs to (the access token: whose secrets obtain it);
+    `inherited` are those of the account. `allowed` has a pair of label and origin for each place to which a
+    secret may be sent. `cleared` are stored as secret but no longer secret in the document: they count as
+    blank until they are entered again. `private` is all that must not be shown, used or not.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
+    holders: Mapping[str, int | None] = field(default_factory=dict)
+    inherited: frozenset[str] = frozenset()
+    allowed: frozenset[tuple[str, str]] = frozenset()
+    cleared: frozenset[str] = frozenset()
+    private: tuple[str, ...] = field(default=(), repr=False)
+
+    def redactor(self, *more: str) -> Redactor:
+        """Masks all that is private, and `more`."""
+        return Redactor([*self.private, *more])
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page may know of stored values: those that are not secret, and which secrets are `saved`.
+
+    The value of a label that is `cleared` must be entered again.
+    """
+
+    values: Mapping[str, Any]
+    saved: frozenset[str]
+    cleared: frozenset[str]
 
 
 def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
-    """The values that each integration uses, by its key, in one query for all integrations.
+    """The `values` of `credentials_of`."""
+    return {key: found.values for key, found in credentials_of(integrations).items()}
 
-    With OAuth2, a valid `access_token` is among them, which takes one more query for all integrations.
+
+def credentials_of(integrations: Iterable[Integration]) -> dict[int, Credentials]:
+    """The credentials of each integration, by its key, in one query for all integrations.
+
+    With OAuth2, the access tokens take one more query for all integrations.
     """
     integrations = list(integrations)
     wanted = Q(integration__in=[integration.pk for integration in integrations])
@@ -23,46 +68,124 @@ def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
         (item.organization.account_id, item.template_id) for item in integrations
     }:
         wanted |= Q(account=account_id, template=template_id)
-    own: dict[int, dict[str, Any]] = {}
-    inherited: dict[tuple[int | None, int | None], dict[str, Any]] = {}
+    own: dict[int, PropertyValues] = {}
+    inherited: dict[tuple[int | None, int | None], PropertyValues] = {}
     for row in PropertyValues.objects.filter(wanted):
         if row.integration_id is not None:
-            own[row.integration_id] = row.values
+            own[row.integration_id] = row
         else:
-            inherited[row.account_id, row.template_id] = row.values
-    found = {}
-    for item in integrations:
-        values = {
-            **inherited.get((item.organization.account_id, item.template_id), {}),
-            **own.get(item.pk, {}),
-        }
-        found[item.pk] = check_values(item.compiled.properties, values)[0]
+            inherited[row.account_id, row.template_id] = row
     connected = [item.pk for item in integrations if item.compiled.oauth is not None]
-    for token in AccessToken.objects.good().filter(integration__in=connected) if connected else ():
-        found[token.integration_id]["access_token"] = token.secrets["access_token"]
-    return found
+    tokens = {
+        token.integration_id: token
+        for token in (AccessToken.objects.filter(integration__in=connected) if connected else ())
+    }
+    return {
+        item.pk: combined(
+            item.compiled,
+            own.get(item.pk),
+            inherited.get((item.organization.account_id, item.template_id)),
+            tokens.get(item.pk),
+        )
+        for item in integrations
+    }
 
 
-def secrets_of(integration: Integration, values: Mapping[str, Any]) -> list[str]:
-    """The values that must not be shown to anyone."""
-    labels = [item.label for item in integration.compiled.properties if item.secret]
-    return [str(values[label]) for label in [*labels, "access_token"] if values.get(label) not in (None, "")]
+def combined(
+    compiled: Template,
+    own: PropertyValues | None,
+    inherited: PropertyValues | None = None,
+    token: AccessToken | None = None,
+) -> Credentials:
+    """The credentials that follow from stored rows."""
+    known = {item.label: item for item in compiled.properties}
+    secret = {label for label, item in known.items() if item.secret}
+    given: dict[str, PropertyValues] = {}
+    private: list[str] = []
+    for row in filter(None, (inherited, own)):
+        given |= dict.fromkeys(row.values, row)
+        for label, value in row.values.items():
+            if label in secret or row.stored_as_secret(label, label in secret):
+                private += _texts(value)
+    kept = {label for label, row in given.items() if row.stored_as_secret(label, label in secret)}
+    cleared = frozenset((kept & known.keys()) - secret)
+    values, _errors = check_values(
+        compiled.properties,
+        {label: row.values[label] for label, row in given.items() if label not in cleared},
+    )
+    for label in cleared:
+        values.pop(label, None)  # its default
+    holders: dict[str, PropertyValues | None] = {
+        label: given[label] for label in kept & values.keys() if not _is_blank(given[label].values[label])
+    }
+    if compiled.oauth is not None:
+        shared = any(holders.get(name) is inherited for name in compiled.oauth.reads & holders.keys())
+        holders[ACCESS_TOKEN] = inherited if inherited is not None and shared else own
+        if token is not None:
+            private += [text(value) for value in token.secrets.values() if value]
+            if token.is_good:
+                values[ACCESS_TOKEN] = token.secrets["access_token"]
+    allowed = {
+        (label, origin)
+        for label, holder in holders.items()
+        if holder is not None
+        for origin in holder.origins_of(label)
+    }
+    return Credentials(
+        values,
+        {label: row.pk if row else None for label, row in holders.items()},
+        frozenset(label for label, row in holders.items() if row is not None and row is inherited),
+        frozenset(allowed),
+        cleared,
+        tuple(dict.fromkeys(private)),
+    )
 
 
-def moved_origin(
-    properties: Iterable[Property], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> tuple[str, str] | None:
-    """The label and new host of the first URL property whose origin has changed.
+def shown(compiled: Template, row: PropertyValues | None) -> Shown:
+    """What a page may know of a row."""
+    values: dict[str, Any] = {}
+    saved, cleared = set(), set()
+    for item in compiled.properties:
+        if row is None or _is_blank(row.values.get(item.label)):
+            continue
+        if item.secret:
+            saved.add(item.label)
+        elif row.stored_as_secret(item.label, item.secret):
+            cleared.add(item.label)
+        else:
+            values[item.label] = row.values[item.label]
+    return Shown(values, frozenset(saved), frozenset(cleared))
 
-    A stored secret must not be sent to another origin.
-    """
-    for item in properties:
-        old, new = before.get(item.label), after.get(item.label)
-        if item.type == "url" and old and new and urlsplit(str(old))[:2] != urlsplit(str(new))[:2]:
-            return item.label, urlsplit(str(new)).netloc
-    return None
+
+def store(integration: Integration, values: Mapping[str, Any]) -> PropertyValues:
+    """Replaces the organization's own values, as `replace` does."""
+    row, _made = PropertyValues.objects.get_or_create(integration=integration)
+    return replace(row, integration.compiled, values)
 
 
-def store(integration: Integration, values: Mapping[str, Any]) -> None:
-    """Replaces the organization's own values."""
-    PropertyValues.objects.update_or_create(integration=integration, defaults={"values": dict(values)})
+def replace(row: PropertyValues, compiled: Template, values: Mapping[str, Any]) -> PropertyValues:
+    """Stores other values in a row, as `change` does."""
+    change(row, compiled, values)
+    row.save(update_fields=["values", "secret_origins", "changed_at"])
+    return row
+
+
+def change(row: PropertyValues, compiled: Template, values: Mapping[str, Any]) -> None:
+    """Gives a row other values, secret where the document says so; what is new may go nowhere yet."""
+    known = row.secret_origins or {}
+    secret = [item.label for item in compiled.properties if item.secret and item.label in values]
+    confirmed = {label: known.get(label, {}) for label in secret if row.values.get(label) == values[label]}
+    if compiled.oauth is not None:
+        confirmed[ACCESS_TOKEN] = known.get(ACCESS_TOKEN, {})
+    row.values = dict(values)
+    row.secret_origins = {label: {} for label in secret} | confirmed
+
+
+def _texts(value: Any) -> Iterator[str]:
+    for item in value if isinstance(value, list) else [value]:
+        if not _is_blank(item):
+            yield str(item)
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())

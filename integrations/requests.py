@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from integrations import bodies
-from integrations.events import HttpRequest
+from integrations.events import RenderedRequest
 from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
+from integrations.language.budget import TooMuchWork, budget
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError, child
@@ -18,19 +20,33 @@ from integrations.language.methods import Method
 from integrations.language.segments import split_text
 from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import Value, cleaned, is_empty, text
+from integrations.redact import MASK
 
 MAX_BYTES = 1024 * 1024
 MAX_WITH_MEDIA = 25 * 1024 * 1024
+MAX_REQUESTS = 255
+# What rendering a message may cost, in units of the language's budget, besides half of its files' bytes.
+MAX_WORK = 1_000_000
 
 
 @dataclass(frozen=True)
 class Part:
-    """One request of a message, rendered with `variables`; `number` counts from 1."""
+    """One request of a message, rendered with `variables`; `number` counts from 1.
+
+    A request that contains something made of a secret, such as a digest, is `masked` as well: rendered
+    without the secret, because what was made of it cannot be found by its value.
+    """
 
     number: int
     method: str
-    request: HttpRequest
+    request: RenderedRequest
     variables: Mapping[str, Any]
+    masked: RenderedRequest | None = None
+
+    @property
+    def shown(self) -> RenderedRequest:
+        """The request for traces, where its secrets are still masked by value."""
+        return self.masked or self.request
 
 
 def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str, Any]) -> list[Part]:
@@ -38,10 +54,29 @@ def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str
 
     `message` has `from`, `to`, `text`, `media` (a list of objects with `url`, and with `content` in bytes if
     `Method.needs_content`) and any other variables that are known; the rest are derived. A request is at most
-    1 MiB, or 25 MiB with files; U+0000 and unpaired surrogates in it become U+FFFD.
+    1 MiB, or 25 MiB with files, and there are at most 255; U+0000 and unpaired surrogates become U+FFFD.
     """
-    properties = cleaned(properties)
-    steps = _steps(template, properties, _derived(cleaned(message)))
+    with _bounded(message):
+        return _planned(template, cleaned(properties), cleaned(message))
+
+
+@contextmanager
+def _bounded(message: Mapping[str, Any]) -> Iterator[None]:
+    """Has what takes too much work raise RenderError."""
+    files = [item.get("content") for item in message.get("media") or [] if isinstance(item, Mapping)]
+    size = sum(len(content) for content in files if isinstance(content, str | bytes))
+    try:
+        with budget(MAX_WORK + size // 2):
+            yield
+    except (TooMuchWork, RecursionError):
+        reason = "The request takes too much work: its shapes make too much of the values."
+        raise RenderError(reason) from None
+
+
+def _planned(template: Template, properties: Mapping[str, Value], message: dict[str, Value]) -> list[Part]:
+    steps = _steps(template, properties, _derived(message))
+    if len(steps) > MAX_REQUESTS:
+        raise RenderError(f"The message would take {len(steps)} requests; at most {MAX_REQUESTS} are sent.")
     parts = []
     for number, (method, variables) in enumerate(steps, 1):
         numbered = {
@@ -50,18 +85,22 @@ def plan(template: Template, properties: Mapping[str, Any], message: Mapping[str
             "first_part": number == 1,
             "last_part": number == len(steps),
         }
-        parts.append(Part(number, method.name, _request(method, properties, numbered), numbered))
+        masked = _masked(template, method, properties, numbered) if method.derives else None
+        request = _request(method, properties, numbered)
+        parts.append(Part(number, method.name, request, numbered, masked))
     return parts
 
 
 def build(
     template: Template, method_name: str, properties: Mapping[str, Any], variables: Mapping[str, Any]
-) -> HttpRequest:
+) -> RenderedRequest:
     """The request of one method, with exactly these variables. Raises RenderError."""
     method = template.methods.get(method_name)
     if method is None:
         raise RenderError(f"{template.name} has no method {method_name}.", "/API")
-    return _request(method, cleaned(properties), {"now": iso_text(datetime.now(UTC)), **cleaned(variables)})
+    with _bounded(variables):
+        known = {"now": iso_text(datetime.now(UTC)), **cleaned(variables)}
+        return _request(method, cleaned(properties), known)
 
 
 def render_variables(
@@ -189,7 +228,9 @@ def _applies(method: Method, properties: Mapping[str, Value], variables: Mapping
     return method.when({**variables, **properties})
 
 
-def _request(method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]) -> HttpRequest:
+def _request(
+    method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
+) -> RenderedRequest:
     if method.needs_content and not method.is_multipart:
         variables = {**variables, "media": [_as_text(item) for item in variables.get("media") or []]}
     values = render_variables(method, properties, variables)
@@ -207,9 +248,23 @@ def _request(method: Method, properties: Mapping[str, Value], variables: Mapping
         if method.is_multipart or not any(name.casefold() == "content-type" for name in headers):
             headers["Content-Type"] = kind
     most = MAX_WITH_MEDIA if method.needs_content else MAX_BYTES
-    if len(url) > MAX_BYTES or len(body or b"") > most:
+    head = len(url) + sum(len(name) + len(value) for name, value in headers.items())
+    if head > MAX_BYTES or head + len(body or b"") > most:
         raise RenderError(f"The request is larger than {most // MAX_BYTES} MiB.", place)
-    return HttpRequest(method.request_method, url, headers, body, method.timeout)
+    return RenderedRequest(method.request_method, url, headers, body, method.timeout, method.reads)
+
+
+def _masked(
+    template: Template, method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
+) -> RenderedRequest:
+    secret = {item.label for item in template.properties if item.secret}
+    values = {label: MASK if label in secret else value for label, value in properties.items()}
+    if "access_token" in values:
+        values["access_token"] = MASK
+    try:
+        return _request(method, values, variables)
+    except RenderError:
+        return RenderedRequest(method.request_method, MASK)
 
 
 def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from integrations import bodies
 from integrations.events import Fault, HttpResponse, Outcome
+from integrations.language.budget import TooMuchWork, budget
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template
 from integrations.language.methods import Method
@@ -16,6 +17,8 @@ from integrations.language.values import Value, cleaned, text, well_formed
 from integrations.requests import render_variables
 
 MAX_BYTES = 256 * 1024
+# What reading a response may cost, in units of the language's budget.
+MAX_WORK = 1_000_000
 _FAULTS = {"connect": "retry", "tls": "failed", "blocked": "failed", "unanswered": "unknown"}
 
 
@@ -28,10 +31,25 @@ def read(
 ) -> Outcome:
     """The outcome of a request, by the method's rules; every outcome but `sent` gives the reason in `text`.
 
-    `variables` are those of its Part. A response larger than 256 KiB counts as unreadable.
+    `variables` are those of its Part. A response that is larger than 256 KiB, or that takes about a second to
+    read, counts as unreadable.
     """
     if isinstance(response, Fault):
         return Outcome(_FAULTS[response.kind], text=response.text)  # type: ignore[arg-type]
+    try:
+        with budget(MAX_WORK):
+            return _read(template, method_name, properties, variables, response)
+    except (TooMuchWork, RecursionError):
+        return Outcome("unknown", text=f"To read the response takes too much work. {_summary(response)}")
+
+
+def _read(
+    template: Template,
+    method_name: str,
+    properties: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    response: HttpResponse,
+) -> Outcome:
     method = template.methods[method_name]
     parsed, unreadable = _parsed(response, method.response.format)
     values = render_variables(method, cleaned(properties), variables) | {

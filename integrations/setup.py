@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from integrations import logos, oauth, properties
+from integrations import holds, logos, oauth, properties
 from integrations.models import AccessToken, Integration, PropertyValues, Template
+from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.signals import credentials_changed
-from portal.models import Account, Organization
+from portal import audit
+from portal.audit import Action
+from portal.models import Account, Organization, User
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,14 @@ class Card:
     description: str
     state: str
     kind: str
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What an administrator has entered, and the origins that the page has named for each secret."""
+
+    values: Mapping[str, Any] = field(repr=False)
+    confirmed: Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,7 @@ def state_of(integration: Integration) -> str:
         "none": _("Not set up"),
         "off": _("Switched off"),
         "unconnected": _("Not connected yet"),
+        "held": _("Waits for you: %(reason)s") % {"reason": integration.held_reason},
         "trouble": _("Not working: %(reason)s") % {"reason": integration.trouble},
         "on": _("Switched on"),
     }
@@ -80,45 +92,75 @@ def integration_of(organization: Organization, template: Template) -> Integratio
     return found or Integration(organization=organization, template=template)
 
 
-def account_values(account: Account, template: Template) -> dict[str, Any]:
-    """The values that all organizations of the account inherit."""
-    row = PropertyValues.objects.filter(account=account, template=template).first()
-    return dict(row.values) if row else {}
+def own_row(integration: Integration) -> PropertyValues | None:
+    """The row of the organization's own values."""
+    return PropertyValues.objects.filter(integration=integration).first() if integration.pk else None
+
+
+def account_row(account: Account, template: Template) -> PropertyValues | None:
+    """The row of the values that all organizations of the account inherit."""
+    return PropertyValues.objects.filter(account=account, template=template).first()
 
 
 @transaction.atomic
-def save(integration: Integration, values: Mapping[str, Any]) -> None:
-    """Stores an integration with the organization's own values, clears its trouble, and retries."""
-    before = properties.values_of([integration]) if integration.pk else {}
+def save(integration: Integration, entered: Entered, user: User | None = None) -> None:
+    """Stores an integration with the organization's own values, clears its trouble, and retries.
+
+    The secrets that were entered may go where the page said; for all else, the integration asks.
+    """
+    before = properties.credentials_of([integration]) if integration.pk else {}
+    own, added = integration.own_values if integration.pk else {}, not integration.pk
     integration.trouble, integration.trouble_since = "", None
-    integration.save()
-    properties.store(integration, values)
+    with audit.covered():
+        if integration.pk:
+            integration.save(update_fields=["trouble", "trouble_since"])
+        else:
+            integration.save()
+    row = properties.store(integration, entered.values)
+    holds.allow(row.pk, entered.confirmed, user)
+    changes = audit.differing_labels(own, entered.values)
+    if added or changes:
+        audit.record(Action.ADDED if added else Action.VALUES, integration, changes)
     _apply([integration], before)
 
 
 @transaction.atomic
-def save_for_account(account: Account, template: Template, values: Mapping[str, Any]) -> None:
+def switch(integration: Integration, *, on: bool) -> None:
+    """Switches an integration on or off."""
+    integration.enabled = on
+    integration.save(update_fields=["enabled"])
+
+
+@transaction.atomic
+def save_for_account(
+    account: Account, template: Template, entered: Entered, user: User | None = None
+) -> None:
     """Stores the values that the account's organizations inherit, and retries what did not work."""
+    assert template.published is not None
     using = Integration.objects.ready().filter(organization__account=account, template=template, enabled=True)
     integrations = list(using)
-    before = properties.values_of(integrations)
-    PropertyValues.objects.update_or_create(
-        account=account, template=template, defaults={"values": dict(values)}
-    )
+    before = properties.credentials_of(integrations)
+    row, _made = PropertyValues.objects.get_or_create(account=account, template=template)
+    if changes := audit.differing_labels(row.values, entered.values):
+        audit.record(Action.VALUES, template, changes, scope=(account.pk, None))
+    properties.replace(row, template.published.compiled, entered.values)
+    holds.allow(row.pk, entered.confirmed, user)
     _apply(integrations, before)
 
 
-def _apply(integrations: Sequence[Integration], before: Mapping[int, Mapping[str, Any]]) -> None:
+def _apply(integrations: Sequence[Integration], before: Mapping[int, Credentials]) -> None:
     """Has new values used at once: to request an access token, and to send what waits.
 
-    An access token is not sent to another host; there, the provider must be connected again.
+    An access token that the account's secrets have obtained does not become the organization's.
     """
-    after = properties.values_of(integrations)
+    after = properties.credentials_of(integrations)
     for item in integrations:
         if item.compiled.oauth is not None:
-            if properties.moved_origin(item.compiled.properties, before.get(item.pk, {}), after[item.pk]):
+            was = before.get(item.pk, Credentials())
+            if ACCESS_TOKEN in was.inherited and ACCESS_TOKEN not in after[item.pk].inherited:
                 AccessToken.objects.filter(integration=item).delete()
             oauth.request_renewal(item)
+    holds.review(item.pk for item in integrations)
     if integrations:
         credentials_changed.send(sender=None, integration_ids=[item.pk for item in integrations])
 
@@ -143,6 +185,8 @@ def _kind(integration: Integration) -> str:
         return "none"
     if not integration.enabled:
         return "off"
+    if integration.held_since is not None:
+        return "held"
     access = oauth_status(integration)
     if access is not None and access.by_consent and access.state == "none":
         return "unconnected"

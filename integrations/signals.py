@@ -4,3 +4,6 @@ from django.dispatch import Signal
 
 # Sent with `integration_ids` when their credentials have changed: what waits for these is retried at once.
 credentials_changed = Signal()
+
+# Sent with `template` when another revision has been published.
+published = Signal()

@@ -19,7 +19,7 @@ def logo(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     try:
         body, kind = logos.read(get_object_or_404(Template.objects.seen_by(request.user), pk=pk))
-    except FileNotFoundError:
+    except OSError:  # it is gone, or its storage does not answer
         raise Http404 from None
     headers = {
         "X-Content-Type-Options": "nosniff",

@@ -3,50 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from integrations import bodies
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
 from integrations.events import Event, HttpResponse, Ignored, InboundRequest
+from integrations.language.budget import TooMuchWork, budget, spend
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
-from integrations.language.matching import Frame
+from integrations.language.matching import COMPARED, Compared, Frame
 from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.signatures import Verify
 from integrations.language.values import ANY, Value, cleaned, text
 from integrations.language.webhook_events import WebhookEvent
 from integrations.language.webhook_responses import WebhookResponse
+from integrations.received import Accepted, Hints, Received, Refused, hints_in
 
 MAX_BYTES = 1024 * 1024
+# What reading a request may cost, in units of the language's budget.
+MAX_WORK = 1_000_000
 
 
-@dataclass(frozen=True)
-class Received:
-    """The events in a request, and the response to it.
-
-    `tried` has each of the template's events that did not match, and why; `event_index` is the one that did.
-    `bindings` has the type of each event and the variables that its shapes bound. `aside` is the response to
-    give instead if the request is quarantined: the number is unknown, or the integration is switched off.
-    """
-
-    verdict: Literal["accepted", "ignored", "unmatched", "unverified", "unparsable"]
-    events: tuple[Event, ...]
-    answer: HttpResponse
-    reason: str = ""
-    tried: tuple[tuple[str, str], ...] = ()
-    event_index: int | None = None
-    aside: HttpResponse = field(default_factory=lambda: HttpResponse(200))
-    bindings: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+_Found = tuple[Frame, Event, list[str]]  # the variables, the event, and the names that its shapes bound
 
 
 def read(
     template: Template,
     request: InboundRequest,
-    properties: Mapping[str, Any] | None,
+    properties: Mapping[str, Any],
     *,
     number_to: str = "",
     message_uuid: str = "",
@@ -54,56 +43,139 @@ def read(
 ) -> Received:
     """The events of a request. Any request gives a Received, never an exception.
 
-    Without `properties`, they match anything and nothing is verified; this finds out whose request it is.
     `number_to` is the recipient if the request names none; `message_uuid` is our id, for the response.
-    Limits: 1 MiB, 64 levels.
+    Limits: 1 MiB, 64 levels, about a second of work.
     """
-    webhook = template.webhook
+    try:
+        with budget(MAX_WORK):
+            return _read(template, request, properties, number_to, message_uuid, now)
+    except (TooMuchWork, RecursionError):
+        return _too_much(template)
+
+
+def _read(
+    template: Template,
+    request: InboundRequest,
+    properties: Mapping[str, Any],
+    number_to: str,
+    message_uuid: str,
+    now: datetime | None,
+) -> Received:
     if request.method == "HEAD":
-        return Received("ignored", (), HttpResponse(200), "A HEAD request has no event.")
-    query = bodies.pairs(request.query)
-    body = _Body(request, query)
-    base: Frame = {
-        **({item.label: ANY for item in template.properties} if properties is None else cleaned(properties)),
-        "query": query,
+        return Accepted("ignored", HttpResponse(200), "A HEAD request has no event.")
+    base = _base(request, properties)
+    verified = _Verified(request, base, now)
+    found = _match(template, request, base, verified, number_to)
+    section = template.webhook
+    if found.matched:
+        (first, (bound, *_)), events = found.matched[0], tuple(item for _, (_, item, _) in found.matched)
+        return Accepted(
+            "ignored" if all(isinstance(item, Ignored) for item in events) else "accepted",
+            _response(section.events[first].response, {**bound, "message_uuid": message_uuid}),
+            tried=found.tried,
+            events=events,
+            event_index=first,
+            bindings=tuple(
+                (section.events[index].type, {name: bound.get(name) for name in names})
+                for index, (bound, _, names) in found.matched
+            ),
+            aside=_response(section.ignored, base),
+        )
+    if not found.unverified and section.verify is not None:
+        found.unverified = verified.reason(section.verify)
+    if found.unverified:
+        return Refused("unverified", HttpResponse(401), found.unverified, found.tried)
+    response = section.ignored if verified.passed else section.error
+    return _refused(found, _response(response, base), verified=verified.passed)
+
+
+def hints(template: Template, request: InboundRequest) -> Hints:
+    """Whose request it may be: the properties match anything, and nothing is verified."""
+    try:
+        with budget(MAX_WORK):
+            return _hints(template, request)
+    except (TooMuchWork, RecursionError):
+        return Hints(refused=_too_much(template))
+
+
+def _too_much(template: Template) -> Refused:
+    reason = "To read this request takes too much work: it is too large for this template."
+    return Refused("unparsable", HttpResponse(template.webhook.error.status), reason)
+
+
+def _hints(template: Template, request: InboundRequest) -> Hints:
+    if request.method == "HEAD":
+        return Hints()
+    base = _base(request, {item.label: ANY for item in template.properties})
+    found = _match(template, request, base, None, "")
+    if not found.matched:
+        return Hints(refused=_refused(found, _response(template.webhook.error, base)))
+    for label, claimed in template.webhook.claims:
+        with suppress(ValueError):
+            found.compared.setdefault(label, set()).add(text(claimed(base)))
+    return hints_in([item for _, (_, item, _) in found.matched], found.compared)
+
+
+def put_aside(template: Template, request: InboundRequest) -> HttpResponse:
+    """The response to a request of which it is not known whose it is."""
+    return _response(template.webhook.ignored, _base(request, {}))
+
+
+def _base(request: InboundRequest, properties: Mapping[str, Any]) -> Frame:
+    return {
+        **cleaned(properties),
+        "query": bodies.pairs(request.query),
         "headers": cleaned(request.headers),
         "body": cleaned(request.body[:MAX_BYTES].decode("utf-8", "replace")),
         "method": request.method,
     }
-    verified = _Verified(request, base, now) if properties is not None else None
-    events: list[Event] = []
-    bindings: list[tuple[str, Mapping[str, Any]]] = []
-    tried: list[tuple[str, str]] = []
-    answer: HttpResponse | None = None
-    first: int | None = None
-    for index, event in enumerate(webhook.events):
-        found = _try(event, request, base, body, verified, number_to)
+
+
+@dataclass
+class _Match:
+    """The events that match, each with its place among the template's; else why none does."""
+
+    matched: list[tuple[int, _Found]] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    compared: Compared = field(default_factory=dict)
+    unverified: str = ""
+    problem: str = ""
+
+    @property
+    def tried(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self.refusals)
+
+
+def _match(
+    template: Template, request: InboundRequest, base: Frame, verified: _Verified | None, number_to: str
+) -> _Match:
+    body = _Body(request, base["query"])
+    result = _Match()
+    for index, event in enumerate(template.webhook.events):
+        compared: Compared = {}
+        frame = base if verified is not None else {**base, COMPARED: compared}
+        found = _try(event, request, frame, body, verified, number_to)
         if isinstance(found, _Refusal):
-            tried.append((event.pointer, found.reason))
-            if found.unverified and answer is None:
-                return Received("unverified", (), HttpResponse(401), found.reason, tuple(tried))
+            result.refusals.append((event.pointer, found.reason))
+            if found.unverified and not result.matched:
+                result.unverified = found.reason
             if found.final or found.unverified:
                 break
             continue
-        events += [item for _, item, _names in found]
-        bindings += [(event.type, {name: bound.get(name) for name in names}) for bound, _, names in found]
-        if answer is None:
-            first = index
-            answer = _response(event.response, {**found[0][0], "message_uuid": message_uuid})
+        result.matched += [(index, item) for item in found]
+        for label, values in compared.items():
+            result.compared.setdefault(label, set()).update(values)
         if not event.continues:
             break
-    if answer is not None:
-        only_ignored = all(isinstance(item, Ignored) for item in events)
-        verdict: Literal["accepted", "ignored"] = "ignored" if only_ignored else "accepted"
-        aside = _response(webhook.ignored, base)
-        return Received(verdict, tuple(events), answer, "", tuple(tried), first, aside, tuple(bindings))
-    if webhook.verify is not None and verified is not None and (reason := verified.reason(webhook.verify)):
-        return Received("unverified", (), HttpResponse(401), reason, tuple(tried))
-    known = verified is not None and verified.passed
-    refusal = _response(webhook.ignored if known else webhook.error, base)
-    if body.problem:
-        return Received("unparsable", (), refusal, body.problem, tuple(tried))
-    return Received("unmatched", (), refusal, "No event of the template matches the request.", tuple(tried))
+    result.problem = body.problem
+    return result
+
+
+def _refused(found: _Match, answer: HttpResponse, *, verified: bool = False) -> Refused:
+    if found.problem:
+        return Refused("unparsable", answer, found.problem, found.tried, verified=verified)
+    reason = "No event of the template matches the request."
+    return Refused("unmatched", answer, reason, found.tried, verified=verified)
 
 
 @dataclass(frozen=True)
@@ -162,6 +234,7 @@ class _Body:
         request = self.request
         if len(request.body) > MAX_BYTES:
             raise ValueError("The body is larger than 1 MiB.")
+        spend(len(request.body) >> 3)
         # For GET, the query serves as the body.
         query = bodies.pairs(request.query, charset) if charset else self.query
         if request.method == "GET" and not request.body.strip():
@@ -182,7 +255,7 @@ def _try(
     body: _Body,
     verified: _Verified | None,
     number_to: str,
-) -> list[tuple[Frame, Event, list[str]]] | _Refusal:
+) -> list[_Found] | _Refusal:
     if event.paths is not None and request.path.strip("/") not in event.paths:
         return _Refusal(f"The path is {request.path!r}, not {' or '.join(map(repr, event.paths))}.")
     if request.method not in event.methods:
@@ -199,8 +272,9 @@ def _try(
     for source, shape in event.shapes:
         if reason := shape(frame[source], frames):
             return _Refusal(reason, final=event.when is not None)
-    found: list[tuple[Frame, Event, list[str]]] = []
+    found: list[_Found] = []
     for bound in frames:
+        spend(20)
         names = [name for name in bound if name in BOUND]
         put_aliases(bound)
         for name, render in event.variables:

@@ -1,8 +1,10 @@
+from datetime import datetime
 from typing import Any
 
 from django.apps import AppConfig
 
 from integrations.signals import credentials_changed
+from portal.signals import restoring
 
 
 class MessagingConfig(AppConfig):
@@ -13,13 +15,23 @@ class MessagingConfig(AppConfig):
         from messaging import worker  # noqa: F401  (connects the worker's signals)
 
         credentials_changed.connect(_try_again, dispatch_uid="messaging")
+        restoring.connect(_hold_queue, dispatch_uid="messaging")
 
 
 def _try_again(integration_ids: list[int], **_: Any) -> None:
     from messaging import wakeups
     from messaging.engine import circuit_breaker, queue
+    from messaging.inbound import fetch_media
     from messaging.wakeups import Task
 
     circuit_breaker.close(integration_ids)
     queue.retry_now(integration_ids)
-    wakeups.after_commit(Task.DISPATCH_DUE)
+    fetch_media.go_on(integration_ids)
+    for task in (Task.DISPATCH_DUE, Task.FETCH_MEDIA, Task.RENEW_TOKENS):
+        wakeups.after_commit(task)
+
+
+def _hold_queue(made_at: datetime, send_queued: bool, **_: Any) -> str:
+    from messaging.outbound import hold
+
+    return hold.told(hold.waiting() if send_queued else hold.hold(made_at), send_queued)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import properties
+from integrations import holds
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
 from messaging import numbers
@@ -82,7 +82,7 @@ def _integration(organization: Organization, provider: Sandbox) -> Integration:
         template.revise(source)
     Integration.objects.get_or_create(organization=organization, template=template)
     integration = Integration.objects.ready().get(organization=organization, template=template)
-    properties.store(integration, provider.values)
+    holds.enter(integration, provider.values)
     if integration.compiled.oauth is not None:
         token = {"secrets": {"access_token": ACCESS_TOKEN}, "granted_at": timezone.now()}
         AccessToken.objects.update_or_create(integration=integration, defaults=token)

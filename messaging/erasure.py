@@ -20,6 +20,7 @@ from messaging.models import Contact, Conversation, Erasure, Message, OptOut, We
 from messaging.models.erasures import fingerprint, masked
 from messaging.statuses import EventState, QueueState, Status
 from messaging.wakeups import Task
+from portal import audit
 from portal.models import Organization, User
 
 BATCH = 200
@@ -48,7 +49,11 @@ def start(
 
 def drain() -> None:
     """Carries out what was requested. What cannot be finished now is tried again."""
-    for row in Erasure.objects.filter(finished_at=None).select_related("organization").order_by("pk"):
+    for row in (
+        Erasure.objects.filter(finished_at=None)
+        .select_related("organization__account", "requested_by")
+        .order_by("pk")
+    ):
         carry_out(row)
 
 
@@ -78,7 +83,8 @@ def carry_out(row: Erasure) -> bool:
             found = OptOut.objects.filter(organization=organization, address=address)
             counts["opt-outs"] += found.delete()[0]
         row.counts, row.address, row.finished_at = dict(counts), "", timezone.now()
-        row.save(update_fields=["counts", "address", "finished_at"])
+        Erasure.objects.filter(pk=row.pk).update(counts=row.counts, address="", finished_at=row.finished_at)
+        audit.record(audit.Action.ERASED, row, actor=row.requested_by, name=row.masked)
     return True
 
 

@@ -119,6 +119,7 @@ UNFOLD: dict[str, Any] = {
                         active=_quarantine,
                         badge="messaging.inbound.quarantine.badge",
                     ),
+                    _entry(_("Audit"), "history", "portal_auditentry"),
                 ],
             },
         ]

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from messaging import media
 from messaging.inbound import delivery_reports
@@ -24,7 +25,7 @@ from messaging.models import (
     WebhookRequest,
 )
 from messaging.statuses import AttachmentState, EventState, QueueState
-from portal.models import Account
+from portal.models import Account, AuditEntry
 
 BATCH = 500
 
@@ -43,6 +44,11 @@ def clean_up() -> None:
         for _counts in delete_messages(_messages(days, accounts)):
             pass
         _delete_conversations(days, accounts)
+    for days, accounts in _accounts_by("audit_days", settings.AUDIT_DAYS).items():
+        AuditEntry.objects.filter(account__in=accounts).expire(timezone.now() - timedelta(days=days))
+    if settings.AUDIT_DAYS:  # what operators did belongs to no account
+        before = timezone.now() - timedelta(days=settings.AUDIT_DAYS)
+        AuditEntry.objects.filter(account=None).expire(before)
     SessionStore.clear_expired()
 
 

@@ -54,3 +54,4 @@ def erase() -> None:
 @shared_task(name=Task.CLEAN_UP)
 def clean_up() -> None:
     retention.clean_up()
+    dispatch.expire_held()

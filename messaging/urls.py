@@ -2,11 +2,13 @@
 
 from django.urls import include, path, re_path
 
-from messaging import views
+from messaging import monitoring, views
 from messaging.api import pages
 from messaging.webhooks.views import WebhookView
 
 urlpatterns = [
+    path("readyz", monitoring.readyz, name="readyz"),
+    path("metrics", monitoring.metrics, name="metrics"),
     re_path(
         r"^services/(?P<service_id>[A-Za-z0-9_-]{1,64})/a(?P<owner>[0-9]{20})(?P<path>(?s:/.*)?)\Z",
         WebhookView.as_view(),

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 PENDING_SECONDS = 5
 SILENT_SECONDS = 5
+SENT_AT = "patchbay_sent_at"  # a header of the wake-up
 
 
 class Task(StrEnum):
@@ -54,7 +55,7 @@ def wake(task: Task) -> bool:
     try:
         if caches["broker"].add(_pending(task), 1, PENDING_SECONDS):
             try:
-                app.send_task(task, retry=False)
+                app.send_task(task, retry=False, headers={SENT_AT: time.time()})
             except Exception:
                 caches["broker"].delete(_pending(task))  # none waits
                 raise

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from celery.signals import task_postrun, task_prerun, worker_init, worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
 
 from integrations import pictures
 from messaging import drain, wakeups
@@ -18,7 +20,7 @@ from messaging import tasks as tasks  # registers them
 from messaging.engine import sweep as engine
 from messaging.outbound import dispatch
 from messaging.wakeups import Task
-from portal import process
+from portal import metrics, process
 from portal.celery import app
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,15 @@ def end(**_: Any) -> None:
     process.get(_Sweep).stopped.set()
     pictures.stop()
     threading.Thread(target=dispatch.stop, args=[settings.STOP_SECONDS], name="stop").start()
+
+
+@task_prerun.connect
+def task_begins(task: Any, task_id: str, **_: Any) -> None:
+    """Names the task in the log, and notes how long its wake-up took."""
+    clear_contextvars()
+    bind_contextvars(task=task.name, task_id=task_id)
+    if sent_at := (task.request.headers or {}).get(wakeups.SENT_AT):
+        metrics.TASK_LAG_SECONDS.labels(task.name).observe(max(0.0, time.time() - sent_at))
 
 
 @task_prerun.connect
@@ -100,8 +111,9 @@ def _run(task: Task) -> None:
 
 def _run_task(task: Task) -> None:
     try:
-        app.tasks[task].run()
+        with bound_contextvars(task=str(task)):
+            app.tasks[task].run()
     except Exception as error:
-        logger.warning("%s failed and is retried by the sweep: %s.", task, error)
+        logger.warning("%s failed and is retried by the sweep: %s.", task, type(error).__name__)
     finally:
         connection.close()

@@ -19,6 +19,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import ngettext
 
 from portal import callers
+from portal.audit import sign_ins
+from portal.audit_entries import Action
 from portal.models import User
 from portal.throttling import SignIn
 
@@ -30,6 +32,9 @@ class Adapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        sign_ins.failed(credentials.get("email", ""))
 
     def get_login_redirect_url(self, request: Any) -> str:
         return "/"
@@ -45,6 +50,7 @@ class Adapter(DefaultAccountAdapter):
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Raises ValidationError after too many wrong tries, without looking at the password."""
         if (seconds := SignIn(request, credentials["email"]).count()) is not None:
+            sign_ins.failed(credentials["email"], Action.LOCKED_OUT)
             minutes = ceil(seconds / 60)
             raise ValidationError(
                 ngettext(

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
+from portal import admin_audit  # noqa: F401  (registers its page)
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.models import Account, Membership, Organization, PersonalToken, User
 from portal.permissions import in_reach_of
@@ -46,7 +47,7 @@ class AccountAdmin(PortalAdmin):
             (
                 _("Days to keep"),
                 {
-                    "fields": ["message_days", "file_days", "attempt_days", "webhook_days"],
+                    "fields": ["message_days", "file_days", "attempt_days", "webhook_days", "audit_days"],
                     "description": _(
                         "After how many days the data of the account are deleted; 0 keeps them for ever. "
                         "Leave a field empty to keep them as long as the installation does."

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
+from portal import audit
+from portal.audit.changes import EMPTY
+from portal.audit.recording import kind_of, record_change
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
 
@@ -36,6 +44,13 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
     compressed_fields = True
     warn_unsaved_form = True
+
+    def __init__(self, model: type[Model], admin_site: Any) -> None:
+        super().__init__(model, admin_site)
+        if not self.read_only:
+            through = [field.remote_field.through for field in model._meta.many_to_many]
+            for watched in (model, *(inline.model for inline in self.inlines), *through):
+                audit.watch(watched)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
@@ -76,6 +91,54 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         elif db_field.related_model is Account:
             kwargs["queryset"] = Account.objects.filter(in_reach_of(user, "", "pk"))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None and request.method == "POST" and not self.read_only:
+            request.before_change = self._snapshot(found)  # type: ignore[attr-defined]
+        return found
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        with audit.covered():
+            return super().changeform_view(request, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        with audit.covered():
+            return super().delete_view(request, *args, **kwargs)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        with audit.covered():
+            super().delete_queryset(request, queryset)
+
+    # Django calls these once for each row that it adds, changes or deletes, in the transaction of the change.
+    # They replace its own log, whose table stays empty.
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        record_change(obj, EMPTY, self._snapshot(obj))
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        before = getattr(request, "before_change", None)
+        if before is not None:
+            record_change(obj, before, self._snapshot(obj))
+
+    def log_deletions(self, request: HttpRequest, queryset: Iterable[Model]) -> None:
+        for row in queryset:
+            audit.record(audit.Action.DELETED, row)
+
+    def _snapshot(self, row: Model) -> audit.Snapshot:
+        """The row as it is stored, with the rows of the inlines."""
+        stored = self.model._base_manager.get(pk=row.pk)
+        return audit.snapshot(stored, [inline.model for inline in self.inlines])
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Leads to the entries of the audit about the row."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        page = reverse("admin:portal_auditentry_changelist")
+        return redirect(f"{page}?{urlencode({'kind': kind_of(self.model), 'object': row.pk})}")
 
     def _get_obj_does_not_exist_redirect(self, request: Any, opts: Any, object_id: Any) -> HttpResponse:
         raise Http404

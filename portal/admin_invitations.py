@@ -63,14 +63,6 @@ class InvitationAdmin(PortalAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).filter(created_at__gt=timezone.now() - Invitation.VALID)
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if not mail.is_configured():
-            text = _(
-                "This installation sends no e-mail, so nobody can be invited. Its operators can add users."
-            )
-            messages.warning(request, text)
-        return super().changelist_view(request, extra_context)
-
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         account = ["account"] if _administers_accounts(request) else []
         return [
@@ -101,21 +93,25 @@ class InvitationAdmin(PortalAdmin):
             kwargs["choices"] = [c for c in Membership.Role.choices if c[0] != Membership.Role.ACCOUNT_ADMIN]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and mail.is_configured()
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.was_sent = invitations.send(obj)
+        obj.link = "" if mail.is_configured() else invitations.link(obj)
+        obj.was_sent = bool(obj.link) or invitations.send(obj)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return super().log_addition(request, obj, message) if obj.was_sent else None
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         names = {"address": obj.email}  # also of one that was not sent, and is gone again
-        if obj.was_sent:
+        if obj.link:
+            text = _(
+                "This installation sends no e-mail. Pass this link on to %(address)s yourself; it is valid "
+                "for a week, and is not shown again: %(link)s"
+            )
+            messages.warning(request, text % {**names, "link": obj.link})
+        elif obj.was_sent:
             text = _(
                 "An invitation has been sent to %(address)s. Once it is accepted, the list of users has them."
             )

@@ -8,7 +8,10 @@ class PortalConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        from portal import checks  # noqa: F401  (registers them)
+        from portal import checks, tracing  # noqa: F401  (registers the checks)
+        from portal.audit import sign_ins  # noqa: F401  (connects its signals)
+
+        tracing.begin()
 
 
 class AdministrationConfig(admin.AdminConfig):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +18,21 @@ from portal import environment
 
 LONGEST_TIMEOUT = 60  # seconds; the longest that a template may allow a provider for a response
 GUIDE = "See docs/reference/settings.md."
+
+
+def separate_process() -> None:
+    """Ends a web, worker or beat process that could not work with the others, with a sentence."""
+    if not settings.REDIS_URL:
+        raise SystemExit(
+            "Error: REDIS_URL is not set. Web, worker and beat processes wake each other through Redis; "
+            "without it run everything in one process with `manage.py serve`. "
+            "See docs/how-to/run-in-production.md."
+        )
+    if settings.METRICS_TOKEN and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        raise SystemExit(
+            "Error: PATCHBAY_METRICS_TOKEN is set, but PROMETHEUS_MULTIPROC_DIR is not: /metrics would show "
+            "the figures of one process only. See docs/how-to/watch-with-prometheus.md."
+        )
 
 
 @register()
@@ -114,6 +131,24 @@ def sending_times(app_configs: Any, **options: Any) -> list[CheckMessage]:
     return found
 
 
+@register()
+def media_bucket(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """What a bucket for media needs is given, and installed."""
+    if not settings.S3_BUCKET:
+        return []
+    given = settings.STORAGES["default"]["OPTIONS"]
+    endpoint = urlsplit(given["endpoint_url"] or "https://default")
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        text = "PATCHBAY_MEDIA_S3_BUCKET is set, but django-storages[s3] is not installed."
+    elif not (given["access_key"] and given["secret_key"]):
+        text = "PATCHBAY_MEDIA_S3_BUCKET needs PATCHBAY_MEDIA_S3_KEY and PATCHBAY_MEDIA_S3_SECRET."
+    elif endpoint.scheme not in ("http", "https") or not endpoint.hostname:
+        text = "PATCHBAY_MEDIA_S3_ENDPOINT must look like https://s3.example.com."
+    else:
+        return []
+    return [Error(text, hint=GUIDE, id="portal.E007")]
+
+
 @register(deploy=True)
 def plain_http(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """The public URL of a production installation uses https."""
@@ -149,7 +184,7 @@ def pooler(app_configs: Any, databases: Sequence[str] | None = None, **options: 
             "transactions.",
             hint="End DATABASE_URL with ?server_side_binding=false, or set max_prepared_statements of "
             f"PgBouncer 1.21 or newer. {GUIDE}",
-            id="portal.E007",
+            id="portal.E008",
         )
     ]
 

@@ -27,6 +27,15 @@ class _WholeBody(LimitedStream):
         return data
 
 
+def _in_one_piece(stream: Any) -> dict[str, Any]:
+    """What the environment of a body in chunks says instead; broken chunks are a body that was cut off."""
+    try:
+        body = stream.read(settings.MAX_BODY_BYTES + 1)
+    except Exception:  # each server has errors of its own
+        return {"CONTENT_LENGTH": "1", "wsgi.input": BytesIO()}
+    return {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
+
+
 class Request(WSGIRequest):
     """A request that is always read as UTF-8, whatever its Content-Type says, and never in part."""
 
@@ -36,8 +45,7 @@ class Request(WSGIRequest):
             environ["CONTENT_TYPE"] = content_type.replace("*", "")
         # A body in chunks has no Content-Length, and Django would read nothing; but the server knows its end.
         if environ.get("wsgi.input_terminated") and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", ""):
-            body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
-            environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
+            environ |= _in_one_piece(environ["wsgi.input"])
         super().__init__(environ)
         length: int = self._stream.limit  # type: ignore[attr-defined]
         self._stream = _WholeBody(environ["wsgi.input"], length)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Inviting people: the mail with the link."""
+"""Inviting people: the link, and the mail with it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from portal import mail
 from portal.models import Invitation
 
 
+def link(invitation: Invitation) -> str:
+    """Opens the invitation; its link, for whoever cannot send it by mail."""
+    return mail.url("invitation", invitation.open())
+
+
 def send(invitation: Invitation) -> bool:
     """Opens the invitation and mails its link; returns False, and opens nothing, if no mail can be sent."""
-    key = invitation.open()
+    url = link(invitation)
     place = invitation.organization or invitation.account
     sent = mail.send(
         invitation.email,
@@ -24,7 +29,7 @@ def send(invitation: Invitation) -> bool:
             "name": invitation.name,
             "inviter": invitation.inviter,
             "place": place,
-            "url": mail.url("invitation", key),
+            "url": url,
         },
     )
     if not sent:

@@ -8,6 +8,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth import middleware as auth
@@ -23,16 +24,18 @@ from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.translation import gettext
 from django_htmx import middleware as htmx
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from portal import callers
+from portal.audit import origin
 
 logger = logging.getLogger(__name__)
 
 # Paths that providers and programs call. Middleware that only pages need would take longer than the rest of
 # such a request.
-MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz")
+MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz", "/metrics")
 
-ANY_HOST_PATHS = ("/services/", "/healthz", "/readyz")
+ANY_HOST_PATHS = ("/services/", "/healthz", "/readyz", "/metrics")
 
 _ALWAYS = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 # For files that are opened on their own.
@@ -43,6 +46,8 @@ ADMIN = (
     "default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-eval'; "
     f"style-src 'self' 'unsafe-inline'; {_ALWAYS}"
 )
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -71,6 +76,22 @@ CommonMiddleware = pages_only(common.CommonMiddleware)
 AuthenticationMiddleware = pages_only(auth.AuthenticationMiddleware)
 MessageMiddleware = pages_only(messages.MessageMiddleware)
 HtmxMiddleware = pages_only(htmx.HtmxMiddleware)
+
+
+def request_id(get_response: View) -> View:
+    """Names the request in the log and in X-Request-ID; a trusted proxy may have named it already."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        given = request.META.get("HTTP_X_REQUEST_ID", "") if settings.TRUSTED_PROXIES else ""
+        name = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        # Until the thread's next request: Django logs refused requests when this function has returned.
+        clear_contextvars()
+        bind_contextvars(request_id=name)
+        response = get_response(request)
+        response.headers["X-Request-ID"] = name
+        return response
+
+    return middleware
 
 
 def security_headers(get_response: View) -> View:
@@ -152,6 +173,16 @@ def no_trace(get_response: View) -> View:
         if request.method == "TRACE" and not request.path_info.startswith(MACHINE_PATHS):
             return HttpResponse("TRACE is not allowed.\n", status=405, content_type="text/plain")
         return get_response(request)
+
+    return middleware
+
+
+def audit_origin(get_response: View) -> View:
+    """Attributes what the audit records meanwhile to the request."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with origin.within(request):
+            return get_response(request)
 
     return middleware
 

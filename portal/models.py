@@ -19,6 +19,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.audit_entries import AuditEntry
+from portal.encryption import EncryptedBinaryField, SecretCharField
 from portal.ids import new_id
 
 is_domain = RegexValidator(
@@ -37,6 +39,7 @@ class Account(models.Model):
     file_days = models.PositiveSmallIntegerField(_("files"), null=True, blank=True)
     attempt_days = models.PositiveSmallIntegerField(_("delivery attempts"), null=True, blank=True)
     webhook_days = models.PositiveSmallIntegerField(_("raw webhooks"), null=True, blank=True)
+    audit_days = models.PositiveSmallIntegerField(_("audit"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("account")
@@ -103,6 +106,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """A person who signs in with an email address and whose memberships say what they may do."""
 
+    password = SecretCharField(_("password"), max_length=128)
     email = models.EmailField(
         _("email address"),
         unique=True,
@@ -330,7 +334,7 @@ class Invitation(models.Model):
         _("role"), max_length=20, choices=Membership.Role.choices, default=Membership.Role.USER
     )
     inviter = models.ForeignKey(User, models.CASCADE, verbose_name=_("invited by"), related_name="+")
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    digest = SecretCharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(_("sent"), auto_now_add=True)
 
     objects = InvitationQuerySet.as_manager()
@@ -380,6 +384,7 @@ class Invitation(models.Model):
 
 
 class PersonalTokenQuerySet(models.QuerySet["PersonalToken"]):
+    @transaction.atomic
     def issue(self, user: User, name: str) -> str:
         """Creates a token and returns it, which is the only time. Raises IntegrityError for a name in use."""
         token = PersonalToken.PREFIX + secrets.token_urlsafe(32)
@@ -417,7 +422,7 @@ class PersonalToken(models.Model):
 
     user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="tokens")
     name = models.CharField(_("name"), max_length=60)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    digest = SecretCharField(max_length=64, unique=True, editable=False)
     beginning = models.CharField(_("token"), max_length=12, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
@@ -439,5 +444,27 @@ class PersonalToken(models.Model):
             PersonalToken.objects.filter(pk=self.pk).update(last_used_at=Now())
 
 
+class KeyCheck(models.Model):
+    """One row, whose value a process can decrypt if it has the keys of this database: see `portal.keys`."""
+
+    value = EncryptedBinaryField()
+
+    def __str__(self) -> str:
+        return "Check of the encryption keys"
+
+
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+__all__ = [
+    "Account",
+    "AuditEntry",
+    "Invitation",
+    "KeyCheck",
+    "Membership",
+    "Organization",
+    "PersonalToken",
+    "User",
+    "is_domain",
+]

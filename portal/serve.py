@@ -22,9 +22,9 @@ from django.core.management.base import CommandError
 from portal import environment
 from portal.celery import app
 from portal.environment import prepare_data_folder
+from portal.handlers import Handler
 from portal.models import User
 from portal.server import WebServer
-from portal.wsgi import application
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,13 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(1) if stop.is_set() else stop.set())
         worker = _Worker()
-        server = WebServer(application, listener, threads=THREADS, max_body=settings.MAX_BODY_BYTES)
+        server = WebServer(
+            Handler(),
+            listener,
+            threads=THREADS,
+            max_body=settings.MAX_BODY_BYTES,
+            told_of_large_bodies=("/api/",),
+        )
         server.start()
         ready()
         say(f"Patchbay is ready at {settings.PUBLIC_URL}/ (press Ctrl-C to stop).")

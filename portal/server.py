@@ -4,21 +4,66 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from io import BytesIO
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import RequestEntityTooLarge
 
 CONNECTIONS = 1000
 IDLE_SECONDS = 60
+# A request must have arrived after this time: 25 MiB at 0.7 Mbit/s, but not a byte a second for ever.
+REQUEST_SECONDS = 300
 STOP_SECONDS = 5
+
+
+class _Refusal(WSGITask):  # type: ignore[misc]
+    """Says what is wrong with a request, or has the application say that its body is too large."""
+
+    def execute(self) -> None:
+        told = self.request.path.startswith(self.channel.server.told_of_large_bodies)
+        if told and isinstance(self.request.error, RequestEntityTooLarge):
+            self.set_close_on_finish()
+            super().execute()
+        else:
+            self.complete = True
+            ErrorTask.execute(self)
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        length = str(self.channel.adj.max_request_body_size + 1)
+        return environ | {"CONTENT_LENGTH": length, "wsgi.input": BytesIO()}
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection, which is closed if a request takes too long to arrive."""
+
+    error_task_class = _Refusal
+    _began = 0.0
+
+    def received(self, data: bytes) -> Any:
+        now = time.monotonic()
+        if self.request is None:
+            self._began = now
+        elif now - self._began > REQUEST_SECONDS:
+            self.will_close = True
+            return False
+        return super().received(data)
 
 
 class WebServer:
     """Serves a WSGI application on a bound socket.
 
     It reads a request completely before a thread handles it, so a slow client occupies no thread. A body of
-    more than `max_body` bytes gets the response 413, and a connection is closed after 60 s without activity.
+    more than `max_body` bytes gets the response 413; below the paths `told_of_large_bodies`, the application
+    gives it, and sees CONTENT_LENGTH but no body. A connection is closed after 60 s without activity, and if
+    a request takes 300 s to arrive.
     With `watch_clients`, `waitress.client_disconnected` in the environment tells whether the client is gone.
     """
 
@@ -30,6 +75,7 @@ class WebServer:
         threads: int,
         max_body: int,
         watch_clients: bool = False,
+        told_of_large_bodies: tuple[str, ...] = (),
     ) -> None:
         self._server = create_server(
             application,
@@ -45,6 +91,8 @@ class WebServer:
             clear_untrusted_proxy_headers=False,  # portal/callers.py decides
             ident=None,
         )
+        self._server.channel_class = _Channel
+        self._server.told_of_large_bodies = told_of_large_bodies
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     def start(self) -> None:

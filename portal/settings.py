@@ -13,7 +13,7 @@ from celery.schedules import crontab
 from cryptography.fernet import Fernet
 
 from messaging.navigation import UNFOLD as UNFOLD
-from portal import environment
+from portal import environment, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.data_folder()
@@ -25,6 +25,7 @@ DEBUG = environment.read("PATCHBAY_DEBUG") == "true"
 SECRET_KEY = environment.secret(
     "PATCHBAY_SECRET_KEY", lambda: secrets.token_urlsafe(48), required=bool(DATABASE_URL)
 )
+SECRET_KEY_FALLBACKS = environment.read_list("PATCHBAY_SECRET_KEY_FALLBACKS")
 ENCRYPTION_KEYS = environment.secret(
     "PATCHBAY_ENCRYPTION_KEYS", lambda: Fernet.generate_key().decode(), required=bool(DATABASE_URL)
 ).split(",")
@@ -96,6 +97,7 @@ BREAKER_MOST_SECONDS = environment.read_number("PATCHBAY_BREAKER_MOST_SECONDS", 
 INSTALLED_APPS = [
     "portal",  # first, so that its templates replace those of the libraries
     "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "portal.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -114,12 +116,14 @@ INSTALLED_APPS = [
     "messaging",
 ]
 MIDDLEWARE = [
+    "portal.middleware.request_id",
     # The classes in portal.middleware are Django's and django-htmx's of the same name, for pages only.
     "portal.middleware.security_headers",
     "portal.middleware.no_store",
     "portal.middleware.known_host",
     "portal.middleware.no_null_characters",
     "portal.middleware.no_trace",
+    "portal.middleware.audit_origin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.middleware.SessionMiddleware",
@@ -262,6 +266,7 @@ MESSAGE_DAYS = environment.read_number("PATCHBAY_MESSAGE_DAYS", 0)
 FILE_DAYS = environment.read_number("PATCHBAY_FILE_DAYS", 0)
 ATTEMPT_DAYS = environment.read_number("PATCHBAY_ATTEMPT_DAYS", 30)
 WEBHOOK_DAYS = environment.read_number("PATCHBAY_WEBHOOK_DAYS", 7)
+AUDIT_DAYS = environment.read_number("PATCHBAY_AUDIT_DAYS", 400)
 
 # --- Users ---
 AUTH_USER_MODEL = "portal.User"
@@ -291,6 +296,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_SESSION_COOKIE_AGE = timedelta(hours=environment.read_number("PATCHBAY_SESSION_HOURS", 14 * 24))
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no content in cookies
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ADAPTER = "portal.second_factors.Adapter"
 EMAIL_HOST = environment.read("EMAIL_HOST")
 ACCOUNT_EMAIL_NOTIFICATIONS = bool(EMAIL_HOST)
 EMAIL_PORT = environment.read_number("EMAIL_PORT", 25)
@@ -309,17 +315,25 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 MEDIA_ROOT = Path(environment.read("PATCHBAY_MEDIA") or DATA_DIR / "media")
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+if S3_BUCKET := environment.read("PATCHBAY_MEDIA_S3_BUCKET"):
+    STORAGES["default"] = {
+        "BACKEND": "portal.media_storage.Bucket",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": environment.read("PATCHBAY_MEDIA_S3_ENDPOINT") or None,
+            "region_name": environment.read("PATCHBAY_MEDIA_S3_REGION") or None,
+            "access_key": environment.read("PATCHBAY_MEDIA_S3_KEY") or None,
+            "secret_key": environment.read("PATCHBAY_MEDIA_S3_SECRET") or None,
+        },
+    }
 WHITENOISE_USE_FINDERS = True
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": environment.read("PATCHBAY_LOG_LEVEL", "INFO").upper()},
-    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "ERROR"}, "waitress": {"level": "ERROR"}},
-}
+# --- Log, metrics, traces ---
+LOG_FORMAT = environment.read("PATCHBAY_LOG_FORMAT") or ("json" if REDIS_URL else "lines")
+LOGGING = logs.configuration(LOG_FORMAT, environment.read("PATCHBAY_LOG_LEVEL", "INFO"))
+METRICS_TOKEN = environment.read("PATCHBAY_METRICS_TOKEN")
+TRACES_ENDPOINT = environment.read("OTEL_EXPORTER_OTLP_ENDPOINT")

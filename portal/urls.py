@@ -10,7 +10,6 @@ from portal import views
 urlpatterns = [
     path("", views.home, name="home"),
     path("healthz", views.healthz, name="healthz"),
-    path("readyz", views.readyz, name="readyz"),
     path("favicon.ico", RedirectView.as_view(url=static("portal/icon.svg"))),
     path("account/", include("portal.account_urls")),
     path("admin/login/", RedirectView.as_view(pattern_name="account_login", query_string=True)),

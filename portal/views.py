@@ -1,11 +1,9 @@
-"""The home page, and the health checks of the installation."""
+"""The home page, and the health check of a process."""
 
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.core.cache import caches
-from django.db import connection
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 
@@ -18,20 +16,3 @@ def home(request: HttpRequest) -> HttpResponseBase:
 def healthz(request: HttpRequest) -> HttpResponse:
     """Responds 200 while the process serves requests; it checks nothing else."""
     return HttpResponse("ok\n", content_type="text/plain")
-
-
-def readyz(request: HttpRequest) -> JsonResponse:
-    """Responds 200 if the database does, else 503. Without the broker, Patchbay is only a little slower."""
-    parts = {}
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        parts["database"] = "ok"
-    except Exception as error:
-        parts["database"] = f"does not respond: {type(error).__name__}"
-    try:
-        caches["broker"].get("readyz")
-        parts["cache"] = "ok"
-    except Exception as error:
-        parts["cache"] = f"does not respond: {type(error).__name__}"
-    return JsonResponse(parts, status=200 if parts["database"] == "ok" else 503)

@@ -1,12 +1,21 @@
-"""The WSGI application, for every request, in production as in `serve`."""
+"""The WSGI application for a web server of its own; `serve` has the same in its process."""
 
 import os
 
 import django
+from django.db import connection
+
+from portal import startup
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-django.setup(set_prefix=False)
+with startup.in_words():
+    django.setup(set_prefix=False)
+    from portal import checks
 
-from portal.handlers import Handler  # noqa: E402 (Django is ready now)
+    checks.separate_process()
+    startup.check()
+    connection.close()
+
+from portal.handlers import Handler
 
 application = Handler()

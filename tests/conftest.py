@@ -18,7 +18,7 @@ from django.core.signals import request_started
 from django.db import close_old_connections
 from hypothesis import settings as hypothesis_settings
 
-from integrations import catalog, http, properties
+from integrations import catalog, holds, http
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Number
@@ -163,7 +163,7 @@ def oauth_server(settings: Any) -> Iterator[OAuthServer]:
 def service(acme: Organization, generic: Template, sandbox: Sandbox) -> Integration:
     """The generic service, enabled for Acme with the sandbox's address and key."""
     integration = Integration.objects.create(organization=acme, template=generic)
-    properties.store(integration, {"API URL": sandbox.api_url, "API key": "sandbox-key"})
+    holds.enter(integration, {"API URL": sandbox.api_url, "API key": "sandbox-key"})
     return integration
 
 

@@ -262,7 +262,16 @@ class Separate(Installation):
         }
 
     def web(self, port: int = 0, **environment: str) -> Process:
-        arguments = ["--interface", "wsgi", "--blocking-threads", "32", "--port", str(port or self.port)]
+        arguments = [
+            "--interface",
+            "wsgi",
+            "--blocking-threads",
+            "32",
+            "--port",
+            str(port or self.port),
+            "--log-config",
+            "portal/granian.json",
+        ]
         return self.run("-m", "granian", *arguments, "portal.wsgi:application", **environment)
 
     def behind_nginx(self, **environment: str) -> Process:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from django.utils import timezone
 
-from integrations import properties, setup
+from integrations import holds, properties, setup
 from integrations.models import AccessToken, Integration, Template
 from portal.models import Organization
 
@@ -214,11 +214,17 @@ def make(server: OAuthServer, organization: Organization, flow: str, **auth: Any
     template = Template(account=organization.account)
     template.revise(json.dumps(document(server.origin, flow, **auth)))
     integration = Integration.objects.create(organization=organization, template=template)
-    setup.save(
+    save(
         integration,
         VALUES | (dict(zip(("Username", "Password"), PERSON, strict=True)) if flow == "password" else {}),
     )
     return Integration.objects.ready().get(pk=integration.pk)
+
+
+def save(integration: Integration, values: dict[str, str]) -> None:
+    """An administrator enters the values, and knows where they go."""
+    holds.enter(integration, values)
+    setup.save(integration, setup.Entered(values, {}))
 
 
 def access_token(integration: Integration) -> str | None:

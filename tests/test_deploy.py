@@ -39,6 +39,6 @@ def test_systemd_units(unit: Path, tmp_path: Path) -> None:
 def test_units_start_what_containers_start(unit: Path) -> None:
     """Both run the same commands, but for addresses."""
     containers = (ROOT / "docker-compose.yml").read_text() + (ROOT / "Dockerfile").read_text()
-    words = set(re.findall(r"[\w.:-]+", containers)) | {"127.0.0.1", "serve", "/var/lib/patchbay", "--data"}
+    words = set(re.findall(r"[\w.:/-]+", containers)) | {"127.0.0.1", "serve", "/var/lib/patchbay", "--data"}
     for command in re.findall(r"^ExecStart(?:Pre)?=/opt/patchbay/\.venv/bin/(.+)$", unit.read_text(), re.M):
         assert set(command.split()) <= words, command

@@ -51,6 +51,13 @@ class Origin(NamedTuple):
         """host:port for error texts."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def text(self) -> str:
+        """The origin as people write it, such as https://api.example.com."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = self.port == {"http": 80, "https": 443}[self.scheme]
+        return f"{self.scheme}://{host}" if usual else f"{self.scheme}://{host}:{self.port}"
+
 
 def origin_of(url: str) -> Origin:
     """The origin of an absolute http(s) URL without userinfo. Raises BlockedAddress for any other string."""

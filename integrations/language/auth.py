@@ -42,7 +42,10 @@ FLOWS: dict[str, Flow] = {
 
 @dataclass(frozen=True)
 class OAuth2:
-    """How access tokens are obtained: the requests to the authorization and token endpoints."""
+    """How access tokens are obtained: the requests to the authorization and token endpoints.
+
+    `reads` are the names that the token requests read, `consent_reads` those of the authorization request.
+    """
 
     flow: Flow
     client_id: Render
@@ -53,6 +56,8 @@ class OAuth2:
     token_parameters: Render
     token_content_type: str
     basic: bool
+    reads: frozenset[str]
+    consent_reads: frozenset[str]
 
 
 def compile_auth(node: Value, scope: Scope, pointer: str) -> tuple[Scheme, ...]:
@@ -111,7 +116,8 @@ def compile_oauth(node: Value, scope: Scope, pointer: str) -> OAuth2 | None:
     if not isinstance(node, Mapping) or node.get("type") != "OAuth2":
         return None
     check_keys(node, OAUTH_KEYS, scope, pointer)
-    scope = replace(scope, names={"webhook_url": False, "domain": False})
+    scope = replace(scope, names={"webhook_url": False, "domain": False}, used=set(), private=set())
+    consent = replace(scope, used=set())
 
     def shape(key: str) -> Render:
         return compile_render(node.get(key), scope, child(pointer, key))
@@ -131,8 +137,8 @@ def compile_oauth(node: Value, scope: Scope, pointer: str) -> OAuth2 | None:
         if key not in node:
             scope.report(pointer, f"OAuth2 needs {key!r}.")
     endpoints = {
-        key: compile_url(node[key], scope, child(pointer, key))
-        for key in ("authorization_endpoint", "token_endpoint")
+        key: compile_url(node[key], asked, child(pointer, key))
+        for key, asked in (("authorization_endpoint", consent), ("token_endpoint", scope))
         if key in node
     }
     if flow is None or "token_endpoint" not in endpoints:
@@ -140,15 +146,18 @@ def compile_oauth(node: Value, scope: Scope, pointer: str) -> OAuth2 | None:
     parameters = _parameters(node, "token_parameters", scope, pointer)
     kind = parameters.pop("content_type", "form")
     place = child(pointer, "token_parameters")
+    client_id = shape("client_id")
+    consent.used |= scope.used
     return OAuth2(
-        flow, shape("client_id"), shape("client_secret"), endpoints.get("authorization_endpoint"),
+        flow, client_id, shape("client_secret"), endpoints.get("authorization_endpoint"),
         compile_render(
             cast(Value, _parameters(node, "authorization_parameters", scope, pointer)),
-            scope, child(pointer, "authorization_parameters"),
+            consent, child(pointer, "authorization_parameters"),
         ),
         endpoints["token_endpoint"], compile_render(cast(Value, parameters), scope, place),
         media_type(kind, scope, child(place, "content_type")),
         choice(node, "token_auth", ["body", "basic"], scope, pointer) == "basic",
+        frozenset(scope.used), frozenset(consent.used),
     )  # fmt: skip
 
 

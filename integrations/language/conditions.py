@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from integrations.language.budget import spend
 from integrations.language.errors import child, did_you_mean
 from integrations.language.expressions import getter, regex
 from integrations.language.placeholders import only
@@ -35,6 +36,7 @@ OPERATORS = ["not", *_COMPARISONS, "matches"]
 
 def compile_condition(node: Value, scope: Scope, pointer: str) -> Condition:
     """A function that tells whether the condition holds for given variables; problems go to the scope."""
+    spend(1)
     if isinstance(node, list):
         options = [compile_condition(item, scope, child(pointer, index)) for index, item in enumerate(node)]
         return lambda variables: any(option(variables) for option in options)
@@ -55,6 +57,7 @@ def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
     holds = _expectation(expected, scope, pointer)
 
     def test(variables: Variables) -> bool:
+        spend(1)
         value = read(variables)
         return True if value is ANY else holds(plain(value))
 
@@ -62,6 +65,7 @@ def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
 
 
 def _expectation(expected: Value, scope: Scope, pointer: str) -> Test:
+    spend(1)
     if isinstance(expected, bool):
         return lambda value: is_empty(value) is not expected
     if isinstance(expected, list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import mimetypes
@@ -14,12 +15,18 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
+from integrations.language.budget import spend
 from integrations.language.registry import Registry
 from integrations.language.values import Number, Value, decimal, dump, is_charset, load, raw, text
 
 FILTERS = Registry()
 add = FILTERS.add
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_FORMAT = 200
+_DIRECTIVE = re.compile(r"%(?:[-_0^#](?=[A-Za-z]))?.?", re.DOTALL)
+# What Python reads and writes on every system.
+_READ = "aAbBcdfGHIjmMpSuUVwWxXyYzZ%"
+_WRITTEN = "aAbBcdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZf%"
 _MAIL_DATE = re.compile(r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} .{5,40}")
 
 
@@ -65,14 +72,71 @@ def epoch(value: Value, divisor: Value = "1") -> str | None:
     return iso_text(_EPOCH + timedelta(seconds=float(number / Decimal(text(divisor)))))
 
 
-@add("strptime", ("03/06/2025 10:00", ("%d/%m/%Y %H:%M",), "2025-06-03T10:00:00Z"), arguments=(1, 8))
+@functools.lru_cache(maxsize=256)
+def zone_of(name: str) -> ZoneInfo | None:
+    """The time zone of an IANA name, or None."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, LookupError, OSError):
+        return None
+
+
+def wrong_strptime(form: str) -> str:
+    """Why dates cannot be read in a format of strptime, or in a time zone, or ""."""
+    if "%" not in form:
+        return "" if zone_of(form) else f"{form!r} is not a known time zone; a format of dates contains %."
+    if unknown := _unknown_directive(form, _READ):
+        return unknown
+    found = _DIRECTIVE.findall(form)
+    if twice := next((each for each in found if each != "%%" and found.count(each) > 1), ""):
+        return f"The date format has {twice} twice."
+    if {"%c", "%x", "%X"} & set(found) and len(set(found) - {"%%"}) > 1:
+        return "The date format has %c, %x or %X next to others, which these contain."
+    try:
+        datetime.strptime(_EPOCH.strftime(form), form)
+    except ValueError as error:
+        return f"No date can be read in this format: {error}."
+    return ""
+
+
+def wrong_strftime(form: str) -> str:
+    """Why dates cannot be written in a format of strftime, or in a time zone, or ""."""
+    if "%" not in form:
+        return "" if zone_of(form) else f"{form!r} is not a known time zone; a format of dates contains %."
+    return _unknown_directive(form, _WRITTEN)
+
+
+def _knows(directives: str, each: str) -> bool:
+    letter = each[1:].lstrip("-_0^#") if directives is _WRITTEN else each[1:]
+    return len(letter) == 1 and letter in directives
+
+
+def _unknown_directive(form: str, known: str) -> str:
+    if len(form) > MAX_FORMAT:
+        return f"A date format may have at most {MAX_FORMAT} characters."
+    wrong = next((each for each in _DIRECTIVE.findall(form) if not _knows(known, each)), "")
+    return f"{wrong!r} is not a directive of date formats, such as %Y or %d." if wrong else ""
+
+
+@functools.lru_cache(maxsize=256)
+def _is_readable(form: str) -> bool:
+    return not wrong_strptime(form)
+
+
+@add(
+    "strptime",
+    ("03/06/2025 10:00", ("%d/%m/%Y %H:%M",), "2025-06-03T10:00:00Z"),
+    arguments=(1, 8),
+    argument="strptime",
+)
 def strptime(value: str, *formats: Value) -> str | None:
     """The date by the first format that fits; a time zone among them is used if the text has none."""
-    zone: ZoneInfo | None = None
-    for name in map(text, formats):
-        if "%" not in name:
-            zone = ZoneInfo(name)
-    for name in map(text, formats):
+    names = [text(item) for item in formats]
+    spend(20 * len(names))
+    if len(value) > MAX_FORMAT or not all(map(_is_readable, names)):
+        return None
+    zone = next((zone_of(name) for name in reversed(names) if "%" not in name), None)
+    for name in names:
         if "%" in name:
             try:
                 date = datetime.strptime(value, name)
@@ -82,11 +146,18 @@ def strptime(value: str, *formats: Value) -> str | None:
     return None
 
 
-@add("date", ("2025-06-03T10:00:00Z", ("%d.%m.%Y", "Europe/Paris"), "03.06.2025"), arguments=(1, 2))
+@add(
+    "date",
+    ("2025-06-03T10:00:00Z", ("%d.%m.%Y", "Europe/Paris"), "03.06.2025"),
+    arguments=(1, 2),
+    argument="strftime",
+)
 def date(value: str, form: Value, zone: Value = "UTC") -> str | None:
     """The date in a strftime format, in UTC or the time zone."""
-    moment = parse_date(value)
-    return moment.astimezone(ZoneInfo(text(zone))).strftime(text(form)[:200]) if moment else None
+    moment, place = parse_date(value), zone_of(text(zone))
+    if moment is None or place is None or _unknown_directive(text(form), _WRITTEN):
+        return None
+    return moment.astimezone(place).strftime(text(form))
 
 
 @add("timestamp", ("2025-06-03T10:00:00Z", (Number("1000"),), Number("1748944800000")), arguments=(0, 1))

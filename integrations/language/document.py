@@ -10,17 +10,40 @@ from typing import Any
 
 from integrations.language.api_methods import METHODS
 from integrations.language.auth import OAuth2, compile_oauth
-from integrations.language.errors import DocumentError, Problem, child, did_you_mean, json_problem
+from integrations.language.budget import TooMuchWork, budget
+from integrations.language.errors import (
+    MAX_PROBLEMS,
+    DocumentError,
+    EnoughProblems,
+    Problem,
+    Problems,
+    child,
+    did_you_mean,
+    json_problem,
+)
 from integrations.language.methods import Method, compile_method
 from integrations.language.names import BUILT_IN
 from integrations.language.properties import Property, compile_properties
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
-from integrations.language.source import Places, placed, places
-from integrations.language.values import Number, Table, Value, cleaned, load, raw, text
+from integrations.language.source import placed, places
+from integrations.language.urls import labels_in
+from integrations.language.values import (
+    Table,
+    Value,
+    cleaned,
+    is_number,
+    is_string,
+    load,
+    raw,
+    text,
+)
 from integrations.language.webhook import Webhook, compile_webhook
 
-MAX_BYTES, MAX_DEPTH, MAX_NODES = 256 * 1024, 32, 2000
+MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_KEY = 256 * 1024, 32, 2000, 500
+MAX_LIMIT = 2**40
+# A value, a placeholder and 100 characters cost 1. What several methods or events share counts for each.
+MAX_WORK = 20_000
 KEYS = [
     "id",
     "name",
@@ -72,20 +95,44 @@ class Template:
         return any(method.needs_content for method in self.methods.values())
 
 
-def compile_document(source: str | bytes | Mapping[str, Any]) -> Template:
-    """The template that a JSON document describes. Raises DocumentError with every problem found.
+def compile_document(source: str | bytes | Mapping[str, Any], *, stored: bool = False) -> Template:
+    """The template that a JSON document describes. Raises DocumentError with the problems found, up to 50.
 
-    Limits: 256 KiB, 32 levels, 2,000 values outside `tables`. For a text, problems have a line and column.
+    Limits: 256 KiB, 32 levels, 2,000 values outside `tables`, 500 characters in a key, and 20,000 values and
+    placeholders in all that is compiled. For a text, problems have a line and column. In a `stored` document,
+    what an earlier version accepted is a warning where it does no harm.
     """
     written, document = _read(source)
-    problems: list[Problem] = []
-    template = _compile(document, problems)
+    found = places(written) if written is not None else None
+    problems = Problems()
+    template: Template | None = None
+    try:
+        for pointer in found.repeated if found else ():
+            problems.append(Problem(pointer, _TWICE, at_key=True))
+        with budget(MAX_WORK):
+            template = _compile(document, problems, stored)
+    except EnoughProblems:
+        pass
+    except TooMuchWork:
+        problems.insert(0, Problem("", _TOO_MUCH))
+    listed: list[Problem] = problems
     if written is not None:
-        found = places(written)
-        problems[:] = placed([*_twice(found), *problems], written, found)
-    if errors := [problem for problem in problems if problem.severity == "error"]:
-        raise DocumentError([*errors, *(problem for problem in problems if problem.severity == "warning")])
-    return replace(template, warnings=tuple(problems))
+        listed = placed(problems, written, found)
+    errors = [problem for problem in listed if problem.severity == "error"]
+    warnings = [problem for problem in listed if problem.severity == "warning"]
+    if errors or template is None:
+        if len(errors) >= MAX_PROBLEMS:
+            errors.append(Problem("", _MORE))
+        raise DocumentError([*errors, *warnings])
+    return replace(template, warnings=tuple(warnings))
+
+
+_TWICE = "This object has this key twice; only the last one would count."
+_TOO_MUCH = (
+    f"The document asks for too much: all that is compiled may have at most {MAX_WORK:,} values and "
+    "placeholders. What the methods or the events share counts for each of them."
+)
+_MORE = f"There may be more problems: only the first {MAX_PROBLEMS} are shown."
 
 
 def _read(source: str | bytes | Mapping[str, Any]) -> tuple[str | None, dict[str, Value]]:
@@ -119,6 +166,9 @@ def _read(source: str | bytes | Mapping[str, Any]) -> tuple[str | None, dict[str
         raise DocumentError([Problem("", "A template must be a JSON object.")])
     if _depth(document) > MAX_DEPTH:
         raise DocumentError([Problem("", f"The document is nested more than {MAX_DEPTH} levels deep.")])
+    if (longest := _longest_key(document)) > MAX_KEY:
+        reason = f"A key may have at most {MAX_KEY} characters; one has {longest:,}."
+        raise DocumentError([Problem("", reason)])
     nodes = _nodes({key: value for key, value in document.items() if key != "tables"})
     if nodes > MAX_NODES:
         raise DocumentError(
@@ -139,13 +189,13 @@ def _nodes(value: Value) -> int:
     return 1 + sum(map(_nodes, _children(value)))
 
 
-def _twice(found: Places) -> list[Problem]:
-    reason = "This object has this key twice; only the last one would count."
-    return [Problem(pointer, reason, at_key=True) for pointer in found.repeated]
+def _longest_key(value: Value) -> int:
+    keys = max(map(len, value), default=0) if isinstance(value, dict) else 0
+    return max(keys, max(map(_longest_key, _children(value)), default=0))
 
 
-def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
-    scope = Scope({}, {}, problems)
+def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Template:
+    scope = Scope({}, {}, problems, stored=stored)
     check_keys(document, KEYS, scope, "")
     identifier = text(document.get("id"))
     if not _ID.fullmatch(identifier):
@@ -158,9 +208,11 @@ def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
         scope.report("/name" if "name" in document else "", "The template needs 'name'.")
     if document.get("class", "sms") != "sms":
         scope.report("/class", 'The class must be "sms".')
-    properties = compile_properties(document.get("properties", []), BUILT_IN, scope)
+    properties = compile_properties(document.get("properties", []), BUILT_IN, scope, *_addresses(document))
     tables = _tables(document.get("tables", {}), scope)
-    scope = Scope({item.label: item.secret for item in properties}, tables, problems)
+    addresses = frozenset(item.label for item in properties if item.type == "url")
+    secret = {item.label: item.secret for item in properties}
+    scope = Scope(secret, tables, problems, addresses=addresses, stored=stored)
     methods: dict[str, Method] = {}
     api = document.get("API", {})
     if not isinstance(api, dict):
@@ -179,11 +231,22 @@ def _compile(document: dict[str, Value], problems: list[Problem]) -> Template:
     oauth = compile_oauth(document["auth"], scope, "/auth") if "auth" in document else None
     if "API" not in document and "Webhook" not in document:
         scope.report("", "The template needs 'API' or 'Webhook', or both.")
-    problems[:] = dict.fromkeys(problems)
     return Template(
         identifier, text(document.get("name")), text(document.get("description")), text(document.get("logo")),
         properties, methods, webhook, oauth, _limits(document.get("limits", {}), scope), tables, (), document,
     )  # fmt: skip
+
+
+def _addresses(document: Mapping[str, Value]) -> tuple[set[str], set[str]]:
+    """The properties that begin a URL of the document, and those that are part of a host name."""
+    api, auth = document.get("API"), document.get("auth")
+    methods = [item for item in api.values() if isinstance(item, dict)] if isinstance(api, dict) else []
+    schemes = [item for item in (auth if isinstance(auth, list) else [auth]) if isinstance(item, dict)]
+    urls = [labels_in(item.get("request_url"), item.get("variables")) for item in methods]
+    urls += [
+        labels_in(item.get(key)) for item in schemes for key in ("authorization_endpoint", "token_endpoint")
+    ]
+    return {name for begin, _ in urls for name in begin}, {name for _, within in urls for name in within}
 
 
 def _tables(node: Value, scope: Scope) -> dict[str, Table]:
@@ -201,7 +264,7 @@ def _limits(node: Value, scope: Scope) -> Limits:
     check_keys(node, [*names, "media_types"], scope, "/limits")
     numbers = {name: node[name] for name in names if name in node}
     for name, value in numbers.items():
-        if not isinstance(value, Number | int | float) or isinstance(value, bool) or float(text(value)) <= 0:
+        if is_string(value) or not is_number(value) or float(text(value)) <= 0:
             scope.report(child("/limits", name), f"{name!r} must be a number greater than 0.")
             numbers[name] = 0
     types = node.get("media_types", [])
@@ -210,5 +273,5 @@ def _limits(node: Value, scope: Scope) -> Limits:
     ):
         scope.report("/limits/media_types", 'media_types must be a list, such as ["image/*", "video/mp4"].')
         types = []
-    amounts = [float(text(numbers.get(name, 0))) for name in names]
-    return Limits(amounts[0], amounts[1], int(min(amounts[2], 2**40)), tuple(map(text, types)))
+    amounts = [min(float(text(numbers.get(name, 0))), MAX_LIMIT) for name in names]
+    return Limits(amounts[0], amounts[1], int(amounts[2]), tuple(map(text, types)))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 # The longest list of words that a suggestion shows.
 FEW = 12
+# Suggestions are looked for among so many words of so many characters.
+MAX_WORDS, MAX_WORD = 500, 60
+MAX_PROBLEMS, MAX_REASON = 50, 500
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,31 @@ class Problem:
         return f"{place}: {self.reason}" + (f" {self.suggestion}" if self.suggestion else "")
 
 
+class EnoughProblems(Exception):
+    """As many errors as anybody wants to read at once have been found."""
+
+
+class Problems(list[Problem]):
+    """What was found in a document: each problem once, up to 50 errors and 50 warnings.
+
+    `append` leaves out further warnings, and raises EnoughProblems for the 50th error.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: Counter[str] = Counter()
+
+    def append(self, problem: Problem) -> None:
+        if self._counts[problem.severity] >= MAX_PROBLEMS or problem in self:
+            return
+        super().append(problem)
+        self._counts[problem.severity] += 1
+        if self._counts["error"] >= MAX_PROBLEMS:
+            raise EnoughProblems
+
+
 class DocumentError(ValueError):
-    """The document cannot be used; `problems` holds all that was found, not only the first."""
+    """The document cannot be used; `problems` holds all that was found, up to 50, not only the first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
@@ -57,11 +85,17 @@ class RenderError(ValueError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggests the known word that is closest; if none is close, all of them if they are few."""
-    choices = {choice.casefold(): choice for choice in known if choice}
-    near = difflib.get_close_matches(word.casefold(), choices, n=1)
+    few = itertools.islice(known, MAX_WORDS)
+    choices = {choice.casefold(): choice for choice in few if 0 < len(choice) <= MAX_WORD}
+    near = difflib.get_close_matches(word.casefold(), choices, n=1) if len(word) <= MAX_WORD else []
     if near:
         return f"Did you mean {choices[near[0]]!r}?"
     return f"Expected one of: {', '.join(choices.values())}." if 0 < len(choices) <= FEW else ""
+
+
+def shortened(words: str, most: int = MAX_REASON) -> str:
+    """The words, with an ellipsis after as many characters as a reader needs."""
+    return words if len(words) <= most else f"{words[:most]}…"
 
 
 def child(pointer: str, step: str | int) -> str:

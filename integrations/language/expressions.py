@@ -7,29 +7,38 @@ from collections.abc import Callable
 
 import re2
 
-from integrations.language.errors import did_you_mean
+from integrations.language.budget import spend
+from integrations.language.data_filters import wrong_strftime, wrong_strptime
+from integrations.language.errors import did_you_mean, shortened
 from integrations.language.filters import FILTERS
+from integrations.language.patterns import Pattern
 from integrations.language.placeholders import STEP, Call, Placeholder, is_name, parse, steps_of
 from integrations.language.scope import Scope
 from integrations.language.values import Number, Table, Value, Variables, is_charset, text, walk
 
 Getter = Callable[[Variables], Value]
 MAX_FILTERS = 16
+_DATES = {"strptime": wrong_strptime, "strftime": wrong_strftime}
 # Text that may be meant as a placeholder but is not: a broken filter, or a known name without its last `$`.
 _ALMOST = re.compile(rf"\$ *(?P<name>{STEP}) *(?P<filters>[?|:][^$]*)?\$?")
 
 
 def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]:
     """The literals and placeholders of a text; warns of text that only looks like a placeholder."""
+    spend(source.count("$") // 2 + len(source) // 100)
     parts = parse(source)
+    start = 0
     for part in parts:
-        if isinstance(part, str) and (found := _ALMOST.search(part)):
-            _warn_of(found, source, scope, pointer)
+        if isinstance(part, Placeholder):
+            start = part.column - 1 + len(part.source)
+        elif found := _ALMOST.search(part):
+            _warn_of(found, source, start, scope, pointer)
     return parts
 
 
-def _warn_of(found: re.Match[str], source: str, scope: Scope, pointer: str) -> None:
-    place = source.find(found[0])
+def _warn_of(found: re.Match[str], source: str, start: int, scope: Scope, pointer: str) -> None:
+    """Warns of a match in the literal that begins at `start`."""
+    place = source.find(found[0], start)
     if place < 0 or source[place - 1 : place] == "$":
         return  # $$ is a dollar, and intended
     if found["filters"] and found[0][-1] == "$":
@@ -53,6 +62,8 @@ def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
             placeholder.column,
         )
     scope.resolve(placeholder.steps, pointer, placeholder.column)
+    if placeholder.filters or scope.at_key:  # a condition is written as a key
+        scope.derived.update(filter(scope.hides, placeholder.roots))
     read = _reader(placeholder.steps)
     return _filtered(read, placeholder, scope, pointer) if placeholder.filters else read
 
@@ -117,7 +128,8 @@ def _applied(call: Call, scope: Scope, pointer: str) -> Callable[[Value, Variabl
             readers.append(_reader(steps))
             continue
         constant: Value = source[1:-1].replace("''", "'") if source[0] == "'" else Number(source)
-        constant = _special(found.argument if index == 0 else "", constant, scope, pointer, column)
+        kind = found.argument if index == 0 or found.argument in _DATES else ""
+        constant = _special(kind, constant, scope, pointer, column)
         fixed.append(constant)
         readers.append(lambda variables, constant=constant: constant)  # type: ignore[misc]
     if "content" in fixed:
@@ -139,16 +151,17 @@ def _special(kind: str, constant: Value, scope: Scope, pointer: str, column: int
         scope.report(pointer, f"{constant!r} is not a known character set.", column=column)
     if kind == "regex":
         return regex(constant, scope, pointer, column)
+    if kind in _DATES and (wrong := _DATES[kind](text(constant))):
+        (scope.warn if scope.stored else scope.report)(pointer, wrong, column=column)
     return constant
 
 
 def regex(source: str, scope: Scope, pointer: str, column: int | None = None) -> Value:
-    """The regular expression, compiled by the linear-time engine; reports an invalid one."""
-    options = re2.Options()
-    options.log_errors = False
+    """The regular expression, compiled by the linear-time engine; reports an invalid or too large one."""
     try:
-        return re2.compile(source, options)
+        return Pattern(source)
     except re2.error as error:
         detail = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
-        scope.report(pointer, f"The regular expression {source!r} is not valid: {detail}.", column=column)
-        return re2.compile("")
+        words = shortened(repr(source), 100)
+        scope.report(pointer, f"The regular expression {words} is not valid: {detail}.", column=column)
+        return Pattern("")

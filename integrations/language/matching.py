@@ -8,8 +8,10 @@ from typing import Literal
 
 import re2
 
+from integrations.language.budget import spend
 from integrations.language.errors import child, did_you_mean
 from integrations.language.expressions import filtering, parts_of
+from integrations.language.patterns import Pattern
 from integrations.language.placeholders import Placeholder, only, parse
 from integrations.language.scope import Scope
 from integrations.language.shapes import optional_key
@@ -20,6 +22,9 @@ Frame = dict[str, Value]
 Match = Callable[[Value, list[Frame]], str]
 Elements = Literal["all", "some", "first"]
 _Bind = Callable[[Value, list[Frame]], str]
+# Under this name, a frame may hold what properties that are not known yet were compared with.
+COMPARED = "\0compared"
+Compared = dict[str, set[str]]
 WHOLE_LISTS = [("urls",), ("url",), ("to",)]
 MAX_EVENTS = 1000
 
@@ -30,6 +35,7 @@ def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements
     `elements` says which elements of a list must match a shape of one element: "all", each with its frame;
     "some", where the others are skipped; or the "first" that matches.
     """
+    spend(1)
     if is_string(node):
         return _text(node, scope, pointer)
     if isinstance(node, Mapping):
@@ -74,6 +80,13 @@ def _text(source: str, scope: Scope, pointer: str) -> Match:
     parts = parts_of(source, scope, pointer)
     whole = only(source)
     if whole is not None:
+        if whole.steps == ("urls",) and not whole.filters and not scope.knows("urls"):
+            scope.warn(
+                pointer,
+                f"{whole.source} keeps only the last file of a list.",
+                f'Write ["{whole.source}"] to keep all of them, or $url$ if there is never more than one.',
+                whole.column,
+            )
         bind = _binder(whole, scope, pointer)
         return lambda value, frames: bind(_text_leaf(value), frames)
     if not any(isinstance(part, Placeholder) for part in parts):
@@ -91,9 +104,11 @@ def _pattern(parts: list[str | Placeholder], scope: Scope, pointer: str) -> Matc
             scope.report(pointer, "Two placeholders need a literal between them.", column=part.column)
         expression += "(.*?)" if part.optional else "(.+?)"
         binders.append(_binder(part, scope, pointer))
-    options = re2.Options()
-    options.dot_nl = True
-    pattern = re2.compile(expression, options)
+    try:
+        pattern = Pattern(expression, dot_all=True)
+    except re2.error:
+        scope.report(pointer, "This text is too long to be matched around placeholders.")
+        pattern = Pattern("")
 
     def match(value: Value, frames: list[Frame]) -> str:
         value = _text_leaf(value)
@@ -126,6 +141,7 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
         scope.names[name] = True
 
     def bind(value: Value, frames: list[Frame]) -> str:
+        spend(len(frames))
         for frame in frames:
             found = value
             if apply is not None:
@@ -152,8 +168,13 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
     if not scope.resolve(placeholder.steps, pointer, placeholder.column):
         return lambda value, frames: ""
     bound_here = name in scope.bindable or name in scope.own
+    # A secret is never compared with what a request says in plain sight; `resolve` reports it.
+    public = not steps and scope.labels.get(name) is False
+    if public:
+        scope.compared.add(name)
 
     def compare(value: Value, frames: list[Frame]) -> str:
+        spend(len(frames))
         for frame in frames:
             found = apply(value, frame) if apply is not None else value
             if is_empty(found) and optional:
@@ -164,7 +185,10 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
                 frame[name] = found
                 continue
             expected = walk(frame.get(name), steps)
-            if expected is not ANY and text(found) != text(expected):
+            if expected is ANY:
+                if public and COMPARED in frame:
+                    frame[COMPARED].setdefault(name, set()).add(text(found))
+            elif text(found) != text(expected):
                 return f"{pointer}: {_shown(found)} is not the value of {placeholder.source}"
         return ""
 
@@ -186,6 +210,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
         value = _leaf(value)
         if not isinstance(value, dict):
             return f"{pointer or 'the document'}: expected an object, got {_shown(value)}"
+        spend(len(entries))
         for name, optional, inner in entries:
             item = find(value, name)
             if optional and is_empty(item):
@@ -237,6 +262,7 @@ def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
         collected: list[Frame] = []
         reason = ""
         for item in items:
+            spend(len(frames))
             copies = [dict(frame) for frame in frames]
             reason = inner(item, copies)
             if reason and elements == "all":
@@ -274,6 +300,7 @@ def _first(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elem
     def match(value: Value, frames: list[Frame]) -> str:
         reason = ""
         for option in options:
+            spend(len(frames))
             copies = [dict(frame) for frame in frames]
             reason = option(value, copies)
             if not reason:

@@ -63,7 +63,8 @@ class Method:
     """A compiled method; `pointer` is its place in the document.
 
     `uses` holds the names that its shapes read, and "media.content" or the like where they read the bytes of
-    files.
+    files. `reads` holds those that its condition reads, too, and `header_reads` those of its headers alone.
+    It `derives` if a filter or condition makes something of a secret.
     """
 
     name: str
@@ -79,6 +80,9 @@ class Method:
     variables: Headers
     split: Split | None
     uses: frozenset[str]
+    reads: frozenset[str]
+    header_reads: frozenset[str]
+    derives: bool
     per_file: bool
     response: ResponseRules
     timeout: float
@@ -106,7 +110,9 @@ def compile_method(
         scope.report(pointer, f"{name} must be an object.")
         return None
     check_keys(node, KEYS, scope, pointer)
-    scope = replace(scope, names=dict.fromkeys(declared.variables, True), used=set())
+    scope = replace(
+        scope, names=dict.fromkeys(declared.variables, True), used=set(), private=set(), derived=set()
+    )
 
     def at(key: str) -> str:
         return child(pointer, key)
@@ -118,15 +124,17 @@ def compile_method(
             f"The method must be GET, POST, PUT, PATCH or DELETE, not {request_method!r}.",
         )
     # A name that only `when` reads is not sent, so it does not count as used.
-    when = compile_condition(node.get("when", {}), replace(scope, used=set()), at("when"))
+    deciding, heading = replace(scope, used=set()), replace(scope, used=set())
+    when = compile_condition(node.get("when", {}), deciding, at("when"))
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
     if "request_url" not in node:
         scope.report(pointer, f"{name} needs 'request_url'.")
         return None
     url = compile_url(node["request_url"], scope, at("request_url"))
-    headers = compile_headers(common.get("request_headers", {}), scope, "/request_headers")
-    headers += compile_headers(node.get("request_headers", {}), scope, at("request_headers"))
-    auth = compile_auth(common["auth"], scope, "/auth") if "auth" in common else ()
+    headers = compile_headers(common.get("request_headers", {}), heading, "/request_headers")
+    headers += compile_headers(node.get("request_headers", {}), heading, at("request_headers"))
+    auth = compile_auth(common["auth"], heading, "/auth") if "auth" in common else ()
+    scope.used |= heading.used
     content_type = media_type(node.get("request_content_type", "json"), scope, at("request_content_type"))
     parameters = compile_shape("request_parameters", node, scope, pointer)
     query = compile_shape("request_query", node, scope, pointer)
@@ -138,7 +146,8 @@ def compile_method(
     per_file = for_each == "media" or (declared.per_file and not uses & {"urls", "media"})
     return Method(
         name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
-        split, uses, per_file, compile_response_rules(node, scope, pointer),
+        split, uses, uses | deciding.used, frozenset(heading.used), bool(scope.derived), per_file,
+        compile_response_rules(node, scope, pointer),
         number(node, "timeout", 30, 1, 60, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),
     )  # fmt: skip

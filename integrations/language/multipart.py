@@ -6,8 +6,9 @@ import hashlib
 import re
 from urllib.parse import quote
 
+from integrations.language.budget import spend
 from integrations.language.errors import RenderError
-from integrations.language.values import Value, add, dump, raw, text, well_formed
+from integrations.language.values import Value, add, dump, raw, text, well_formed, work_of
 
 MAX_PARTS, MAX_HEAD = 1000, 8192
 _BOUNDARY = re.compile(r"""(?i);\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))""")
@@ -38,6 +39,7 @@ def render_multipart(value: Value, content_type: str, pointer: str) -> tuple[byt
 
 
 def _part(name: str, value: Value) -> bytes:
+    spend(work_of(value))
     disposition = f'form-data; name="{_quoted(name)}"'
     kind, content = "", raw(value)
     if isinstance(value, dict) and "content" in value:

@@ -41,6 +41,12 @@ class Placeholder:
         """The name before the first dot or bracket."""
         return str(self.steps[0])
 
+    @property
+    def roots(self) -> list[str]:
+        """The roots of all names in it, those of arguments, too."""
+        arguments = (item for call in self.filters for item in call.arguments if is_name(item))
+        return [self.root, *(str(steps_of(item)[0]) for item in arguments)]
+
 
 def parse(source: str) -> list[str | Placeholder]:
     """The literals and placeholders of a text, in order; `$$` is a dollar sign, and so is a single `$`."""
@@ -62,8 +68,8 @@ def parse(source: str) -> list[str | Placeholder]:
 
 def only(source: Value) -> Placeholder | None:
     """The placeholder that makes up the whole text, or None."""
-    parts = parse(source) if is_string(source) else []
-    return parts[0] if len(parts) == 1 and isinstance(parts[0], Placeholder) else None
+    found = _PLACEHOLDER.match(source) if is_string(source) else None
+    return _placeholder(found, 1) if found and found.end() == len(source) else None
 
 
 def _placeholder(found: re.Match[str], column: int) -> Placeholder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -30,8 +31,18 @@ class Property:
     help: str = ""
 
 
-def compile_properties(node: Value, taken: Collection[str], scope: Scope) -> tuple[Property, ...]:
-    """The properties of a document; none may have a name in `taken`. Problems go to the scope."""
+def compile_properties(
+    node: Value,
+    taken: Collection[str],
+    scope: Scope,
+    begin_urls: Collection[str] = (),
+    in_hosts: Collection[str] = (),
+) -> tuple[Property, ...]:
+    """The properties of a document; none may have a name in `taken`. Problems go to the scope.
+
+    A label alone is a required secret, unless a URL begins with it (then it is of type url), or it is part of
+    a host name (then it is not secret, because people see where requests go).
+    """
     if not isinstance(node, list):
         scope.report("/properties", "Properties must be a list of labels or objects.")
         return ()
@@ -41,6 +52,14 @@ def compile_properties(node: Value, taken: Collection[str], scope: Scope) -> tup
         parsed = _property(item, scope, place)
         if parsed is None:
             continue
+        if is_string(item) and item in begin_urls:
+            parsed = replace(parsed, type="url")
+            suggestion = f'Write {{"name": "{item}", "type": "url", "secret": true}}.'
+            scope.warn(place, f"A URL begins with {item!r}, so its value must be a URL.", suggestion)
+        elif is_string(item) and item in in_hosts:
+            parsed = replace(parsed, type="text", secret=False)
+            suggestion = f'Write {{"name": "{item}", "secret": false}}.'
+            scope.warn(place, f"{item!r} is part of a host name, so it is not kept secret.", suggestion)
         if parsed.label in found:
             scope.report(place, f"There are two properties named {parsed.label!r}.")
         elif parsed.label in taken:
@@ -136,7 +155,7 @@ def _coerced(item: Property, value: Value) -> Any:
         raise ValueError(f"{label} must be a text.")
     given = text(value).strip()
     if item.type == "number":
-        if not is_number(given) or len(given) > 40:
+        if not is_number(given) or len(given) > 40 or math.isinf(float(given)):
             raise ValueError(f"{label} must be a number, such as 10 or 2.5.")
         return int(given) if given.lstrip("-").isdigit() else float(given)
     if item.type == "choice" and given not in item.choices:

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from integrations.language.values import ANY, Value, text
+from integrations.language.budget import TooMuchWork, spend
+from integrations.language.values import ANY, Value, text, work_of
 
 Kind = Literal["text", "bytes", "value", "unset"]
-Argument = Literal["", "table", "regex", "charset"]
+Argument = Literal["", "table", "regex", "charset", "strptime", "strftime"]
 MAX_CHARACTERS = 4 * 1024 * 1024
+# What a filter may raise; it means that the result is unset.
+FAILURES = (ValueError, TypeError, AttributeError, ArithmeticError, LookupError, OSError)
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Filter:
     `value` (reads any value) or `unset` (is also called for unset). `least` and `most` are the numbers of
     arguments. `example` holds value, arguments and result. `default` names the variable that replaces a
     missing argument; `argument` says that the first one names a table or a character set, or is a regular
-    expression.
+    expression, or that all are formats of dates or time zones.
     """
 
     name: str
@@ -42,15 +45,23 @@ class Filter:
             return None
         try:
             if self.kind in ("value", "unset"):
-                return self.function(value, *arguments)
+                return self._applied(value, arguments)
             if isinstance(value, list):
-                return [self.function(self._read(item), *arguments) for item in value]
-            return self.function(self._read(value), *arguments)
-        except (ValueError, TypeError, AttributeError, ArithmeticError, LookupError, OSError):
+                return [self._applied(self._read(item), arguments) for item in value]
+            return self._applied(self._read(value), arguments)
+        except TooMuchWork:
+            raise
+        except Exception:  # FAILURES, as far as anybody knows; a webhook must not end at what nobody knew
             return None
 
     def _read(self, value: Value) -> str | bytes:
         return value if self.kind == "bytes" and isinstance(value, bytes) else text(value)
+
+    def _applied(self, value: Value, arguments: tuple[Value, ...]) -> Value:
+        spend(work_of(value))
+        result = self.function(value, *arguments)
+        spend(work_of(result))
+        return result
 
 
 class Registry(dict[str, Filter]):

@@ -40,6 +40,7 @@ class ResponseRules:
 
 def compile_response_rules(node: Mapping[str, Value], scope: Scope, pointer: str) -> ResponseRules:
     """The response keys of a method; problems go to the scope."""
+    scope = replace(scope, used=set())
     form = choice(node, "response_format", ["", "json", "xml", "form", "text"], scope, pointer)
     rules = replace(scope, names=scope.names | dict.fromkeys(RESPONSE, True))
     errors = _rules(node.get("response_errors", []), rules, child(pointer, "response_errors"))
@@ -53,6 +54,9 @@ def compile_response_rules(node: Mapping[str, Value], scope: Scope, pointer: str
     after = replace(shapes, names=shapes.names | dict.fromkeys(RESPONSE, True))
     success = compile_condition(node.get("response_success", {}), after, child(pointer, "response_success"))
     unused_names(after)
+    for name in sorted(filter(scope.hides, scope.used)):
+        reason = f"{name!r} is secret and may not be read here, because people see what a response means."
+        scope.refuse(pointer, reason)
     return ResponseRules(form, matches["response_map"], matches["response_headers"], success, errors)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from integrations.language.errors import Problem, did_you_mean
+from integrations.language.errors import Problem, did_you_mean, shortened
 from integrations.language.names import BUILT_IN
-from integrations.language.placeholders import Placeholder, is_name, steps_of
-from integrations.language.values import Table
+from integrations.language.placeholders import Placeholder
+from integrations.language.values import Table, Value, Variables
 
 
 @dataclass
@@ -16,9 +16,12 @@ class Scope:
     """The names that a place in the document may read or bind, and the problems found so far.
 
     `names` maps each readable name to whether its value comes from the message (and so may not choose a
-    host). `labels` maps properties to whether they are secret. `bindable` are the built-in names that a shape
-    may bind, `exchange` the parts of a request or response that none may. With `at_key`, columns count in the
-    key.
+    host). `labels` maps properties to whether they are secret; `addresses` are those of type url, `private`
+    the variables made of other secrets. `bindable` are the built-in names that a shape may bind, `exchange`
+    the parts of a request or response that none may. `derived` are the secrets of which something else is
+    made, by a filter or a condition. With `at_key`, columns count in the key. A `stored` document was
+    accepted by an earlier version: what is refused only since then is a warning. `compared` collects the
+    properties whose values webhooks carry, `claims` how `verify` reads them.
     """
 
     labels: Mapping[str, bool]
@@ -29,8 +32,14 @@ class Scope:
     exchange: frozenset[str] = frozenset()
     webhook: bool = False
     used: set[str] = field(default_factory=set)
+    compared: set[str] = field(default_factory=set)
+    claims: list[tuple[str, Callable[[Variables], Value]]] = field(default_factory=list)
     own: dict[str, tuple[str, int]] = field(default_factory=dict)
     at_key: bool = False
+    addresses: frozenset[str] = frozenset()
+    private: set[str] = field(default_factory=set)
+    derived: set[str] = field(default_factory=set)
+    stored: bool = False
 
     def report(
         self,
@@ -43,13 +52,19 @@ class Scope:
     ) -> None:
         """Records an error for the author of the document."""
         at_key = at_key or self.at_key
+        reason, suggestion = shortened(reason), shortened(suggestion)
         self.problems.append(Problem(pointer, reason, suggestion, column=column, at_key=at_key))
 
     def warn(self, pointer: str, reason: str, suggestion: str = "", column: int | None = None) -> None:
         """Records a warning; the document can still be used."""
+        reason, suggestion = shortened(reason), shortened(suggestion)
         self.problems.append(
             Problem(pointer, reason, suggestion, column=column, severity="warning", at_key=self.at_key)
         )
+
+    def refuse(self, pointer: str, reason: str, suggestion: str = "", column: int | None = None) -> None:
+        """Records an error in a document that is saved, and a warning in one that is stored."""
+        (self.warn if self.stored else self.report)(pointer, reason, suggestion, column)
 
     def within(self, names: Iterable[str]) -> Scope:
         """The same place with more readable names, all of which come from the message."""
@@ -61,11 +76,16 @@ class Scope:
 
     def from_message(self, placeholder: Placeholder) -> bool:
         """Whether a placeholder's value depends on anything besides literals and properties."""
-        roots = [placeholder.root]
-        roots += [
-            str(steps_of(item)[0]) for call in placeholder.filters for item in call.arguments if is_name(item)
-        ]
-        return any(root not in self.labels and self.names.get(root, True) for root in roots)
+        return any(root not in self.labels and self.names.get(root, True) for root in placeholder.roots)
+
+    def hides(self, name: str) -> bool:
+        """Whether a name stands for a secret, or for a variable made of one."""
+        return self.labels.get(name, name in self.private or name == "access_token")
+
+    def is_private(self, name: str) -> bool:
+        """Whether a name stands for a secret that is no address, or for a variable made of one."""
+        secret = self.labels.get(name, False) and name not in self.addresses
+        return secret or (name in self.private and name not in self.labels)
 
     def resolve(
         self, steps: tuple[str | int, ...], pointer: str, column: int, *, as_key: bool = False

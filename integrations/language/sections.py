@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from integrations.language.budget import TooMuchWork
 from integrations.language.errors import child, did_you_mean
 from integrations.language.placeholders import STEP
 from integrations.language.scope import Scope
 from integrations.language.shapes import Render, compile_render
-from integrations.language.values import Number, Value, is_number, is_string, text
+from integrations.language.values import Number, Value, Variables, depth_of, is_number, is_string, text
 
 Headers = tuple[tuple[str, Render], ...]
 MEDIA_TYPES = {
@@ -20,6 +21,7 @@ MEDIA_TYPES = {
     "multipart": "multipart/form-data",
     "text": "text/plain; charset=utf-8",
 }
+MAX_DEPTH = 100
 _RESERVED = {"host", "content-length", "transfer-encoding", "connection"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -106,6 +108,18 @@ def compile_shape(key: str, node: Mapping[str, Value], scope: Scope, pointer: st
     return compile_render(node[key], scope, child(pointer, key)) if key in node else None
 
 
+def _shallow(render: Render) -> Render:
+    """A variable is a value like one that was received: not as deep as one that holds all those before it."""
+
+    def bounded(variables: Variables) -> Value:
+        value = render(variables)
+        if isinstance(value, list | dict) and depth_of(value) > MAX_DEPTH:
+            raise TooMuchWork
+        return value
+
+    return bounded
+
+
 def compile_variables(node: Value, scope: Scope, pointer: str) -> Headers:
     """Named shapes, in order; each may read those before it and the variable that it replaces."""
     if not isinstance(node, Mapping):
@@ -118,9 +132,13 @@ def compile_variables(node: Value, scope: Scope, pointer: str) -> Headers:
             scope.report(place, f"{name!r} cannot be the name of a variable.", at_key=True)
         # A variable of properties and literals alone may be part of a host, so what it reads decides.
         reads = replace(scope, used=set())
-        compiled.append((name, compile_render(value, reads, place)))
+        compiled.append((name, _shallow(compile_render(value, reads, place))))
         scope.used |= reads.used
         scope.names[name] = any(
             read not in scope.labels and scope.names.get(read, True) for read in reads.used
         )
+        if any(map(scope.is_private, reads.used)):
+            scope.private.add(name)
+        else:
+            scope.private.discard(name)
     return tuple(compiled)

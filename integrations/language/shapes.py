@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from integrations.language.budget import spend
 from integrations.language.conditions import compile_condition
 from integrations.language.errors import child
 from integrations.language.expressions import getter, parts_of
@@ -17,6 +18,7 @@ Render = Callable[[Variables], Value]
 
 def compile_render(node: Value, scope: Scope, pointer: str) -> Render:
     """A function that renders the shape; a value is never parsed as a shape again."""
+    spend(1)
     if is_string(node):
         return _text(node, scope, pointer)
     if isinstance(node, Mapping):
@@ -44,9 +46,13 @@ def _text(source: str, scope: Scope, pointer: str) -> Render:
     if len(pieces) == 1:
         piece = pieces[0]
         return (lambda variables: piece) if isinstance(piece, str) else piece
-    return lambda variables: "".join(
-        [piece if isinstance(piece, str) else text(piece(variables)) for piece in pieces]
-    )
+
+    def render(variables: Variables) -> str:
+        texts = [piece if isinstance(piece, str) else text(piece(variables)) for piece in pieces]
+        spend(sum(map(len, texts)) >> 4)
+        return "".join(texts)
+
+    return render
 
 
 def _droppable(node: Value) -> bool:
@@ -65,6 +71,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
         entries.append((name, compile_render(value, scope, place), optional, _droppable(value)))
 
     def render(variables: Variables) -> dict[str, Value]:
+        spend(len(entries))
         result = {}
         for name, part, optional, droppable in entries:
             value = part(variables)
@@ -92,6 +99,7 @@ def _list(node: list[Value], scope: Scope, pointer: str) -> Render:
     ]
 
     def render(variables: Variables) -> list[Value]:
+        spend(len(elements))
         result: list[Value] = []
         for part, droppable, spliced in elements:
             value = part(variables)

@@ -9,6 +9,7 @@ from typing import Any
 
 import phonenumbers
 
+from integrations.language.budget import spend
 from integrations.language.registry import Registry, bounded
 from integrations.language.segments import count_segments
 from integrations.language.values import Number, Table, Value, decimal, is_empty, raw, text, walk
@@ -38,6 +39,7 @@ def parse_phone(value: str, country: str | None) -> Any:
 
 @functools.lru_cache(maxsize=4096)
 def _parse_phone(value: str, country: str | None) -> Any:
+    spend(50)
     try:
         number = phonenumbers.parse(value, country or None)
     except phonenumbers.NumberParseException:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote, quote_plus, urlsplit
 
+from integrations.language.budget import spend
 from integrations.language.errors import RenderError
 from integrations.language.expressions import Getter, getter, parts_of
-from integrations.language.placeholders import Placeholder
+from integrations.language.placeholders import Placeholder, parse
 from integrations.language.scope import Scope
-from integrations.language.values import Value, Variables, is_string, raw
+from integrations.language.values import Value, Variables, is_string, raw, work_of
 
 Url = Callable[[Variables], str]
 _LITERAL_SAFE = "/:@!$&'()*+,;=-._~%?[]"
@@ -30,28 +31,71 @@ def compile_url(source: Value, scope: Scope, pointer: str) -> Url:
     if any(isinstance(part, str) and "#" in part for part in parts):
         scope.report(pointer, "The URL of a request must not have a fragment (#).")
     pieces: list[str | tuple[str, Getter]] = []
-    before, zone = "", "base" if base else "host"
-    for index, part in enumerate(parts):
+    for index, (part, zone) in enumerate(_zones(parts)):
         if isinstance(part, str):
             pieces.append(quote(part, safe=_LITERAL_SAFE))
-            before += part
-            zone = (
-                "query" if "?" in before else "path" if base or "/" in before.partition("://")[2] else "host"
-            )
             continue
         if base and index == 1 and zone == "base":
             scope.report(
                 pointer, "Put a slash between the property that begins the URL and the next placeholder."
             )
-        if zone in ("base", "host") and scope.from_message(part):
-            scope.report(
-                pointer,
-                f"{part.source} may not choose the host: "
-                "scheme, host and port come from literals and properties.",
-                column=part.column,
-            )
+        if zone in ("base", "host"):
+            _check_host(part, zone, scope, pointer)
         pieces.append((zone, getter(part, scope, pointer)))
     return lambda variables: _render(pieces, variables, pointer)
+
+
+def labels_in(source: Value, variables: Value = None) -> tuple[set[str], set[str]]:
+    """The names that begin a URL and those that are part of its host name, also by way of variables."""
+    begin: set[str] = set()
+    within: set[str] = set()
+    shapes = dict(variables) if isinstance(variables, Mapping) else {}
+    waiting = [source]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Mapping | list):
+            waiting += node.values() if isinstance(node, Mapping) else node
+        elif is_string(node):
+            for part, zone in _zones(parse(node)):
+                if isinstance(part, Placeholder) and zone in ("base", "host"):
+                    waiting += [shapes.pop(root) for root in part.roots if root in shapes]
+                    (begin if zone == "base" and not _is_looked_up(part) else within).update(part.roots)
+    return begin, within
+
+
+def _zones(parts: Sequence[str | Placeholder]) -> Iterator[tuple[str | Placeholder, str]]:
+    """Each part with its place in the URL: base (its beginning), host, path or query."""
+    base = bool(parts) and isinstance(parts[0], Placeholder)
+    before, zone = "", "base" if base else "host"
+    for part in parts:
+        if isinstance(part, str):
+            before += part
+            zone = (
+                "query" if "?" in before else "path" if base or "/" in before.partition("://")[2] else "host"
+            )
+        yield part, zone
+
+
+def _check_host(part: Placeholder, zone: str, scope: Scope, pointer: str) -> None:
+    """Reports what may not choose where a request goes: messages, secrets, and texts that are no URL."""
+    if scope.from_message(part):
+        reason = "may not choose the host: scheme, host and port come from literals and properties."
+        scope.report(pointer, f"{part.source} {reason}", column=part.column)
+        return
+    begins = zone == "base" and not _is_looked_up(part)
+    for root in part.roots:
+        if begins and root in scope.labels and root not in scope.addresses:
+            reason = f"{root!r} begins a URL, so it must be a property of type url."
+            suggestion = f'Write {{"name": "{root}", "type": "url"}} in the properties.'
+            scope.refuse(pointer, reason, suggestion, part.column)
+        elif scope.is_private(root):
+            reason = f"{root!r} is secret and may not choose the host, because people see where requests go."
+            scope.refuse(pointer, reason, 'Add "secret": false to the property.', part.column)
+
+
+def _is_looked_up(part: Placeholder) -> bool:
+    """Whether a table gives the value, so that the document alone says what it can be."""
+    return any(call.name == "map" for call in part.filters)
 
 
 def merge_query(url: str, query: str) -> str:
@@ -71,6 +115,7 @@ def encode_pairs(values: Value, pointer: str, *, form: bool = False) -> str:
                 raise RenderError(
                     f"{key!r} is an object; a query or form can hold only texts and lists of texts.", pointer
                 )
+            spend(work_of(value))
             if value is not None:
                 pairs.append(f"{encode(raw(key))}={encode(raw(value))}")
     return "&".join(pairs)

@@ -10,6 +10,8 @@ from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
+from integrations.language.budget import spend
+
 Value = Any
 Variables = Mapping[str, Value]
 
@@ -85,10 +87,26 @@ def cleaned(value: Value) -> Value:
     return value
 
 
+def work_of(value: Value) -> int:
+    """What it costs to look at each character, or at each element of a list or object."""
+    if isinstance(value, str | bytes):
+        return 1 + (len(value) >> 4)
+    return 1 + (len(value) if isinstance(value, list | dict) else 0)
+
+
+def depth_of(value: Value) -> int:
+    """How many levels of lists and objects a value has."""
+    if not isinstance(value, list | dict):
+        return 0
+    spend(len(value))
+    return 1 + max(map(depth_of, value.values() if isinstance(value, dict) else value), default=0)
+
+
 def dump(value: Value) -> str:
     """Compact JSON, with characters and numbers as they were written."""
     if isinstance(value, Number):
         return value
+    spend(work_of(value))
     if isinstance(value, str):
         return encode_basestring(value)
     if value is None or value is ANY:
@@ -148,6 +166,7 @@ def find(value: Value, key: str) -> Value:
     """An object's value for a key: the exact key first, then the key in any case, else unset."""
     if key in value:
         return value[key]
+    spend(len(value) >> 4)
     folded = key.casefold()
     for name, item in value.items():
         if name.casefold() == folded:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
+from integrations.language.placeholders import only
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.signatures import (
@@ -82,17 +83,28 @@ def _query(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
 
 def _basic(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     username, password = (shape_of(node, key, None, scope, pointer) for key in ("username", "password"))
+    whose = only(node.get("username"))
+    if whose is not None and len(whose.steps) == 1 and scope.labels.get(whose.root) is False:
+        scope.compared.add(whose.root)
+        scope.claims.append((whose.root, lambda values: _sign_in(values)[0]))
 
     def check(values: Variables) -> str:
-        scheme, _, token = text(find(values["headers"], "authorization")).partition(" ")
-        if scheme.casefold() == "basic":
-            name, _, word = base64.b64decode(token).decode().partition(":")
-            # Both are compared, whatever the result of the first.
-            if is_one_of(name, username(values)) & is_one_of(word, password(values)):
-                return ""
+        name, word = _sign_in(values)
+        # Both are compared, whatever the result of the first.
+        if is_one_of(name, username(values)) & is_one_of(word, password(values)):
+            return ""
         return "The user name or password is missing or wrong."
 
     return check
+
+
+def _sign_in(values: Variables) -> tuple[str, str]:
+    """User name and password as the request has them; raises ValueError for what is not Base64."""
+    scheme, _, token = text(find(values["headers"], "authorization")).partition(" ")
+    if scheme.casefold() != "basic":
+        return "", ""
+    name, _, word = base64.b64decode(token).decode().partition(":")
+    return name, word
 
 
 def _ip(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:

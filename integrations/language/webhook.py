@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from integrations.language.errors import child
@@ -10,7 +10,7 @@ from integrations.language.names import EXCHANGE
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.signatures import Verify
-from integrations.language.values import Value
+from integrations.language.values import Value, Variables
 from integrations.language.verify import compile_verify
 from integrations.language.webhook_events import KEYS, WebhookEvent, compile_event
 from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
@@ -20,20 +20,25 @@ from integrations.language.webhook_responses import WebhookResponse, compile_web
 class Webhook:
     """The section: its events, in order, and the responses to requests that no event matches.
 
-    `verify` is the section's own, which also applies to requests that match no event. With `same_for_all`,
-    the values of the properties make no difference to how a request is read.
+    `verify` is the section's own, which also applies to requests that match no event; with `verified`, it or
+    one of an event is there. With `same_for_all`, the values of the properties make no difference to how a
+    request is read. `compared` are the properties, none of them secret, whose values requests carry, such as
+    an account id; `claims` read those that no shape compares: a user name.
     """
 
     events: tuple[WebhookEvent, ...] = ()
     verify: Verify | None = None
     ignored: WebhookResponse = field(default_factory=WebhookResponse)
     error: WebhookResponse = field(default_factory=lambda: WebhookResponse(400))
+    verified: bool = False
     same_for_all: bool = False
+    compared: frozenset[str] = frozenset()
+    claims: tuple[tuple[str, Callable[[Variables], Value]], ...] = ()
 
 
 def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     """The section, written as one event, a list of events, or an object with `events` and defaults."""
-    scope = replace(scope, webhook=True, used=set())
+    scope = replace(scope, webhook=True, used=set(), compared=set(), claims=[])
     section = pointer
     defaults: dict[str, Value] = {}
     verify: Verify | None = None
@@ -65,4 +70,6 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     found = tuple(event for event in events if event is not None)
     verified = verify is not None or any(event.verify is not None for event in found)
     same_for_all = not verified and not scope.used & scope.labels.keys()
-    return Webhook(found, verify, ignored, error, same_for_all)
+    return Webhook(
+        found, verify, ignored, error, verified, same_for_all, frozenset(scope.compared), tuple(scope.claims)
+    )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from integrations.language.budget import spend
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
 from integrations.language.matching import Match, compile_match, unused_names
@@ -93,6 +94,7 @@ def compile_event(
     own: Value, defaults: Mapping[str, Value], section: str, verify: Verify | None, scope: Scope, pointer: str
 ) -> WebhookEvent | None:
     """The compiled event, with the section's defaults and `verify`; problems go to the scope."""
+    spend(5)
     if not isinstance(own, Mapping):
         scope.report(pointer, "An event must be an object.")
         return None

@@ -8,8 +8,9 @@ from xml.etree.ElementTree import Element, ParseError, tostring  # nosec B405 # 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from integrations.language.budget import spend
 from integrations.language.errors import RenderError
-from integrations.language.values import Value, add, raw, text
+from integrations.language.values import Value, add, raw, text, work_of
 
 MAX_DEPTH = 64
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -69,6 +70,7 @@ def render_xml(value: Value, pointer: str) -> bytes:
 def _element(name: str, value: Value, pointer: str) -> Element:
     if not _NAME.fullmatch(name):
         raise RenderError(f"{name[:60]!r} cannot be the name of an XML element.", pointer)
+    spend(work_of(value))
     element = Element(name)
     if not isinstance(value, dict):
         element.text = _text(value)

@@ -1,7 +1,15 @@
 """How: templates in numbered revisions, the integrations of organizations, and their access tokens."""
 
 from integrations.models.access_tokens import AccessToken
-from integrations.models.integrations import Integration, PropertyValues, webhook_url
+from integrations.models.integrations import ComparedValue, Integration, PropertyValues, webhook_url
 from integrations.models.templates import Template, TemplateRevision
 
-__all__ = ["AccessToken", "Integration", "PropertyValues", "Template", "TemplateRevision", "webhook_url"]
+__all__ = [
+    "AccessToken",
+    "ComparedValue",
+    "Integration",
+    "PropertyValues",
+    "Template",
+    "TemplateRevision",
+    "webhook_url",
+]

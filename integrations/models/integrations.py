@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language import document
 from integrations.models.templates import Template, TemplateRevision
 from portal.encryption import EncryptedJSONField
-from portal.models import Account, Organization
+from portal.models import Account, Organization, User
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
@@ -50,6 +52,10 @@ class Integration(models.Model):
     tell_at = models.DateTimeField(null=True, blank=True, editable=False)  # when to notify the administrators
     last_sent_at = models.DateTimeField(_("last sent"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    # What an administrator must confirm or enter again, in sentences, and whether messages wait for it.
+    held_since = models.DateTimeField(_("held since"), null=True, blank=True, editable=False)
+    held_reason = models.TextField(_("held because"), blank=True, db_default="", default="", editable=False)
+    holds_messages = models.BooleanField(db_default=False, default=False, editable=False)
 
     objects = IntegrationQuerySet.as_manager()
 
@@ -118,7 +124,12 @@ class PropertyValues(models.Model):
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", null=True, blank=True)
     template = models.ForeignKey(Template, models.CASCADE, related_name="+", null=True, blank=True)
     values = EncryptedJSONField(default=dict)
+    # For each value that is stored as secret, by its label: the origins to which it may be sent, and who
+    # confirmed each, when. Null in rows that version 0.1 has written, until `manage.py install`.
+    secret_origins = models.JSONField(null=True, editable=False)
     changed_at = models.DateTimeField(auto_now=True)
+    # Whether it has no value, so that the account's apply. A row that is not known to be blank is none.
+    blank = models.BooleanField(default=False, db_default=False, editable=False)
     # Rate limits apply to credentials: whoever shares them shares the time of the next request.
     free_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -134,3 +145,49 @@ class PropertyValues(models.Model):
 
     def __str__(self) -> str:
         return f"Values of {self.integration or self.template}"
+
+    def stored_as_secret(self, label: str, document_says: bool) -> bool:
+        """Whether the value was secret when it was stored; in a row of version 0.1, the document decides."""
+        return document_says if self.secret_origins is None else label in self.secret_origins
+
+    @property
+    def open_values(self) -> dict[str, Any]:
+        """The values that were not stored as secret."""
+        return {
+            label: value for label, value in self.values.items() if label not in (self.secret_origins or {})
+        }
+
+    def origins_of(self, label: str) -> frozenset[str]:
+        """The origins to which the secret with this label may be sent."""
+        return frozenset((self.secret_origins or {}).get(label, ()))
+
+    def confirm(self, label: str, origins: Iterable[str], user: User | None) -> None:
+        """Lets the secret be sent to these origins, too; the caller saves the row."""
+        known = self.secret_origins = dict(self.secret_origins or {})
+        by = {"by": user.pk if user else None, "at": timezone.now().isoformat(timespec="seconds")}
+        known[label] = dict.fromkeys(origins, by) | known.get(label, {})
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        self.blank = not self.values
+        if update_fields is not None and "values" in update_fields:
+            update_fields = {*update_fields, "blank"}
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+
+class ComparedValue(models.Model):
+    """The digest of a value that webhooks carry, such as an account id: so they find whose they may be.
+
+    `values` are those of an integration, or of an account for all its organizations. Secrets are never here.
+    """
+
+    values = models.ForeignKey(PropertyValues, models.CASCADE, related_name="compared")
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
+    template = models.ForeignKey(Template, models.CASCADE, related_name="+", db_index=False)
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["values", "digest"], name="compared_value_once")]
+        indexes = [models.Index(fields=["account", "template", "digest"], name="compared_value")]
+
+    def __str__(self) -> str:
+        return f"{self.values}: {self.digest[:8]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +11,10 @@ from django.db import models, transaction
 from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
+from integrations import signals
 from integrations.language import document
+from integrations.language.errors import DocumentError
+from portal import audit
 from portal.models import Account, User
 
 
@@ -19,6 +22,15 @@ from portal.models import Account, User
 def compiled_document(source: str) -> document.Template:
     """The compiled document of a text, kept for as long as the process uses it. Raises DocumentError."""
     return document.compile_document(source)
+
+
+@lru_cache(maxsize=1024)
+def compiled_revision(source: str) -> document.Template:
+    """`compiled_document` of a text that was accepted, if only by an earlier version."""
+    try:
+        return compiled_document(source)
+    except DocumentError:
+        return document.compile_document(source, stored=True)
 
 
 class TemplateQuerySet(models.QuerySet["Template"]):
@@ -89,7 +101,8 @@ class Template(models.Model):
         """
         compiled = compiled_document(source)
         self.check_id(compiled.id)
-        with transaction.atomic():
+        before = self.published.number if self.published else ""
+        with transaction.atomic(), audit.covered():
             self.service_id = compiled.id
             if publish or not self.pk:
                 self.name = compiled.name
@@ -99,6 +112,11 @@ class Template(models.Model):
             if publish:
                 self.published = revision
                 self.save(update_fields=["published"])
+            label = _("published revision") if publish else _("draft")
+            change = (str(before), str(revision.number)) if publish else ("", str(revision.number))
+            audit.record(audit.Action.REVISED, self, {str(label): change})
+            if publish:
+                transaction.on_commit(partial(signals.published.send, sender=None, template=self))
         return revision
 
     def check_id(self, service_id: str) -> None:
@@ -153,4 +171,4 @@ class TemplateRevision(models.Model):
     @cached_property
     def compiled(self) -> document.Template:
         """The compiled document, once per process."""
-        return compiled_document(self.source)
+        return compiled_revision(self.source)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from integrations.cases import message_of
-from integrations.events import HttpRequest
+from integrations.events import RenderedRequest
 from integrations.language.api_methods import METHODS
 from integrations.language.errors import RenderError
 from integrations.language.values import text
@@ -56,7 +56,7 @@ class ApiRequestReader:
         """The URL of a method's requests, or "" for a method that the template does not have."""
         return next((sample.url for sample in self._samples if sample.method == method), "")
 
-    def read(self, request: HttpRequest) -> ApiRequest | None:
+    def read(self, request: RenderedRequest) -> ApiRequest | None:
         """The content of the portal's request; None if no API method makes such a request."""
         found = dict(flatten_request(request))
         fits = [fit for sample in self._samples if (fit := sample.fit(request, found)) is not None]
@@ -82,9 +82,9 @@ class _Sample:
         self,
         method: str,
         marks: Mapping[str, str],
-        first: HttpRequest,
-        other: HttpRequest,
-        stranger: HttpRequest,
+        first: RenderedRequest,
+        other: RenderedRequest,
+        stranger: RenderedRequest,
     ) -> None:
         self.method, self.request, self.url = method, first, first.url.partition("?")[0]
         own, others, strangers = (dict(flatten_request(each)) for each in (first, other, stranger))
@@ -109,7 +109,7 @@ class _Sample:
             here.get(key) == value for key, value in self._constants.items() if key[0] == "path"
         )
 
-    def fit(self, request: HttpRequest, found: Mapping[Path, str]) -> tuple[int, dict[str, Any]] | None:
+    def fit(self, request: RenderedRequest, found: Mapping[Path, str]) -> tuple[int, dict[str, Any]] | None:
         """The number of values that match, minus those that do not, and the content of the request."""
         if request.method != self.request.method or not self.has_path(unquote(urlsplit(request.url).path)):
             return None
@@ -158,7 +158,7 @@ def _sample(hosted: HostedEntry, method: str) -> _Sample | None:
 
 def _request(
     hosted: HostedEntry, method: str, values: Mapping[str, Any], message: Mapping[str, Any]
-) -> HttpRequest:
+) -> RenderedRequest:
     if not METHODS[method].sends_message:
         return build(hosted.template, method, values, message)
     return next(part.request for part in plan(hosted.template, values, message) if part.method == method)

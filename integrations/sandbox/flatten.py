@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from integrations import bodies, case_http
-from integrations.events import HttpRequest
+from integrations.events import RenderedRequest
 from integrations.language.values import Value, load, text
 
 Path = tuple[str | int, ...]
@@ -26,7 +26,7 @@ def flatten(value: Value, path: Path = ()) -> Iterator[tuple[Path, str]]:
         yield path, text(value)
 
 
-def flatten_request(request: HttpRequest) -> Iterator[tuple[Path, str]]:
+def flatten_request(request: RenderedRequest) -> Iterator[tuple[Path, str]]:
     """The values in path, query, headers and body; fields that may repeat are always lists."""
     parts = urlsplit(request.url)
     yield from flatten(unquote(parts.path).split("/"), ("path",))
@@ -42,14 +42,14 @@ def flatten_request(request: HttpRequest) -> Iterator[tuple[Path, str]]:
         yield from flatten(body, ("body",))
 
 
-def files_of(request: HttpRequest) -> tuple[bytes, ...]:
+def files_of(request: RenderedRequest) -> tuple[bytes, ...]:
     """The files in a multipart body."""
     return tuple(
         base64.b64decode(part["base64"]) for part in _body(request).get("multipart", []) if "base64" in part
     )
 
 
-def _body(request: HttpRequest) -> dict[str, Any]:
+def _body(request: RenderedRequest) -> dict[str, Any]:
     kinds = (value for name, value in request.headers.items() if name.lower() == "content-type")
     return case_http.shown_body(request.body or b"", next(kinds, ""))
 

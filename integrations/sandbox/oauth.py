@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from integrations import bodies, case_http
-from integrations.events import HttpRequest, HttpResponse
+from integrations.events import HttpResponse, RenderedRequest
 from integrations.language.errors import RenderError
 from integrations.language.urls import Url, encode_pairs, merge_query
 from integrations.language.values import text
@@ -15,7 +15,7 @@ from integrations.sandbox.catalog_entry import HostedEntry
 LIFETIME = 3600  # seconds
 
 
-def respond(hosted: HostedEntry, request: HttpRequest) -> HttpResponse | None:
+def respond(hosted: HostedEntry, request: RenderedRequest) -> HttpResponse | None:
     """The response of the authorization or token endpoint; None if the request is for neither."""
     oauth, path = hosted.template.oauth, urlsplit(request.url).path
     if oauth is None:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import get_args
 from urllib.parse import unquote, urlsplit
 
-from integrations.events import HttpRequest, HttpResponse
+from integrations.events import HttpResponse, RenderedRequest
 from integrations.language.api_methods import METHODS
 from integrations.sandbox import api_responses
 from integrations.sandbox.api_requests import ApiRequest, ApiRequestReader
@@ -33,7 +33,7 @@ class Provider:
         self.reader = ApiRequestReader(self.hosted)
         self.writer = WebhookWriter(self.hosted)
 
-    def respond(self, request: HttpRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
+    def respond(self, request: RenderedRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
         """The response to an API request, and the message in it, if any; `mode` may ask for an error."""
         sent = self.reader.read(request)
         if sent is None:
@@ -65,7 +65,7 @@ class Provider:
     def _protects_files(self) -> bool:
         return any(event.media_hosts is not None for event in self.hosted.template.webhook.events)
 
-    def _unknown(self, request: HttpRequest) -> HttpResponse:
+    def _unknown(self, request: RenderedRequest) -> HttpResponse:
         if self.reader.knows(unquote(urlsplit(request.url).path)):
             return api_responses.plain(405, f"The provider does not support {request.method} here.")
         return api_responses.plain(404, f"The provider has nothing at {urlsplit(request.url).path}.")

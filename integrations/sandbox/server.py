@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from phonenumbers import region_code_for_number
 
 from integrations.catalog import FOLDER
-from integrations.events import HttpRequest, HttpResponse, InboundRequest
+from integrations.events import HttpResponse, InboundRequest, RenderedRequest
 from integrations.language.api_methods import SEND_MESSAGE
 from integrations.language.text_filters import parse_phone
 from integrations.sandbox import oauth, portal_client, web
@@ -182,7 +182,7 @@ class Sandbox:
     def respond(self, received: ReceivedRequest, gone: Callable[[], bool]) -> HttpResponse:
         """Responds to a request to the API; `gone` tells whether the client has disconnected."""
         url = self.origin + received.path
-        request = HttpRequest(received.method, url, received.headers, received.body)
+        request = RenderedRequest(received.method, url, received.headers, received.body)
         if (page := oauth.respond(self.provider.hosted, request)) is not None:
             return page
         with self._lock:
@@ -196,7 +196,7 @@ class Sandbox:
         return response
 
     def _respond(
-        self, request: HttpRequest, mode: Mode, seconds: float, gone: Callable[[], bool]
+        self, request: RenderedRequest, mode: Mode, seconds: float, gone: Callable[[], bool]
     ) -> HttpResponse:
         response, taken = self.provider.respond(request, mode)
         if taken is None:

@@ -11,11 +11,12 @@ from integrations import bodies, case_http
 from integrations.events import Event, InboundMessage, InboundRequest, StatusUpdate
 from integrations.language.data_filters import parse_date
 from integrations.language.values import Value, text
+from integrations.received import Received
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.substitution import Substitution, new_id, number_substitutions
 from integrations.senders import normalise_number
-from integrations.webhooks import Received, read
+from integrations.webhooks import read
 
 _OF_THE_CONNECTION = ("host", "content-length", "connection", "transfer-encoding")
 

@@ -14,10 +14,10 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.admin.base import LogAdmin, OlderFilter, exact_time
 from messaging.models import DeliveryAttempt
 from messaging.reporting import search, timeline
 from portal.admin_base import OrganizationFilter
+from portal.log_admin import LogAdmin, OlderFilter, exact_time
 
 
 class ResultFilter(admin.SimpleListFilter):

@@ -28,6 +28,7 @@ class ServiceHealthAdmin(PortalAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         worst_first = Case(
             When(enabled=False, then=3),
+            When(held_since__isnull=False, then=0),
             When(paused_until__isnull=False, then=0),
             When(trouble="", then=2),
             default=1,

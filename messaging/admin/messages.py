@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from messaging.admin.base import LogAdmin, OlderFilter, exact_time
 from messaging.errors import Refused
 from messaging.models import BulkResend, Message
 from messaging.outbound import bulk_resend, settle, submit
@@ -23,6 +22,7 @@ from messaging.reporting import search, timeline
 from messaging.statuses import Direction, QueueState, Status
 from messaging.templatetags.inbox import mark
 from portal.admin_base import OrganizationFilter, user_of
+from portal.log_admin import LogAdmin, OlderFilter, exact_time
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -124,11 +124,10 @@ class MessageAdmin(LogAdmin):
         """Resends one message in the name of its author, and shows the copy."""
         message = self._own(request, pk)
         try:
-            copy = submit.resend_for_author(message)
+            copy = submit.resend_by_administrator(message)
         except Refused as refusal:
             messages.error(request, str(refusal))
             return redirect("admin:messaging_message_change", pk)
-        self.log_change(request, message, _("Resent as %(uuid)s.") % {"uuid": copy.uuid})
         messages.success(request, _("The message has been queued again. This is the new message."))
         return redirect("admin:messaging_message_change", copy.pk)
 
@@ -141,8 +140,6 @@ class MessageAdmin(LogAdmin):
             )
         except Refused as refusal:
             messages.error(request, str(refusal))
-        else:
-            self.log_change(request, message, message.status_text)
         return redirect("admin:messaging_message_change", pk)
 
     def start_resend(self, request: HttpRequest) -> HttpResponse:

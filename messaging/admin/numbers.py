@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 
-from messaging.admin.base import CappedPaginator
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
 from messaging.rules import move_number
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.log_admin import CappedPaginator
 from portal.models import Organization
 
 

@@ -15,11 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from messaging.admin.base import LogAdmin, OlderFilter, exact_time
 from messaging.inbound import quarantine, reprocess
 from messaging.models import WebhookRequest
 from messaging.reporting import search, webhook_details
 from portal.admin_base import OrganizationFilter, user_of
+from portal.log_admin import LogAdmin, OlderFilter, exact_time
 
 LONG_FIELDS = ("query", "headers", "body", "answer_headers", "answer_body")
 MAX_REPROCESSED = 1000  # at once

@@ -70,6 +70,7 @@ def revoke(request: SignedIn, pk: int) -> HttpResponse:
     row = get_object_or_404(PersonalToken, pk=pk, user=request.user)
     if request.method != "POST":
         return render(request, "programs/revoke.html", {"row": row})
-    row.delete()
+    with transaction.atomic():  # with the entry in the audit
+        row.delete()
     messages.success(request, _("“%(name)s” can no longer send in your name.") % {"name": row.name})
     return redirect("programs")

@@ -33,8 +33,10 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         most: int = (parser_context or {})["view"].max_body
-        body: bytes = stream.read(most + 1)
-        if len(body) > most:
+        declared: str = stream.META.get("CONTENT_LENGTH") or "0"  # type: ignore[attr-defined]
+        too_large = declared.isdecimal() and int(declared) > most
+        body: bytes = b"" if too_large else stream.read(most + 1)
+        if too_large or len(body) > most:
             raise Problem(TOO_LARGE, _("The body is larger than %(size)d KiB.") % {"size": most // 1024})
         try:
             return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse)

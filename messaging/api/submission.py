@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple, TypedDict
 from uuid import UUID, uuid4, uuid5
 
+from django.conf import settings
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
@@ -46,14 +47,14 @@ class Accepted(NamedTuple):
 
 def id_of_message(user: User, key: str | None) -> UUID:
     """The id of a new message, one and the same for a key; nobody else can foretell it, and take it first."""
-    return uuid4() if key is None else uuid5(_namespace(""), f"{user.pk} {key}")
+    return uuid4() if key is None else _ids(user, "", [f"{user.pk} {key}"])[0]
 
 
 def ids_of_batch(user: User, key: str | None, count: int) -> list[UUID]:
     """The ids of the messages of a new batch, as `id_of_message` gives one."""
     if key is None:
         return [uuid4() for _place in range(count)]
-    return [uuid5(_namespace("batch"), f"{user.pk} {place} {key}") for place in range(count)]
+    return _ids(user, "batch", [f"{user.pk} {place} {key}" for place in range(count)])
 
 
 def submit_all(
@@ -126,6 +127,17 @@ def _content(message: Message) -> tuple[str, str, str]:
     return conversation.number.number, conversation.contact.address, message.text
 
 
+def _ids(user: User, kind: str, names: Sequence[str]) -> list[UUID]:
+    """The ids that names lead to; by an older secret key, if a message was sent with that one already."""
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    ids = [[uuid5(_namespace(kind, secret), name) for secret in secrets] for name in names]
+    if len(secrets) == 1:
+        return [found for (found,) in ids]
+    every = [found for choice in ids for found in choice]
+    sent = set(Message.objects.filter(author=user, uuid__in=every).values_list("uuid", flat=True))
+    return [next((found for found in choice if found in sent), choice[0]) for choice in ids]
+
+
 @functools.cache
-def _namespace(kind: str) -> UUID:
-    return UUID(bytes=salted_hmac("messaging.api", kind).digest()[:16])
+def _namespace(kind: str, secret: str) -> UUID:
+    return UUID(bytes=salted_hmac("messaging.api", kind, secret=secret).digest()[:16])

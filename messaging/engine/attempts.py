@@ -42,7 +42,7 @@ _COLUMNS = {
 
 def row(part: Part, answer: HttpResponse | Fault, outcome: Outcome, hide: Redactor) -> dict[str, Any]:
     """The columns of one request and its response; the caller adds whose it is and when it was."""
-    request = part.request
+    request = part.shown
     found: dict[str, Any] = {
         "part": part.number,
         "method": request.method,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import connection, transaction
 
-from integrations import prepared
+from integrations import holds, prepared
 from integrations.prepared import PreparedIntegration
 from messaging import errors
 from messaging.engine import circuit_breaker, due, queue, rate_limit
@@ -82,6 +82,10 @@ def _choose(rooms: dict[DueIntegration, int], free: int) -> Claimed:
     turns = process.get(Turns)
     turn = sorted(rooms, key=lambda item: turns.last(item.organization))[: max(free, 8)]
     known = prepared.prepare(item.id for item in turn)
+    if waiting := {key for key, service in known.items() if service.asks}:
+        holds.review(waiting)  # from now on, they are not due
+        turn = [item for item in turn if item.id not in waiting]
+        known = {key: service for key, service in known.items() if key not in waiting}
     credentials = rate_limit.of_credentials(_rates(known.values()))
     limiters = {key: credentials[service.credentials] for key, service in known.items()}
     queue.expire([item.id for item in turn if item.probing], errors.expired())

@@ -8,10 +8,11 @@ from functools import cache
 
 from django.db import connection
 
-from messaging.statuses import QueueState
+from messaging.statuses import EventState, QueueState
 from portal.database import sql
 
 WAITING, CLAIMED = int(QueueState.WAITING), int(QueueState.CLAIMED)
+_LOOKED_AT = 20
 
 # A loose index scan: from each integration that has waiting messages to the next one, however many they have.
 _INTEGRATIONS = f"""
@@ -125,7 +126,8 @@ def _candidates_statement() -> str:
 
 
 def _may_send() -> str:
-    return f"""(integration.paused_until IS NULL OR integration.paused_until <= {sql.now()})
+    return f"""NOT integration.holds_messages
+        AND (integration.paused_until IS NULL OR integration.paused_until <= {sql.now()})
         AND EXISTS (
             SELECT 1 FROM messaging_message
             WHERE queue_state = {WAITING} AND integration_id = waiting.id AND next_attempt_at <= {sql.now()}
@@ -137,3 +139,83 @@ def _without_integration() -> str:
         SELECT 1 FROM messaging_message
         WHERE queue_state = {WAITING} AND integration_id IS NULL AND next_attempt_at <= {sql.now()}
     )"""  # noqa: S608 (constants)
+
+
+def oldest() -> str:
+    """The time since which the message is due that has waited longest, behind no open circuit breaker."""
+    return f"""(
+        SELECT MIN(since) FROM (
+            SELECT * FROM (
+                {_INTEGRATIONS}
+                SELECT (
+                    SELECT MIN(next_attempt_at) FROM messaging_message
+                    WHERE queue_state = {WAITING} AND integration_id = waiting.id
+                ) AS since
+                FROM waiting JOIN integrations_integration AS integration ON integration.id = waiting.id
+                WHERE integration.paused_until IS NULL
+            ) AS of_integrations
+            UNION ALL
+            SELECT MIN(next_attempt_at) FROM messaging_message
+            WHERE queue_state = {WAITING} AND integration_id IS NULL
+        ) AS found
+    )"""  # noqa: S608 (constants)
+
+
+def nobody_takes(seconds: int) -> tuple[bool, bool]:
+    """Whether messages, and whether webhook events, are due for `seconds` although nothing holds them back.
+
+    Circuit breakers and rate limits hold messages back. While any message is in flight or has been sent a
+    moment ago, a worker works, and a long queue is only long.
+    """
+    since = sql.later(f"-{seconds}")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT
+            (
+                EXISTS (
+                    {_INTEGRATIONS}
+                    SELECT 1 FROM waiting
+                    JOIN integrations_integration AS integration ON integration.id = waiting.id
+                    JOIN portal_organization AS organization ON organization.id = integration.organization_id
+                    WHERE (integration.paused_until IS NULL OR integration.paused_until <= {since})
+                    AND NOT EXISTS (
+                        SELECT 1 FROM integrations_propertyvalues AS credentials
+                        WHERE credentials.free_at > {since} AND (
+                            credentials.integration_id = integration.id
+                            OR credentials.account_id = organization.account_id
+                            AND credentials.template_id = integration.template_id
+                        )
+                    )
+                    AND EXISTS (
+                        SELECT 1 FROM (
+                            SELECT conversation_id FROM messaging_message
+                            WHERE queue_state = {WAITING} AND integration_id = waiting.id
+                            AND next_attempt_at <= {since}
+                            ORDER BY next_attempt_at, id LIMIT {_LOOKED_AT}
+                        ) AS oldest
+                        JOIN messaging_conversation AS conversation
+                            ON conversation.id = oldest.conversation_id
+                        JOIN messaging_number AS number ON number.id = conversation.number_id
+                        WHERE number.free_at IS NULL OR number.free_at <= {since}
+                    )
+                )
+                OR EXISTS (
+                    SELECT 1 FROM messaging_message
+                    WHERE queue_state = {WAITING} AND integration_id IS NULL AND next_attempt_at <= {since}
+                )
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM messaging_message WHERE queue_state = {CLAIMED} AND lease_until > {sql.now()}
+            )
+            AND NOT EXISTS (SELECT 1 FROM messaging_deliveryattempt WHERE started_at > {since}),
+            COALESCE(
+                (
+                    SELECT created_at FROM messaging_webhookevent WHERE state = '{EventState.WAITING}'
+                    ORDER BY id LIMIT 1
+                ) <= {since},
+                FALSE
+            )""",  # noqa: S608 (constants)
+            [],
+        )
+        messages, events = cursor.fetchone()
+    return bool(messages), bool(events)

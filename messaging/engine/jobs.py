@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model, prefetch_related_objects
 
+from integrations.events import HttpRequest
 from integrations.prepared import PreparedIntegration
 from integrations.requests import Part
 from messaging.engine.queue import Claim
@@ -19,7 +20,7 @@ from portal.database import sql
 
 @dataclass
 class Job:
-    """A claimed message with its requests; the first `done` of them are sent.
+    """A claimed message with its parts and their requests; the first `done` of them are sent.
 
     `refusal`: why it can never be sent; `obstacle`: why it cannot be sent now.
     """
@@ -29,12 +30,14 @@ class Job:
     number: Number
     to: str
     expires: float  # by time.monotonic(): the database's clock decides, but is not asked for every request
+    submitted: float  # by time.monotonic(), too
     author: str = ""
     extension: str = ""  # of the author, in the organization
     opted_out: bool = False
     files: list[Attachment] = field(default_factory=list)
     through: PreparedIntegration | None = None
     parts: list[Part] = field(default_factory=list)
+    requests: list[HttpRequest] = field(default_factory=list)
     done: int = 0
     refusal: str = ""
     obstacle: str = ""
@@ -43,6 +46,11 @@ class Job:
     def seconds_left(self) -> float:
         """Until the message expires."""
         return self.expires - time.monotonic()
+
+    @property
+    def seconds_since_submission(self) -> float:
+        """Since the message was stored."""
+        return max(0.0, time.monotonic() - self.submitted)
 
     @property
     def idempotent(self) -> bool:
@@ -74,7 +82,8 @@ def read(claims: Sequence[Claim]) -> list[Job]:
     """
     claim_of = {claim.id: claim for claim in claims}
     statement = f"""
-        SELECT contact.address, {sql.seconds_until("message.expires_at")},
+        SELECT contact.address,
+            {sql.seconds_until("message.expires_at")}, {sql.seconds_until("message.created_at")},
             EXISTS (
                 SELECT 1 FROM messaging_optout AS optout
                 WHERE optout.number_id = number.id AND optout.address = contact.address
@@ -97,14 +106,15 @@ def read(claims: Sequence[Claim]) -> list[Job]:
         cursor.execute(statement, [sql.array(claim_of)])
         rows = cursor.fetchall()
     clock, jobs, numbers, with_files = time.monotonic(), [], dict[int, Number](), []
-    for to, seconds_left, opted_out, has_files, name, extension, *fields in rows:
+    for to, seconds_left, age, opted_out, has_files, name, extension, *fields in rows:
         message = _message(fields[: len(_OF_MESSAGE)])
         of_number = fields[len(_OF_MESSAGE) :]
         number = numbers.get(of_number[0])
         if number is None:
             number = numbers[of_number[0]] = Number.from_db(connection.alias, _OF_NUMBER, of_number)
-        expires = clock + seconds_left
-        job = Job(message, claim_of[message.pk], number, to, expires, name, extension, bool(opted_out))
+        expires, submitted = clock + seconds_left, clock + age
+        claim = claim_of[message.pk]
+        job = Job(message, claim, number, to, expires, submitted, name, extension, bool(opted_out))
         jobs.append(job)
         if has_files:
             with_files.append(job)

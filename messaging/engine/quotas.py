@@ -1,4 +1,7 @@
-"""Quotas against mass sending: by user, number and organization, counted in the table of messages itself."""
+"""Quotas against mass sending: by user, number and organization, counted in the table of messages itself.
+
+Who counts holds a lock until what it sends is committed, so that no other process counts less than there is.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from messaging.errors import LimitReached
 from messaging.models import Message, Number
 from messaging.statuses import Direction
-from portal.database import sql
+from portal.database import locks, sql
 from portal.models import User
 
 MINUTE = timedelta(minutes=1)
@@ -40,13 +43,20 @@ class _Sent:
 
 
 class Quotas:
-    """What authors may still send through numbers: one query, and none where nothing is limited."""
+    """What authors may still send through numbers, until the caller's transaction ends.
+
+    Two statements for any number of authors and numbers, and none where nothing is limited.
+    """
 
     def __init__(self, wanted: Sequence[tuple[User, Number]]) -> None:
         self._authors = {author.pk: _Sent() for author, _number in wanted}
         self._numbers = {number.pk: _Sent() for _author, number in wanted}
         self._organizations = {number.organization_id: _Sent() for _author, number in wanted}
         if wanted and any(_limits()):
+            locks.hold(
+                *(locks.key_of(f"messaging.quotas.author.{pk}") for pk in self._authors),
+                *(locks.key_of(f"messaging.quotas.organization.{pk}") for pk in self._organizations),
+            )
             self._count()
 
     def take(self, author: User, number: Number) -> LimitReached | None:

@@ -29,6 +29,7 @@ def due_tasks() -> tuple[set[Task], bool]:
                     WHERE state = '{AttachmentState.WAITING}' AND next_attempt_at <= {sql.now()}),
             EXISTS (SELECT 1 FROM integrations_accesstoken JOIN integrations_integration AS integration
                     ON integration.id = integration_id AND integration.enabled
+                    AND NOT integration.holds_messages
                     WHERE renew_at <= {sql.now()}
                     AND (lease_until IS NULL OR lease_until < {sql.now()})),
             EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()}),

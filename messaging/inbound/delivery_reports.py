@@ -5,7 +5,8 @@ A report may arrive before the response that gives its id; it waits as an orphan
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from django.db.models.functions import Now
 from integrations.events import StatusUpdate, from_json
 from messaging import wakeups
 from messaging.engine import queue
+from messaging.inbound import proofs
 from messaging.models import DeliveryAttempt, Message, WebhookEvent, WebhookRequest
 from messaging.statuses import OF_REPORT, Direction, EventState, QueueState, Status, of_parts
 from messaging.wakeups import Task
@@ -35,6 +37,16 @@ class _Target:
     message_id: int
     attempt: DeliveryAttempt | None = None
     waits: bool = False
+
+
+@dataclass(frozen=True)
+class _Ours:
+    """An outgoing message of ours, and the integrations that sent it or are about to."""
+
+    pk: int
+    in_flight: bool
+    several: bool
+    senders: set[int]
 
 
 def file(said: Sequence[Said]) -> None:
@@ -110,22 +122,37 @@ def _orphans() -> Iterator[list[Said]]:
 
 
 def _targets(said: Sequence[Said]) -> dict[int, _Target]:
-    """What each event (by its key) is about, within its integration or account, without the unknown ones."""
-    ours = _ours(said)
-    found = {}
-    attempts = _attempts(said)
+    """What each event (by its key) is about, without the unknown ones.
+
+    An event is about what its integration has sent. If it is not known whose the event is, as it came to the
+    account's URL, the integration that sent the message must vouch for it.
+    """
+    attempts, ours = _attempts(said), _ours(said)
+    asked: dict[int, set[int]] = defaultdict(set)  # integrations by event without one
     for event, what in said:
-        if attempt := attempts.get(event.pk):
-            found[event.pk] = _Target(attempt.message_id, attempt)
-        elif (message := ours.get(what.message_uuid)) and message[1] == event.request.account_id:
-            pk, _account, queue_state, several = message
-            waits = bool(event.provider_id) and (several or queue_state == QueueState.CLAIMED)
-            found[event.pk] = _Target(pk, waits=waits)
+        if event.integration_id is None:
+            asked[event.pk] |= {item.integration_id or 0 for item in attempts.get(event.provider_id, [])}
+            asked[event.pk] |= ours[what.message_uuid].senders if what.message_uuid in ours else set()
+    vouching = proofs.vouching(said, asked) if any(asked.values()) else {}
+    found = {}
+    for event, what in said:
+        if event.integration_id is not None:
+            able: Set[int] = {event.integration_id}
+        else:
+            able = vouching.get(event.pk, set())
+        of_event = [item for item in attempts.get(event.provider_id, []) if item.integration_id in able]
+        message = ours.get(what.message_uuid)
+        if of_event:
+            if len({item.organization_id for item in of_event}) == 1:
+                found[event.pk] = _Target(of_event[0].message_id, of_event[0])
+        elif message is not None and message.senders & able:
+            waits = bool(event.provider_id) and (message.several or message.in_flight)
+            found[event.pk] = _Target(message.pk, waits=waits)
     return found
 
 
-def _attempts(said: Sequence[Said]) -> dict[int, DeliveryAttempt]:
-    """The latest request that each event is about, by the provider's id."""
+def _attempts(said: Sequence[Said]) -> dict[str, list[DeliveryAttempt]]:
+    """The requests that may be meant, the latest first, by the provider's id."""
     ids = {event.provider_id for event, _ in said} - {""}
     if not ids:
         return {}
@@ -135,37 +162,33 @@ def _attempts(said: Sequence[Said]) -> dict[int, DeliveryAttempt]:
         integration__template__in={event.request.template_id for event, _ in said},
         organization__account__in={event.request.account_id for event, _ in said},
     )
-    by_id: dict[str, list[DeliveryAttempt]] = {}
-    for attempt in rows.select_related("integration", "organization").order_by("-pk"):
-        by_id.setdefault(attempt.provider_id, []).append(attempt)
-    found = {}
-    for event, _what in said:
-        for attempt in by_id.get(event.provider_id, []):
-            integration = attempt.integration
-            same = (
-                integration is not None
-                and integration.template_id == event.request.template_id
-                and attempt.organization.account_id == event.request.account_id
-            )
-            if same and event.integration_id in (None, attempt.integration_id):
-                found[event.pk] = attempt
-                break
+    found: dict[str, list[DeliveryAttempt]] = {}
+    for attempt in rows.order_by("-pk"):
+        found.setdefault(attempt.provider_id, []).append(attempt)
     return found
 
 
-def _ours(said: Sequence[Said]) -> dict[str, tuple[int, int, int, bool]]:
-    """By our own id: the message's key, account and queue state, and whether it is of several requests."""
+def _ours(said: Sequence[Said]) -> dict[str, _Ours]:
+    """Our messages by our own ids."""
     uuids = {what.message_uuid for _, what in said} - {""}
     if not uuids:
         return {}
-    several = DeliveryAttempt.objects.filter(message=OuterRef("pk"), parts__gt=1)
-    rows = Message.objects.filter(uuid__in=uuids, direction=Direction.OUT).annotate(several=Exists(several))
-    return {
-        str(uuid): (pk, account, state, found)
-        for uuid, pk, account, state, found in rows.values_list(
-            "uuid", "pk", "organization__account", "queue_state", "several"
+    attempts = DeliveryAttempt.objects.filter(message=OuterRef("pk"))
+    rows = Message.objects.filter(uuid__in=uuids, direction=Direction.OUT).annotate(
+        several=Exists(attempts.filter(parts__gt=1)),
+    )
+    found = {
+        str(uuid): _Ours(pk, state == QueueState.CLAIMED, several, {integration} - {None})
+        for uuid, pk, state, several, integration in rows.values_list(
+            "uuid", "pk", "queue_state", "several", "integration"
         )
     }
+    # What a message was sent through before its number got another provider.
+    by_key = {message.pk: message for message in found.values()}
+    sent = DeliveryAttempt.objects.filter(message__in=by_key, integration__isnull=False)
+    for pk, integration in sent.values_list("message", "integration").distinct():
+        by_key[pk].senders.add(integration or 0)
+    return found
 
 
 def _of_several_parts(messages: Collection[int]) -> dict[int, Status]:

@@ -16,14 +16,15 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from django.conf import settings
 from django.core.files.base import File
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from integrations import http, media_access, pictures
-from integrations.events import Fault
+from integrations import holds, http, media_access, pictures
+from integrations.events import Fault, HttpRequest, RenderedRequest
 from integrations.models import Integration
-from integrations.properties import values_of
+from integrations.origins import Held, release
+from integrations.properties import Credentials, credentials_of
 from messaging import media
 from messaging.drain import Drain
 from messaging.models import Attachment, Message
@@ -40,6 +41,7 @@ CLAIM_SECONDS = 120  # longer than a fetch may take
 FETCH_SECONDS = 60
 STORAGE_RETRY_SECONDS = 300
 BUSY_SECONDS = 10
+HOLD_SECONDS = 300  # a confirmation ends the wait
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class _Fetching(Drain):
             in_flight: dict[Future[_Result], Attachment] = {}
             while True:
                 self.look()
-                for attachment, headers in [] if self.stopped else _claim(CONCURRENCY - len(in_flight)):
-                    in_flight[pool.submit(_fetch, attachment, headers)] = attachment
+                for attachment, request in [] if self.stopped else _claim(CONCURRENCY - len(in_flight)):
+                    in_flight[pool.submit(_fetch, attachment, request)] = attachment
                 if not in_flight:
                     return
                 # For a second at most: a file that takes long delays no other that becomes due.
@@ -70,13 +72,24 @@ class _Fetching(Drain):
                     _record(in_flight.pop(future), future.result())
 
 
+def go_on(integration_ids: Sequence[int]) -> None:
+    """Makes the files due that waited for an answer of these integrations' administrators."""
+    of = Q(message__integration__in=integration_ids)
+    of |= Q(message__integration=None, message__conversation__number__integration__in=integration_ids)
+    waiting = Attachment.objects.filter(of, with_auth=True, attempts=0, state=AttachmentState.WAITING)
+    waiting.update(next_attempt_at=Now())
+
+
 def drain() -> None:
     """Fetches all files that are due. One drain runs in each process; another call makes it check again."""
     process.get(_Fetching).run()
 
 
-def _claim(free: int) -> list[tuple[Attachment, dict[str, str]]]:
-    """Claims up to `free` files that are due; returns each with the headers that authorize fetching it."""
+def _claim(free: int) -> list[tuple[Attachment, HttpRequest]]:
+    """Claims up to `free` files that are due; returns each with the request for it.
+
+    A file waits as long as its integration's credentials may not be sent to where it is.
+    """
     due = Attachment.objects.filter(state=AttachmentState.WAITING, next_attempt_at__lte=Now())
     # An attempt is counted before it begins: what ended the process that made it is not tried for ever.
     due.filter(attempts__gte=MAX_ATTEMPTS).update(
@@ -93,36 +106,55 @@ def _claim(free: int) -> list[tuple[Attachment, dict[str, str]]]:
     found = list(
         Attachment.objects.filter(pk__in=taken).select_related("message__conversation__number").order_by("pk")
     )
-    headers = _credentials([attachment for attachment in found if attachment.with_auth])
-    return [(attachment, headers.get(attachment.pk, {})) for attachment in found]
+    prepared: dict[int, HttpRequest] = {}
+    for attachment, request in _with_credentials([item for item in found if item.with_auth]):
+        if isinstance(request, Held):
+            reason = _("The file waits until an administrator confirms where its credentials are sent.")
+            _record(attachment, _Result(reason, HOLD_SECONDS, counts=False))
+            found.remove(attachment)
+        else:
+            prepared[attachment.pk] = request
+    return [(item, prepared.get(item.pk) or _open_to_all(item.source_url)) for item in found]
 
 
-def _credentials(attachments: Sequence[Attachment]) -> dict[int, dict[str, str]]:
-    """The headers with credentials for media, by the attachment's key."""
+def _with_credentials(attachments: Sequence[Attachment]) -> list[tuple[Attachment, HttpRequest | Held]]:
+    """The requests for files that may need credentials, or why they must wait."""
     if not attachments:
-        return {}
+        return []
     through = {
         item.pk: item.message.integration_id or item.message.conversation.number.integration_id
         for item in attachments
     }
     wanted = {pk for pk in through.values() if pk is not None}
     integrations = {item.pk: item for item in Integration.objects.ready().filter(pk__in=wanted)}
-    values = values_of(integrations.values())
-    found = {}
+    credentials = credentials_of(integrations.values())
+    found: list[tuple[Attachment, HttpRequest | Held]] = []
+    held = set()
     for attachment in attachments:
         integration = integrations.get(through[attachment.pk] or 0)
-        if integration is not None:
-            found[attachment.pk] = media_access.headers_for(
-                integration.compiled, values[integration.pk], attachment.source_url
-            )
+        if integration is None:
+            continue
+        own = credentials[integration.pk]
+        try:
+            request = media_access.request_for(integration.compiled, own, attachment.source_url)
+            found.append((attachment, request))
+        except Held as waiting:
+            found.append((attachment, waiting))
+            held.add(integration.pk)
+    if held:
+        holds.review(held)
     return found
 
 
-def _fetch(attachment: Attachment, headers: dict[str, str]) -> _Result:
+def _open_to_all(url: str) -> HttpRequest:
+    return release(RenderedRequest("GET", url), Credentials())
+
+
+def _fetch(attachment: Attachment, request: HttpRequest) -> _Result:
     """Fetches, checks and stores one file without using the database; the caller saves the row."""
     try:
         with tempfile.TemporaryFile() as file:
-            return _read(attachment, headers, file) or _keep(attachment, file)
+            return _read(attachment, request, file) or _keep(attachment, file)
     except pictures.Busy as error:
         return _Result(str(error), BUSY_SECONDS, counts=False)
     except OSError as error:
@@ -137,7 +169,7 @@ def _fetch(attachment: Attachment, headers: dict[str, str]) -> _Result:
         )
 
 
-def _read(attachment: Attachment, headers: dict[str, str], file: IO[bytes]) -> _Result | None:
+def _read(attachment: Attachment, request: HttpRequest, file: IO[bytes]) -> _Result | None:
     """Writes what the link leads to into the file; or why it cannot be had."""
     if attachment.source_url.startswith("data:"):
         if not (body := _data(attachment.source_url)):
@@ -145,8 +177,8 @@ def _read(attachment: Attachment, headers: dict[str, str], file: IO[bytes]) -> _
         file.write(body)
         return None
     response = http.fetch(
-        attachment.source_url,
-        headers=headers,
+        request.url,
+        headers=request.headers,
         max_bytes=settings.MAX_UPLOAD_BYTES,
         timeout=FETCH_SECONDS,
         max_redirects=3,

@@ -19,7 +19,7 @@ from messaging.models import Attachment, Contact, Conversation, Message, Number,
 from messaging.rules import autoreply, optout, stickiness
 from messaging.statuses import AttachmentState, Direction, EventState, QueueState, Status
 from messaging.wakeups import Task
-from portal import process
+from portal import metrics, process, tracing
 from portal.database import bulk, locks
 
 logger = logging.getLogger(__name__)
@@ -82,12 +82,13 @@ def _waiting() -> QuerySet[WebhookEvent]:
 
 
 def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
-    with transaction.atomic():
+    with tracing.span("webhook.file"), transaction.atomic():
         # One batch at a time in all processes: the messages of a conversation keep the order of arrival.
         locks.hold(_LOCK)
         events = list(which.select_for_update().order_by("pk")[:BATCH])
         if not events:
             return 0
+        tracing.note("patchbay.event_ids", [event.pk for event in events])
         # One object for all events of a number; with a join each would get its own.
         found = Number.objects.in_bulk({event.number_id for event in events} - {None})
         said = [(event, from_json(event.payload)) for event in events]
@@ -104,6 +105,11 @@ def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
         delivery_reports.file(told)
         changed = {event.pk: event for event in [*events, *parts]}
         bulk.update(list(changed.values()), "state", "reason", "message", "part_of")
+    now = timezone.now()
+    for event in events:
+        if event.state == EventState.DONE:
+            seconds = max(0.0, (now - event.created_at).total_seconds())
+            metrics.FILED_SECONDS.labels(event.type).observe(seconds)
     delivery_reports.release([(event, what) for event, what in told if event.state == EventState.ORPHAN])
     return len(events)
 

@@ -18,6 +18,8 @@ from messaging.models import WebhookEvent, WebhookRequest
 from messaging.statuses import EventState, Verdict
 from messaging.wakeups import Task
 from messaging.webhooks import accept, routing, store
+from messaging.webhooks.readings import Reading, VerifiedEvent
+from portal import audit
 from portal.database import bulk, locks
 
 logger = logging.getLogger(__name__)
@@ -34,8 +36,10 @@ def reprocess(request: WebhookRequest) -> bool:
     the events that could not be processed are processed again, so calling this twice changes nothing more.
     `request` is updated: verdict, reason, replayed_at.
     """
-    accepted = _reprocess([request.pk])
-    request.refresh_from_db()
+    with transaction.atomic():
+        accepted = _reprocess([request.pk])
+        request.refresh_from_db()
+        audit.record(audit.Action.REPROCESSED, request, {_("verdict"): ("", request.get_verdict_display())})
     return bool(accepted)
 
 
@@ -45,6 +49,8 @@ def reprocess_many(requests: QuerySet[WebhookRequest]) -> int:
     Each batch of 100 takes one transaction and a constant number of statements.
     """
     keys = list(requests.order_by("pk").values_list("pk", flat=True))
+    # Before the batches, each of which is a transaction: what was begun is recorded, also after a crash.
+    audit.record_many(audit.Action.REPROCESSED_MANY, requests, account="account")
     done = 0
     for start in range(0, len(keys), BATCH):
         batch = keys[start : start + BATCH]
@@ -62,15 +68,16 @@ def process_anyway(request: WebhookRequest) -> bool:
     """Processes a duplicate as if it were none; returns False if it has no events or was processed before."""
     with transaction.atomic():
         row = _locked([request.pk]).filter(verdict=Verdict.DUPLICATE).first()
-        events = list(_read(row).events) if row is not None else []
+        events = _read(row).events if row is not None else []
         if row is None or not events:
             return False
         for index, event in enumerate(events):
-            event.request, event.key = row, _key("anyway", row, index)
+            event.row.request, event.row.key = row, _key("anyway", row, index)
         store.insert_events(events)
         row.verdict, row.reason = Verdict.ACCEPTED, _("A duplicate that was processed anyway.")
-        row.integration, row.organization = events[0].integration, events[0].organization
+        row.integration, row.organization = events[0].row.integration, events[0].row.organization
         _save([row])
+        audit.record(audit.Action.PROCESSED_ANYWAY, row)
     request.refresh_from_db()
     return True
 
@@ -103,24 +110,24 @@ def _reprocess(keys: Sequence[int]) -> int:
 
 def _store_events(rows: Sequence[WebhookRequest]) -> int:
     """Reads the requests and stores their new events; returns how many requests have some."""
-    events: list[WebhookEvent] = []
+    events: list[VerifiedEvent] = []
     unkeyed = []
     for row in rows:
         reading = _read(row)
         row.verdict, row.reason, row.tried = reading.verdict, reading.reason, reading.tried
         if reading.integration is not None:
             row.integration, row.organization = reading.integration, reading.integration.organization
-        if any(event.key is None for event in reading.events):
+        if any(event.row.key is None for event in reading.events):
             unkeyed.append(row)
         for index, event in enumerate(reading.events):
-            event.request = row
-            event.key = event.key or _key("replay", row, index)
+            event.row.request = row
+            event.row.key = event.row.key or _key("replay", row, index)
             events.append(event)
-    with_events = {event.request_id for event in events}
+    with_events = {event.row.request_id for event in events}
     copies = _copies(unkeyed) if unkeyed else set()
     new = {
         event.request_id
-        for event in store.insert_events([event for event in events if event.request_id not in copies])
+        for event in store.insert_events([event for event in events if event.row.request_id not in copies])
     }
     for row in rows:
         if row.pk in with_events and row.pk not in new:
@@ -146,10 +153,10 @@ def _copies(rows: Sequence[WebhookRequest]) -> set[int]:
     return copies
 
 
-def _retried(before: Sequence[WebhookEvent], reading: accept.Reading) -> list[WebhookEvent]:
+def _retried(before: Sequence[WebhookEvent], reading: Reading) -> list[WebhookEvent]:
     """The failed events, waiting again, with the content that the current template reads."""
-    current: Sequence[WebhookEvent | None] = reading.events
-    if [event.type for event in before] != [event.type for event in reading.events]:
+    current: Sequence[WebhookEvent | None] = [event.row for event in reading.events]
+    if [event.type for event in before] != [event.row.type for event in reading.events]:
         current = [None] * len(before)  # the template reads other events now: keep the old content
     failed = []
     for event, new in zip(before, current, strict=True):
@@ -167,13 +174,13 @@ def _locked(keys: Sequence[int]) -> QuerySet[WebhookRequest]:
     return rows.select_related("account", "organization", "template")
 
 
-def _read(row: WebhookRequest) -> accept.Reading:
+def _read(row: WebhookRequest) -> Reading:
     owner = routing.owner_of(row.template.service_id, row.called)
     if owner is None:
         reason = _("The template %(template)s is no longer published for the account.") % {
             "template": row.template
         }
-        return accept.Reading(row.verdict, reason, row.response, tuple(row.tried), None, [])
+        return Reading(row.verdict, reason, row.response, tuple(row.tried), None)
     return accept.read(owner, row.as_received(), now=row.received_at)
 
 

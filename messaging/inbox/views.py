@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -127,10 +127,7 @@ def file(request: SignedIn, uuid: UUID) -> HttpResponseBase:
     """A file of a conversation that the user takes part in."""
     own = Message.objects.for_user(request.user)
     attachment = get_object_or_404(Attachment, uuid=uuid, message__in=own, state=AttachmentState.KEPT)
-    try:
-        return file_response(attachment)
-    except FileNotFoundError:
-        raise Http404 from None
+    return file_response(attachment)
 
 
 def _given(request: SignedIn) -> tuple[Any, Any]:

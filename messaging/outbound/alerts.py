@@ -50,7 +50,14 @@ def admins_of(integration: Integration) -> list[User]:
 
 def _notify(integration: Integration) -> None:
     names = {"provider": integration.template.name, "organization": integration.organization.name}
-    if integration.paused_until is not None:
+    if integration.held_since is not None:
+        subject = _("%(provider)s needs your confirmation for %(organization)s") % names
+        text = _(
+            "%(reason)s\n\n"
+            "Until you confirm it, Patchbay sends nothing there, and what needs it waits. Confirm only an "
+            "address that you know to be the provider's:\n\n%(url)s"
+        )
+    elif integration.paused_until is not None:
         subject = _("%(provider)s is paused for %(organization)s") % names
         text = _(
             "Messages of %(organization)s cannot be sent through %(provider)s at the moment:\n\n"
@@ -64,7 +71,11 @@ def _notify(integration: Integration) -> None:
             "%(provider)s works again. The waiting messages of %(organization)s are being sent.\n\n%(url)s"
         )
     page = reverse("admin:integrations_setup", args=[integration.organization_id, integration.template_id])
-    body = text % {**names, "reason": integration.trouble, "url": f"{settings.PUBLIC_URL}{page}"}
+    body = text % {
+        **names,
+        "reason": integration.held_reason or integration.trouble,
+        "url": f"{settings.PUBLIC_URL}{page}",
+    }
     line = " ".join(subject.split())  # names may contain line breaks
     mails = [EmailMessage(line, body, to=[user.email]) for user in admins_of(integration)]
     get_connection().send_messages(mails)

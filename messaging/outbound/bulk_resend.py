@@ -17,6 +17,7 @@ from messaging.models import BulkResend, Message, OptOut
 from messaging.outbound import submit
 from messaging.statuses import Direction, Status
 from messaging.wakeups import Task
+from portal import audit
 from portal.models import User
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ def start(author: User, keys: Sequence[int]) -> BulkResend:
     """Starts resending messages in the given order; the caller has checked the author's permission."""
     with transaction.atomic():
         row = BulkResend.objects.create(author=author, wanted=list(keys))
+        audit.record_many(audit.Action.RESENT_MANY, Message.objects.filter(pk__in=keys))
         wakeups.after_commit(Task.RESEND)
     return row
 

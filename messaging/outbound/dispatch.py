@@ -16,7 +16,9 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import Fault, HttpResponse, Outcome
+from integrations.models import Integration
 from integrations.prepared import PreparedIntegration
+from messaging import errors
 from messaging.drain import Drain
 from messaging.drain import stop as stop_drains
 from messaging.engine import claim, queue
@@ -25,7 +27,7 @@ from messaging.engine.queue import Claim
 from messaging.outbound import record, render, retry_policy
 from messaging.outbound.record import Exchange
 from messaging.wakeups import Task
-from portal import process
+from portal import process, tracing
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,12 @@ def recover(*, everything: bool = False) -> int:
         for job in render.prepare(claims)
     ]  # fmt: skip
     return len(queue.record(changes))
+
+
+def expire_held() -> None:
+    """Fails the messages that have expired while their integration waited for an administrator."""
+    held = Integration.objects.filter(holds_messages=True).values_list("pk", flat=True)
+    queue.expire(list(held), errors.expired())
 
 
 class _Timer:
@@ -145,10 +153,14 @@ class Dispatcher(Drain):
 
     def _begin(self, known: Mapping[int, PreparedIntegration] | None = None) -> None:
         """Sends the first request of each claimed message, or records why it has none."""
-        jobs = render.prepare(self._claims, known)
-        record.record_unsent([job for job in jobs if not job.parts])
-        self._claims = []
-        self._send([job for job in jobs if job.parts])
+        if not self._claims:
+            return
+        with tracing.span("dispatch"):
+            jobs = render.prepare(self._claims, known)
+            tracing.note("patchbay.message_ids", [str(job.message.uuid) for job in jobs])
+            record.record_unsent([job for job in jobs if not job.parts])
+            self._claims = []
+            self._send([job for job in jobs if job.parts])
 
     def _send(self, jobs: Sequence[Job]) -> None:
         """Sends the next request of each job."""
@@ -157,7 +169,7 @@ class Dispatcher(Drain):
             self.in_flight[job.through.integration.pk] += 1
         answers = self.answers
         http.send_all(
-            (job.parts[job.done].request, partial(self._answered, answers, job, _Timer())) for job in jobs
+            (job.requests[job.done], partial(self._answered, answers, job, _Timer())) for job in jobs
         )
 
     @staticmethod

@@ -21,7 +21,7 @@ from messaging.errors import Refused
 from messaging.models import Conversation, Message, Number
 from messaging.rules import stickiness
 from messaging.wakeups import Task
-from portal import process
+from portal import metrics, process
 from portal.database import bulk
 
 
@@ -29,7 +29,10 @@ class Submissions(GroupCommit[Submission, "Submitted | Refused"]):
     """The submissions of this process, committed together."""
 
     def write(self, batch: Sequence[Submission]) -> list[Submitted | Refused]:
-        return _write(batch)
+        results = _write(batch)
+        for result in results:
+            metrics.SUBMISSIONS.labels("refused" if isinstance(result, Refused) else "accepted").inc()
+        return results
 
     def after(self, batch: Sequence[Submission]) -> None:
         wakeups.wake(Task.DISPATCH_DUE)

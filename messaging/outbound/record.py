@@ -25,6 +25,8 @@ from messaging.outbound import retry_policy
 from messaging.rules import optout
 from messaging.statuses import Status
 from messaging.wakeups import Task
+from portal import metrics, tracing
+from portal.logs import message_id
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ def record_unsent(jobs: Sequence[Job]) -> None:
         circuit_breaker.probe_again(
             {job.claim.integration for job in jobs if job.claim.probing and job.claim.integration}
         )
+    for job in jobs:
+        service = job.through.integration.template.service_id if job.through else "none"
+        metrics.SENDS.labels(service, "unsent" if job.refusal else "unauthorized").inc()
     _retry_with_access({job.claim.integration for job in jobs if job.obstacle and job.claim.integration})
 
 
@@ -92,6 +97,7 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
             for exchange, outcome in found
             if outcome.result == "opted_out"
         )
+    _measure(found, {change.id for change in changes if change.queue_state == queue.DONE})
     orphans = webhooks.release_orphans(
         [outcome.messageid for _, outcome in found], {exchange.job.message.pk for exchange, _ in found}
     )
@@ -101,6 +107,27 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
     for job in going_on:
         job.done += 1  # now that it is written: should the database be away, all of this happens again
     return [job for job in going_on if job.message.pk in held]
+
+
+def _measure(found: Iterable[tuple[Exchange, Outcome]], done: Collection[int]) -> None:
+    """Counts what has just been committed; `done` are the messages that need no further request."""
+    for exchange, outcome in found:
+        service, message = exchange.through.integration.template.service_id, exchange.job.message
+        metrics.SENDS.labels(service, outcome.result).inc()
+        metrics.PROVIDER_SECONDS.labels(service).observe(exchange.milliseconds / 1000)
+        if message.pk in done:
+            metrics.ANSWER_SECONDS.labels(service).observe(exchange.job.seconds_since_submission)
+        tracing.finished(
+            "provider.request",
+            exchange.started_at,
+            exchange.milliseconds,
+            {
+                "patchbay.message_id": str(message.uuid),
+                "patchbay.service": service,
+                "patchbay.result": outcome.result,
+                "patchbay.attempt": message.attempts,
+            },
+        )
 
 
 def _retry_with_access(waiting: Collection[int]) -> None:
@@ -128,7 +155,8 @@ def _outcome(exchange: Exchange) -> Outcome:
             service.compiled, part.method, service.values, part.variables, exchange.answer
         )
     except Exception:
-        logger.exception("The answer for message %s could not be read.", exchange.job.message.uuid)
+        uuid = exchange.job.message.uuid
+        logger.exception("The answer for message %s could not be read.", uuid, extra=message_id(uuid))
         return Outcome("unknown", text=_("The provider's response could not be read."))
     return replace(
         outcome,

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from integrations import prepared
 from integrations.language.errors import RenderError
+from integrations.origins import Held, release
 from integrations.prepared import PreparedIntegration
 from integrations.requests import plan
 from messaging import errors, media
@@ -17,6 +18,7 @@ from messaging.engine import jobs as engine
 from messaging.engine.jobs import Job
 from messaging.engine.queue import Claim
 from messaging.rules import optout
+from portal.logs import message_id
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +36,8 @@ def prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] | 
         # One row that cannot be read (a secret under a lost key) must not block the others.
         if len(claims) > 1:
             return [job for claim in claims for job in prepare([claim], known)]
-        logger.exception("Message %d could not be prepared.", claims[0].id)
         job = engine.read(claims)[0]
+        logger.exception("A message could not be prepared.", extra=message_id(job.message.uuid))
         job.refusal = _not_rendered()
         return [job]
 
@@ -51,7 +53,9 @@ def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] |
         job.refusal = _refusal(job)
         if job.refusal or job.through is None:
             continue
-        if job.through.compiled.oauth is not None and "access_token" not in job.through.values:
+        if job.through.asks:
+            job.obstacle = _held(job.through)
+        elif job.through.compiled.oauth is not None and "access_token" not in job.through.values:
             job.obstacle = _("%(provider)s has issued no access token. Check that it is connected.") % {
                 "provider": job.through.integration.template.name
             }
@@ -80,7 +84,7 @@ def _refusal(job: Job) -> str:
 def _render(job: Job, service: PreparedIntegration) -> None:
     message, number, organization = job.message, job.number, service.integration.organization
     try:
-        job.parts = plan(
+        parts = plan(
             service.compiled,
             service.values,
             {
@@ -102,13 +106,23 @@ def _render(job: Job, service: PreparedIntegration) -> None:
                 "attempt_no": message.attempts,
             },
         )
+        job.requests = [release(part.request, service.sends_with) for part in parts]
+        job.parts = parts
+    except Held:
+        job.obstacle = _held(service)
     except RenderError as error:
         job.refusal = _("The request could not be rendered: %(reason)s") % {
             "reason": service.redactor.text(str(error))
         }
     except Exception:
-        logger.exception("Message %s could not be rendered.", message.uuid)
+        logger.exception("Message %s could not be rendered.", message.uuid, extra=message_id(message.uuid))
         job.refusal = _not_rendered()
+
+
+def _held(service: PreparedIntegration) -> str:
+    return _("%(provider)s waits until an administrator confirms where its credentials are sent.") % {
+        "provider": service.integration.template.name
+    }
 
 
 def _not_rendered() -> str:

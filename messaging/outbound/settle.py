@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from messaging.engine import queue
@@ -11,9 +12,11 @@ from messaging.engine.queue import DONE, Change
 from messaging.errors import Refused
 from messaging.models import Message
 from messaging.statuses import Direction, Status
+from portal import audit
 from portal.models import Organization, User
 
 
+@transaction.atomic
 def settle(author: User, message: Message, outcome: Literal["sent", "failed"]) -> Message:
     """Marks a message with an unknown outcome as sent or failed; later delivery reports still apply.
 
@@ -32,6 +35,7 @@ def settle(author: User, message: Message, outcome: Literal["sent", "failed"]) -
         # A delivery report that arrives at the same time is not lost: the status of higher rank stays.
         queue.advance([Change(message.pk, message.fence, DONE, status, "", text % {"user": author})])
         message.refresh_from_db()
+        audit.record(audit.Action.SETTLED, message, {_("outcome"): ("", message.get_status_display())})
         return message
     raise Refused(_("Only a message that got no response can be marked as sent or failed."))
 

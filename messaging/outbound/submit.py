@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from messaging import media, numbers
@@ -15,6 +16,7 @@ from messaging.errors import Refused
 from messaging.models import Attachment, Message, Number
 from messaging.outbound import enqueue, uploads
 from messaging.statuses import AttachmentState, Direction, Status
+from portal import audit
 from portal.models import User
 
 MAX_TEXT = 10_000
@@ -78,19 +80,31 @@ def resend(author: User, message: Message) -> Message:
 
     A message is resent once: a second call returns the first copy. Quotas do not count it again.
     """
-    return _copy(message) or _again(message, author, trusted=False)
+    return _copy(message) or _recorded(message, author, trusted=False)
 
 
-def resend_for_author(message: Message) -> Message:
+def resend_by_administrator(message: Message) -> Message:
     """`resend` by an administrator, in the name of the author, who need not have the number any more.
 
     An automatic reply has no author. The caller checks whether the administrator may do this.
     """
+    return _copy(message) or _recorded(message, message.author, trusted=True)
+
+
+def resend_for_author(message: Message) -> Message:
+    """`resend_by_administrator` of one of many messages, which the audit records together."""
     return _copy(message) or _again(message, message.author, trusted=True)
 
 
 def _copy(message: Message) -> Message | None:
     return Message.objects.filter(resend_of=message).first()
+
+
+@transaction.atomic
+def _recorded(message: Message, author: User | None, *, trusted: bool) -> Message:
+    copy = _again(message, author, trusted=trusted)
+    audit.record(audit.Action.RESENT, message, {_("new message"): ("", str(copy.uuid))})
+    return copy
 
 
 def _again(message: Message, author: User | None, *, trusted: bool) -> Message:

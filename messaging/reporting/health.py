@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber, TruncHour
 from django.utils import timezone
@@ -18,6 +19,7 @@ from messaging.models import DeliveryAttempt, Message, ServiceHealth, WebhookReq
 from messaging.reporting.charts import Hour
 from messaging.statuses import QueueState
 from messaging.wakeups import Task
+from portal import audit
 
 HOURS = 24
 # The results that count as failures; rate limits and opt-outs do not.
@@ -29,7 +31,7 @@ class Health:
     """An integration with its figures for the last 24 hours and the last hour."""
 
     integration: ServiceHealth
-    state: str  # off, paused, trouble, on
+    state: str  # off, held, paused, trouble, on
     waiting: int = 0
     in_flight: int = 0
     attempts: int = 0
@@ -50,6 +52,8 @@ class Health:
         """The state in words."""
         if self.state == "off":
             return _("switched off")
+        if self.state == "held":
+            return _("waits for your confirmation")
         if self.state == "paused":
             failures = self.integration.failures
             text = ngettext(
@@ -63,7 +67,7 @@ class Health:
     @property
     def tone(self) -> str:
         """Whether the state is good, bad, or plain."""
-        if self.state in ("paused", "trouble"):
+        if self.state in ("held", "paused", "trouble"):
             return "bad"
         return "good" if self.state == "on" and self.used else "plain"
 
@@ -94,9 +98,11 @@ def of(rows: QuerySet[ServiceHealth]) -> list[Health]:
 
 
 def state_of(row: ServiceHealth) -> str:
-    """`off`, `paused` (by the breaker), `trouble`, or `on`."""
+    """`off`, `held` (until a person confirms), `paused` (by the breaker), `trouble`, or `on`."""
     if not row.enabled:
         return "off"
+    if row.held_since is not None:
+        return "held"
     if row.paused_until is not None:
         return "paused"
     return "trouble" if row.trouble else "on"
@@ -104,8 +110,11 @@ def state_of(row: ServiceHealth) -> str:
 
 def retry_now(keys: Sequence[int]) -> None:
     """Probes paused integrations at once with one message each; if it is accepted, the others follow."""
-    circuit_breaker.probe_again(keys)
-    queue.retry_now(keys)
+    with transaction.atomic():
+        circuit_breaker.probe_again(keys)
+        queue.retry_now(keys)
+        for row in ServiceHealth.objects.select_related("organization", "template").filter(pk__in=keys):
+            audit.record(audit.Action.RETRIED, row)
     wakeups.after_commit(Task.DISPATCH_DUE)
 
 

@@ -83,8 +83,9 @@ def today(user: User) -> dict[str, Any]:
 
 
 def _failing_integrations(reach: Q) -> list[dict[str, str]]:
+    not_working = Q(held_since__isnull=False) | Q(paused_until__isnull=False) | ~Q(trouble="")
     rows = (
-        Integration.objects.filter(reach, Q(paused_until__isnull=False) | ~Q(trouble=""), enabled=True)
+        Integration.objects.filter(reach, not_working, enabled=True)
         .select_related("organization", "template")
         .order_by("trouble_since", "pk")[: MAX_INTEGRATIONS + 1]
     )
@@ -100,6 +101,9 @@ def _failing_integrations(reach: Q) -> list[dict[str, str]]:
 
 def _problem_of(row: Integration) -> str:
     names = {"provider": row.template, "organization": row.organization, "reason": row.trouble}
+    if row.held_since is not None:
+        waits = _("%(provider)s waits for an administrator of %(organization)s: %(reason)s")
+        return waits % {**names, "reason": row.held_reason}
     if row.trouble:
         return _("%(provider)s is not working for %(organization)s: %(reason)s") % names
     return _("%(provider)s is paused for %(organization)s after repeated failures.") % names
@@ -113,6 +117,7 @@ def _overdue_messages(reach: Q) -> list[dict[str, str]]:
         next_attempt_at__lt=Now() - timedelta(minutes=OVERDUE_MINUTES),
         integration__enabled=True,
         integration__paused_until__isnull=True,
+        integration__holds_messages=False,
     )
     number = overdue.order_by()[:MAX_COUNTED].count()
     text = ngettext(

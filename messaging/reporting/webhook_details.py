@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations.models import Integration
-from integrations.properties import secrets_of, values_of
+from integrations.properties import credentials_of
 from integrations.redact import Redactor
 from messaging.inbound import reprocess
 from messaging.models import WebhookEvent, WebhookRequest
@@ -90,5 +90,4 @@ def _secrets(request: WebhookRequest) -> list[str]:
     else:
         found = found.filter(organization__account=request.account)
     integrations = list(found)
-    values = values_of(integrations)
-    return [secret for item in integrations for secret in secrets_of(item, values[item.pk])]
+    return [secret for found in credentials_of(integrations).values() for secret in found.private]

@@ -10,6 +10,7 @@ from integrations.models import Integration
 from messaging.errors import Refused
 from messaging.models import Message, Number
 from messaging.statuses import Direction, QueueState, Status
+from portal import audit
 from portal.models import Organization
 
 
@@ -32,11 +33,11 @@ def move(number: Number, organization: Organization, integration: Integration | 
 
 
 def _moved(number: Number, organization: Organization, integration: Integration | None) -> Number:
-    with transaction.atomic():
+    with transaction.atomic(), audit.covered():
         if not Number.objects.filter(pk=number.pk, active=True).update(active=False):
             raise Refused(_("The number has already been moved. Reload the page."))
         _fail_waiting(number)
-        return Number.objects.create(
+        moved = Number.objects.create(
             organization=organization,
             integration=integration,
             number=number.number,
@@ -44,6 +45,11 @@ def _moved(number: Number, organization: Organization, integration: Integration 
             inbound_format=number.inbound_format,
             outbound_format=number.outbound_format,
         )
+        # An entry for each of the two organizations, which do not learn each other's name.
+        label = str(Number._meta.get_field("organization").verbose_name)
+        audit.record(audit.Action.MOVED, number, {label: (str(number.organization), "")})
+        audit.record(audit.Action.MOVED, moved, {label: ("", str(organization))})
+        return moved
 
 
 def _fail_waiting(number: Number) -> None:

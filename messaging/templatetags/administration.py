@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
@@ -11,12 +10,6 @@ from django.utils.safestring import SafeString
 from messaging.reporting import charts
 
 register = template.Library()
-
-
-@register.simple_tag
-def older_url(cl: Any) -> str:
-    """The URL of the list that continues a capped one."""
-    return str(cl.get_query_string({"before": cl.paginator.last_key}, ["p"]))
 
 
 @register.simple_tag

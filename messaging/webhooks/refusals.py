@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 
-from portal import process
+from portal import metrics, process
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ class _Refusals:
 
 def count(reason: str, latest: str) -> None:
     """Counts a refusal; `latest` tells the reader of the log which request it was."""
+    metrics.WEBHOOKS_REFUSED.labels(reason).inc()
     refusals, now = process.get(_Refusals), time.monotonic()
     with refusals.lock:
         refusals.counts[reason] += 1

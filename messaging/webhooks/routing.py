@@ -3,6 +3,8 @@
 What was found is remembered for two seconds (settings.WEBHOOK_CACHE_SECONDS), since it is asked for with each
 request and people seldom change it: a change may take that long to be seen here. What was not found is asked
 for again each time, and so are message ids.
+
+What is looked up here comes from requests that nobody has verified: it only says whose keys to try.
 """
 
 from __future__ import annotations
@@ -15,16 +17,22 @@ from typing import Any, TypeVar
 
 from cachetools import TTLCache
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from integrations import properties
+from integrations import compared_values, properties
+from integrations.events import Consent, InboundMessage
+from integrations.language.document import Template as Document
 from integrations.models import Integration, Template
+from integrations.received import Received
 from messaging import numbers
-from messaging.models import DeliveryAttempt, Number
+from messaging.models import DeliveryAttempt, Message, Number
+from messaging.statuses import Direction
 from portal import process
 from portal.models import Account, Organization
 
 MOST = 20_000
+# Integrations that are looked at when nothing in a request says whose it is.
+MOST_CANDIDATES = 50
 
 Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
@@ -57,18 +65,34 @@ class _Cache:
 
 @dataclass(frozen=True)
 class Owner:
-    """What a webhook URL names: a template, and an account or one organization of it."""
+    """What a webhook URL names: a template, and an account or one organization of it.
+
+    `pinned`: some organization of the account uses another revision than the published one.
+    """
 
     template: Template
     account: Account
     organization: Organization | None
+    pinned: bool = False
 
     @property
-    def integrations(self) -> list[Integration]:
-        """Those of the template within reach of the URL, with all that reading a request needs."""
-        organization = self.organization.pk if self.organization else None
-        key = "integrations", self.template.pk, self.account.pk, organization
-        return process.get(_Cache).get(key, lambda: list(self._in_reach()) or None) or []
+    def own(self) -> list[Integration]:
+        """The organization's integration, if the URL names an organization that has one."""
+        return self.integrations_of([self.organization.pk]) if self.organization is not None else []
+
+    @property
+    def documents(self) -> list[Document]:
+        """The compiled documents by which a request to the URL may be read, the published one first."""
+        assert self.template.published is not None
+        if self.own:
+            return [self.own[0].compiled]
+        key = "pinned", self.template.pk, self.account.pk
+        pinned = process.get(_Cache).get(key, self._pinned) or [] if self.pinned else []
+        return [self.template.published.compiled, *pinned]
+
+    def _pinned(self) -> list[Document]:
+        used = self._in_reach().filter(revision__isnull=False, enabled=True).values("revision")
+        return [item.compiled for item in self.template.revisions.filter(pk__in=used)[:MOST_CANDIDATES]]
 
     def integrations_of(self, organizations: Collection[int]) -> list[Integration]:
         """Those of `integrations` that belong to these organizations (keys)."""
@@ -81,6 +105,40 @@ class Owner:
             organizations = {self.organization.pk} & set(organizations)
         keys = [("integration", self.template.pk, key) for key in organizations]
         return list(process.get(_Cache).get_many(keys, load).values())
+
+    def integrations_with(self, values: Mapping[str, Collection[str]]) -> list[Integration]:
+        """Enabled ones whose properties have one of these values, by label; at most 51, and `_sharing`."""
+        digests = {compared_values.digest(label, value) for label in values for value in values[label]}
+        if not digests:
+            return []
+        found = compared_values.holders(self.account, self.template, digests, MOST_CANDIDATES + 1)
+        own = self._enabled().filter(pk__in=[key for key in found if key is not None])
+        return [*own, *(self._sharing() if None in found else [])]
+
+    @property
+    def some_integrations(self) -> list[Integration]:
+        """Enabled ones: 51 that have values of their own, and two that share the account's.
+
+        Where the account has no more, these are all of them.
+        """
+        key = "some", self.template.pk, self.account.pk
+
+        def load() -> list[Integration]:
+            own = list(self._enabled().filter(values_row__blank=False)[: MOST_CANDIDATES + 1])
+            return sorted([*own, *self._sharing()], key=lambda item: item.pk)
+
+        return process.get(_Cache).get(key, load) or []
+
+    def _sharing(self) -> list[Integration]:
+        """Two that use the account's values alone (all of them read alike), and those of other revisions."""
+        sharing = self._enabled().filter(Q(values_row=None) | Q(values_row__blank=True))
+        found = list(sharing.filter(revision=None)[:2])
+        if self.pinned:
+            found += sharing.filter(revision__isnull=False)[:MOST_CANDIDATES]
+        return found
+
+    def _enabled(self) -> QuerySet[Integration]:
+        return self._in_reach().filter(enabled=True).order_by()
 
     def _in_reach(self) -> QuerySet[Integration]:
         found = Integration.objects.ready().filter(template=self.template, organization__account=self.account)
@@ -101,9 +159,14 @@ def _owner_of(service_id: str, owner_id: str) -> Owner | None:
         account = Account.objects.filter(accountid=owner_id).first()
     if account is None:
         return None
+    pinned = Integration.objects.filter(
+        template=OuterRef("pk"), organization__account=account, revision__isnull=False
+    )
     templates = Template.objects.published_in(account).select_related("published")
-    template = templates.filter(service_id=service_id).first()
-    return Owner(template, account, organization) if template else None
+    template = templates.annotate(is_pinned=Exists(pinned)).filter(service_id=service_id).first()
+    if template is None:
+        return None
+    return Owner(template, account, organization, template.is_pinned)  # type: ignore[attr-defined]
 
 
 def values_of(integrations: Collection[Integration]) -> dict[int, dict[str, Any]]:
@@ -115,6 +178,16 @@ def values_of(integrations: Collection[Integration]) -> dict[int, dict[str, Any]
         return {("values", pk): values for pk, values in found.items()}
 
     return {pk: values for (_, pk), values in process.get(_Cache).get_many(by_key, load).items()}
+
+
+def recipients_of(received: Received) -> set[str]:
+    """The recipients of messages and opt-outs, as the provider wrote them."""
+    return {
+        recipient
+        for event in received.events
+        if isinstance(event, InboundMessage | Consent)
+        for recipient in event.recipients
+    }
 
 
 def numbers_named(owner: Owner, recipients: Collection[str]) -> dict[str, list[Number]]:
@@ -137,29 +210,38 @@ def numbers_named(owner: Owner, recipients: Collection[str]) -> dict[str, list[N
     return {given: found for (*_, given), found in process.get(_Cache).get_many(keys, load).items()}
 
 
-def only_number(integration: Integration) -> str:
-    """The integration's number, if it has exactly one."""
+def only_numbers(integrations: Collection[Integration]) -> dict[int, str]:
+    """The number of each integration that has exactly one, by the integration's key."""
 
-    def load() -> str | None:
-        active = Number.objects.filter(integration=integration, active=True)
-        found = active.values_list("number", flat=True)[:2]
-        return found[0] if len(found) == 1 else None
+    def load(missing: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        active = Number.objects.filter(integration__in=[key for _, key in missing], active=True)
+        found: dict[int, list[str]] = defaultdict(list)
+        for key, number in active.values_list("integration", "number"):
+            found[key or 0].append(number)
+        return {("only number", key): has[0] for key, has in found.items() if len(has) == 1}
 
-    return process.get(_Cache).get(("only number", integration.pk), load) or ""
+    keys = [("only number", item.pk) for item in integrations]
+    return {key: found for (_, key), found in process.get(_Cache).get_many(keys, load).items()}
 
 
-def organizations_of_ids(owner: Owner, messageids: Collection[str], uuids: Collection[str]) -> set[int]:
-    """Keys of the organizations that sent messages with these ids, the provider's or ours."""
-    asked = []
+def organizations_of_ids(
+    owner: Owner, messageids: Collection[str], uuids: Collection[str]
+) -> dict[str, set[int]]:
+    """By id, the provider's or ours: keys of the organizations that sent messages with it."""
+    found: dict[str, set[int]] = defaultdict(set)
     if messageids:
-        # Without the second condition SQLite does not use the index, which holds those with an id only.
-        asked.append(Q(provider_id__in=messageids) & ~Q(provider_id=""))
-    if uuids:
-        asked.append(Q(message__uuid__in=uuids))
-    found: set[int] = set()
-    for condition in asked:
         attempts = DeliveryAttempt.objects.filter(
-            condition, integration__template=owner.template, organization__account=owner.account
+            ~Q(provider_id=""),  # as the index says, or SQLite does not use it
+            provider_id__in=messageids,
+            integration__template=owner.template,
+            organization__account=owner.account,
         )
-        found.update(attempts.values_list("organization", flat=True).distinct()[:100])
+        for messageid, organization in attempts.values_list("provider_id", "organization").distinct()[:MOST]:
+            found[messageid].add(organization)
+    if uuids:
+        messages = Message.objects.filter(
+            uuid__in=uuids, direction=Direction.OUT, organization__account=owner.account
+        )
+        for uuid, organization in messages.values_list("uuid", "organization"):
+            found[str(uuid)].add(organization)
     return found

@@ -17,6 +17,7 @@ from messaging.models import WebhookEvent, WebhookRequest
 from messaging.rules import optout
 from messaging.statuses import Verdict
 from messaging.wakeups import Task
+from messaging.webhooks.readings import VerifiedEvent
 from portal import process
 from portal.database import bulk, locks, sql
 
@@ -28,10 +29,10 @@ class Received:
     """A request and its events, not stored yet."""
 
     request: WebhookRequest
-    events: Sequence[WebhookEvent]
+    events: Sequence[VerifiedEvent]
 
 
-def store(request: WebhookRequest, events: Sequence[WebhookEvent]) -> WebhookRequest | None:
+def store(request: WebhookRequest, events: Sequence[VerifiedEvent]) -> WebhookRequest | None:
     """Commits a request and its new events; if it only repeats another request, returns that one.
 
     Raises what the database raises; then nothing is stored.
@@ -50,8 +51,9 @@ class Webhooks(GroupCommit[Received, WebhookRequest | None]):
             wakeups.wake(Task.FILE_EVENTS)
 
 
-def insert_events(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:
+def insert_events(verified: Sequence[VerifiedEvent]) -> list[WebhookEvent]:
     """Stores the events that are new, with the opt-outs that they bring, in the caller's transaction."""
+    events = [event.row for event in verified]
     rows = bulk.insert(events, "message_uuid", "id", ignore_conflicts=True)
     stored = {sql.uuid_of(uuid): pk for uuid, pk in rows}
     new = [event for event in events if event.message_uuid in stored]
@@ -64,7 +66,7 @@ def insert_events(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:
 def _write(batch: Sequence[Received]) -> list[WebhookRequest | None]:
     firsts = _same_bytes(batch)
     ids = bulk.insert([entry.request for entry in batch], "id")
-    events: list[WebhookEvent] = []
+    verified: list[VerifiedEvent] = []
     marks: list[WebhookRequest] = []
     for entry, first, (pk,) in zip(batch, firsts, ids, strict=True):
         entry.request.pk = pk
@@ -73,9 +75,10 @@ def _write(batch: Sequence[Received]) -> list[WebhookRequest | None]:
             marks.append(_repeat(entry, reason % {"seconds": REPEAT_SECONDS}))
             continue
         for event in entry.events:
-            event.request_id = pk
-            events.append(event)
-    new = {event.request_id for event in insert_events(events)}
+            event.row.request_id = pk
+            verified.append(event)
+    events = [event.row for event in verified]
+    new = {event.request_id for event in insert_events(verified)}
     old = {event.request_id: event.key for event in reversed(events) if event.request_id not in new}
     if old:
         said = WebhookEvent.objects.filter(key__in=set(old.values())).select_related("request")
@@ -95,19 +98,25 @@ def _repeat(entry: Received, reason: str) -> WebhookRequest:
 
 
 def _same_bytes(batch: Sequence[Received]) -> list[WebhookRequest | None]:
-    """For each entry with an event without a key: the request with the same bytes just before it."""
-    unkeyed = [any(event.key is None for event in entry.events) for entry in batch]
+    """For each entry with an event without a key: the request with the same bytes just before it.
+
+    What one integration's key has verified is no repeat of what another's has.
+    """
+    unkeyed = [any(event.row.key is None for event in entry.events) for entry in batch]
     digests = {entry.request.digest for entry, wanted in zip(batch, unkeyed, strict=True) if wanted}
     if not digests:
         return [None] * len(batch)
     locks.hold(*locks.of_digests(digests))
-    seen: dict[str, WebhookRequest] = {}
+    seen: dict[tuple[str, int | None], WebhookRequest] = {}
     if keys := recently_accepted(digests, REPEAT_SECONDS):
-        recent = WebhookRequest.objects.filter(pk__in=keys).only("digest", *_ANSWER).order_by("-pk")
-        seen = {request.digest: request for request in recent}
+        recent = (
+            WebhookRequest.objects.filter(pk__in=keys).only("digest", "integration", *_ANSWER).order_by("-pk")
+        )
+        seen = {(request.digest, request.integration_id): request for request in recent}
     firsts: list[WebhookRequest | None] = []
     for entry, wanted in zip(batch, unkeyed, strict=True):
-        first = seen.setdefault(entry.request.digest, entry.request) if wanted else entry.request
+        same = entry.request.digest, entry.request.integration_id
+        first = seen.setdefault(same, entry.request) if wanted else entry.request
         firsts.append(None if first is entry.request else first)
     return firsts
 

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from integrations.events import InboundRequest
 from messaging.webhooks import accept, refusals
-from portal import callers
+from portal import callers, metrics, tracing
 
 MAX_BODY = 1024 * 1024
 
@@ -59,9 +59,11 @@ class WebhookView(APIView):
             refusals.count("larger than 1 MiB", place)
             return _plain(413, _("The body is larger than 1 MiB.\n"))
         try:
-            answer = accept.accept(service_id, owner, self._inbound(request, path, body))
+            with tracing.span("webhook.accept", {"patchbay.service": service_id}):
+                answer = accept.accept(service_id, owner, self._inbound(request, path, body))
         except Exception:
             logger.exception("Could not store the request to %r.", request.path)
+            metrics.WEBHOOKS_REFUSED.labels("could not be stored").inc()
             return _plain(500, _("The request could not be stored. Please send it again.\n"))
         if answer is None:
             refusals.count("unknown service or account", place)

@@ -27,6 +27,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='account',
+            name='audit_days',
+            field=models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='audit'),
+        ),
+        migrations.AddField(
+            model_name='account',
             name='webhook_days',
             field=models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='raw webhooks'),
         ),

@@ -15,7 +15,7 @@ django.setup()
 
 from django.utils import timezone  # noqa: E402
 
-from integrations import catalog, properties  # noqa: E402
+from integrations import catalog, holds  # noqa: E402
 from integrations.models import Integration, Template  # noqa: E402
 from messaging.models import Assignment, Contact, Conversation, Message, Number  # noqa: E402
 from portal.models import Account, Membership, Organization, User  # noqa: E402
@@ -41,7 +41,7 @@ def fill(organizations: list[dict[str, Any]]) -> str:
             template, values = Template(account=account), {"URL": found["url"]}
             template.revise(json.dumps(document))
         integration = Integration.objects.create(organization=organization, template=template)
-        properties.store(integration, values)
+        holds.enter(integration, values)
         number = Number.objects.create(
             organization=organization,
             integration=integration,

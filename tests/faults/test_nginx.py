@@ -10,10 +10,12 @@ from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from messaging.api.exceptions import TOO_LARGE, Problem
 from tests.certificates import self_signed
 from tests.faults.services import message
 from tests.installation import Separate, nginx
@@ -41,6 +43,11 @@ def test_webhooks_come_through_as_they_were_sent(
             assert (answer.status_code, answer.content) == (200, b"")
         assert requests.post(url, b"x" * (1024 * 1024 + 1), timeout=10).status_code == 413
         assert requests.post(url, b"x" * (27 * 1024 * 1024), timeout=10).status_code == 413
+        large = requests.post(f"{patchbay.url}/api/v1/messages", b"x" * (27 * 1024 * 1024), timeout=10)
+        assert (large.status_code, large.headers["Content-Type"]) == (413, "application/problem+json")
+        assert large.json() == Problem(TOO_LARGE, "The body is larger than 26 MiB.").as_json()
+        for chunk in (b"zz\r\nx\r\n0\r\n\r\n", b"1\r\nxyz\r\n0\r\n\r\n"):
+            assert status_of_chunks(patchbay.port, urlsplit(url).path, chunk) == b"HTTP/1.1 400 Bad Request"
         rows = patchbay.query("SELECT path, ip, verdict FROM messaging_webhookrequest ORDER BY id")
         assert rows == [
             ("", "127.0.0.1", "accepted"),
@@ -48,6 +55,14 @@ def test_webhooks_come_through_as_they_were_sent(
             ("/a/b", "127.0.0.1", "accepted"),
         ]
         server.stop()
+
+
+def status_of_chunks(port: int, path: str, chunks: bytes) -> bytes:
+    """The status line for a request whose body is framed like this."""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(head.encode() + chunks)
+        return connection.recv(4096).partition(b"\r\n")[0]
 
 
 class Echo(BaseHTTPRequestHandler):

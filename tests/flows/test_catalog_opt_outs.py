@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from integrations import catalog, properties
+from integrations import catalog, holds
 from integrations.models import Integration, Template
 from messaging.models import Message, Number, OptOut
 from messaging.outbound.submit import Refused, submit
@@ -32,7 +32,7 @@ def test_a_reported_opt_out_closes_the_number(
     case = held[0] if isinstance(held, list) else held
     template = Template.objects.get(account=None, service_id=slug)
     integration = Integration.objects.create(organization=acme, template=template)
-    properties.store(integration, case["properties"])
+    holds.enter(integration, case["properties"])
     number = Number.objects.create(organization=acme, integration=integration, number=ours)
     number.assignments.create(user=alice)
     request = case["request"]

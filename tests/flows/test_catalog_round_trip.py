@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
 
-from integrations import catalog, properties
+from integrations import catalog, holds
 from integrations.cases import message_of
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
@@ -58,7 +58,7 @@ def ours(
     template = Template(account=acme.account)
     template.revise(provider.document)
     integration = Integration.objects.create(organization=acme, template=template)
-    properties.store(integration, provider.values)
+    holds.enter(integration, provider.values)
     if integration.compiled.oauth is not None:
         AccessToken.objects.create(
             integration=integration, secrets={"access_token": ACCESS_TOKEN}, granted_at=timezone.now()

@@ -9,7 +9,7 @@ import pytest
 
 from integrations.language import document
 from integrations.models import Integration, Template, TemplateRevision
-from integrations.models.templates import compiled_document
+from integrations.models.templates import compiled_document, compiled_revision
 from portal.models import Account, Organization
 
 DOCUMENT: dict[str, Any] = {
@@ -29,6 +29,7 @@ def test_compilation_happens_once_for_each_revision(
         return compile_document(source)
 
     compiled_document.cache_clear()
+    compiled_revision.cache_clear()
     monkeypatch.setattr(document, "compile_document", counting)
     template = Template(account=account)
     for name in ("first", "second"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from datetime import timedelta
@@ -11,12 +10,12 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from integrations import oauth, setup
-from integrations.models import AccessToken, Integration, Template
+from integrations import oauth
+from integrations.models import AccessToken, Integration
 from messaging.engine.sweep import due_tasks
 from messaging.wakeups import Task
 from portal.models import Account, Organization
-from tests.oauth_server import VALUES, OAuthServer, access_token, document, expire, make
+from tests.oauth_server import VALUES, OAuthServer, access_token, expire, make, save
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_wrong_credentials_are_told_without_them_and_not_tried_again(
     oauth_server: OAuthServer, acme: Organization
 ) -> None:
     integration = make(oauth_server, acme, "client_credentials")
-    setup.save(integration, VALUES | {"Client Secret": "wrong-secret-9"})
+    save(integration, VALUES | {"Client Secret": "wrong-secret-9"})
     oauth.renew_due()
     integration.refresh_from_db()
     assert (
@@ -156,25 +155,10 @@ def test_an_answer_to_old_credentials_changes_nothing(oauth_server: OAuthServer,
     worker.start()
     while not oauth_server.tokens:
         time.sleep(0.01)
-    setup.save(integration, VALUES | {"Client Secret": "another-secret"})
+    save(integration, VALUES | {"Client Secret": "another-secret"})
     worker.join()
     assert access_token(integration) is None
     assert Task.RENEW_TOKENS in due_tasks()[0]
-
-
-def test_a_token_does_not_move_along_to_another_host(oauth_server: OAuthServer, acme: Organization) -> None:
-    template = Template(account=acme.account)
-    made = document(oauth_server.origin, "client_credentials")
-    made["properties"].append({"name": "API URL", "type": "url", "secret": False})
-    made["API"]["SendMessage"]["request_url"] = "$API URL$"
-    template.revise(json.dumps(made))
-    integration = Integration.objects.create(organization=acme, template=template)
-    setup.save(integration, VALUES | {"API URL": "https://a.example/x"})
-    oauth.renew_due()
-    setup.save(integration, VALUES | {"API URL": "https://a.example/y"})
-    assert access_token(integration) in oauth_server.good
-    setup.save(integration, VALUES | {"API URL": "https://b.example/y"})
-    assert access_token(integration) is None
 
 
 def test_tokens_are_encrypted_in_the_database(oauth_server: OAuthServer, acme: Organization) -> None:
@@ -193,7 +177,7 @@ def test_one_that_cannot_be_read_does_not_hold_up_the_others(
 ) -> None:
     integration = make(oauth_server, acme, "client_credentials")
     other = Integration.objects.create(organization=globex, template=integration.template)
-    setup.save(other, VALUES)
+    save(other, VALUES)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE integrations_accesstoken SET secrets = %s WHERE integration_id = %s",

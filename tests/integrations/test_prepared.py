@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from integrations import properties
+from integrations import holds
 from integrations.models import Integration, Template
 from integrations.prepared import prepare
 from portal.models import Account, Organization
@@ -18,7 +18,7 @@ def test_many_integrations_are_read_in_as_many_queries_as_one(account: Account, 
             account=account, name=f"Organization {number}", domain=f"o{number}.example"
         )
         integrations.append(Integration.objects.create(organization=organization, template=generic))
-        properties.store(integrations[-1], {"API URL": "https://example.com", "API key": f"secret {number}"})
+        holds.enter(integrations[-1], {"API URL": "https://example.com", "API key": f"secret {number}"})
 
     def queries(keys: list[int]) -> int:
         with CaptureQueriesContext(connection) as captured:

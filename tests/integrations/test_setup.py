@@ -89,18 +89,19 @@ def test_an_empty_secret_keeps_the_stored_one(admin_of_acme: User, service: Inte
     assert values(service) == own
 
 
-def test_a_secret_does_not_move_to_another_host(admin_of_acme: User, service: Integration) -> None:
+def test_a_secret_does_not_move_to_another_host_unasked(admin_of_acme: User, service: Integration) -> None:
     client, url = signed_in(admin_of_acme), SETUP.format(service.organization_id, service.template_id)
-    before = values(service)
-    answer = client.post(url, {"property-0": "https://evil.example/", "property-1": ""})
-    assert answer.status_code == 422
-    assert "Enter this value again" in answer.content.decode()
-    assert values(service) == before
+    client.post(url, {"property-0": "https://evil.example/", "property-1": ""})
+    assert "will now send your API key to https://evil.example." in client.get(url).content.decode()
+    service.refresh_from_db()
+    assert (service.holds_messages, service.held_since is None) == (True, False)
     client.post(url, {"property-0": "https://new.example/", "property-1": "new-secret"})
     assert values(service) == {"API URL": "https://new.example/", "API key": "new-secret"}
+    service.refresh_from_db()
+    assert (service.holds_messages, service.held_reason) == (False, "")
 
 
-def test_an_account_wide_secret_is_inherited_and_does_not_move_either(
+def test_an_account_wide_secret_is_inherited(
     admin_of_acme: User, reseller: User, acme: Organization, generic: Template
 ) -> None:
     for_all = f"/admin/integrations/integration/account/{acme.account_id}/{generic.pk}/"
@@ -110,9 +111,7 @@ def test_an_account_wide_secret_is_inherited_and_does_not_move_either(
     assert client.post(url, {"property-0": "", "property-1": ""}).status_code == 302
     integration = Integration.objects.get()
     assert values(integration)["API key"] == "very-secret-key"
-    answer = client.post(url, {"property-0": "https://evil.example/", "property-1": ""})
-    assert answer.status_code == 422
-    assert values(integration)["API URL"] == FIELDS["property-0"]
+    assert not integration.holds_messages
 
 
 def test_switching_off_and_on(admin_of_acme: User, service: Integration) -> None:

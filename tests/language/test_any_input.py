@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from integrations import bodies, catalog
+from integrations.case_http import inbound
 from integrations.events import HttpResponse, InboundRequest
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError
@@ -23,7 +25,7 @@ from integrations.language.shapes import compile_render
 from integrations.language.values import dump, load
 from integrations.requests import build, plan
 from integrations.responses import read as read_answer
-from integrations.webhooks import read
+from integrations.webhooks import hints, read
 
 # Each of these compiles several times; the share holds for any profile.
 FEWER = settings(max_examples=settings.default.max_examples // 4)
@@ -160,10 +162,11 @@ def exercise(document: Any, message: dict[str, Any], request: InboundRequest, an
         with contextlib.suppress(RenderError):
             build(template, name, values, message)
         assert read_answer(template, name, values, message, answer).result
-    for given_values in (values, None):
-        received = read(template, request, given_values)
-        assert received.verdict in ("accepted", "ignored", "unmatched", "unverified", "unparsable")
-        assert 200 <= received.answer.status <= 599
+    received = read(template, request, values)
+    assert received.verdict in ("accepted", "ignored", "unmatched", "unverified", "unparsable")
+    assert 200 <= received.answer.status <= 599
+    refused = hints(template, request).refused
+    assert refused is None or refused.verdict in ("unmatched", "unparsable")
 
 
 MESSAGES = st.fixed_dictionaries(
@@ -289,3 +292,47 @@ def test_long_texts_compile_in_bounded_time(text):
     with contextlib.suppress(DocumentError):
         compile_document({"id": "acme", "name": "Acme", "API": {"SendMessage": method}})
     assert time.thread_time() - began < 3
+
+
+def received_by_catalogue() -> list[tuple[Template, dict[str, Any], InboundRequest]]:
+    """The requests of the catalogue's own cases, with the properties of the case."""
+    found = []
+    for folder, template in zip(sorted(catalog.FOLDER.glob("*/template.json")), TEMPLATES, strict=True):
+        for file in sorted(folder.parent.glob("cases/*.json")):
+            cases = load(file.read_text())
+            for case in cases if isinstance(cases, list) else [cases]:
+                if case["kind"] == "receive":
+                    request = inbound(case["request"], case.get("webhook_url", ""))
+                    found.append((template, case.get("properties", {}), request))
+    return found
+
+
+RECEIVED = received_by_catalogue()
+ODD_BYTES = st.sampled_from(
+    [b"", b"\0", b"\xff", b"\xed\xa0\x80", b"%00", b"null", b"[]", b"{}", b'""', b"1e999999999", b"NaN", b"-0", b"%d%d", b"&", b"=", b"<a/>",
+     b"9" * 400, b"9999-12-31T23:59:59-23:59", b"0001-01-01T00:00:00+23:59", b"\\ud800"]
+)  # fmt: skip
+
+
+@given(st.data())
+def test_any_change_of_a_request_to_the_catalogue(data):
+    template, properties, request = data.draw(st.sampled_from(RECEIVED))
+    body = request.body
+    for _ in range(data.draw(st.integers(0, 3))):
+        start = data.draw(st.integers(0, len(body)))
+        end = data.draw(st.integers(start, min(len(body), start + 30)))
+        body = body[:start] + data.draw(ODD_BYTES) + body[end:]
+    headers = {
+        name: data.draw(st.just(value) | WORDS) if data.draw(st.integers(0, 3)) == 0 else value
+        for name, value in request.headers.items()
+    }
+    values = {
+        label: data.draw(st.just(value) | JSON) if data.draw(st.integers(0, 3)) == 0 else value
+        for label, value in properties.items()
+    }
+    changed = replace(request, body=body, headers=headers, query=data.draw(st.just(request.query) | WORDS))
+    note(repr((template.id, values, changed)))
+    for known in (values, None):
+        received = read(template, changed, known)
+        assert received.verdict in ("accepted", "ignored", "unmatched", "unverified", "unparsable")
+        assert 200 <= received.answer.status <= 599

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from integrations import properties
+from integrations import holds
 from integrations.models import Integration, Template
 from messaging.models import Contact, Conversation, Message, Number
 from messaging.statuses import Direction
@@ -46,7 +46,7 @@ def integration_of(
 ) -> Integration:
     """The template enabled for an organization with values of its own."""
     integration = Integration.objects.create(organization=organization, template=template)
-    properties.store(integration, {"URL": url, "Key": key} if key else {"URL": url})
+    holds.enter(integration, {"URL": url, "Key": key} if key else {"URL": url})
     return integration
 
 

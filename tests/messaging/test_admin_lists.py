@@ -17,9 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import Integration, Template
-from messaging.admin.base import CappedPaginator
 from messaging.models import Conversation, DeliveryAttempt, Message, Number, WebhookRequest
 from portal.encryption import encrypt
+from portal.log_admin import CappedPaginator
 from portal.models import Account, Organization, User
 from tests.messaging.queues import fill, number_of
 

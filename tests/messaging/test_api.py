@@ -906,3 +906,21 @@ def test_the_page_to_try_it_loads_nothing_from_elsewhere() -> None:
     assert "//" not in html.replace("<!DOCTYPE html>", "")
     assert "<style" not in html and "<script>" not in html
     assert b"/api/v1/openapi.json" in Client().get("/api/v1/docs?script=").content
+
+
+def test_a_key_sends_once_although_the_secret_key_was_rotated(token: str, settings: Any) -> None:
+    first = send(token, key="order-1")
+    batch = send_batch(token, [HELLO | {"text": "One"}, HELLO | {"text": "Two"}], key="orders")
+    old, settings.SECRET_KEY = settings.SECRET_KEY, "a-new-secret-key-that-is-long-enough-0123456789abcdef"
+    settings.SECRET_KEY_FALLBACKS = [old]
+    again = send(token, key="order-1")
+    assert (again.json()["id"], again["Idempotency-Replayed"]) == (first.json()["id"], "true")
+    longer = [HELLO | {"text": text} for text in ("One", "Two", "Three")]
+    results = send_batch(token, longer, key="orders").json()["results"]
+    assert [item["message"]["id"] for item in results[:2]] == [
+        item["message"]["id"] for item in batch.json()["results"]
+    ]
+    assert Message.objects.count() == 4
+    # What is sent anew is found by the new key alone, once the old one is gone.
+    settings.SECRET_KEY_FALLBACKS = []
+    assert send_batch(token, longer, key="orders").json()["results"][2] == results[2]

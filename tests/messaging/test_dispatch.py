@@ -15,7 +15,7 @@ from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from integrations import properties
+from integrations import holds
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Mode, Sandbox
@@ -139,7 +139,7 @@ def _own_template(number: Number, sandbox: Sandbox, **send: Any) -> Template:
     template = Template(account=number.account)
     template.revise(json.dumps(source))
     integration = Integration.objects.create(organization=number.organization, template=template)
-    properties.store(integration, {"URL": sandbox.api_url, "Key": "sandbox-key"})
+    holds.enter(integration, {"URL": sandbox.api_url, "Key": "sandbox-key"})
     Number.objects.filter(pk=number.pk).update(integration=integration)
     return template
 

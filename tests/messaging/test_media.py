@@ -70,6 +70,17 @@ def test_a_link_that_was_tampered_with_is_404(attachment: Attachment, client: Cl
     assert client.get("/".join(parts)).status_code == 404
 
 
+def test_a_link_outlives_the_rotation_of_the_secret_key(
+    attachment: Attachment, client: Client, settings: Any
+) -> None:
+    url = urlsplit(media.public_url(attachment, attachment.message)).path
+    old, settings.SECRET_KEY = settings.SECRET_KEY, "a-new-secret-key-that-is-long-enough-0123456789abcdef"
+    assert client.get(url).status_code == 404
+    settings.SECRET_KEY_FALLBACKS = [old]
+    assert client.get(url).status_code == 200
+    assert urlsplit(media.public_url(attachment, attachment.message)).path != url
+
+
 def test_a_link_expires(attachment: Attachment, client: Client) -> None:
     message = attachment.message
     message.expires_at = timezone.now() - timedelta(hours=47)

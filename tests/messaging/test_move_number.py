@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from integrations import properties
+from integrations import holds
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.errors import Refused
@@ -27,7 +27,7 @@ from tests.messaging.rules import CONTACT, receive
 def theirs(globex: Organization, generic: Template, sandbox: Sandbox) -> Integration:
     """The same service at Globex."""
     integration = Integration.objects.create(organization=globex, template=generic)
-    properties.store(integration, {"API URL": sandbox.api_url, "API key": "sandbox-key"})
+    holds.enter(integration, {"API URL": sandbox.api_url, "API key": "sandbox-key"})
     return integration
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from messaging.engine.outbox import Submission
 from messaging.models import Assignment, Conversation, Message, Number
+from messaging.outbound.enqueue import Submissions
 from messaging.outbound.submit import Refused, resend, submit
 from messaging.statuses import QueueState, Status
 from portal.models import User
@@ -71,3 +75,34 @@ def test_counting_takes_the_same_queries_whatever_was_sent(
             submit(alice, private, f"+6141234567{place}", text="x")
         counts.append(len(queries))
     assert set(counts) == {counts[0]}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("setting", ["USER_PER_MINUTE", "NUMBER_PER_MINUTE", "ORGANIZATION_PER_HOUR"])
+def test_processes_that_send_at_once_have_one_quota_together(
+    private: Number, alice: User, settings: Any, setting: str
+) -> None:
+    setattr(settings, setting, 1)
+    results: list[Any] = []
+    over = threading.Event()
+
+    def write(place: str) -> None:
+        (found,) = Submissions().write([Submission(uuid4(), alice, private, f"+6141234567{place}", "text")])
+        results.append(found)
+
+    def other_process() -> None:
+        try:
+            with transaction.atomic():
+                write("2")
+        finally:
+            over.set()
+            connection.close()
+
+    other = threading.Thread(target=other_process)
+    with transaction.atomic():
+        write("1")
+        other.start()
+        assert not over.wait(0.5)  # it counts once this is committed
+    other.join(10)
+    assert [isinstance(found, Refused) for found in results] == [False, True]
+    assert Message.objects.count() == 1

@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from integrations import holds
 from integrations.models import Integration, PropertyValues, Template
 from integrations.prepared import prepare
 from integrations.sandbox import Sandbox
@@ -97,6 +98,7 @@ def test_who_inherits_the_credentials_of_the_account_shares_their_limit(
     template = queues.template_of(account, limits={"per_second": 1})
     values = PropertyValues.objects.create(account=account, template=template, values={"Key": "shared"})
     inherits = [queues.integration_of(org, template, "http://a", key="") for org in (acme, globex)]
+    holds.adopt()
     for index, integration in enumerate(inherits):
         queues.write_many(queues.number_of(integration, f"+6185555000{index}"), 3)
     assert {item.credentials for item in prepare([item.pk for item in inherits]).values()} == {values.pk}
@@ -122,6 +124,7 @@ def test_organizations_that_share_a_limit_take_turns(
     template = queues.template_of(account, limits={"per_second": 1})
     PropertyValues.objects.create(account=account, template=template, values={"Key": "shared"})
     first, second = (queues.integration_of(org, template, "http://a", key="") for org in (acme, globex))
+    holds.adopt()
     queues.write_many(queues.number_of(first, "+61855550001"), 50)
     late = queues.write_many(queues.number_of(second, "+61855550002"), 2)
     Message.objects.filter(pk__in=[item.pk for item in late]).update(next_attempt_at=Now())

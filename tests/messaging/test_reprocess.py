@@ -15,7 +15,7 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrations import properties
+from integrations import holds
 from integrations.models import Integration, Template
 from messaging.inbound import file_events, reprocess
 from messaging.models import Message, Number, OptOut, WebhookEvent, WebhookRequest
@@ -111,7 +111,7 @@ TIMED = {"type": "hmac", "key": "$Key$", "signature": "$headers.X-Sig$", "over":
 def test_a_signature_is_checked_again_as_of_then(client: Client, private: Number) -> None:
     template = signed(private.account, TIMED)
     integration = Integration.objects.create(organization=private.organization, template=template)
-    properties.store(integration, {"Key": "wrong"})
+    holds.enter(integration, {"Key": "wrong"})
     body = json.dumps({"from": FROM, "to": private.number, "text": "Hi"}).encode()
     moment = str(int(time.time()))
     signature = hmac.new(b"right", f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
@@ -122,7 +122,7 @@ def test_a_signature_is_checked_again_as_of_then(client: Client, private: Number
     assert (answer.status_code, row.verdict) == (401, "unverified")
     with time_machine.travel(datetime.now(UTC) + timedelta(days=2)):
         assert (reprocess.reprocess(row), row.verdict, texts()) == (False, "unverified", [])
-        properties.store(integration, {"Key": "right"})
+        holds.enter(integration, {"Key": "right"})
         assert (reprocess.reprocess(row), row.verdict, texts()) == (True, "accepted", ["Hi"])
 
 
@@ -146,7 +146,7 @@ def test_another_organizations_key_opens_nothing_afterwards(
     template = signed(private.account, {"type": "header", "name": "X-Key", "value": "$Key$"})
     for organization, key in ((private.organization, "acme"), (globex, "globex")):
         integration = Integration.objects.create(organization=organization, template=template)
-        properties.store(integration, {"Key": key})
+        holds.enter(integration, {"Key": key})
     body = json.dumps({"from": FROM, "to": "+61855555577", "text": "Hi"})
     url = f"/services/signed/a{private.account.accountid}"
     client.post(url, body, content_type="application/json", headers={"X-Key": "globex"})

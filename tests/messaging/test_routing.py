@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from integrations import properties
+from integrations import holds
 from integrations.models import Integration, Template
 from messaging.models import Number, WebhookRequest
 from messaging.rules import move_number
@@ -36,7 +36,7 @@ def test_a_number_that_is_switched_off_and_added_elsewhere(
     private.save()
     assert post(client, private) == "unknown_number"
     other = Integration.objects.create(organization=globex, template=private.integration.template)
-    properties.store(other, {"API URL": "https://x.example", "API key": "k"})
+    holds.enter(other, {"API URL": "https://x.example", "API key": "k"})
     Number.objects.create(organization=globex, integration=other, number=private.number)
     assert post(client, private) == "accepted"
     assert WebhookRequest.objects.latest("pk").organization == globex

@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from integrations import media_access, properties, webhooks
+from integrations import holds, media_access, properties, webhooks
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging import worker
@@ -58,9 +58,7 @@ def signed(acme: Organization, account: Account, sandbox: Sandbox) -> Integratio
     template = Template(account=account)
     template.revise(json.dumps(DOCUMENT))
     integration = Integration.objects.create(organization=acme, template=template)
-    properties.store(
-        integration, {"API URL": sandbox.api_url, "Token": "sandbox-key", "Signing key": "secret"}
-    )
+    holds.enter(integration, {"API URL": sandbox.api_url, "Token": "sandbox-key", "Signing key": "secret"})
     return integration
 
 
@@ -93,7 +91,7 @@ def test_bad_signatures_are_counted_on_one_trace(number: Number) -> None:
 
 def test_each_organization_has_its_key(number: Number, globex: Organization, signed: Integration) -> None:
     other = Integration.objects.create(organization=globex, template=signed.template)
-    properties.store(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "other"})
+    holds.enter(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "other"})
     assert (post(number, "other"), post(number, "secret")) == (401, 200)
     # What names no number is tried with each organization's key.
     body = b'{"unknown": 1}'
@@ -153,9 +151,10 @@ def test_a_part_that_never_comes_holds_the_others_five_minutes(number: Number) -
     ],
 )
 def test_credentials_go_only_where_the_template_says(signed: Integration, url: str, given: bool) -> None:
-    values = properties.values_of([signed])[signed.pk]
+    holds.enter(signed, signed.own_values)
+    credentials = properties.credentials_of([signed])[signed.pk]
     expected = {"Authorization": "Bearer sandbox-key"} if given else {}
-    assert media_access.headers_for(signed.compiled, values, url) == expected
+    assert media_access.request_for(signed.compiled, credentials, url).headers == expected
 
 
 @pytest.mark.parametrize(
@@ -172,9 +171,10 @@ def test_an_allowed_origin_may_be_plain_http_on_any_port(
     signed: Integration, settings: Any, url: str, given: bool
 ) -> None:
     settings.PATCHBAY_ALLOWED_ORIGINS = ["http://media.signed.example:8001", "http://other.example:8001"]
-    values = properties.values_of([signed])[signed.pk]
+    holds.enter(signed, signed.own_values)
+    credentials = properties.credentials_of([signed])[signed.pk]
     expected = {"Authorization": "Bearer sandbox-key"} if given else {}
-    assert media_access.headers_for(signed.compiled, values, url) == expected
+    assert media_access.request_for(signed.compiled, credentials, url).headers == expected
 
 
 def test_a_long_text_goes_on_from_the_part_that_was_not_sent(
@@ -206,7 +206,7 @@ def test_one_organizations_key_does_not_speak_for_another(
     number: Number, globex: Organization, signed: Integration
 ) -> None:
     other = Integration.objects.create(organization=globex, template=signed.template)
-    properties.store(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "theirs"})
+    holds.enter(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "theirs"})
     theirs = Number.objects.create(
         organization=globex, integration=other, number="+61855555599", country="AU"
     )
@@ -215,7 +215,7 @@ def test_one_organizations_key_does_not_speak_for_another(
     assert [event.number for event in WebhookEvent.objects.all()] == [number]
     assert "Globex" in WebhookRequest.objects.get().reason
     assert post(number, "secret", to=[theirs.number]) == 401
-    properties.store(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "secret"})
+    holds.enter(other, {"API URL": "https://x.example", "Token": "t", "Signing key": "secret"})
     assert post(number, "secret", to=both, text="again") == 200
     assert WebhookEvent.objects.filter(number=theirs).count() == 1
 
@@ -228,14 +228,14 @@ def test_an_accounts_shared_key_is_tried_once(
             account=globex.account, name=str(index), domain=f"{index}.example"
         )
         item = Integration.objects.create(organization=organization, template=signed.template)
-        properties.store(item, {"API URL": "https://x.example", "Token": "t", "Signing key": "shared"})
+        holds.enter(item, {"API URL": "https://x.example", "Token": "t", "Signing key": "shared"})
     tried = []
     real = webhooks.read
 
     def read(template: Any, request: Any, values: Any, **more: Any) -> Any:
-        tried.append(values and values["Signing key"])
+        tried.append(values["Signing key"])
         return real(template, request, values, **more)
 
     monkeypatch.setattr(webhooks, "read", read)
     assert post(number, "wrong", to="+61899999999") == 401
-    assert tried == [None, "secret", "shared"]
+    assert tried == ["secret", "shared"]

@@ -19,7 +19,7 @@ from django.utils import timezone
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from integrations import properties
+from integrations import holds
 from integrations.models import Integration, Template
 from messaging.inbound import file_events
 from messaging.models import (
@@ -215,7 +215,7 @@ def test_two_organizations_share_the_accounts_url(
     client: Client, url: str, private: Number, globex: Organization, generic: Template
 ) -> None:
     integration = Integration.objects.create(organization=globex, template=generic)
-    properties.store(integration, {"API URL": "https://x.example", "API key": "another"})
+    holds.enter(integration, {"API URL": "https://x.example", "API key": "another"})
     Number.objects.create(organization=globex, integration=integration, number="+61855555599", country="AU")
     post(client, url, text(to="+61855555599"))
     post(client, url, text())
@@ -341,6 +341,8 @@ def test_opt_out_and_in_hold_with_the_commit(client: Client, with_id: str, priva
 
 
 def test_a_report_by_our_own_id(client: Client, with_id: str, private: Number, alice: User) -> None:
+    private.integration = Integration.objects.get(template__service_id="with-id")
+    private.save()
     message = submit(alice, private, FROM, text="hi")
     post(client, with_id, {"type": "report", "reference": str(message.uuid)})
     file_events.drain()
@@ -647,3 +649,21 @@ def test_raw_bytes_are_encrypted_at_rest(client: Client, url: str) -> None:
         assert b"very private words" not in bytes(cursor.fetchone()[0])
         cursor.execute("SELECT payload FROM messaging_webhookevent")
         assert b"very private words" not in bytes(cursor.fetchone()[0])
+
+
+def test_a_date_format_that_an_earlier_version_accepted_gives_no_date(
+    private: Number, acme: Organization, account: Account
+) -> None:
+    shape = {"from": "$from$", "to": "$to$", "text": "$content$", "date": "$date?|strptime:'%d%d'$"}
+    event = {"event_type": "message", "request_parameters": shape}
+    template = Template.objects.create(account=account, service_id="dates", name="Dates")
+    document = {"id": "dates", "name": "Dates", "Webhook": [event]}
+    template.published = template.revisions.create(number=1, source=json.dumps(document))
+    template.save()
+    other = Integration.objects.create(organization=acme, template=template)
+    Number.objects.create(organization=acme, integration=other, number="+61855555508", country="AU")
+    sent = {"from": FROM, "to": "+61855555508", "text": "Hello", "date": "0303"}
+    got = post(Client(), f"/services/dates/a{account.accountid}", sent)
+    assert got.status_code == 200
+    file_events.drain()
+    assert Message.objects.get().text == "Hello"

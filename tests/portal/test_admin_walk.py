@@ -15,10 +15,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Integration, Template
+from messaging import erasure
 from messaging.models import BulkResend, DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
-from portal.models import Account, Invitation, Membership, Organization, PersonalToken, User
+from portal.models import Account, AuditEntry, Invitation, Membership, Organization, PersonalToken, User
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
@@ -68,6 +69,8 @@ def everything(
         attempt,
         ServiceHealth.objects.get(pk=service.pk),
         WebhookRequest.objects.get(),
+        erasure.start(private.organization, "+61412345678", admin_of_acme),
+        AuditEntry.objects.filter(organization=private.organization).latest("pk"),
     ]
     found = {row._meta.label: row for row in rows}
     assert set(found) == {model._meta.label for model in MODELS}

@@ -100,3 +100,28 @@ def test_a_body_in_chunks_is_read_by_the_api(alice: User, private: Number) -> No
     view = resolve("/api/v1/messages")
     assert view.func(request, **view.kwargs).status_code == 202
     assert Message.objects.get().text == "Hello"
+
+
+class Broken:
+    """Chunks whose sizes are none."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise ValueError("invalid chunk size")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/messages", "/services/generic/a{account}", "/account/login/"])
+def test_chunks_that_cannot_be_read_are_a_bad_request(
+    wsgi: Callable[..., str], alice: User, private: Number, path: str
+) -> None:
+    answer = wsgi(
+        "POST",
+        path.format(account=private.account.accountid),
+        "multipart/form-data; boundary=x" if "account/" in path else "application/json",
+        b"",
+        HTTP_AUTHORIZATION=f"Bearer {PersonalToken.objects.issue(alice, 'Reminders')}",
+        HTTP_COOKIE=f"csrftoken={'a' * 32}",
+        HTTP_TRANSFER_ENCODING="chunked",
+        **{"wsgi.input": Broken(), "wsgi.input_terminated": True},
+    )
+    assert answer == "400 Bad Request"
+    assert (Message.objects.count(), WebhookRequest.objects.count()) == (0, 0)

@@ -63,7 +63,12 @@ def test_signing_out_clears_what_pages_have_stored(client: Client, operator: Use
 
 def test_health(client: Client, db: None) -> None:
     assert client.get("/healthz").content == b"ok\n"
-    assert client.get("/readyz").json() == {"database": "ok", "cache": "ok"}
+    assert client.get("/readyz").json() == {
+        "status": "ok",
+        "database": "ok",
+        "broker": "ok",
+        "workers": "ok",
+    }
 
 
 def test_nobody_signs_up(client: Client, db: None) -> None:

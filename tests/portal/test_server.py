@@ -22,7 +22,13 @@ class Serving:
     def __init__(self, threads: int = 2) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
-        self.server = server.WebServer(self.application, self.listener, threads=threads, max_body=100_000)
+        self.server = server.WebServer(
+            self.application,
+            self.listener,
+            threads=threads,
+            max_body=100_000,
+            told_of_large_bodies=("/api/",),
+        )
         self.server.start()
         self.connection = self.connect()
         self.seen = 0
@@ -111,3 +117,38 @@ def test_it_finishes_what_is_in_progress_and_then_stops() -> None:
     serving.connection.close()
     with pytest.raises(ConnectionRefusedError):
         serving.connect()
+
+
+def test_a_request_that_takes_too_long_to_arrive_ends(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.5)
+    serving.connection.sendall(POST + b"Content-Length: 1000\r\n\r\n")
+    with pytest.raises(OSError):
+        for _ in range(200):  # it would take 20 seconds, and there is activity all the time
+            serving.connection.sendall(b"x")
+            time.sleep(0.1)
+    assert serving.seen == 0
+
+
+@pytest.mark.parametrize(("path", "seen"), [("/echo", []), ("/api/v1/messages", [("100001", None, b"")])])
+@pytest.mark.parametrize(
+    "body",
+    [b"Content-Length: 100001\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n30d40\r\n" + b"x" * 200_000],
+    ids=["length", "chunks"],
+)
+def test_the_application_says_that_a_body_is_too_large(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, path: str, seen: list[Any], body: bytes
+) -> None:
+    found: list[Any] = []
+
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        read = environ["wsgi.input"].read()
+        found.append((environ["CONTENT_LENGTH"], environ.get("HTTP_TRANSFER_ENCODING"), read))
+        start_response("413 Content Too Large", [("Content-Length", "0")])
+        return []
+
+    monkeypatch.setattr(serving.server._server, "application", application)
+    answer = serving.ask(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n".encode() + body)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert found == seen

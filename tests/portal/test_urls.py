@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -13,7 +14,6 @@ import yaml
 from django.core.handlers.wsgi import WSGIHandler
 
 from portal.management.commands import document_urls
-from portal.wsgi import application
 from tests.processes import ROOT, Process, free_port, wait_for
 
 WEBHOOK = "/services/generic/a01234567890123456789"
@@ -56,6 +56,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "granian": ["-m", "granian", "--interface", "wsgi", "portal.wsgi:application"],
     }[request.param]
     environment = {"DJANGO_SETTINGS_MODULE": "tests.portal.catch_all", "PATCHBAY_DATA": str(folder / "data")}
+    if request.param == "granian":
+        environment["REDIS_URL"] = "redis://127.0.0.1:9/0"  # is not asked for anything
     process = Process([sys.executable, *command, "--port", port], environment, folder / "log")
 
     def answers() -> bool:
@@ -78,7 +80,10 @@ def test_nothing_is_answered_beside_them(server: str, method: str, path: str) ->
     assert (answer.status_code, answer.text) == (418, f"{method} {path}")
 
 
-def test_production_serves_djangos_handler() -> None:
+def test_production_serves_djangos_handler(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    from portal.wsgi import application
+
     assert isinstance(application, WSGIHandler)
     (command,) = re.findall(r"^CMD (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     server, *options = json.loads(command)

@@ -1,4 +1,4 @@
-"""The base of the pages for messages, delivery attempts and webhook requests: long, read-only lists."""
+"""The base of long, read-only lists: messages, delivery attempts, webhook requests, and the audit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts at most `MAX_COUNTED` rows, in the order of the list, so that an index suffices."""
 
     MAX_COUNTED = 10_000
-    template_name = "admin/messaging/pagination.html"
+    template_name = "admin/portal/pagination.html"
 
     @cached_property
     def counted(self) -> int:

@@ -1,0 +1,43 @@
+"""Processes that could not work with the others refuse to start, with one sentence."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Process, free_port
+
+COMMANDS = {
+    "worker": ["-m", "celery", "-A", "portal", "worker", "--pool", "threads"],
+    "beat": ["-m", "celery", "-A", "portal", "beat"],
+    "web": ["-m", "granian", "--interface", "wsgi", "portal.wsgi:application"],
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({}, "REDIS_URL is not set."),
+        (
+            {"REDIS_URL": "redis://127.0.0.1:9/0", "PATCHBAY_METRICS_TOKEN": "secret-for-prometheus"},
+            "PROMETHEUS_MULTIPROC_DIR is not",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_they_say_what_is_missing(
+    tmp_path: Path, name: str, environment: dict[str, str], sentence: str
+) -> None:
+    port = ["--port", str(free_port())] if name == "web" else []
+    environment = {"PATCHBAY_DATA": str(tmp_path / "data"), **environment}
+    process = Process([sys.executable, *COMMANDS[name], *port], environment, tmp_path / "log")
+    try:
+        assert process.popen.wait(30) != 0
+    finally:
+        process.kill()
+    said = [line for line in process.output.splitlines() if line.startswith("Error: ")]
+    assert len(said) >= 1 and all(sentence in line for line in said)
+    assert "Traceback" not in process.output
+    assert "secret-for-prometheus" not in process.output
