@@ -19,6 +19,7 @@ from integrations.forms import TemplateForm, ValuesForm
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.properties import ACCESS_TOKEN
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.ids import key_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
 
@@ -134,7 +135,7 @@ class IntegrationAdmin(PortalAdmin):
         return setup.state_of(integration)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
-        found = get_object_or_404(self.get_queryset(request), pk=object_id if object_id.isdigit() else 0)
+        found = get_object_or_404(self.get_queryset(request), pk=key_of(object_id))
         return redirect("admin:integrations_setup", found.organization_id, found.template_id)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:

@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin
 from portal import audit
 from portal.audit.changes import EMPTY
 from portal.audit.recording import kind_of, record_change
+from portal.ids import key_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
 
@@ -155,5 +156,5 @@ class OrganizationFilter(SimpleListFilter):
         return [(str(pk), name) for pk, name in mine.values_list("pk", "name")[:200]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value() or ""
-        return queryset.filter(organization=value) if value.isdigit() else queryset
+        value = self.value()
+        return queryset.filter(organization=key_of(value)) if value else queryset

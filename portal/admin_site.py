@@ -6,13 +6,26 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.contrib.admin import ModelAdmin
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.paginator import InvalidPage
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
+
+from portal.admin_lists import DeclaredAutocomplete, declared_only
 
 
 class AdministrationSite(UnfoldAdminSite):  # type: ignore[misc]
-    """Redirects to the sign-in page, and responds 403 to signed-in users who administer nothing."""
+    """Redirects to the sign-in page, and responds 403 to signed-in users who administer nothing.
+
+    The lists of all pages, whoever wrote them, obey only what the pages declare.
+    """
+
+    def register(
+        self, model_or_iterable: Any, admin_class: type[ModelAdmin[Any]] | None = None, **options: Any
+    ) -> None:
+        super().register(model_or_iterable, declared_only(admin_class or ModelAdmin), **options)
 
     def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Any:
         guarded = super().admin_view(view, cacheable)
@@ -25,3 +38,12 @@ class AdministrationSite(UnfoldAdminSite):  # type: ignore[misc]
             return guarded(request, *args, **kwargs)  # type: ignore[no-any-return]
 
         return checked
+
+    def search(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        try:
+            return super().search(request, extra_context)
+        except (InvalidPage, ValueError) as error:
+            raise BadRequest(_("The search has no such page.")) from error
+
+    def autocomplete_view(self, request: HttpRequest) -> Any:
+        return DeclaredAutocomplete.as_view(admin_site=self)(request)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.admin_base import PortalAdmin
+from portal.ids import key_of
 
 
 def exact_time(time: datetime) -> str:
@@ -58,11 +59,11 @@ class OlderFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         value = self.value() or ""
-        return [(value, _("row %(key)s") % {"key": value})] if value.isdigit() else []
+        return [(value, _("row %(key)s") % {"key": value})] if key_of(value) else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value() or ""
-        return queryset.filter(pk__lt=int(value[:18])) if value.isdigit() else queryset
+        key = key_of(self.value() or "")
+        return queryset.filter(pk__lt=key) if key else queryset
 
 
 class LogAdmin(PortalAdmin):

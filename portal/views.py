@@ -1,16 +1,24 @@
-"""The home page, and the health check of a process."""
+"""The home page, the page for bad requests, and the health check of a process."""
 
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
+
+from portal.admin_lists import RefusedQuery
 
 
 @login_required
 def home(request: HttpRequest) -> HttpResponseBase:
     """Redirects to the administration, or to the inbox for users without access to it."""
     return redirect("admin:index" if request.user.is_staff else "inbox")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Says what is wrong with the request, if it can."""
+    context = {"refusal": exception, "whole": request.path} if isinstance(exception, RefusedQuery) else {}
+    return render(request, "400.html", context, status=400)
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from messaging.models import DeliveryAttempt
 from messaging.reporting import search, timeline
 from portal.admin_base import OrganizationFilter
+from portal.ids import key_of
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
 
 
@@ -41,14 +42,14 @@ class IntegrationFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         value = self.value() or ""
-        return [(value, _("selected integration"))] if value.isdigit() else []
+        return [(value, _("selected integration"))] if key_of(value) else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value() or ""
-        if not value.isdigit():
+        key = key_of(self.value() or "")
+        if not key:
             return queryset
         # Ordered by time like the index; the primary keys are in the same order.
-        return queryset.filter(integration=int(value[:18])).order_by("-started_at", "-pk")
+        return queryset.filter(integration=key).order_by("-started_at", "-pk")
 
 
 @admin.register(DeliveryAttempt)
@@ -99,6 +100,6 @@ class DeliveryAttemptAdmin(LogAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         own = self.get_queryset(request)
-        found = get_object_or_404(own, pk=object_id if object_id.isdigit() else 0)
+        found = get_object_or_404(own, pk=key_of(object_id))
         page = reverse("admin:messaging_message_change", args=[found.message_id])
         return redirect(f"{page}#attempt-{found.pk}")

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from messaging.models import ServiceHealth
 from messaging.reporting import health
 from portal.admin_base import PortalAdmin, user_of
+from portal.ids import key_of
 from portal.models import Organization
 
 PER_PAGE = 20
@@ -43,9 +44,7 @@ class ServiceHealthAdmin(PortalAdmin):
         rows = self.get_queryset(request)
         chosen = request.GET.get("organization", "")
         if chosen:
-            rows = rows.filter(
-                organization=get_object_or_404(organizations, pk=chosen if chosen.isdigit() else 0)
-            )
+            rows = rows.filter(organization=get_object_or_404(organizations, pk=key_of(chosen)))
         page = Paginator(rows, PER_PAGE).get_page(request.GET.get("p"))
         context = {
             **self.admin_site.each_context(request),
@@ -59,7 +58,7 @@ class ServiceHealthAdmin(PortalAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         own = self.get_queryset(request)
-        found = get_object_or_404(own, pk=object_id if object_id.isdigit() else 0)
+        found = get_object_or_404(own, pk=key_of(object_id))
         return redirect("admin:integrations_setup", found.organization_id, found.template_id)
 
     def get_urls(self) -> list[URLPattern]:

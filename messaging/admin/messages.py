@@ -22,6 +22,7 @@ from messaging.reporting import search, timeline
 from messaging.statuses import Direction, QueueState, Status
 from messaging.templatetags.inbox import mark
 from portal.admin_base import OrganizationFilter, user_of
+from portal.ids import key_of
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
 
 
@@ -147,7 +148,7 @@ class MessageAdmin(LogAdmin):
         wanted = request.POST.get("failed", "").split(",")
         if request.POST.get("include") == "unknown":
             wanted += request.POST.get("unknown", "").split(",")
-        keys = [int(key) for key in wanted if key.isdigit() and len(key) < 19][: bulk_resend.MAX_MESSAGES]
+        keys = [key for key in map(key_of, wanted) if key][: bulk_resend.MAX_MESSAGES]
         own = list(self.get_queryset(request).filter(pk__in=keys).order_by("pk").values_list("pk", flat=True))
         if not self.in_reach(request, None) or len(own) != len(set(keys)):
             raise Http404

@@ -20,6 +20,7 @@ from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberFor
 from messaging.models import Assignment, AutoReply, Number
 from messaging.rules import move_number
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.ids import key_of
 from portal.log_admin import CappedPaginator
 from portal.models import Organization
 
@@ -119,7 +120,7 @@ class NumberAdmin(PortalAdmin):
         mine = Organization.objects.administered_by(user_of(request))
         from_list = QueryDict(request.GET.get("_changelist_filters", "")).get("organization", "")
         if chosen := request.GET.get("organization", from_list):
-            return get_object_or_404(mine, pk=chosen if chosen.isdecimal() else 0)
+            return get_object_or_404(mine, pk=key_of(chosen))
         few = mine[:2]
         return few[0] if len(few) == 1 else None
 

@@ -39,7 +39,7 @@ MOST = {
 
 
 def is_one_more(owner: Owner, ip: str, verdict: str) -> bool:
-    """Counts a request that nobody has verified with one of the last minute, if enough are stored."""
+    """Counts a request that nobody has verified with one of the last minute, if there are enough of these."""
     most = MOST.get(Verdict(verdict))
     if most is None:
         return False

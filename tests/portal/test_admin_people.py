@@ -114,6 +114,49 @@ def test_a_person_without_a_role_is_not_made(operator: User, rows: int) -> None:
     assert User.objects.filter(name="New").count() == 0
 
 
+@pytest.mark.parametrize("who", ["admin_of_acme", "reseller", "operator"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"memberships-0-DELETE": "on"},  # a role that is taken away again
+        {"memberships-0-organization": ""},
+        {"memberships-0-role": "", "memberships-0-extension": ""},
+        {"memberships-0-role": "nonsense"},
+        {"memberships-0-status": ""},
+        {"memberships-TOTAL_FORMS": ""},
+        {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "1"},
+        {"memberships-TOTAL_FORMS": "x"},
+        {"memberships-TOTAL_FORMS": "1", "memberships-INITIAL_FORMS": "1"},
+        {"memberships-0-id": "1"},
+        {"is_operator": ""},
+    ],
+    ids=str,
+)
+def test_no_form_makes_a_person_without_a_role(
+    acme: Organization, request: pytest.FixtureRequest, who: str, fields: dict[str, str]
+) -> None:
+    client = signed_in(request.getfixturevalue(who))
+    for query in ("", "?_popup=1", "?_changelist_filters=x"):
+        client.post(ADD + query, form("user", acme.pk, email=f"new{len(query)}@acme.example", **fields))
+    assert [user for user in User.objects.filter(name="New") if not user.memberships.exists()] == []
+
+
+def test_an_organization_admin_makes_no_operator_without_a_role(admin_of_acme: User) -> None:
+    fields = form("user", is_operator="on", **{"memberships-TOTAL_FORMS": 0})
+    assert signed_in(admin_of_acme).post(ADD, fields).status_code == 200
+    assert User.objects.filter(name="New").count() == 0
+
+
+@pytest.mark.parametrize("page", ["/account/signup/", "/account/login/", "/account/email/", "/admin/login/"])
+@pytest.mark.parametrize("who", ["", "alice", "admin_of_acme"])
+def test_nobody_signs_up(acme: Organization, request: pytest.FixtureRequest, who: str, page: str) -> None:
+    client = signed_in(request.getfixturevalue(who)) if who else Client()
+    before = User.objects.count()
+    fields = {"email": "new@acme.example", "action_add": "", "password1": "a-long-enough-secret"}
+    client.post(page, {**fields, "password2": "a-long-enough-secret", "login": "new@acme.example"})
+    assert (User.objects.count(), User.objects.filter(email="new@acme.example").count()) == (before, 0)
+
+
 def test_an_operator_needs_no_role(operator: User) -> None:
     fields = form("user", is_operator="on", **{"memberships-TOTAL_FORMS": 0})
     assert signed_in(operator).post(ADD, fields).status_code == 302

@@ -14,6 +14,7 @@ from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from django.core import mail
 from django.test import Client
 
+from portal import encryption
 from portal.models import Organization, User
 from tests.conftest import PASSWORD
 
@@ -67,6 +68,14 @@ def test_a_recovery_code_is_good_once(careful: User) -> None:
     first.post(SECOND, {"code": one})
     second.post(SECOND, {"code": one})
     assert (is_in(first), is_in(second)) == (True, False)
+
+
+def test_what_second_factors_are_made_of_is_encrypted(careful: User) -> None:
+    RecoveryCodes.activate(careful)
+    stored = {row.type: row.data for row in Authenticator.objects.filter(user=careful)}
+    assert encryption.decrypt(stored["totp"]["secret"].encode()).decode() == SECRET
+    assert len(encryption.decrypt(stored["recovery_codes"]["seed"].encode())) == 80
+    assert SECRET not in str(stored)
 
 
 def test_codes_are_not_guessed(careful: User) -> None:
