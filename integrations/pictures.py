@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import subprocess
+import subprocess  # nosec B404 # for a module of ours, without a shell
 import sys
 import tempfile
 import threading
@@ -56,7 +56,7 @@ class _Drawing:
             with self.turn:
                 if self.stopped:
                     raise Busy(_("Patchbay is being stopped. Try again in a minute."))
-                self.current = subprocess.Popen(  # noqa: S603 (our own module)
+                self.current = subprocess.Popen(  # nosec B603 # a module of ours
                     command, stdin=source, stdout=made, stderr=subprocess.PIPE, cwd=ROOT
                 )
                 with self.current as child:

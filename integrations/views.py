@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from integrations import logos
 from integrations.models import Template
+from portal.middleware import SANDBOX
 from portal.models import User
 
 
@@ -22,6 +23,6 @@ def logo(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404 from None
     headers = {
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Security-Policy": SANDBOX,
     }
     return HttpResponse(body, content_type=kind, headers=headers)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from messaging import media
 from messaging.models import Attachment
+from portal.middleware import SANDBOX
 
 logger = logging.getLogger(__name__)
 
@@ -47,5 +48,5 @@ def file_response(attachment: Attachment) -> HttpResponseBase:
         content_type=attachment.content_type or "application/octet-stream",
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Content-Security-Policy"] = SANDBOX
     return response

@@ -12,10 +12,12 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth import middleware as auth
+from django.contrib.auth import signals as auth_signals
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.core.cache import cache
 from django.core.exceptions import DisallowedHost
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.middleware import common, locale
 from django.shortcuts import resolve_url
@@ -36,6 +38,8 @@ MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz", "/metr
 ANY_HOST_PATHS = ("/services/", "/healthz", "/readyz", "/metrics")
 
 _ALWAYS = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+# For files that are opened on their own.
+SANDBOX = f"sandbox; default-src 'none'; {_ALWAYS}"
 STRICT = f"default-src 'self'; img-src 'self' data: blob:; {_ALWAYS}"
 # unfold uses Alpine, which evaluates expressions, and its base template has style elements.
 ADMIN = (
@@ -46,6 +50,11 @@ ADMIN = (
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 View = Callable[[HttpRequest], HttpResponse]
+
+
+@receiver(auth_signals.user_logged_out)
+def _has_signed_out(request: HttpRequest, **_: Any) -> None:
+    request.has_signed_out = True  # type: ignore[attr-defined]
 
 
 def pages_only(middleware: type[Any]) -> type[Any]:
@@ -86,13 +95,22 @@ def request_id(get_response: View) -> View:
 
 
 def security_headers(get_response: View) -> View:
-    """Adds nosniff and the content security policy, which is strict except for what unfold needs."""
+    """Adds nosniff and the content security policy, which is strict except for what unfold needs.
+
+    After signing out, browsers also forget what pages have stored, such as drafts.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         policy = ADMIN if request.path.startswith("/admin/") else STRICT
         response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        # Sentences are translated; but what providers are answered is written by templates.
+        plain = response.get("Content-Type") == "text/plain" and not response.streaming
+        if plain and not request.path_info.startswith("/services/"):
+            response.headers["Content-Type"] = "text/plain; charset=utf-8"
+        if getattr(request, "has_signed_out", False):
+            response.headers["Clear-Site-Data"] = '"storage"'
         return response
 
     return middleware
@@ -143,6 +161,17 @@ def no_null_characters(get_response: View) -> View:
         has_null = "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path
         if has_null and not request.path_info.startswith(MACHINE_PATHS):
             return HttpResponseBadRequest("This URL contains a NUL character.", content_type="text/plain")
+        return get_response(request)
+
+    return middleware
+
+
+def no_trace(get_response: View) -> View:
+    """Responds 405 to TRACE, which views without a list of methods would take for GET."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.method == "TRACE" and not request.path_info.startswith(MACHINE_PATHS):
+            return HttpResponse("TRACE is not allowed.\n", status=405, content_type="text/plain")
         return get_response(request)
 
     return middleware

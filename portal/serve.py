@@ -116,7 +116,7 @@ def listening(options: Options) -> Iterator[socket.socket]:
 def _first_operator(options: Options, say: Callable[[str], None]) -> None:
     if User.objects.filter(is_operator=True).exists():
         return
-    password = options.admin_password or secrets.token_urlsafe(12)
+    password = options.admin_password or secrets.token_urlsafe(16)
     User.objects.create_superuser(options.admin_email, password, name="Operator")
     if options.admin_password:
         say(f"The operator signs in as {options.admin_email} with the password from --admin-password.")

@@ -40,6 +40,10 @@ ALLOWED_HOSTS = environment.read_list("PATCHBAY_ALLOWED_HOSTS") or [
 ]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
+# Browsers take a cookie of such a name from this host alone, and by TLS alone.
+_cookie = "__Host-" if SESSION_COOKIE_SECURE else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie}sessionid", f"{_cookie}csrftoken"
+CSRF_COOKIE_HTTPONLY = True
 TRUSTED_PROXIES = environment.read_number(
     "PATCHBAY_TRUSTED_PROXIES",
     int(environment.read("PATCHBAY_BEHIND_PROXY") == "true"),  # its name until 0.1
@@ -47,6 +51,7 @@ TRUSTED_PROXIES = environment.read_number(
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31_536_000 if _public.scheme == "https" else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.read("PATCHBAY_HSTS_SUBDOMAINS") == "true"
 # A page that a proxy passes on without TLS is redirected. Health checks come without a proxy; and a webhook
 # has already crossed the network, so that a redirect would only lose it.
 SECURE_SSL_REDIRECT = TRUSTED_PROXIES > 0 and _public.scheme == "https"
@@ -117,6 +122,7 @@ MIDDLEWARE = [
     "portal.middleware.no_store",
     "portal.middleware.known_host",
     "portal.middleware.no_null_characters",
+    "portal.middleware.no_trace",
     "portal.middleware.audit_origin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -266,12 +272,13 @@ AUDIT_DAYS = environment.read_number("PATCHBAY_AUDIT_DAYS", 400)
 AUTH_USER_MODEL = "portal.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    {"NAME": name}
     for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+        "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "django.contrib.auth.password_validation.CommonPasswordValidator",
+        "django.contrib.auth.password_validation.NumericPasswordValidator",
+        "portal.passwords.NotOfKnownWords",
     )
 ]
 LOGIN_URL = "account_login"
@@ -285,6 +292,9 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_RATE_LIMITS = {"reset_password": "20/10m/ip,5/10m/key"}
 PASSWORD_RESET_TIMEOUT = 3600
 ACCOUNT_SESSION_REMEMBER = True
+# As a timedelta it counts from the sign-in, not from the last change of the session.
+ACCOUNT_SESSION_COOKIE_AGE = timedelta(hours=environment.read_number("PATCHBAY_SESSION_HOURS", 14 * 24))
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no content in cookies
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_ADAPTER = "portal.second_factors.Adapter"
 EMAIL_HOST = environment.read("EMAIL_HOST")

@@ -106,15 +106,15 @@ def _claim(free: int) -> list[tuple[Attachment, HttpRequest]]:
     found = list(
         Attachment.objects.filter(pk__in=taken).select_related("message__conversation__number").order_by("pk")
     )
-    requests: dict[int, HttpRequest] = {}
+    prepared: dict[int, HttpRequest] = {}
     for attachment, request in _with_credentials([item for item in found if item.with_auth]):
         if isinstance(request, Held):
             reason = _("The file waits until an administrator confirms where its credentials are sent.")
             _record(attachment, _Result(reason, HOLD_SECONDS, counts=False))
             found.remove(attachment)
         else:
-            requests[attachment.pk] = request
-    return [(item, requests.get(item.pk) or _open_to_all(item.source_url)) for item in found]
+            prepared[attachment.pk] = request
+    return [(item, prepared.get(item.pk) or _open_to_all(item.source_url)) for item in found]
 
 
 def _with_credentials(attachments: Sequence[Attachment]) -> list[tuple[Attachment, HttpRequest | Held]]:

@@ -53,4 +53,4 @@ def _delay(attempts: int, asked: float | None) -> float:
     if asked is not None:
         return retry_after(asked)
     planned = settings.RETRY_SECONDS[min(max(attempts, 1), len(settings.RETRY_SECONDS)) - 1]
-    return planned * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (spreads load, guards nothing)
+    return planned * random.uniform(1 - JITTER, 1 + JITTER)  # nosec B311 # spreads load, guards nothing

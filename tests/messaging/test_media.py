@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.test import Client
@@ -341,3 +342,37 @@ def test_a_defect_with_one_file_holds_up_no_other(
     good.refresh_from_db()
     assert (bad.state, bad.attempts, good.state) == ("waiting", 1, "kept")
     assert "The server's log has the details." in bad.problem
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "said"),
+    [
+        ("../../etc/passwd", "passwd.bin", 'attachment; filename="passwd"'),
+        ("/etc/cron.d/x.txt", "x.txt", 'attachment; filename="x.txt"'),
+        ("a;b=c d.txt", "a-b-c-d.txt", 'attachment; filename="a;b=c d.txt"'),
+        ('a"b.txt', "a-b.txt", 'attachment; filename="a\\"b.txt"'),
+        ("ü.txt", "file.txt", "attachment; filename*=utf-8''%C3%BC.txt"),
+        (
+            "a\r\nSet-Cookie: b.txt",
+            "a-Set-Cookie-b.txt",
+            "attachment; filename*=utf-8''a%0D%0ASet-Cookie%3A%20b.txt",
+        ),
+        ("..", "file.bin", 'attachment; filename=".."'),
+    ],
+)
+def test_a_name_is_no_path(
+    private: Number, alice: User, client: Client, given: str, kept: str, said: str
+) -> None:
+    message = submit(
+        alice, private, "+61412000999", text="Look", files=[SimpleUploadedFile("x.txt", b"hello")]
+    )
+    attachment = media.keep(
+        message.attachments.get(), ContentFile(b"hello"), media.content_type(b"hello", given), given
+    )
+    attachment.save()
+    path = Path(attachment.file.path)
+    root = Path(attachment.file.storage.location)
+    assert path.name == kept and len(path.relative_to(root).parts) == 5
+    client.force_login(alice)
+    answer = client.get(f"/inbox/files/{attachment.uuid}")
+    assert (body(answer), answer["Content-Disposition"]) == (b"hello", said)

@@ -203,6 +203,17 @@ def invitation(
     return {"email": email, "name": "New", "organization": place, "role": "user", **more}
 
 
+def test_no_name_writes_a_header_of_a_mail(admin_of_acme: User, acme: Organization) -> None:
+    name = "Acme\r\nBcc: everybody@evil.example\r\n\r\nBuy!"
+    Organization.objects.update(name=name)
+    signed_in(admin_of_acme).post(INVITE, invitation(acme, name="New\nBcc: others@evil.example"))
+    (sent,) = mail.outbox
+    assert sent.recipients() == ["new@acme.example"]
+    headers = sent.message().items()
+    assert [value for key, value in headers if key.lower() in ("bcc", "cc")] == []
+    assert not [value for _, value in headers if "\n" in value]
+
+
 def test_inviting_tells_nothing_of_who_exists_elsewhere(
     admin_of_acme: User, acme: Organization, charlie: User
 ) -> None:
@@ -402,6 +413,7 @@ def test_the_list_of_invitations_takes_the_same_queries_for_many(
     few = queries()
     for number in range(9):
         client.post(INVITE, invitation(acme, f"more{number}@acme.example"))
+    queries()  # shows what was done, once
     assert queries() == few
 
 

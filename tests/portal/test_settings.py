@@ -186,6 +186,35 @@ def test_nothing_is_left_to_say_about_a_production_installation(tmp_path: Path) 
     assert "no issues" in Process.manage(*arguments, environment=environment, log=tmp_path / "log").finish()
 
 
+@pytest.mark.parametrize(
+    ("environment", "prefix", "subdomains", "days"),
+    [
+        ({"PATCHBAY_PUBLIC_URL": "http://localhost:8000"}, "", False, 14),
+        ({"PATCHBAY_PUBLIC_URL": "https://sms.example.com"}, "__Host-", False, 14),
+        (
+            {
+                "PATCHBAY_PUBLIC_URL": "https://sms.example.com",
+                "PATCHBAY_HSTS_SUBDOMAINS": "true",
+                "PATCHBAY_SESSION_HOURS": "24",
+            },
+            "__Host-",
+            True,
+            1,
+        ),
+    ],
+)
+def test_what_browsers_are_told_about_this_host(
+    tmp_path: Path, environment: dict[str, str], prefix: str, subdomains: bool, days: int
+) -> None:
+    environment = {**environment, "PATCHBAY_DATA": str(tmp_path)}
+    process = Process.manage("diffsettings", "--all", environment=environment, log=tmp_path / "log")
+    said = dict(line.lstrip("# ").split(" = ", 1) for line in process.finish().splitlines() if " = " in line)
+    assert said["SESSION_COOKIE_NAME"].split()[0] == f"'{prefix}sessionid'"
+    assert said["CSRF_COOKIE_NAME"].split()[0] == f"'{prefix}csrftoken'"
+    assert said["SECURE_HSTS_INCLUDE_SUBDOMAINS"].split()[0] == str(subdomains)
+    assert f"days={days})" in said["ACCOUNT_SESSION_COOKIE_AGE"]
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("path", "status"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -161,7 +162,24 @@ def test_cookies_are_kept_from_scripts_and_other_sites(settings: Any, alice: Use
     client.post(SIGN_IN, {"login": alice.email, "password": PASSWORD})
     session, csrf = client.cookies["sessionid"], client.cookies["csrftoken"]
     assert (session["httponly"], session["samesite"], bool(session["secure"])) == (True, "Lax", secure)
-    assert (csrf["samesite"], bool(csrf["secure"])) == ("Lax", secure)
+    assert (csrf["httponly"], csrf["samesite"], bool(csrf["secure"])) == (True, "Lax", secure)
+    assert set(client.cookies) == {"sessionid", "csrftoken"}  # what pages say next is in the session
+
+
+def test_a_session_ends_two_weeks_after_signing_in_whatever_happens_meanwhile(
+    alice: User, settings: Any
+) -> None:
+    with time_machine.travel("2025-06-03T10:00:00Z", tick=False) as clock:
+        client = sign_in(alice.email)
+        clock.shift(timedelta(days=10))
+        new = "another-horse-battery"
+        client.post(
+            "/account/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new}
+        )
+        clock.shift(timedelta(days=4, seconds=-1))
+        assert is_in(client)
+        clock.shift(timedelta(seconds=1))
+        assert not is_in(client)
 
 
 # --- What a new password, and a block, end ---
