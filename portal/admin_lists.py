@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup, DisallowedModelAdminToField
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.admin.views.main import ORDER_VAR, SEARCH_VAR, ChangeListSearchForm
@@ -84,6 +85,14 @@ class _DeclaredLists:
         except (DisallowedModelAdminLookup, DisallowedModelAdminToField, IncorrectLookupParameters) as error:
             # Django would open the whole list instead, as if it were what the URL asks for.
             raise RefusedQuery(_("The list has no such filter, value or page.")) from error
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        try:
+            for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.run_validators(self.opts.pk.to_python(key))  # type: ignore[attr-defined]
+        except ValidationError as error:
+            raise RefusedQuery(_("The list has no such row.")) from error
+        return super().response_action(request, queryset)  # type: ignore[misc]
 
 
 def declared_only(admin_class: type[ModelAdmin[Any]]) -> type[ModelAdmin[Any]]:

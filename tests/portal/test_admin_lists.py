@@ -115,6 +115,8 @@ def test_no_value_is_an_error_of_the_server(label: str, everything: dict[str, An
     url = list_of(type(everything[label]))
     view = resolve(url).func
     for name, value in asked(type(everything[label])):
+        if "\0" in name + value:  # refused by middleware, as the next test asserts
+            continue
         request = RequestFactory().get(f"{url}?{encoded(name, value)}")
         request.user, request._messages = operator, CookieStorage(request)
         with suppress(BadRequest, Http404):
@@ -127,6 +129,20 @@ def test_nor_when_the_page_is_drawn(everything: dict[str, Any], operator: User) 
         answer = client.get(f"{list_of(WebhookRequest)}?{encoded(name, value)}")
         assert answer.status_code in (200, 400), (name, value[:50])
         assert "Database error" not in answer.content.decode(), (name, value[:50])
+    for name in ("q", "verdict__exact"):
+        assert client.get(f"{list_of(WebhookRequest)}?{name}=a%00b").status_code == 400
+
+
+def test_no_selected_row_is_an_error_of_the_server(everything: dict[str, Any], operator: User) -> None:
+    client, before = signed_in(operator), Message.objects.count()
+    for value in ODD:
+        form = {
+            "action": "resend",
+            "index": "0",
+            "_selected_action": value.encode("utf-8", "replace").decode(),
+        }
+        assert client.post(list_of(Message), form).status_code in (200, 302, 400), value[:50]
+    assert Message.objects.count() == before
 
 
 @pytest.mark.parametrize("label", LABELS)
