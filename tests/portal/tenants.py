@@ -13,7 +13,6 @@ from io import BytesIO
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import Model
 from django.test import Client
@@ -22,7 +21,7 @@ from PIL import Image
 
 from integrations import catalog, properties
 from integrations.models import AccessToken, Integration, PropertyValues, Template
-from messaging import media
+from messaging import erasure, media
 from messaging.models import (
     Assignment,
     AutoReply,
@@ -37,7 +36,8 @@ from messaging.models import (
 )
 from messaging.outbound.submit import submit
 from messaging.statuses import QueueState, Status
-from portal.models import Account, Membership, Organization, PersonalToken, User
+from portal import audit
+from portal.models import Account, Invitation, Membership, Organization, PersonalToken, User
 
 # The value of a property that is secret, which no page shows to anybody.
 SESAME = "sesame-of"
@@ -164,12 +164,21 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
     )
     reading = Reading.objects.create(conversation=message.conversation, user=user)
     PersonalToken.objects.issue(user, f"Program of {name}")
-    LogEntry.objects.log_actions(admin.pk, [number], CHANGE, f"Changed by {name}")
+    invitation = Invitation(
+        email=f"new@{domain}",
+        name=f"New of {name}",
+        account=account,
+        organization=organization,
+        inviter=admin,
+    )
+    invitation.open()
+    erased = erasure.start(organization, f"+6141888{place:04}", admin)
+    entry = audit.record(audit.Action.CHANGED, number, {"name": ("", f"Changed by {name}")}, actor=admin)
     message.expires_at = timezone.now() + timedelta(hours=1)
     rows: list[Model] = [
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
-        *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), LogEntry.objects.latest("pk")),
+        *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
         ServiceHealth.objects.get(pk=integration.pk),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))

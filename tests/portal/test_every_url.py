@@ -98,6 +98,7 @@ ROWS = {
 # Parameters that name no row of a tenant, by (name of the URL, parameter).
 OTHERS = {
     ("account_confirm_email", "key"): "x",
+    ("invitation", "key"): "x",
     ("account_reset_password_from_key", "uidb36"): "1",
     ("account_reset_password_from_key", "key"): "x",
     ("integrations_template_revision", "number"): "1",
@@ -116,6 +117,7 @@ AREAS = {
     "": "open",
     "healthz": "open",
     "readyz": "open",
+    "metrics": "open",
     "favicon": "open",
     "account": "open",
     "logos": "open",

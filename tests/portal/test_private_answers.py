@@ -71,7 +71,9 @@ def test_what_people_read_and_programs_get_is_not_kept(alice: User, private: Num
 
 
 def test_style_sheets_may_be_kept() -> None:
-    assert "public" in Client().get("/static/portal/portal.css")["Cache-Control"]
+    answer = Client().get("/static/portal/portal.css")
+    assert "public" in answer["Cache-Control"]
+    answer.close()
 
 
 @pytest.mark.parametrize(

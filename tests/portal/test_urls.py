@@ -80,6 +80,7 @@ def test_nothing_is_answered_beside_them(server: str, method: str, path: str) ->
     assert (answer.status_code, answer.text) == (418, f"{method} {path}")
 
 
+@pytest.mark.django_db
 def test_production_serves_djangos_handler(settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     from portal.wsgi import application
