@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import phonenumbers
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from messaging import numbers, retention, wakeups
 from messaging.models import Contact, Conversation, Erasure, Message, OptOut, WebhookEvent, WebhookRequest
-from messaging.models.erasures import fingerprint, masked
+from messaging.models.erasures import fingerprints, masked
 from messaging.statuses import EventState, QueueState, Status
 from messaging.wakeups import Task
 from portal import audit
 from portal.models import Organization, User
 
-BATCH = 200
+logger = logging.getLogger(__name__)
+
+BATCH = 20  # requests, each of up to a megabyte
+CLAIM_SECONDS = 60
 # National numbers that are shorter than this are found in texts by chance.
 SHORTEST_NATIONAL = 6
 
@@ -34,45 +41,52 @@ def start(
     """Requests an erasure, which a task carries out. Raises ValueError for what is no number or name."""
     address = numbers.parse(given).number
     with transaction.atomic():
-        row = Erasure.objects.create(
-            organization=organization,
-            requested_by=user,
-            requester=user.email if user else _("the command line"),
-            address=address,
-            masked=masked(address),
-            fingerprint=fingerprint(address),
-            with_opt_outs=with_opt_outs,
-        )
+        with audit.covered():
+            row = Erasure.objects.create(
+                organization=organization,
+                requested_by=user,
+                requester=user.email if user else _("the command line"),
+                address=address,
+                masked=masked(address),
+                fingerprint=fingerprints(address)[0],
+                with_opt_outs=with_opt_outs,
+            )
+        audit.record(audit.Action.ERASED, row, name=row.masked)
         wakeups.after_commit(Task.ERASE)
     return row
 
 
 def drain() -> None:
     """Carries out what was requested. What cannot be finished now is tried again."""
-    for row in (
-        Erasure.objects.filter(finished_at=None)
-        .select_related("organization__account", "requested_by")
-        .order_by("pk")
-    ):
-        carry_out(row)
+    for key in Erasure.objects.filter(finished_at=None).order_by("pk").values_list("pk", flat=True):
+        try:
+            carry_out(key)
+        except (InterfaceError, OperationalError):
+            raise  # the database is away
+        except Exception:
+            logger.exception("Erasure %d failed. It is tried again in a minute.", key)
 
 
-def carry_out(row: Erasure) -> bool:
-    """Whether the contact is erased; if not, a message to it is being sent at this moment.
+def carry_out(key: int) -> bool:
+    """Whether the contact is erased; if not, another process is at it, or a message is being sent now.
 
     It may be repeated, from the beginning, until it is finished: the counts go on.
     """
+    if not _claim(key):
+        return False
+    row = Erasure.objects.select_related("organization__account").get(pk=key)
     address, organization = row.address, row.organization
     counts = Counter(row.counts)
     _cancel(organization, address)
-    counts += _webhooks(organization, address)
-    for counted in retention.delete_messages(
-        _messages(organization, address).filter(queue_state=QueueState.DONE)
-    ):
+    for counted in _webhooks(organization, address):
         counts += counted
-        Erasure.objects.filter(pk=row.pk).update(counts=counts)
+        _go_on(key, counts)
+    done = _messages(organization, address).filter(queue_state=QueueState.DONE)
+    for counted in retention.delete_messages(done):
+        counts += counted
+        _go_on(key, counts)
     if _messages(organization, address).exists():
-        Erasure.objects.filter(pk=row.pk).update(counts=counts)
+        Erasure.objects.filter(pk=key).update(claimed_until=None)
         return False
     with transaction.atomic():
         conversations = Conversation.objects.filter(organization=organization, contact__address=address)
@@ -82,10 +96,23 @@ def carry_out(row: Erasure) -> bool:
         if row.with_opt_outs:
             found = OptOut.objects.filter(organization=organization, address=address)
             counts["opt-outs"] += found.delete()[0]
-        row.counts, row.address, row.finished_at = dict(counts), "", timezone.now()
-        Erasure.objects.filter(pk=row.pk).update(counts=row.counts, address="", finished_at=row.finished_at)
-        audit.record(audit.Action.ERASED, row, actor=row.requested_by, name=row.masked)
+        Erasure.objects.filter(pk=key).update(
+            counts=+counts, address="", finished_at=Now(), claimed_until=None
+        )
     return True
+
+
+def _claim(key: int) -> bool:
+    """Whether this process has the erasure for the next minute."""
+    free = Q(claimed_until=None) | Q(claimed_until__lt=Now())
+    waiting = Erasure.objects.filter(free, pk=key, finished_at=None)
+    return bool(waiting.update(claimed_until=Now() + timedelta(seconds=CLAIM_SECONDS)))
+
+
+def _go_on(key: int, counts: Counter[str]) -> None:
+    """Stores how far it has come, and keeps the claim."""
+    until = Now() + timedelta(seconds=CLAIM_SECONDS)
+    Erasure.objects.filter(pk=key).update(counts=+counts, claimed_until=until)
 
 
 def _messages(organization: Organization, address: str) -> QuerySet[Message]:
@@ -105,19 +132,14 @@ def _cancel(organization: Organization, address: str) -> None:
     )
 
 
-def _webhooks(organization: Organization, address: str) -> Counter[str]:
+def _webhooks(organization: Organization, address: str) -> Iterator[Counter[str]]:
     """Empties the raw requests that mention the contact, and their events, which still tell repeats apart.
 
     Those of the account that no organization is known for are searched, too.
     """
-    counts: Counter[str] = Counter()
     pattern = _pattern(address)
     for batch in _requests(organization):
-        found = [
-            item
-            for item in batch
-            if pattern.search(f"{bytes(item.query)!r} {bytes(item.body)!r} {item.headers} {item.reason}")
-        ]
+        found = [item for item in batch if pattern.search(_text_of(item))]
         events = [
             event
             for event in WebhookEvent.objects.filter(request__in=batch)
@@ -134,9 +156,12 @@ def _webhooks(organization: Organization, address: str) -> Counter[str]:
                 found, ["query", "headers", "body", "answer_body", "answer_headers", "tried", "reason"]
             )
             WebhookEvent.objects.bulk_update(events, ["payload", "provider_id", "state"])
-        counts["webhooks"] += len(found)
-        counts["events"] += len(events)
-    return counts
+        yield Counter(webhooks=len(found), events=len(events))
+
+
+def _text_of(item: WebhookRequest) -> str:
+    raw = bytes(item.query) + b" " + bytes(item.body)
+    return f"{raw.decode('utf-8', 'replace')} {item.headers} {item.reason} {item.answer_body}"
 
 
 def _emptied(payload: dict[str, Any]) -> dict[str, Any]:
@@ -166,9 +191,14 @@ def _requests(organization: Organization) -> Iterator[list[WebhookRequest]]:
 
 
 def _pattern(address: str) -> re.Pattern[str]:
-    """Finds a number however it is spelled: with or without the country, spaces, dashes and brackets."""
+    """Finds a number however it is spelled: with or without the country, spaces, dashes and brackets.
+
+    A name is found as it is, in JSON, and in a URL.
+    """
     if not address.startswith("+"):
-        return re.compile(rf"(?<![A-Za-z0-9]){re.escape(address)}(?![A-Za-z0-9])")
+        spelled = {address, json.dumps(address)[1:-1], quote(address, safe=""), quote_plus(address)}
+        names = "|".join(map(re.escape, sorted(spelled)))
+        return re.compile(rf"(?<![A-Za-z0-9])(?:{names})(?![A-Za-z0-9])")
     national = phonenumbers.national_significant_number(phonenumbers.parse(address))
     digits = national if len(national) >= SHORTEST_NATIONAL else address[1:]
     return re.compile(r"(?:[ ().\-/]|%20|%28|%29|\+){0,3}".join(digits) + r"(?!\d)")
@@ -182,13 +212,13 @@ def check(given: str) -> None:
         raise ValidationError(str(error)) from None
 
 
-def fingerprint_of(given: str) -> str:
-    """The fingerprint of a phone number, or "" for anything else."""
+def of_number(given: str) -> list[str]:
+    """The fingerprints of a phone number; none for anything else."""
     try:
         parsed = numbers.parse(given)
     except ValueError:
-        return ""
-    return fingerprint(parsed.number) if parsed.kind == numbers.Kind.E164 else ""
+        return []
+    return fingerprints(parsed.number) if parsed.kind == numbers.Kind.E164 else []
 
 
 def in_words(counts: Mapping[str, int]) -> list[str]:

@@ -25,7 +25,7 @@ from messaging.models import (
     WebhookRequest,
 )
 from messaging.statuses import AttachmentState, EventState, QueueState
-from portal.models import Account, AuditEntry
+from portal.models import Account, AuditEntry, Invitation
 
 BATCH = 500
 
@@ -49,6 +49,7 @@ def clean_up() -> None:
     if settings.AUDIT_DAYS:  # what operators did belongs to no account
         before = timezone.now() - timedelta(days=settings.AUDIT_DAYS)
         AuditEntry.objects.filter(account=None).expire(before)
+    Invitation.objects.filter(created_at__lt=timezone.now() - Invitation.VALID).delete()
     SessionStore.clear_expired()
 
 

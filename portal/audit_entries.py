@@ -40,8 +40,6 @@ class Action(models.TextChoices):
     REPROCESSED = "reprocessed", gettext_lazy("webhook reprocessed")
     REPROCESSED_MANY = "reprocessed_many", gettext_lazy("webhooks reprocessed in bulk")
     PROCESSED_ANYWAY = "processed_anyway", gettext_lazy("duplicate webhook processed")
-    DISMISSED = "dismissed", gettext_lazy("webhook dismissed")
-    OPTED_OUT = "opted_out", gettext_lazy("opt-out changed by hand")
     EXPORTED = "exported", gettext_lazy("exported")
     ERASED = "erased", gettext_lazy("contact erased")
     COMMAND = "command", gettext_lazy("command of an operator")
@@ -70,10 +68,8 @@ SENTENCES: dict[str, Any] = {
     Action.SETTLED: gettext_lazy("%(who)s decided the outcome of the %(name)s."),
     Action.REPROCESSED: gettext_lazy("%(who)s reprocessed the %(kind)s %(name)s."),
     Action.PROCESSED_ANYWAY: gettext_lazy("%(who)s processed the duplicate %(kind)s %(name)s."),
-    Action.DISMISSED: gettext_lazy("%(who)s dismissed the %(kind)s %(name)s."),
-    Action.OPTED_OUT: gettext_lazy("%(who)s changed the opt-out %(name)s by hand."),
     Action.EXPORTED: gettext_lazy("%(who)s exported the %(name)s."),
-    Action.ERASED: gettext_lazy("%(who)s erased the contact %(name)s."),
+    Action.ERASED: gettext_lazy("%(who)s had the contact %(name)s erased."),
     Action.COMMAND: gettext_lazy("%(who)s ran the command %(name)s."),
 }
 

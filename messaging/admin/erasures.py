@@ -65,8 +65,8 @@ class ErasureAdmin(PortalAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         """A number is found by its fingerprint, which is all that is left of it."""
-        if found := erasure.fingerprint_of(search_term):
-            return queryset.filter(fingerprint=found), False
+        if found := erasure.of_number(search_term):
+            return queryset.filter(fingerprint__in=found), False
         return super().get_search_results(request, queryset, search_term)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -34,7 +34,8 @@ def due_tasks() -> tuple[set[Task], bool]:
                     AND (lease_until IS NULL OR lease_until < {sql.now()})),
             EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()}),
             EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL),
-            EXISTS (SELECT 1 FROM messaging_erasure WHERE finished_at IS NULL)""",  # noqa: S608 (constants)
+            EXISTS (SELECT 1 FROM messaging_erasure WHERE finished_at IS NULL
+                    AND (claimed_until IS NULL OR claimed_until < {sql.now()}))""",  # noqa: S608 (constants)
             [],
         )
         abandoned, *work = cursor.fetchone()

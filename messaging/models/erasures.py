@@ -13,9 +13,13 @@ from portal.encryption import EncryptedJSONField
 from portal.models import Organization
 
 
-def fingerprint(address: str) -> str:
-    """What remains of an erased number: whoever knows the number can prove that it was erased."""
-    return salted_hmac("messaging.erasure", address, algorithm="sha256").hexdigest()
+def fingerprints(address: str) -> list[str]:
+    """What remains of an erased number: whoever knows the number can prove that it was erased.
+
+    The first is stored; the others are those of older secret keys, as long as these are kept.
+    """
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return [salted_hmac("messaging.erasure", address, key, algorithm="sha256").hexdigest() for key in keys]
 
 
 def masked(address: str) -> str:
@@ -52,6 +56,8 @@ class Erasure(models.Model):
     counts = models.JSONField(_("erased"), default=dict)
     requested_at = models.DateTimeField(_("requested"), db_default=Now())
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    # Until when one process has it; after a failure it is tried again then.
+    claimed_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("erasure")

@@ -29,6 +29,8 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
     owner = routing.owner_of(service_id, owner_id)
     if owner is None:
         return None
+    if request.method == "HEAD":  # it has no event, and anybody can send many
+        return HttpResponse(200)
     reading = read(owner, request)
     if reading.untried:
         refusals.count("more keys than are tried", f"for {service_id} of {owner_id}")

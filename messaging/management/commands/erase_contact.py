@@ -34,9 +34,13 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from None
         end = time.monotonic() + SECONDS
-        while not erasure.carry_out(row):
+        while not erasure.carry_out(row.pk):
+            row.refresh_from_db()
+            if row.finished_at is not None:  # a worker was faster
+                break
             if time.monotonic() > end:
                 raise CommandError("A message to the contact is being sent. A worker finishes the erasure.")
             time.sleep(1)
+        row.refresh_from_db()
         found = ", ".join(erasure.in_words(row.counts)) or "Nothing was found"
         self.stdout.write(f"Erased {row.masked} of {organization}: {found}. Fingerprint: {row.fingerprint}.")
