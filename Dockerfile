@@ -1,6 +1,6 @@
 FROM python:3.12-slim
 
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/patchbay PYTHONUNBUFFERED=1 PATCHBAY_DATA=/data PATCHBAY_MEDIA=/data/media
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/patchbay PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 PATCHBAY_DATA=/data PATCHBAY_MEDIA=/data/media
 WORKDIR /patchbay
 COPY requirements-production.txt .
 RUN pip install --no-cache-dir --require-hashes -r requirements-production.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import logging
 import os
@@ -10,7 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,9 @@ from portal.server import WebServer
 logger = logging.getLogger(__name__)
 
 THREADS = 24
+# Of glibc's malloc.h.
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+LARGE_BLOCK = 128 * 1024
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ def run(
 
     `prepare` is called when the database is up to date, `ready` when requests are being served.
     """
+    _return_memory()
     with locked(prepare_data_folder()), listening(options) as listener:
         if not environment.read("PATCHBAY_PUBLIC_URL"):
             settings.PUBLIC_URL = f"http://localhost:{options.port}"
@@ -77,6 +82,17 @@ def run(
         say("Stopping when the requests in progress have finished.")
         server.stop()
         worker.stop()
+
+
+def _return_memory() -> None:
+    """Has the C library give large blocks back at once, instead of keeping them for each thread.
+
+    The Dockerfile and the systemd units do the same by MALLOC_ARENA_MAX and MALLOC_MMAP_THRESHOLD_.
+    """
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 @contextmanager

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from integrations import webhooks
@@ -17,7 +20,20 @@ from messaging.statuses import Verdict
 from messaging.webhooks import candidates, junk, refusals, routing, sorting, store
 from messaging.webhooks.readings import Reading, Readings, VerifiedReading, first_reading
 from messaging.webhooks.routing import Owner
-from portal import metrics
+from portal import metrics, process
+
+
+class _Turns:
+    """Large bodies are read and stored one after the other: a megabyte takes fifty times the memory."""
+
+    LARGE = 64 * 1024
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def of(self, size: int) -> AbstractContextManager[Any]:
+        """A turn for a body of this size."""
+        return self._lock if size > self.LARGE else nullcontext()
 
 
 def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpResponse | None:
@@ -31,7 +47,13 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
         return None
     if request.method == "HEAD":  # it has no event, and anybody can send many
         return HttpResponse(200)
+    with process.get(_Turns).of(len(request.body)):
+        return _accept(owner, owner_id, request)
+
+
+def _accept(owner: Owner, owner_id: str, request: InboundRequest) -> HttpResponse:
     reading = read(owner, request)
+    service_id = owner.template.service_id
     if reading.untried:
         refusals.count("more keys than are tried", f"for {service_id} of {owner_id}")
     if not reading.verified and junk.is_one_more(owner, request.ip, reading.verdict):
