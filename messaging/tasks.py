@@ -51,7 +51,11 @@ def erase() -> None:
     erasure.drain()
 
 
+@shared_task(name=Task.EXPIRE_HELD)
+def expire_held() -> None:
+    dispatch.expire_held()
+
+
 @shared_task(name=Task.CLEAN_UP)
 def clean_up() -> None:
     retention.clean_up()
-    dispatch.expire_held()

@@ -29,6 +29,7 @@ class Task(StrEnum):
     SEND_ALERTS = "messaging.send_alerts"
     RESEND = "messaging.resend"
     ERASE = "messaging.erase"
+    EXPIRE_HELD = "messaging.expire_held"
     CLEAN_UP = "messaging.clean_up"
 
 

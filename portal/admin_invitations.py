@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -97,27 +98,26 @@ class InvitationAdmin(PortalAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.link = "" if mail.is_configured() else invitations.link(obj)
-        obj.was_sent = bool(obj.link) or invitations.send(obj)
+        link = invitations.link(obj)
+        transaction.on_commit(lambda: self._send(request, obj, link))
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        return super().log_addition(request, obj, message) if obj.was_sent else None
-
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
-        names = {"address": obj.email}  # also of one that was not sent, and is gone again
-        if obj.link:
+    def _send(self, request: HttpRequest, invitation: Invitation, link: str) -> None:
+        names = {"address": invitation.email}
+        if not mail.is_configured():
             text = _(
                 "This installation sends no e-mail. Pass this link on to %(address)s yourself; it is valid "
                 "for a week, and is not shown again: %(link)s"
             )
-            messages.warning(request, text % {**names, "link": obj.link})
-        elif obj.was_sent:
+            messages.warning(request, text % {**names, "link": link})
+        elif invitations.send(invitation, link):
             text = _(
                 "An invitation has been sent to %(address)s. Once it is accepted, the list of users has them."
             )
             messages.success(request, text % names)
         else:
             messages.error(request, _("The mail to %(address)s could not be sent. Try again later.") % names)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         return redirect("admin:portal_invitation_changelist")
 
 

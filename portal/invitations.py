@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
-from portal import mail
+from portal import audit, mail
 from portal.models import Invitation
 
 
 def link(invitation: Invitation) -> str:
-    """Opens the invitation; its link, for whoever cannot send it by mail."""
+    """Opens the invitation; returns its link, which `send` mails or somebody passes on."""
     return mail.url("invitation", invitation.open())
 
 
-def send(invitation: Invitation) -> bool:
-    """Opens the invitation and mails its link; returns False, and opens nothing, if no mail can be sent."""
-    url = link(invitation)
+def send(invitation: Invitation, url: str) -> bool:
+    """Mails the link of an open invitation; returns False, and deletes the invitation, if that fails.
+
+    Call it after the commit: a mail server may be slow, and a transaction would make others wait for it.
+    """
     place = invitation.organization or invitation.account
     sent = mail.send(
         invitation.email,
@@ -33,5 +36,7 @@ def send(invitation: Invitation) -> bool:
         },
     )
     if not sent:
-        invitation.delete()
+        with transaction.atomic():
+            audit.record(audit.Action.DELETED, invitation)
+            invitation.delete()
     return sent

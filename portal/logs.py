@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
 
 import structlog
@@ -63,6 +64,8 @@ _MOST_FRAMES = 12
 
 # Variables of the environment whose values are never written, whoever quotes them.
 _SECRET_VARIABLES = re.compile(r"(SECRET|PASSWORD|TOKEN|KEYS?|DATABASE_URL|REDIS_URL)(_ID)?\Z")
+# Headers for the collector of traces, as name=value, separated by commas; values are percent-encoded.
+_HEADERS = re.compile(r"OTEL_EXPORTER_OTLP_(\w+_)?HEADERS\Z")
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     # URLs: who signs in there, and what is asked.
     (re.compile(r"(?<=://)[^/@\s'\"]+@"), f"{MASK}@"),
@@ -70,7 +73,8 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     # Links that open something for whoever has them.
     (re.compile(r"(?<=/media/)[^\s'\"]+"), MASK),
     (re.compile(r"(?<=/password/reset/key/)[^\s'\"]+"), MASK),
-    (re.compile(r"(?<=/confirm-email/)[^\s'\"]+"), MASK),
+    (re.compile(r"(?<=/account/email/)[^\s'\"]+"), MASK),
+    (re.compile(r"(?<=/account/invitation/)[^\s'\"]+"), MASK),
     # The path behind a webhook's owner is the provider's, and may be its password.
     (re.compile(r"(/services/[\w-]{1,64}/a\d{20}/)[^\s'\"]+"), rf"\1{MASK}"),
     (re.compile(r"\b(Bearer|Basic|Digest|Token)\s+[^\s'\",;]+", re.IGNORECASE), rf"\1 {MASK}"),
@@ -210,8 +214,12 @@ def _secrets() -> tuple[str, ...]:
     from django.conf import settings
 
     found = {value for name, value in os.environ.items() if _SECRET_VARIABLES.search(name)}
+    for headers in (value for name, value in os.environ.items() if _HEADERS.search(name)):
+        values = [header.partition("=")[2].strip() for header in headers.split(",")]
+        found |= {headers, *values, *map(unquote, values)}
     if settings.configured:
-        found |= {settings.SECRET_KEY, *settings.ENCRYPTION_KEYS, settings.EMAIL_HOST_PASSWORD}
+        found |= {settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS}
+        found |= {*settings.ENCRYPTION_KEYS, settings.EMAIL_HOST_PASSWORD}
         found.add(settings.METRICS_TOKEN)
         found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}
     return tuple(sorted((value for value in found if len(value) >= 8), key=len, reverse=True))

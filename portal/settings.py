@@ -257,7 +257,9 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_DB_REUSE_MAX = 10_000
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
-    "clean-up": {"task": "messaging.clean_up", "schedule": crontab(hour="3", minute="17")}
+    "clean-up": {"task": "messaging.clean_up", "schedule": crontab(hour="3", minute="17")},
+    # Each minute; while no worker runs, none is left over from before.
+    "expire-held": {"task": "messaging.expire_held", "schedule": crontab(), "options": {"expires": 60}},
 }
 CELERY_TIMEZONE = "UTC"
 

@@ -142,7 +142,7 @@ def _without_integration() -> str:
 
 
 def oldest() -> str:
-    """The time since which the message is due that has waited longest, behind no open circuit breaker."""
+    """The time since which the message is due that has waited longest, and that nothing holds back."""
     return f"""(
         SELECT MIN(since) FROM (
             SELECT * FROM (
@@ -152,7 +152,7 @@ def oldest() -> str:
                     WHERE queue_state = {WAITING} AND integration_id = waiting.id
                 ) AS since
                 FROM waiting JOIN integrations_integration AS integration ON integration.id = waiting.id
-                WHERE integration.paused_until IS NULL
+                WHERE NOT integration.holds_messages AND integration.paused_until IS NULL
             ) AS of_integrations
             UNION ALL
             SELECT MIN(next_attempt_at) FROM messaging_message
@@ -164,8 +164,8 @@ def oldest() -> str:
 def nobody_takes(seconds: int) -> tuple[bool, bool]:
     """Whether messages, and whether webhook events, are due for `seconds` although nothing holds them back.
 
-    Circuit breakers and rate limits hold messages back. While any message is in flight or has been sent a
-    moment ago, a worker works, and a long queue is only long.
+    Circuit breakers, rate limits and questions to administrators hold messages back. While any message is in
+    flight or has been sent a moment ago, a worker works, and a long queue is only long.
     """
     since = sql.later(f"-{seconds}")
     with connection.cursor() as cursor:
@@ -177,7 +177,8 @@ def nobody_takes(seconds: int) -> tuple[bool, bool]:
                     SELECT 1 FROM waiting
                     JOIN integrations_integration AS integration ON integration.id = waiting.id
                     JOIN portal_organization AS organization ON organization.id = integration.organization_id
-                    WHERE (integration.paused_until IS NULL OR integration.paused_until <= {since})
+                    WHERE NOT integration.holds_messages
+                    AND (integration.paused_until IS NULL OR integration.paused_until <= {since})
                     AND NOT EXISTS (
                         SELECT 1 FROM integrations_propertyvalues AS credentials
                         WHERE credentials.free_at > {since} AND (

@@ -26,8 +26,8 @@ class Figures:
 def read() -> Figures:
     """The figures, by one statement on partial indexes.
 
-    The age of messages leaves out those that a circuit breaker holds back; that of files begins when the next
-    attempt to fetch one is due.
+    The age of messages leaves out those that a circuit breaker or a question to an administrator holds back;
+    that of files begins when the next attempt to fetch one is due.
     """
     depths = {
         "messages": f"messaging_message WHERE queue_state = {WAITING}",

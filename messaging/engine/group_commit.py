@@ -65,8 +65,11 @@ class GroupCommit(Generic[Item, Result]):
         """
         raise NotImplementedError
 
-    def after(self, batch: Sequence[Item]) -> None:
-        """Called once a batch is over, when the other threads have their results already."""
+    def after(self, batch: Sequence[Item], results: Sequence[Result]) -> None:
+        """Called once a batch is over, when the other threads have their results already.
+
+        `results` are those that have been committed, in the order of their items.
+        """
 
     @property
     def queued(self) -> int:
@@ -80,7 +83,7 @@ class GroupCommit(Generic[Item, Result]):
         """
         if connection.in_atomic_block:
             (written,) = self._commit([item])
-            transaction.on_commit(lambda: self.after([item]))
+            transaction.on_commit(lambda: self.after([item], [written]))
             return written
         (result,) = self._wait_for([item])
         if isinstance(result, Exception):
@@ -105,7 +108,7 @@ class GroupCommit(Generic[Item, Result]):
             if len(items) == 1:
                 return [error]
             return [result for item in items for result in self._put_all_inside([item])]
-        transaction.on_commit(lambda: self.after(items))
+        transaction.on_commit(lambda: self.after(items, results))
         return results
 
     def _wait_for(self, items: Sequence[Item]) -> list[Result | Exception]:
@@ -144,7 +147,8 @@ class GroupCommit(Generic[Item, Result]):
             for place in batch:
                 place.settled = True
                 place.sleep.release()
-        self.after([place.item for place in batch])
+        results = [place.result for place in batch if place.error is None]
+        self.after([place.item for place in batch], results)
 
     def _settle(self, batch: Sequence[_Place[Item, Result]]) -> None:
         try:

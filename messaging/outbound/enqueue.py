@@ -29,12 +29,11 @@ class Submissions(GroupCommit[Submission, "Submitted | Refused"]):
     """The submissions of this process, committed together."""
 
     def write(self, batch: Sequence[Submission]) -> list[Submitted | Refused]:
-        results = _write(batch)
+        return _write(batch)
+
+    def after(self, batch: Sequence[Submission], results: Sequence[Submitted | Refused]) -> None:
         for result in results:
             metrics.SUBMISSIONS.labels("refused" if isinstance(result, Refused) else "accepted").inc()
-        return results
-
-    def after(self, batch: Sequence[Submission]) -> None:
         wakeups.wake(Task.DISPATCH_DUE)
 
 

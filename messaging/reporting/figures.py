@@ -63,16 +63,18 @@ def _queues() -> Iterable[GaugeMetricFamily]:
 
 
 def _integrations() -> GaugeMetricFamily:
-    """The circuit breakers: an integration that is paused has an open one."""
+    """Held integrations wait for an administrator; paused ones have an open circuit breaker."""
     state = Case(
         When(enabled=False, then=Value("off")),
+        When(holds_messages=True, then=Value("held")),
         When(paused_until__isnull=False, then=Value("paused")),
         When(trouble__gt="", then=Value("trouble")),
         default=Value("on"),
     )
     gauge = GaugeMetricFamily(
         "patchbay_integrations",
-        "Integrations by service and state: on, off, paused by the circuit breaker, or in trouble.",
+        "Integrations by service and state: on, off, held until an administrator confirms where secrets go, "
+        "paused by the circuit breaker, or in trouble.",
         labels=["service", "state"],
     )
     rows = Integration.objects.order_by().annotate(state=state).values_list("template__service_id", "state")

@@ -46,7 +46,7 @@ class Webhooks(GroupCommit[Received, WebhookRequest | None]):
     def write(self, batch: Sequence[Received]) -> list[WebhookRequest | None]:
         return _write(batch)
 
-    def after(self, batch: Sequence[Received]) -> None:
+    def after(self, batch: Sequence[Received], results: Sequence[WebhookRequest | None]) -> None:
         if any(entry.events for entry in batch):
             wakeups.wake(Task.FILE_EVENTS)
 

@@ -16,9 +16,11 @@ from rest_framework.views import APIView
 
 from integrations.events import InboundRequest
 from messaging.webhooks import accept, refusals
-from portal import callers, metrics, tracing
+from portal import callers, tracing
 
 MAX_BODY = 1024 * 1024
+# Why a request that was read is answered with an error, by its status.
+REASONS = {401: "bad signature", 429: "too many that are not accepted"}
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +52,12 @@ class WebhookView(APIView):
     schema = None
 
     def post(self, request: Request, service_id: str, owner: str, path: str = "") -> HttpResponse:
+        place = f"{request.method} {request.path[:200]!r} from {callers.address_of(request)}"
         try:
             body = self._body(request)
         except (BadRequest, UnreadablePostError):  # the caller has hung up
+            refusals.count("broken off", place)
             return _plain(400, _("The request broke off.\n"))
-        place = f"{request.method} {request.path[:200]!r} from {callers.address_of(request)}"
         if body is None:
             refusals.count("larger than 1 MiB", place)
             return _plain(413, _("The body is larger than 1 MiB.\n"))
@@ -63,13 +66,13 @@ class WebhookView(APIView):
                 answer = accept.accept(service_id, owner, self._inbound(request, path, body))
         except Exception:
             logger.exception("Could not store the request to %r.", request.path)
-            metrics.WEBHOOKS_REFUSED.labels("could not be stored").inc()
+            refusals.count("could not be stored", place)
             return _plain(500, _("The request could not be stored. Please send it again.\n"))
         if answer is None:
             refusals.count("unknown service or account", place)
             return _plain(404, _("There is no such webhook.\n"))
-        if answer.status == 401:
-            refusals.count("bad signature", place)
+        if answer.status >= 400:
+            refusals.count(REASONS.get(answer.status, "not accepted"), place)
         response = _plain(answer.status, "")
         response.content = answer.body
         for name, value in answer.headers.items():

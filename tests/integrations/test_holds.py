@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.schedules import crontab
+from django.conf import settings
 from django.core import mail
 from django.db import connection
 from django.db.models import Q
@@ -25,6 +27,7 @@ from messaging import tasks
 from messaging.models import Message, Number
 from messaging.outbound import alerts, dispatch
 from messaging.outbound.submit import submit
+from portal.celery import app
 from portal.models import Account, Organization, User
 from tests.messaging.queues import integration_of, template_of, write_many
 
@@ -101,13 +104,27 @@ def test_one_that_is_held_takes_no_turn_from_the_others(
     assert Integration.objects.filter(holds_messages=True).count() == 10
 
 
+def run_those_of_each_minute() -> None:
+    names = [
+        entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values() if entry["schedule"] == crontab()
+    ]
+    for name in names:
+        app.tasks[name].run()
+
+
+def test_a_minute_in_which_nothing_is_held_costs_one_query(private: Number) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        tasks.expire_held()
+    assert ["messaging_message" in query["sql"] for query in queries] == [False]
+
+
 def test_messages_that_are_held_too_long_expire(private: Number, service: Integration, alice: User) -> None:
     submit(alice, private, "+61412345678", text="Hello")
     Integration.objects.update(holds_messages=True)
-    tasks.clean_up()
+    run_those_of_each_minute()
     assert Message.objects.get().get_status_display() == "queued"
     Message.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    tasks.clean_up()
+    run_those_of_each_minute()
     assert Message.objects.get().get_status_display() == "failed"
 
 

@@ -44,7 +44,7 @@ class Writer(GroupCommit[str, int]):
         Contact.objects.bulk_create(contacts)
         return [contact.pk for contact in contacts]
 
-    def after(self, batch: Sequence[str]) -> None:
+    def after(self, batch: Sequence[str], results: Sequence[int]) -> None:
         self.over.append(list(batch))
 
 
@@ -181,7 +181,7 @@ def test_a_leader_that_is_stopped_leaves_nobody_waiting(writer: Writer) -> None:
 def test_what_follows_a_batch_delays_no_other(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     slow, there = threading.Event(), threading.Event()
 
-    def after(batch: Sequence[str]) -> None:
+    def after(batch: Sequence[str], results: Sequence[int]) -> None:
         if batch == ["+1"]:
             there.set()
             assert slow.wait(10)

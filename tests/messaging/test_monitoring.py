@@ -9,13 +9,14 @@ from unittest import mock
 
 import pytest
 from django.core.cache import caches
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from integrations.models import Integration, PropertyValues
+from messaging.errors import Refused
 from messaging.inbound import file_events
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
 from messaging.outbound import dispatch, submit
@@ -65,7 +66,7 @@ def test_metrics_need_the_token(client: Client, token: str, db: None, given: str
     assert client.post("/metrics", headers={"Authorization": f"Bearer {token}"}).status_code == 405
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_what_is_sent_and_received_is_counted(
     client: Client, token: str, alice: User, private: Number
 ) -> None:
@@ -95,7 +96,42 @@ def test_what_is_sent_and_received_is_counted(
     assert after["patchbay_integrations", "generic", "on"] == 1
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
+def test_submissions_are_counted_once_they_are_committed(
+    client: Client, token: str, alice: User, private: Number, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted() -> tuple[float, float]:
+        found = scrape(client)
+        accepted, refused = (("patchbay_submissions_total", name) for name in ("accepted", "refused"))
+        return found.get(accepted, 0), found.get(refused, 0)
+
+    accepted, refused = counted()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        submit.submit(alice, private, "+61412345678", text="Hello")
+        raise ZeroDivisionError
+    assert (Message.objects.count(), counted()) == (0, (accepted, refused))
+    with transaction.atomic():
+        submit.submit(alice, private, "+61412345678", text="Hello")
+        assert counted() == (accepted, refused)
+    assert counted() == (accepted + 1, refused)
+    submit.submit(alice, private, "+61412345678", text="Hello")
+    assert counted() == (accepted + 2, refused)
+    Integration.objects.update(enabled=False)
+    with pytest.raises(Refused):
+        submit.submit(alice, private, "+61412345678", text="Hello")
+    assert counted() == (accepted + 2, refused + 1)
+
+    def away(batch: Any) -> Any:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr("messaging.engine.outbox.insert", away)
+    Integration.objects.update(enabled=True)
+    with pytest.raises(OperationalError):
+        submit.submit(alice, private, "+61412345678", text="Hello")
+    assert counted() == (accepted + 2, refused + 1)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_no_label_names_a_person_an_organization_or_a_message(
     client: Client, token: str, alice: User, private: Number
 ) -> None:
@@ -116,11 +152,18 @@ def test_the_queues_and_breakers_of_this_moment(
     assert found["patchbay_queue_depth", "messages"] == 3
     assert 119 < found["patchbay_queue_age_seconds", "messages"] < 180
     assert found["patchbay_queue_untaken", "messages"] == 1
-    Integration.objects.update(paused_until=timezone.now() + LATER)
-    found = scrape(client)
-    assert found["patchbay_integrations", "generic", "paused"] == 1
-    assert found["patchbay_queue_age_seconds", "messages"] == 0  # the breaker holds them back
-    assert found["patchbay_queue_untaken", "messages"] == 0
+    for state, change in (
+        ("paused", {"paused_until": timezone.now() + LATER}),
+        ("held", {"paused_until": None, "holds_messages": True}),
+    ):
+        Integration.objects.update(**change)
+        found = scrape(client)
+        assert found["patchbay_integrations", "generic", state] == 1
+        assert ("patchbay_integrations", "generic", "on") not in found
+        assert found["patchbay_queue_age_seconds", "messages"] == 0  # they are held back
+        assert found["patchbay_queue_untaken", "messages"] == 0
+    Integration.objects.update(enabled=False)
+    assert scrape(client)["patchbay_integrations", "generic", "off"] == 1
 
 
 @pytest.mark.django_db
@@ -164,6 +207,10 @@ def _pause(message: Message) -> None:
     Integration.objects.update(paused_until=timezone.now() + LATER)
 
 
+def _hold(message: Message) -> None:
+    Integration.objects.update(holds_messages=True)
+
+
 def _limit_credentials(message: Message) -> None:
     PropertyValues.objects.update(free_at=timezone.now() + LATER)
 
@@ -180,7 +227,7 @@ def _send_another(message: Message) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("hold", [_pause, _limit_credentials, _limit_number, _send_another])
+@pytest.mark.parametrize("hold", [_pause, _hold, _limit_credentials, _limit_number, _send_another])
 def test_ready_knows_what_holds_messages_back(
     client: Client, alice: User, private: Number, hold: Any
 ) -> None:

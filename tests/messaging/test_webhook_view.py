@@ -10,13 +10,16 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.db import OperationalError
+from django.http import HttpRequest, UnreadablePostError
 from django.test import Client
 from django.urls import resolve
 
+from integrations.events import HttpResponse
 from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.webhooks import accept
 from messaging.webhooks.store import Webhooks
 from messaging.webhooks.views import WebhookView
+from portal import metrics
 from portal.handlers import Request
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"]
@@ -155,6 +158,52 @@ def test_what_cannot_be_stored_is_answered_500(
     )
     assert [record.getMessage() for record in caplog.records] == [f"Could not store the request to {path!r}."]
     assert WebhookRequest.objects.count() == 0
+
+
+def hangs_up(*_: Any) -> bytes:
+    raise UnreadablePostError
+
+
+def refused() -> dict[str, float]:
+    """How many webhooks have been answered with an error, by the reason."""
+    return {
+        sample.labels["reason"]: sample.value
+        for family in metrics.registry().collect()
+        if family.name == "patchbay_webhooks_refused"
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("broken off", 400),
+        ("larger than 1 MiB", 413),
+        ("could not be stored", 500),
+        ("unknown service or account", 404),
+        ("not accepted", 400),
+        ("too many that are not accepted", 429),
+    ],
+)
+def test_every_answer_with_an_error_is_counted_once(
+    client: Client, path: str, body: bytes, monkeypatch: pytest.MonkeyPatch, reason: str, status: int
+) -> None:
+    if reason == "broken off":
+        monkeypatch.setattr(HttpRequest, "read", hangs_up)
+    elif reason == "larger than 1 MiB":
+        body = b"x" * (1024 * 1024 + 1)
+    elif reason == "could not be stored":
+        monkeypatch.setattr(accept, "accept", lambda *_: 1 / 0)
+    elif reason == "unknown service or account":
+        path = f"/services/generic/a{'1' * 20}"
+    elif status == 400:
+        body = b"\xff"
+    else:
+        monkeypatch.setattr(accept, "accept", lambda *_: HttpResponse(429))
+    before = refused()
+    assert post(client, path, body).status_code == status
+    grown = {name: number - before.get(name, 0) for name, number in refused().items()}
+    assert {name: number for name, number in grown.items() if number} == {reason: 1}
 
 
 def test_urls_lead_to_the_view(path: str) -> None:

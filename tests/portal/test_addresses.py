@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from portal.models import Account, Invitation, Membership, Organization, User
+from portal.models import Account, AuditEntry, Invitation, Membership, Organization, User
 from tests.conftest import PASSWORD
 
 PAGE = "/account/email/"
@@ -25,7 +25,7 @@ OPEN = "/admin/portal/invitation/"
 
 
 @pytest.fixture(autouse=True)
-def _mail(settings: Any, db: None) -> None:
+def _mail(settings: Any, transactional_db: None) -> None:  # invitations are mailed after the commit
     settings.EMAIL_HOST = "mail.example"
     settings.PUBLIC_URL = "https://sms.example.com"
     settings.ALLOWED_HOSTS = ["*"]
@@ -36,6 +36,14 @@ class Broken(EmailBackend):
 
     def send_messages(self, messages: Any) -> int:
         raise ConnectionRefusedError
+
+
+class AfterCommit(EmailBackend):
+    """A mail server that may be slow: nothing that others wait for is open meanwhile."""
+
+    def send_messages(self, messages: Any) -> int:
+        assert not connection.in_atomic_block
+        return super().send_messages(messages)
 
 
 def signed_in(user: User) -> Client:
@@ -191,6 +199,18 @@ def test_a_mail_that_was_not_sent_is_not_claimed(
     answer = signed_in(admin_of_acme).post(INVITE, invitation(acme), follow=True)
     assert "could not be sent" in answer.content.decode()
     assert Invitation.objects.count() == 0
+    entries = AuditEntry.objects.filter(kind="portal.invitation").order_by("pk")
+    assert list(entries.values_list("action", flat=True)) == ["added", "deleted"]
+
+
+def test_an_invitation_is_mailed_after_its_commit(
+    settings: Any, admin_of_acme: User, acme: Organization
+) -> None:
+    settings.EMAIL_BACKEND = f"{__name__}.AfterCommit"
+    answer = signed_in(admin_of_acme).post(INVITE, invitation(acme), follow=True)
+    assert "An invitation has been sent to new@acme.example" in answer.content.decode()
+    assert [sent.recipients() for sent in mail.outbox] == [["new@acme.example"]]
+    assert Client().get(link()).status_code == 200
 
 
 # --- Other people's addresses ---

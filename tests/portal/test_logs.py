@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.test import Client
+from django.urls import URLResolver, get_resolver
 from structlog.contextvars import bound_contextvars
 
 from messaging import tasks
@@ -71,6 +75,55 @@ def test_sentences_are_masked(log: Any, written: str, logged: str | None) -> Non
 def test_a_secret_of_the_settings_is_masked_wherever_it_stands(log: Any) -> None:
     secret, key = django_settings.SECRET_KEY, django_settings.ENCRYPTION_KEYS[0]
     assert log("x%sx and %s", secret, key)["event"] == "x***x and ***"
+
+
+def links(resolver: URLResolver, before: str = "/") -> Iterator[str]:
+    """The paths of all URLs that have a parameter called key, whose value is Zebra:1."""
+    for name in resolver.reverse_dict:
+        for possibilities, *_ in resolver.reverse_dict.getlist(name):
+            for path, parameters in possibilities:
+                if "key" in parameters:
+                    values = dict.fromkeys(parameters, "1") | {"key": "Zebra:1"}
+                    yield before + path % values
+    for prefix, inner in resolver.namespace_dict.values():
+        yield from links(inner, before + prefix)
+
+
+def test_keys_in_links_are_masked() -> None:
+    found = set(links(get_resolver()))
+    assert {"/account/invitation/Zebra:1/", "/account/email/Zebra:1/"} < found
+    assert [path for path in found if "Zebra" in logs.mask(f"Gone: {path}")] == []
+
+
+def test_each_secret_of_the_environment_is_masked() -> None:
+    """In a process of its own: what is secret is read once."""
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "PATCHBAY_SECRET_KEY_FALLBACKS": "lion-lion-lion-lion, tiger-tiger-tiger-tiger",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-team=panther%20panther,x-other=leopard-leopard",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "x-trace=cheetah-cheetah",
+    }
+    lines = [
+        "lion-lion-lion-lion",
+        "tiger-tiger-tiger-tiger",
+        "panther panther",
+        "panther%20panther",
+        "leopard-leopard",
+        "cheetah-cheetah",
+    ]
+    program = (
+        "import sys; from django.conf import settings; settings.SECRET_KEY; from portal import logs\n"
+        "for line in sys.stdin: print(logs.mask(line))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        input="\n".join(lines),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split("\n")[:-1] == ["***"] * len(lines)
 
 
 def test_the_text_of_an_error_is_left_out(log: Any) -> None:
