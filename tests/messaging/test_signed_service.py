@@ -154,7 +154,7 @@ def test_credentials_go_only_where_the_template_says(signed: Integration, url: s
     holds.enter(signed, signed.own_values)
     credentials = properties.credentials_of([signed])[signed.pk]
     expected = {"Authorization": "Bearer sandbox-key"} if given else {}
-    assert media_access.request_for(signed.compiled, credentials, url).headers == expected
+    assert media_access.request_for(signed, credentials, url).headers == expected
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,23 @@ def test_an_allowed_origin_may_be_plain_http_on_any_port(
     holds.enter(signed, signed.own_values)
     credentials = properties.credentials_of([signed])[signed.pk]
     expected = {"Authorization": "Bearer sandbox-key"} if given else {}
-    assert media_access.request_for(signed.compiled, credentials, url).headers == expected
+    assert media_access.request_for(signed, credentials, url).headers == expected
+
+
+def test_a_host_may_be_of_the_organization(signed: Integration) -> None:
+    made = json.loads(json.dumps(DOCUMENT))
+    made["API"]["SendMessage"]["request_url"] = "https://$domain$/send"
+    made["Webhook"]["media_auth"] = True
+    signed.template.revise(json.dumps(made))
+    signed = Integration.objects.ready().get()
+    holds.enter(signed, signed.own_values)
+    credentials = properties.credentials_of([signed])[signed.pk]
+    for host, expected in (
+        (signed.organization.domain, {"Authorization": "Bearer sandbox-key"}),
+        ("globex.example", {}),
+    ):
+        url = f"https://{host}/files/a.jpg"
+        assert media_access.request_for(signed, credentials, url).headers == expected
 
 
 def test_a_long_text_goes_on_from_the_part_that_was_not_sent(
