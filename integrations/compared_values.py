@@ -47,7 +47,7 @@ def holders(account: Account, template: Template, digests: Collection[str], most
 def renew(rows: QuerySet[PropertyValues]) -> None:
     """Keeps the compared values of these rows as they are now, in batches.
 
-    Rows that cannot be read, such as those whose encryption key is lost, are left as they are and logged.
+    Rows whose encryption key is lost are left as they are, and logged.
     """
     keys = list(rows.order_by(*ORDER).values_list("pk", flat=True))
     for start in range(0, len(keys), BATCH):
@@ -65,7 +65,7 @@ def adopt() -> None:
 def _renew_readable(keys: list[int]) -> None:
     try:
         _renew(keys)
-    except (WrongKey, DocumentError):
+    except WrongKey:
         if len(keys) == 1:
             logger.exception("The values %d could not be read.", keys[0])
         else:
@@ -111,9 +111,17 @@ def _documents(rows: Iterable[PropertyValues]) -> Iterator[tuple[PropertyValues,
             assert row.account_id is not None and row.template is not None
             account, template = row.account_id, row.template
             used = [template.published, *_pinned(account, template)]
-        documents = [revision.compiled for revision in used if revision is not None]
+        documents = [document for revision in used for document in _compiled(revision)]
         if row.values and any(document.webhook.compared for document in documents):
             yield row, account, template.pk, documents
+
+
+def _compiled(revision: TemplateRevision | None) -> list[Document]:
+    """Nothing for one that does not compile any more: it reads no webhooks."""
+    try:
+        return [revision.compiled] if revision is not None else []
+    except DocumentError:
+        return []
 
 
 def _pinned(account: int, template: Template) -> QuerySet[TemplateRevision]:

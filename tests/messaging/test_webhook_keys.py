@@ -285,9 +285,7 @@ def test_what_cannot_be_read_holds_up_nothing(account: Account, template: Templa
     PropertyValues.objects.update(blank=None)
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE integrations_propertyvalues SET values = %s WHERE integration_id = %s".replace(
-                "values", connection.ops.quote_name("values")
-            ),
+            'UPDATE integrations_propertyvalues SET "values" = %s WHERE integration_id = %s',
             [b"lost", lost.pk],
         )
     ComparedValue.objects.all().delete()
