@@ -177,23 +177,6 @@ def test_an_allowed_origin_may_be_plain_http_on_any_port(
     assert media_access.request_for(signed, credentials, url).headers == expected
 
 
-def test_a_document_of_before_may_have_the_organization_in_its_host(signed: Integration) -> None:
-    made = json.loads(json.dumps(DOCUMENT))
-    made["API"]["SendMessage"]["request_url"] = "https://$domain$/send"
-    made["Webhook"]["media_auth"] = True
-    revision = signed.template.revisions.create(number=2, source=json.dumps(made))
-    Template.objects.update(published=revision)
-    signed = Integration.objects.ready().get()
-    holds.enter(signed, signed.own_values)
-    credentials = properties.credentials_of([signed])[signed.pk]
-    for host, expected in (
-        (signed.organization.domain, {"Authorization": "Bearer sandbox-key"}),
-        ("globex.example", {}),
-    ):
-        url = f"https://{host}/files/a.jpg"
-        assert media_access.request_for(signed, credentials, url).headers == expected
-
-
 def test_a_long_text_goes_on_from_the_part_that_was_not_sent(
     number: Number, sandbox: Sandbox, alice: User
 ) -> None:
