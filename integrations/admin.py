@@ -203,6 +203,7 @@ class IntegrationAdmin(PortalAdmin):
                 numbers = reverse("admin:messaging_number_changelist")
                 return redirect(f"{numbers}?organization={organization.pk}")
             return redirect(request.path)
+        asks = holds.asks_of(integration) if integration.pk else []
         context = {
             **self.admin_site.each_context(request),
             "title": _("%(provider)s for %(organization)s")
@@ -213,12 +214,8 @@ class IntegrationAdmin(PortalAdmin):
             "logo": logos.url_of(chosen),
             "form": form,
             "state": setup.state_of(integration),
-            "asks": [
-                (ask, ask.sentence(chosen), for_account or not ask.inherited)
-                for ask in (holds.asks_of(integration) if integration.pk else ())
-            ],
-            "confirmable": integration.pk
-            and any(ask.origin and (for_account or not ask.inherited) for ask in holds.asks_of(integration)),
+            "asks": [(ask, ask.sentence(chosen), for_account or not ask.inherited) for ask in asks],
+            "confirmable": any(ask.origin and (for_account or not ask.inherited) for ask in asks),
             "token_goes_to": form.reach.get(ACCESS_TOKEN, ()),
             "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
             "access": setup.oauth_status(integration),

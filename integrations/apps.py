@@ -19,9 +19,10 @@ class IntegrationsConfig(AppConfig):
 
 
 def _install_catalog(**_: Any) -> None:
-    from integrations import catalog, holds
+    from integrations import catalog, compared_values, holds
 
     holds.adopt()  # by the documents in use, before they change
+    compared_values.adopt()
     catalog.install()
 
 

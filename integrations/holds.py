@@ -54,7 +54,7 @@ def confirm(
         found = origins.asks_of(integration.compiled, credentials, origins.fixed_for(integration))
         given = [
             ask
-            for ask in found
+            for ask in sorted(found, key=lambda ask: not ask.inherited)  # locked as by compared_values
             if ask.origin and (ask.label, ask.origin) in answers and (for_account or not ask.inherited)
         ]
         for ask in given:

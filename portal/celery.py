@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging
 from django.conf import settings
 
 from portal import startup
@@ -25,11 +25,16 @@ def read_settings(**_: Any) -> None:
 @celeryd_init.connect
 def check(**_: Any) -> None:
     """Ends a worker that has not what it needs, before anything is recovered."""
-    from portal import checks
-
     with startup.in_words():
-        checks.separate_process()
+        startup.separate_process()
         startup.check()
+
+
+@beat_init.connect
+def check_beat(**_: Any) -> None:
+    """Ends a beat that could wake nobody."""
+    with startup.in_words():
+        startup.separate_process()
 
 
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -38,7 +43,4 @@ app.autodiscover_tasks()
 
 @setup_logging.connect
 def keep_logging(**_: Any) -> None:
-    """Leaves the log to Django's settings; called by `celery worker` and `beat`, but not by `serve`."""
-    from portal import checks
-
-    checks.separate_process()
+    """Leaves the log to Django's settings."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from importlib.util import find_spec
@@ -18,21 +17,6 @@ from portal import environment
 
 LONGEST_TIMEOUT = 60  # seconds; the longest that a template may allow a provider for a response
 GUIDE = "See docs/reference/settings.md."
-
-
-def separate_process() -> None:
-    """Ends a web, worker or beat process that could not work with the others, with a sentence."""
-    if not settings.REDIS_URL:
-        raise SystemExit(
-            "Error: REDIS_URL is not set. Web, worker and beat processes wake each other through Redis; "
-            "without it run everything in one process with `manage.py serve`. "
-            "See docs/how-to/run-in-production.md."
-        )
-    if settings.METRICS_TOKEN and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        raise SystemExit(
-            "Error: PATCHBAY_METRICS_TOKEN is set, but PROMETHEUS_MULTIPROC_DIR is not: /metrics would show "
-            "the figures of one process only. See docs/how-to/watch-with-prometheus.md."
-        )
 
 
 @register()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,20 @@ def check() -> None:
     keys.require()
     if settings.S3_BUCKET:
         _require_bucket()
+
+
+def separate_process() -> None:
+    """Raises ImproperlyConfigured in a web, worker or beat process that could not work with the others."""
+    if not settings.REDIS_URL:
+        raise ImproperlyConfigured(
+            "REDIS_URL is not set. Web, worker and beat processes wake each other through Redis; without it "
+            "run everything in one process with `manage.py serve`. See docs/how-to/run-in-production.md."
+        )
+    if settings.METRICS_TOKEN and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        raise ImproperlyConfigured(
+            "PATCHBAY_METRICS_TOKEN is set, but PROMETHEUS_MULTIPROC_DIR is not: /metrics would show the "
+            "figures of one process only. See docs/how-to/watch-with-prometheus.md."
+        )
 
 
 def _require_bucket() -> None:

@@ -10,9 +10,7 @@ from portal import startup
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 with startup.in_words():
     django.setup(set_prefix=False)
-    from portal import checks
-
-    checks.separate_process()
+    startup.separate_process()
     startup.check()
     connection.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
@@ -128,8 +128,9 @@ class PropertyValues(models.Model):
     # confirmed each, when. Null in rows that version 0.1 has written, until `manage.py install`.
     secret_origins = models.JSONField(null=True, editable=False)
     changed_at = models.DateTimeField(auto_now=True)
-    # Whether it has no value, so that the account's apply. A row that is not known to be blank is none.
-    blank = models.BooleanField(default=False, db_default=False, editable=False)
+    # Whether it has no value, so that the account's apply. Null in rows that version 0.1 has written, until
+    # `manage.py install`; such a row counts as not blank.
+    blank = models.BooleanField(null=True, editable=False)
     # Rate limits apply to credentials: whoever shares them shares the time of the next request.
     free_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -171,7 +172,8 @@ class PropertyValues(models.Model):
         self.blank = not self.values
         if update_fields is not None and "values" in update_fields:
             update_fields = {*update_fields, "blank"}
-        super().save(*args, update_fields=update_fields, **kwargs)
+        with transaction.atomic():  # with what is kept of the values
+            super().save(*args, update_fields=update_fields, **kwargs)
 
 
 class ComparedValue(models.Model):

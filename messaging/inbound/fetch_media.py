@@ -136,7 +136,7 @@ def _with_credentials(attachments: Sequence[Attachment]) -> list[tuple[Attachmen
             continue
         own = credentials[integration.pk]
         try:
-            request = media_access.request_for(integration.compiled, own, attachment.source_url)
+            request = media_access.request_for(integration, own, attachment.source_url)
             found.append((attachment, request))
         except Held as waiting:
             found.append((attachment, waiting))

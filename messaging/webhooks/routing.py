@@ -124,10 +124,13 @@ class Owner:
         key = "some", self.template.pk, self.account.pk
 
         def load() -> list[Integration]:
-            own = list(self._enabled().filter(values_row__blank=False)[: MOST_CANDIDATES + 1])
+            own = list(self._with_values()[: MOST_CANDIDATES + 1])
             return sorted([*own, *self._sharing()], key=lambda item: item.pk)
 
         return process.get(_Cache).get(key, load) or []
+
+    def _with_values(self) -> QuerySet[Integration]:
+        return self._enabled().filter(values_row__isnull=False).exclude(values_row__blank=True)
 
     def _sharing(self) -> list[Integration]:
         """Two that use the account's values alone (all of them read alike), and those of other revisions."""

@@ -157,8 +157,8 @@ def _storing() -> Iterator[Callable[[str, IO[bytes]], None]]:
     stored: list[str] = []
 
     def put(name: str, content: IO[bytes]) -> None:
-        stored.append(name)
-        if default_storage.save(name, ContentFile(content.read())) != name:
+        stored.append(default_storage.save(name, ContentFile(content.read())))
+        if stored[-1] != name:
             raise Problem(f"The media folder has a file {name} already.")
 
     try:

@@ -269,10 +269,12 @@ def test_a_restore_is_refused_with_words_and_changes_nothing(
             "version": "which is newer than this one",
             "database": "has a database of PostgreSQL, and this Patchbay uses SQLite",
             "nothing": "The file is broken: it does not begin as a backup does.",
+            "twice": "The media folder has a file same already.",
         }.items():
             altered = tmp_path / change
             alter(backup, altered, change)
             assert said in manage(patchbay, "restore", str(altered), code=1)
+            assert media(patchbay) == {}
         (tmp_path / "half").write_bytes(backup.read_bytes()[: backup.stat().st_size // 2])
         assert "The file is broken" in manage(patchbay, "restore", str(tmp_path / "half"), code=1)
         assert "No such file" in manage(patchbay, "restore", str(tmp_path / "missing"), code=1)
@@ -304,9 +306,12 @@ def alter(backup: Path, altered: Path, change: str) -> None:
                     manifest["migrations"].append(["messaging", "9999_from_the_future"])
                 elif change == "database":
                     manifest["database"] = "PostgreSQL"
-                else:
+                elif change == "nothing":
                     manifest = {}
                 body = json.dumps(manifest).encode()
+            if change == "twice" and name.startswith("database/"):
+                for text in (b"first", b"second"):
+                    writer.add("media/same", io.BytesIO(text), len(text))
             if name != archive.END:
                 writer.add(name, io.BytesIO(body), len(body))
 

@@ -83,6 +83,20 @@ def test_publishing_tells_the_administrators_at_once(
     assert (integration.held_since, integration.held_reason, integration.tell_at) == (None, "", None)
 
 
+def test_the_page_asks_once_what_must_be_answered(
+    account: Account, acme: Organization, admin_of_acme: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = integration_of(acme, template_of(account), "https://a.example")
+    moved(integration.template)
+    asked, real = [], holds.asks_of
+    monkeypatch.setattr(holds, "asks_of", lambda item: asked.append(item.pk) or real(item))  # type: ignore[func-returns-value]
+    client.force_login(admin_of_acme)
+    url = f"/admin/integrations/integration/organization/{acme.pk}/{integration.template_id}/"
+    page = client.get(url).content.decode()
+    assert "https://new.example" in page and 'value="confirm"' in page
+    assert asked == [integration.pk]
+
+
 def test_one_that_is_held_takes_no_turn_from_the_others(
     private: Number, account: Account, alice: User, sandbox: Sandbox
 ) -> None:

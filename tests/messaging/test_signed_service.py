@@ -154,7 +154,7 @@ def test_credentials_go_only_where_the_template_says(signed: Integration, url: s
     holds.enter(signed, signed.own_values)
     credentials = properties.credentials_of([signed])[signed.pk]
     expected = {"Authorization": "Bearer sandbox-key"} if given else {}
-    assert media_access.request_for(signed.compiled, credentials, url).headers == expected
+    assert media_access.request_for(signed, credentials, url).headers == expected
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_an_allowed_origin_may_be_plain_http_on_any_port(
     holds.enter(signed, signed.own_values)
     credentials = properties.credentials_of([signed])[signed.pk]
     expected = {"Authorization": "Bearer sandbox-key"} if given else {}
-    assert media_access.request_for(signed.compiled, credentials, url).headers == expected
+    assert media_access.request_for(signed, credentials, url).headers == expected
 
 
 def test_a_long_text_goes_on_from_the_part_that_was_not_sent(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import base64
-import importlib
 import json
-import pkgutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrations import migrations, properties, webhooks
+from integrations import compared_values, holds, properties, webhooks
 from integrations.models import ComparedValue, Integration, PropertyValues, Template
 from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.webhooks import refusals
@@ -262,10 +260,117 @@ def test_what_was_stored_before_the_index_is_in_it(account: Account, template: T
     expected = list(kept)
     assert len(expected) == 5
     ComparedValue.objects.all().delete()
-    PropertyValues.objects.update(blank=False)
-    (name,) = [
-        item.name for item in pkgutil.iter_modules(migrations.__path__) if "compared_values" in item.name
-    ]
-    importlib.import_module(f"integrations.migrations.{name}").fill(apps, None)
+    PropertyValues.objects.update(blank=None)  # as version 0.1 has left them
+    compared_values.adopt()
     assert list(kept.all()) == expected
     assert list(PropertyValues.objects.filter(blank=True)) == [blank.values_row]
+    assert PropertyValues.objects.filter(blank=False).count() == 5
+    with CaptureQueriesContext(connection) as queries:
+        compared_values.adopt()
+    assert len(queries) == 1  # none is left
+
+
+def test_before_they_are_taken_over_values_of_the_version_before_are_tried(
+    account: Account, template: Template, tried: list[str]
+) -> None:
+    fill(account, template, 2)
+    ComparedValue.objects.all().delete()
+    PropertyValues.objects.update(blank=None)
+    assert post(account, {"id": "m", "account": "ac1"}, "key1") == 200
+    assert set(tried) <= {"key0", "key1"}
+
+
+def test_what_cannot_be_read_holds_up_nothing(account: Account, template: Template) -> None:
+    lost, found = fill(account, template, 2)
+    PropertyValues.objects.update(blank=None)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'UPDATE integrations_propertyvalues SET "values" = %s WHERE integration_id = %s',
+            [b"lost", lost.pk],
+        )
+    ComparedValue.objects.all().delete()
+    compared_values.adopt()
+    assert ComparedValue.objects.values_list("values__integration", flat=True).get() == found.pk
+    assert PropertyValues.objects.values_list("integration", flat=True).get(blank=None) == lost.pk
+    template.revise(document(HEADER, STATUS))
+    assert ComparedValue.objects.values_list("values__integration", flat=True).get() == found.pk
+
+
+def test_a_renewal_that_fails_changes_nothing(account: Account, template: Template) -> None:
+    (item,) = fill(account, template, 1)
+    before = list(ComparedValue.objects.values_list("digest", flat=True))
+
+    def fail(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("INSERT") and "comparedvalue" in sql:
+            raise OperationalError("The database has gone.")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fail):
+        with pytest.raises(OperationalError):
+            compared_values.renew(PropertyValues.objects.all())
+        with pytest.raises(OperationalError):
+            properties.store(item, {"Account ID": "new", "Key": "key"})
+    assert list(ComparedValue.objects.values_list("digest", flat=True)) == before
+    assert PropertyValues.objects.get().values == {"Account ID": "ac0", "Key": "key0"}
+
+
+def test_it_is_renewed_once_and_only_for_what_matters(account: Account, template: Template) -> None:
+    (item,) = fill(account, template, 1)
+    row = PropertyValues.objects.get()
+
+    def confirm() -> None:
+        holds.allow(row.pk, {"Key": {"https://a.example"}}, None)
+
+    def trouble() -> None:
+        item.trouble = "It does not answer."
+        item.save(update_fields=["trouble", "trouble_since"])
+
+    def pin() -> None:
+        item.revision = template.published
+        item.save(update_fields=["revision"])
+
+    renewed = []
+    for change in (confirm, trouble, pin, lambda: template.revise(document(HEADER, STATUS))):
+        with CaptureQueriesContext(connection) as queries:
+            change()
+        renewed.append(
+            sum(
+                "DELETE" in query["sql"] and "comparedvalue" in query["sql"]
+                for query in queries.captured_queries
+            )
+        )
+    assert renewed == [0, 0, 1, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_those_who_renew_at_once_do_not_wait_for_each_other_for_ever(
+    account: Account, template: Template
+) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("One at a time writes to an SQLite database.")
+    items = fill(account, template, 4)
+    PropertyValues.objects.create(account=account, template=template, values={"Account ID": "shared"})
+
+    def repeat(change: Callable[[int], object]) -> None:
+        try:
+            for index in range(15):
+                change(index)
+        finally:
+            connection.close()
+
+    def of_account(index: int) -> None:
+        row = PropertyValues.objects.get(account=account)
+        row.values = {"Account ID": f"shared{index}"}
+        row.save()
+
+    changes: list[Callable[[int], object]] = [
+        of_account,
+        lambda index: Template.objects.get().revise(document(HEADER, STATUS, TEXT)),
+        lambda index: properties.store(items[0], {"Account ID": f"new{index}", "Key": "key"}),
+        lambda index: compared_values.renew(PropertyValues.objects.all()),
+    ]
+    with ThreadPoolExecutor(len(changes)) as threads:
+        list(threads.map(repeat, changes))
+    kept = set(ComparedValue.objects.values_list("digest", flat=True))
+    values = ["shared14", "new14", "ac1", "ac2", "ac3"]
+    assert kept == {compared_values.digest("Account ID", value) for value in values}

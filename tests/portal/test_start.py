@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from portal import startup
 from tests.processes import Process, free_port
 
 COMMANDS = {
@@ -39,5 +42,14 @@ def test_they_say_what_is_missing(
         process.kill()
     said = [line for line in process.output.splitlines() if line.startswith("Error: ")]
     assert len(said) >= 1 and all(sentence in line for line in said)
+    assert name == "web" or len(said) == 1  # the web server starts its worker again
     assert "Traceback" not in process.output
     assert "secret-for-prometheus" not in process.output
+
+
+def test_only_the_doorway_ends_the_process(settings: Any) -> None:
+    settings.REDIS_URL = ""
+    with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL is not set\."):
+        startup.separate_process()
+    with pytest.raises(SystemExit, match=r"^Error: REDIS_URL is not set\."), startup.in_words():
+        startup.separate_process()

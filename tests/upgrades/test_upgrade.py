@@ -24,7 +24,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django_migration_linter import MigrationLinter
 
 from integrations.events import InboundMessage, from_json
-from integrations.models import TemplateRevision
+from integrations.models import PropertyValues, TemplateRevision
 from messaging.models import WebhookEvent
 from portal.encryption import EncryptedBinaryField, decrypt
 from tests.processes import ROOT
@@ -114,6 +114,7 @@ def test_each_value_survives(empty_database: None, version: Path) -> None:
     assert isinstance(event, InboundMessage)
     assert (event.sender, event.recipients, event.text) == ("+61412345678", ("+61855555501",), "hours")
     assert TemplateRevision.objects.get(pk=2).compiled.name == "Acme SMS"
+    assert PropertyValues.objects.exists() and not PropertyValues.objects.filter(blank=None).exists()
 
 
 @pytest.mark.parametrize("version", VERSIONS[-1:], ids=lambda path: path.stem)
