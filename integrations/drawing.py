@@ -8,6 +8,7 @@ none. Django is not needed here.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import IO, Any
 
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from integrations.gif import without_comments
 
@@ -150,7 +151,7 @@ class _Drawing:
         """How many bytes it has: it is in the file, since it could be as large as the picture in memory."""
         self.out.seek(0)
         self.out.truncate()
-        profile = picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA") else None
+        profile = _profile(picture) if picture.mode in ("RGB", "RGBA") else None
         options: dict[str, Any] = {"quality": quality, "comment": ""} if kind != "image/png" else {}
         picture.save(self.out, FORMATS[kind], icc_profile=profile, exif=b"", **options)
         return self.out.seek(0, os.SEEK_END)
@@ -171,6 +172,16 @@ def _limit(picture: Image.Image) -> None:
         picture.draft(None, (picture.width // 2, picture.height // 2))
         if picture.size == before:
             raise DrawingError("pixels")
+
+
+def _profile(picture: Image.Image) -> bytes | None:
+    """The colour profile, if it is one: anything could stand there."""
+    profile = picture.info.get("icc_profile")
+    try:
+        ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
+    except (OSError, ImageCms.PyCMSError):
+        return None
+    return profile
 
 
 def _own_quality(picture: Image.Image) -> int | str:

@@ -61,8 +61,7 @@ class ValuesForm(forms.Form):
         ]
 
     def _reach(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
-        private = properties.combined(self.compiled, self._own, self._inherited).private
-        reached = origins.reach(self.compiled, values, self._fixed, private)
+        reached = origins.reach(self.compiled, values, self._fixed)
         return {label: sorted(found) for label, found in reached.items()}
 
     def _field(self, item: Property) -> forms.Field:

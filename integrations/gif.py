@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
-_COMMENT, _APPLICATION = 0xFE, 0xFF
+_PLAIN_TEXT, _COMMENT, _APPLICATION = 0x01, 0xFE, 0xFF
 # How often an animation is repeated; other applications keep metadata in such blocks.
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
@@ -27,11 +27,13 @@ def without_comments(gif: bytes) -> bytes:
             break
         if place > len(gif):
             break
-        kind = gif[start + 1]
-        comment = gif[start] == _EXTENSION and (
-            kind == _COMMENT or (kind == _APPLICATION and gif[start + 3 : start + 14] not in _LOOPS)
-        )
-        if not comment:
+        if gif[start] == _IMAGE:
+            kept.append(gif[start:place])
+        elif gif[start + 1] == _APPLICATION:
+            # Of these only the number of repetitions is kept: 19 bytes.
+            if gif[start + 3 : start + 14] in _LOOPS and gif[start + 14] == 3 and place - start >= 19:
+                kept.append(gif[start : start + 18] + b"\0")
+        elif gif[start + 1] not in (_COMMENT, _PLAIN_TEXT):
             kept.append(gif[start:place])
     return b"".join(kept) + bytes([_TRAILER])
 

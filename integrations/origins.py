@@ -22,7 +22,6 @@ from integrations.models import Integration
 from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.requests import render_variables
 
-MASK_FROM = 4  # characters; a shorter value is in a host name by chance
 # The path of a URL may depend on a message, the origin never does.
 _MESSAGE = dict.fromkeys(SENDING, "x") | {"media": [], "urls": [], "parts": ["x"]}
 
@@ -85,7 +84,7 @@ def release(request: RenderedRequest, credentials: Credentials) -> HttpRequest:
     Nothing else makes an HttpRequest, and nothing else is sent.
     """
     if (request.reads & credentials.cleared) or (request.reads & credentials.holders.keys()):
-        origin = origin_of(request.url, credentials.private)
+        origin = origin_of(request.url)
         if asks := list(_asks_of(request.reads, origin, credentials)):
             raise Held(asks)
     return HttpRequest(
@@ -93,19 +92,15 @@ def release(request: RenderedRequest, credentials: Credentials) -> HttpRequest:
     )
 
 
-def origin_of(url: str, private: Collection[str] = ()) -> str:
+def origin_of(url: str) -> str:
     """The origin of a URL, such as https://api.example.com; "" for what cannot be called.
 
-    A document of an earlier version may have a secret in a host name; it is masked.
+    Nothing in it is ever masked: what people confirm must be what is compared.
     """
     try:
-        origin = http.origin_of(url).text
+        return http.origin_of(url).text
     except http.BlockedAddress:
         return ""
-    for value in private:
-        if len(value) >= MASK_FROM and value.lower() in origin:
-            origin = origin.replace(value.lower(), "•••")
-    return origin
 
 
 def asks_of(
@@ -114,7 +109,7 @@ def asks_of(
     """What must be answered before all requests, or those with these purposes, can be sent."""
     asks = {
         ask
-        for route in routes(compiled, credentials.values, fixed, credentials.private)
+        for route in routes(compiled, credentials.values, fixed)
         if not purposes or route.purpose in purposes
         for ask in _asks_of(route.reads, route.origin, credentials)
     }
@@ -128,9 +123,7 @@ def blocking(compiled: Template, credentials: Credentials, fixed: Mapping[str, A
     return asks_of(compiled, credentials, fixed, ("send", "token"))
 
 
-def reach(
-    compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, Any], private: Collection[str] = ()
-) -> dict[str, set[str]]:
+def reach(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, set[str]]:
     """The origins that each secret and the access token reach with these values.
 
     "" stands for one that is not known as long as a value is missing.
@@ -138,7 +131,7 @@ def reach(
     labels = [item.label for item in compiled.properties if item.secret]
     labels += [ACCESS_TOKEN] if compiled.oauth is not None else []
     found: dict[str, set[str]] = {label: set() for label in labels}
-    for route in routes(compiled, values, fixed, private):
+    for route in routes(compiled, values, fixed):
         for label in route.reads & found.keys():
             found[label].add(route.origin)
     return found
@@ -153,23 +146,21 @@ def fixed_for(integration: Integration) -> dict[str, Any]:
     }
 
 
-def routes(
-    compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, Any], private: Collection[str] = ()
-) -> Iterator[Route]:
+def routes(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, Any]) -> Iterator[Route]:
     """All kinds of requests that a template makes with these values."""
     values = cleaned(values)
     known = {**_MESSAGE, **fixed}
     methods = {}
     for name, method in compiled.methods.items():
-        methods[name] = _origin(method.url, _variables(method, values, known), private)
+        methods[name] = _origin(method.url, _variables(method, values, known))
         purpose = "send" if name in ("SendMessage", "SendFile") else "check"
         yield Route(purpose, method.reads, methods[name])
     if (oauth := compiled.oauth) is not None:
         asking = {**fixed, **values}
-        yield Route("token", oauth.reads | {ACCESS_TOKEN}, _origin(oauth.token_endpoint, asking, private))
+        yield Route("token", oauth.reads | {ACCESS_TOKEN}, _origin(oauth.token_endpoint, asking))
         if oauth.authorization_endpoint is not None:
             reads = oauth.consent_reads | {ACCESS_TOKEN}
-            yield Route("consent", reads, _origin(oauth.authorization_endpoint, asking, private))
+            yield Route("consent", reads, _origin(oauth.authorization_endpoint, asking))
     for event in compiled.webhook.events:
         if event.media_hosts is not None and compiled.methods:
             reads = next(iter(compiled.methods.values())).header_reads
@@ -199,8 +190,8 @@ def _variables(method: Method, values: Mapping[str, Any], known: Mapping[str, An
         return {**known, **values}
 
 
-def _origin(url: Url, variables: Mapping[str, Any], private: Collection[str]) -> str:
+def _origin(url: Url, variables: Mapping[str, Any]) -> str:
     try:
-        return origin_of(url(variables), private)
+        return origin_of(url(variables))
     except RenderError:
         return ""

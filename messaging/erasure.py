@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote_plus
 
 import phonenumbers
 from django.core.exceptions import ValidationError
@@ -50,6 +49,9 @@ def start(
                 masked=masked(address),
                 fingerprint=fingerprints(address)[0],
                 with_opt_outs=with_opt_outs,
+                whole_account=user is None
+                or user.is_operator
+                or organization.account_id in user.administered_accounts,
             )
         audit.record(audit.Action.ERASED, row, name=row.masked)
         wakeups.after_commit(Task.ERASE)
@@ -78,7 +80,7 @@ def carry_out(key: int) -> bool:
     address, organization = row.address, row.organization
     counts = Counter(row.counts)
     _cancel(organization, address)
-    for counted in _webhooks(organization, address):
+    for counted in _webhooks(organization, address, whole_account=row.whole_account):
         counts += counted
         _go_on(key, counts)
     done = _messages(organization, address).filter(queue_state=QueueState.DONE)
@@ -132,19 +134,23 @@ def _cancel(organization: Organization, address: str) -> None:
     )
 
 
-def _webhooks(organization: Organization, address: str) -> Iterator[Counter[str]]:
-    """Empties the raw requests that mention the contact, and their events, which still tell repeats apart.
+def _webhooks(organization: Organization, address: str, *, whole_account: bool) -> Iterator[Counter[str]]:
+    """Empties the contact's events, which still tell repeats apart, and the requests that they came in.
 
-    Those of the account that no organization is known for are searched, too.
+    A phone number is also searched for in all other requests of the organization; and in those of the account
+    of which nobody knows whose they are, if an admin of the account has asked for it.
     """
     pattern = _pattern(address)
-    for batch in _requests(organization):
-        found = [item for item in batch if pattern.search(_text_of(item))]
+    for batch in _requests(organization, whole_account=whole_account):
         events = [
             event
-            for event in WebhookEvent.objects.filter(request__in=batch)
-            if event.organization_id in (None, organization.pk) and pattern.search(str(event.payload))
+            for event in WebhookEvent.objects.filter(request__in=batch).select_related(
+                "message__conversation__contact"
+            )
+            if event.organization_id in (None, organization.pk) and _is_about(event, address)
         ]
+        mine = {event.request_id for event in events}
+        found = [item for item in batch if item.pk in mine or (pattern and pattern.search(_text_of(item)))]
         for item in found:
             item.query, item.headers, item.body = b"", {}, b""
             item.answer_body, item.answer_headers, item.tried = "", {}, []
@@ -159,9 +165,17 @@ def _webhooks(organization: Organization, address: str) -> Iterator[Counter[str]
         yield Counter(webhooks=len(found), events=len(events))
 
 
+def _is_about(event: WebhookEvent, address: str) -> bool:
+    """Whether the contact has sent it, or it is about a message to or from the contact."""
+    if event.payload.get("sender") == address:
+        return True
+    return event.message is not None and event.message.conversation.contact.address == address
+
+
 def _text_of(item: WebhookRequest) -> str:
-    raw = bytes(item.query) + b" " + bytes(item.body)
-    return f"{raw.decode('utf-8', 'replace')} {item.headers} {item.reason} {item.answer_body}"
+    """What the request says, as it came and decoded; its headers are the provider's."""
+    raw = (bytes(item.query) + b" " + bytes(item.body)).decode("utf-8", "replace")
+    return f"{raw} {unquote_plus(raw)} {item.reason}"
 
 
 def _emptied(payload: dict[str, Any]) -> dict[str, Any]:
@@ -179,29 +193,33 @@ def _emptied(payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _requests(organization: Organization) -> Iterator[list[WebhookRequest]]:
+def _requests(organization: Organization, *, whole_account: bool) -> Iterator[list[WebhookRequest]]:
     """In batches, the latest first."""
-    rows = WebhookRequest.objects.filter(
-        Q(organization=organization) | Q(organization=None, account=organization.account)
-    ).order_by("-pk")
+    whose = Q(organization=organization)
+    if whole_account:
+        whose |= Q(organization=None, account=organization.account)
+    rows = WebhookRequest.objects.filter(whose).order_by("-pk")
     last = None
     while batch := list((rows if last is None else rows.filter(pk__lt=last))[:BATCH]):
         last = batch[-1].pk
         yield batch
 
 
-def _pattern(address: str) -> re.Pattern[str]:
-    """Finds a number however it is spelled: with or without the country, spaces, dashes and brackets.
+def _pattern(address: str) -> re.Pattern[str] | None:
+    """Finds a phone number however it is spelled: with or without the country, spaces, dashes and brackets.
 
-    A name is found as it is, in JSON, and in a URL.
+    Short codes and names are no pattern: they would be found by chance.
     """
     if not address.startswith("+"):
-        spelled = {address, json.dumps(address)[1:-1], quote(address, safe=""), quote_plus(address)}
-        names = "|".join(map(re.escape, sorted(spelled)))
-        return re.compile(rf"(?<![A-Za-z0-9])(?:{names})(?![A-Za-z0-9])")
-    national = phonenumbers.national_significant_number(phonenumbers.parse(address))
-    digits = national if len(national) >= SHORTEST_NATIONAL else address[1:]
-    return re.compile(r"(?:[ ().\-/]|%20|%28|%29|\+){0,3}".join(digits) + r"(?!\d)")
+        return None
+    parsed = phonenumbers.parse(address)
+    national = phonenumbers.national_significant_number(parsed)
+    gap = r"[ ().\-/]{0,3}"
+    code = gap.join(str(parsed.country_code))
+    prefix = rf"(?:(?:\+|00)?{gap}{code}{gap}(?:0{gap})?|0{gap})"
+    if len(national) >= SHORTEST_NATIONAL:
+        prefix += "?"
+    return re.compile(rf"(?<!\d){prefix}{gap.join(national)}(?!\d)")
 
 
 def check(given: str) -> None:

@@ -94,6 +94,19 @@ class InvitationAdmin(PortalAdmin):
             kwargs["choices"] = [c for c in Membership.Role.choices if c[0] != Membership.Role.ACCOUNT_ADMIN]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # Whoever gets the link can find out whether the address belongs to a user of another organization.
+        may = mail.is_configured() or _administers_accounts(request)
+        return super().has_add_permission(request) and may
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if not (mail.is_configured() or _administers_accounts(request)):
+            text = _(
+                "This installation sends no e-mail. Ask an administrator of the account to invite people."
+            )
+            messages.warning(request, text)
+        return super().changelist_view(request, extra_context)
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 

@@ -29,6 +29,7 @@ class Migration(migrations.Migration):
                 ('address', portal.encryption.EncryptedJSONField(default=str)),
                 ('masked', models.CharField(max_length=40, verbose_name='contact')),
                 ('fingerprint', models.CharField(db_index=True, max_length=64, verbose_name='fingerprint')),
+                ('whole_account', models.BooleanField(default=False, editable=False)),
                 ('with_opt_outs', models.BooleanField(default=False, help_text='Without its opt-outs the contact may get messages again. Usually they have to be kept.', verbose_name='erase opt-outs, too')),
                 ('counts', models.JSONField(default=dict, verbose_name='erased')),
                 ('requested_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='requested')),

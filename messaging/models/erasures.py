@@ -48,6 +48,8 @@ class Erasure(models.Model):
     address = EncryptedJSONField(default=str)
     masked = models.CharField(_("contact"), max_length=40)
     fingerprint = models.CharField(_("fingerprint"), max_length=64, db_index=True)
+    # Whether the account's webhooks, of which nobody knows whose they are, are searched, too.
+    whole_account = models.BooleanField(default=False, editable=False)
     with_opt_outs = models.BooleanField(
         _("erase opt-outs, too"),
         default=False,

@@ -84,7 +84,7 @@ def members(path: Path, passphrase: str = "") -> Iterator[tuple[str, int, IO[byt
                     raise Problem(f"The file is broken: {info.name!r} does not belong there.")
                 content: Any = tar.extractfile(info)
                 if info.name == END:
-                    end = json.loads(content.read(1000))
+                    end = parsed(content, 1000)
                     continue
                 _check_name(info.name)
                 digest.update(f"{info.name}\0{info.size}\0".encode())
@@ -119,6 +119,14 @@ def _opened(file: IO[bytes], passphrase: str) -> Any:
         raise Problem("The backup is not encrypted: leave --passphrase-file out.")
     source: Any = io.BufferedReader(DecryptingReader(file, passphrase), 1 << 16) if passphrase else file
     return gzip.GzipFile(mode="rb", fileobj=source)
+
+
+def parsed(content: IO[bytes], most: int) -> Any:
+    """The JSON of a member of at most so many bytes. Raises Problem."""
+    try:
+        return json.loads(content.read(most))
+    except (ValueError, RecursionError):
+        raise Problem("The file is broken: a part of it is no JSON.") from None
 
 
 def _check_name(name: str) -> None:

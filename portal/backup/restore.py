@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import secrets as random
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,6 +25,8 @@ from portal.database import copies
 from portal.models import Account, User
 from portal.serve import locked
 from portal.signals import restoring
+
+MOST_JSON = 1024 * 1024
 
 
 @dataclass
@@ -91,7 +92,7 @@ def _checked(path: Path, passphrase: str) -> tuple[_Manifest, dict[str, str]]:
         if manifest is None:
             manifest = _manifest(name, content)
         elif name.startswith("secrets/"):
-            secrets[Path(name).name] = str(json.loads(content.read()))
+            secrets[Path(name).name] = str(archive.parsed(content, MOST_JSON))
     if manifest is None:
         raise Problem("The file is broken: it is empty.")
     _require_keys(manifest, secrets)
@@ -99,7 +100,7 @@ def _checked(path: Path, passphrase: str) -> tuple[_Manifest, dict[str, str]]:
 
 
 def _manifest(name: str, content: IO[bytes]) -> _Manifest:
-    found: dict[str, Any] = json.loads(content.read()) if name == archive.MANIFEST else {}
+    found: dict[str, Any] = archive.parsed(content, MOST_JSON) if name == archive.MANIFEST else {}
     try:
         newer = found["format"] > FORMAT or copies.unknown([(app, item) for app, item in found["migrations"]])
         if newer:

@@ -18,7 +18,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from integrations import oauth
+from integrations import holds, oauth, properties
 from integrations.language.errors import DocumentError
 from integrations.models import AccessToken, Integration, PropertyValues, Template
 from messaging.inbound import fetch_media, file_events
@@ -639,3 +639,37 @@ def test_a_redirect_of_a_file_takes_no_credentials_along(world: World) -> None:
     file_events.drain()
     fetch_media.drain()
     assert world.good.has(KEY) and world.evil.seen and not world.evil.has(KEY)
+
+
+def test_no_value_of_ones_own_hides_where_a_secret_of_the_account_goes(
+    acme: Organization, admin_of_acme: User, reseller: User
+) -> None:
+    """An admin enters the very address as a secret, so that it would be masked wherever it stands."""
+    template = Template(account=acme.account)
+    template.revise(
+        json.dumps(
+            {
+                "id": "masked",
+                "name": "Masked",
+                "properties": [{"name": "URL", "type": "url", "secret": False}, "Password", "Webhook token"],
+                "API": {"SendMessage": {"request_url": "$URL$", "request_headers": {"P": "$Password$"}}},
+                "Webhook": {
+                    "verify": {"type": "header", "name": "T", "value": "$Webhook token$"},
+                    "events": [{"event_type": "ignore"}],
+                },
+            }
+        )
+    )
+    integration = Integration.objects.create(organization=acme, template=template)
+    row = PropertyValues.objects.create(account=acme.account, template=template)
+    properties.replace(row, template.published.compiled, {"Password": KEY})  # type: ignore[union-attr]
+    row.save()
+    asked = []
+    for host in ("127.0.0.1:9999", "127.0.0.1:9998"):
+        holds.enter(integration, {"URL": f"http://{host}/send", "Webhook token": host}, admin_of_acme)
+        (ask,) = [item for item in holds.asks_of(integration) if item.label == "Password"]
+        asked.append((ask.origin, ask.inherited))
+        assert host in ask.sentence("Masked")
+        assert holds.confirm(integration, {(ask.label, ask.origin)}, admin_of_acme, for_account=False) == 0
+        assert holds.confirm(integration, {(ask.label, ask.origin)}, reseller, for_account=True) == 1
+    assert asked == [("http://127.0.0.1:9999", True), ("http://127.0.0.1:9998", True)]

@@ -226,11 +226,11 @@ def everything() -> str:
 
 
 def test_a_contact_is_erased_everywhere_and_nobody_else(
-    full: Number, alice: User, admin_of_acme: User, folder: Path
+    full: Number, alice: User, reseller: User, folder: Path
 ) -> None:
     before = everything()
     assert all(word in before for word in ("Anna", "412345678", "Bert", "412000000"))
-    erasure.start(full.organization, "+61 412 345 678", admin_of_acme)
+    erasure.start(full.organization, "+61 412 345 678", reseller)
     erasure.drain()
     after = everything()
     assert "Anna" not in after
@@ -246,7 +246,7 @@ def test_a_contact_is_erased_everywhere_and_nobody_else(
     assert row.counts == {
         "messages": 3, "files": 1, "attempts": 1, "webhooks": 2, "events": 1, "conversations": 1,
     }  # fmt: skip
-    assert (row.masked, row.address, row.requester) == ("+61…78", "", admin_of_acme.email)
+    assert (row.masked, row.address, row.requester) == ("+61…78", "", reseller.email)
     assert row.fingerprint in erasure.of_number("+61 412 345 678")
     dispatch.drain()
     # He has opted out meanwhile.
@@ -285,7 +285,7 @@ def test_another_organization_keeps_its_contact(
 def test_what_is_being_sent_is_waited_for(full: Number, admin_of_acme: User) -> None:
     waiting = Message.objects.filter(text="waiting for Anna")
     waiting.update(queue_state=QueueState.CLAIMED, lease_until=timezone.now() + timedelta(seconds=60))
-    row = erasure.start(full.organization, ANNA, admin_of_acme)
+    row = erasure.start(full.organization, ANNA, None)
     assert erasure.carry_out(row.pk) is False
     row.refresh_from_db()
     assert (row.finished_at, row.counts["messages"], row.address) == (None, 2, ANNA)
@@ -307,15 +307,16 @@ def test_what_is_being_sent_is_waited_for(full: Number, admin_of_acme: User) -> 
     ],
 )
 def test_a_number_is_found_however_it_is_spelled(
-    private: Number, client: Client, admin_of_acme: User, spelling: str
+    private: Number, client: Client, reseller: User, spelling: str
 ) -> None:
     url = f"/services/generic/a{private.organization.account.accountid}"
     client.post(url, f"who={spelling}", content_type="text/plain")
-    client.post(url, "who=4123456789", content_type="text/plain")
-    erasure.start(private.organization, ANNA, admin_of_acme)
+    for other in ("4123456789", "99461412345678", "id=1412345678"):
+        client.post(url, f"who={other}", content_type="text/plain")
+    erasure.start(private.organization, ANNA, reseller)
     erasure.drain()
     bodies = [bytes(body) for body in WebhookRequest.objects.order_by("pk").values_list("body", flat=True)]
-    assert bodies == [b"", b"who=4123456789"]
+    assert bodies == [b"", b"who=4123456789", b"who=99461412345678", b"who=id=1412345678"]
 
 
 def test_the_command_prints_the_protocol(full: Number, capsys: pytest.CaptureFixture[str]) -> None:
@@ -413,17 +414,42 @@ def test_one_process_at_a_time_erases_and_a_failure_stops_no_other(
     assert rows[0].counts["webhooks"] == 2
 
 
-@pytest.mark.parametrize("spelling", ['{"who": "B\\u00fcro"}', '{"who": "Büro"}', "who=B%C3%BCro"])
-def test_a_name_is_found_however_it_is_written(
-    private: Number, client: Client, admin_of_acme: User, spelling: str
+@pytest.mark.parametrize("name", ["host", "content", "kind", "POST"])
+def test_a_word_that_stands_in_every_request_erases_none(
+    full: Number, admin_of_acme: User, reseller: User, name: str
 ) -> None:
-    url = f"/services/generic/a{private.organization.account.accountid}"
-    client.post(url, spelling.encode(), content_type="text/plain")
-    row = Erasure.objects.create(
-        organization=private.organization, requester="x", address="Büro", masked="Bür…ro", fingerprint="f"
-    )
-    erasure.carry_out(row.pk)
-    assert bytes(WebhookRequest.objects.get().body) == b""
+    before = [bytes(body) for body in WebhookRequest.objects.order_by("pk").values_list("body", flat=True)]
+    for who in (admin_of_acme, reseller):
+        erasure.start(full.organization, name, who)
+    erasure.drain()
+    after = [bytes(body) for body in WebhookRequest.objects.order_by("pk").values_list("body", flat=True)]
+    assert after == before
+    assert [row.counts.get("webhooks") for row in Erasure.objects.all()] == [None, None]
+
+
+def test_an_organizations_admin_erases_nothing_of_which_nobody_knows_whose_it_is(
+    full: Number, admin_of_acme: User, reseller: User
+) -> None:
+    unknown = WebhookRequest.objects.filter(organization=None)
+    assert unknown.count() == 2
+    erasure.start(full.organization, ANNA, admin_of_acme)
+    erasure.drain()
+    assert [bool(row.body) for row in unknown] == [True, True]
+    erasure.start(full.organization, ANNA, reseller)
+    erasure.drain()
+    assert sorted(bool(row.body) for row in unknown) == [False, True]
+
+
+def test_what_a_contact_has_sent_under_a_name_is_erased(
+    private: Number, client: Client, admin_of_acme: User
+) -> None:
+    webhook(client, private.organization, "ACME", "from a name")
+    webhook(client, private.organization, BERT, "about ACME")
+    file_events.drain()
+    erasure.start(private.organization, "ACME", admin_of_acme)
+    erasure.drain()
+    assert [bool(row.body) for row in WebhookRequest.objects.order_by("pk")] == [False, True]
+    assert list(Message.objects.values_list("text", flat=True)) == ["about ACME"]
 
 
 def test_an_erasure_is_proven_after_the_secret_key_was_rotated(full: Number, settings: Any) -> None:

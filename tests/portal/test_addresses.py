@@ -175,11 +175,14 @@ def test_where_no_mail_is_configured_none_is_promised(
     assert (mail.outbox, address(alice)) == ([], "alice@acme.example")
 
 
-def test_where_no_mail_is_configured_the_link_is_passed_on(
-    settings: Any, admin_of_acme: User, acme: Organization
+def test_where_no_mail_is_configured_admins_of_the_account_pass_the_link_on(
+    settings: Any, admin_of_acme: User, reseller: User, acme: Organization
 ) -> None:
     settings.EMAIL_HOST = ""
-    page = signed_in(admin_of_acme).post(INVITE, invitation(acme), follow=True).content.decode()
+    assert signed_in(admin_of_acme).post(INVITE, invitation(acme)).status_code == 403
+    assert "Ask an administrator of the account" in signed_in(admin_of_acme).get(OPEN).content.decode()
+    assert Invitation.objects.count() == 0
+    page = signed_in(reseller).post(INVITE, invitation(acme), follow=True).content.decode()
     assert "sends no e-mail. Pass this link on" in page
     (path,) = re.findall(r"https://sms\.example\.com(/account/invitation/[\w-]+/)", page)
     assert mail.outbox == []
