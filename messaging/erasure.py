@@ -147,10 +147,17 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
             for event in WebhookEvent.objects.filter(request__in=batch).select_related(
                 "message__conversation__contact"
             )
-            if event.organization_id in (None, organization.pk) and _is_about(event, address)
+            if event.organization_id in (None, organization.pk)
+            and _is_about(event, address)
+            and event.payload != _emptied(event.payload)
         ]
         mine = {event.request_id for event in events}
-        found = [item for item in batch if item.pk in mine or (pattern and pattern.search(_text_of(item)))]
+        found = [
+            item
+            for item in batch
+            if (item.query or item.body)
+            and (item.pk in mine or (pattern is not None and pattern.search(_text_of(item))))
+        ]
         for item in found:
             item.query, item.headers, item.body = b"", {}, b""
             item.answer_body, item.answer_headers, item.tried = "", {}, []

@@ -158,7 +158,8 @@ def _storing() -> Iterator[Callable[[str, IO[bytes]], None]]:
     stored: list[str] = []
 
     def put(name: str, content: IO[bytes]) -> None:
-        stored.append(default_storage.save(name, ContentFile(content.read())))
+        stored.append(default_storage.get_available_name(name))  # first: a full disk leaves a part of it
+        default_storage.save(stored[-1], ContentFile(content.read()))
         if stored[-1] != name:
             raise Problem(f"The media folder has a file {name} already.")
 

@@ -152,8 +152,9 @@ def test_adding_leaves_one_entry(rows: dict[str, Any], operator: User, label: st
 
 
 def test_invitations_and_erasures_are_recorded(
-    rows: dict[str, Any], admin_of_acme: User, acme: Organization
+    rows: dict[str, Any], admin_of_acme: User, acme: Organization, settings: Any
 ) -> None:
+    settings.EMAIL_HOST = "mail.example"
     client, before = signed_in(admin_of_acme), last()
     invited = {"email": "new@acme.example", "name": "New", "organization": acme.pk, "role": "user"}
     assert client.post(reverse("admin:portal_invitation_add"), invited).status_code == 302
