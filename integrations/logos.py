@@ -45,7 +45,7 @@ def _fetch(template: Template, url: str) -> str:
     else:
         try:
             drawn = pictures.logo(response.body)
-        except pictures.PictureError as error:
+        except (pictures.PictureError, OSError) as error:
             reason = str(error)
         else:
             try:

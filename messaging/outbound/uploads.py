@@ -51,13 +51,13 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
     most = min(template.limits.media_bytes or settings.MAX_UPLOAD_BYTES, settings.MAX_UPLOAD_BYTES)
     types = template.limits.media_types
     method = template.methods.get(SEND_FILE.name)
-    if method is None or method.per_file:
-        for upload in uploads:
-            _fit(upload, types, most)
-    else:
-        _fit_together(uploads, types, most)
     kept: list[Attachment] = []
     try:
+        if method is None or method.per_file:
+            for upload in uploads:
+                _fit(upload, types, most)
+        else:
+            _fit_together(uploads, types, most)
         for upload in uploads:
             kept.append(_keep(upload))
     except OSError as error:
