@@ -70,6 +70,7 @@ def test_what_people_read_and_programs_get_is_not_kept(alice: User, private: Num
         assert "no-store" in answer["Cache-Control"], answer.request["PATH_INFO"]
 
 
+@pytest.mark.django_db
 def test_style_sheets_may_be_kept() -> None:
     answer = Client().get("/static/portal/portal.css")
     assert "public" in answer["Cache-Control"]
