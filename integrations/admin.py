@@ -43,7 +43,7 @@ class TemplateAdmin(PortalAdmin):
 
     def in_reach(self, request: HttpRequest, obj: Any) -> bool:
         user = request.user
-        if not isinstance(user, User) or not (user.is_operator or user.administered_accounts):
+        if not isinstance(user, User) or not user.administers_accounts:
             return False
         return super().in_reach(request, obj)
 

@@ -111,7 +111,7 @@ class OrganizationAdmin(PortalAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         user = request.user
-        return isinstance(user, User) and (user.is_operator or bool(user.administered_accounts))
+        return isinstance(user, User) and user.administers_accounts
 
 
 class UserForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -181,7 +181,7 @@ class MembershipInline(TabularInline):  # type: ignore[misc]
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return (
             self.fields
-            if _administers_accounts(user_of(request))
+            if user_of(request).administers_accounts
             else [f for f in self.fields if f != "account"]
         )
 
@@ -198,12 +198,12 @@ class MembershipInline(TabularInline):  # type: ignore[misc]
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_choice_field(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        if db_field.name == "role" and not _administers_accounts(user_of(request)):
+        if db_field.name == "role" and not user_of(request).administers_accounts:
             kwargs["choices"] = [c for c in Membership.Role.choices if c[0] != Membership.Role.ACCOUNT_ADMIN]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        required = not _administers_accounts(user_of(request))
+        required = not user_of(request).administers_accounts
         return super().get_formset(request, obj, form=_membership_form(required), **kwargs)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -290,7 +290,7 @@ class UserAdmin(PortalAdmin):
         if user.is_operator or other.pk == user.pk:
             return True
         roles = other.memberships.all()
-        if not _administers_accounts(user) and roles.filter(role=Membership.Role.ACCOUNT_ADMIN).exists():
+        if not user.administers_accounts and roles.filter(role=Membership.Role.ACCOUNT_ADMIN).exists():
             return False
         return not roles.exclude(pk__in=Membership.objects.filter(in_reach_of(user))).exists()
 
@@ -318,10 +318,6 @@ class PersonalTokenAdmin(PortalAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def _administers_accounts(user: User) -> bool:
-    return user.is_operator or bool(user.administered_accounts)
 
 
 __all__ = ["AccountAdmin", "OrganizationAdmin", "OrganizationFilter", "PersonalTokenAdmin", "UserAdmin"]

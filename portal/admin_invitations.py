@@ -65,7 +65,7 @@ class InvitationAdmin(PortalAdmin):
         return super().get_queryset(request).filter(created_at__gt=timezone.now() - Invitation.VALID)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        account = ["account"] if _administers_accounts(request) else []
+        account = ["account"] if user_of(request).administers_accounts else []
         return [
             "email",
             "name",
@@ -90,17 +90,17 @@ class InvitationAdmin(PortalAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def formfield_for_choice_field(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        if db_field.name == "role" and not _administers_accounts(request):
+        if db_field.name == "role" and not user_of(request).administers_accounts:
             kwargs["choices"] = [c for c in Membership.Role.choices if c[0] != Membership.Role.ACCOUNT_ADMIN]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # Whoever gets the link can find out whether the address belongs to a user of another organization.
-        may = mail.is_configured() or _administers_accounts(request)
+        may = mail.is_configured() or user_of(request).administers_accounts
         return super().has_add_permission(request) and may
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if not (mail.is_configured() or _administers_accounts(request)):
+        if not (mail.is_configured() or user_of(request).administers_accounts):
             text = _(
                 "This installation sends no e-mail. Ask an administrator of the account to invite people."
             )
@@ -132,8 +132,3 @@ class InvitationAdmin(PortalAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         return redirect("admin:portal_invitation_changelist")
-
-
-def _administers_accounts(request: HttpRequest) -> bool:
-    user = user_of(request)
-    return user.is_operator or bool(user.administered_accounts)

@@ -9,7 +9,7 @@ that grows with organizations, people or messages.
 from __future__ import annotations
 
 import os
-import socket
+import platform
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, values
@@ -19,7 +19,7 @@ FOLDER = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 if FOLDER:
     Path(FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
     # Containers that share the folder have equal process ids, but different names.
-    _machine = socket.gethostname()
+    _machine = platform.node()
     values.ValueClass = values.MultiProcessValue(lambda: f"{_machine}-{os.getpid()}")
 disable_created_metrics()
 

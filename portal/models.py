@@ -190,6 +190,11 @@ class User(AbstractBaseUser):
         ]
 
     @property
+    def administers_accounts(self) -> bool:
+        """Whether the user administers all accounts, or some as a whole."""
+        return self.is_operator or bool(self.administered_accounts)
+
+    @property
     def administered_organizations(self) -> list[int]:
         """The keys of the single organizations that the user administers."""
         return [

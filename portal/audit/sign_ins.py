@@ -16,10 +16,10 @@ from portal.audit import origin
 from portal.audit.recording import record
 from portal.audit_entries import Action
 from portal.models import User
+from portal.throttling import HOUR
 
 # Within an hour, so many failures are recorded of one address, as one user, and of all together. What comes
 # after is recorded at each power of ten, with its number.
-HOUR = 3600
 PER_ADDRESS, PER_USER, IN_ALL = 20, 20, 1000
 
 

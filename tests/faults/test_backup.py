@@ -146,7 +146,7 @@ def back_up_while_running(patchbay: Installation, sandbox: Sandbox, folder: Path
     assert patchbay.one("SELECT count(*) FROM messaging_message WHERE queue_state < 2") == 0
     start(patchbay)
     sign_in(patchbay.url, "alice@acme.example")
-    # What came in goes on: everything that was answered before the backup is there, or is filed now.
+    # No webhook is lost: whatever was answered before the backup is stored, or is filed now.
     wait_for(lambda: len(patchbay.texts_in()) >= 20, 30)
     counted = Counter(patchbay.texts_in())
     assert set(counted.values()) == {1}

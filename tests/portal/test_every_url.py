@@ -172,7 +172,7 @@ def labels_of(route: Route) -> set[str]:
 
 @dataclass(frozen=True)
 class Role:
-    """Who asks: `home` is the organization of the person, `sees` the secrets that may be shown to them."""
+    """A kind of person: `home` is their organization, `sees` the secrets that they may be shown."""
 
     home: str | None
     sees: tuple[str, ...]
@@ -202,7 +202,7 @@ PEOPLE = {
 
 @dataclass
 class World:
-    """All tenants, and the requests of the person who asks.
+    """All tenants, and the requests that one person makes.
 
     They go to Django's handler: its test client would copy the context of each template that is rendered.
     """
