@@ -41,6 +41,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     account_lookup: ClassVar[str] = "organization__account"
     deletable: ClassVar[bool] = False
     read_only: ClassVar[bool] = False
+    only_save: ClassVar[bool] = False  # one button: nothing is left to edit afterwards
     list_per_page = 50
     show_full_result_count = False
     compressed_fields = True
@@ -62,6 +63,11 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         title = capfirst(self.opts.verbose_name_plural)
         found: HttpResponse = super().changelist_view(request, {"title": title, **(extra_context or {})})
         return found
+
+    def render_change_form(self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if self.only_save:
+            context |= {"show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def in_reach(self, request: HttpRequest, obj: Model | None) -> bool:
         """Whether the user is an administrator and, if a row is given, may access it."""

@@ -57,6 +57,7 @@ class InvitationAdmin(PortalAdmin):
     form = InvitationForm
     organization_lookup, account_lookup = "organization", "account"
     deletable = True
+    only_save = True
     list_display = ["email", "name", "organization", "role", "inviter", "created_at"]
     list_select_related = ["organization", "account", "inviter"]
     search_fields = ["email", "name"]
@@ -84,10 +85,6 @@ class InvitationAdmin(PortalAdmin):
             form.base_fields["organization"].required = True
             form.base_fields["organization"].help_text = ""
         return form
-
-    def render_change_form(self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        context |= {"show_save_and_continue": False, "show_save_and_add_another": False}
-        return super().render_change_form(request, context, *args, **kwargs)
 
     def formfield_for_choice_field(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         if db_field.name == "role" and not user_of(request).administers_accounts:

@@ -10,10 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from integrations import webhooks
-from integrations.events import (
-    HttpResponse,
-    InboundRequest,
-)
+from integrations.events import HttpResponse, InboundRequest
 from integrations.received import Accepted, Received, Refused
 from messaging.models import WebhookRequest
 from messaging.statuses import Verdict
