@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations import origins
 from integrations.language.document import Template as Compiled
@@ -64,7 +65,7 @@ def confirm(
             allow(holder, {ask.label: {ask.origin}}, user)
         if given:
             asked = sorted((ask.label, str(ask.origin)) for ask in given)
-            changes = {f"{label} → {origin}": ("", "confirmed") for label, origin in asked}
+            changes = {f"{label} → {origin}": ("", _("confirmed")) for label, origin in asked}
             audit.record(audit.Action.ORIGINS_CONFIRMED, integration, changes, actor=user)
     affected = Integration.objects.filter(pk=integration.pk)
     if any(ask.inherited for ask in given):
