@@ -113,13 +113,17 @@ Event = InboundMessage | StatusUpdate | Consent | Ignored
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one request; `text` is a sentence for a person, `retry_after` is in seconds."""
+    """The outcome of one request; `text` is a sentence for a person, `retry_after` is in seconds.
+
+    `bound` is what the method's shapes bound in the response; `messageid` is among it.
+    """
 
     result: Result
     messageid: str = ""
     code: str = ""
     text: str = ""
     retry_after: float | None = None
+    bound: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def _read(
 
 
 def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable: str, said: str) -> Outcome:
-    frames = [{name: value for name, value in values.items() if name != "messageid"}]
+    frames = [{name: value for name, value in values.items() if name not in method.response.binds}]
     reason = ""
     for shape, value in ((method.response.headers, values["headers"]), (method.response.map, parsed)):
         if shape is not None and not reason:
@@ -92,7 +92,8 @@ def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable
         if unreadable:
             return Outcome("unknown", text=f"{unreadable} {said}")
         return Outcome("failed", text=f"{said} The condition response_success does not hold.")
-    return Outcome("sent", messageid=str(text(frames[0].get("messageid"))))
+    bound = {name: frames[0][name] for name in method.response.binds if name in frames[0]}
+    return Outcome("sent", messageid=str(text(bound.get("messageid"))), bound=bound)
 
 
 def _parsed(response: HttpResponse, form: str) -> tuple[Value, str]:

@@ -14,6 +14,7 @@ class ApiMethod:
     `purpose` and `called_when` are its cells in the reference. `variables` may be read by its shapes, besides
     the properties. The message decides whether a method with `sends_message` is called; any other is called
     by its name. A method with `per_file` makes a request for each file, unless its shapes read all files.
+    Its `response_map` and `response_headers` may bind the names in `binds`.
     """
 
     name: str
@@ -22,6 +23,7 @@ class ApiMethod:
     variables: frozenset[str]
     sends_message: bool = True
     per_file: bool = False
+    binds: frozenset[str] = frozenset(["messageid"])
 
 
 SEND_MESSAGE = ApiMethod(

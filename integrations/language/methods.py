@@ -147,7 +147,7 @@ def compile_method(
     return Method(
         name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
         split, uses, uses | deciding.used, frozenset(heading.used), bool(scope.derived), per_file,
-        compile_response_rules(node, scope, pointer),
+        compile_response_rules(node, scope, pointer, declared.binds),
         number(node, "timeout", 30, 1, 60, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),
     )  # fmt: skip

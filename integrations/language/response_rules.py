@@ -29,8 +29,9 @@ class ErrorRule:
 
 @dataclass(frozen=True)
 class ResponseRules:
-    """How the response to a method's request is read."""
+    """How the response to a method's request is read; its shapes may bind the names in `binds`."""
 
+    binds: frozenset[str]
     format: str
     map: Match | None
     headers: Match | None
@@ -38,15 +39,15 @@ class ResponseRules:
     errors: tuple[ErrorRule, ...]
 
 
-def compile_response_rules(node: Mapping[str, Value], scope: Scope, pointer: str) -> ResponseRules:
-    """The response keys of a method; problems go to the scope."""
+def compile_response_rules(
+    node: Mapping[str, Value], scope: Scope, pointer: str, binds: frozenset[str]
+) -> ResponseRules:
+    """The response keys of a method, whose shapes may bind the names in `binds`; problems go to the scope."""
     scope = replace(scope, used=set())
     form = choice(node, "response_format", ["", "json", "xml", "form", "text"], scope, pointer)
     rules = replace(scope, names=scope.names | dict.fromkeys(RESPONSE, True))
     errors = _rules(node.get("response_errors", []), rules, child(pointer, "response_errors"))
-    shapes = replace(
-        scope, names=dict(scope.names), bindable=frozenset(["messageid"]), exchange=RESPONSE, own={}
-    )
+    shapes = replace(scope, names=dict(scope.names), bindable=binds, exchange=RESPONSE, own={})
     matches: dict[str, Match | None] = {"response_headers": None, "response_map": None}
     for key in matches:
         if key in node:
@@ -57,7 +58,7 @@ def compile_response_rules(node: Mapping[str, Value], scope: Scope, pointer: str
     for name in sorted(filter(scope.hides, scope.used)):
         reason = f"{name!r} is secret and may not be read here, because people see what a response means."
         scope.refuse(pointer, reason)
-    return ResponseRules(form, matches["response_map"], matches["response_headers"], success, errors)
+    return ResponseRules(binds, form, matches["response_map"], matches["response_headers"], success, errors)
 
 
 def _rules(node: Value, scope: Scope, pointer: str) -> tuple[ErrorRule, ...]:
