@@ -71,7 +71,9 @@ class Integration(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["tell_at"], condition=Q(tell_at__isnull=False), name="integration_tell")
+            models.Index(fields=["tell_at"], condition=Q(tell_at__isnull=False), name="integration_tell"),
+            # Whether an account has pinned some is asked with each webhook.
+            models.Index(fields=["template"], condition=Q(revision__isnull=False), name="integration_pinned"),
         ]
 
     def __str__(self) -> str:

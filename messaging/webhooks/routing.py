@@ -99,7 +99,9 @@ class Owner:
 
         def load(missing: Iterable[tuple[str, int, int]]) -> dict[tuple[str, int, int], Integration]:
             found = self._in_reach().filter(organization__in=[key for *_, key in missing])
-            return {("integration", item.template_id, item.organization_id): item for item in found}
+            return {
+                ("integration", item.template_id, item.organization_id): item for item in self._load(found)
+            }
 
         if self.organization is not None:
             organizations = {self.organization.pk} & set(organizations)
@@ -113,7 +115,7 @@ class Owner:
             return []
         found = compared_values.holders(self.account, self.template, digests, MOST_CANDIDATES + 1)
         own = self._enabled().filter(pk__in=[key for key in found if key is not None])
-        return [*own, *(self._sharing() if None in found else [])]
+        return [*self._load(own), *(self._sharing() if None in found else [])]
 
     @property
     def some_integrations(self) -> list[Integration]:
@@ -124,7 +126,7 @@ class Owner:
         key = "some", self.template.pk, self.account.pk
 
         def load() -> list[Integration]:
-            own = list(self._with_values()[: MOST_CANDIDATES + 1])
+            own = self._load(self._with_values()[: MOST_CANDIDATES + 1])
             return sorted([*own, *self._sharing()], key=lambda item: item.pk)
 
         return process.get(_Cache).get(key, load) or []
@@ -135,17 +137,24 @@ class Owner:
     def _sharing(self) -> list[Integration]:
         """Two that use the account's values alone (all of them read alike), and those of other revisions."""
         sharing = self._enabled().filter(Q(values_row=None) | Q(values_row__blank=True))
-        found = list(sharing.filter(revision=None)[:2])
+        found = self._load(sharing.filter(revision=None)[:2])
         if self.pinned:
-            found += sharing.filter(revision__isnull=False)[:MOST_CANDIDATES]
+            found += self._load(sharing.filter(revision__isnull=False)[:MOST_CANDIDATES])
         return found
 
     def _enabled(self) -> QuerySet[Integration]:
         return self._in_reach().filter(enabled=True).order_by()
 
     def _in_reach(self) -> QuerySet[Integration]:
-        found = Integration.objects.ready().filter(template=self.template, organization__account=self.account)
+        found = Integration.objects.filter(template=self.template, organization__account=self.account)
         return found if self.organization is None else found.filter(organization=self.organization)
+
+    def _load(self, found: QuerySet[Integration]) -> list[Integration]:
+        """These rows in one query, with the template and the account that are known already."""
+        rows = list(found.select_related("organization", "revision"))
+        for row in rows:
+            row.template, row.organization.account = self.template, self.account
+        return rows
 
 
 def owner_of(service_id: str, owner_id: str) -> Owner | None:
