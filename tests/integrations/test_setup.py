@@ -72,7 +72,7 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(
 
 
 def test_a_url_that_anybody_can_post_to_is_marked(
-    admin_of_acme: User, acme: Organization, generic: Template
+    admin_of_acme: User, acme: Organization, generic: Template, built_in: None
 ) -> None:
     twilio = Template.objects.get(service_id="twilio")
     client, warning = signed_in(admin_of_acme), "Anyone who knows this URL"

@@ -163,6 +163,7 @@ def test_the_services_and_users_of_the_organization_are_offered(
     globex: Organization,
     charlie: User,
     generic: Template,
+    built_in: None,
     query: str,
 ) -> None:
     Integration.objects.create(organization=globex, template=generic)
@@ -193,7 +194,12 @@ def test_a_service_must_be_chosen(shared: Number, reseller: User, acme: Organiza
 
 
 def test_a_service_that_is_switched_off_or_of_another_organization_is_refused(
-    shared: Number, reseller: User, acme: Organization, globex: Organization, generic: Template
+    shared: Number,
+    reseller: User,
+    acme: Organization,
+    globex: Organization,
+    generic: Template,
+    built_in: None,
 ) -> None:
     other = Template.objects.exclude(pk=generic.pk)[0]
     for service in (
@@ -254,7 +260,12 @@ def test_a_senders_name_is_added_once(shared: Number, admin_of_acme: User, acme:
 
 
 def test_the_page_takes_as_many_queries_for_ten_services_and_users_as_for_one(
-    shared: Number, reseller: User, acme: Organization, globex: Organization, generic: Template
+    shared: Number,
+    reseller: User,
+    acme: Organization,
+    globex: Organization,
+    generic: Template,
+    built_in: None,
 ) -> None:
     client = signed_in(reseller)
     counts = []
