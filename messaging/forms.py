@@ -50,8 +50,8 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_(
-            "English is always understood, such as STOP, START and HELP. If no language is selected, those of "
-            "the number's country are understood, too."
+            "English is always understood, such as STOP, START and HELP. If no language is selected, those "
+            "of the number's country are understood, too."
         ),
     )
 

@@ -54,7 +54,7 @@ _COUNTRIES = {
     "de": "AT BE CH DE LI LU",
     "es": "AR BO CL CO CR CU DO EC ES GQ GT HN MX NI PA PE PR PY SV UY VE",
     "fi": "AX FI",
-    "fr": "BE BF BJ BL CA CD CF CG CH CI CM DJ FR GA GF GN GP HT LU MC MF ML MQ NC NE PF PM RE SN TD TG WF YT",
+    "fr": "BE BF BJ BL CA CD CF CG CH CI CM DJ FR GA GF GN GP HT LU MC MF ML MQ NC NE PF PM RE SN TD TG YT",
     "it": "CH IT SM VA",
     "nb": "NO SJ",
     "nl": "AW BE BQ CW NL SR SX",
@@ -83,7 +83,7 @@ def listed(text: str) -> frozenset[str]:
 
 
 def spoken_in(country: str) -> tuple[str, ...]:
-    """The languages with ready sets that are official in a two-letter country; English is always understood."""
+    """The languages with ready sets that are official in a two-letter country."""
     return tuple(language for language, countries in _COUNTRIES.items() if country in countries.split())
 
 

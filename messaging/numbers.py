@@ -69,11 +69,11 @@ def recipient(given: str, country: str) -> str:
     number = phones.read(given, country) or given.strip()
     if answerable(number):
         return number
-    shown = f"“{''.join(letter if letter.isprintable() else '\ufffd' for letter in given.strip()[:40])}”"
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in given[:40])
     if others := phones.elsewhere(given):
         raise ValueError(
             translated(
-                "%(given)s is not a phone number of %(country)s. Write it with its country code: it may be "
+                "“%(given)s” is not a phone number of %(country)s. Write it with its country code: it may be "
                 "%(numbers)s."
             )
             % {
@@ -84,7 +84,7 @@ def recipient(given: str, country: str) -> str:
         )
     raise ValueError(
         translated(
-            "%(given)s is not a phone number or short code. Write it with + and its country code, or as it "
+            "“%(given)s” is not a phone number or short code. Write it with + and its country code, or as it "
             "is dialled in the country of your number."
         )
         % {"given": shown}
