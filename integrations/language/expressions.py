@@ -69,9 +69,12 @@ def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
 
 
 def filtering(
-    placeholder: Placeholder, scope: Scope, pointer: str
+    placeholder: Placeholder, scope: Scope, pointer: str, *, of_sender: bool = False
 ) -> Callable[[Value, Variables], Value] | None:
-    """A function that applies the placeholder's filters to a value, or None if it has no filters."""
+    """A function that applies the placeholder's filters to a value, or None if it has no filters.
+
+    What is no number passes the filters of numbers as it is if it is `of_sender`: a text from it is not lost.
+    """
     if not placeholder.filters:
         return None
     if len(placeholder.filters) > MAX_FILTERS:
@@ -79,11 +82,22 @@ def filtering(
             pointer, f"A placeholder can have at most {MAX_FILTERS} filters.", column=placeholder.column
         )
     steps = [_applied(call, scope, pointer) for call in placeholder.filters[:MAX_FILTERS]]
+    if of_sender:
+        calls = zip(placeholder.filters, steps, strict=False)
+        steps = [_kept(step) if call.name in ("plus", "e164") else step for call, step in calls]
 
     def apply(value: Value, variables: Variables) -> Value:
         for step in steps:
             value = step(value, variables)
         return value
+
+    return apply
+
+
+def _kept(step: Callable[[Value, Variables], Value]) -> Callable[[Value, Variables], Value]:
+    def apply(value: Value, variables: Variables) -> Value:
+        found = step(value, variables)
+        return value if found is None else found
 
     return apply
 

@@ -134,7 +134,7 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
         return lambda value, frames: ""
     if len(placeholder.steps) > 1 or scope.knows(name):
         return _comparison(placeholder, scope, pointer)
-    apply = filtering(placeholder, scope, pointer)
+    apply = filtering(placeholder, scope, pointer, of_sender=name == "from" and name in scope.bindable)
     if name != "_":
         if name not in scope.bindable:
             scope.own.setdefault(name, (pointer, placeholder.column))

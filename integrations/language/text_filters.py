@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
-import phonenumbers
-
-from integrations.language.budget import spend
+from integrations.language import phones
 from integrations.language.registry import Registry, bounded
 from integrations.language.segments import count_segments
 from integrations.language.values import Number, Table, Value, decimal, is_empty, raw, text, walk
@@ -32,33 +29,23 @@ def plus(value: str) -> str | None:
     return f"+{number}" if number else None
 
 
-def parse_phone(value: str, country: str | None) -> Any:
-    """The phone number in a text, if its length is possible, or None; the country is a two-letter code."""
-    return _parse_phone(value, country) if len(value) <= 64 else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _parse_phone(value: str, country: str | None) -> Any:
-    spend(50)
-    try:
-        number = phonenumbers.parse(value, country or None)
-    except phonenumbers.NumberParseException:
-        return None
-    return number if phonenumbers.is_possible_number(number) else None
+@add("international", ("4915123456789", (), "+4915123456789"))
+def international(value: str) -> str:
+    """A plus sign before 8 to 15 digits that do not begin with 0; anything else stays as it is."""
+    return f"+{value}" if re.fullmatch(r"[1-9][0-9]{7,14}", value) else value
 
 
 @add("national", ("+61412345678", (), "412345678"))
 def national(value: str) -> str:
     """The national significant number of an E.164 number, digits only; anything else stays as it is."""
-    number = parse_phone(value, None) if value.startswith("+") else None
-    return phonenumbers.national_significant_number(number) if number else value
+    number = phones.read(value) if value.startswith("+") else None
+    return phones.national(number) if number else value
 
 
 @add("e164", ("0412 345 678", ("AU",), "+61412345678"), arguments=(0, 1), default="country")
 def e164(value: str, country: Value = None) -> str | None:
     """The number in E.164, read with the country (default: of our number); unset if it is not possible."""
-    number = parse_phone(value, text(country).upper() or None)
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else None
+    return phones.read(value, text(country))
 
 
 @add("upper", ("sent", (), "SENT"))

@@ -15,7 +15,7 @@ from integrations.received import Received
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.substitution import Substitution, new_id, number_substitutions
-from integrations.senders import normalise_number
+from integrations.senders import sender
 from integrations.webhooks import read
 
 _OF_THE_CONNECTION = ("host", "content-length", "connection", "transfer-encoding")
@@ -58,10 +58,7 @@ class WebhookExample:
 
     def number(self, spelled: str) -> str:
         """A number of the example, in E.164."""
-        try:
-            return normalise_number(spelled, self.country or None)
-        except ValueError:
-            return spelled
+        return sender(spelled, self.country)
 
 
 class WebhookWriter:

@@ -63,6 +63,7 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
             sticky_hours="24",
             header="Acme",
             footer="Bye",
+            keyword_languages=["de", "fr"],
             opt_out_keyword="basta",
             opt_out_answer="Gone.",
             help_answer="Call us.",
@@ -72,6 +73,7 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
     assert answer.status_code == 302
     number = Number.objects.get(pk=shared.pk)
     assert (number.sticky_hours, number.header, number.footer) == (24, "Acme", "Bye")
+    assert number.keyword_languages == "de fr"
     assert (number.opt_out_keyword, number.opt_out_answer, number.help_answer) == (
         "basta",
         "Gone.",
@@ -90,6 +92,7 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
         ({"sticky_hours": "-1"}, "Select a valid choice"),
         ({"opt_out_keyword": "!!"}, "Enter a word with letters"),
         ({"opt_out_keyword": "Help"}, "Enter a word with letters"),
+        ({"keyword_languages": ["xx"]}, "Select a valid choice"),
         ({"opt_out_keyword": "yes"}, "Enter a word with letters"),
         ({"header": "x" * 161}, "at most 160 characters"),
         ({"rows": [("stop", "no")]}, "Use the fields above"),

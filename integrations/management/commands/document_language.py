@@ -36,7 +36,7 @@ This page is generated from the code by `python manage.py document_language`.
 """
 TABLE = "| filter | result | example value | example filter | example result |\n|---|---|---|---|---|\n"
 GROUPS = {
-    "Phone numbers": "digits plus e164 national",
+    "Phone numbers": "digits plus international e164 national",
     "Texts": "upper lower trim slice replace remove_prefix match length",
     "Numbers": "fixed",
     "Lists and objects": "list first split join sorted where where_not pluck numbered",
