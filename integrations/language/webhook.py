@@ -37,7 +37,7 @@ class Webhook:
 
 
 def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
-    """The section, written as one event, a list of events, or an object with `events` and defaults."""
+    """The section: one event, a list, an object with `events` and defaults, or one of named events."""
     scope = replace(scope, webhook=True, used=set(), compared=set(), claims=[])
     section = pointer
     defaults: dict[str, Value] = {}
@@ -64,6 +64,11 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
         nodes = node
     if isinstance(nodes, list):
         places = [(item, child(pointer, index)) for index, item in enumerate(nodes)]
+    elif isinstance(nodes, Mapping) and _is_named(nodes):
+        places = [
+            ({"event_key": name, **item} if isinstance(item, Mapping) else item, child(pointer, name))
+            for name, item in nodes.items()
+        ]
     else:
         places = [(nodes, pointer)]
     events = [compile_event(item, defaults, section, verify, scope, place) for item, place in places]
@@ -72,4 +77,11 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     same_for_all = not verified and not scope.used & scope.labels.keys()
     return Webhook(
         found, verify, ignored, error, verified, same_for_all, frozenset(scope.compared), tuple(scope.claims)
+    )
+
+
+def _is_named(node: Mapping[str, Value]) -> bool:
+    """Whether an object holds events by their names, as the published format has them."""
+    return "event_type" not in node and any(
+        isinstance(item, Mapping) and "event_type" in item for item in node.values()
     )
