@@ -198,8 +198,8 @@ def _addresses(document: Mapping[str, Value]) -> tuple[set[str], set[str]]:
 def _tables(node: Value, scope: Scope) -> dict[str, Table]:
     if not isinstance(node, dict) or not all(isinstance(entries, dict) for entries in node.values()):
         scope.report("/tables", "Tables must be an object of objects.")
-        return {}
-    return {name: Table(entries) for name, entries in node.items()}
+    tables = node.items() if isinstance(node, dict) else ()
+    return {name: Table(entries if isinstance(entries, dict) else {}) for name, entries in tables}
 
 
 def _limits(node: Value, scope: Scope) -> Limits:

@@ -23,7 +23,7 @@ class Webhook:
     `verify` is the section's own, which also applies to requests that match no event; with `verified`, it or
     one of an event is there. With `same_for_all`, the values of the properties make no difference to how a
     request is read. `compared` are the properties, none of them secret, whose values requests carry, such as
-    an account id; `claims` read those that no shape compares: a user name.
+    an account id; `claims` read those that no shape compares: a user name. `reads` are all that it reads.
     """
 
     events: tuple[WebhookEvent, ...] = ()
@@ -34,6 +34,7 @@ class Webhook:
     same_for_all: bool = False
     compared: frozenset[str] = frozenset()
     claims: tuple[tuple[str, Callable[[Variables], Value]], ...] = ()
+    reads: frozenset[str] = frozenset()
 
 
 def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
@@ -55,7 +56,8 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
             ignored = compile_webhook_response(
                 response.get("ignored", {}), reading, child(place, "ignored"), 200
             )
-            error = compile_webhook_response(response.get("error", {}), reading, child(place, "error"), 400)
+            anyone = replace(reading, answers_anyone=True)
+            error = compile_webhook_response(response.get("error", {}), anyone, child(place, "error"), 400)
             defaults["response"] = {
                 key: value for key, value in response.items() if key not in ("ignored", "error")
             }
@@ -76,8 +78,9 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     verified = verify is not None or any(event.verify is not None for event in found)
     same_for_all = not verified and not scope.used & scope.labels.keys()
     return Webhook(
-        found, verify, ignored, error, verified, same_for_all, frozenset(scope.compared), tuple(scope.claims)
-    )
+        found, verify, ignored, error, verified, same_for_all, frozenset(scope.compared), tuple(scope.claims),
+        frozenset(scope.used & scope.labels.keys()),
+    )  # fmt: skip
 
 
 def _is_named(node: Mapping[str, Value]) -> bool:

@@ -169,6 +169,68 @@ def test_values_are_checked_by_type():
     }
 
 
+@pytest.mark.parametrize("case", table("warnings"), ids=lambda case: case["name"])
+def test_document_warning(case):
+    method = {"request_url": "https://api.example.com/", **case.get("method", {})}
+    document = {"id": "acme", "name": "Acme", "API": {"SendMessage": method}, **case.get("change", {})}
+    expected = [
+        Problem(
+            each["pointer"],
+            each["reason"],
+            each.get("suggestion", ""),
+            column=int(each["column"]) if "column" in each else None,
+            severity="warning",
+        )
+        for each in case["warnings"]
+    ]
+    assert list(compile_document(document, stored=case.get("stored", False)).warnings) == expected
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(DocumentError) as caught:
+        compile_document(
+            {
+                "id": "acme",
+                "name": "Acme",
+                "properties": ["Key"],
+                "tables": {"a": {"1": "x"}, "b": 5},
+                "API": {
+                    "SendMessage": {"request_parameters": {"a": "$a$", "b": "$to|nothing:b|map:'a'$"}},
+                    "SendFile": {"request_url": "https://a.example/", "split": {"unit": "word", "mux": 1}},
+                },
+                "Webhook": [
+                    {"event_type": "mesage", "response": {"body": "$Key$"}, "verify": {"type": "header"}},
+                    {
+                        "event_type": "messageStatus",
+                        "status_map": {"a": "undelivered"},
+                        "concat": {"id": "$x$"},
+                        "request_parameters": {"a": "$messageid|nothing$"},
+                    },
+                ],
+            }
+        )
+    found = [problem.pointer for problem in caught.value.problems if problem.severity == "error"]
+    assert found == [
+        "/tables",
+        "/API/SendMessage",
+        "/API/SendMessage/request_parameters/a",
+        "/API/SendMessage/request_parameters/b",
+        "/API/SendMessage/request_parameters/b",
+        "/API/SendFile/split",
+        "/API/SendFile/split/mux",
+        "/API/SendFile/split/unit",
+        "/Webhook/0/verify",
+        "/Webhook/0/verify",
+        "/Webhook/0/event_type",
+        "/Webhook/0/response/body",
+        "/Webhook/1/request_parameters/a",
+        "/Webhook/1",
+        "/Webhook/1/status_map/a",
+        "/Webhook/1/concat",
+        "/Webhook/1/concat/id",
+    ]
+
+
 def test_numbers_keep_their_spelling():
     value = load('{"a": 1.0, "b": 12345678901234567890123}')
     assert value == {"a": Number("1.0"), "b": Number("12345678901234567890123")}

@@ -78,7 +78,8 @@ class Command(BaseCommand):
         message = _object(options["message"], check_message)
         method = options["method"]
         try:
-            parts = cases.requests_of(template, {"method": method, "properties": values, "message": message})
+            case = {"kind": "send", "method": method, "properties": values, "message": message}
+            parts = cases.requests_of(template, cases.completed(template, case))
         except RenderError as error:
             problem = located(error, read_file(file))
             raise CommandError(line_of(file, problem) + _unknown_values(template, values)) from None
