@@ -72,7 +72,8 @@ def iso_text(date: datetime) -> str:
 
 @add("iso", ("Tue, 3 Jun 2025 10:00:00 +0200", (), "2025-06-03T08:00:00Z"))
 def iso(value: str) -> str | None:
-    """An ISO 8601, RFC 3339 or RFC 5322 date as ISO 8601 in UTC; without an offset it is taken as UTC."""
+    """A date in UTC, as ISO 8601, from any form of ISO 8601 or RFC 3339 with a day (calendar, week or day of
+    the year; with or without time, fraction, offset) or RFC 5322; without an offset it is taken as UTC."""
     date = parse_date(value)
     return iso_text(date) if date else None
 

@@ -53,10 +53,11 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
         if isinstance(response, Mapping):
             reading = replace(scope, names=dict.fromkeys(EXCHANGE - {"request"}, True))
             place = child(pointer, "response")
+            anyone = replace(reading, answers_anyone=True)
+            reading = anyone if verify is None else reading
             ignored = compile_webhook_response(
                 response.get("ignored", {}), reading, child(place, "ignored"), 200
             )
-            anyone = replace(reading, answers_anyone=True)
             error = compile_webhook_response(response.get("error", {}), anyone, child(place, "error"), 400)
             defaults["response"] = {
                 key: value for key, value in response.items() if key not in ("ignored", "error")
