@@ -54,7 +54,7 @@ class TemplateAdmin(PortalAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         if obj is not None and not self.has_change_permission(request, obj):
             return ["name", "service_id", "document_text"]
-        return ["source"] if obj else ["account", "source"]
+        return ["source", "moves_to"] if obj else ["account", "source"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["name", "service_id", "document_text"]
@@ -71,7 +71,8 @@ class TemplateAdmin(PortalAdmin):
         if obj.published is not None and obj.published.source == source:
             messages.info(request, _("The document has not changed, so there is no new revision."))
         else:
-            obj.revise(source, user_of(request))
+            # The form has asked whether the webhook URL may change.
+            obj.revise(source, user_of(request), moves=True)
         transaction.on_commit(lambda: self._fetch_logo(request, obj, before))
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:

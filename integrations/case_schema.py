@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from integrations.case_http import BODIES
-from integrations.language.api_methods import METHODS, SEND_MESSAGE
+from integrations.language.api_methods import METHODS, SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import Problem, child, did_you_mean
 from integrations.language.names import BOUND, SENDING
@@ -59,7 +59,11 @@ def check_case(template: Template, case: Value, pointer: str = "") -> list[Probl
     if kind == "send":
         labels["access_token"] = None
     schema: Schema = {"kind": kinds, "properties": labels, **SCHEMAS[kind]}
-    return [*_problems(case, schema, pointer), *_missing(case, kind, pointer)]
+    return [
+        *_problems(case, schema, pointer),
+        *_missing(case, kind, pointer),
+        *_unset(template, case, kind, pointer),
+    ]
 
 
 def check_message(message: Value) -> list[Problem]:
@@ -99,6 +103,27 @@ def _problems(value: Value, schema: Schema, pointer: str) -> Iterator[Problem]:
                 yield Problem(place, f"Unknown key {key!r}.", did_you_mean(key, schema), at_key=True)
             elif item is not None:
                 yield from _problems(item, schema[key], place)
+
+
+def _unset(template: Template, case: dict[str, Value], kind: str, pointer: str) -> Iterator[Problem]:
+    """A problem for each required property that is read and has no value."""
+    given = case.get("properties") or {}
+    message = case.get("message") or {}
+    if not isinstance(given, dict) or not isinstance(message, dict):
+        return
+    named = METHODS.get(text(case.get("method")))
+    files = any(message.get(name) for name in ("media", "urls", "url"))
+    called = [named] if named else [SEND_MESSAGE, *([SEND_FILE] if files else [])]
+    methods = [template.methods[method.name] for method in called if method.name in template.methods]
+    read = (
+        template.webhook.reads if kind == "receive" else frozenset().union(*(each.reads for each in methods))
+    )
+    place = child(pointer, "properties") if "properties" in case else pointer
+    for item in template.properties:
+        value = given.get(item.label)
+        blank = value is None or value == [] or (isinstance(value, str) and not value.strip())
+        if item.required and item.default is None and item.label in read and blank:
+            yield Problem(place, f"The required property {item.label!r} has no value.")
 
 
 def _missing(case: dict[str, Value], kind: str, pointer: str) -> Iterator[Problem]:

@@ -289,7 +289,7 @@ def _set(headers: dict[str, tuple[str, str]], name: str, value: Value, pointer: 
         return
     if isinstance(value, dict | list) and not is_empty(value):
         raise RenderError(f"The header {name!r} must be a text, not an object or list.", pointer)
-    line = text(value)
+    line = str(text(value))  # also of a number
     if any(character < " " or character == "\x7f" for character in line):
         raise RenderError(
             f"The header {name!r} must not contain line breaks or other control characters.", pointer

@@ -15,7 +15,7 @@ from integrations.language.patterns import Pattern
 from integrations.language.placeholders import Placeholder, only, parse
 from integrations.language.scope import Scope
 from integrations.language.shapes import optional_key
-from integrations.language.values import ANY, Value, find, is_empty, is_string, plain, text, walk
+from integrations.language.values import ANY, Value, dump, find, is_empty, is_string, plain, text, walk
 
 Frame = dict[str, Value]
 # Binds in every frame; lists may multiply the frames. Returns "" or the reason why the value does not match.
@@ -131,6 +131,7 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
             f"${name}$ is part of the request or response and cannot be bound.",
             column=placeholder.column,
         )
+        filtering(placeholder, scope, pointer)
         return lambda value, frames: ""
     if len(placeholder.steps) > 1 or scope.knows(name):
         return _comparison(placeholder, scope, pointer)
@@ -228,6 +229,13 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
         if whole is not None and whole.steps in WHOLE_LISTS and not scope.knows(whole.root):
             bind = _binder(whole, scope, child(pointer, 0), elements=True)
             return lambda value, frames: bind(_as_list(value), frames)
+        if whole is not None and not scope.knows(whole.root) and whole.root not in {*scope.bindable, "_"}:
+            taken = (
+                "the first element" if elements == "first" else "each element by itself, an event for each"
+            )
+            reason = f"This takes {taken}; only $urls$, $url$ and $to$ bind a whole list."
+            suggestion = "To use the whole list, read it in 'variables', as in $request.items|pluck:'id'$."
+            scope.warn(child(pointer, 0), reason, suggestion, whole.column)
         return _elements(
             compile_match(node[0], scope, child(pointer, 0), elements=elements), pointer, elements
         )
@@ -235,6 +243,9 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
         compile_match(item, scope, child(pointer, index), elements=elements)
         for index, item in enumerate(node)
     ]
+    if node and all(_is_literal(item) for item in node):
+        reason = f"This matches a list of exactly these {len(node)} values in this order, not one of them."
+        scope.warn(pointer, reason, f'For one of several values, write {{"$first": {dump(node)}}}.')
 
     def match(value: Value, frames: list[Frame]) -> str:
         items = _as_list(value) or []
@@ -246,6 +257,12 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
         return ""
 
     return match
+
+
+def _is_literal(node: Value) -> bool:
+    return not isinstance(node, list | dict) and not any(
+        isinstance(part, Placeholder) for part in (parse(node) if is_string(node) else ())
+    )
 
 
 def _as_list(value: Value) -> list[Value] | None:

@@ -129,8 +129,7 @@ def compile_method(
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
     if "request_url" not in node:
         scope.report(pointer, f"{name} needs 'request_url'.")
-        return None
-    url = compile_url(node["request_url"], scope, at("request_url"))
+    url = compile_url(node.get("request_url", "https://missing.invalid"), scope, at("request_url"))
     headers = compile_headers(common.get("request_headers", {}), heading, "/request_headers")
     headers += compile_headers(node.get("request_headers", {}), heading, at("request_headers"))
     auth = compile_auth(common["auth"], heading, "/auth") if "auth" in common else ()
@@ -156,6 +155,7 @@ def compile_method(
 def _split(node: Value, scope: Scope, pointer: str) -> Split | None:
     if not isinstance(node, Mapping) or "max" not in node:
         scope.report(pointer, "split must be an object with 'max' and, optionally, 'unit' and 'into'.")
+    if not isinstance(node, Mapping):
         return None
     check_keys(node, ["max", "unit", "into"], scope, pointer)
     maximum = int(number(node, "max", 1600, 1, 100_000, scope, pointer))

@@ -74,7 +74,7 @@ def compile_properties(
             reason = (
                 f"{parsed.label!r} is not a valid label. Use a letter, then letters, digits, _, - or spaces."
             )
-            scope.report(place, reason, suggestion)
+            scope.refuse(place, reason, suggestion)
         found[parsed.label] = parsed
     return tuple(found.values())
 
@@ -109,7 +109,12 @@ def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
         try:
             parsed = replace(parsed, default=_coerced(parsed, parsed.default))
         except ValueError as error:
-            scope.report(child(pointer, "default"), str(error))
+            reason, suggestion, given = str(error), "", parsed.default
+            if isinstance(given, bool | list) and kind not in ("boolean", "list"):
+                fitting = "list" if isinstance(given, list) else "boolean"
+                reason = f"{parsed.label} is of type {kind!r}, so its default cannot be {text(given)}."
+                suggestion = f'Write "type": "{fitting}".'
+            scope.report(child(pointer, "default"), reason, suggestion)
     return parsed
 
 

@@ -104,6 +104,23 @@ def fixed(value: Value, places: Value) -> str | None:
     return format(number.quantize(Decimal(1).scaleb(-most), ROUND_HALF_EVEN, _WIDE), "f")
 
 
+@add("base", ("FF", (Number("16"),), "255"), arguments=(1, 2))
+def base(value: str, radix: Value, written: Value = "10") -> str | None:
+    """A whole number of up to 1,000 digits, read in one base (2–36) and written in another (10)."""
+    one, other = int(text(radix)), int(text(written))
+    if not re.fullmatch(r"[+-]?[0-9A-Za-z]{1,1000}", value) or not (2 <= one <= 36 and 2 <= other <= 36):
+        return None
+    if any(int(digit, 36) >= one for digit in value.lstrip("+-")):
+        return None  # Python would also read a prefix, such as 0x
+    number, digits = int(value, one), ""
+    spend(len(value))
+    sign, number = "-" if number < 0 else "", abs(number)
+    while number or not digits:
+        number, digit = divmod(number, other)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return sign + digits
+
+
 @add("split", ("a,b", (",",), ["a", "b"]), arguments=(1, 1), kind="value")
 def split(value: Value, separator: Value) -> list[str]:
     """The parts of a text between separators; an empty text gives an empty list."""
@@ -174,6 +191,13 @@ def numbered(value: Value, prefix: Value) -> list[Value]:
         found.append(value[key])
         number += 1
     return found
+
+
+@add("without", ({"a": "1", "sig": "x"}, ("sig",), {"a": "1"}), arguments=(1, 16), kind="value")
+def without(value: Value, *keys: Value) -> dict[str, Value]:
+    """An object without these keys."""
+    left_out = set(map(text, keys))
+    return {key: item for key, item in value.items() if key not in left_out}
 
 
 @add("or", ("", ("none",), "none"), arguments=(1, 1), kind="unset")

@@ -54,6 +54,8 @@ def _scheme(node: Value, scope: Scope, pointer: str) -> tuple[Condition, Verify]
     if not isinstance(node, Mapping) or kind not in SCHEMES:
         place = child(pointer, "type") if isinstance(node, Mapping) and "type" in node else pointer
         scope.report(place, f"There is no verify type {kind!r}.", did_you_mean(kind, SCHEMES))
+        for key in ("key", "signature", "value", "token") if isinstance(node, Mapping) else ():
+            shape_of(node, key, None, scope, pointer)
         return (lambda values: True), (lambda values: "")
     required, optional, make = SCHEMES[kind]
     check_keys(node, ["type", "when", *required, *optional], scope, pointer)

@@ -23,7 +23,7 @@ class Webhook:
     `verify` is the section's own, which also applies to requests that match no event; with `verified`, it or
     one of an event is there. With `same_for_all`, the values of the properties make no difference to how a
     request is read. `compared` are the properties, none of them secret, whose values requests carry, such as
-    an account id; `claims` read those that no shape compares: a user name.
+    an account id; `claims` read those that no shape compares: a user name. `reads` are all that it reads.
     """
 
     events: tuple[WebhookEvent, ...] = ()
@@ -34,10 +34,11 @@ class Webhook:
     same_for_all: bool = False
     compared: frozenset[str] = frozenset()
     claims: tuple[tuple[str, Callable[[Variables], Value]], ...] = ()
+    reads: frozenset[str] = frozenset()
 
 
 def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
-    """The section, written as one event, a list of events, or an object with `events` and defaults."""
+    """The section: one event, a list, an object with `events` and defaults, or one of named events."""
     scope = replace(scope, webhook=True, used=set(), compared=set(), claims=[])
     section = pointer
     defaults: dict[str, Value] = {}
@@ -52,10 +53,12 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
         if isinstance(response, Mapping):
             reading = replace(scope, names=dict.fromkeys(EXCHANGE - {"request"}, True))
             place = child(pointer, "response")
+            anyone = replace(reading, answers_anyone=True)
+            reading = anyone if verify is None else reading
             ignored = compile_webhook_response(
                 response.get("ignored", {}), reading, child(place, "ignored"), 200
             )
-            error = compile_webhook_response(response.get("error", {}), reading, child(place, "error"), 400)
+            error = compile_webhook_response(response.get("error", {}), anyone, child(place, "error"), 400)
             defaults["response"] = {
                 key: value for key, value in response.items() if key not in ("ignored", "error")
             }
@@ -64,6 +67,11 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
         nodes = node
     if isinstance(nodes, list):
         places = [(item, child(pointer, index)) for index, item in enumerate(nodes)]
+    elif isinstance(nodes, Mapping) and _is_named(nodes):
+        places = [
+            ({"event_key": name, **item} if isinstance(item, Mapping) else item, child(pointer, name))
+            for name, item in nodes.items()
+        ]
     else:
         places = [(nodes, pointer)]
     events = [compile_event(item, defaults, section, verify, scope, place) for item, place in places]
@@ -71,5 +79,13 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     verified = verify is not None or any(event.verify is not None for event in found)
     same_for_all = not verified and not scope.used & scope.labels.keys()
     return Webhook(
-        found, verify, ignored, error, verified, same_for_all, frozenset(scope.compared), tuple(scope.claims)
+        found, verify, ignored, error, verified, same_for_all, frozenset(scope.compared), tuple(scope.claims),
+        frozenset(scope.used & scope.labels.keys()),
+    )  # fmt: skip
+
+
+def _is_named(node: Mapping[str, Value]) -> bool:
+    """Whether an object holds events by their names, as the published format has them."""
+    return "event_type" not in node and any(
+        isinstance(item, Mapping) and "event_type" in item for item in node.values()
     )

@@ -11,6 +11,7 @@ from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
 from integrations.language.matching import Match, compile_match, unused_names
 from integrations.language.names import BOUND, EXCHANGE
+from integrations.language.placeholders import Placeholder, parse
 from integrations.language.scope import Scope
 from integrations.language.sections import boolean, check_keys, compile_variables, media_type
 from integrations.language.shapes import Render, compile_render
@@ -113,7 +114,6 @@ def compile_event(
             f"There is no event type {kind!r}." if kind else "The event needs 'event_type'.",
             did_you_mean(kind, TYPES),
         )
-        return None
     names = [*EXCHANGE, *(["event_key"] if "event_key" in node else [])]
     section_scope = scope
     scope = replace(
@@ -135,13 +135,13 @@ def compile_event(
     _add_aliases(scope)
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
     _add_aliases(scope)
-    for needed in _NEEDS[kind]:
+    for needed in _NEEDS.get(kind, []):
         if not needed & scope.names.keys():
             names = [f"${name}$" for name in sorted(needed)]
             scope.report(pointer, f"An event of type {kind!r} must bind {' or '.join(names)}.")
     status_map = _status_map(node, kind, scope, pointer, at("status_map"))
     concat = _concat(node["concat"], scope, at("concat")) if "concat" in node else None
-    responding = replace(scope, names={**scope.names, "message_uuid": True})
+    responding = replace(scope, names={**scope.names, "message_uuid": False}, answers_anyone=verify is None)
     response = compile_webhook_response(node.get("response", {}), responding, at("response"))
     unused_names(scope)
     section_scope.used.update(scope.used)
@@ -182,6 +182,12 @@ def _paths(given: Value, scope: Scope, pointer: str) -> tuple[str, ...] | None:
         scope.report(
             pointer, "'path' must be what follows the webhook URL, such as \"status\", or a list of these."
         )
+    for index, path in enumerate(paths):
+        place = child(pointer, index) if isinstance(given, list) else pointer
+        for part in parse(text(path)):
+            if isinstance(part, Placeholder):
+                reason = f"{part.source} is plain text here: a path is compared as it is written."
+                scope.warn(place, reason, "Leave 'path' out, so that any path fits.", part.column)
     return tuple(text(path).strip("/") for path in paths)
 
 
@@ -200,12 +206,13 @@ def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
 
 def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str, place: str) -> Table | None:
     if kind != "messageStatus":
-        if "status_map" in node and place.startswith(f"{pointer}/"):
+        if kind in TYPES and "status_map" in node and place.startswith(f"{pointer}/"):
             scope.report(place, "'status_map' is only for the event type messageStatus.", at_key=True)
         return None
     entries = node.get("status_map")
     if not isinstance(entries, Mapping) or "status" not in scope.names:
         scope.report(pointer, "An event of type 'messageStatus' must bind $status$ and needs 'status_map'.")
+    if not isinstance(entries, Mapping):
         return None
     for key, status in entries.items():
         if status not in STATUSES:
@@ -217,9 +224,10 @@ def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str
 def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Render] | None:
     if not isinstance(node, Mapping) or set(node) != {"id", "part", "count"}:
         scope.report(pointer, "concat must be an object with 'id', 'part' and 'count'.")
+    if not isinstance(node, Mapping):
         return None
     identifier, part, count = (
-        compile_render(node[key], scope, child(pointer, key)) for key in ("id", "part", "count")
+        compile_render(node.get(key), scope, child(pointer, key)) for key in ("id", "part", "count")
     )
     return identifier, part, count
 
