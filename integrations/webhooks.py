@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,11 +11,12 @@ from typing import Any
 from integrations import bodies
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
 from integrations.events import Event, HttpResponse, Ignored, InboundRequest
+from integrations.language.batch import Batch, Key, Unfit
 from integrations.language.budget import TooMuchWork, budget, spend
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
-from integrations.language.matching import COMPARED, Compared, Frame
+from integrations.language.matching import BATCH, COMPARED, ELEMENTS, Compared, Frame
 from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.signatures import Verify
@@ -79,6 +80,8 @@ def _read(
                 (section.events[index].type, {name: bound.get(name) for name in names})
                 for index, (bound, _, names) in found.matched
             ),
+            unfit=tuple(found.unfit()),
+            places=found.places,
             aside=_response(section.ignored, base),
         )
     if not found.unverified and section.verify is not None:
@@ -135,7 +138,11 @@ def _base(request: InboundRequest, properties: Mapping[str, Any]) -> Frame:
 class _Match:
     """The events that match, each with its place among the template's; else why none does."""
 
+    batch: Batch
+    documents: Callable[[], list[Value]]
     matched: list[tuple[int, _Found]] = field(default_factory=list)
+    elements: list[Key | None] = field(default_factory=list)
+    whole: bool = False
     refusals: list[tuple[str, str]] = field(default_factory=list)
     compared: Compared = field(default_factory=dict)
     unverified: str = ""
@@ -145,17 +152,34 @@ class _Match:
     def tried(self) -> tuple[tuple[str, str], ...]:
         return tuple(self.refusals)
 
+    def unfit(self) -> list[tuple[str, str]]:
+        """The elements of lists that fit no event, unless an event has taken the request whole."""
+        if self.whole or not self.batch.misses:
+            return []
+        return self.batch.unfit(self.documents())
+
+    def places(self) -> tuple[str, ...]:
+        """Where in the request each event is."""
+        return self.batch.places(self.documents(), self.elements)
+
 
 def _match(
     template: Template, request: InboundRequest, base: Frame, verified: _Verified | None, number_to: str
 ) -> _Match:
-    body = _Body(request, base["query"])
-    result = _Match()
+    body, batch = _Body(request, base["query"]), Batch()
+    result = _Match(batch, body.documents)
+    base = {**base, BATCH: batch}
     for index, event in enumerate(template.webhook.events):
+        over = batch.taking and not batch.misses
+        if over and not event.iterates:
+            continue
         compared: Compared = {}
         frame = base if verified is not None else {**base, COMPARED: compared}
         found = _try(event, request, frame, body, verified, number_to)
         if isinstance(found, _Refusal):
+            batch.refused(by_elements=found.by_elements)
+            if over:
+                continue
             result.refusals.append((event.pointer, found.reason))
             if found.unverified and not result.matched:
                 result.unverified = found.reason
@@ -165,8 +189,13 @@ def _match(
         result.matched += [(index, item) for item in found]
         for label, values in compared.items():
             result.compared.setdefault(label, set()).update(values)
-        if not event.continues:
+        elements = [bound.get(ELEMENTS, ()) for bound, _, _ in found]
+        result.elements += [(keys[-1] if event.continues else keys[0]) if keys else None for keys in elements]
+        if not elements[0] and not event.continues:
+            # Without a list in its shapes, it takes the request whole, or all that earlier events have left.
+            result.whole = not batch.taking or isinstance(found[0][1], Ignored)
             break
+        batch.take(elements, continues=event.continues)
     result.problem = body.problem
     return result
 
@@ -183,6 +212,7 @@ class _Refusal:
     reason: str
     final: bool = False
     unverified: bool = False
+    by_elements: bool = False
 
 
 class _Verified:
@@ -224,11 +254,18 @@ class _Body:
         key = content_type, charset
         if key not in self._parsed:
             try:
-                self._parsed[key] = self._parse(content_type, charset), ""
+                value = self._parse(content_type, charset)
+                # Elements are known by the list that they are in, so equal documents must be one.
+                same = (known for known, _ in self._parsed.values() if known == value)
+                self._parsed[key] = next(same, value), ""
             except ValueError as error:
                 self._parsed[key] = None, str(error)
                 self.problem = self.problem or str(error)
         return self._parsed[key]
+
+    def documents(self) -> list[Value]:
+        """All that was parsed."""
+        return [self.query, *(value for value, _ in self._parsed.values())]
 
     def _parse(self, content_type: str, charset: str) -> Value:
         request = self.request
@@ -269,10 +306,13 @@ def _try(
     if event.when is not None and not event.when(frame):
         return _Refusal("'when' does not hold.")
     frames = [frame]
+    chosen = event.when is not None
     for source, shape in event.shapes:
         if reason := shape(frame[source], frames):
-            return _Refusal(reason, final=event.when is not None)
+            return _Refusal(reason, final=chosen, by_elements=isinstance(reason, Unfit))
+    batch: Batch = base[BATCH]
     found: list[_Found] = []
+    refused: set[Key] = set()
     for bound in frames:
         spend(20)
         names = [name for name in bound if name in BOUND]
@@ -283,11 +323,16 @@ def _try(
         if not isinstance(made, str):
             names += [name for name, _ in event.variables if name in BOUND and name not in names]
             found.append((bound, made, names))
-        elif not event.continues:
-            return _Refusal(made, final=event.when is not None)
-        else:
-            reason = made
-    return found or _Refusal(reason, final=event.when is not None)
+            continue
+        reason = made
+        if keys := bound.get(ELEMENTS):
+            element = keys[-1] if event.continues else keys[0]
+            batch.miss(element, made)
+            refused.add(element)
+    if refused and not event.continues:
+        # An element is taken whole or not at all.
+        found = [item for item in found if item[0][ELEMENTS][0] not in refused]
+    return found or _Refusal(reason, final=chosen, by_elements=bool(refused))
 
 
 def _response(response: WebhookResponse, values: Frame) -> HttpResponse:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import re2
 
+from integrations.language.batch import Batch, Unfit
 from integrations.language.budget import spend
 from integrations.language.errors import child, did_you_mean
 from integrations.language.expressions import filtering, parts_of
@@ -20,20 +21,25 @@ from integrations.language.values import ANY, Value, find, is_empty, is_string, 
 Frame = dict[str, Value]
 # Binds in every frame; lists may multiply the frames. Returns "" or the reason why the value does not match.
 Match = Callable[[Value, list[Frame]], str]
-Elements = Literal["all", "some", "first"]
+Elements = Literal["each", "all", "some", "first"]
 _Bind = Callable[[Value, list[Frame]], str]
 # Under this name, a frame may hold what properties that are not known yet were compared with.
 COMPARED = "\0compared"
+# Under these, the Batch of a webhook request, and the elements of lists from which a frame was made.
+BATCH, ELEMENTS = "\0batch", "\0elements"
 Compared = dict[str, set[str]]
 WHOLE_LISTS = [("urls",), ("url",), ("to",)]
 MAX_EVENTS = 1000
+_TOO_MANY = f"{{}}: one request can have at most {MAX_EVENTS} events"
 
 
 def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements) -> Match:
     """A function that matches a value and binds variables in frames; problems go to the scope.
 
     `elements` says which elements of a list must match a shape of one element: "all", each with its frame;
-    "some", where the others are skipped; or the "first" that matches.
+    "each" for itself, but all of the lists inside it; "some", also of the lists inside; or the "first" that
+    matches. Elements that an earlier event has taken are passed over, and a Batch in the frames notes those
+    that do not match. Where only these are the reason, it is an Unfit.
     """
     spend(1)
     if is_string(node):
@@ -211,13 +217,16 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
         if not isinstance(value, dict):
             return f"{pointer or 'the document'}: expected an object, got {_shown(value)}"
         spend(len(entries))
+        unfit = ""
         for name, optional, inner in entries:
             item = find(value, name)
             if optional and is_empty(item):
                 continue
             if reason := inner(item, frames):
-                return reason
-        return ""
+                if not isinstance(reason, Unfit):
+                    return reason
+                unfit = unfit or reason
+        return unfit
 
     return match
 
@@ -228,9 +237,10 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
         if whole is not None and whole.steps in WHOLE_LISTS and not scope.knows(whole.root):
             bind = _binder(whole, scope, child(pointer, 0), elements=True)
             return lambda value, frames: bind(_as_list(value), frames)
-        return _elements(
-            compile_match(node[0], scope, child(pointer, 0), elements=elements), pointer, elements
+        inner = compile_match(
+            node[0], scope, child(pointer, 0), elements="all" if elements == "each" else elements
         )
+        return _each(inner, pointer) if elements in ("each", "some") else _elements(inner, pointer, elements)
     parts = [
         compile_match(item, scope, child(pointer, index), elements=elements)
         for index, item in enumerate(node)
@@ -252,13 +262,50 @@ def _as_list(value: Value) -> list[Value] | None:
     return value if isinstance(value, list) or value is None else [value]
 
 
+def iterates(node: Value) -> bool:
+    """Whether a shape has a list of one shape, which takes elements one by one."""
+    if isinstance(node, Mapping):
+        return any(map(iterates, node.values()))
+    if not isinstance(node, list):
+        return False
+    whole = only(node[0]) if len(node) == 1 else None
+    return (len(node) == 1 and (whole is None or whole.steps not in WHOLE_LISTS)) or any(map(iterates, node))
+
+
+def _each(inner: Match, pointer: str) -> Match:
+    def match(value: Value, frames: list[Frame]) -> str:
+        if value is None or value == []:
+            return f"{pointer}: expected a list that is not empty, got {_shown(value)}"
+        batch = frames[0].get(BATCH) or Batch()
+        rest = batch.rest(value)
+        if not rest:
+            return f"{pointer}: all elements of the list fit earlier events"
+        if len(rest) * len(frames) > MAX_EVENTS:
+            return _TOO_MANY.format(pointer)
+        collected: list[Frame] = []
+        reason = ""
+        for key, item in rest:
+            spend(len(frames))
+            copies = [{**frame, ELEMENTS: (*frame.get(ELEMENTS, ()), key)} for frame in frames]
+            if reason := inner(item, copies):
+                batch.miss(key, reason)
+            else:
+                collected += copies
+        if not collected:
+            return Unfit(reason)
+        frames[:] = collected
+        return "" if len(collected) <= MAX_EVENTS else _TOO_MANY.format(pointer)
+
+    return match
+
+
 def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
     def match(value: Value, frames: list[Frame]) -> str:
         items = _as_list(value)
         if not items:
             return f"{pointer}: expected a list that is not empty, got {_shown(value)}"
         if elements != "first" and len(items) * len(frames) > MAX_EVENTS:
-            return f"{pointer}: one request can have at most {MAX_EVENTS} events"
+            return _TOO_MANY.format(pointer)
         collected: list[Frame] = []
         reason = ""
         for item in items:
@@ -274,11 +321,7 @@ def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
         if not collected:
             return reason
         frames[:] = collected
-        return (
-            ""
-            if len(collected) <= MAX_EVENTS
-            else f"{pointer}: one request can have at most {MAX_EVENTS} events"
-        )
+        return "" if len(collected) <= MAX_EVENTS else _TOO_MANY.format(pointer)
 
     return match
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -16,7 +15,7 @@ from messaging.models import WebhookRequest
 from messaging.statuses import Verdict
 from messaging.webhooks import candidates, junk, refusals, routing, sorting, store
 from messaging.webhooks.readings import Reading, Readings, VerifiedReading, first_reading
-from messaging.webhooks.routing import Owner
+from messaging.webhooks.routing import Owner, digest_of
 from portal import metrics, process
 
 
@@ -70,7 +69,7 @@ def _accept(owner: Owner, owner_id: str, request: InboundRequest) -> HttpRespons
         query=request.query.encode("utf-8", "surrogateescape"),
         headers=request.headers,
         body=request.body,
-        digest=_digest(owner, request),
+        digest=digest_of(owner, request),
         verdict=reading.verdict,
         reason=reading.reason,
         tried=reading.tried,
@@ -117,8 +116,3 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
     reading = Reading.refused(received, found.integrations[0] if found.is_sure else None)
     reading.untried = readings.untried or found.more
     return reading
-
-
-def _digest(owner: Owner, request: InboundRequest) -> str:
-    whose = f"{owner.account.pk} {owner.template.pk} {request.method} {request.path} {request.query}\n"
-    return hashlib.sha256(whose.encode("utf-8", "replace") + request.body).hexdigest()

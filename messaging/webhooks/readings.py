@@ -29,10 +29,21 @@ class VerifiedReading:
 
 @dataclass(frozen=True)
 class VerifiedEvent:
-    """An event to be stored, with the reading that vouches for it: nothing else can be stored."""
+    """An event to be stored, with the reading that vouches for it: nothing else can be stored.
+
+    `index` is its position among the events of the reading; of an element that fits no event, -1.
+    """
 
     row: WebhookEvent
     reading: VerifiedReading
+    index: int
+
+    @property
+    def place(self) -> str:
+        """Where in the request the event is, as a JSON Pointer."""
+        if self.index < 0:
+            return str(self.row.payload["place"])
+        return self.reading.received.places()[self.index]
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ class Readings:
         message_uuid: str = "",
         now: datetime | None = None,
     ) -> None:
-        self._request, self._uuid, self._now = request, message_uuid, now
+        self.request, self._uuid, self._now = request, message_uuid, now
         self._same = first.same
         self._values = routing.values_of(candidates)
         nameless = first.hints.nameless or first.hints.refused is not None
@@ -132,7 +143,7 @@ class Readings:
             return self._same[id(compiled)]
         return webhooks.read(
             compiled,
-            self._request,
+            self.request,
             self._values[item.pk],
             number_to=only,
             message_uuid=self._uuid,

@@ -215,8 +215,9 @@ TEXT = InboundMessage("message", "+1", (), "Hi")
         ({"event_type": "messageStatus", "request_parameters": {"i": "$messageid$", "s": "$status$"}, "status_map": {"ok": "sent"}}, form("i=1&s=OK"), [StatusUpdate("sent", "1")]),
         ({"event_type": "messageRead", "request_parameters": {"i": "$message_uuid$"}}, form("i=7"), None),
         ({"event_type": "messageRead", "request_parameters": {"i": "$message_uuid$"}}, form("i=0B6F4C1E-3F2A-4D55-9A39-1D2F7B1F0A11"), [StatusUpdate("read", "", "0b6f4c1e-3f2a-4d55-9a39-1d2f7b1f0a11")]),
-        # Elements: all must match, unless the event goes on.
-        ({"event_type": "messageRead", "request_parameters": [{"i": "$messageid$"}]}, post([{"i": 1}, {}]), None),
+        # Elements: one that does not fit holds up none of the others.
+        ({"event_type": "messageRead", "request_parameters": [{"i": "$messageid$"}]}, post([{"i": 1}, {}]), [StatusUpdate("read", "1")]),
+        ({"event_type": "messageRead", "request_parameters": [{"i": "$messageid$"}]}, post([{"i": ""}, {}]), None),
         ({"event_type": "messageRead", "continue": True, "request_parameters": [{"i": "$messageid$"}]}, post([{"i": 1}, {}, {"i": 1}]), [StatusUpdate("read", "1")] * 2),
         # The path.
         ({**MESSAGE, "path": ["a/b", "c"]}, form("from=%2B1&text=Hi", path="/a/b/"), [TEXT]),
