@@ -9,7 +9,8 @@ from uuid import UUID
 from integrations.events import Consent, Event, Ignored, InboundMessage, StatusUpdate
 from integrations.language.data_filters import parse_iso
 from integrations.language.matching import Frame
-from integrations.language.values import Value, is_empty, text
+from integrations.language.values import Value, cleaned, is_empty
+from integrations.language.values import text as text_of
 from integrations.language.webhook_events import ALIASES, WebhookEvent
 
 # A concatenation header counts parts in one byte (3GPP TS 23.040, 9.2.3.24.1).
@@ -28,6 +29,11 @@ def put_aliases(bound: Frame) -> None:
     """Sets the aliases of bound variables, unless the shape bound these, too."""
     for name in [name for name in ALIASES if name in bound and ALIASES[name] not in bound]:
         put(bound, name, bound[name])
+
+
+def text(value: Value) -> str:
+    """The value as a text that can be stored."""
+    return str(cleaned(str(text_of(value))))
 
 
 def _texts(value: Value) -> tuple[str, ...]:
@@ -52,7 +58,7 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
         recipients,
         text(bound.get("content")),
         urls,
-        text(bound.get("messageid")),
+        text(bound.get("messageid")).strip(),
         parse_iso(text(bound.get("date"))),
         text(bound.get("sendername")),
         *_concat(event, bound),
@@ -80,7 +86,7 @@ def _status(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> E
         return f"status_map has no entry for {text(bound.get('status'))[:60]!r}."
     if status == "ignore":
         return Ignored()
-    messageid, ours = text(bound.get("messageid")), _uuid(bound.get("message_uuid"))
+    messageid, ours = text(bound.get("messageid")).strip(), _uuid(bound.get("message_uuid"))
     if not messageid and not ours:
         return "$messageid$ and $message_uuid$ are missing, or $message_uuid$ is not ours."
     code, words = text(bound.get("error_code")), text(bound.get("error_text"))
@@ -91,7 +97,7 @@ def _consent(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
     if is_empty(bound.get("from")):
         return "$from$ is missing or empty."
     kind: Literal["optOut", "optIn"] = "optOut" if event.type == "optOut" else "optIn"
-    return Consent(kind, text(bound["from"]), recipients, text(bound.get("messageid")))
+    return Consent(kind, text(bound["from"]), recipients, text(bound.get("messageid")).strip())
 
 
 def _ignored(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:

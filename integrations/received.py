@@ -45,6 +45,11 @@ class Refused(Received):
 
 
 @dataclass(frozen=True)
+class Probe(Refused):
+    """A request that says nothing, and that no event takes: HEAD, OPTIONS, or neither query nor body."""
+
+
+@dataclass(frozen=True)
 class Accepted(Received):
     """The events of a request that the given properties verify, as far as the template asks for it.
 

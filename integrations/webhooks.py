@@ -23,12 +23,14 @@ from integrations.language.signatures import Verify
 from integrations.language.values import ANY, Value, cleaned, text
 from integrations.language.webhook_events import WebhookEvent
 from integrations.language.webhook_responses import WebhookResponse
-from integrations.received import Accepted, Hints, Received, Refused, hints_in
+from integrations.received import Accepted, Hints, Probe, Received, Refused, hints_in
 
 MAX_BYTES = 1024 * 1024
 # What reading a request may cost, in units of the language's budget.
 MAX_WORK = 1_000_000
 
+# Methods by which it is only asked whether somebody is there.
+PROBES = ("HEAD", "OPTIONS")
 
 _Found = tuple[Frame, Event, list[str]]  # the variables, the event, and the names that its shapes bound
 
@@ -62,8 +64,8 @@ def _read(
     message_uuid: str,
     now: datetime | None,
 ) -> Received:
-    if request.method == "HEAD":
-        return Accepted("ignored", HttpResponse(200), "A HEAD request has no event.")
+    if request.method in PROBES:
+        return _probe(request)
     base = _base(request, properties)
     verified = _Verified(request, base, now)
     found = _match(template, request, base, verified, number_to)
@@ -84,6 +86,8 @@ def _read(
             places=found.places,
             aside=_response(section.ignored, base),
         )
+    if _says_nothing(request) and not _match(template, request, _wild(template, request), None, "").matched:
+        return _probe(request)
     if not found.unverified and section.verify is not None:
         found.unverified = verified.reason(section.verify)
     if found.unverified:
@@ -107,16 +111,31 @@ def _too_much(template: Template) -> Refused:
 
 
 def _hints(template: Template, request: InboundRequest) -> Hints:
-    if request.method == "HEAD":
-        return Hints()
-    base = _base(request, {item.label: ANY for item in template.properties})
+    if request.method in PROBES:
+        return Hints(refused=_probe(request))
+    base = _wild(template, request)
     found = _match(template, request, base, None, "")
+    if not found.matched and _says_nothing(request):
+        return Hints(refused=_probe(request))
     if not found.matched:
         return Hints(refused=_refused(found, _response(template.webhook.error, base)))
     for label, claimed in template.webhook.claims:
         with suppress(ValueError):
-            found.compared.setdefault(label, set()).add(text(claimed(base)))
+            found.compared.setdefault(label, set()).add(text(cleaned(claimed(base))))
     return hints_in([item for _, (_, item, _) in found.matched], found.compared)
+
+
+def _wild(template: Template, request: InboundRequest) -> Frame:
+    return _base(request, {item.label: ANY for item in template.properties})
+
+
+def _says_nothing(request: InboundRequest) -> bool:
+    return not request.query and not request.body
+
+
+def _probe(request: InboundRequest) -> Probe:
+    what = f"{request.method} request" if request.method in PROBES else "request with neither query nor body"
+    return Probe("ignored", HttpResponse(200), f"A {what} has no event.")
 
 
 def put_aside(template: Template, request: InboundRequest) -> HttpResponse:
@@ -188,7 +207,7 @@ def _match(
             continue
         result.matched += [(index, item) for item in found]
         for label, values in compared.items():
-            result.compared.setdefault(label, set()).update(values)
+            result.compared.setdefault(label, set()).update(map(cleaned, values))
         elements = [bound.get(ELEMENTS, ()) for bound, _, _ in found]
         result.elements += [(keys[-1] if event.continues else keys[0]) if keys else None for keys in elements]
         if not elements[0] and not event.continues:
@@ -273,16 +292,19 @@ class _Body:
             raise ValueError("The body is larger than 1 MiB.")
         spend(len(request.body) >> 3)
         # For GET, the query serves as the body.
-        query = bodies.pairs(request.query, charset) if charset else self.query
         if request.method == "GET" and not request.body.strip():
-            return query
+            return self.fields(charset)
         declared = request.headers.get("content-type", "")
         # Only the header has the boundary of a multipart body.
         same = bodies.essence(content_type) == bodies.essence(declared)
         kind = declared if same or not content_type else content_type
-        value = bodies.parse(request.body, kind, charset, strict=bool(content_type))
+        value = bodies.parse(request.body, kind, charset, strict=bool(content_type), inbound=True)
         merged = bodies.is_form(kind) or (request.method == "GET" and isinstance(value, dict))
-        return {**query, **value} if merged else value
+        return {**self.fields(charset), **value} if merged else value
+
+    def fields(self, charset: str) -> dict[str, Value]:
+        """The fields of the query. Raises ValueError if these are not in the character set."""
+        return bodies.pairs(self.request.query, charset or "utf-8", inbound=True)
 
 
 def _try(
@@ -303,6 +325,12 @@ def _try(
     if problem:
         return _Refusal(problem)
     frame = {**base, "request": parsed, "event_key": event.event_key}
+    if event.reads_query:
+        try:
+            frame["query"] = body.fields(event.charset)
+        except ValueError as error:
+            body.problem = body.problem or str(error)
+            return _Refusal(str(error))
     if event.when is not None and not event.when(frame):
         return _Refusal("'when' does not hold.")
     frames = [frame]

@@ -29,6 +29,8 @@ COMPARED = "\0compared"
 BATCH, ELEMENTS = "\0batch", "\0elements"
 Compared = dict[str, set[str]]
 WHOLE_LISTS = [("urls",), ("url",), ("to",)]
+# Bound without white space at their ends, which some providers write.
+_IDS = frozenset(["messageid", "message_uuid", "subscription_id"])
 MAX_EVENTS = 1000
 _TOO_MANY = f"{{}}: one request can have at most {MAX_EVENTS} events"
 
@@ -61,6 +63,11 @@ def _leaf(value: Value) -> Value:
 
 def _text_leaf(value: Value) -> Value:
     return plain(_leaf(value))
+
+
+def _stripped(value: str) -> str:
+    """The text without white space at its ends; a Number has none, and stays one."""
+    return value.strip() if value[:1].isspace() or value[-1:].isspace() else value
 
 
 def _shown(value: Value) -> str:
@@ -152,6 +159,8 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
             found = value
             if apply is not None:
                 found = [apply(item, frame) for item in value] if elements and value else apply(value, frame)
+            if name in _IDS and isinstance(found, str):
+                found = _stripped(found)
             if elements and isinstance(found, list):
                 found = [item for item in found if not is_empty(item)]
             if is_empty(found) and found is not ANY:
@@ -183,6 +192,8 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
         spend(len(frames))
         for frame in frames:
             found = apply(value, frame) if apply is not None else value
+            if name in _IDS and not steps and isinstance(found, str):
+                found = _stripped(found)
             if is_empty(found) and optional:
                 continue
             if bound_here and not steps and name not in frame:
@@ -202,7 +213,7 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
 
 
 def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elements) -> Match:
-    entries: list[tuple[str, bool, Match]] = []
+    entries: list[tuple[str, str, bool, Match]] = []
     for key, value in node.items():
         place = child(pointer, key)
         name, optional = optional_key(key)
@@ -210,25 +221,38 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
             scope.report(place, f"{key!r} can only be rendered, not matched.", at_key=True)
         elif any(isinstance(part, Placeholder) for part in parse(key)):
             scope.report(place, "Keys hold no placeholders.", at_key=True)
-        entries.append((name, optional, compile_match(value, scope, place, elements=elements)))
+        entries.append((name, _local(name), optional, compile_match(value, scope, place, elements=elements)))
 
     def match(value: Value, frames: list[Frame]) -> str:
         value = _leaf(value)
-        if not isinstance(value, dict):
+        missing = value is None and bool(entries)
+        if missing:
+            value = {}
+        elif not isinstance(value, dict):
             return f"{pointer or 'the document'}: expected an object, got {_shown(value)}"
         spend(len(entries))
         unfit = ""
-        for name, optional, inner in entries:
+        for name, local, optional, inner in entries:
             item = find(value, name)
+            if item is None and local:
+                item = find(value, local)
             if optional and is_empty(item):
                 continue
             if reason := inner(item, frames):
+                if missing:
+                    return f"{pointer or 'the document'}: expected an object, got nothing"
                 if not isinstance(reason, Unfit):
                     return reason
                 unfit = unfit or reason
         return unfit
 
     return match
+
+
+def _local(name: str) -> str:
+    """The name without the prefix that it may have in XML, which is not read; "" if it has none."""
+    prefix, colon, local = name.removeprefix("@").partition(":")
+    return ("@" if name.startswith("@") else "") + local if prefix and colon and local else ""
 
 
 def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> Match:

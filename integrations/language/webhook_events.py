@@ -67,7 +67,8 @@ class WebhookEvent:
 
     `concat` reads id, part and count of a text that arrives in several requests. `media_hosts` are the hosts
     from which its files are fetched with the outgoing auth, below `media_path`; empty: the hosts of the API.
-    It `iterates` if its shapes take the elements of a list one by one.
+    With `reads_query`, the fields of the query must be in its character set. It `iterates` if its shapes take
+    the elements of a list one by one.
     """
 
     name: str
@@ -85,6 +86,7 @@ class WebhookEvent:
     status_map: Table | None
     continues: bool
     iterates: bool
+    reads_query: bool
     verify: Verify | None
     concat: tuple[Render, Render, Render] | None
     media_hosts: tuple[str, ...] | None
@@ -155,6 +157,7 @@ def compile_event(
         _charset(node, scope, at("request_charset")), when, shapes, variables,
         STATUS_TYPES.get(kind, ""), status_map, continues,
         any(iterates(node.get(key)) for key in ("request_query", "request_headers", "request_parameters")),
+        "query" in scope.used or "request_query" in node,
         verify, concat,
         _media_hosts(node, verify, scope, at("media_auth")),
         _media_path(node, scope, at("media_path")), response,

@@ -11,7 +11,7 @@ from integrations import webhooks
 from integrations.events import HttpResponse, InboundRequest
 from integrations.language.document import Template
 from integrations.models import Integration
-from integrations.received import Accepted, Hints, Received, Refused, merged
+from integrations.received import Accepted, Hints, Probe, Received, Refused, merged
 from messaging.models import WebhookEvent
 from messaging.webhooks import routing
 
@@ -77,7 +77,7 @@ class Reading:
     """What a request says: how it is answered, and for which integration it is stored.
 
     `verified`: a key has shown that it is from the provider. `untried`: it might be for integrations whose
-    keys were not tried, since there are too many.
+    keys were not tried, since there are too many. A `probe` says nothing, and is not stored.
     """
 
     verdict: str
@@ -88,12 +88,14 @@ class Reading:
     events: list[VerifiedEvent] = field(default_factory=list)
     verified: bool = False
     untried: bool = False
+    probe: bool = False
 
     @classmethod
     def refused(cls, received: Received, whose: Integration | None) -> Reading:
         """The reading of a request without events."""
         made = cls(received.verdict, received.reason, received.answer, received.tried, whose)
         made.verified = isinstance(received, Refused) and received.verified
+        made.probe = isinstance(received, Probe)
         return made
 
 
