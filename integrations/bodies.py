@@ -41,8 +41,8 @@ def parse(
     Without a media type, and with another one unless `strict`, the body is read as JSON if possible, else as
     text, which has no white space at its ends. `charset` replaces the one of the media type or of the XML
     declaration. An empty body is `{}`. Unpaired surrogates and U+0000 become U+FFFD; of an `inbound` request,
-    U+0000 stays, for filters to decode, and escapes of a form must be valid. Raises ValueError with a
-    sentence.
+    U+0000 stays, for filters to decode, and so do surrogates in JSON, which may be the halves of an emoji in
+    two parts of a text; and escapes of a form must be valid. Raises ValueError with a sentence.
     """
     kind = essence(content_type)
     if not body.strip():
@@ -63,7 +63,7 @@ def parse(
     if strict and kind and not kind.endswith("json"):
         return _cleaned(source.strip(), inbound)
     try:
-        return load(source, nul=inbound)
+        return load(source, as_is=inbound)
     except json.JSONDecodeError as error:
         if kind.endswith("json") or source.lstrip().startswith(("{", "[")):
             raise ValueError(f"The body is not JSON: {error.msg} at character {error.pos + 1}.") from None

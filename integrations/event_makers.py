@@ -56,7 +56,7 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
         "mms" if event.type == "mms" else "message",
         text(bound["from"]),
         recipients,
-        text(bound.get("content")),
+        _words(event, bound),
         urls,
         text(bound.get("messageid")).strip(),
         parse_iso(text(bound.get("date"))),
@@ -64,6 +64,13 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
         *_concat(event, bound),
         media_auth=event.media_hosts is not None,
     )
+
+
+def _words(event: WebhookEvent, bound: Frame) -> str:
+    """The text; that of a part may end in half of an emoji, which is joined with the other half."""
+    if _concat(event, bound)[0]:
+        return str(text_of(bound.get("content"))).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text(bound.get("content"))
 
 
 def _concat(event: WebhookEvent, bound: Frame) -> tuple[str, int, int]:

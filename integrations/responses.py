@@ -68,8 +68,8 @@ def _read(
         if gave_up and str(response.status) not in rule.statuses:
             continue
         if rule.when(values):
-            code = str(text(rule.code(values))) if rule.code else ""
-            words = (text(rule.text(values)) if rule.text else "") or said
+            code = str(text(cleaned(rule.code(values)))) if rule.code else ""
+            words = (text(cleaned(rule.text(values))) if rule.text else "") or said
             after = _retry_after(response) if rule.result in ("retry", "throttled") else None
             return Outcome(rule.result, code=code, text=words, retry_after=after)  # type: ignore[arg-type]
     if response.status == 401:
@@ -97,7 +97,7 @@ def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable
         if unreadable:
             return Outcome("unknown", text=f"{unreadable} {said}")
         return Outcome("failed", text=f"{said} The condition response_success does not hold.")
-    bound = {name: frames[0][name] for name in method.response.binds if name in frames[0]}
+    bound = {name: cleaned(frames[0][name]) for name in method.response.binds if name in frames[0]}
     return Outcome("sent", messageid=str(text(bound.get("messageid"))).strip(), bound=bound)
 
 

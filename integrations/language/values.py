@@ -124,16 +124,16 @@ def dump(value: Value) -> str:
     return json.dumps(value, allow_nan=False, default=str)
 
 
-def load(source: str, *, depth: int = 64, nul: bool = False) -> Value:
+def load(source: str, *, depth: int = 64, as_is: bool = False) -> Value:
     """The value of a JSON text; NaN, Infinity and more than `depth` levels raise ValueError with a sentence.
 
-    Numbers stay as written, the last of equal keys counts, unpaired surrogates and, without `nul`, U+0000
-    become U+FFFD.
+    Numbers stay as written, the last of equal keys counts, U+0000 and unpaired surrogates become U+FFFD,
+    unless they are wanted `as_is`.
     """
     if source.count("[") + source.count("{") > depth and _depth_exceeds(source, depth):
         raise ValueError(f"The JSON is nested more than {depth} levels deep.")
     value = json.loads(source, parse_int=Number, parse_float=Number, parse_constant=_refuse)
-    return cleaned(value, nul=nul) if "\\u" in source else value
+    return cleaned(value) if "\\u" in source and not as_is else value
 
 
 def _depth_exceeds(source: str, limit: int) -> bool:
