@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.events import Consent, HttpResponse, InboundMessage, InboundRequest, StatusUpdate
+from integrations.events import Consent, HttpResponse, Ignored, InboundMessage, InboundRequest, StatusUpdate
 from integrations.language.document import compile_document
 from integrations.received import Hints
 from integrations.senders import normalise_number
