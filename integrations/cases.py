@@ -216,7 +216,10 @@ def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
             )
     events = shown_events(received, text(case.get("country")) or None)
     if "events" in expected:
-        yield from differs("events", expected["events"], events)
+        lines = list(differs("events", expected["events"], events))
+        yield from lines
+        if lines:
+            yield from (f"{place} fits no event: {reason}" for place, reason in received.unfit)
         if expected["events"] and not events:
             yield from (f"{pointer} did not match: {reason}" for pointer, reason in received.tried)
             if received.reason:

@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 from messaging import numbers, retention, wakeups
 from messaging.models import Contact, Conversation, Erasure, Message, OptOut, WebhookEvent, WebhookRequest
 from messaging.models.erasures import fingerprints, masked
-from messaging.statuses import EventState, QueueState, Status
+from messaging.statuses import UNFIT, EventState, QueueState, Status
 from messaging.wakeups import Task
 from portal import audit
 from portal.models import Organization, User
@@ -169,6 +169,9 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
                 found, ["query", "headers", "body", "answer_body", "answer_headers", "tried", "reason"]
             )
             WebhookEvent.objects.bulk_update(events, ["payload", "provider_id", "state"])
+            # What fits no event is described by what it says.
+            unfit = WebhookEvent.objects.filter(request__in=found, type=UNFIT)
+            unfit.update(reason="", state=EventState.DONE)
         yield Counter(webhooks=len(found), events=len(events))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import functools
 import hashlib
 import hmac
@@ -10,6 +11,7 @@ import html
 import mimetypes
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -247,7 +249,14 @@ def encode(value: str | bytes, charset: Value) -> bytes | None:
 @add("decode", (b"\xe9", ("latin-1",), "é"), arguments=(1, 1), kind="bytes", argument="charset")
 def decode(value: str | bytes, charset: Value) -> str | None:
     """The text that the bytes encode in a character set; invalid bytes become U+FFFD."""
-    return raw(value).decode(text(charset), "replace") if is_charset(text(charset)) else None
+    name, source = text(charset), raw(value)
+    if not is_charset(name):
+        return None
+    if codecs.lookup(name).name.startswith("utf-16"):
+        # Half of an emoji: the other half may be in the next part of the text.
+        with suppress(UnicodeDecodeError):
+            return source.decode(name, "surrogatepass")
+    return source.decode(name, "replace")
 
 
 @add("json", ({"a": Number("1.0")}, (), '{"a":1.0}'), kind="value")

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
 from integrations.language.matching import Match, compile_match, unused_names
 from integrations.language.names import RESPONSE
+from integrations.language.placeholders import only
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys, choice, compile_shape
 from integrations.language.shapes import Render
-from integrations.language.values import Value, text
+from integrations.language.values import Value, is_number, text
 
 RESULTS = ["failed", "retry", "throttled", "opted_out", "unauthorized"]
 
 
 @dataclass(frozen=True)
 class ErrorRule:
-    """An element of `response_errors`: its condition, and the result, code and text of the outcome."""
+    """An element of `response_errors`: its condition, and the result, code and text of the outcome.
+
+    `statuses` are those that the condition names one by one, not in a range.
+    """
 
     when: Condition
+    statuses: frozenset[str]
     result: str
     code: Render | None
     text: Render | None
@@ -76,5 +81,18 @@ def _rules(node: Value, scope: Scope, pointer: str) -> tuple[ErrorRule, ...]:
             )
         when = compile_condition(item.get("when", {}), scope, child(place, "when"))
         code, words = compile_shape("code", item, scope, place), compile_shape("text", item, scope, place)
-        rules.append(ErrorRule(when, result, code, words))
+        rules.append(ErrorRule(when, frozenset(_statuses(item.get("when"))), result, code, words))
     return tuple(rules)
+
+
+def _statuses(condition: Value) -> Iterator[str]:
+    """The statuses that a condition names: `{"$status$": 504}` or `{"$status$": [408, 504]}`."""
+    if isinstance(condition, list):
+        for each in condition:
+            yield from _statuses(each)
+    elif isinstance(condition, Mapping):
+        for key, expected in condition.items():
+            whole = only(key)
+            if whole is not None and whole.steps == ("status",) and not whole.filters:
+                named = expected if isinstance(expected, list) else [expected]
+                yield from (text(item) for item in named if is_number(item))

@@ -88,7 +88,7 @@ def count_segments(text: str) -> int:
 def measure(text: str, unit: Unit) -> int:
     """The size of a text in a unit; characters are code points, bytes are of UTF-8."""
     if unit == "bytes":
-        return len(text.encode())
+        return len(text.encode("utf-8", "surrogatepass"))
     return len(text) if unit == "characters" else count_segments(text)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from integrations.language.budget import spend
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
-from integrations.language.matching import Match, compile_match, unused_names
+from integrations.language.matching import Match, compile_match, iterates, unused_names
 from integrations.language.names import BOUND, EXCHANGE
 from integrations.language.placeholders import Placeholder, parse
 from integrations.language.scope import Scope
@@ -68,6 +68,8 @@ class WebhookEvent:
 
     `concat` reads id, part and count of a text that arrives in several requests. `media_hosts` are the hosts
     from which its files are fetched with the outgoing auth, below `media_path`; empty: the hosts of the API.
+    With `reads_query`, the fields of the query must be in its character set. It `iterates` if its shapes take
+    the elements of a list one by one.
     """
 
     name: str
@@ -84,6 +86,8 @@ class WebhookEvent:
     status: str
     status_map: Table | None
     continues: bool
+    iterates: bool
+    reads_query: bool
     verify: Verify | None
     concat: tuple[Render, Render, Render] | None
     media_hosts: tuple[str, ...] | None
@@ -122,7 +126,7 @@ def compile_event(
     continues = boolean(node, "continue", scope, at("continue"))
     when = compile_condition(node["when"], scope, at("when")) if "when" in node else None
     shapes = tuple(
-        (source, compile_match(node[key], scope, at(key), elements="some" if continues else "all"))
+        (source, compile_match(node[key], scope, at(key), elements="some" if continues else "each"))
         for source, key in (
             ("query", "request_query"),
             ("headers", "request_headers"),
@@ -151,7 +155,10 @@ def compile_event(
         _paths(node.get("path"), scope, at("path")),
         _content_type(node, scope, at("request_content_type")),
         _charset(node, scope, at("request_charset")), when, shapes, variables,
-        STATUS_TYPES.get(kind, ""), status_map, continues, verify, concat,
+        STATUS_TYPES.get(kind, ""), status_map, continues,
+        any(iterates(node.get(key)) for key in ("request_query", "request_headers", "request_parameters")),
+        "query" in scope.used or "request_query" in node,
+        verify, concat,
         _media_hosts(node, verify, scope, at("media_auth")),
         _media_path(node, scope, at("media_path")), response,
     )  # fmt: skip

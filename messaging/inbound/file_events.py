@@ -98,12 +98,11 @@ def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
         arrived = [(event, what) for event, what in said if isinstance(what, InboundMessage)]
         whole, parts = concatenation.join(arrived, late=late)
         _file_messages(whole)
-        messages = {event.part_of: event.message for event, _ in whole if event.part_of}
-        for event in parts:
-            event.message = messages.get(event.part_of)
+        for event, text in parts:
+            event.message = text.message
         told = [(event, what) for event, what in said if isinstance(what, StatusUpdate)]
         delivery_reports.file(told)
-        changed = {event.pk: event for event in [*events, *parts]}
+        changed = {event.pk: event for event in [*events, *(event for event, _ in parts)]}
         bulk.update(list(changed.values()), "state", "reason", "message", "part_of")
     now = timezone.now()
     for event in events:

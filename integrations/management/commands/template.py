@@ -112,6 +112,7 @@ class Command(BaseCommand):
             "reason": received.reason,
             "response": {"status": response.status, "headers": dict(response.headers), **body},
             "events": shown_events(received, text(request.get("country")) or None),
+            "unfit": [{"element": place, "reason": reason} for place, reason in received.unfit],
             "tried": [{"event": pointer, "reason": reason} for pointer, reason in received.tried],
         }
         self.stdout.write(_pretty(dump(found)))
