@@ -217,7 +217,7 @@ class IntegrationAdmin(PortalAdmin):
             "asks": [(ask, ask.sentence(chosen), for_account or not ask.inherited) for ask in asks],
             "confirmable": any(ask.origin and (for_account or not ask.inherited) for ask in asks),
             "token_goes_to": form.reach.get(ACCESS_TOKEN, ()),
-            "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
+            "open_to_anyone": integration.compiled.webhook.open,
             "access": setup.oauth_status(integration),
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),

@@ -48,10 +48,12 @@ class Accepted(Received):
 
     `event_index` is the event that matched first. `bindings` has the type of each event and the variables
     that its shapes bound. `aside` is the response to give instead if the request is quarantined: the number
-    is unknown, or the integration is switched off.
+    is unknown, or the integration is switched off. With `verified`, a check has found each event to be from
+    the provider; without, the template asks for none, or for `none`.
     """
 
     aside: HttpResponse = field(default_factory=lambda: HttpResponse(200))
+    verified: bool = False
 
 
 @dataclass(frozen=True)

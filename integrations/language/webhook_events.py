@@ -14,9 +14,8 @@ from integrations.language.names import BOUND, EXCHANGE
 from integrations.language.scope import Scope
 from integrations.language.sections import boolean, check_keys, compile_variables, media_type
 from integrations.language.shapes import Render, compile_render
-from integrations.language.signatures import Verify
 from integrations.language.values import Table, Value, is_charset, is_string, text
-from integrations.language.verify import compile_verify
+from integrations.language.verify import Verification, compile_verify
 from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
 STATUS_TYPES = {
@@ -83,7 +82,7 @@ class WebhookEvent:
     status: str
     status_map: Table | None
     continues: bool
-    verify: Verify | None
+    verify: Verification | None
     concat: tuple[Render, Render, Render] | None
     media_hosts: tuple[str, ...] | None
     media_path: str
@@ -91,7 +90,7 @@ class WebhookEvent:
 
 
 def compile_event(
-    own: Value, defaults: Mapping[str, Value], section: str, verify: Verify | None, scope: Scope, pointer: str
+    own: Value, defaults: Mapping[str, Value], section: str, verify: Verification | None, scope: Scope, pointer: str
 ) -> WebhookEvent | None:
     """The compiled event, with the section's defaults and `verify`; problems go to the scope."""
     spend(5)
@@ -225,7 +224,7 @@ def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Re
 
 
 def _media_hosts(
-    node: Mapping[str, Value], verify: Verify | None, scope: Scope, pointer: str
+    node: Mapping[str, Value], verify: Verification | None, scope: Scope, pointer: str
 ) -> tuple[str, ...] | None:
     given = node.get("media_auth", False)
     if given is False:

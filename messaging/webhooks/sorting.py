@@ -125,8 +125,7 @@ def _summed_up(
             mine = rows[0].reading.integration if len(whose) == 1 and None not in whose else None
         else:
             sure = found.is_sure or (
-                integration.compiled.webhook.verify is not None
-                and readings.alone(integration, found.integrations)
+                received.verified and readings.alone(integration, found.integrations)
             )
             mine = integration if sure else None
     if rows:
