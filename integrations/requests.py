@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from integrations import bodies
 from integrations.events import RenderedRequest
 from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
+from integrations.language.auth import Scheme
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
@@ -80,6 +82,7 @@ def _planned(template: Template, properties: Mapping[str, Value], message: dict[
     parts = []
     for number, (method, variables) in enumerate(steps, 1):
         numbered = {
+            "nonce": secrets.token_hex(16),
             **variables,
             "part_no": number,
             "first_part": number == 1,
@@ -99,8 +102,13 @@ def build(
     if method is None:
         raise RenderError(f"{template.name} has no method {method_name}.", "/API")
     with _bounded(variables):
-        known = {"now": iso_text(datetime.now(UTC)), **cleaned(variables)}
+        known = {**fresh(), **cleaned(variables)}
         return _request(method, cleaned(properties), known)
+
+
+def fresh() -> dict[str, Value]:
+    """The variables of a request without a message: the time, and a value that no other request has."""
+    return {"now": iso_text(datetime.now(UTC)), "nonce": secrets.token_hex(16)}
 
 
 def render_variables(
@@ -258,6 +266,7 @@ def _masked(
     template: Template, method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
 ) -> RenderedRequest:
     secret = {item.label for item in template.properties if item.secret}
+    method = replace(method, auth=tuple(tuple(map(_unsigned, group)) for group in method.auth))
     values = {label: MASK if label in secret else value for label, value in properties.items()}
     if "access_token" in values:
         values["access_token"] = MASK
@@ -265,6 +274,11 @@ def _masked(
         return _request(method, values, variables)
     except RenderError:
         return RenderedRequest(method.request_method, MASK)
+
+
+def _unsigned(scheme: Scheme) -> Scheme:
+    """The scheme with its signature masked, because nothing can be signed with a masked key."""
+    return scheme._replace(value=lambda variables: MASK, signs=False) if scheme.signs else scheme
 
 
 def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:
@@ -276,9 +290,9 @@ def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:
 def render_headers(method: Method, values: Mapping[str, Value]) -> dict[str, str]:
     """The method's headers and those of the first auth scheme whose condition holds. Raises RenderError."""
     found: dict[str, tuple[str, str]] = {}
-    scheme = next(((name, render) for when, name, render in method.auth if when(values)), None)
-    if scheme is not None:
-        _set(found, scheme[0], scheme[1](values), "/auth")
+    for group in method.auth:
+        if scheme := next((each for each in group if each.when(values)), None):
+            _set(found, scheme.name, scheme.value(values), "/auth")
     for name, render in method.headers:
         _set(found, name, render(values), child(child(method.pointer, "request_headers"), name))
     return dict(found.values())

@@ -45,7 +45,7 @@ class Verification:
     reads_request: bool
 
     def __call__(self, values: Variables) -> str | None:
-        """"" for a request that is from the provider, None for one that need not be, or what is wrong."""
+        """ "" for a request that is from the provider, None for one that need not be, or what is wrong."""
         for when, check in self.ways:
             if when(values):
                 try:

@@ -90,7 +90,12 @@ class WebhookEvent:
 
 
 def compile_event(
-    own: Value, defaults: Mapping[str, Value], section: str, verify: Verification | None, scope: Scope, pointer: str
+    own: Value,
+    defaults: Mapping[str, Value],
+    section: str,
+    verify: Verification | None,
+    scope: Scope,
+    pointer: str,
 ) -> WebhookEvent | None:
     """The compiled event, with the section's defaults and `verify`; problems go to the scope."""
     spend(5)
