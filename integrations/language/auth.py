@@ -201,7 +201,7 @@ def _prefixed(prefix: Render, token: Render) -> Render:
 
 
 def compile_oauth(document: Mapping[str, Value], scope: Scope) -> OAuth2 | None:
-    """What the document says of OAuth2, as a key of its own or as a type of `auth`; problems go to the scope."""
+    """What the document says of OAuth2, in a key of its own or in `auth`; problems go to the scope."""
     auth = document.get("auth")
     listed = [("/auth", auth)]
     if isinstance(auth, list):
