@@ -16,7 +16,6 @@ from integrations.language.auth import OAuth2, basic
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template
 from integrations.language.values import Value, is_number, text
-from integrations.properties import ACCESS_TOKEN
 from integrations.redact import Redactor
 from integrations.requests import build, fresh
 
@@ -71,7 +70,7 @@ def read(
         return _read_oauth(response, hide)
     outcome = responses.read(template, LOGIN.name, properties, variables, response)
     if outcome.result == "sent":
-        return TokenResponse(text(outcome.bound[ACCESS_TOKEN]), lifetime=_lifetime(outcome.bound))
+        return TokenResponse(text(outcome.bound["access_token"]), lifetime=_lifetime(outcome.bound))
     said = hide.text(outcome.text)[:300]
     if isinstance(response, HttpResponse) and 200 <= response.status < 300:
         unread = responses.summary(response) in outcome.text
@@ -100,7 +99,7 @@ def _of_oauth(oauth: OAuth2, values: Mapping[str, Any], fields: Mapping[str, Val
         {**headers, "Content-Type": kind},
         body,
         TIMEOUT,
-        oauth.reads | {ACCESS_TOKEN},
+        oauth.reads | {"access_token"},  # which stands for the refresh token, too
     )
 
 

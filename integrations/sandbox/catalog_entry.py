@@ -71,14 +71,9 @@ class HostedEntry:
         """The template's document, with every literal host replaced."""
         own: dict[str, Value] = dict(self.entry.document)
         made = dict(own)
-        for key, move in (
-            ("auth", self._rehosted),
-            ("OAuth2", self._rehosted),
-            ("API", self._rehosted),
-            ("Webhook", self._webhook),
-        ):
-            if key in own:
-                made[key] = move(own[key])
+        made |= {key: self._rehosted(own[key]) for key in ("auth", "OAuth2", "API") if key in own}
+        if "Webhook" in own:
+            made["Webhook"] = self._webhook(own["Webhook"])
         if made == own:
             return made
         return {**made, "id": f"{own['id']}-sandbox"[:64], "name": f"{own['name']} (sandbox)"}

@@ -49,7 +49,7 @@ class Logins:
         return replace(request, url=substitution.text(request.url), headers=headers, body=body)
 
     def signed(self, request: RenderedRequest) -> bool:
-        """Whether the portal's key has signed the request's token, if the template has all requests signed."""
+        """Whether the portal's key has signed the request, if the template has all requests signed."""
         auth = self._hosted.document.get("auth", [])
         schemes = auth if isinstance(auth, list) else [auth]
         if not schemes or any(scheme.get("type") != "JWT" for scheme in schemes):

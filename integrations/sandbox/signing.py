@@ -102,9 +102,8 @@ class _Signing:
         return make(request) if make is not None else request
 
     def _read(self, source: Value, exchange: Mapping[str, Value]) -> str:
-        return text(
-            next(iter(live(compile_render(source, _scope(self.values, self.scheme), "")(exchange))), "")
-        )
+        render = compile_render(source, _scope(self.values, self.scheme), "")
+        return text(next(iter(live(render(exchange))), ""))
 
     def _value(self, name: str) -> str:
         return self._read(self.scheme.get(name), self.values)
@@ -145,9 +144,8 @@ class _Signing:
 
     def _ed25519(self, request: InboundRequest) -> InboundRequest:
         request = self._stamped(request)
-        return self._placed(
-            request, self.scheme["signature"], _base64(self.keys.ed25519.sign(self._over(request)))
-        )
+        signature = self.keys.ed25519.sign(self._over(request))
+        return self._placed(request, self.scheme["signature"], _base64(signature))
 
     def _jwt(self, request: InboundRequest) -> InboundRequest:
         source = self.scheme.get("token", "$headers.Authorization|remove_prefix:'Bearer '$")

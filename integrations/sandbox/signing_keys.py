@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 
 class SigningKeys:
-    """One pair for each algorithm. The portal gets private ones, too, where it is to sign its own requests."""
+    """One pair for each algorithm. The portal gets private ones where it is to sign its own requests."""
 
     @cached_property
     def ed25519(self) -> Ed25519PrivateKey:
