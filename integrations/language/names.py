@@ -8,6 +8,8 @@ SENDING = frozenset(
     webhook_url now nonce reply_to country part_no parts first_part last_part attempt_no access_token
     """.split()  # noqa: SIM905 (a list of names reads better without quotes)
 )
+# Variables of later versions: a document that was stored before may have a property with such a name.
+RECENT = frozenset(["nonce"])
 RESPONSE = frozenset(["response", "headers", "status", "body"])
 BOUND = frozenset(
     """
