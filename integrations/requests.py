@@ -237,7 +237,7 @@ def _applies(method: Method, properties: Mapping[str, Value], variables: Mapping
 
 
 def _request(
-    method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
+    method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value], *, masked: bool = False
 ) -> RenderedRequest:
     if method.needs_content and not method.is_multipart:
         variables = {**variables, "media": [_as_text(item) for item in variables.get("media") or []]}
@@ -246,7 +246,7 @@ def _request(
     url = method.url(values)
     if method.query is not None and (query := method.query(values)) is not None:
         url = merge_query(url, encode_pairs(query, child(place, "request_query")))
-    headers = render_headers(method, values)
+    headers = render_headers(method, values, masked=masked)
     body: bytes | None = None
     parameters = method.parameters(values) if method.parameters is not None else None
     if parameters is not None and method.request_method == "GET":
@@ -271,7 +271,7 @@ def _masked(
     if "access_token" in values:
         values["access_token"] = MASK
     try:
-        return _request(method, values, variables)
+        return _request(method, values, variables, masked=True)
     except RenderError:
         return RenderedRequest(method.request_method, MASK)
 
@@ -287,18 +287,21 @@ def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:
     return {**file, "content": base64.b64encode(content).decode() if isinstance(content, bytes) else content}
 
 
-def render_headers(method: Method, values: Mapping[str, Value]) -> dict[str, str]:
-    """The method's headers and those of the first auth scheme whose condition holds. Raises RenderError."""
+def render_headers(method: Method, values: Mapping[str, Value], *, masked: bool = False) -> dict[str, str]:
+    """The method's headers, and those of the auth schemes whose conditions hold first. Raises RenderError.
+
+    Those that are only shown, because their secrets are `masked`, may have any characters.
+    """
     found: dict[str, tuple[str, str]] = {}
     for group in method.auth:
         if scheme := next((each for each in group if each.when(values)), None):
-            _set(found, scheme.name, scheme.value(values), "/auth")
+            _set(found, scheme.name, scheme.value(values), "/auth", masked)
     for name, render in method.headers:
-        _set(found, name, render(values), child(child(method.pointer, "request_headers"), name))
+        _set(found, name, render(values), child(child(method.pointer, "request_headers"), name), masked)
     return dict(found.values())
 
 
-def _set(headers: dict[str, tuple[str, str]], name: str, value: Value, pointer: str) -> None:
+def _set(headers: dict[str, tuple[str, str]], name: str, value: Value, pointer: str, masked: bool) -> None:
     if value is None:
         return
     if isinstance(value, dict | list) and not is_empty(value):
@@ -308,6 +311,6 @@ def _set(headers: dict[str, tuple[str, str]], name: str, value: Value, pointer: 
         raise RenderError(
             f"The header {name!r} must not contain line breaks or other control characters.", pointer
         )
-    if not all(character <= "\xff" for character in line):
+    if not masked and not all(character <= "\xff" for character in line):
         raise RenderError(f"The header {name!r} contains a character outside ISO 8859-1.", pointer)
     headers[name.casefold()] = (name, line)
