@@ -24,7 +24,7 @@ from integrations.language.auth import Grant
 from integrations.language.errors import RenderError
 from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import text
-from integrations.models import AccessToken, Integration
+from integrations.models import AccessToken, Integration, Template
 from integrations.origins import Held
 from integrations.properties import ACCESS_TOKEN, credentials_of
 from integrations.signals import credentials_changed
@@ -108,6 +108,16 @@ def request_renewal(integration: Integration) -> None:
         AccessToken.objects.filter(pk=row.pk).update(
             renew_at=timezone.now(), refused_at=None, lease_until=None, fence=F("fence") + 1
         )
+
+
+def request_missing(template: Template) -> None:
+    """Schedules the first token requests of integrations whose published revision is the first to need one."""
+    grant = template.published.compiled.grant if template.published is not None else None
+    if grant is not None and not grant.by_consent:
+        without = Integration.objects.filter(template=template, revision=None, access_token=None)
+        now = timezone.now()
+        rows = [AccessToken(integration_id=pk, renew_at=now) for pk in without.values_list("pk", flat=True)]
+        AccessToken.objects.bulk_create(rows, BATCH, ignore_conflicts=True)
 
 
 def refused(integration: Integration, used: str) -> bool:

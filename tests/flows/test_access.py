@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from integrations import credentials, holds, oauth, properties
@@ -9,6 +11,7 @@ from integrations.models import AccessToken, Integration
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalog_entry import EXAMPLES
 from integrations.sandbox.signing_keys import SigningKeys
+from messaging import demo
 from messaging.inbound import file_events
 from messaging.models import Message, Number, WebhookRequest
 from messaging.outbound import dispatch
@@ -119,6 +122,25 @@ def test_a_login_waits_until_it_is_confirmed_where_its_secrets_go(provider: Sand
     assert "Password" in Integration.objects.get(pk=integration.pk).held_reason
     [ask] = [ask for ask in holds.asks_of(integration) if ask.label == "Password"]
     assert ask.origin == provider.origin
+
+
+@LOGIN
+def test_a_login_that_a_revision_adds_is_made_at_once(provider: Sandbox, ours: Number) -> None:
+    integration = Integration.objects.ready().get(pk=ours.integration_id)
+    AccessToken.objects.all().delete()
+    integration.template.revise(provider.document.replace("half an hour", "30 minutes"))
+    oauth.renew_due()
+    assert [request.path for request in provider.received] == ["/api/session"]
+    assert AccessToken.objects.get(integration=integration).is_good
+
+
+@LOGIN
+def test_the_demo_logs_in(provider: Sandbox, live_server: Any, settings: Any, db: None) -> None:
+    settings.PUBLIC_URL = live_server.url
+    settings.PATCHBAY_ALLOWED_ORIGINS = [provider.origin, live_server.url]
+    demo.create(provider, "demo-password")
+    oauth.renew_due()
+    assert AccessToken.objects.get().is_good
 
 
 @SIGNED
