@@ -111,7 +111,7 @@ def request_renewal(integration: Integration) -> None:
 
 
 def request_missing(template: Template) -> None:
-    """Schedules the first token requests of integrations whose published revision is the first to need one."""
+    """Schedules the first token requests of integrations whose new revision is the first to need one."""
     grant = template.published.compiled.grant if template.published is not None else None
     if grant is not None and not grant.by_consent:
         without = Integration.objects.filter(template=template, revision=None, access_token=None)
