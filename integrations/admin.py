@@ -192,7 +192,7 @@ class IntegrationAdmin(PortalAdmin):
             verdict = credentials.check(integration, form.credentials)
         elif request.method == "POST" and not checking and form.is_valid():
             setup.save(integration, form.entered, user)
-            access = setup.oauth_status(integration)
+            access = setup.access_status(integration)
             connect = access is not None and access.by_consent and access.state == "none"
             done = (
                 _("%(provider)s is set up. Connect it next.")
@@ -218,8 +218,8 @@ class IntegrationAdmin(PortalAdmin):
             "asks": [(ask, ask.sentence(chosen), for_account or not ask.inherited) for ask in asks],
             "confirmable": any(ask.origin and (for_account or not ask.inherited) for ask in asks),
             "token_goes_to": form.reach.get(ACCESS_TOKEN, ()),
-            "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
-            "access": setup.oauth_status(integration),
+            "open_to_anyone": integration.compiled.webhook.open,
+            "access": setup.access_status(integration),
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),
             "checking": checking,

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from integrations import case_http, responses, webhooks
+from integrations import case_http, responses, token_requests, webhooks
 from integrations.case_differences import body_differences, differs, request_differences
 from integrations.case_events import shown_events
-from integrations.case_schema import check_case
+from integrations.case_schema import OAUTH2, check_case
 from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
 from integrations.language.api_methods import METHODS, SEND_MESSAGE
 from integrations.language.data_filters import parse_date
@@ -19,6 +19,7 @@ from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError, child, json_problem
 from integrations.language.source import line_and_column, placed, places
 from integrations.language.values import Number, Value, load, text
+from integrations.redact import Redactor
 from integrations.requests import Part, build, plan
 
 # The id of the message where a case does not say it.
@@ -113,7 +114,7 @@ def completed(template: Template, case: Mapping[str, Value]) -> dict[str, Value]
 def message_of(case: Mapping[str, Value]) -> dict[str, Value]:
     """The variables of a case's message, with the bytes of its files."""
     message = dict(case.get("message") or {})
-    for name in ("now", "message_uuid", "webhook_url", "country"):
+    for name in ("now", "nonce", "message_uuid", "webhook_url", "country"):
         if name in case:
             message.setdefault(name, case[name])
     if "access_token" in (case.get("properties") or {}):
@@ -145,6 +146,11 @@ def _is_blank(value: Value) -> bool:
 def requests_of(template: Template, case: Mapping[str, Value]) -> list[Part]:
     """The requests that the case makes. Raises RenderError."""
     message, values = message_of(case), _values(template, case)
+    if case.get("method") == OAUTH2:
+        if template.oauth is None:
+            raise RenderError("The template does not describe OAuth2.")
+        asked = token_requests.render(template, values, message, case.get("grant") or {})
+        return [Part(1, OAUTH2, asked.request, asked.variables)]
     method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
     if not method.sends_message:
         return [Part(1, method.name, build(template, method.name, values, message), message)]
@@ -170,7 +176,8 @@ def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
         yield "outcome: there is no response to read; add the provider's to 'responses'."
         return
     for key, value in (case.get("outcome") or {}).items():
-        yield from differs(f"outcome {key}", value or None, getattr(outcome, key, None) or None)
+        found = getattr(outcome, key, None) or (outcome.bound.get(key) if outcome else None)
+        yield from differs(f"outcome {key}", value or None, found or None)
 
 
 def _exchange(
@@ -183,10 +190,24 @@ def _exchange(
         made.append(part.request)
         if index < len(given):
             values = _values(template, case)
-            outcome = responses.read(template, part.method, values, part.variables, given[index])
+            outcome = _outcome(template, values, part, given[index])
             if outcome.result != "sent":
                 break
     return made, outcome
+
+
+def _outcome(
+    template: Template, values: Mapping[str, Value], part: Part, response: HttpResponse | Fault
+) -> Outcome:
+    if part.method != OAUTH2:
+        return responses.read(template, part.method, values, part.variables, response)
+    token = token_requests.read(template, values, part.variables, response, Redactor(()))
+    if not token.access_token:
+        return Outcome("retry" if token.temporary else "failed", text=token.problem)
+    bound = {"access_token": token.access_token, "refresh_token": token.refresh_token}
+    if token.lifetime is not None:
+        bound["expires_in"] = Number(round(token.lifetime.total_seconds()))
+    return Outcome("sent", bound=bound)
 
 
 def _response(written: Mapping[str, Value]) -> HttpResponse | Fault:

@@ -129,9 +129,9 @@ class ValuesForm(forms.Form):
         }
         addresses.discard("")
         said = named if isinstance(named, list) else []
-        oauth = self.compiled.oauth
+        grant = self.compiled.grant
         fresh = set(typed)
-        if oauth is not None and (self._token is None or oauth.reads & fresh & self.reach.keys()):
+        if grant is not None and (self._token is None or grant.reads & fresh & self.reach.keys()):
             fresh.add(properties.ACCESS_TOKEN)
         return {
             label: {origin for origin in found if origin in addresses or [label, origin] in said}

@@ -56,12 +56,14 @@ class Accepted(Received):
     `event_index` is the event that matched first. `bindings` has the type of each event and the variables
     that its shapes bound. `places` tells where in the request each event is ("": the request is one).
     `aside` is the response to give instead if the request is quarantined: the number is unknown, or the
-    integration is switched off.
+    integration is switched off. With `verified`, a check has found each event to be from the provider;
+    without, the template asks for none, or for `none`.
     """
 
     places: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False, repr=False)
 
     aside: HttpResponse = field(default_factory=lambda: HttpResponse(200))
+    verified: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def read(
         with budget(MAX_WORK):
             return _read(template, method_name, properties, variables, response)
     except (TooMuchWork, RecursionError):
-        return Outcome("unknown", text=f"To read the response takes too much work. {_summary(response)}")
+        return Outcome("unknown", text=f"To read the response takes too much work. {summary(response)}")
 
 
 def _read(
@@ -60,7 +60,7 @@ def _read(
         "status": response.status,
         "body": _text(response),
     }
-    said = _summary(response)
+    said = summary(response)
     if response.status == 429:
         return Outcome("throttled", text=said, retry_after=_retry_after(response))
     gave_up = response.status in GAVE_UP
@@ -134,7 +134,8 @@ def _text(response: HttpResponse) -> str:
     return well_formed(response.body[:MAX_BYTES].decode(charset, "replace")).removeprefix("\ufeff")
 
 
-def _summary(response: HttpResponse) -> str:
+def summary(response: HttpResponse) -> str:
+    """The status and the beginning of the body in a sentence."""
     words = " ".join(_text(response)[:2000].split())[:200]
     return (
         f"The provider responded with status {response.status}: {words}"

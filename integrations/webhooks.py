@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from integrations import bodies
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
-from integrations.events import Event, HttpResponse, Ignored, InboundRequest
+from integrations.events import Event, HttpResponse, Ignored, InboundMessage, InboundRequest
 from integrations.language.batch import Batch, Key, Unfit
 from integrations.language.budget import TooMuchWork, budget, spend
 from integrations.language.data_filters import iso_text
@@ -19,8 +19,8 @@ from integrations.language.errors import RenderError
 from integrations.language.matching import BATCH, COMPARED, ELEMENTS, Compared, Frame
 from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
-from integrations.language.signatures import Verify
 from integrations.language.values import ANY, Value, cleaned, text
+from integrations.language.verify import Verification
 from integrations.language.webhook_events import WebhookEvent
 from integrations.language.webhook_responses import WebhookResponse
 from integrations.received import Accepted, Hints, Probe, Received, Refused, hints_in
@@ -85,11 +85,12 @@ def _read(
             unfit=tuple(found.unfit()),
             places=found.places,
             aside=_response(section.ignored, base),
+            verified=all(verified.proves(section.events[index]) for index, _ in found.matched),
         )
     if _says_nothing(request) and not _match(template, request, _wild(template, request), None, "").matched:
         return _probe(request)
     if not found.unverified and section.verify is not None:
-        found.unverified = verified.reason(section.verify)
+        found.unverified = verified.reason(section.verify) or ""
     if found.unverified:
         return Refused("unverified", HttpResponse(401), found.unverified, found.tried)
     response = section.ignored if verified.passed else section.error
@@ -185,7 +186,7 @@ class _Match:
 def _match(
     template: Template, request: InboundRequest, base: Frame, verified: _Verified | None, number_to: str
 ) -> _Match:
-    body, batch = _Body(request, base["query"]), Batch()
+    body, batch = verified.body if verified is not None else _Body(request, base["query"]), Batch()
     result = _Match(batch, body.documents)
     base = {**base, BATCH: batch}
     for index, event in enumerate(template.webhook.events):
@@ -244,19 +245,27 @@ class _Verified:
             "ip": request.ip,
             "now": iso_text(now or datetime.now(UTC)),
         }
+        self.body = _Body(request, base["query"])
         self._values = {**base, **known}
-        self._reasons: dict[Verify, str] = {}
+        self._reasons: dict[tuple[Verification, str, str], str | None] = {}
 
     @property
     def passed(self) -> bool:
         """Whether a check has found the request to be from the provider."""
         return "" in self._reasons.values()
 
-    def reason(self, verify: Verify) -> str:
-        """Why the request is not from the provider, or ""."""
-        if verify not in self._reasons:
-            self._reasons[verify] = verify(self._values)
-        return self._reasons[verify]
+    def proves(self, event: WebhookEvent) -> bool:
+        """Whether the event's own check has found the request to be from the provider."""
+        return event.verify is not None and self.reason(event.verify, event) == ""
+
+    def reason(self, verify: Verification, event: WebhookEvent | None = None) -> str | None:
+        """Why the request is not from the provider, or ""; None if nobody checks it."""
+        form = (event.content_type, event.charset) if event and verify.reads_request else ("", "")
+        key = verify, *form
+        if key not in self._reasons:
+            parsed = self.body.read(*form)[0] if verify.reads_request else None
+            self._reasons[key] = verify({**self._values, "request": parsed})
+        return self._reasons[key]
 
 
 class _Body:
@@ -319,8 +328,8 @@ def _try(
         return _Refusal(f"The path is {request.path!r}, not {' or '.join(map(repr, event.paths))}.")
     if request.method not in event.methods:
         return _Refusal(f"The method is {request.method}, not {' or '.join(event.methods)}.")
-    if event.verify is not None and verified is not None and (reason := verified.reason(event.verify)):
-        return _Refusal(reason, unverified=True)
+    if event.verify is not None and verified is not None and (why := verified.reason(event.verify, event)):
+        return _Refusal(why, unverified=True)
     parsed, problem = body.read(event.content_type, event.charset)
     if problem:
         return _Refusal(problem)
@@ -348,6 +357,8 @@ def _try(
         for name, render in event.variables:
             put(bound, name, render(bound))
         made = MAKERS[event.type](event, bound, recipients_of(bound, number_to))
+        if isinstance(made, InboundMessage) and made.media_auth and verified and not verified.proves(event):
+            made = replace(made, media_auth=False)
         if not isinstance(made, str):
             names += [name for name, _ in event.variables if name in BOUND and name not in names]
             found.append((bound, made, names))

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from integrations.language.api_methods import METHODS
-from integrations.language.auth import OAuth2, compile_oauth
+from integrations.language.api_methods import LOGIN, METHODS
+from integrations.language.auth import Grant, OAuth2, compile_oauth
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.errors import (
     MAX_PROBLEMS,
@@ -44,6 +44,7 @@ KEYS = [
     "documentation_url",
     "properties",
     "auth",
+    "OAuth2",
     "request_headers",
     "tables",
     "limits",
@@ -79,6 +80,14 @@ class Template:
     tables: Mapping[str, Table]
     warnings: tuple[Problem, ...]
     document: Mapping[str, Value] = field(repr=False)
+
+    @property
+    def grant(self) -> Grant | None:
+        """How access tokens are obtained, if requests are sent with one."""
+        if self.oauth is not None:
+            return Grant(self.oauth.reads, self.oauth.flow == "authorization_code")
+        login = self.methods.get(LOGIN.name)
+        return Grant(login.reads) if login is not None else None
 
     @property
     def needs_content(self) -> bool:
@@ -174,7 +183,9 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
             if method is not None:
                 methods[name] = method
     webhook = compile_webhook(document["Webhook"], scope, "/Webhook") if "Webhook" in document else Webhook()
-    oauth = compile_oauth(document["auth"], scope, "/auth") if "auth" in document else None
+    oauth = compile_oauth(document, scope)
+    if oauth is not None and LOGIN.name in methods:
+        scope.report("/API/Login", f"Login and {oauth.pointer} both obtain an access token.", "Keep one.")
     if "API" not in document and "Webhook" not in document:
         scope.report("", "The template needs 'API' or 'Webhook', or both.")
     return Template(
@@ -185,9 +196,10 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
 
 def _addresses(document: Mapping[str, Value]) -> tuple[set[str], set[str]]:
     """The properties that begin a URL of the document, and those that are part of a host name."""
-    api, auth = document.get("API"), document.get("auth")
+    api, auth = document.get("API"), document.get("auth", [])
     methods = [item for item in api.values() if isinstance(item, dict)] if isinstance(api, dict) else []
-    schemes = [item for item in (auth if isinstance(auth, list) else [auth]) if isinstance(item, dict)]
+    schemes = [*(auth if isinstance(auth, list) else [auth]), document.get("OAuth2")]
+    schemes = [item for item in schemes if isinstance(item, dict)]
     urls = [labels_in(item.get("request_url"), item.get("variables")) for item in methods]
     urls += [
         labels_in(item.get(key)) for item in schemes for key in ("authorization_endpoint", "token_endpoint")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from integrations.language.api_methods import ApiMethod
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
 from integrations.language.matching import Match, compile_match, unused_names
@@ -45,9 +46,10 @@ class ResponseRules:
 
 
 def compile_response_rules(
-    node: Mapping[str, Value], scope: Scope, pointer: str, binds: frozenset[str]
+    node: Mapping[str, Value], scope: Scope, pointer: str, declared: ApiMethod
 ) -> ResponseRules:
-    """The response keys of a method, whose shapes may bind the names in `binds`; problems go to the scope."""
+    """The response keys of a method, whose shapes bind what it declares; problems go to the scope."""
+    binds = declared.binds
     scope = replace(scope, used=set())
     form = choice(node, "response_format", ["", "json", "xml", "form", "text"], scope, pointer)
     rules = replace(scope, names=scope.names | dict.fromkeys(RESPONSE, True))
@@ -57,6 +59,9 @@ def compile_response_rules(
     for key in matches:
         if key in node:
             matches[key] = compile_match(node[key], shapes, child(pointer, key), elements="first")
+    if declared.must_bind and declared.must_bind not in shapes.names:
+        reason = f"{declared.name} must bind ${declared.must_bind}$ in 'response_map' or 'response_headers'."
+        scope.report(pointer, reason)
     after = replace(shapes, names=shapes.names | dict.fromkeys(RESPONSE, True))
     success = compile_condition(node.get("response_success", {}), after, child(pointer, "response_success"))
     unused_names(after)

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from integrations.language import phones
+from integrations.language.budget import spend
 from integrations.language.registry import Registry, bounded
 from integrations.language.segments import count_segments
 from integrations.language.values import Number, Table, Value, decimal, is_empty, raw, text, walk

@@ -9,9 +9,8 @@ from integrations.language.errors import child
 from integrations.language.names import EXCHANGE
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
-from integrations.language.signatures import Verify
 from integrations.language.values import Value, Variables
-from integrations.language.verify import compile_verify
+from integrations.language.verify import Verification, compile_verify
 from integrations.language.webhook_events import KEYS, WebhookEvent, compile_event
 from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
@@ -27,7 +26,7 @@ class Webhook:
     """
 
     events: tuple[WebhookEvent, ...] = ()
-    verify: Verify | None = None
+    verify: Verification | None = None
     ignored: WebhookResponse = field(default_factory=WebhookResponse)
     error: WebhookResponse = field(default_factory=lambda: WebhookResponse(400))
     verified: bool = False
@@ -36,13 +35,18 @@ class Webhook:
     claims: tuple[tuple[str, Callable[[Variables], Value]], ...] = ()
     reads: frozenset[str] = frozenset()
 
+    @property
+    def open(self) -> bool:
+        """Whether some event takes requests from anybody."""
+        return any(event.verify is None or event.verify.open for event in self.events)
+
 
 def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     """The section: one event, a list, an object with `events` and defaults, or one of named events."""
     scope = replace(scope, webhook=True, used=set(), compared=set(), claims=[])
     section = pointer
     defaults: dict[str, Value] = {}
-    verify: Verify | None = None
+    verify: Verification | None = None
     ignored, error = WebhookResponse(), WebhookResponse(400)
     if isinstance(node, Mapping) and "events" in node:
         check_keys(node, ["events", *KEYS], scope, pointer)
@@ -54,7 +58,7 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
             reading = replace(scope, names=dict.fromkeys(EXCHANGE - {"request"}, True))
             place = child(pointer, "response")
             anyone = replace(reading, answers_anyone=True)
-            reading = anyone if verify is None else reading
+            reading = anyone if verify is None or verify.open else reading
             ignored = compile_webhook_response(
                 response.get("ignored", {}), reading, child(place, "ignored"), 200
             )

@@ -15,9 +15,8 @@ from integrations.language.placeholders import Placeholder, parse
 from integrations.language.scope import Scope
 from integrations.language.sections import boolean, check_keys, compile_variables, media_type
 from integrations.language.shapes import Render, compile_render
-from integrations.language.signatures import Verify
 from integrations.language.values import Table, Value, is_charset, is_string, text
-from integrations.language.verify import compile_verify
+from integrations.language.verify import Verification, compile_verify
 from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
 STATUS_TYPES = {
@@ -88,7 +87,7 @@ class WebhookEvent:
     continues: bool
     iterates: bool
     reads_query: bool
-    verify: Verify | None
+    verify: Verification | None
     concat: tuple[Render, Render, Render] | None
     media_hosts: tuple[str, ...] | None
     media_path: str
@@ -96,7 +95,12 @@ class WebhookEvent:
 
 
 def compile_event(
-    own: Value, defaults: Mapping[str, Value], section: str, verify: Verify | None, scope: Scope, pointer: str
+    own: Value,
+    defaults: Mapping[str, Value],
+    section: str,
+    verify: Verification | None,
+    scope: Scope,
+    pointer: str,
 ) -> WebhookEvent | None:
     """The compiled event, with the section's defaults and `verify`; problems go to the scope."""
     spend(5)
@@ -145,7 +149,9 @@ def compile_event(
             scope.report(pointer, f"An event of type {kind!r} must bind {' or '.join(names)}.")
     status_map = _status_map(node, kind, scope, pointer, at("status_map"))
     concat = _concat(node["concat"], scope, at("concat")) if "concat" in node else None
-    responding = replace(scope, names={**scope.names, "message_uuid": False}, answers_anyone=verify is None)
+    responding = replace(
+        scope, names={**scope.names, "message_uuid": False}, answers_anyone=verify is None or verify.open
+    )
     response = compile_webhook_response(node.get("response", {}), responding, at("response"))
     unused_names(scope)
     section_scope.used.update(scope.used)
@@ -240,7 +246,7 @@ def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Re
 
 
 def _media_hosts(
-    node: Mapping[str, Value], verify: Verify | None, scope: Scope, pointer: str
+    node: Mapping[str, Value], verify: Verification | None, scope: Scope, pointer: str
 ) -> tuple[str, ...] | None:
     given = node.get("media_auth", False)
     if given is False:

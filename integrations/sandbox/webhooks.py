@@ -162,7 +162,7 @@ class WebhookWriter:
         url = webhook_url + (f"/{shown.path}" if shown.path else "") + (f"?{query}" if query else "")
         made = replace(shown, headers=headers, body=body, query=query, url=url, ip="127.0.0.1")
         hosted = self._hosted
-        return sign(hosted.verify_of(index), shown, made, hosted.values, hosted.signing_key)
+        return sign(hosted.verify_of(index), shown, made, hosted.values, hosted.signing_keys)
 
 
 def _example(hosted: HostedEntry, case: Mapping[str, Any]) -> WebhookExample | None:

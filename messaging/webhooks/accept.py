@@ -115,7 +115,7 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
         received = attempt
         if isinstance(received, Accepted):
             reading = sorting.sorted_out(owner, found, readings, VerifiedReading(candidate, received), uuid)
-            reading.untried, reading.verified = readings.untried, candidate.compiled.webhook.verified
+            reading.untried, reading.verified = readings.untried, received.verified
             return reading
         if isinstance(received, Refused) and received.verified:
             alone = found.is_sure or readings.alone(candidate, found.integrations)

@@ -131,10 +131,7 @@ def _summed_up(
         if rows:
             mine = rows[0].reading.integration if len(whose) == 1 and None not in whose else None
         else:
-            sure = found.is_sure or (
-                integration.compiled.webhook.verify is not None
-                and readings.alone(integration, found.integrations)
-            )
+            sure = found.is_sure or (received.verified and readings.alone(integration, found.integrations))
             mine = integration if sure else None
     if rows:
         rows[0].row.message_uuid = uuid
