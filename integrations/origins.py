@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import HttpRequest, RenderedRequest
+from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
@@ -153,7 +154,7 @@ def routes(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, An
     methods = {}
     for name, method in compiled.methods.items():
         methods[name] = _origin(method.url, _variables(method, values, known))
-        purpose = "send" if name in ("SendMessage", "SendFile") else "check"
+        purpose = "send" if name in (SEND_MESSAGE.name, SEND_FILE.name, UPLOAD_FILE.name) else "check"
         yield Route(purpose, method.reads, methods[name])
     if (oauth := compiled.oauth) is not None:
         asking = {**fixed, **values}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from integrations import case_http, responses
-from integrations.cases import message_of
-from integrations.events import HttpResponse
-from integrations.language.values import text
+from integrations import case_http
+from integrations.cases import exchanges, message_of
+from integrations.events import HttpResponse, Outcome
+from integrations.language.errors import RenderError
+from integrations.language.values import Value, text
 from integrations.sandbox.api_requests import ApiRequest
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.substitution import Substitution, new_id
@@ -23,29 +25,31 @@ _WORDS = {
 }
 
 
-def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str]:
-    """The response to an accepted request, and the message's id in it, or "" if it has none."""
-    case = next(
-        (
-            case
-            for case in hosted.entry.cases
-            if case.get("method") == sent.method
-            and case.get("outcome", {}).get("result") == "sent"
-            and case.get("responses")
-        ),
-        None,
-    )
-    if case is None:
-        return HttpResponse(200, {"content-type": "application/json"}, b"{}"), ""
-    shown = case_http.response(case["responses"][0])
-    message = message_of(case)
-    outcome = responses.read(hosted.entry.template, sent.method, case.get("properties", {}), message, shown)
-    new = {outcome.messageid: new_id(outcome.messageid)} if outcome.messageid else {}
+def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str, tuple[str, ...]]:
+    """The response to an accepted request, with the message's id in it, or "", and all ids in it."""
+    found = next(_examples(hosted, sent.method), None)
+    if found is None:
+        return HttpResponse(200, {"content-type": "application/json"}, b"{}"), "", ()
+    message, shown, outcome = found
+    new = {text(value): new_id(text(value)) for value in outcome.bound.values() if value}
     numbers = {text(message.get("from")): sent.sender, text(message.get("to")): sent.to}
     substitution = Substitution({**{old: value for old, value in numbers.items() if value}, **new})
     body, _ = substitution.body(shown.body, shown.headers.get("content-type", ""))
     headers = {name: substitution.text(value) for name, value in shown.headers.items()}
-    return replace(shown, headers=headers, body=body), new.get(outcome.messageid, "")
+    return replace(shown, headers=headers, body=body), new.get(outcome.messageid, ""), tuple(new.values())
+
+
+def _examples(hosted: HostedEntry, method: str) -> Iterator[tuple[dict[str, Value], HttpResponse, Outcome]]:
+    """The responses of the cases to a method that mean success, each with the case's message."""
+    for case in hosted.entry.cases:
+        if case.get("kind") != "send" or not case.get("responses"):
+            continue
+        with suppress(RenderError):
+            for part, answer, outcome in exchanges(hosted.entry.template, case):
+                if part.method != method or outcome is None or outcome.result != "sent":
+                    continue
+                if isinstance(answer, HttpResponse):
+                    yield message_of(case), answer, outcome
 
 
 def error(hosted: HostedEntry, mode: str, method: str) -> HttpResponse:
