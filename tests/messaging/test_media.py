@@ -330,7 +330,7 @@ def test_a_defect_with_one_file_holds_up_no_other(
 ) -> None:
     real = media.content_type
 
-    def content_type(head: bytes, name: str) -> str:
+    def content_type(head: bytes, name: str, declared: str = "") -> str:
         if head == b"bad":
             raise LookupError("a defect")
         return real(head, name)
