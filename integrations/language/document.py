@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from integrations.language.api_methods import METHODS
+from integrations.language.api_methods import METHODS, SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
 from integrations.language.auth import OAuth2, compile_oauth
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.errors import (
@@ -231,6 +231,10 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
             method = compile_method(declared, api[name], document, scope, child("/API", name))
             if method is not None:
                 methods[name] = method
+    senders = [methods[name] for name in (SEND_MESSAGE.name, SEND_FILE.name) if name in methods]
+    if UPLOAD_FILE.name in methods and not any("media" in method.uses for method in senders):
+        reason = "Nothing is uploaded: neither SendMessage nor SendFile reads $media$, which has the results."
+        scope.warn(child("/API", UPLOAD_FILE.name), reason)
     webhook = compile_webhook(document["Webhook"], scope, "/Webhook") if "Webhook" in document else Webhook()
     oauth = compile_oauth(document["auth"], scope, "/auth") if "auth" in document else None
     if "API" not in document and "Webhook" not in document:
