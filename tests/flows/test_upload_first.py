@@ -175,3 +175,32 @@ def test_a_text_is_not_kept_waiting_by_uploads(provider: Sandbox, ours: Number, 
     submit(alice, ours, CONTACT, text="Hello")
     dispatch.drain()
     assert came(provider) == [(0, "Hello")]
+
+
+def test_an_upload_waits_like_a_message_until_its_secrets_may_go_there(
+    provider: Sandbox, ours: Number, alice: User
+) -> None:
+    document = json.loads(provider.document)
+    document["API"]["UploadFile"]["request_url"] = "https://elsewhere.example/files"
+    Template.objects.get().revise(json.dumps(document))
+    message = submit(alice, ours, CONTACT, text="Look", files=[png("teal")])
+    for _ in range(2):
+        again()
+    message.refresh_from_db()
+    assert (message.queue_state, provider.received) == (QueueState.WAITING, [])
+    assert not DeliveryAttempt.objects.exists()
+
+
+def test_a_message_that_cannot_be_rendered_with_its_uploads_fails(
+    provider: Sandbox, ours: Number, alice: User
+) -> None:
+    document = json.loads(provider.document)
+    document["API"]["SendFile"]["request_headers"] = {"X-File": "$media[0].media_id$\n"}
+    Template.objects.get().revise(json.dumps(document))
+    message = submit(alice, ours, CONTACT, text="Look", files=[png("teal")])
+    for _ in range(2):
+        again()
+    message.refresh_from_db()
+    assert (message.status, message.queue_state) == (Status.FAILED, QueueState.DONE)
+    assert "must not contain line breaks" in message.status_text
+    assert came(provider) == ["upload"]

@@ -294,3 +294,38 @@ def test_queries_take_bytes_and_leave_out_what_is_unset():
     method = {"request_url": URL, "request_method": "GET"}
     method["request_parameters"] = {"a": "$text|encode:'latin-1'$", "b": "$country$", "c": [None, 1, True]}
     assert one(method, {"text": "é+"}).url == URL + "?a=%E9%2B&c=1&c=true"
+
+
+def test_uploads_that_nobody_would_send_are_told():
+    alone = {"UploadFile": UPLOADS["UploadFile"], "SendFile": CONTENT, "SendMessage": CONTENT}
+    warnings = compile_document({"id": "acme", "name": "Acme", "API": alone}).warnings
+    assert [(item.pointer, item.reason) for item in warnings] == [
+        (
+            "/API/UploadFile",
+            "Nothing is uploaded: neither SendMessage nor SendFile reads $media$, which has the results.",
+        )
+    ]
+    assert compile_document({"id": "acme", "name": "Acme", "API": UPLOADS}).warnings == ()
+
+
+def test_an_upload_binds_no_part_of_the_response_and_no_secret():
+    upload = {**UPLOADS["UploadFile"], "response_map": {"id": "$status$", "key": "$API key$"}}
+    with pytest.raises(DocumentError) as caught:
+        compile_document(
+            {
+                "id": "acme",
+                "name": "Acme",
+                "properties": ["API key"],
+                "API": {**UPLOADS, "UploadFile": upload},
+            }
+        )
+    assert [(item.pointer, item.reason) for item in caught.value.problems] == [
+        (
+            "/API/UploadFile/response_map/id",
+            "$status$ is part of the request or response and cannot be bound.",
+        ),
+        (
+            "/API/UploadFile",
+            "'API key' is secret and may not be read here, because people see what a response means.",
+        ),
+    ]
