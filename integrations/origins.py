@@ -14,7 +14,7 @@ from integrations.events import HttpRequest, RenderedRequest
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
-from integrations.language.names import SENDING
+from integrations.language.names import KEPT, SENDING
 from integrations.language.urls import Url
 from integrations.language.values import cleaned
 from integrations.language.webhook_events import WebhookEvent
@@ -23,7 +23,7 @@ from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.requests import render_variables
 
 # The path of a URL may depend on a message, the origin never does.
-_MESSAGE = dict.fromkeys(SENDING, "x") | {"media": [], "urls": [], "parts": ["x"]}
+_MESSAGE = dict.fromkeys(SENDING | KEPT, "x") | {"media": [], "urls": [], "parts": ["x"]}
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -161,7 +161,7 @@ def routes(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, An
         if oauth.authorization_endpoint is not None:
             reads = oauth.consent_reads | {ACCESS_TOKEN}
             yield Route("consent", reads, _origin(oauth.authorization_endpoint, asking))
-    for event in compiled.webhook.events:
+    for event in compiled.events:
         if event.media_hosts is not None and compiled.methods:
             reads = next(iter(compiled.methods.values())).header_reads
             for origin in media_origins(event, methods.values()):

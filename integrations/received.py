@@ -15,6 +15,7 @@ class Received:
     """What a template makes of a request, and the response to it.
 
     `tried` has each of the template's events that did not match, and why. Only an Accepted has events.
+    `cursor` is what an answer to ReceiveMessages has bound as `$cursor$`, last of all its events.
     """
 
     verdict: Literal["accepted", "ignored", "unmatched", "unverified", "unparsable"]
@@ -24,6 +25,7 @@ class Received:
     events: tuple[Event, ...] = ()
     event_index: int | None = None
     bindings: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    cursor: str = ""
 
     @property
     def hints(self) -> Hints:

@@ -66,9 +66,10 @@ def _read(
     base = _base(request, properties)
     verified = _Verified(request, base, now)
     found = _match(template, request, base, verified, number_to)
-    section = template.webhook
+    section = template.section(polled=request.polled)
     if found.matched:
         (first, (bound, *_)), events = found.matched[0], tuple(item for _, (_, item, _) in found.matched)
+        frames = [frame for _, (frame, *_) in found.matched]
         return Accepted(
             "ignored" if all(isinstance(item, Ignored) for item in events) else "accepted",
             _response(section.events[first].response, {**bound, "message_uuid": message_uuid}),
@@ -80,6 +81,9 @@ def _read(
                 for index, (bound, _, names) in found.matched
             ),
             aside=_response(section.ignored, base),
+            cursor=next((text(frame["cursor"]) for frame in reversed(frames) if "cursor" in frame), "")
+            if request.polled
+            else "",
         )
     if not found.unverified and section.verify is not None:
         found.unverified = verified.reason(section.verify)
@@ -107,10 +111,10 @@ def _hints(template: Template, request: InboundRequest) -> Hints:
     if request.method == "HEAD":
         return Hints()
     base = _base(request, {item.label: ANY for item in template.properties})
-    found = _match(template, request, base, None, "")
+    found, section = _match(template, request, base, None, ""), template.section(polled=request.polled)
     if not found.matched:
-        return Hints(refused=_refused(found, _response(template.webhook.error, base)))
-    for label, claimed in template.webhook.claims:
+        return Hints(refused=_refused(found, _response(section.error, base)))
+    for label, claimed in section.claims:
         with suppress(ValueError):
             found.compared.setdefault(label, set()).add(text(claimed(base)))
     return hints_in([item for _, (_, item, _) in found.matched], found.compared)
@@ -118,7 +122,7 @@ def _hints(template: Template, request: InboundRequest) -> Hints:
 
 def put_aside(template: Template, request: InboundRequest) -> HttpResponse:
     """The response to a request of which it is not known whose it is."""
-    return _response(template.webhook.ignored, _base(request, {}))
+    return _response(template.section(polled=request.polled).ignored, _base(request, {}))
 
 
 def _base(request: InboundRequest, properties: Mapping[str, Any]) -> Frame:
@@ -151,7 +155,7 @@ def _match(
 ) -> _Match:
     body = _Body(request, base["query"])
     result = _Match()
-    for index, event in enumerate(template.webhook.events):
+    for index, event in enumerate(template.section(polled=request.polled).events):
         compared: Compared = {}
         frame = base if verified is not None else {**base, COMPARED: compared}
         found = _try(event, request, frame, body, verified, number_to)

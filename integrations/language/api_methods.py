@@ -14,7 +14,8 @@ class ApiMethod:
     `purpose` and `called_when` are its cells in the reference. `variables` may be read by its shapes, besides
     the properties. The message decides whether a method with `sends_message` is called; any other is called
     by its name. A method with `per_file` makes a request for each file, unless its shapes read all files.
-    Its `response_map` and `response_headers` may bind the names in `binds`.
+    Its `response_map` and `response_headers` may bind the names in `binds`. One that `receives` has events,
+    which are matched against its answers.
     """
 
     name: str
@@ -24,6 +25,7 @@ class ApiMethod:
     sends_message: bool = True
     per_file: bool = False
     binds: frozenset[str] = frozenset(["messageid"])
+    receives: bool = False
 
 
 SEND_MESSAGE = ApiMethod(
@@ -46,5 +48,40 @@ CHECK_CREDENTIALS = ApiMethod(
     frozenset(["access_token", "now", "orgid", "domain", "webhook_url"]),
     sends_message=False,
 )
+RECEIVE_MESSAGES = ApiMethod(
+    "ReceiveMessages",
+    "asks for what has arrived, at a provider that calls no webhook",
+    "every `interval` seconds, while the integration is switched on and not paused",
+    CHECK_CREDENTIALS.variables | {"cursor"},
+    sends_message=False,
+    binds=frozenset(),
+    receives=True,
+)
+SUBSCRIBE = ApiMethod(
+    "Subscribe",
+    "has the provider call the webhook",
+    "the integration is switched on, its webhook URL or values change, or its subscription is about to end",
+    CHECK_CREDENTIALS.variables | {"subscription_id"},
+    sends_message=False,
+    binds=frozenset(["subscription_id", "subscription_expires_in"]),
+)
+UNSUBSCRIBE = ApiMethod(
+    "Unsubscribe",
+    "ends a subscription",
+    "the integration is switched off, or a new subscription has replaced this one",
+    CHECK_CREDENTIALS.variables | {"subscription_id"},
+    sends_message=False,
+    binds=frozenset(),
+)
 
-METHODS = {method.name: method for method in (SEND_MESSAGE, SEND_FILE, CHECK_CREDENTIALS)}
+METHODS = {
+    method.name: method
+    for method in (
+        SEND_MESSAGE,
+        SEND_FILE,
+        CHECK_CREDENTIALS,
+        RECEIVE_MESSAGES,
+        SUBSCRIBE,
+        UNSUBSCRIBE,
+    )
+}

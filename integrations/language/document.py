@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from integrations.language.api_methods import METHODS
+from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES
 from integrations.language.auth import OAuth2, compile_oauth
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.errors import (
@@ -39,6 +39,7 @@ from integrations.language.values import (
     text,
 )
 from integrations.language.webhook import Webhook, compile_webhook
+from integrations.language.webhook_events import WebhookEvent
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_KEY = 256 * 1024, 32, 2000, 500
 MAX_LIMIT = 2**40
@@ -93,6 +94,18 @@ class Template:
     def needs_content(self) -> bool:
         """Whether some request contains files themselves, not only their URLs."""
         return any(method.needs_content for method in self.methods.values())
+
+    @property
+    def events(self) -> tuple[WebhookEvent, ...]:
+        """All events, whichever way they come."""
+        return self.webhook.events + self.section(polled=True).events
+
+    def section(self, *, polled: bool) -> Webhook:
+        """The events of webhook requests, or those of the answers to ReceiveMessages."""
+        if not polled:
+            return self.webhook
+        method = self.methods.get(RECEIVE_MESSAGES.name)
+        return method.receiving.section if method is not None and method.receiving is not None else Webhook()
 
 
 def compile_document(source: str | bytes | Mapping[str, Any], *, stored: bool = False) -> Template:

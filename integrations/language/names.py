@@ -14,5 +14,7 @@ BOUND = frozenset(
     from to content text url urls messageid message_uuid date sendername status error_code error_text
     """.split()  # noqa: SIM905
 )
+# What methods keep from one call to the next.
+KEPT = frozenset(["cursor", "subscription_id", "subscription_expires_in"])
 EXCHANGE = frozenset(["request", "query", "headers", "body", "method"])
-BUILT_IN = SENDING | BOUND | EXCHANGE | RESPONSE | {"event_key", "_"}
+BUILT_IN = SENDING | BOUND | EXCHANGE | RESPONSE | KEPT | {"event_key", "_"}

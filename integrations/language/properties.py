@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integrations.language.errors import child, did_you_mean
+from integrations.language.names import KEPT
 from integrations.language.placeholders import STEP
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
@@ -63,7 +64,8 @@ def compile_properties(
         if parsed.label in found:
             scope.report(place, f"There are two properties named {parsed.label!r}.")
         elif parsed.label in taken:
-            scope.report(
+            # What became a variable only later stays a property where it was one.
+            (scope.refuse if parsed.label in KEPT else scope.report)(
                 place,
                 f"{parsed.label!r} is the name of a variable.",
                 f"Try {parsed.label.title() + ' value'!r}.",

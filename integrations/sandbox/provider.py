@@ -63,7 +63,7 @@ class Provider:
 
     @property
     def _protects_files(self) -> bool:
-        return any(event.media_hosts is not None for event in self.hosted.template.webhook.events)
+        return any(event.media_hosts is not None for event in self.hosted.template.events)
 
     def _unknown(self, request: RenderedRequest) -> HttpResponse:
         if self.reader.knows(unquote(urlsplit(request.url).path)):

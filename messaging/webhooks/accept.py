@@ -93,7 +93,10 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
     if request.method == "HEAD":
         return Reading.refused(webhooks.read(documents[0], request, {}), own)
     first = first_reading(documents, request, str(uuid))
-    hints, verified = first.hints, any(document.webhook.verified for document in documents)
+    hints, verified = (
+        first.hints,
+        any(document.section(polled=request.polled).verified for document in documents),
+    )
     if hints.refused is not None and not verified:
         return Reading.refused(hints.refused, own)
     found = candidates.find(owner, hints)
@@ -109,6 +112,7 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
         if isinstance(received, Accepted):
             reading = sorting.sorted_out(owner, found, readings, VerifiedReading(candidate, received), uuid)
             reading.untried, reading.verified = readings.untried, candidate.compiled.webhook.verified
+            reading.cursor = received.cursor
             return reading
         if isinstance(received, Refused) and received.verified:
             alone = found.is_sure or readings.alone(candidate, found.integrations)
