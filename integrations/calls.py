@@ -129,8 +129,8 @@ def plan(rows: QuerySet[Integration]) -> None:
     keys = list(rows.order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(keys), BATCH):
         batch = keys[start : start + BATCH]
-        rows = Integration.objects.filter(pk__in=batch)
-        found = list(rows.select_related("template__published", "revision"))
+        some = Integration.objects.filter(pk__in=batch)
+        found = list(some.select_related("template__published", "revision"))
         for model, method in SCHEDULES:
             wanted = [item.pk for item in found if item.enabled and method.name in _methods(item)]
             if wanted:

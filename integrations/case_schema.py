@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from integrations.case_http import BODIES
-from integrations.language.api_methods import METHODS, SEND_MESSAGE
+from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import Problem, child, did_you_mean
-from integrations.language.names import BOUND, SENDING
+from integrations.language.names import BOUND, KEPT, SENDING
 from integrations.language.values import Value, text
 from integrations.language.webhook_events import TYPES
 
@@ -28,15 +28,20 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "send": {
         **COMMON,
         "method": tuple(METHODS),
-        "message": {**dict.fromkeys(SENDING), "media": [FILE]},
+        "message": {**dict.fromkeys(SENDING | KEPT), "media": [FILE]},
         "expect": [REQUEST],
         "responses": [{**_RESPONSE, "error": FAULTS}],
-        "outcome": {"result": RESULTS, **dict.fromkeys(("messageid", "code", "text"))},
+        "outcome": {"result": RESULTS, **dict.fromkeys(("messageid", "code", "text")), **dict.fromkeys(KEPT)},
     },
     "receive": {
         **COMMON,
         "request": {**REQUEST, "ip": None},
+        "method": tuple(name for name, method in METHODS.items() if method.receives),
+        "cursor": None,
+        "responses": [_RESPONSE],
         "expect": {
+            "requests": [REQUEST],
+            "cursor": None,
             "events": [{**dict.fromkeys(BOUND), "type": tuple(TYPES), "concat": None}],
             "response": _RESPONSE,
             "unmatched": None,
@@ -102,8 +107,14 @@ def _problems(value: Value, schema: Schema, pointer: str) -> Iterator[Problem]:
 
 
 def _missing(case: dict[str, Value], kind: str, pointer: str) -> Iterator[Problem]:
-    if kind == "receive" and "request" not in case:
-        yield Problem(pointer, "A case of kind 'receive' needs 'request'.")
+    if kind == "receive":
+        polled = case.get("method") == RECEIVE_MESSAGES.name
+        needed, other = ("responses", "request") if polled else ("request", "responses")
+        if needed not in case:
+            yield Problem(pointer, f"A case of kind 'receive' needs {needed!r}.")
+        if other in case:
+            reason = f"{other!r} is not for a case {'with' if polled else 'without'} 'method'."
+            yield Problem(child(pointer, other), reason, at_key=True)
     method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
     if kind == "send" and "message" not in case and method.sends_message:
         yield Problem(pointer, "A case of kind 'send' needs 'message'.")

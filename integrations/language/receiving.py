@@ -67,10 +67,11 @@ def _has_list(shape: Value) -> bool:
 
 
 def _lists_are_empty(shape: Value, value: Value) -> bool:
-    if isinstance(shape, list):
+    if isinstance(shape, list) or is_empty(value):
         return is_empty(value)
-    return all(
-        _lists_are_empty(inner, find(value, optional_key(key)[0]) if isinstance(value, dict) else None)
-        for key, inner in shape.items()
-        if _has_list(inner)
-    )
+    if not isinstance(value, dict):
+        return False
+    found = {key: find(value, optional_key(key)[0]) for key, inner in shape.items() if _has_list(inner)}
+    if None in found.values() and any(isinstance(item, list | dict) and item for item in value.values()):
+        return False  # what is missing may be there under another name
+    return all(_lists_are_empty(shape[key], item) for key, item in found.items())

@@ -13,12 +13,21 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from integrations import catalog
 from integrations.language.document import Template, compile_document
 from integrations.language.placeholders import only
 from integrations.language.values import Value, dump, load
 
 API = "/api"
+# Providers that do not exist, each with something that few real ones need.
+EXAMPLES = Path(__file__).parent / "examples"
 _LITERAL = re.compile(r"https?://[^/?]*", re.I)
+
+
+def services() -> dict[str, Path]:
+    """The folders of all providers that the sandbox can simulate, by name."""
+    folders = (*catalog.FOLDER.glob("*/template.json"), *EXAMPLES.glob("*/template.json"))
+    return {path.parent.name: path.parent for path in sorted(folders)}
 
 
 @dataclass(frozen=True)

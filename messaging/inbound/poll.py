@@ -15,13 +15,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from integrations import bodies, calls, holds, http, prepared
+from integrations import calls, holds, http, prepared
 from integrations.calls import Call, NotNow
-from integrations.events import Fault, HttpResponse, InboundRequest, Outcome
+from integrations.events import Fault, HttpResponse, Outcome
 from integrations.language.api_methods import RECEIVE_MESSAGES
-from integrations.language.receiving import Receiving
 from integrations.models import Poll
-from integrations.receiving import as_request
+from integrations.receiving import as_request, is_nothing
 from messaging import wakeups
 from messaging.drain import Drain
 from messaging.engine import circuit_breaker
@@ -31,7 +30,6 @@ from messaging.wakeups import Task
 from messaging.webhooks import accept, routing, store
 from messaging.webhooks.readings import Reading, VerifiedEvent
 from portal import metrics, process
-from portal.database import bulk
 
 logger = logging.getLogger(__name__)
 
@@ -113,9 +111,8 @@ def _received(poll: Poll, call: Call, response: HttpResponse) -> str:
     if owner is None or method.receiving is None:
         reason = _("The template %(template)s is no longer published for the account.")
         return _failed(poll, call, Outcome("failed", text=reason % {"template": integration.template}))
-    answer = as_request(method, response)
-    reading = accept.read(owner, answer)
-    if not reading.events and _is_empty(method.receiving, answer):
+    reading = accept.read(owner, as_request(method, response))
+    if not reading.events and is_nothing(method.receiving, response):
         reading.verdict = Verdict.IGNORED
     with transaction.atomic():
         now = poll.locked()
@@ -150,16 +147,6 @@ def _received(poll: Poll, call: Call, response: HttpResponse) -> str:
     return "received" if new else "nothing"
 
 
-def _is_empty(receiving: Receiving, answer: InboundRequest) -> bool:
-    if not answer.body.strip():
-        return True
-    try:
-        kind = answer.headers.get("content-type", "")
-        return receiving.is_empty(bodies.parse(answer.body, kind, strict=False))
-    except ValueError:
-        return False
-
-
 def _row(poll: Poll, call: Call, response: HttpResponse, reading: Reading, digest: str) -> WebhookRequest:
     organization = call.service.integration.organization
     url = call.service.redactor.text(call.request.url.partition("?")[0])
@@ -191,7 +178,7 @@ def _stored(row: WebhookRequest, events: Sequence[VerifiedEvent], *, repeats: bo
         if last is not None:
             same.filter(pk=last).update(more=F("more") + 1)
             return 0
-    ((row.pk,),) = bulk.insert([row], "id")
+    row.save()
     for event in events:
         event.row.request_id = row.pk
     new = store.insert_events(events)
