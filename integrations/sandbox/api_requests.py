@@ -42,6 +42,9 @@ class ApiRequest:
     urls: tuple[str, ...] = ()
     files: tuple[bytes, ...] = ()
     message_uuid: str = ""
+    webhook_url: str = ""
+    cursor: str = ""
+    subscription_id: str = ""
 
 
 class ApiRequestReader:
@@ -137,6 +140,9 @@ class _Sample:
             "urls": tuple(dict.fromkeys(filter(None, values.get("url", [])))),
             "files": tuple(_decoded(values.get("content", []))),
             "message_uuid": first.get("message_uuid", ""),
+            "webhook_url": first.get("webhook_url", ""),
+            "cursor": first.get("cursor", ""),
+            "subscription_id": first.get("subscription_id", ""),
         }
 
 
@@ -182,6 +188,8 @@ def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, An
         "extension": f"extension-{which}",
         "domain": f"domain-{which}.invalid",
         "username": f"user-{which}",
+        "cursor": f"cursor-{which}",
+        "subscription_id": f"subscription-{which}",
     }
     message: dict[str, Any] = {
         **shown,

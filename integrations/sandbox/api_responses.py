@@ -24,7 +24,7 @@ _WORDS = {
 
 
 def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str]:
-    """The response to an accepted request, and the message's id in it, or "" if it has none."""
+    """The response to an accepted request, and the id of the message or subscription in it, or ""."""
     case = next(
         (
             case
@@ -40,12 +40,13 @@ def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str]:
     shown = case_http.response(case["responses"][0])
     message = message_of(case)
     outcome = responses.read(hosted.entry.template, sent.method, case.get("properties", {}), message, shown)
-    new = {outcome.messageid: new_id(outcome.messageid)} if outcome.messageid else {}
+    found = outcome.messageid or text(outcome.bound.get("subscription_id"))
+    new = {found: sent.subscription_id or new_id(found)} if found else {}
     numbers = {text(message.get("from")): sent.sender, text(message.get("to")): sent.to}
     substitution = Substitution({**{old: value for old, value in numbers.items() if value}, **new})
     body, _ = substitution.body(shown.body, shown.headers.get("content-type", ""))
     headers = {name: substitution.text(value) for name, value in shown.headers.items()}
-    return replace(shown, headers=headers, body=body), new.get(outcome.messageid, "")
+    return replace(shown, headers=headers, body=body), new.get(found, "")
 
 
 def error(hosted: HostedEntry, mode: str, method: str) -> HttpResponse:

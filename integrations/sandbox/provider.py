@@ -9,10 +9,11 @@ from typing import get_args
 from urllib.parse import unquote, urlsplit
 
 from integrations.events import HttpResponse, RenderedRequest
-from integrations.language.api_methods import METHODS
-from integrations.sandbox import api_responses
+from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES, SUBSCRIBE, UNSUBSCRIBE
+from integrations.sandbox import api_responses, portal_client
 from integrations.sandbox.api_requests import ApiRequest, ApiRequestReader
 from integrations.sandbox.catalog_entry import API, CatalogEntry, HostedEntry
+from integrations.sandbox.inbox import Inbox
 from integrations.sandbox.webhooks import WebhookWriter
 
 
@@ -25,13 +26,18 @@ class AcceptedMessage:
 
 
 class Provider:
-    """A catalogue entry, simulated at the sandbox's origin; `writer` makes its webhooks."""
+    """A catalogue entry, simulated at the sandbox's origin; `writer` makes its webhooks.
+
+    `inbox` is what waits until the portal polls; `subscriptions` are webhook URLs by the ids given to them.
+    """
 
     def __init__(self, entry: CatalogEntry, origin: str) -> None:
         self.origin = origin
         self.hosted = HostedEntry(entry, origin)
         self.reader = ApiRequestReader(self.hosted)
         self.writer = WebhookWriter(self.hosted)
+        self.inbox = Inbox(self.hosted)
+        self.subscriptions: dict[str, str] = {}
 
     def respond(self, request: RenderedRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
         """The response to an API request, and the message in it, if any; `mode` may ask for an error."""
@@ -45,10 +51,33 @@ class Provider:
         sends_message = METHODS[sent.method].sends_message
         if sends_message and (problem := _problem(sent)):
             return api_responses.plain(400, problem), None
-        response, messageid = api_responses.accepted(self.hosted, sent)
+        if sent.method == RECEIVE_MESSAGES.name:
+            return self.inbox.answer(sent.cursor), None
+        if sent.method == SUBSCRIBE.name and (problem := self._not_ours(sent.webhook_url)):
+            return api_responses.plain(400, problem), None
+        response, given = api_responses.accepted(self.hosted, sent)
+        if sent.method == SUBSCRIBE.name:
+            self.subscriptions[given] = sent.webhook_url
+        elif sent.method == UNSUBSCRIBE.name:
+            self.subscriptions.pop(sent.subscription_id, None)
         if not sends_message:
             return response, None
-        return response, AcceptedMessage(sent, messageid or secrets.token_hex(12))
+        return response, AcceptedMessage(sent, given or secrets.token_hex(12))
+
+    @property
+    def calls_subscribers(self) -> bool:
+        """Whether webhook requests go to those who have subscribed, and to nobody else."""
+        return SUBSCRIBE.name in self.hosted.template.methods
+
+    def _not_ours(self, webhook_url: str) -> str:
+        """Why a URL cannot subscribe: it does not answer the validation call, if a case has one."""
+        if (validation := self.writer.validation(webhook_url)) is None:
+            return ""
+        request, expected = validation
+        answer = portal_client.ask(request)
+        if isinstance(answer, HttpResponse) and answer.status == 200 and answer.body.decode() == expected:
+            return ""
+        return f"{webhook_url} does not answer the validation call."
 
     def file_url(self, name: str) -> str:
         """The URL of a file of the phone; it is among the provider's if these need credentials."""
