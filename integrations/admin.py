@@ -219,6 +219,7 @@ class IntegrationAdmin(PortalAdmin):
             "token_goes_to": form.reach.get(ACCESS_TOKEN, ()),
             "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
             "access": setup.oauth_status(integration),
+            "arrival": setup.arrival_of(integration),
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),
             "checking": checking,

@@ -42,7 +42,8 @@ def test_a_declaration_says_what_the_reference_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_compiles_under_its_name(name: str) -> None:
-    document = {"id": "acme", "name": "Acme", "API": {name: {"request_url": "https://api.example.com/"}}}
-    template = compile_document(document)
+    events = {"events": [{"event_type": "ignore"}]} if METHODS[name].receives else {}
+    method = {"request_url": "https://api.example.com/", **events}
+    template = compile_document({"id": "acme", "name": "Acme", "API": {name: method}})
     assert [*template.methods] == [name]
     assert template.methods[name].per_file is METHODS[name].per_file
