@@ -143,3 +143,23 @@ def test_errors_of_the_provider_lose_nothing(provider: Sandbox, ours: Number) ->
         assert Poll.objects.get().failures == failures
     later()
     assert texts() == ["patience"] and Poll.objects.get().failures == 0
+
+
+def test_the_pages_say_how_messages_arrive(
+    provider: Sandbox, ours: Number, admin_of_acme: User, client: Any
+) -> None:
+    client.force_login(admin_of_acme)
+    integration = Integration.objects.get()
+    setup_page = f"/admin/integrations/integration/organization/{integration.organization_id}/{integration.template_id}/"
+    assert "It has not done so yet." in client.get(setup_page).content.decode()
+    provider.text(CONTACT, ours.number, "shown")
+    later()
+    assert "Polled 0\xa0minutes ago." in client.get(setup_page).content.decode()
+    row = WebhookRequest.objects.get()
+    page = client.get(f"/admin/messaging/webhookrequest/{row.pk}/change/").content.decode()
+    assert f"GET {provider.origin}/api/inbox" in page and "shown" in page
+    assert "Answer of the provider, which was polled" in page and "example-polled-key" not in page
+    provider.answer_with("refuse")
+    later()
+    page = client.get(setup_page).content.decode()
+    assert "The last problem: The provider responded with status 400" in page and "Not working" in page
