@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
@@ -55,7 +56,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.owner.calls.append((self.command, self.path))
         self.owner.bodies.append(body)
         self.owner.keys.append(self.headers.get("Authorization", ""))
-        status, said = self.owner.answer(self.command, self.path, body)
+        try:
+            status, said = self.owner.answer(self.command, self.path, body)
+        finally:
+            connections.close_all()  # of this thread
         content = json.dumps(said).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

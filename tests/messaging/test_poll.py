@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.utils import timezone
 
 from integrations import holds
@@ -65,7 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
         self.owner.asked.append(query)
         self.owner.keys.append(self.headers.get("Authorization", ""))
-        status, headers, body = self.owner.answer(query)
+        try:
+            status, headers, body = self.owner.answer(query)
+        finally:
+            connections.close_all()  # of this thread
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         for name, value in ({"Content-Type": "application/json"} | headers).items():
