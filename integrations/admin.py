@@ -220,6 +220,7 @@ class IntegrationAdmin(PortalAdmin):
             "token_goes_to": form.reach.get(ACCESS_TOKEN, ()),
             "open_to_anyone": integration.compiled.webhook.open,
             "access": setup.access_status(integration),
+            "arrival": setup.arrival_of(integration),
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),
             "checking": checking,

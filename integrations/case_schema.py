@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from integrations.case_http import BODIES
-from integrations.language.api_methods import METHODS, SEND_FILE, SEND_MESSAGE
+from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES, SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import Problem, child, did_you_mean
-from integrations.language.names import BOUND, SENDING
+from integrations.language.names import BOUND, KEPT, SENDING
 from integrations.language.values import Value, text
 from integrations.language.webhook_events import TYPES
 
@@ -34,7 +34,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         **COMMON,
         "method": (*METHODS, OAUTH2),
         "grant": dict,
-        "message": {**dict.fromkeys(SENDING), "media": [FILE]},
+        "message": {**dict.fromkeys(SENDING | KEPT), "media": [FILE]},
         "expect": [REQUEST],
         "responses": [{**_RESPONSE, "error": FAULTS}],
         "outcome": {"result": RESULTS, **dict.fromkeys(OUTCOME)},
@@ -42,7 +42,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "receive": {
         **COMMON,
         "request": {**REQUEST, "ip": None},
+        "method": tuple(name for name, method in METHODS.items() if method.receives),
+        "cursor": None,
+        "responses": [_RESPONSE],
         "expect": {
+            "requests": [REQUEST],
+            "cursor": None,
             "events": [{**dict.fromkeys(BOUND), "type": tuple(TYPES), "concat": None}],
             "response": _RESPONSE,
             "unmatched": None,
@@ -121,9 +126,8 @@ def _unset(template: Template, case: dict[str, Value], kind: str, pointer: str) 
     files = any(message.get(name) for name in ("media", "urls", "url"))
     called = [named] if named else [SEND_MESSAGE, *([SEND_FILE] if files else [])]
     methods = [template.methods[method.name] for method in called if method.name in template.methods]
-    read = (
-        template.webhook.reads if kind == "receive" else frozenset().union(*(each.reads for each in methods))
-    )
+    receives = kind == "receive" and named is None
+    read = template.webhook.reads if receives else frozenset().union(*(each.reads for each in methods))
     place = child(pointer, "properties") if "properties" in case else pointer
     for item in template.properties:
         value = given.get(item.label)
@@ -133,8 +137,14 @@ def _unset(template: Template, case: dict[str, Value], kind: str, pointer: str) 
 
 
 def _missing(case: dict[str, Value], kind: str, pointer: str) -> Iterator[Problem]:
-    if kind == "receive" and "request" not in case:
-        yield Problem(pointer, "A case of kind 'receive' needs 'request'.")
+    if kind == "receive":
+        polled = case.get("method") == RECEIVE_MESSAGES.name
+        needed, other = ("responses", "request") if polled else ("request", "responses")
+        if needed not in case:
+            yield Problem(pointer, f"A case of kind 'receive' needs {needed!r}.")
+        if other in case:
+            reason = f"{other!r} is not for a case {'with' if polled else 'without'} 'method'."
+            yield Problem(child(pointer, other), reason, at_key=True)
     name = text(case.get("method"))
     needs_message = name != OAUTH2 and METHODS.get(name, SEND_MESSAGE).sends_message
     if kind == "send" and "message" not in case and needs_message:

@@ -13,12 +13,14 @@ from integrations.case_differences import body_differences, differs, request_dif
 from integrations.case_events import shown_events
 from integrations.case_schema import OAUTH2, check_case
 from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
-from integrations.language.api_methods import METHODS, SEND_MESSAGE
+from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES, SEND_MESSAGE
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError, child, json_problem
 from integrations.language.source import line_and_column, placed, places
 from integrations.language.values import Number, Value, load, text
+from integrations.received import Received
+from integrations.receiving import as_request, is_nothing
 from integrations.redact import Redactor
 from integrations.requests import Part, build, plan
 
@@ -230,6 +232,9 @@ def _response(written: Mapping[str, Value]) -> HttpResponse | Fault:
 
 
 def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
+    if case.get("method") == RECEIVE_MESSAGES.name:
+        yield from _poll(template, case)
+        return
     received = webhooks.read(
         template,
         case_http.inbound(case["request"], text(case.get("webhook_url"))),
@@ -250,18 +255,56 @@ def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
             yield from body_differences(
                 way, wanted[way], RenderedRequest("", "", body=received.answer.body), kind
             )
-    events = shown_events(received, text(case.get("country")) or None)
+    yield from _events([received], case)
+
+
+def _poll(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
+    """One request for each response, with the cursor of the answer before it."""
+    method = template.methods.get(RECEIVE_MESSAGES.name)
+    if method is None or method.receiving is None:
+        yield f"{template.name} has no method {RECEIVE_MESSAGES.name}."
+        return
+    expected, made, read = case.get("expect") or {}, [], []
+    values, cursor = _values(template, case), text(case.get("cursor"))
+    for written in case["responses"]:
+        variables = {**message_of(case), **({"cursor": cursor} if cursor else {})}
+        made.append(build(template, method.name, values, variables))
+        response = case_http.response(written)
+        outcome = responses.read(template, method.name, values, variables, response)
+        if outcome.result != "sent":
+            yield f"response {len(made)}: {outcome.text}"
+            return
+        received = webhooks.read(
+            template, as_request(method, response), values, now=parse_date(text(case.get("now")))
+        )
+        if received.events or not is_nothing(method.receiving, response):
+            read.append(received)
+        cursor = received.cursor or cursor
+    if "requests" in expected and len(made) != len(expected["requests"]):
+        yield f"Expected {len(expected['requests'])} requests, got {len(made)}."
+    for number, (request, wanted) in enumerate(zip(made, expected.get("requests", []), strict=False), 1):
+        for line in request_differences(request, wanted):
+            yield f"request {number}: {line}"
+    if "cursor" in expected:
+        yield from differs("cursor", expected["cursor"] or None, cursor or None)
+    yield from _events(read, case)
+
+
+def _events(read: list[Received], case: Mapping[str, Value]) -> Iterator[str]:
+    expected, country = case.get("expect") or {}, text(case.get("country")) or None
+    events = [event for received in read for event in shown_events(received, country)]
     if "events" in expected:
         lines = list(differs("events", expected["events"], events))
         yield from lines
-        if lines:
+        for received in read if lines else ():
             yield from (f"{place} fits no event: {reason}" for place, reason in received.unfit)
         if expected["events"] and not events:
-            yield from (f"{pointer} did not match: {reason}" for pointer, reason in received.tried)
-            if received.reason:
-                yield received.reason
+            for received in read:
+                yield from (f"{pointer} did not match: {reason}" for pointer, reason in received.tried)
+                if received.reason:
+                    yield received.reason
     if "unmatched" in expected:
-        unmatched = received.verdict in ("unmatched", "unparsable")
+        unmatched = any(received.verdict in ("unmatched", "unparsable") for received in read)
         yield from differs("unmatched", expected["unmatched"], unmatched)
 
 

@@ -47,7 +47,7 @@ class InboundRequest:
     """A webhook request as it arrived; header names are lower-case.
 
     `path` is what follows the account in the URL, `query` is raw. `url` is the complete public URL, `ip` the
-    address of the caller.
+    address of the caller. One that is `polled` is no request at all, but the answer to ReceiveMessages.
     """
 
     method: str
@@ -57,6 +57,7 @@ class InboundRequest:
     body: bytes = b""
     ip: str = ""
     url: str = ""
+    polled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

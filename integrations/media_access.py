@@ -42,7 +42,7 @@ def _is_among_own(integration: Integration, credentials: Credentials, url: str) 
     return any(
         parts.hostname in (event.media_hosts or hosts)
         and f"{parts.path}/".startswith(f"{event.media_path.rstrip('/')}/")
-        for event in template.webhook.events
+        for event in template.events
         if event.media_hosts is not None
     )
 

@@ -15,7 +15,7 @@ from integrations.language.api_methods import LOGIN, SEND_FILE, SEND_MESSAGE, UP
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
-from integrations.language.names import SENDING
+from integrations.language.names import KEPT, SENDING
 from integrations.language.urls import Url
 from integrations.language.values import cleaned
 from integrations.language.webhook_events import WebhookEvent
@@ -28,7 +28,7 @@ _PURPOSES = {
     LOGIN.name: "token",
 }
 # The path of a URL may depend on a message, the origin never does.
-_MESSAGE = dict.fromkeys(SENDING, "x") | {"media": [], "urls": [], "parts": ["x"]}
+_MESSAGE = dict.fromkeys(SENDING | KEPT, "x") | {"media": [], "urls": [], "parts": ["x"]}
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -167,7 +167,7 @@ def routes(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, An
             reads = oauth.consent_reads | {ACCESS_TOKEN}
             yield Route("consent", reads, _origin(oauth.authorization_endpoint, asking))
     own = [origin for name, origin in methods.items() if name != LOGIN.name]
-    for event in compiled.webhook.events:
+    for event in compiled.events:
         if event.media_hosts is not None and compiled.methods:
             reads = next(iter(compiled.methods.values())).header_reads
             for origin in media_origins(event, own):

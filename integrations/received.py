@@ -16,6 +16,7 @@ class Received:
 
     `tried` has each of the template's events that did not match, and why. Only an Accepted has events, and
     `unfit` elements: those of lists that fit none, each with its place (a JSON Pointer) and the reason.
+    `cursor` is what an answer to ReceiveMessages has bound as `$cursor$`, last of all its events.
     """
 
     verdict: Literal["accepted", "ignored", "unmatched", "unverified", "unparsable"]
@@ -26,6 +27,7 @@ class Received:
     event_index: int | None = None
     bindings: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     unfit: tuple[tuple[str, str], ...] = ()
+    cursor: str = ""
 
     @property
     def hints(self) -> Hints:

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
+from django.utils.formats import date_format
+from django.utils.timesince import timesince
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from integrations import holds, logos, oauth, properties
-from integrations.models import AccessToken, Integration, PropertyValues, Template
+from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE
+from integrations.models import AccessToken, Integration, Poll, PropertyValues, Subscription, Template
 from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.signals import credentials_changed
 from portal import audit
@@ -178,6 +182,29 @@ def access_status(integration: Integration) -> AccessStatus | None:
     else:
         state = "pending" if row.renew_at is not None else "lost"
     return AccessStatus(state, how.by_consent, row)
+
+
+def arrival_of(integration: Integration) -> list[tuple[str, str]]:
+    """How messages arrive without anybody's doing: each way in a sentence, and its last problem."""
+    found, methods = [], integration.compiled.methods
+    if RECEIVE_MESSAGES.name in methods:
+        poll = Poll.objects.filter(integration=integration.pk).first()
+        text = _("Patchbay asks this provider for what has arrived. It has not done so yet.")
+        if poll is not None and poll.polled_at is not None:
+            text = _("Patchbay asks this provider for what has arrived. Polled %(time)s ago.")
+            text %= {"time": timesince(poll.polled_at)}
+        found.append((text, poll.problem if poll is not None else ""))
+    if SUBSCRIBE.name in methods:
+        row = Subscription.objects.filter(integration=integration.pk).first()
+        text = _("Patchbay subscribes to the webhooks of this provider by itself. It has not done so yet.")
+        if row is not None and row.expires_at is not None:
+            text = _("Subscribed until %(time)s. Patchbay renews it before.")
+            text %= {"time": date_format(localtime(row.expires_at), "j M, H:i")}
+        elif row is not None and row.subscribed_at is not None:
+            text = _("Subscribed since %(time)s.")
+            text %= {"time": date_format(localtime(row.subscribed_at), "j M, H:i")}
+        found.append((text, row.problem if row is not None else ""))
+    return found
 
 
 def _kind(integration: Integration) -> str:

@@ -69,9 +69,10 @@ def _read(
     base = _base(request, properties)
     verified = _Verified(request, base, now)
     found = _match(template, request, base, verified, number_to)
-    section = template.webhook
+    section = template.section(polled=request.polled)
     if found.matched:
         (first, (bound, *_)), events = found.matched[0], tuple(item for _, (_, item, _) in found.matched)
+        frames = [frame for _, (frame, *_) in found.matched]
         return Accepted(
             "ignored" if all(isinstance(item, Ignored) for item in events) else "accepted",
             _response(section.events[first].response, {**bound, "message_uuid": message_uuid}),
@@ -86,6 +87,9 @@ def _read(
             places=found.places,
             aside=_response(section.ignored, base),
             verified=all(verified.proves(section.events[index]) for index, _ in found.matched),
+            cursor=next((text(frame["cursor"]) for frame in reversed(frames) if "cursor" in frame), "")
+            if request.polled
+            else "",
         )
     if _says_nothing(request) and not _match(template, request, _wild(template, request), None, "").matched:
         return _probe(request)
@@ -114,13 +118,13 @@ def _too_much(template: Template) -> Refused:
 def _hints(template: Template, request: InboundRequest) -> Hints:
     if request.method in PROBES:
         return Hints(refused=_probe(request))
-    base = _wild(template, request)
+    base, section = _wild(template, request), template.section(polled=request.polled)
     found = _match(template, request, base, None, "")
     if not found.matched and _says_nothing(request):
         return Hints(refused=_probe(request))
     if not found.matched:
-        return Hints(refused=_refused(found, _response(template.webhook.error, base)))
-    for label, claimed in template.webhook.claims:
+        return Hints(refused=_refused(found, _response(section.error, base)))
+    for label, claimed in section.claims:
         with suppress(ValueError):
             found.compared.setdefault(label, set()).add(text(cleaned(claimed(base))))
     return hints_in([item for _, (_, item, _) in found.matched], found.compared)
@@ -141,7 +145,7 @@ def _probe(request: InboundRequest) -> Probe:
 
 def put_aside(template: Template, request: InboundRequest) -> HttpResponse:
     """The response to a request of which it is not known whose it is."""
-    return _response(template.webhook.ignored, _base(request, {}))
+    return _response(template.section(polled=request.polled).ignored, _base(request, {}))
 
 
 def _base(request: InboundRequest, properties: Mapping[str, Any]) -> Frame:
@@ -189,7 +193,7 @@ def _match(
     body, batch = verified.body if verified is not None else _Body(request, base["query"]), Batch()
     result = _Match(batch, body.documents)
     base = {**base, BATCH: batch}
-    for index, event in enumerate(template.webhook.events):
+    for index, event in enumerate(template.section(polled=request.polled).events):
         over = batch.taking and not batch.misses
         if over and not event.iterates:
             continue

@@ -19,6 +19,7 @@ class MessagingConfig(AppConfig):
 
 
 def _try_again(integration_ids: list[int], **_: Any) -> None:
+    from integrations import calls
     from messaging import wakeups
     from messaging.engine import circuit_breaker, queue
     from messaging.inbound import fetch_media
@@ -27,6 +28,7 @@ def _try_again(integration_ids: list[int], **_: Any) -> None:
     circuit_breaker.close(integration_ids)
     queue.retry_now(integration_ids)
     fetch_media.go_on(integration_ids)
+    calls.go_on(integration_ids)
     for task in (Task.DISPATCH_DUE, Task.FETCH_MEDIA, Task.RENEW_TOKENS):
         wakeups.after_commit(task)
 

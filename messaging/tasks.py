@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from integrations import oauth
+from integrations import oauth, subscriptions
 from messaging import erasure, retention, wakeups
 from messaging.inbound import fetch_media as media
 from messaging.inbound import file_events as events
+from messaging.inbound import poll
 from messaging.outbound import alerts, bulk_resend, dispatch
 from messaging.wakeups import Task
 
@@ -31,6 +32,17 @@ def fetch_media() -> None:
 def renew_tokens() -> None:
     wakeups.taken(Task.RENEW_TOKENS)
     oauth.renew_due()
+
+
+@shared_task(name=Task.POLL_SERVICES)
+def poll_services() -> None:
+    poll.drain()
+
+
+@shared_task(name=Task.RENEW_SUBSCRIPTIONS)
+def renew_subscriptions() -> None:
+    wakeups.taken(Task.RENEW_SUBSCRIPTIONS)
+    subscriptions.renew_due()
 
 
 @shared_task(name=Task.SEND_ALERTS)

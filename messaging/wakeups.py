@@ -26,6 +26,8 @@ class Task(StrEnum):
     FILE_EVENTS = "messaging.file_events"
     FETCH_MEDIA = "messaging.fetch_media"
     RENEW_TOKENS = "messaging.renew_tokens"
+    POLL_SERVICES = "messaging.poll_services"
+    RENEW_SUBSCRIPTIONS = "messaging.renew_subscriptions"
     SEND_ALERTS = "messaging.send_alerts"
     RESEND = "messaging.resend"
     ERASE = "messaging.erase"

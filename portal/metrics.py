@@ -40,6 +40,12 @@ WEBHOOKS_REFUSED = Counter(
     ["reason"],
     registry=_OURS,
 )
+POLLS = Counter(
+    "patchbay_polls",
+    "Requests that ask a provider for what has arrived, by their result.",
+    ["service", "result"],
+    registry=_OURS,
+)
 SUBMISSIONS = Counter(
     "patchbay_submissions", "Messages that were submitted: accepted or refused.", ["result"], registry=_OURS
 )

@@ -15,7 +15,7 @@ class ApiMethod:
     the properties. The message decides whether a method with `sends_message` is called; any other is called
     by its name. A method with `per_file` makes a request for each file, unless its shapes read all files.
     Its `response_map` and `response_headers` may bind the names in `binds` (None: any own names), and have to
-    bind `must_bind`.
+    bind `must_bind`. One that `receives` has events, which are matched against its answers.
     """
 
     name: str
@@ -26,6 +26,7 @@ class ApiMethod:
     per_file: bool = False
     binds: frozenset[str] | None = frozenset(["messageid"])
     must_bind: str = ""
+    receives: bool = False
 
 
 SEND_MESSAGE = ApiMethod(
@@ -68,4 +69,42 @@ LOGIN = ApiMethod(
     must_bind="access_token",
 )
 
-METHODS = {method.name: method for method in (SEND_MESSAGE, SEND_FILE, UPLOAD_FILE, CHECK_CREDENTIALS, LOGIN)}
+RECEIVE_MESSAGES = ApiMethod(
+    "ReceiveMessages",
+    "asks for what has arrived, at a provider that calls no webhook",
+    "every `interval` seconds, while the integration is switched on and not paused",
+    CHECK_CREDENTIALS.variables | {"cursor"},
+    sends_message=False,
+    binds=frozenset(),
+    receives=True,
+)
+SUBSCRIBE = ApiMethod(
+    "Subscribe",
+    "has the provider call the webhook",
+    "the integration is switched on, its webhook URL or values change, or its subscription is about to end",
+    CHECK_CREDENTIALS.variables | {"subscription_id"},
+    sends_message=False,
+    binds=frozenset(["subscription_id", "subscription_expires_in"]),
+)
+UNSUBSCRIBE = ApiMethod(
+    "Unsubscribe",
+    "ends a subscription",
+    "the integration is switched off, or a new subscription has replaced this one",
+    CHECK_CREDENTIALS.variables | {"subscription_id"},
+    sends_message=False,
+    binds=frozenset(),
+)
+
+METHODS = {
+    method.name: method
+    for method in (
+        SEND_MESSAGE,
+        SEND_FILE,
+        UPLOAD_FILE,
+        CHECK_CREDENTIALS,
+        LOGIN,
+        RECEIVE_MESSAGES,
+        SUBSCRIBE,
+        UNSUBSCRIBE,
+    )
+}

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from integrations.language.api_methods import LOGIN, METHODS, SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
+from integrations.language.api_methods import (
+    LOGIN,
+    METHODS,
+    RECEIVE_MESSAGES,
+    SEND_FILE,
+    SEND_MESSAGE,
+    UPLOAD_FILE,
+)
 from integrations.language.auth import Grant, OAuth2, compile_oauth
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.errors import (
@@ -31,6 +38,7 @@ from integrations.language.source import placed, places
 from integrations.language.urls import labels_in
 from integrations.language.values import Table, Value, is_number, is_string, text
 from integrations.language.webhook import Webhook, compile_webhook
+from integrations.language.webhook_events import WebhookEvent
 
 MAX_LIMIT = 2**40
 # A value, a placeholder and 100 characters cost 1. What several methods or events share counts for each.
@@ -97,6 +105,18 @@ class Template:
     def needs_content(self) -> bool:
         """Whether some request contains files themselves, not only their URLs."""
         return any(method.needs_content for method in self.methods.values())
+
+    @property
+    def events(self) -> tuple[WebhookEvent, ...]:
+        """All events, whichever way they come."""
+        return self.webhook.events + self.section(polled=True).events
+
+    def section(self, *, polled: bool) -> Webhook:
+        """The events of webhook requests, or those of the answers to ReceiveMessages."""
+        if not polled:
+            return self.webhook
+        method = self.methods.get(RECEIVE_MESSAGES.name)
+        return method.receiving.section if method is not None and method.receiving is not None else Webhook()
 
 
 def compile_document(source: str | bytes | Mapping[str, Any], *, stored: bool = False) -> Template:

@@ -10,6 +10,7 @@ from integrations.language.api_methods import ApiMethod
 from integrations.language.auth import Scheme, compile_schemes
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child
+from integrations.language.receiving import RECEIVING_KEYS, Receiving, compile_receiving
 from integrations.language.response_rules import ResponseRules, compile_response_rules
 from integrations.language.scope import Scope
 from integrations.language.sections import (
@@ -87,6 +88,7 @@ class Method:
     response: ResponseRules
     timeout: float
     idempotent: bool
+    receiving: Receiving | None = None
 
     @property
     def needs_content(self) -> bool:
@@ -109,7 +111,7 @@ def compile_method(
     if not isinstance(node, Mapping):
         scope.report(pointer, f"{name} must be an object.")
         return None
-    check_keys(node, KEYS, scope, pointer)
+    check_keys(node, [*KEYS, *(RECEIVING_KEYS if declared.receives else [])], scope, pointer)
     scope = replace(
         scope, names=dict.fromkeys(declared.variables, True), used=set(), private=set(), derived=set()
     )
@@ -151,6 +153,7 @@ def compile_method(
         compile_response_rules(node, scope, pointer, declared),
         number(node, "timeout", 30, 1, 60, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),
+        compile_receiving(node, scope, pointer) if declared.receives else None,
     )  # fmt: skip
 
 

@@ -8,13 +8,15 @@ SENDING = frozenset(
     webhook_url now nonce reply_to country part_no parts first_part last_part attempt_no access_token
     """.split()  # noqa: SIM905 (a list of names reads better without quotes)
 )
-# Variables of later versions: a document that was stored before may have a property with such a name.
-RECENT = frozenset(["nonce"])
 RESPONSE = frozenset(["response", "headers", "status", "body"])
 BOUND = frozenset(
     """
     from to content text url urls messageid message_uuid date sendername status error_code error_text
     """.split()  # noqa: SIM905
 )
+# What methods keep from one call to the next.
+KEPT = frozenset(["cursor", "subscription_id", "subscription_expires_in"])
+# Variables of later versions: a document that was stored before may have a property with such a name.
+RECENT = KEPT | {"nonce"}
 EXCHANGE = frozenset(["request", "query", "headers", "body", "method"])
-BUILT_IN = SENDING | BOUND | EXCHANGE | RESPONSE | {"event_key", "_"}
+BUILT_IN = SENDING | BOUND | EXCHANGE | RESPONSE | KEPT | {"event_key", "_"}

@@ -48,6 +48,10 @@ KEYS = [
     "media_path",
     "response",
 ]
+# An answer to ReceiveMessages is no request: it has no path or method, nothing to verify, and no response.
+POLLED_KEYS = [
+    key for key in KEYS if key not in ("path", "request_method", "request_query", "verify", "response")
+]
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 # Two names for one thing: a template may bind one and read the other.
 ALIASES = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
@@ -101,13 +105,18 @@ def compile_event(
     verify: Verification | None,
     scope: Scope,
     pointer: str,
+    *,
+    polled: bool = False,
 ) -> WebhookEvent | None:
-    """The compiled event, with the section's defaults and `verify`; problems go to the scope."""
+    """The compiled event, with the section's defaults and `verify`; problems go to the scope.
+
+    An event that is `polled` is in the answer to ReceiveMessages, and may bind `$cursor$`.
+    """
     spend(5)
     if not isinstance(own, Mapping):
         scope.report(pointer, "An event must be an object.")
         return None
-    check_keys(own, KEYS, scope, pointer)
+    check_keys(own, POLLED_KEYS if polled else KEYS, scope, pointer)
     if "verify" in own:
         verify = compile_verify(own["verify"], scope, child(pointer, "verify"))
     node = {**defaults, **own}
@@ -123,9 +132,10 @@ def compile_event(
             did_you_mean(kind, TYPES),
         )
     names = [*EXCHANGE, *(["event_key"] if "event_key" in node else [])]
+    bindable = BOUND | {"cursor"} if polled else BOUND
     section_scope = scope
     scope = replace(
-        scope, names=dict.fromkeys(names, True), bindable=BOUND, exchange=EXCHANGE, own={}, used=set()
+        scope, names=dict.fromkeys(names, True), bindable=bindable, exchange=EXCHANGE, own={}, used=set()
     )
     continues = boolean(node, "continue", scope, at("continue"))
     when = compile_condition(node["when"], scope, at("when")) if "when" in node else None
@@ -165,7 +175,7 @@ def compile_event(
         any(iterates(node.get(key)) for key in ("request_query", "request_headers", "request_parameters")),
         "query" in scope.used or "request_query" in node,
         verify, concat,
-        _media_hosts(node, verify, scope, at("media_auth")),
+        _media_hosts(node, polled or verify is not None, scope, at("media_auth")),
         _media_path(node, scope, at("media_path")), response,
     )  # fmt: skip
 
@@ -246,12 +256,12 @@ def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Re
 
 
 def _media_hosts(
-    node: Mapping[str, Value], verify: Verification | None, scope: Scope, pointer: str
+    node: Mapping[str, Value], trusted: bool, scope: Scope, pointer: str
 ) -> tuple[str, ...] | None:
     given = node.get("media_auth", False)
     if given is False:
         return None
-    if verify is None:
+    if not trusted:
         reason = "Files are fetched with credentials only if the webhook is verified."
         scope.report(pointer, reason, "Add 'verify'.")
     if given is True:

@@ -1,6 +1,7 @@
 """How: templates in numbered revisions, the integrations of organizations, and their access tokens."""
 
 from integrations.models.access_tokens import AccessToken
+from integrations.models.calls import Poll, Subscription
 from integrations.models.integrations import ComparedValue, Integration, PropertyValues
 from integrations.models.templates import Template, TemplateRevision, webhook_url
 
@@ -8,7 +9,9 @@ __all__ = [
     "AccessToken",
     "ComparedValue",
     "Integration",
+    "Poll",
     "PropertyValues",
+    "Subscription",
     "Template",
     "TemplateRevision",
     "webhook_url",

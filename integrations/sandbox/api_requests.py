@@ -44,6 +44,9 @@ class ApiRequest:
     files: tuple[bytes, ...] = ()
     message_uuid: str = ""
     uploads: tuple[str, ...] = ()  # what the responses to uploads said, as far as it is repeated
+    webhook_url: str = ""
+    cursor: str = ""
+    subscription_id: str = ""
 
 
 class ApiRequestReader:
@@ -140,6 +143,9 @@ class _Sample:
             "files": tuple(_decoded(values.get("content", []))),
             "message_uuid": first.get("message_uuid", ""),
             "uploads": tuple(filter(None, values.get(_UPLOADED, []))),
+            "webhook_url": first.get("webhook_url", ""),
+            "cursor": first.get("cursor", ""),
+            "subscription_id": first.get("subscription_id", ""),
         }
 
 
@@ -186,6 +192,8 @@ def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, An
         "extension": f"extension-{which}",
         "domain": f"domain-{which}.invalid",
         "username": f"user-{which}",
+        "cursor": f"cursor-{which}",
+        "subscription_id": f"subscription-{which}",
     }
     message: dict[str, Any] = {
         **shown,

@@ -30,27 +30,30 @@ _WORDS = {
 
 
 def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str, tuple[str, ...]]:
-    """The response to an accepted request, with the message's id in it, or "", and all ids in it."""
+    """The response to an accepted request, the id of the message or subscription in it, and all ids in it."""
     found = next(_examples(hosted, sent.method), None)
     if found is None:
         return HttpResponse(200, {"content-type": "application/json"}, b"{}"), "", ()
     message, shown, outcome = found
-    new = {text(value): _new(name, text(value)) for name, value in outcome.bound.items() if value}
+    new = {text(value): _new(name, text(value), sent) for name, value in outcome.bound.items() if value}
+    given = outcome.messageid or text(outcome.bound.get("subscription_id"))
     numbers = {text(message.get("from")): sent.sender, text(message.get("to")): sent.to}
     substitution = Substitution({**{old: value for old, value in numbers.items() if value}, **new})
     body, _ = substitution.body(shown.body, shown.headers.get("content-type", ""))
     headers = {name: substitution.text(value) for name, value in shown.headers.items()}
-    return replace(shown, headers=headers, body=body), new.get(outcome.messageid, ""), tuple(new.values())
+    return replace(shown, headers=headers, body=body), new.get(given, ""), tuple(new.values())
 
 
-def _new(name: str, shown: str) -> str:
+def _new(name: str, shown: str, sent: ApiRequest) -> str:
     """What a response has instead of what the example shows."""
     match name:
         case "access_token":
             return secrets.token_urlsafe(24)
         case "expires_at":
             return iso_text(datetime.now(UTC).replace(microsecond=0) + LIFETIME)
-        case "expires_in":
+        case "subscription_id":
+            return sent.subscription_id or new_id(shown)
+        case "expires_in" | "subscription_expires_in":
             return shown
     return new_id(shown)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import filetype
 
 from integrations import http
-from integrations.events import Fault, InboundRequest
+from integrations.events import Fault, HttpResponse, InboundRequest
 from integrations.sandbox.store import PICTURES, State
 
 MEDIA_BYTES = 25 * 1024 * 1024
@@ -19,9 +19,9 @@ class FileError(Exception):
         self.state = state
 
 
-def post(request: InboundRequest) -> tuple[int, str]:
-    """The status of the portal's response, or 0 without one, and the problem in a sentence, or ""."""
-    response = http.fetch(
+def ask(request: InboundRequest) -> HttpResponse | Fault:
+    """The portal's response to a webhook request."""
+    return http.fetch(
         request.url,
         method=request.method,
         headers=request.headers,
@@ -29,6 +29,11 @@ def post(request: InboundRequest) -> tuple[int, str]:
         max_bytes=64 * 1024,
         max_redirects=0,
     )
+
+
+def post(request: InboundRequest) -> tuple[int, str]:
+    """The status of the portal's response, or 0 without one, and the problem in a sentence, or ""."""
+    response = ask(request)
     if isinstance(response, Fault):
         return 0, f"Patchbay could not be reached: {response.text}"
     if 200 <= response.status < 300:

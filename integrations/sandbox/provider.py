@@ -10,10 +10,11 @@ from typing import get_args
 from urllib.parse import unquote, urlsplit
 
 from integrations.events import HttpResponse, RenderedRequest
-from integrations.language.api_methods import LOGIN, METHODS
-from integrations.sandbox import api_responses
+from integrations.language.api_methods import LOGIN, METHODS, RECEIVE_MESSAGES, SUBSCRIBE, UNSUBSCRIBE
+from integrations.sandbox import api_responses, portal_client
 from integrations.sandbox.api_requests import ApiRequest, ApiRequestReader
 from integrations.sandbox.catalog_entry import API, CatalogEntry, HostedEntry
+from integrations.sandbox.inbox import Inbox
 from integrations.sandbox.logins import Logins
 from integrations.sandbox.webhooks import WebhookWriter
 
@@ -29,7 +30,10 @@ class AcceptedMessage:
 
 
 class Provider:
-    """A catalogue entry, simulated at the sandbox's origin; `writer` makes its webhooks."""
+    """A catalogue entry, simulated at the sandbox's origin; `writer` makes its webhooks.
+
+    `inbox` is what waits until the portal polls; `subscriptions` are webhook URLs by the ids given to them.
+    """
 
     def __init__(self, entry: CatalogEntry, origin: str) -> None:
         self.origin = origin
@@ -38,6 +42,8 @@ class Provider:
         self.writer = WebhookWriter(self.hosted)
         self.logins = Logins(self.hosted)
         self._uploads: dict[str, str | bytes] = {}  # by each of the ids that the response gave
+        self.inbox = Inbox(self.hosted)
+        self.subscriptions: dict[str, str] = {}
 
     def respond(self, request: RenderedRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
         """The response to an API request, and the message in it, if any; `mode` may ask for an error."""
@@ -52,9 +58,17 @@ class Provider:
         sends_message = METHODS[sent.method].sends_message
         if sends_message and (problem := _problem(sent)):
             return api_responses.plain(400, problem), None
-        response, messageid, ids = api_responses.accepted(self.hosted, sent)
+        if sent.method == RECEIVE_MESSAGES.name:
+            return self.inbox.answer(sent.cursor), None
+        if sent.method == SUBSCRIBE.name and (problem := self._not_ours(sent.webhook_url)):
+            return api_responses.plain(400, problem), None
+        response, given, ids = api_responses.accepted(self.hosted, sent)
         if sent.method == LOGIN.name:
             self.logins.issued(response)
+        elif sent.method == SUBSCRIBE.name:
+            self.subscriptions[given] = sent.webhook_url
+        elif sent.method == UNSUBSCRIBE.name:
+            self.subscriptions.pop(sent.subscription_id, None)
         if not sends_message:
             self._keep(ids, [*sent.files, *sent.urls])
             return response, None
@@ -66,7 +80,22 @@ class Provider:
             urls=(*sent.urls, *(file for file in files if isinstance(file, str))),
             files=(*sent.files, *(file for file in files if isinstance(file, bytes))),
         )
-        return response, AcceptedMessage(sent, messageid or secrets.token_hex(12))
+        return response, AcceptedMessage(sent, given or secrets.token_hex(12))
+
+    @property
+    def calls_subscribers(self) -> bool:
+        """Whether webhook requests go to those who have subscribed, and to nobody else."""
+        return SUBSCRIBE.name in self.hosted.template.methods
+
+    def _not_ours(self, webhook_url: str) -> str:
+        """Why a URL cannot subscribe: it does not answer the validation call, if a case has one."""
+        if (validation := self.writer.validation(webhook_url)) is None:
+            return ""
+        request, expected = validation
+        answer = portal_client.ask(request)
+        if isinstance(answer, HttpResponse) and answer.status == 200 and answer.body.decode() == expected:
+            return ""
+        return f"{webhook_url} does not answer the validation call."
 
     def _keep(self, ids: Sequence[str], files: Sequence[str | bytes]) -> None:
         if files:
@@ -87,7 +116,7 @@ class Provider:
 
     @property
     def _protects_files(self) -> bool:
-        return any(event.media_hosts is not None for event in self.hosted.template.webhook.events)
+        return any(event.media_hosts is not None for event in self.hosted.template.events)
 
     def _unknown(self, request: RenderedRequest) -> HttpResponse:
         if self.reader.knows(unquote(urlsplit(request.url).path)):

@@ -37,7 +37,8 @@ class Sandbox:
     and the property `values`. `numbers` are the portal's numbers, with labels, which the phone offers for new
     conversations. Each accepted message is reported as delivered after `delay_delivered` seconds, while
     `reports` is true. The newest 1,000 messages, 10,000 requests and 100 MiB of files are kept in memory.
-    Methods that send a webhook request return the status of the response, or 0 without one.
+    Methods that send a webhook request return the status of the response, or 0 without one. A provider that
+    is polled keeps them until it is asked, and one with subscriptions calls the last subscriber.
     """
 
     def __init__(
@@ -155,15 +156,15 @@ class Sandbox:
     def send(self, message: PhoneMessage) -> int:
         """Sends the webhook request for a message that was written on a phone."""
         self.store.change(message, state="waiting", note="")
-        who = self.webhook_url, message.contact, message.number, message.text
+        who = self._called, message.contact, message.number, message.text
         if message.file:
             request = self.provider.writer.picture(*who, self.provider.file_url(message.file))
         else:
             request = self.provider.writer.message(*who)
         kind = "pictures" if message.file else "texts"
-        return self._post(
-            request, message, "Delivered to Patchbay", f"This provider does not deliver {kind}."
-        )
+        polled = request is not None and request.polled
+        done = "Waits until Patchbay asks" if polled else "Delivered to Patchbay"
+        return self._post(request, message, done, f"This provider does not deliver {kind}.")
 
     def spelled(self, number: str) -> str:
         """A number of the portal, given in E.164, as the provider's webhook requests write it."""
@@ -257,10 +258,17 @@ class Sandbox:
         else:
             self.delivered(message.messageid)
 
+    @property
+    def _called(self) -> str:
+        """The URL that webhook requests go to, or ""."""
+        if self.provider.calls_subscribers:
+            return next(reversed(self.provider.subscriptions.values()), "")
+        return self.webhook_url
+
     def _status(self, status: str, messageid: str, reason: str, done: str) -> int:
         message = self.store.sent_as(messageid)
         ours = message.message_uuid if message is not None else ""
-        request = self.provider.writer.status(self.webhook_url, status, messageid, ours, reason)
+        request = self.provider.writer.status(self._called, status, messageid, ours, reason)
         return self._post(request, message, done, "This provider sends no such report.")
 
     def _post(
@@ -269,7 +277,12 @@ class Sandbox:
         """Sends a request to the portal and notes the result on the message; `never` without a request."""
         if request is None:
             status, problem = 0, never
-        elif not self.webhook_url:
+        elif request.polled:
+            self.provider.inbox.add(request)
+            status, problem = 200, ""
+        elif not self._called and self.provider.calls_subscribers:
+            status, problem = 0, "Patchbay has not subscribed. Switch the integration on."
+        elif not self._called:
             status, problem = 0, "No webhook URL is set. Copy it from the integration's page in Patchbay."
         else:
             status, problem = portal_client.post(request)

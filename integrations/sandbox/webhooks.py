@@ -8,10 +8,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from integrations import bodies, case_http
-from integrations.events import Event, InboundMessage, InboundRequest, StatusUpdate
+from integrations.events import Event, Ignored, InboundMessage, InboundRequest, StatusUpdate
+from integrations.language.api_methods import RECEIVE_MESSAGES
 from integrations.language.data_filters import parse_date
 from integrations.language.values import Value, text
 from integrations.received import Received
+from integrations.receiving import as_request
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.substitution import Substitution, new_id, number_substitutions
@@ -66,9 +68,9 @@ class WebhookWriter:
 
     def __init__(self, hosted: HostedEntry) -> None:
         self._hosted = hosted
-        self._examples = [
-            example for case in hosted.entry.cases if (example := _example(hosted, case)) is not None
-        ]
+        examples = [example for case in hosted.entry.cases if (example := _example(hosted, case)) is not None]
+        self._validations = [one for one in examples if isinstance(one.event, Ignored)]
+        self._examples = [one for one in examples if not isinstance(one.event, Ignored)]
         # An example with one event is easier to copy, so the simplest examples come first.
         self._examples.sort(key=lambda example: (len(example.received.events), len(example.others())))
 
@@ -109,6 +111,14 @@ class WebhookWriter:
             new[text(bound["error_text"])] = reason
         return self._copy(example, webhook_url, new)
 
+    def validation(self, webhook_url: str) -> tuple[InboundRequest, str] | None:
+        """The call that makes sure of a subscriber's URL, and the text that must be answered."""
+        for example in self._validations:
+            if said := example.received.answer.body.decode():
+                fresh = new_id(said)
+                return self._copy(example, webhook_url, {said: fresh}), fresh
+        return None
+
     def reports(self, status: str) -> bool:
         """Whether the provider reports that a message is delivered or has failed."""
         return self._report(status) is not None
@@ -143,12 +153,13 @@ class WebhookWriter:
         return self._copy(example, webhook_url, new)
 
     def _copy(self, example: WebhookExample, webhook_url: str, new: Mapping[str, str]) -> InboundRequest:
+        if cursor := example.received.cursor:
+            new = {cursor: new_id(cursor), **new}
         substitution, shown = Substitution(new, example.others()), example.request
         index = example.received.event_index or 0
+        event = self._hosted.template.section(polled=shown.polled).events[index]
         kind = shown.headers.get("content-type", "")
-        body, kind = substitution.body(
-            shown.body, self._hosted.template.webhook.events[index].content_type or kind
-        )
+        body, kind = substitution.body(shown.body, event.content_type or kind)
         headers = {
             name: substitution.text(value)
             for name, value in shown.headers.items()
@@ -158,6 +169,8 @@ class WebhookWriter:
             headers["content-type"] = (
                 kind if kind.startswith("multipart/") else headers.get("content-type", kind)
             )
+        if shown.polled:
+            return replace(shown, headers=headers, body=body)
         query = urlencode(substitution.tree(bodies.pairs(shown.query)), doseq=True)
         url = webhook_url + (f"/{shown.path}" if shown.path else "") + (f"?{query}" if query else "")
         made = replace(shown, headers=headers, body=body, query=query, url=url, ip="127.0.0.1")
@@ -166,14 +179,18 @@ class WebhookWriter:
 
 
 def _example(hosted: HostedEntry, case: Mapping[str, Any]) -> WebhookExample | None:
-    """A case with a message or a status, read as the portal reads it."""
+    """A case with a message, a status or a validation call, read as the portal reads it."""
     if case.get("kind") != "receive":
         return None
-    template, shown = hosted.entry.template, case_http.inbound(case["request"], text(case.get("webhook_url")))
+    template = hosted.entry.template
+    if case.get("method") == RECEIVE_MESSAGES.name:
+        shown = as_request(template.methods[RECEIVE_MESSAGES.name], case_http.response(case["responses"][0]))
+    else:
+        shown = case_http.inbound(case["request"], text(case.get("webhook_url")))
     defaults = {item.label: item.default for item in template.properties if item.default is not None}
     received = read(
         template, shown, defaults | case.get("properties", {}), now=parse_date(text(case.get("now")))
     )
-    if received.verdict != "accepted" or not isinstance(received.events[0], InboundMessage | StatusUpdate):
+    if not received.events or not isinstance(received.events[0], InboundMessage | StatusUpdate | Ignored):
         return None
     return WebhookExample(shown, received, text(case.get("country")))

@@ -32,6 +32,16 @@ def due_tasks() -> tuple[set[Task], bool]:
                     AND NOT integration.holds_messages
                     WHERE renew_at <= {sql.now()}
                     AND (lease_until IS NULL OR lease_until < {sql.now()})),
+            EXISTS (SELECT 1 FROM integrations_poll AS poll JOIN integrations_integration AS integration
+                    ON integration.id = integration_id AND integration.enabled
+                    AND NOT integration.holds_messages
+                    AND (integration.paused_until IS NULL
+                         OR (integration.paused_until <= {sql.now()} AND poll.failures > 0))
+                    WHERE due_at <= {sql.now()} AND (lease_until IS NULL OR lease_until < {sql.now()})),
+            EXISTS (SELECT 1 FROM integrations_subscription JOIN integrations_integration AS integration
+                    ON integration.id = integration_id
+                    AND NOT (integration.enabled AND integration.holds_messages)
+                    WHERE due_at <= {sql.now()} AND (lease_until IS NULL OR lease_until < {sql.now()})),
             EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()}),
             EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL),
             EXISTS (SELECT 1 FROM messaging_erasure WHERE finished_at IS NULL
@@ -44,6 +54,8 @@ def due_tasks() -> tuple[set[Task], bool]:
         Task.FILE_EVENTS,
         Task.FETCH_MEDIA,
         Task.RENEW_TOKENS,
+        Task.POLL_SERVICES,
+        Task.RENEW_SUBSCRIPTIONS,
         Task.SEND_ALERTS,
         Task.RESEND,
         Task.ERASE,

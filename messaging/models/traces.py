@@ -21,7 +21,10 @@ from portal.models import Account, Organization
 
 
 class WebhookRequest(models.Model):
-    """A request that a provider made, with its verdict; its content is encrypted."""
+    """A request that a provider made, or its answer to ReceiveMessages, with the verdict.
+
+    The content is encrypted.
+    """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="webhook_requests", db_index=False)
     organization = models.ForeignKey(
@@ -38,6 +41,8 @@ class WebhookRequest(models.Model):
     owner = models.CharField(max_length=20, blank=True)
     ip = models.CharField(_("caller"), max_length=45, blank=True)
     method = models.CharField(_("method"), max_length=8)
+    # Whether it is the answer to ReceiveMessages; then method and path are those of our request.
+    polled = models.BooleanField(default=False, db_default=False)
     path = models.CharField(_("path"), max_length=200, blank=True)
     query = EncryptedBinaryField()
     headers = EncryptedJSONField()
@@ -88,7 +93,9 @@ class WebhookRequest(models.Model):
 
     @property
     def place(self) -> str:
-        """The path of the URL."""
+        """The path of the URL, or the URL that was polled."""
+        if self.polled:
+            return self.path
         return f"/services/{self.template.service_id}/a{self.called}{self.path}"
 
     @property
@@ -108,6 +115,7 @@ class WebhookRequest(models.Model):
             body=bytes(self.body),
             ip=self.ip,
             url=f"{settings.PUBLIC_URL}{escape_uri_path(self.place)}{suffix}",
+            polled=self.polled,
         )
 
 

@@ -100,7 +100,8 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
     if request.method in webhooks.PROBES:
         return Reading.refused(webhooks.read(documents[0], request, {}), own)
     first = first_reading(documents, request, str(uuid))
-    hints, verified = first.hints, any(document.webhook.verified for document in documents)
+    hints = first.hints
+    verified = any(document.section(polled=request.polled).verified for document in documents)
     if hints.refused is not None and (not verified or isinstance(hints.refused, Probe)):
         return Reading.refused(hints.refused, own)
     found = candidates.find(owner, hints)
@@ -116,6 +117,7 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
         if isinstance(received, Accepted):
             reading = sorting.sorted_out(owner, found, readings, VerifiedReading(candidate, received), uuid)
             reading.untried, reading.verified = readings.untried, received.verified
+            reading.cursor = received.cursor
             return reading
         if isinstance(received, Refused) and received.verified:
             alone = found.is_sure or readings.alone(candidate, found.integrations)

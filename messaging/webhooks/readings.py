@@ -64,7 +64,7 @@ def first_reading(
     found: list[Hints] = []
     same: dict[int, Received] = {}
     for document in documents:
-        if not document.webhook.same_for_all:
+        if not document.section(polled=request.polled).same_for_all:
             found.append(webhooks.hints(document, request))
             continue
         received = same[id(document)] = webhooks.read(document, request, {}, message_uuid=message_uuid)
@@ -77,7 +77,8 @@ class Reading:
     """What a request says: how it is answered, and for which integration it is stored.
 
     `verified`: a key has shown that it is from the provider. `untried`: it might be for integrations whose
-    keys were not tried, since there are too many. A `probe` says nothing, and is not stored.
+    keys were not tried, since there are too many. A `probe` says nothing, and is not stored. `cursor` is what
+    an answer to ReceiveMessages has bound.
     """
 
     verdict: str
@@ -89,6 +90,7 @@ class Reading:
     verified: bool = False
     untried: bool = False
     probe: bool = False
+    cursor: str = ""
 
     @classmethod
     def refused(cls, received: Received, whose: Integration | None) -> Reading:

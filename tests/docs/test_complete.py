@@ -14,6 +14,7 @@ from integrations.language import (
     methods,
     names,
     properties,
+    receiving,
     sections,
     signatures,
     verify,
@@ -27,7 +28,8 @@ PAGE = (ROOT / "docs/reference/template-language.md").read_text()
 WORDS = {
     "document": document.KEYS,
     "limits": document.Limits.__dataclass_fields__,
-    "methods": [*api_methods.METHODS, *methods.KEYS],
+    "methods": [*api_methods.METHODS, *methods.KEYS, *receiving.RECEIVING_KEYS],
+    "kept from call to call": names.KEPT,
     "variables": names.SENDING,
     "answers": [*names.RESPONSE, *RESULTS],
     "webhook": [

@@ -45,6 +45,8 @@ def test_a_method_compiles_under_its_name(name: str) -> None:
     method = {"request_url": "https://api.example.com/"}
     if METHODS[name].must_bind:
         method["response_map"] = f"${METHODS[name].must_bind}$"
+    if METHODS[name].receives:
+        method["events"] = [{"event_type": "ignore"}]
     document = {"id": "acme", "name": "Acme", "API": {name: method}}
     template = compile_document(document)
     assert [*template.methods] == [name]

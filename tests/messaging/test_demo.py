@@ -14,8 +14,11 @@ from integrations.models import AccessToken, Integration, Template, TemplateRevi
 from integrations.properties import values_of
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
 from integrations.sandbox.catalog_entry import CatalogEntry
+from integrations.sandbox.catalog_entry import services as services_to_play
 from messaging import demo
+from messaging.engine.sweep import due_tasks
 from messaging.models import Number
+from messaging.wakeups import Task
 from portal.models import User
 from tests.processes import Process, free_port
 
@@ -134,3 +137,17 @@ def test_the_allowed_origins_stay_allowed_beside_those_of_the_demo(tmp_path: Pat
     finally:
         process.kill()
     assert f"http://10.0.0.5:13013, http://127.0.0.1:{phone}, http://localhost:{port}" in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("slug", "task"), [("polled", Task.POLL_SERVICES), ("subscribed", Task.RENEW_SUBSCRIPTIONS)]
+)
+def test_a_service_that_is_polled_or_subscribed_to_is_called_at_once(slug: str, task: Task) -> None:
+    provider = Sandbox(services_to_play()[slug])
+    provider.start()
+    try:
+        demo.create(provider, "correct-horse-battery")
+    finally:
+        provider.stop()
+    assert task in due_tasks()[0]

@@ -1,0 +1,122 @@
+"""Calls that Patchbay makes by itself: it polls providers, and subscribes to their webhooks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Self, TypeVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from integrations.models.integrations import Integration
+
+LEASE = timedelta(seconds=150)  # longer than any request may take, with what is done before and after it
+
+Row = TypeVar("Row", bound="ScheduledCall")
+
+
+class ScheduledCallQuerySet(models.QuerySet[Row]):
+    def due(self) -> Self:
+        """The calls whose time has come, and which no process is making."""
+        free = Q(lease_until=None) | Q(lease_until__lt=Now())
+        return self.filter(free, due_at__lte=Now())
+
+    def claim(self, most: int) -> list[Row]:
+        """Takes up to `most` of these calls, the longest due first, each by one conditional update."""
+        taken = []
+        for pk, fence in list(self.order_by("due_at").values_list("pk", "fence")[:most]):
+            # Without a join: in a subquery, PostgreSQL would not re-check the row that it waited for.
+            own = self.model._default_manager.filter(pk=pk, fence=fence)
+            if own.update(fence=F("fence") + 1, lease_until=Now() + LEASE):
+                taken.append(pk)
+        return list(
+            self.model._default_manager.filter(pk__in=taken).select_related("integration").order_by("due_at")
+        )
+
+
+class PollQuerySet(ScheduledCallQuerySet["Poll"]):
+    def due(self) -> Self:
+        """Those of integrations that are switched on, not held, and not paused.
+
+        When a pause ends, a provider that has refused to be polled is asked again: nothing else may be sent.
+        """
+        runs = Q(integration__paused_until=None) | Q(integration__paused_until__lte=Now(), failures__gt=0)
+        return super().due().filter(runs, integration__enabled=True, integration__holds_messages=False)
+
+
+class SubscriptionQuerySet(ScheduledCallQuerySet["Subscription"]):
+    def due(self) -> Self:
+        """Those of integrations that are not held; those that are switched off end their subscription."""
+        return super().due().filter(Q(integration__enabled=False) | Q(integration__holds_messages=False))
+
+
+class ScheduledCall(models.Model):
+    """When a method is called next, made under a lease with the number `fence`; null: not at all.
+
+    `failures` counts those since the last success, of which `problem` is the last, in a sentence.
+    """
+
+    integration = models.OneToOneField(Integration, models.CASCADE, related_name="%(class)s")
+    due_at = models.DateTimeField(null=True, db_index=True, db_default=Now())
+    lease_until = models.DateTimeField(null=True)
+    fence = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    problem = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def locked(self: Row) -> Row:
+        """The row as it is now, locked for the current transaction."""
+        return type(self)._default_manager.select_for_update().get(pk=self.pk)
+
+    def settle(self, now: ScheduledCall, seconds: float | None, **fields: Any) -> bool:
+        """Whether the call was still ours to settle; the next one is in `seconds`, or never.
+
+        `now` is the locked row: what became due while the call was made stays due.
+        """
+        if now.fence != self.fence:
+            return False
+        if now.due_at == self.due_at:
+            fields["due_at"] = None if seconds is None else Now() + timedelta(seconds=seconds)
+        rows = type(self)._default_manager.filter(pk=self.pk)
+        return bool(rows.update(lease_until=None, **fields))
+
+
+class Poll(ScheduledCall):
+    """When an integration's provider is asked next for what has arrived, and from where on.
+
+    `seen` are digests of what the last answer held, and `digest` is one of the last answer that was stored:
+    so nothing is filed again that a provider repeats. `pages` counts full answers in a row.
+    """
+
+    cursor = models.TextField(blank=True)
+    seen = models.JSONField(default=list)
+    digest = models.CharField(max_length=64, blank=True)
+    pages = models.PositiveSmallIntegerField(default=0)
+    polled_at = models.DateTimeField(null=True)
+
+    objects = PollQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"Poll of {self.integration}"
+
+
+class Subscription(ScheduledCall):
+    """An integration's subscription to its provider's webhooks, since `subscribed_at`; null: there is none.
+
+    `stamp` tells with which webhook URL and values it was made. `replaced` is the id of a former one that is
+    to be ended.
+    """
+
+    subscription_id = models.CharField(max_length=500, blank=True)
+    replaced = models.CharField(max_length=500, blank=True)
+    stamp = models.CharField(max_length=64, blank=True)
+    subscribed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"Subscription of {self.integration}"

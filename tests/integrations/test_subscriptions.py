@@ -1,0 +1,255 @@
+"""Providers that must be asked to call the webhook: subscribed, renewed, and ended in time."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+
+from integrations import holds, setup, subscriptions
+from integrations.models import Integration, Subscription, Template
+from messaging.engine.sweep import due_tasks
+from messaging.models import WebhookRequest
+from messaging.wakeups import Task
+from portal.models import Account, Organization
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Answer = Callable[[str, str, dict[str, Any]], tuple[int, dict[str, Any]]]
+
+
+class Provider:
+    """A provider with subscriptions, each for an hour."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.answer: Answer = self.well
+        self.count = 0
+        handler = type("Handler", (_Handler,), {"owner": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
+
+    def well(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if method == "DELETE":
+            return 200, {"ok": True}
+        self.count += 1
+        return 201, {"id": f"sub-{self.count}", "ttl": 3600}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: Provider
+
+    def do_POST(self) -> None:
+        given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.loads(given) if given else {}
+        self.owner.calls.append((self.command, self.path))
+        self.owner.bodies.append(body)
+        self.owner.keys.append(self.headers.get("Authorization", ""))
+        try:
+            status, said = self.owner.answer(self.command, self.path, body)
+        finally:
+            connections.close_all()  # of this thread
+        content = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_DELETE = do_POST
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def document(origin: str) -> dict[str, Any]:
+    return {
+        "id": "subscribed",
+        "name": "Subscribed SMS",
+        "properties": ["API key"],
+        "auth": {"type": "Bearer", "token": "$API key$"},
+        "API": {
+            "Subscribe": {
+                "request_url": f"{origin}/subscriptions",
+                "request_parameters": {"url": "$webhook_url$", "renews": "$subscription_id$"},
+                "response_map": {"id": "$subscription_id?$", "ttl": "$subscription_expires_in?$"},
+            },
+            "Unsubscribe": {
+                "request_method": "DELETE",
+                "request_url": f"{origin}/subscriptions/$subscription_id$",
+            },
+        },
+        "Webhook": [
+            {
+                "event_type": "ignore",
+                "request_parameters": {"challenge": "$challenge$"},
+                "response": {"body": "$challenge$"},
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[Provider]:
+    settings.WEBHOOK_CACHE_SECONDS = 0
+    made = Provider()
+    settings.PATCHBAY_ALLOWED_ORIGINS = [made.origin]
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture
+def subscribed(provider: Provider, account: Account, acme: Organization) -> Integration:
+    template = Template(account=account)
+    template.revise(json.dumps(document(provider.origin)))
+    integration = Integration.objects.create(organization=acme, template=template)
+    holds.enter(integration, {"API key": "secret-key-1"})
+    return Integration.objects.ready().get(pk=integration.pk)
+
+
+def row() -> Subscription:
+    return Subscription.objects.get()
+
+
+def later() -> None:
+    """The time of the next call has come."""
+    Subscription.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    subscriptions.renew_due()
+
+
+def test_it_subscribes_once_and_renews_before_the_end(provider: Provider, subscribed: Integration) -> None:
+    assert Task.RENEW_SUBSCRIPTIONS in due_tasks()[0]
+    subscriptions.renew_due()
+    assert Task.RENEW_SUBSCRIPTIONS not in due_tasks()[0]
+    assert provider.bodies == [{"url": subscribed.webhook_url}]
+    assert provider.keys == ["Bearer secret-key-1"]
+    assert (row().subscription_id, row().failures, row().problem) == ("sub-1", 0, "")
+    assert 2870 < (row().due_at - timezone.now()).total_seconds() < 2881  # type: ignore[operator]
+    later()  # nothing has changed
+    assert len(provider.calls) == 1
+    began = timezone.now() - timedelta(minutes=59)
+    Subscription.objects.update(subscribed_at=began, expires_at=began + timedelta(hours=1))
+    later()
+    assert provider.bodies[1] == {"url": subscribed.webhook_url, "renews": "sub-1"}
+    # The provider made a new one, so the old one is ended.
+    assert provider.calls[2:] == [("DELETE", "/subscriptions/sub-1")]
+    assert (row().subscription_id, row().replaced) == ("sub-2", "")
+
+
+def test_switching_off_ends_it_and_switching_on_begins_another(
+    provider: Provider, subscribed: Integration
+) -> None:
+    subscriptions.renew_due()
+    setup.switch(subscribed, on=False)
+    subscriptions.renew_due()
+    assert provider.calls[1:] == [("DELETE", "/subscriptions/sub-1")]
+    assert (row().subscribed_at, row().due_at, row().subscription_id) == (None, None, "")
+    setup.switch(subscribed, on=True)
+    subscriptions.renew_due()
+    assert provider.calls[2:] == [("POST", "/subscriptions")]
+    assert row().subscription_id == "sub-2"
+
+
+def test_other_values_and_another_url_make_another_subscription(
+    provider: Provider, subscribed: Integration, settings: Any
+) -> None:
+    subscriptions.renew_due()
+    holds.enter(subscribed, {"API key": "secret-key-2"})
+    subscriptions.renew_due()
+    assert provider.keys == ["Bearer secret-key-1", "Bearer secret-key-2", "Bearer secret-key-2"]
+    assert [method for method, _ in provider.calls] == ["POST", "POST", "DELETE"]
+    settings.PUBLIC_URL = "https://new.example"
+    later()
+    assert (
+        provider.bodies[3]["url"]
+        == f"https://new.example/services/subscribed/a{subscribed.organization.orgid}"
+    )
+
+
+def test_the_validation_call_is_answered_while_the_request_is_in_flight(
+    provider: Provider, subscribed: Integration, live_server: Any, settings: Any
+) -> None:
+    settings.PUBLIC_URL = live_server.url
+    said: list[bytes] = []
+
+    def validating(method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        answer = Client().get(body["url"].removeprefix(live_server.url), {"challenge": "c-123"})
+        said.append(answer.content)
+        return provider.well(method, path, body) if answer.content == b"c-123" else (400, {})
+
+    provider.answer = validating
+    subscriptions.renew_due()
+    assert said == [b"c-123"]
+    assert row().subscription_id == "sub-1"
+    assert [item.verdict for item in WebhookRequest.objects.all()] == ["ignored"]
+
+
+def test_failures_are_retried_ever_later_and_shown_until_they_end(
+    provider: Provider, subscribed: Integration
+) -> None:
+    provider.answer = lambda *_: (400, {"error": "no such plan"})
+    subscriptions.renew_due()
+    first = (row().due_at - timezone.now()).total_seconds()  # type: ignore[operator]
+    later()
+    second = (row().due_at - timezone.now()).total_seconds()  # type: ignore[operator]
+    assert 47 < first < 73 and 95 < second < 145
+    subscribed.refresh_from_db()
+    assert "no such plan" in subscribed.trouble
+    provider.answer = provider.well
+    later()
+    subscribed.refresh_from_db()
+    assert (subscribed.trouble, row().failures, row().subscription_id) == ("", 0, "sub-1")
+
+
+def test_what_the_provider_has_ended_itself_needs_no_end(provider: Provider, subscribed: Integration) -> None:
+    subscriptions.renew_due()
+    provider.answer = lambda *_: (404, {})
+    setup.switch(subscribed, on=False)
+    subscriptions.renew_due()
+    subscribed.refresh_from_db()
+    assert (row().subscribed_at, row().due_at, subscribed.trouble) == (None, None, "")
+
+
+def test_a_secret_is_not_sent_where_nobody_has_confirmed(
+    provider: Provider, subscribed: Integration, settings: Any
+) -> None:
+    settings.PATCHBAY_ALLOWED_ORIGINS = [provider.origin, "http://127.0.0.1:9"]
+    subscribed.template.revise(json.dumps(document("http://127.0.0.1:9")))
+    subscriptions.renew_due()
+    subscribed.refresh_from_db()
+    assert provider.calls == [] and "http://127.0.0.1:9" in subscribed.held_reason
+    assert row().subscribed_at is None
+
+
+def test_two_processes_subscribe_once(provider: Provider, subscribed: Integration) -> None:
+    first = Subscription.objects.due().claim(5)
+    assert Subscription.objects.due().claim(5) == [] and len(first) == 1
+    subscriptions.renew_due()
+    assert provider.calls == []
+    Subscription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    subscriptions.renew_due()
+    assert len(provider.calls) == 1
+
+
+def test_what_changes_meanwhile_is_not_forgotten(provider: Provider, subscribed: Integration) -> None:
+    def switched(method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        setup.switch(Integration.objects.get(), on=False)
+        provider.answer = provider.well
+        return provider.well(method, path, body)
+
+    provider.answer = switched
+    subscriptions.renew_due()
+    assert provider.calls == [("POST", "/subscriptions"), ("DELETE", "/subscriptions/sub-1")]
+    assert row().subscribed_at is None

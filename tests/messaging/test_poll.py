@@ -1,0 +1,356 @@
+"""Providers that call nobody are polled: what they say is filed once, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.db import OperationalError, connections
+from django.utils import timezone
+
+from integrations import holds
+from integrations.models import Integration, Poll, Template
+from messaging.engine.sweep import due_tasks
+from messaging.inbound import file_events, poll, reprocess
+from messaging.models import Message, Number, WebhookEvent, WebhookRequest
+from messaging.statuses import Verdict
+from messaging.wakeups import Task
+from messaging.webhooks import store
+from portal.models import Account, Organization
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CONTACT, OURS = "+61412345678", "+61855555501"
+MESSAGE = {"id": "$messageid$", "from": "$from$", "to": "$to$", "text": "$content$"}
+EVENTS: list[dict[str, Any]] = [
+    {"event_type": "message", "request_parameters": {"next": "$cursor?$", "messages": [MESSAGE]}}
+]
+
+Answer = Callable[[dict[str, str]], tuple[int, dict[str, str], Any]]
+
+
+class Provider:
+    """A provider with an inbox, of which each answer shows two messages after the cursor."""
+
+    def __init__(self) -> None:
+        self.inbox: list[dict[str, Any]] = []
+        self.asked: list[dict[str, str]] = []
+        self.keys: list[str] = []
+        self.answer: Answer = self.page
+        handler = type("Handler", (_Handler,), {"owner": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
+
+    def page(self, query: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+        begin = int(query.get("since", 0))
+        found = self.inbox[begin : begin + 2]
+        return 200, {}, {"messages": found, **({"next": begin + len(found)} if found else {})}
+
+    def text(self, words: str, **more: Any) -> None:
+        """A contact writes to our number."""
+        self.inbox.append({"id": f"m{len(self.inbox)}", "from": CONTACT, "to": OURS, "text": words} | more)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: Provider
+
+    def do_GET(self) -> None:
+        query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+        self.owner.asked.append(query)
+        self.owner.keys.append(self.headers.get("Authorization", ""))
+        try:
+            status, headers, body = self.owner.answer(query)
+        finally:
+            connections.close_all()  # of this thread
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in ({"Content-Type": "application/json"} | headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def document(origin: str, events: list[dict[str, Any]], **method: Any) -> str:
+    receive = {
+        "request_method": "GET",
+        "request_url": f"{origin}/inbox",
+        "request_query": {"since": "$cursor$"},
+        "events": events,
+        **method,
+    }
+    made = {
+        "id": "polled",
+        "name": "Polled SMS",
+        "properties": ["API key"],
+        "auth": {"type": "Bearer", "token": "$API key$"},
+        "API": {"ReceiveMessages": receive},
+    }
+    return json.dumps(made)
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[Provider]:
+    settings.WEBHOOK_CACHE_SECONDS = 0
+    made = Provider()
+    settings.PATCHBAY_ALLOWED_ORIGINS = [made.origin]
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture
+def polled(provider: Provider, account: Account, acme: Organization) -> Integration:
+    template = Template(account=account)
+    template.revise(document(provider.origin, EVENTS))
+    integration = Integration.objects.create(organization=acme, template=template)
+    holds.enter(integration, {"API key": "secret-key-1"})
+    Number.objects.create(organization=acme, integration=integration, number=OURS, country="AU")
+    return integration
+
+
+def revise(polled: Integration, provider: Provider, events: list[dict[str, Any]], **method: Any) -> None:
+    polled.template.revise(document(provider.origin, events, **method))
+
+
+def later() -> None:
+    """The time of the next poll has come."""
+    Poll.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    poll.drain()
+    file_events.drain()
+
+
+def texts() -> list[str]:
+    return list(Message.objects.order_by("pk").values_list("text", flat=True))
+
+
+def row() -> Poll:
+    return Poll.objects.get()
+
+
+def test_what_has_arrived_is_filed_page_by_page(provider: Provider, polled: Integration) -> None:
+    for number in range(5):
+        provider.text(f"text {number}")
+    assert Task.POLL_SERVICES in due_tasks()[0]
+    poll.drain()
+    file_events.drain()
+    assert texts() == [f"text {number}" for number in range(5)]
+    assert provider.asked == [{}, {"since": "2"}, {"since": "4"}, {"since": "5"}]
+    assert set(provider.keys) == {"Bearer secret-key-1"}
+    assert row().cursor == "5" and row().polled_at is not None and row().failures == 0
+    assert 55 < (row().due_at - timezone.now()).total_seconds() < 61  # type: ignore[operator]
+    assert Task.POLL_SERVICES not in due_tasks()[0]
+    # The empty answer is kept nowhere; each of the others is shown like a webhook's request.
+    requests = list(WebhookRequest.objects.order_by("pk"))
+    assert [(item.verdict, item.polled, item.method, item.place) for item in requests] == [
+        ("accepted", True, "GET", f"{provider.origin}/inbox")
+    ] * 3
+    assert requests[0].organization == polled.organization
+
+
+def test_what_a_provider_repeats_is_filed_once(provider: Provider, polled: Integration) -> None:
+    provider.answer = lambda query: (200, {}, {"messages": provider.inbox})
+    provider.text("one")
+    provider.text("two")
+    later()
+    later()
+    WebhookRequest.objects.all().delete()  # retention
+    later()
+    assert texts() == ["one", "two"]
+    provider.text("three")
+    later()
+    assert texts() == ["one", "two", "three"]
+    assert WebhookRequest.objects.count() == 1
+
+
+def test_texts_without_an_id_are_told_apart_by_content_and_cursor(
+    provider: Provider, polled: Integration
+) -> None:
+    shape = {key: value for key, value in MESSAGE.items() if key != "id"}
+    events = [{"event_type": "message", "request_parameters": {"next": "$cursor?$", "messages": [shape]}}]
+    revise(polled, provider, events)
+    provider.text("yes")
+    provider.text("yes")
+    later()
+    assert texts() == ["yes", "yes"]
+    provider.text("yes")
+    later()
+    assert texts() == ["yes", "yes", "yes"]
+    provider.answer = lambda query: (200, {}, {"messages": provider.inbox})
+    later()
+    seen = len(texts())
+    later()
+    assert len(texts()) == seen
+
+
+def test_nothing_is_lost_or_doubled_between_answer_and_commit(
+    provider: Provider, polled: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.text("one")
+    provider.text("two")
+
+    def dies(*args: Any) -> Any:
+        raise OperationalError("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "insert_events", dies)
+        with pytest.raises(OperationalError):
+            poll.drain()
+    assert (texts(), row().cursor, row().seen, WebhookRequest.objects.count()) == ([], "", [], 0)
+    poll.drain()
+    assert len(provider.asked) == 1  # as long as the lease may be that of a process which lives
+    Poll.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    later()
+    assert texts() == ["one", "two"]
+    assert provider.asked[:2] == [{}, {}]
+    later()
+    assert texts() == ["one", "two"]
+
+
+def test_an_answer_that_comes_after_the_lease_is_stored_but_moves_no_cursor(
+    provider: Provider, polled: Integration
+) -> None:
+    provider.text("one")
+
+    def late(query: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+        Poll.objects.update(fence=99, cursor="elsewhere")
+        provider.answer = provider.page
+        return provider.page(query)
+
+    provider.answer = late
+    poll.drain()
+    file_events.drain()
+    assert (texts(), row().cursor, row().fence) == (["one"], "elsewhere", 99)
+
+
+@pytest.mark.parametrize("state", [{"enabled": False}, {"holds_messages": True}, {"paused_until": "later"}])
+def test_an_integration_that_is_off_held_or_paused_is_not_polled(
+    provider: Provider, polled: Integration, state: dict[str, Any]
+) -> None:
+    if "paused_until" in state:
+        state = {"paused_until": timezone.now() + timedelta(seconds=60)}
+    Integration.objects.update(**state)
+    later()
+    assert provider.asked == [] and Task.POLL_SERVICES not in due_tasks()[0]
+
+
+def test_refused_credentials_pause_the_integration_until_a_poll_succeeds(
+    provider: Provider, polled: Integration
+) -> None:
+    provider.answer = lambda query: (401, {}, {"error": "wrong key"})
+    later()
+    polled.refresh_from_db()
+    assert polled.paused_until is not None and "401" in polled.trouble
+    later()
+    assert len(provider.asked) == 1
+    provider.answer = provider.page
+    provider.text("at last")
+    Integration.objects.update(paused_until=timezone.now() - timedelta(seconds=1))
+    later()
+    polled.refresh_from_db()
+    assert (texts(), polled.paused_until, polled.trouble) == (["at last"], None, "")
+
+
+def test_a_provider_that_asks_to_wait_is_left_alone_for_so_long(
+    provider: Provider, polled: Integration
+) -> None:
+    provider.answer = lambda query: (429, {"Retry-After": "600"}, {})
+    later()
+    assert 590 < (row().due_at - timezone.now()).total_seconds() < 601  # type: ignore[operator]
+    assert (row().failures, texts()) == (1, [])
+
+
+def test_failures_are_retried_ever_later_and_shown_until_they_end(
+    provider: Provider, polled: Integration
+) -> None:
+    provider.answer = lambda query: (503, {}, b"busy")
+    waits = []
+    for _ in range(8):
+        later()
+        waits.append((row().due_at - timezone.now()).total_seconds())  # type: ignore[operator]
+    assert 45 < waits[0] < 73 and 90 < waits[1] < 145 and waits[-1] < 3600 * 1.2
+    polled.refresh_from_db()
+    assert "503" in polled.trouble and polled.paused_until is None
+    provider.answer = provider.page
+    later()
+    polled.refresh_from_db()
+    assert (polled.trouble, row().failures, row().problem) == ("", 0, "")
+
+
+def test_an_answer_that_the_template_cannot_read_waits_in_quarantine(
+    provider: Provider, polled: Integration
+) -> None:
+    provider.answer = lambda query: (
+        200,
+        {},
+        {"items": [{"nr": 1, "who": CONTACT, "to": OURS, "body": "hi"}]},
+    )
+    later()
+    later()
+    kept = WebhookRequest.objects.get()
+    assert (kept.verdict, kept.more, texts()) == (Verdict.UNMATCHED, 1, [])
+    polled.refresh_from_db()
+    assert polled.trouble == "No event of the template matches the request."
+    shape = {"nr": "$messageid$", "who": "$from$", "to": "$to$", "body": "$content$"}
+    revise(polled, provider, [{"event_type": "message", "request_parameters": {"items": [shape]}}])
+    assert reprocess.reprocess(kept)
+    file_events.drain()
+    assert texts() == ["hi"]
+    later()
+    assert texts() == ["hi"]
+    polled.refresh_from_db()
+    assert polled.trouble == ""
+
+
+def test_a_text_for_an_unknown_number_waits_in_quarantine(provider: Provider, polled: Integration) -> None:
+    provider.text("lost?", to="+61855555599")
+    later()
+    later()
+    kept = WebhookRequest.objects.get()
+    assert (kept.verdict, kept.polled, row().cursor) == (Verdict.UNKNOWN_NUMBER, True, "1")
+    Number.objects.create(
+        organization=polled.organization, integration=polled, number="+61855555599", country="AU"
+    )
+    assert reprocess.reprocess(kept)
+    file_events.drain()
+    assert texts() == ["lost?"]
+
+
+def test_nobody_can_post_what_only_a_poll_may_bring(
+    provider: Provider, polled: Integration, client: Any
+) -> None:
+    body = {"messages": [{"id": "x1", "from": CONTACT, "to": OURS, "text": "forged"}]}
+    answer = client.post(
+        f"/services/polled/a{polled.organization.orgid}", json.dumps(body), content_type="application/json"
+    )
+    file_events.drain()
+    assert answer.status_code == 400 and texts() == [] and WebhookEvent.objects.count() == 0
+
+
+def test_a_secret_is_not_sent_where_nobody_has_confirmed(
+    provider: Provider, polled: Integration, settings: Any
+) -> None:
+    settings.PATCHBAY_ALLOWED_ORIGINS = [provider.origin, "http://127.0.0.1:9"]
+    polled.template.revise(document("http://127.0.0.1:9", EVENTS))
+    later()
+    polled.refresh_from_db()
+    assert provider.asked == [] and "http://127.0.0.1:9" in polled.held_reason
+    assert row().failures == 1
+
+
+def test_a_template_without_the_method_is_polled_no_more(provider: Provider, polled: Integration) -> None:
+    made = json.loads(document(provider.origin, EVENTS))
+    made["API"] = {"CheckCredentials": {"request_url": f"{provider.origin}/me"}}
+    polled.template.revise(json.dumps(made))
+    later()
+    assert provider.asked == [] and row().due_at is None
