@@ -11,7 +11,7 @@ from integrations.events import HttpResponse, RenderedRequest
 from integrations.language.api_methods import LOGIN
 from integrations.language.json_web_tokens import claims_of
 from integrations.language.placeholders import only
-from integrations.language.values import text
+from integrations.language.values import find, text
 from integrations.redact import Redactor
 from integrations.sandbox.api_requests import ACCESS_TOKEN
 from integrations.sandbox.catalog_entry import HostedEntry
@@ -54,7 +54,7 @@ class Logins:
         schemes = auth if isinstance(auth, list) else [auth]
         if not schemes or any(scheme.get("type") != "JWT" for scheme in schemes):
             return True
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        token = text(find(request.headers, "authorization")).removeprefix("Bearer ")
         return any(self._accepts(token, scheme) for scheme in schemes)
 
     def _accepts(self, token: str, scheme: Mapping[str, str]) -> bool:
