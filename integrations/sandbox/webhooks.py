@@ -14,7 +14,12 @@ from integrations.language.values import Value, text
 from integrations.received import Received
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.signing import sign
-from integrations.sandbox.substitution import Substitution, new_id, number_substitutions
+from integrations.sandbox.substitution import (
+    Substitution,
+    new_id,
+    number_substitutions,
+    text_substitutions,
+)
 from integrations.senders import normalise_number
 from integrations.webhooks import read
 
@@ -140,7 +145,7 @@ class WebhookWriter:
         new: dict[str, str] = {}
         for spelled, number in ((event.sender, sender), *((one, to) for one in event.recipients[:1])):
             new |= number_substitutions(example.number(spelled), number)
-        new |= {event.text: content, example.media_url: url}
+        new |= {**text_substitutions(event.text, content), example.media_url: url}
         if event.messageid:
             new[event.messageid] = new_id(event.messageid)
         return self._copy(example, webhook_url, new)
