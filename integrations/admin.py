@@ -54,7 +54,7 @@ class TemplateAdmin(PortalAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         if obj is not None and not self.has_change_permission(request, obj):
             return ["name", "service_id", "document_text"]
-        return ["source"] if obj else ["account", "source"]
+        return ["source", "moves_to"] if obj else ["account", "source"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["name", "service_id", "document_text"]
@@ -71,7 +71,8 @@ class TemplateAdmin(PortalAdmin):
         if obj.published is not None and obj.published.source == source:
             messages.info(request, _("The document has not changed, so there is no new revision."))
         else:
-            obj.revise(source, user_of(request))
+            # The form has asked whether the webhook URL may change.
+            obj.revise(source, user_of(request), moves=True)
         transaction.on_commit(lambda: self._fetch_logo(request, obj, before))
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
@@ -191,7 +192,7 @@ class IntegrationAdmin(PortalAdmin):
             verdict = credentials.check(integration, form.credentials)
         elif request.method == "POST" and not checking and form.is_valid():
             setup.save(integration, form.entered, user)
-            access = setup.oauth_status(integration)
+            access = setup.access_status(integration)
             connect = access is not None and access.by_consent and access.state == "none"
             done = (
                 _("%(provider)s is set up. Connect it next.")
@@ -217,8 +218,8 @@ class IntegrationAdmin(PortalAdmin):
             "asks": [(ask, ask.sentence(chosen), for_account or not ask.inherited) for ask in asks],
             "confirmable": any(ask.origin and (for_account or not ask.inherited) for ask in asks),
             "token_goes_to": form.reach.get(ACCESS_TOKEN, ()),
-            "open_to_anyone": any(event.verify is None for event in integration.compiled.webhook.events),
-            "access": setup.oauth_status(integration),
+            "open_to_anyone": integration.compiled.webhook.open,
+            "access": setup.access_status(integration),
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),
             "checking": checking,

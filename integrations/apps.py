@@ -27,6 +27,7 @@ def _install_catalog(**_: Any) -> None:
 
 
 def _review(template: Any, **_: Any) -> None:
-    from integrations import holds
+    from integrations import holds, oauth
 
+    oauth.request_missing(template)
     holds.review_template(template)

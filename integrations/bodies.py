@@ -33,18 +33,22 @@ def charset_of(content_type: str) -> str:
     return found[1] if found and is_charset(found[1]) else "utf-8"
 
 
-def parse(body: bytes, content_type: str, charset: str = "", *, strict: bool = True) -> Value:
+def parse(
+    body: bytes, content_type: str, charset: str = "", *, strict: bool = True, inbound: bool = False
+) -> Value:
     """The value of a body, read as JSON, XML, form, multipart or text, as the media type says.
 
     Without a media type, and with another one unless `strict`, the body is read as JSON if possible, else as
-    text. `charset` replaces the one of the media type or of the XML declaration. An empty body is `{}`. No
-    text in the value contains U+0000 or an unpaired surrogate. Raises ValueError with a sentence.
+    text, which has no white space at its ends. `charset` replaces the one of the media type or of the XML
+    declaration. An empty body is `{}`. Unpaired surrogates and U+0000 become U+FFFD; of an `inbound` request,
+    U+0000 stays, for filters to decode, and so do surrogates in JSON, which may be the halves of an emoji in
+    two parts of a text; and escapes of a form must be valid. Raises ValueError with a sentence.
     """
     kind = essence(content_type)
     if not body.strip():
         return {}
     if kind.startswith("multipart/"):
-        return cleaned(parse_multipart(body, content_type))
+        return _cleaned(parse_multipart(body, content_type), inbound)
     if kind.endswith("xml") and not charset:
         return parse_xml(body)
     charset = charset or charset_of(content_type)
@@ -55,21 +59,28 @@ def parse(body: bytes, content_type: str, charset: str = "", *, strict: bool = T
     if kind.endswith("xml"):
         return parse_xml(source)
     if kind == MEDIA_TYPES["form"]:
-        return pairs(source, charset)
+        return pairs(source, charset, inbound=inbound)
     if strict and kind and not kind.endswith("json"):
-        return cleaned(source)
+        return _cleaned(source.strip(), inbound)
     try:
-        return load(source)
+        return load(source, as_is=inbound)
     except json.JSONDecodeError as error:
         if kind.endswith("json") or source.lstrip().startswith(("{", "[")):
             raise ValueError(f"The body is not JSON: {error.msg} at character {error.pos + 1}.") from None
     except RecursionError:
         raise ValueError("The JSON is nested too deeply.") from None
-    return cleaned(source)
+    return _cleaned(source.strip(), inbound)
 
 
-def pairs(source: str, charset: str = "utf-8") -> dict[str, Value]:
-    """The fields of a query or form; a repeated field is a list."""
+def _cleaned(value: Value, inbound: bool) -> Value:
+    return cleaned(value, nul=inbound)
+
+
+def pairs(source: str, charset: str = "utf-8", *, inbound: bool = False) -> dict[str, Value]:
+    """The fields of a query or form; a repeated field is a list.
+
+    Raises ValueError for percent escapes that are not valid in the character set, if `inbound`; U+0000 stays.
+    """
     if not source:
         return {}
     try:
@@ -77,12 +88,15 @@ def pairs(source: str, charset: str = "utf-8") -> dict[str, Value]:
             well_formed(source),
             keep_blank_values=True,
             encoding=charset,
-            errors="replace",
+            errors="strict" if inbound else "replace",
             max_num_fields=MAX_FIELDS,
         )
+    except UnicodeError:
+        reason = f"The percent escapes of a form or query are not valid {charset}."
+        raise ValueError(f"{reason} If another character set is meant, set 'request_charset'.") from None
     except ValueError:
         return {}
-    if "\0" in source or "%00" in source:
+    if not inbound and ("\0" in source or "%00" in source):
         fields = cleaned(fields)
     return {key: found[0] if len(found) == 1 else found for key, found in fields.items()}
 

@@ -28,7 +28,8 @@ def request_differences(request: RenderedRequest, wanted: Mapping[str, Value]) -
         yield from differs("query", wanted["query"] or {}, bodies.pairs(query))
     headers = {name.casefold(): value for name, value in request.headers.items()}
     for name, value in (wanted.get("headers") or {}).items():
-        yield from differs(f"header {name}", value, headers.get(name.casefold()))
+        wanted_text = None if value is None else str(text(value))
+        yield from differs(f"header {name}", wanted_text, headers.get(name.casefold()))
     for way in case_http.BODIES:
         if way in wanted:
             yield from body_differences(way, wanted[way], request, headers.get("content-type", ""))

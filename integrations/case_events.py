@@ -8,19 +8,16 @@ from integrations.events import InboundMessage, StatusUpdate
 from integrations.language.data_filters import iso_text, parse_iso
 from integrations.language.values import Number, Value, text
 from integrations.received import Received
-from integrations.senders import normalise_number
+from integrations.senders import sender
 
 
 def shown_events(received: Received, country: str | None = None) -> list[dict[str, Any]]:
-    """Each event with its variables: `from` in E.164, read with the country, and `status` as we call it."""
+    """Each event with its variables: `from` as it is read with the country, and `status` as we call it."""
     found = []
     for (kind, bound), event in zip(received.bindings, received.events, strict=True):
         shown: dict[str, Any] = {"type": kind, **bound}
         if "from" in shown:
-            try:
-                shown["from"] = normalise_number(text(shown["from"]), country)
-            except ValueError:
-                shown["from"] = text(shown["from"])
+            shown["from"] = sender(text(shown["from"]), country)
         if kind == "messageStatus":
             shown["status"] = event.status if isinstance(event, StatusUpdate) else "ignore"
         if "date" in shown:

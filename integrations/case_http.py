@@ -77,7 +77,7 @@ def _headers(written: Mapping[str, Value], kind: str) -> dict[str, str]:
     """The headers as written, without those that are null; the body's content type is added if missing."""
     given = {name.lower(): value for name, value in (written.get("headers") or {}).items()}
     given = {"content-type": kind or None, **given}
-    return {name: text(value) for name, value in given.items() if value is not None}
+    return {name: str(text(value)) for name, value in given.items() if value is not None}
 
 
 def shown(request: RenderedRequest) -> dict[str, Any]:

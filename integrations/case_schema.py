@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from integrations.case_http import BODIES
-from integrations.language.api_methods import METHODS, SEND_MESSAGE
+from integrations.language.api_methods import METHODS, SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import Problem, child, did_you_mean
 from integrations.language.names import BOUND, SENDING
@@ -23,15 +23,19 @@ _BODY: dict[str, Schema] = dict.fromkeys(BODIES) | {"multipart": [_PART]}
 REQUEST: dict[str, Schema] = {**dict.fromkeys(("method", "url", "path", "query")), "headers": dict, **_BODY}
 _RESPONSE: dict[str, Schema] = {"status": int, "headers": dict, **_BODY}
 FILE = dict.fromkeys(("url", "content_type", "filename", "size", "base64"))
-COMMON = dict.fromkeys(("name", "now", "message_uuid", "webhook_url", "country"))
+COMMON = dict.fromkeys(("name", "now", "nonce", "message_uuid", "webhook_url", "country"))
+OAUTH2 = "OAuth2"  # in place of a method: the token request
+# What an outcome says, besides its result: also what the method's shapes bind.
+OUTCOME = sorted({"code", "text", "refresh_token"}.union(*(method.binds for method in METHODS.values())))
 SCHEMAS: dict[str, dict[str, Any]] = {
     "send": {
         **COMMON,
-        "method": tuple(METHODS),
+        "method": (*METHODS, OAUTH2),
+        "grant": dict,
         "message": {**dict.fromkeys(SENDING), "media": [FILE]},
         "expect": [REQUEST],
         "responses": [{**_RESPONSE, "error": FAULTS}],
-        "outcome": {"result": RESULTS, **dict.fromkeys(("messageid", "code", "text"))},
+        "outcome": {"result": RESULTS, **dict.fromkeys(OUTCOME)},
     },
     "receive": {
         **COMMON,
@@ -59,7 +63,11 @@ def check_case(template: Template, case: Value, pointer: str = "") -> list[Probl
     if kind == "send":
         labels["access_token"] = None
     schema: Schema = {"kind": kinds, "properties": labels, **SCHEMAS[kind]}
-    return [*_problems(case, schema, pointer), *_missing(case, kind, pointer)]
+    return [
+        *_problems(case, schema, pointer),
+        *_missing(case, kind, pointer),
+        *_unset(template, case, kind, pointer),
+    ]
 
 
 def check_message(message: Value) -> list[Problem]:
@@ -101,11 +109,33 @@ def _problems(value: Value, schema: Schema, pointer: str) -> Iterator[Problem]:
                 yield from _problems(item, schema[key], place)
 
 
+def _unset(template: Template, case: dict[str, Value], kind: str, pointer: str) -> Iterator[Problem]:
+    """A problem for each required property that is read and has no value."""
+    given = case.get("properties") or {}
+    message = case.get("message") or {}
+    if not isinstance(given, dict) or not isinstance(message, dict):
+        return
+    named = METHODS.get(text(case.get("method")))
+    files = any(message.get(name) for name in ("media", "urls", "url"))
+    called = [named] if named else [SEND_MESSAGE, *([SEND_FILE] if files else [])]
+    methods = [template.methods[method.name] for method in called if method.name in template.methods]
+    read = (
+        template.webhook.reads if kind == "receive" else frozenset().union(*(each.reads for each in methods))
+    )
+    place = child(pointer, "properties") if "properties" in case else pointer
+    for item in template.properties:
+        value = given.get(item.label)
+        blank = value is None or value == [] or (isinstance(value, str) and not value.strip())
+        if item.required and item.default is None and item.label in read and blank:
+            yield Problem(place, f"The required property {item.label!r} has no value.")
+
+
 def _missing(case: dict[str, Value], kind: str, pointer: str) -> Iterator[Problem]:
     if kind == "receive" and "request" not in case:
         yield Problem(pointer, "A case of kind 'receive' needs 'request'.")
-    method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
-    if kind == "send" and "message" not in case and method.sends_message:
+    name = text(case.get("method"))
+    needs_message = name != OAUTH2 and METHODS.get(name, SEND_MESSAGE).sends_message
+    if kind == "send" and "message" not in case and needs_message:
         yield Problem(pointer, "A case of kind 'send' needs 'message'.")
     if not {"expect", "outcome"} & case.keys():
         needed = "'expect', 'outcome', or both" if kind == "send" else "'expect'"

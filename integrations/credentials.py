@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
 
 from integrations import grants, http, responses
 from integrations.language.api_methods import CHECK_CREDENTIALS
-from integrations.language.data_filters import iso_text
 from integrations.language.errors import RenderError
 from integrations.models import Integration
-from integrations.origins import Held, release
+from integrations.origins import Held, fixed_for, release
 from integrations.properties import ACCESS_TOKEN, Credentials, values_of
-from integrations.requests import build
+from integrations.requests import build, fresh
+from integrations.token_requests import TokenResponse
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ def can_check(integration: Integration) -> bool:
 def check(integration: Integration, credentials: Credentials) -> CheckResult:
     """Sends the method's request with these credentials, which must be complete; nothing is stored.
 
-    With OAuth2, the stored access token is used if the values are the stored ones. For other values a new
-    token is requested, which only a flow without an administrator's consent can do. Nothing is sent to an
+    The stored access token is used if the values are the stored ones. For other values a new token is
+    requested, which only a provider that needs no administrator's consent allows. Nothing is sent to an
     origin that is not confirmed.
     """
     try:
@@ -46,7 +45,7 @@ def check(integration: Integration, credentials: Credentials) -> CheckResult:
 
 
 def _check(integration: Integration, credentials: Credentials) -> CheckResult:
-    if integration.compiled.oauth is not None:
+    if integration.compiled.grant is not None:
         token = _access(integration, credentials)
         if not token.access_token:
             return CheckResult(False, token.problem)
@@ -56,12 +55,7 @@ def _check(integration: Integration, credentials: Credentials) -> CheckResult:
             private=(*credentials.private, token.access_token),
         )
     values, hide = credentials.values, credentials.redactor()
-    variables = {
-        "now": iso_text(datetime.now(UTC)),
-        "orgid": integration.organization.orgid,
-        "domain": integration.organization.domain,
-        "webhook_url": integration.webhook_url,
-    }
+    variables = {**fresh(), **fixed_for(integration)}
     method = CHECK_CREDENTIALS.name
     try:
         request = release(build(integration.compiled, method, values, variables), credentials)
@@ -78,16 +72,14 @@ def _check(integration: Integration, credentials: Credentials) -> CheckResult:
     return CheckResult(False, _("The credentials could not be checked now. %(said)s") % {"said": said})
 
 
-def _access(integration: Integration, credentials: Credentials) -> grants.TokenResponse:
+def _access(integration: Integration, credentials: Credentials) -> TokenResponse:
     stored = dict(values_of([integration])[integration.pk]) if integration.pk else {}
-    token, flow = stored.pop(ACCESS_TOKEN, ""), grants.oauth_of(integration).flow
+    token, by_consent = stored.pop(ACCESS_TOKEN, ""), grants.grant_of(integration).by_consent
     values = {label: value for label, value in credentials.values.items() if label != ACCESS_TOKEN}
     if token and stored == values:
-        return grants.TokenResponse(token)
-    if flow != "authorization_code":
-        return grants.request_token(integration, credentials, {"grant_type": flow}).result()
+        return TokenResponse(token)
+    if not by_consent:
+        return grants.request_token(integration, credentials).result()
     if stored == values:
-        return grants.TokenResponse(problem=_("The integration is not connected. Connect it first."))
-    return grants.TokenResponse(
-        problem=_("Save these values and connect the integration; then you can check them.")
-    )
+        return TokenResponse(problem=_("The integration is not connected. Connect it first."))
+    return TokenResponse(problem=_("Save these values and connect the integration; then you can check them."))

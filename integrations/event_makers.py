@@ -9,7 +9,8 @@ from uuid import UUID
 from integrations.events import Consent, Event, Ignored, InboundMessage, StatusUpdate
 from integrations.language.data_filters import parse_iso
 from integrations.language.matching import Frame
-from integrations.language.values import Value, is_empty, text
+from integrations.language.values import Value, cleaned, is_empty
+from integrations.language.values import text as text_of
 from integrations.language.webhook_events import ALIASES, WebhookEvent
 
 # A concatenation header counts parts in one byte (3GPP TS 23.040, 9.2.3.24.1).
@@ -28,6 +29,11 @@ def put_aliases(bound: Frame) -> None:
     """Sets the aliases of bound variables, unless the shape bound these, too."""
     for name in [name for name in ALIASES if name in bound and ALIASES[name] not in bound]:
         put(bound, name, bound[name])
+
+
+def text(value: Value) -> str:
+    """The value as a text that can be stored."""
+    return str(cleaned(str(text_of(value))))
 
 
 def _texts(value: Value) -> tuple[str, ...]:
@@ -50,14 +56,21 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
         "mms" if event.type == "mms" else "message",
         text(bound["from"]),
         recipients,
-        text(bound.get("content")),
+        _words(event, bound),
         urls,
-        text(bound.get("messageid")),
+        text(bound.get("messageid")).strip(),
         parse_iso(text(bound.get("date"))),
         text(bound.get("sendername")),
         *_concat(event, bound),
         media_auth=event.media_hosts is not None,
     )
+
+
+def _words(event: WebhookEvent, bound: Frame) -> str:
+    """The text; that of a part may end in half of an emoji, which is joined with the other half."""
+    if _concat(event, bound)[0]:
+        return str(text_of(bound.get("content"))).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text(bound.get("content"))
 
 
 def _concat(event: WebhookEvent, bound: Frame) -> tuple[str, int, int]:
@@ -80,7 +93,7 @@ def _status(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> E
         return f"status_map has no entry for {text(bound.get('status'))[:60]!r}."
     if status == "ignore":
         return Ignored()
-    messageid, ours = text(bound.get("messageid")), _uuid(bound.get("message_uuid"))
+    messageid, ours = text(bound.get("messageid")).strip(), _uuid(bound.get("message_uuid"))
     if not messageid and not ours:
         return "$messageid$ and $message_uuid$ are missing, or $message_uuid$ is not ours."
     code, words = text(bound.get("error_code")), text(bound.get("error_text"))
@@ -91,7 +104,7 @@ def _consent(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
     if is_empty(bound.get("from")):
         return "$from$ is missing or empty."
     kind: Literal["optOut", "optIn"] = "optOut" if event.type == "optOut" else "optIn"
-    return Consent(kind, text(bound["from"]), recipients, text(bound.get("messageid")))
+    return Consent(kind, text(bound["from"]), recipients, text(bound.get("messageid")).strip())
 
 
 def _ignored(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:

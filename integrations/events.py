@@ -108,6 +108,13 @@ class Ignored:
     """An event that the template knows and that has no effect."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """An element of a list in a request that fits no event of the template; `place` is a JSON Pointer."""
+
+    place: str
+
+
 Event = InboundMessage | StatusUpdate | Consent | Ignored
 
 
@@ -139,14 +146,15 @@ class Fault:
     text: str
 
 
-_EVENTS: dict[str, type[InboundMessage | StatusUpdate | Consent]] = {
+_EVENTS: dict[str, type[InboundMessage | StatusUpdate | Consent | Unfit]] = {
     "message": InboundMessage,
     "status": StatusUpdate,
     "consent": Consent,
+    "unfit": Unfit,
 }
 
 
-def to_json(event: InboundMessage | StatusUpdate | Consent) -> dict[str, Any]:
+def to_json(event: InboundMessage | StatusUpdate | Consent | Unfit) -> dict[str, Any]:
     """The event as JSON, which `from_json` turns back into the event."""
     kind = next(name for name, cls in _EVENTS.items() if isinstance(event, cls))
     stored: dict[str, Any] = {"kind": kind}
@@ -157,7 +165,7 @@ def to_json(event: InboundMessage | StatusUpdate | Consent) -> dict[str, Any]:
     return stored
 
 
-def from_json(stored: Mapping[str, Any]) -> InboundMessage | StatusUpdate | Consent:
+def from_json(stored: Mapping[str, Any]) -> InboundMessage | StatusUpdate | Consent | Unfit:
     """The event that `to_json` wrote."""
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()

@@ -129,9 +129,9 @@ class ValuesForm(forms.Form):
         }
         addresses.discard("")
         said = named if isinstance(named, list) else []
-        oauth = self.compiled.oauth
+        grant = self.compiled.grant
         fresh = set(typed)
-        if oauth is not None and (self._token is None or oauth.reads & fresh & self.reach.keys()):
+        if grant is not None and (self._token is None or grant.reads & fresh & self.reach.keys()):
             fresh.add(properties.ACCESS_TOKEN)
         return {
             label: {origin for origin in found if origin in addresses or [label, origin] in said}
@@ -180,6 +180,10 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
         ),
     )
 
+    moves_to = forms.CharField(
+        label=gettext_lazy("Change the webhook URL"), required=False, widget=forms.HiddenInput
+    )
+
     class Meta:
         model = Template
         fields = ["account"]
@@ -215,10 +219,17 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
         if "account" in data:
             self.instance.account = data["account"]
         try:
-            self.instance.check_id(compiled.id)
+            self.instance.check_id(compiled.id, moves=data.get("moves_to") == compiled.id)
         except ValidationError as error:
             self.add_error("source", error)
+            if error.code == "moves":
+                self._ask(compiled.id)
         return data
+
+    def _ask(self, service_id: str) -> None:
+        """Has the form ask if the webhook URL shall be that of this id."""
+        self.fields["moves_to"].widget = forms.CheckboxInput(attrs={"value": service_id})
+        self.data = {**{name: self.data[name] for name in self.data}, "moves_to": ""}
 
     @property
     def marked_lines(self) -> list[tuple[int, str, list[Problem]]]:

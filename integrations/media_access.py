@@ -8,7 +8,7 @@ from integrations import http, origins
 from integrations.events import HttpRequest, RenderedRequest
 from integrations.models import Integration
 from integrations.properties import Credentials
-from integrations.requests import render_headers
+from integrations.requests import fresh, render_headers
 
 
 def request_for(integration: Integration, credentials: Credentials, url: str) -> HttpRequest:
@@ -20,7 +20,7 @@ def request_for(integration: Integration, credentials: Credentials, url: str) ->
     request = RenderedRequest("GET", url)
     if _is_among_own(integration, credentials, url):
         method = next(iter(integration.compiled.methods.values()))
-        headers = render_headers(method, dict(credentials.values))
+        headers = render_headers(method, {**fresh(), **credentials.values})
         headers = {name: value for name, value in headers.items() if name.casefold() != "content-type"}
         request = RenderedRequest("GET", url, headers, reads=method.header_reads)
     return origins.release(request, credentials)

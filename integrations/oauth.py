@@ -1,4 +1,4 @@
-"""OAuth 2.0 (RFC 6749, RFC 7636): authorization by an administrator, access tokens and their renewal."""
+"""Access tokens and their renewal, whoever issues them; the consent of OAuth 2.0 (RFC 6749, RFC 7636)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from django.utils.translation import gettext as _
 
 from integrations import grants, holds, origins
 from integrations.events import RenderedRequest
-from integrations.language.auth import OAuth2
+from integrations.language.auth import Grant
 from integrations.language.errors import RenderError
 from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import text
-from integrations.models import AccessToken, Integration
+from integrations.models import AccessToken, Integration, Template
 from integrations.origins import Held
 from integrations.properties import ACCESS_TOKEN, credentials_of
 from integrations.signals import credentials_changed
+from integrations.token_requests import TokenResponse, merged
 from portal import audit
 
 logger = logging.getLogger(__name__)
@@ -58,10 +59,10 @@ def redirect_uri() -> str:
 def authorization_request(integration: Integration) -> AuthorizationRequest:
     """A new authorization request, with state and PKCE. Raises RenderError or Held."""
     credentials = credentials_of([integration])[integration.pk]
-    oauth, values = grants.oauth_of(integration), grants.variables(integration, credentials)
+    oauth, values = grants.oauth_of(integration), {**origins.fixed_for(integration), **credentials.values}
     client_id = text(oauth.client_id(values))
     if oauth.authorization_endpoint is None or not client_id:
-        raise RenderError(_("The client id is missing. Save it first."), "/auth/client_id")
+        raise RenderError(_("The client id is missing. Save it first."), f"{oauth.pointer}/client_id")
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
@@ -72,8 +73,8 @@ def authorization_request(integration: Integration) -> AuthorizationRequest:
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    fields = grants.merged(query, oauth.authorization_parameters(values))
-    url = merge_query(oauth.authorization_endpoint(values), encode_pairs(fields, "/auth"))
+    fields = merged(query, oauth.authorization_parameters(values))
+    url = merge_query(oauth.authorization_endpoint(values), encode_pairs(fields, oauth.pointer))
     asked = RenderedRequest("GET", url, reads=oauth.consent_reads | {ACCESS_TOKEN})
     if asks := origins.blocking(integration.compiled, credentials, origins.fixed_for(integration)):
         raise Held(asks)  # the access token would have to wait
@@ -103,10 +104,20 @@ def connect(integration: Integration, code: str, verifier: str) -> str:
 def request_renewal(integration: Integration) -> None:
     """Schedules a token request for now, unless an administrator's consent is needed."""
     row, _made = AccessToken.objects.get_or_create(integration=integration)
-    if _can_renew(row, grants.oauth_of(integration)):
+    if _can_renew(row, grants.grant_of(integration)):
         AccessToken.objects.filter(pk=row.pk).update(
             renew_at=timezone.now(), refused_at=None, lease_until=None, fence=F("fence") + 1
         )
+
+
+def request_missing(template: Template) -> None:
+    """Schedules the first token requests of integrations whose new revision is the first to need one."""
+    grant = template.published.compiled.grant if template.published is not None else None
+    if grant is not None and not grant.by_consent:
+        without = Integration.objects.filter(template=template, revision=None, access_token=None)
+        now = timezone.now()
+        rows = [AccessToken(integration_id=pk, renew_at=now) for pk in without.values_list("pk", flat=True)]
+        AccessToken.objects.bulk_create(rows, BATCH, ignore_conflicts=True)
 
 
 def refused(integration: Integration, used: str) -> bool:
@@ -120,7 +131,7 @@ def refused(integration: Integration, used: str) -> bool:
     if row.secrets.get("access_token") != used or not row.is_good:
         return True
     again = row.refused_at is not None and row.refused_at > now - REJECTED_AGAIN
-    if again or not _can_renew(row, grants.oauth_of(integration)):
+    if again or not _can_renew(row, grants.grant_of(integration)):
         return False
     AccessToken.objects.filter(pk=row.pk, fence=row.fence).update(
         renew_at=now, expires_at=now, refused_at=now
@@ -136,7 +147,7 @@ def with_access(integration_ids: Iterable[int]) -> list[int]:
 
 def renew_due() -> None:
     """Renews all tokens that are due, at once, each under a lease, without an open transaction."""
-    requests: dict[Future[grants.TokenResponse], AccessToken] = {}
+    requests: dict[Future[TokenResponse], AccessToken] = {}
     for pk, fence, integration_id in _due().values_list("pk", "fence", "integration")[:BATCH]:
         # Without a join: in a subquery, PostgreSQL would not re-check the row that it waited for.
         claimed = AccessToken.objects.filter(pk=pk, fence=fence)
@@ -165,20 +176,18 @@ def _due() -> QuerySet[AccessToken]:
     )
 
 
-def _request(row: AccessToken) -> Future[grants.TokenResponse]:
-    oauth, refresh = grants.oauth_of(row.integration), row.secrets.get("refresh_token", "")
-    if not _can_renew(row, oauth):
-        expired: Future[grants.TokenResponse] = Future()
-        expired.set_result(grants.TokenResponse(problem=_("The access token has expired.")))
+def _request(row: AccessToken) -> Future[TokenResponse]:
+    refresh = row.secrets.get("refresh_token", "")
+    if not _can_renew(row, grants.grant_of(row.integration)):
+        expired: Future[TokenResponse] = Future()
+        expired.set_result(TokenResponse(problem=_("The access token has expired.")))
         return expired
-    fields: dict[str, str] = {"grant_type": oauth.flow}
-    if refresh:
-        fields = {"grant_type": "refresh_token", "refresh_token": refresh}
+    fields = {"grant_type": "refresh_token", "refresh_token": refresh} if refresh else None
     credentials = credentials_of([row.integration])[row.integration_id]
     return grants.request_token(row.integration, credentials, fields)
 
 
-def _record(row: AccessToken, response: grants.TokenResponse) -> None:
+def _record(row: AccessToken, response: TokenResponse) -> None:
     """Stores the result of a renewal, as long as the lease is ours."""
     integration, now = row.integration, timezone.now()
     mine = AccessToken.objects.filter(pk=row.pk, fence=row.fence)
@@ -190,7 +199,7 @@ def _record(row: AccessToken, response: grants.TokenResponse) -> None:
     elif response.temporary:
         if mine.update(renew_at=now + RETRY, lease_until=None) and not had_access:
             integration.note_trouble(response.problem)
-    elif refresh and grants.oauth_of(integration).flow != "authorization_code":
+    elif refresh and not grants.grant_of(integration).by_consent:
         # The refresh token has expired, but the credentials may still work.
         mine.update(secrets={**row.secrets, "refresh_token": ""}, renew_at=now, lease_until=None)
     elif mine.update(renew_at=None, expires_at=now, lease_until=None):
@@ -198,14 +207,14 @@ def _record(row: AccessToken, response: grants.TokenResponse) -> None:
 
 
 def _store(
-    rows: QuerySet[AccessToken], integration: Integration, response: grants.TokenResponse, refresh: str = ""
+    rows: QuerySet[AccessToken], integration: Integration, response: TokenResponse, refresh: str = ""
 ) -> int:
     now = timezone.now()
     found = {"access_token": response.access_token, "refresh_token": response.refresh_token or refresh}
     expires_at = renew_at = None
     if response.lifetime is not None:
         expires_at = renew_at = now + response.lifetime
-        if _can_renew(AccessToken(secrets=found), grants.oauth_of(integration)):
+        if _can_renew(AccessToken(secrets=found), grants.grant_of(integration)):
             renew_at = expires_at - min(response.lifetime / 5, EARLY)
     return rows.update(
         secrets=found, granted_at=now, expires_at=expires_at, renew_at=renew_at, lease_until=None,
@@ -219,5 +228,5 @@ def _has_access(integration: Integration) -> None:
     credentials_changed.send(sender=None, integration_ids=[integration.pk])
 
 
-def _can_renew(row: AccessToken, oauth: OAuth2) -> bool:
-    return oauth.flow != "authorization_code" or bool(row.secrets.get("refresh_token"))
+def _can_renew(row: AccessToken, grant: Grant) -> bool:
+    return not grant.by_consent or bool(row.secrets.get("refresh_token"))

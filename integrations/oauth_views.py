@@ -39,8 +39,8 @@ def start(request: HttpRequest, organization: int, template: int) -> HttpRespons
         template__pk=template,
     )
     page = redirect("admin:integrations_setup", organization, template)
-    access = integration.compiled.oauth
-    if access is None or access.flow != "authorization_code":
+    access = integration.compiled.grant
+    if access is None or not access.by_consent:
         return page
     try:
         authorization = oauth.authorization_request(integration)

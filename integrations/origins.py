@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import HttpRequest, RenderedRequest
+from integrations.language.api_methods import LOGIN, SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
@@ -22,6 +23,7 @@ from integrations.models import Integration
 from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.requests import render_variables
 
+_PURPOSES = {SEND_MESSAGE.name: "send", SEND_FILE.name: "send", LOGIN.name: "token"}
 # The path of a URL may depend on a message, the origin never does.
 _MESSAGE = dict.fromkeys(SENDING, "x") | {"media": [], "urls": [], "parts": ["x"]}
 
@@ -129,7 +131,7 @@ def reach(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, Any
     "" stands for one that is not known as long as a value is missing.
     """
     labels = [item.label for item in compiled.properties if item.secret]
-    labels += [ACCESS_TOKEN] if compiled.oauth is not None else []
+    labels += [ACCESS_TOKEN] if compiled.grant is not None else []
     found: dict[str, set[str]] = {label: set() for label in labels}
     for route in routes(compiled, values, fixed):
         for label in route.reads & found.keys():
@@ -153,7 +155,7 @@ def routes(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, An
     methods = {}
     for name, method in compiled.methods.items():
         methods[name] = _origin(method.url, _variables(method, values, known))
-        purpose = "send" if name in ("SendMessage", "SendFile") else "check"
+        purpose = _PURPOSES.get(name, "check")
         yield Route(purpose, method.reads, methods[name])
     if (oauth := compiled.oauth) is not None:
         asking = {**fixed, **values}
@@ -161,10 +163,11 @@ def routes(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, An
         if oauth.authorization_endpoint is not None:
             reads = oauth.consent_reads | {ACCESS_TOKEN}
             yield Route("consent", reads, _origin(oauth.authorization_endpoint, asking))
+    own = [origin for name, origin in methods.items() if name != LOGIN.name]
     for event in compiled.webhook.events:
         if event.media_hosts is not None and compiled.methods:
             reads = next(iter(compiled.methods.values())).header_reads
-            for origin in media_origins(event, methods.values()):
+            for origin in media_origins(event, own):
                 yield Route("media", reads, origin)
 
 

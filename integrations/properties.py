@@ -60,7 +60,7 @@ def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
 def credentials_of(integrations: Iterable[Integration]) -> dict[int, Credentials]:
     """The credentials of each integration, by its key, in one query for all integrations.
 
-    With OAuth2, the access tokens take one more query for all integrations.
+    Where there are access tokens, they take one more query for all integrations.
     """
     integrations = list(integrations)
     wanted = Q(integration__in=[integration.pk for integration in integrations])
@@ -75,7 +75,7 @@ def credentials_of(integrations: Iterable[Integration]) -> dict[int, Credentials
             own[row.integration_id] = row
         else:
             inherited[row.account_id, row.template_id] = row
-    connected = [item.pk for item in integrations if item.compiled.oauth is not None]
+    connected = [item.pk for item in integrations if item.compiled.grant is not None]
     tokens = {
         token.integration_id: token
         for token in (AccessToken.objects.filter(integration__in=connected) if connected else ())
@@ -118,8 +118,8 @@ def combined(
     holders: dict[str, PropertyValues | None] = {
         label: given[label] for label in kept & values.keys() if not _is_blank(given[label].values[label])
     }
-    if compiled.oauth is not None:
-        shared = any(holders.get(name) is inherited for name in compiled.oauth.reads & holders.keys())
+    if compiled.grant is not None:
+        shared = any(holders.get(name) is inherited for name in compiled.grant.reads & holders.keys())
         holders[ACCESS_TOKEN] = inherited if inherited is not None and shared else own
         if token is not None:
             private += [text(value) for value in token.secrets.values() if value]
@@ -175,7 +175,7 @@ def change(row: PropertyValues, compiled: Template, values: Mapping[str, Any]) -
     known = row.secret_origins or {}
     secret = [item.label for item in compiled.properties if item.secret and item.label in values]
     confirmed = {label: known.get(label, {}) for label in secret if row.values.get(label) == values[label]}
-    if compiled.oauth is not None:
+    if compiled.grant is not None:
         confirmed[ACCESS_TOKEN] = known.get(ACCESS_TOKEN, {})
     row.values = dict(values)
     row.secret_origins = {label: {} for label in secret} | confirmed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +14,8 @@ from integrations.language.matching import Compared
 class Received:
     """What a template makes of a request, and the response to it.
 
-    `tried` has each of the template's events that did not match, and why. Only an Accepted has events.
+    `tried` has each of the template's events that did not match, and why. Only an Accepted has events, and
+    `unfit` elements: those of lists that fit none, each with its place (a JSON Pointer) and the reason.
     """
 
     verdict: Literal["accepted", "ignored", "unmatched", "unverified", "unparsable"]
@@ -24,6 +25,7 @@ class Received:
     events: tuple[Event, ...] = ()
     event_index: int | None = None
     bindings: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    unfit: tuple[tuple[str, str], ...] = ()
 
     @property
     def hints(self) -> Hints:
@@ -43,15 +45,25 @@ class Refused(Received):
 
 
 @dataclass(frozen=True)
+class Probe(Refused):
+    """A request that says nothing, and that no event takes: HEAD, OPTIONS, or neither query nor body."""
+
+
+@dataclass(frozen=True)
 class Accepted(Received):
     """The events of a request that the given properties verify, as far as the template asks for it.
 
     `event_index` is the event that matched first. `bindings` has the type of each event and the variables
-    that its shapes bound. `aside` is the response to give instead if the request is quarantined: the number
-    is unknown, or the integration is switched off.
+    that its shapes bound. `places` tells where in the request each event is ("": the request is one).
+    `aside` is the response to give instead if the request is quarantined: the number is unknown, or the
+    integration is switched off. With `verified`, a check has found each event to be from the provider;
+    without, the template asks for none, or for `none`.
     """
 
+    places: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False, repr=False)
+
     aside: HttpResponse = field(default_factory=lambda: HttpResponse(200))
+    verified: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from integrations import bodies
 from integrations.events import RenderedRequest
 from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
+from integrations.language.auth import Scheme
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
@@ -80,6 +82,7 @@ def _planned(template: Template, properties: Mapping[str, Value], message: dict[
     parts = []
     for number, (method, variables) in enumerate(steps, 1):
         numbered = {
+            "nonce": secrets.token_hex(16),
             **variables,
             "part_no": number,
             "first_part": number == 1,
@@ -99,8 +102,13 @@ def build(
     if method is None:
         raise RenderError(f"{template.name} has no method {method_name}.", "/API")
     with _bounded(variables):
-        known = {"now": iso_text(datetime.now(UTC)), **cleaned(variables)}
+        known = {**fresh(), **cleaned(variables)}
         return _request(method, cleaned(properties), known)
+
+
+def fresh() -> dict[str, Value]:
+    """The variables of a request without a message: the time, and a value that no other request has."""
+    return {"now": iso_text(datetime.now(UTC)), "nonce": secrets.token_hex(16)}
 
 
 def render_variables(
@@ -229,7 +237,7 @@ def _applies(method: Method, properties: Mapping[str, Value], variables: Mapping
 
 
 def _request(
-    method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
+    method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value], *, masked: bool = False
 ) -> RenderedRequest:
     if method.needs_content and not method.is_multipart:
         variables = {**variables, "media": [_as_text(item) for item in variables.get("media") or []]}
@@ -238,7 +246,7 @@ def _request(
     url = method.url(values)
     if method.query is not None and (query := method.query(values)) is not None:
         url = merge_query(url, encode_pairs(query, child(place, "request_query")))
-    headers = render_headers(method, values)
+    headers = render_headers(method, values, masked=masked)
     body: bytes | None = None
     parameters = method.parameters(values) if method.parameters is not None else None
     if parameters is not None and method.request_method == "GET":
@@ -258,13 +266,19 @@ def _masked(
     template: Template, method: Method, properties: Mapping[str, Value], variables: Mapping[str, Value]
 ) -> RenderedRequest:
     secret = {item.label for item in template.properties if item.secret}
+    method = replace(method, auth=tuple(tuple(map(_unsigned, group)) for group in method.auth))
     values = {label: MASK if label in secret else value for label, value in properties.items()}
     if "access_token" in values:
         values["access_token"] = MASK
     try:
-        return _request(method, values, variables)
+        return _request(method, values, variables, masked=True)
     except RenderError:
         return RenderedRequest(method.request_method, MASK)
+
+
+def _unsigned(scheme: Scheme) -> Scheme:
+    """The scheme with its signature masked, because nothing can be signed with a masked key."""
+    return scheme._replace(value=lambda variables: MASK, signs=False) if scheme.signs else scheme
 
 
 def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:
@@ -273,27 +287,30 @@ def _as_text(file: Mapping[str, Value]) -> dict[str, Value]:
     return {**file, "content": base64.b64encode(content).decode() if isinstance(content, bytes) else content}
 
 
-def render_headers(method: Method, values: Mapping[str, Value]) -> dict[str, str]:
-    """The method's headers and those of the first auth scheme whose condition holds. Raises RenderError."""
+def render_headers(method: Method, values: Mapping[str, Value], *, masked: bool = False) -> dict[str, str]:
+    """The method's headers, and those of the auth schemes whose conditions hold first. Raises RenderError.
+
+    Those that are only shown, because their secrets are `masked`, may have any characters.
+    """
     found: dict[str, tuple[str, str]] = {}
-    scheme = next(((name, render) for when, name, render in method.auth if when(values)), None)
-    if scheme is not None:
-        _set(found, scheme[0], scheme[1](values), "/auth")
+    for group in method.auth:
+        if scheme := next((each for each in group if each.when(values)), None):
+            _set(found, scheme.name, scheme.value(values), "/auth", masked)
     for name, render in method.headers:
-        _set(found, name, render(values), child(child(method.pointer, "request_headers"), name))
+        _set(found, name, render(values), child(child(method.pointer, "request_headers"), name), masked)
     return dict(found.values())
 
 
-def _set(headers: dict[str, tuple[str, str]], name: str, value: Value, pointer: str) -> None:
+def _set(headers: dict[str, tuple[str, str]], name: str, value: Value, pointer: str, masked: bool) -> None:
     if value is None:
         return
     if isinstance(value, dict | list) and not is_empty(value):
         raise RenderError(f"The header {name!r} must be a text, not an object or list.", pointer)
-    line = text(value)
+    line = str(text(value))  # also of a number
     if any(character < " " or character == "\x7f" for character in line):
         raise RenderError(
             f"The header {name!r} must not contain line breaks or other control characters.", pointer
         )
-    if not all(character <= "\xff" for character in line):
+    if not masked and not all(character <= "\xff" for character in line):
         raise RenderError(f"The header {name!r} contains a character outside ISO 8859-1.", pointer)
     headers[name.casefold()] = (name, line)

@@ -19,6 +19,8 @@ from integrations.requests import render_variables
 MAX_BYTES = 256 * 1024
 # What reading a response may cost, in units of the language's budget.
 MAX_WORK = 1_000_000
+# Somebody on the way, a proxy or a content delivery network, gave up waiting for the provider's response.
+GAVE_UP = frozenset([408, 504, 520, 524, 598, 599])
 _FAULTS = {"connect": "retry", "tls": "failed", "blocked": "failed", "unanswered": "unknown"}
 
 
@@ -40,7 +42,7 @@ def read(
         with budget(MAX_WORK):
             return _read(template, method_name, properties, variables, response)
     except (TooMuchWork, RecursionError):
-        return Outcome("unknown", text=f"To read the response takes too much work. {_summary(response)}")
+        return Outcome("unknown", text=f"To read the response takes too much work. {summary(response)}")
 
 
 def _read(
@@ -58,18 +60,21 @@ def _read(
         "status": response.status,
         "body": _text(response),
     }
-    said = _summary(response)
+    said = summary(response)
     if response.status == 429:
         return Outcome("throttled", text=said, retry_after=_retry_after(response))
+    gave_up = response.status in GAVE_UP
     for rule in method.response.errors:
+        if gave_up and str(response.status) not in rule.statuses:
+            continue
         if rule.when(values):
-            code = str(text(rule.code(values))) if rule.code else ""
-            words = (text(rule.text(values)) if rule.text else "") or said
+            code = str(text(cleaned(rule.code(values)))) if rule.code else ""
+            words = (text(cleaned(rule.text(values))) if rule.text else "") or said
             after = _retry_after(response) if rule.result in ("retry", "throttled") else None
             return Outcome(rule.result, code=code, text=words, retry_after=after)  # type: ignore[arg-type]
     if response.status == 401:
         return Outcome("unauthorized", text=said)
-    if response.status in (408, 504):
+    if gave_up:
         return Outcome("unknown", text=said)
     if response.status >= 500:
         return Outcome("retry", text=said, retry_after=_retry_after(response))
@@ -92,8 +97,8 @@ def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable
         if unreadable:
             return Outcome("unknown", text=f"{unreadable} {said}")
         return Outcome("failed", text=f"{said} The condition response_success does not hold.")
-    bound = {name: frames[0][name] for name in method.response.binds if name in frames[0]}
-    return Outcome("sent", messageid=str(text(bound.get("messageid"))), bound=bound)
+    bound = {name: cleaned(frames[0][name]) for name in method.response.binds if name in frames[0]}
+    return Outcome("sent", messageid=str(text(bound.get("messageid"))).strip(), bound=bound)
 
 
 def _parsed(response: HttpResponse, form: str) -> tuple[Value, str]:
@@ -102,7 +107,7 @@ def _parsed(response: HttpResponse, form: str) -> tuple[Value, str]:
     declared = bodies.essence(response.headers.get("content-type", ""))
     body = _text(response)
     if form == "text":
-        return body, _not_text(body)
+        return body.strip(), _not_text(body)
     kind = MEDIA_TYPES.get(form, declared)
     if not body.strip() and kind != MEDIA_TYPES["form"]:
         return {}, "The response is empty."
@@ -129,7 +134,8 @@ def _text(response: HttpResponse) -> str:
     return well_formed(response.body[:MAX_BYTES].decode(charset, "replace")).removeprefix("\ufeff")
 
 
-def _summary(response: HttpResponse) -> str:
+def summary(response: HttpResponse) -> str:
+    """The status and the beginning of the body in a sentence."""
     words = " ".join(_text(response)[:2000].split())[:200]
     return (
         f"The provider responded with status {response.status}: {words}"

@@ -38,8 +38,8 @@ class Entered:
 
 
 @dataclass(frozen=True)
-class OAuthStatus:
-    """The state of the OAuth2 access: none, good, pending or lost; `by_consent` of an administrator."""
+class AccessStatus:
+    """The state of the access token: none, good, pending or lost; `by_consent` of an administrator."""
 
     state: str
     by_consent: bool
@@ -155,7 +155,7 @@ def _apply(integrations: Sequence[Integration], before: Mapping[int, Credentials
     """
     after = properties.credentials_of(integrations)
     for item in integrations:
-        if item.compiled.oauth is not None:
+        if item.compiled.grant is not None:
             was = before.get(item.pk, Credentials())
             if ACCESS_TOKEN in was.inherited and ACCESS_TOKEN not in after[item.pk].inherited:
                 AccessToken.objects.filter(integration=item).delete()
@@ -165,9 +165,9 @@ def _apply(integrations: Sequence[Integration], before: Mapping[int, Credentials
         credentials_changed.send(sender=None, integration_ids=[item.pk for item in integrations])
 
 
-def oauth_status(integration: Integration) -> OAuthStatus | None:
-    """The state of the OAuth2 access; None for a provider without OAuth2."""
-    how = integration.compiled.oauth
+def access_status(integration: Integration) -> AccessStatus | None:
+    """The state of the access; None for a provider that issues no access token."""
+    how = integration.compiled.grant
     if how is None:
         return None
     row: AccessToken | None = getattr(integration, "access_token", None) if integration.pk else None
@@ -177,7 +177,7 @@ def oauth_status(integration: Integration) -> OAuthStatus | None:
         state = "good"
     else:
         state = "pending" if row.renew_at is not None else "lost"
-    return OAuthStatus(state, how.flow == "authorization_code", row)
+    return AccessStatus(state, how.by_consent, row)
 
 
 def _kind(integration: Integration) -> str:
@@ -187,7 +187,7 @@ def _kind(integration: Integration) -> str:
         return "off"
     if integration.held_since is not None:
         return "held"
-    access = oauth_status(integration)
+    access = access_status(integration)
     if access is not None and access.by_consent and access.state == "none":
         return "unconnected"
     return "trouble" if integration.trouble else "on"

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from integrations import bodies
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
-from integrations.events import Event, HttpResponse, Ignored, InboundRequest
+from integrations.events import Event, HttpResponse, Ignored, InboundMessage, InboundRequest
+from integrations.language.batch import Batch, Key, Unfit
 from integrations.language.budget import TooMuchWork, budget, spend
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
-from integrations.language.matching import COMPARED, Compared, Frame
+from integrations.language.matching import BATCH, COMPARED, ELEMENTS, Compared, Frame
 from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
-from integrations.language.signatures import Verify
 from integrations.language.values import ANY, Value, cleaned, text
+from integrations.language.verify import Verification
 from integrations.language.webhook_events import WebhookEvent
 from integrations.language.webhook_responses import WebhookResponse
-from integrations.received import Accepted, Hints, Received, Refused, hints_in
+from integrations.received import Accepted, Hints, Probe, Received, Refused, hints_in
 
 MAX_BYTES = 1024 * 1024
 # What reading a request may cost, in units of the language's budget.
 MAX_WORK = 1_000_000
 
+# Methods by which it is only asked whether somebody is there.
+PROBES = ("HEAD", "OPTIONS")
 
 _Found = tuple[Frame, Event, list[str]]  # the variables, the event, and the names that its shapes bound
 
@@ -61,8 +64,8 @@ def _read(
     message_uuid: str,
     now: datetime | None,
 ) -> Received:
-    if request.method == "HEAD":
-        return Accepted("ignored", HttpResponse(200), "A HEAD request has no event.")
+    if request.method in PROBES:
+        return _probe(request)
     base = _base(request, properties)
     verified = _Verified(request, base, now)
     found = _match(template, request, base, verified, number_to)
@@ -79,10 +82,15 @@ def _read(
                 (section.events[index].type, {name: bound.get(name) for name in names})
                 for index, (bound, _, names) in found.matched
             ),
+            unfit=tuple(found.unfit()),
+            places=found.places,
             aside=_response(section.ignored, base),
+            verified=all(verified.proves(section.events[index]) for index, _ in found.matched),
         )
+    if _says_nothing(request) and not _match(template, request, _wild(template, request), None, "").matched:
+        return _probe(request)
     if not found.unverified and section.verify is not None:
-        found.unverified = verified.reason(section.verify)
+        found.unverified = verified.reason(section.verify) or ""
     if found.unverified:
         return Refused("unverified", HttpResponse(401), found.unverified, found.tried)
     response = section.ignored if verified.passed else section.error
@@ -104,16 +112,31 @@ def _too_much(template: Template) -> Refused:
 
 
 def _hints(template: Template, request: InboundRequest) -> Hints:
-    if request.method == "HEAD":
-        return Hints()
-    base = _base(request, {item.label: ANY for item in template.properties})
+    if request.method in PROBES:
+        return Hints(refused=_probe(request))
+    base = _wild(template, request)
     found = _match(template, request, base, None, "")
+    if not found.matched and _says_nothing(request):
+        return Hints(refused=_probe(request))
     if not found.matched:
         return Hints(refused=_refused(found, _response(template.webhook.error, base)))
     for label, claimed in template.webhook.claims:
         with suppress(ValueError):
-            found.compared.setdefault(label, set()).add(text(claimed(base)))
+            found.compared.setdefault(label, set()).add(text(cleaned(claimed(base))))
     return hints_in([item for _, (_, item, _) in found.matched], found.compared)
+
+
+def _wild(template: Template, request: InboundRequest) -> Frame:
+    return _base(request, {item.label: ANY for item in template.properties})
+
+
+def _says_nothing(request: InboundRequest) -> bool:
+    return not request.query and not request.body
+
+
+def _probe(request: InboundRequest) -> Probe:
+    what = f"{request.method} request" if request.method in PROBES else "request with neither query nor body"
+    return Probe("ignored", HttpResponse(200), f"A {what} has no event.")
 
 
 def put_aside(template: Template, request: InboundRequest) -> HttpResponse:
@@ -135,7 +158,11 @@ def _base(request: InboundRequest, properties: Mapping[str, Any]) -> Frame:
 class _Match:
     """The events that match, each with its place among the template's; else why none does."""
 
+    batch: Batch
+    documents: Callable[[], list[Value]]
     matched: list[tuple[int, _Found]] = field(default_factory=list)
+    elements: list[Key | None] = field(default_factory=list)
+    whole: bool = False
     refusals: list[tuple[str, str]] = field(default_factory=list)
     compared: Compared = field(default_factory=dict)
     unverified: str = ""
@@ -145,17 +172,34 @@ class _Match:
     def tried(self) -> tuple[tuple[str, str], ...]:
         return tuple(self.refusals)
 
+    def unfit(self) -> list[tuple[str, str]]:
+        """The elements of lists that fit no event, unless an event has taken the request whole."""
+        if self.whole or not self.batch.misses:
+            return []
+        return self.batch.unfit(self.documents())
+
+    def places(self) -> tuple[str, ...]:
+        """Where in the request each event is."""
+        return self.batch.places(self.documents(), self.elements)
+
 
 def _match(
     template: Template, request: InboundRequest, base: Frame, verified: _Verified | None, number_to: str
 ) -> _Match:
-    body = _Body(request, base["query"])
-    result = _Match()
+    body, batch = verified.body if verified is not None else _Body(request, base["query"]), Batch()
+    result = _Match(batch, body.documents)
+    base = {**base, BATCH: batch}
     for index, event in enumerate(template.webhook.events):
+        over = batch.taking and not batch.misses
+        if over and not event.iterates:
+            continue
         compared: Compared = {}
         frame = base if verified is not None else {**base, COMPARED: compared}
         found = _try(event, request, frame, body, verified, number_to)
         if isinstance(found, _Refusal):
+            batch.refused(by_elements=found.by_elements)
+            if over:
+                continue
             result.refusals.append((event.pointer, found.reason))
             if found.unverified and not result.matched:
                 result.unverified = found.reason
@@ -164,9 +208,14 @@ def _match(
             continue
         result.matched += [(index, item) for item in found]
         for label, values in compared.items():
-            result.compared.setdefault(label, set()).update(values)
-        if not event.continues:
+            result.compared.setdefault(label, set()).update(map(cleaned, values))
+        elements = [bound.get(ELEMENTS, ()) for bound, _, _ in found]
+        result.elements += [(keys[-1] if event.continues else keys[0]) if keys else None for keys in elements]
+        if not elements[0] and not event.continues:
+            # Without a list in its shapes, it takes the request whole, or all that earlier events have left.
+            result.whole = not batch.taking or isinstance(found[0][1], Ignored)
             break
+        batch.take(elements, continues=event.continues)
     result.problem = body.problem
     return result
 
@@ -183,6 +232,7 @@ class _Refusal:
     reason: str
     final: bool = False
     unverified: bool = False
+    by_elements: bool = False
 
 
 class _Verified:
@@ -195,19 +245,27 @@ class _Verified:
             "ip": request.ip,
             "now": iso_text(now or datetime.now(UTC)),
         }
+        self.body = _Body(request, base["query"])
         self._values = {**base, **known}
-        self._reasons: dict[Verify, str] = {}
+        self._reasons: dict[tuple[Verification, str, str], str | None] = {}
 
     @property
     def passed(self) -> bool:
         """Whether a check has found the request to be from the provider."""
         return "" in self._reasons.values()
 
-    def reason(self, verify: Verify) -> str:
-        """Why the request is not from the provider, or ""."""
-        if verify not in self._reasons:
-            self._reasons[verify] = verify(self._values)
-        return self._reasons[verify]
+    def proves(self, event: WebhookEvent) -> bool:
+        """Whether the event's own check has found the request to be from the provider."""
+        return event.verify is not None and self.reason(event.verify, event) == ""
+
+    def reason(self, verify: Verification, event: WebhookEvent | None = None) -> str | None:
+        """Why the request is not from the provider, or ""; None if nobody checks it."""
+        form = (event.content_type, event.charset) if event and verify.reads_request else ("", "")
+        key = verify, *form
+        if key not in self._reasons:
+            parsed = self.body.read(*form)[0] if verify.reads_request else None
+            self._reasons[key] = verify({**self._values, "request": parsed})
+        return self._reasons[key]
 
 
 class _Body:
@@ -224,11 +282,18 @@ class _Body:
         key = content_type, charset
         if key not in self._parsed:
             try:
-                self._parsed[key] = self._parse(content_type, charset), ""
+                value = self._parse(content_type, charset)
+                # Elements are known by the list that they are in, so equal documents must be one.
+                same = (known for known, _ in self._parsed.values() if known == value)
+                self._parsed[key] = next(same, value), ""
             except ValueError as error:
                 self._parsed[key] = None, str(error)
                 self.problem = self.problem or str(error)
         return self._parsed[key]
+
+    def documents(self) -> list[Value]:
+        """All that was parsed."""
+        return [self.query, *(value for value, _ in self._parsed.values())]
 
     def _parse(self, content_type: str, charset: str) -> Value:
         request = self.request
@@ -236,16 +301,19 @@ class _Body:
             raise ValueError("The body is larger than 1 MiB.")
         spend(len(request.body) >> 3)
         # For GET, the query serves as the body.
-        query = bodies.pairs(request.query, charset) if charset else self.query
         if request.method == "GET" and not request.body.strip():
-            return query
+            return self.fields(charset)
         declared = request.headers.get("content-type", "")
         # Only the header has the boundary of a multipart body.
         same = bodies.essence(content_type) == bodies.essence(declared)
         kind = declared if same or not content_type else content_type
-        value = bodies.parse(request.body, kind, charset, strict=bool(content_type))
+        value = bodies.parse(request.body, kind, charset, strict=bool(content_type), inbound=True)
         merged = bodies.is_form(kind) or (request.method == "GET" and isinstance(value, dict))
-        return {**query, **value} if merged else value
+        return {**self.fields(charset), **value} if merged else value
+
+    def fields(self, charset: str) -> dict[str, Value]:
+        """The fields of the query. Raises ValueError if these are not in the character set."""
+        return bodies.pairs(self.request.query, charset or "utf-8", inbound=True)
 
 
 def _try(
@@ -260,19 +328,28 @@ def _try(
         return _Refusal(f"The path is {request.path!r}, not {' or '.join(map(repr, event.paths))}.")
     if request.method not in event.methods:
         return _Refusal(f"The method is {request.method}, not {' or '.join(event.methods)}.")
-    if event.verify is not None and verified is not None and (reason := verified.reason(event.verify)):
-        return _Refusal(reason, unverified=True)
+    if event.verify is not None and verified is not None and (why := verified.reason(event.verify, event)):
+        return _Refusal(why, unverified=True)
     parsed, problem = body.read(event.content_type, event.charset)
     if problem:
         return _Refusal(problem)
     frame = {**base, "request": parsed, "event_key": event.event_key}
+    if event.reads_query:
+        try:
+            frame["query"] = body.fields(event.charset)
+        except ValueError as error:
+            body.problem = body.problem or str(error)
+            return _Refusal(str(error))
     if event.when is not None and not event.when(frame):
         return _Refusal("'when' does not hold.")
     frames = [frame]
+    chosen = event.when is not None
     for source, shape in event.shapes:
         if reason := shape(frame[source], frames):
-            return _Refusal(reason, final=event.when is not None)
+            return _Refusal(reason, final=chosen, by_elements=isinstance(reason, Unfit))
+    batch: Batch = base[BATCH]
     found: list[_Found] = []
+    refused: set[Key] = set()
     for bound in frames:
         spend(20)
         names = [name for name in bound if name in BOUND]
@@ -280,14 +357,21 @@ def _try(
         for name, render in event.variables:
             put(bound, name, render(bound))
         made = MAKERS[event.type](event, bound, recipients_of(bound, number_to))
+        if isinstance(made, InboundMessage) and made.media_auth and verified and not verified.proves(event):
+            made = replace(made, media_auth=False)
         if not isinstance(made, str):
             names += [name for name, _ in event.variables if name in BOUND and name not in names]
             found.append((bound, made, names))
-        elif not event.continues:
-            return _Refusal(made, final=event.when is not None)
-        else:
-            reason = made
-    return found or _Refusal(reason, final=event.when is not None)
+            continue
+        reason = made
+        if keys := bound.get(ELEMENTS):
+            element = keys[-1] if event.continues else keys[0]
+            batch.miss(element, made)
+            refused.add(element)
+    if refused and not event.continues:
+        # An element is taken whole or not at all.
+        found = [item for item in found if item[0][ELEMENTS][0] not in refused]
+    return found or _Refusal(reason, final=chosen, by_elements=bool(refused))
 
 
 def _response(response: WebhookResponse, values: Frame) -> HttpResponse:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import holds
+from integrations import holds, oauth
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
 from messaging import numbers
@@ -86,6 +86,8 @@ def _integration(organization: Organization, provider: Sandbox) -> Integration:
     if integration.compiled.oauth is not None:
         token = {"secrets": {"access_token": ACCESS_TOKEN}, "granted_at": timezone.now()}
         AccessToken.objects.update_or_create(integration=integration, defaults=token)
+    elif integration.compiled.grant is not None:
+        oauth.request_renewal(integration)
     return integration
 
 

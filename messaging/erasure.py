@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 import phonenumbers
-from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -21,7 +20,7 @@ from django.utils.translation import ngettext
 from messaging import numbers, retention, wakeups
 from messaging.models import Contact, Conversation, Erasure, Message, OptOut, WebhookEvent, WebhookRequest
 from messaging.models.erasures import fingerprints, masked
-from messaging.statuses import EventState, QueueState, Status
+from messaging.statuses import UNFIT, EventState, QueueState, Status
 from messaging.wakeups import Task
 from portal import audit
 from portal.models import Organization, User
@@ -37,8 +36,8 @@ SHORTEST_NATIONAL = 6
 def start(
     organization: Organization, given: str, user: User | None, *, with_opt_outs: bool = False
 ) -> Erasure:
-    """Requests an erasure, which a task carries out. Raises ValueError for what is no number or name."""
-    address = numbers.parse(given).number
+    """Requests an erasure, which a task carries out. Raises ValueError for what can be no contact."""
+    address = address_of(organization, given)
     with transaction.atomic():
         with audit.covered():
             row = Erasure.objects.create(
@@ -91,12 +90,13 @@ def carry_out(key: int) -> bool:
         Erasure.objects.filter(pk=key).update(claimed_until=None)
         return False
     with transaction.atomic():
-        conversations = Conversation.objects.filter(organization=organization, contact__address=address)
+        ways = numbers.ways(address)
+        conversations = Conversation.objects.filter(organization=organization, contact__address__in=ways)
         counts["conversations"] += conversations.count()
         conversations.delete()
-        Contact.objects.filter(organization=organization, address=address).delete()
+        Contact.objects.filter(organization=organization, address__in=ways).delete()
         if row.with_opt_outs:
-            found = OptOut.objects.filter(organization=organization, address=address)
+            found = OptOut.objects.filter(organization=organization, address__in=ways)
             counts["opt-outs"] += found.delete()[0]
         Erasure.objects.filter(pk=key).update(
             counts=+counts, address="", finished_at=Now(), claimed_until=None
@@ -121,7 +121,7 @@ def _messages(organization: Organization, address: str) -> QuerySet[Message]:
     return Message.objects.filter(
         organization=organization,
         conversation__contact__organization=organization,
-        conversation__contact__address=address,
+        conversation__contact__address__in=numbers.ways(address),
     )
 
 
@@ -169,14 +169,18 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
                 found, ["query", "headers", "body", "answer_body", "answer_headers", "tried", "reason"]
             )
             WebhookEvent.objects.bulk_update(events, ["payload", "provider_id", "state"])
+            # What fits no event is described by what it says.
+            unfit = WebhookEvent.objects.filter(request__in=found, type=UNFIT)
+            unfit.update(reason="", state=EventState.DONE)
         yield Counter(webhooks=len(found), events=len(events))
 
 
 def _is_about(event: WebhookEvent, address: str) -> bool:
     """Whether the contact has sent it, or it is about a message to or from the contact."""
-    if event.payload.get("sender") == address:
+    ways = numbers.ways(address)
+    if event.payload.get("sender") in ways:
         return True
-    return event.message is not None and event.message.conversation.contact.address == address
+    return event.message is not None and event.message.conversation.contact.address in ways
 
 
 def _text_of(item: WebhookRequest) -> str:
@@ -219,31 +223,37 @@ def _pattern(address: str) -> re.Pattern[str] | None:
     """
     if not address.startswith("+"):
         return None
-    parsed = phonenumbers.parse(address)
-    national = phonenumbers.national_significant_number(parsed)
+    code = str(phonenumbers.parse(address).country_code)
+    return re.compile("|".join(_spelled(code, way.removeprefix(f"+{code}")) for way in numbers.ways(address)))
+
+
+def _spelled(code: str, national: str) -> str:
     gap = r"[ ().\-/]{0,3}"
-    code = gap.join(str(parsed.country_code))
-    prefix = rf"(?:(?:\+|00)?{gap}{code}{gap}(?:0{gap})?|0{gap})"
+    prefix = rf"(?:(?:\+|00)?{gap}{gap.join(code)}{gap}(?:0{gap})?|0{gap})"
     if len(national) >= SHORTEST_NATIONAL:
         prefix += "?"
-    return re.compile(rf"(?<!\d){prefix}{gap.join(national)}(?!\d)")
+    return rf"(?<!\d){prefix}{gap.join(national)}(?!\d)"
 
 
-def check(given: str) -> None:
-    """Raises ValidationError for what is no number or name."""
-    try:
-        numbers.parse(given)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
+def address_of(organization: Organization, given: str) -> str:
+    """The address of a contact that an administrator wrote: a number, a name, or as a text of it came.
+
+    Raises ValueError for anything without letters that is no number and no contact of the organization.
+    """
+    came = numbers.sender(given, "")
+    if any(letter.isalpha() for letter in given):
+        return came
+    if Contact.objects.filter(organization=organization, address=came).exists():
+        return came
+    return numbers.parse(given).number
 
 
 def of_number(given: str) -> list[str]:
-    """The fingerprints of a phone number; none for anything else."""
-    try:
-        parsed = numbers.parse(given)
-    except ValueError:
+    """The fingerprints of a phone number, in all ways in which it is written; none for anything else."""
+    address = numbers.sender(given, "")
+    if not address.startswith("+"):
         return []
-    return fingerprints(parsed.number) if parsed.kind == numbers.Kind.E164 else []
+    return [print_ for way in numbers.ways(address) for print_ in fingerprints(way)]
 
 
 def in_words(counts: Mapping[str, int]) -> list[str]:

@@ -44,6 +44,17 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
         ),
     )
 
+    keyword_languages = forms.MultipleChoiceField(
+        label=_("Languages of keywords"),
+        choices=[(code, language.name) for code, language in keywords.LANGUAGES.items()],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_(
+            "English is always understood, such as STOP, START and HELP. If no language is selected, those "
+            "of the number's country are understood, too."
+        ),
+    )
+
     class Meta:
         model = Number
         fields = [
@@ -58,6 +69,7 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
             "sticky_hours",
             "header",
             "footer",
+            "keyword_languages",
             "opt_out_keyword",
             "opt_out_answer",
             "help_answer",
@@ -81,11 +93,17 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields["sticky_hours"].choices = [  # type: ignore[attr-defined]
                 (each, stickiness_label(each)) for each in hours
             ]
+        if "keyword_languages" in self.fields:
+            self.initial["keyword_languages"] = self.instance.keyword_languages.split()
         if self.instance.pk:
             self.fields["assigned"].initial = list(self.instance.users.values_list("pk", flat=True))
             for name, text in (("opt_out_answer", optout.confirmation), ("help_answer", optout.help_text)):
                 if name in self.fields and not getattr(self.instance, name):
                     self.fields[name].widget.attrs["placeholder"] = text(self.instance)
+
+    def clean_keyword_languages(self) -> str:
+        """As the number keeps them: codes with blanks between them."""
+        return " ".join(self.cleaned_data["keyword_languages"])
 
     def _set_providers(self, field: Any) -> None:
         """Offers the organization's enabled integrations, and the number's current one."""

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 import phonenumbers
 from django.db import models
+from django.utils.translation import gettext as translated
 from django.utils.translation import gettext_lazy as _
 
-from integrations.senders import normalise_number
+from integrations import senders
+from integrations.language import phones
+
+ADDRESS_LENGTH = senders.LONGEST
 
 
 class Kind(models.TextChoices):
@@ -37,17 +41,64 @@ class Parsed:
 
 
 def parse(given: str, country: str = "") -> Parsed:
-    """The number that somebody wrote, read with the two-letter country. Raises ValueError with a sentence."""
+    """The number to send from that somebody wrote, read with the two-letter country.
+
+    Raises ValueError with a sentence.
+    """
     return _parse(given.strip(), country)
 
 
 @functools.lru_cache(maxsize=4096)
 def _parse(given: str, country: str) -> Parsed:
-    number = normalise_number(given, country or None)
+    number = senders.normalise_number(given, country or None)
     if number.startswith("+"):
-        parsed = phonenumbers.parse(number)
-        return Parsed(number, Kind.E164, phonenumbers.region_code_for_number(parsed) or "")
+        return Parsed(number, Kind.E164, phones.country_of(number) or "")
     return Parsed(number, Kind.SHORT if number.isdigit() else Kind.NAME, "")
+
+
+def sender(given: str, country: str) -> str:
+    """Whom a text came from, by what a provider wrote; never refused, and at most ADDRESS_LENGTH long."""
+    return senders.sender(given, country)
+
+
+def recipient(given: str, country: str) -> str:
+    """The phone number or short code that a user means with one of our numbers, which is in the country.
+
+    Raises ValueError with a sentence. What is dialled so in another country is asked back, and not guessed.
+    """
+    number = phones.read(given, country) or given.strip()
+    if answerable(number):
+        return number
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in given[:40])
+    if others := phones.elsewhere(given):
+        raise ValueError(
+            translated(
+                "“%(given)s” is not a phone number of %(country)s. Write it with its country code: it may be "
+                "%(numbers)s."
+            )
+            % {
+                "given": shown,
+                "country": country or translated("a known country"),
+                "numbers": ", ".join(f"{number} ({region})" for number, region in others.items()),
+            }
+        )
+    raise ValueError(
+        translated(
+            "“%(given)s” is not a phone number or short code. Write it with + and its country code, or as it "
+            "is dialled in the country of your number."
+        )
+        % {"given": shown}
+    )
+
+
+def answerable(address: str) -> bool:
+    """Whether messages can be sent to whom a text came from: to phone numbers and short codes."""
+    return (address.startswith("+") and address[1:].isdigit()) or senders.is_short_code(address)
+
+
+def ways(address: str) -> tuple[str, ...]:
+    """How the owner of an address may write it; conversations and opt-outs hold for all of these."""
+    return phones.ways(address)
 
 
 def spell(number: str, country: str, form: str) -> str:
@@ -56,9 +107,9 @@ def spell(number: str, country: str, form: str) -> str:
         return number
     if form == Format.INTERNATIONAL:
         return number[1:]
-    parsed = phonenumbers.parse(number)
     if form == Format.NATIONAL:
-        return phonenumbers.national_significant_number(parsed)
+        return phones.national(number)
+    parsed = phonenumbers.parse(phones.ways(number)[0])
     dialled = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
     return "".join(character for character in dialled if character.isdigit())
 
@@ -68,7 +119,8 @@ def spellings(given: str) -> set[str]:
     plain = "".join(character for character in given.strip() if character not in " ()-./")
     digits = plain.removeprefix("+")
     if digits.isascii() and digits.isdigit():
-        return {digits, f"+{digits}", f"+{digits.removeprefix('00')}"}
+        written = {f"+{digits}", f"+{digits.removeprefix('00')}"}
+        return {digits, *(way for number in written for way in phones.ways(number))}
     return {given.strip()}
 
 

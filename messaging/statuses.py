@@ -59,6 +59,10 @@ class Verdict(models.TextChoices):
 QUARANTINE = (Verdict.UNMATCHED, Verdict.UNKNOWN_NUMBER, Verdict.DISABLED, Verdict.UNPARSABLE)
 
 
+# The type of a WebhookEvent that stands for an element of a request that fits no event of the template.
+UNFIT = "unfit"
+
+
 class EventState(models.TextChoices):
     """The progress of processing an event."""
 

@@ -10,8 +10,12 @@ from django.utils.translation import gettext
 
 
 def lab_banner(request: HttpRequest) -> dict[str, Any]:
-    """The origins that the address guard allows, for the banner of lab mode."""
-    return {"allowed_origins": settings.PATCHBAY_ALLOWED_ORIGINS}
+    """The origins that the address guard allows, for the banner of lab mode.
+
+    For operators, who have set them: to others the names of machines within say too much, and nothing of use.
+    """
+    operator = getattr(getattr(request, "user", None), "is_operator", False)
+    return {"allowed_origins": settings.PATCHBAY_ALLOWED_ORIGINS if operator else []}
 
 
 def admin_label(request: HttpRequest) -> list[str] | None:

@@ -102,7 +102,11 @@ class EncryptedJSONField(EncryptedField):
     """A JSON value, encrypted in the database."""
 
     def get_prep_value(self, value: Any) -> Any:
-        return None if value is None else encrypt(json.dumps(value, ensure_ascii=False).encode())
+        return (
+            None
+            if value is None
+            else encrypt(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        )
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         return None if value is None else json.loads(decrypt(bytes(value)))

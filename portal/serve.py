@@ -30,6 +30,7 @@ from portal.server import WebServer
 logger = logging.getLogger(__name__)
 
 THREADS = 24
+LARGE_THREADS = 6
 # Of glibc's malloc.h.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 LARGE_BLOCK = 128 * 1024
@@ -72,6 +73,7 @@ def run(
             Handler(),
             listener,
             threads=THREADS,
+            large_threads=LARGE_THREADS,
             max_body=settings.MAX_BODY_BYTES,
             told_of_large_bodies=("/api/",),
         )

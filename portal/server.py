@@ -12,7 +12,7 @@ from wsgiref.types import WSGIApplication
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
-from waitress.task import ErrorTask, WSGITask
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import RequestEntityTooLarge
 
 CONNECTIONS = 1000
@@ -20,6 +20,7 @@ IDLE_SECONDS = 60
 # A request must have arrived after this time: 25 MiB at 0.7 Mbit/s, but not a byte a second for ever.
 REQUEST_SECONDS = 300
 STOP_SECONDS = 5
+LARGE_BODY = 64 * 1024
 
 
 class _Refusal(WSGITask):  # type: ignore[misc]
@@ -57,6 +58,26 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         return super().received(data)
 
 
+class _Dispatcher:
+    """Threads of their own for requests with large bodies: these take long, and wait for each other."""
+
+    def __init__(self, threads: int, large: int) -> None:
+        self._others, self._large = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
+        self._others.set_thread_count(threads - large)
+        self._large.set_thread_count(large)
+
+    def add_task(self, channel: HTTPChannel) -> None:
+        is_large = channel.requests[0].body_bytes_received > LARGE_BODY
+        (self._large if is_large else self._others).add_task(channel)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = STOP_SECONDS) -> None:
+        end = time.monotonic() + timeout
+        for threads in (self._others, self._large):
+            threads.set_thread_count(0)
+        for threads in (self._others, self._large):
+            threads.shutdown(cancel_pending, max(end - time.monotonic(), 0))
+
+
 class WebServer:
     """Serves a WSGI application on a bound socket.
 
@@ -64,6 +85,8 @@ class WebServer:
     more than `max_body` bytes gets the response 413; below the paths `told_of_large_bodies`, the application
     gives it, and sees CONTENT_LENGTH but no body. A connection is closed after 60 s without activity, and if
     a request takes 300 s to arrive.
+    With `large_threads`, so many of the `threads` handle requests with bodies of more than 64 KiB and nothing
+    else, and these wait for no others: there is always a thread for the rest.
     With `watch_clients`, `waitress.client_disconnected` in the environment tells whether the client is gone.
     """
 
@@ -73,6 +96,7 @@ class WebServer:
         listener: socket.socket,
         *,
         threads: int,
+        large_threads: int = 0,
         max_body: int,
         watch_clients: bool = False,
         told_of_large_bodies: tuple[str, ...] = (),
@@ -81,6 +105,7 @@ class WebServer:
             application,
             sockets=[listener],
             threads=threads,
+            _dispatcher=_Dispatcher(threads, large_threads) if large_threads else None,
             connection_limit=CONNECTIONS,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=IDLE_SECONDS // 4,

@@ -299,6 +299,8 @@ ACCOUNT_SESSION_COOKIE_AGE = timedelta(hours=environment.read_number("PATCHBAY_S
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no content in cookies
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_ADAPTER = "portal.second_factors.Adapter"
+# Nobody signs up. And whoever asks for a new password leaves an address that counts as not verified.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 EMAIL_HOST = environment.read("EMAIL_HOST")
 ACCOUNT_EMAIL_NOTIFICATIONS = bool(EMAIL_HOST)
 EMAIL_PORT = environment.read_number("EMAIL_PORT", 25)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 from wsgiref.util import setup_testing_defaults
 
 import psycopg
 import pytest
 from django.core.cache import cache
 from django.core.signals import request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from hypothesis import settings as hypothesis_settings
 
 from integrations import catalog, holds, http
@@ -27,6 +28,7 @@ from portal.handlers import Handler
 from portal.models import Account, Membership, Organization, User
 from tests.installation import Embedded, Installation, Separate
 from tests.oauth_server import OAuthServer, running
+from tests.once import all_made, made_once
 
 # Other people's work on the machine makes no test fail; `--hypothesis-profile=thorough` tries more and longer.
 hypothesis_settings.register_profile("quick", deadline=None)
@@ -36,10 +38,48 @@ hypothesis_settings.load_profile("quick")
 PASSWORD = "correct-horse-battery"
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Whether the database is there before the tests begin: the copy of a file."""
+    return connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: Any
+) -> None:
+    """Migrations run once: each process that runs tests begins with a copy of the database that they make."""
+    configured, name = connection.settings_dict["TEST"], connection.settings_dict["NAME"]
+    own = configured["NAME"]
+
+    def migrate(folder: Path) -> None:
+        configured["NAME"] = str(folder / "database") if connection.vendor == "sqlite" else folder.name
+        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+        connection.creation.destroy_test_db(name, verbosity=0, keepdb=True)
+        configured["NAME"] = own
+
+    with django_db_blocker.unblock():
+        folder = made_once("migrated", migrate)
+    if connection.vendor == "sqlite":
+        shutil.copy(folder / "database", own)
+    else:
+        configured["TEMPLATE"] = folder.name
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Drops the databases that the others were copied from; those in files go with their folder."""
+    server = os.environ.get("PATCHBAY_TEST_DATABASE_URL") or os.environ.get("PATCHBAY_TEST_SERVER")
+    if server and not hasattr(session.config, "workerinput"):
+        with psycopg.connect(server, autocommit=True) as connection:
+            for name in all_made():
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
+
+
 @pytest.fixture(autouse=True)
 def _fresh(settings: Any) -> Iterator[None]:
-    """No cached wake-ups, no state of the process, and password hashing that costs nothing."""
+    """No cached wake-ups, no state of the process; passwords that cost nothing, and static files when asked for."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
     cache.clear()
     process.close()
     yield
@@ -137,8 +177,15 @@ def operator(db: None) -> User:
 @pytest.fixture
 def generic(db: None) -> Template:
     """The built-in template in the published format."""
+    template = Template(account=None)
+    template.revise(catalog.source("generic"))
+    return template
+
+
+@pytest.fixture
+def built_in(generic: Template) -> None:
+    """All templates of the catalogue."""
     catalog.install()
-    return Template.objects.get(account=None, service_id="generic")
 
 
 @pytest.fixture
@@ -191,13 +238,17 @@ def shared(service: Integration, alice: User, bob: User) -> Number:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Embedded]]:
     """Makes Patchbays that are one process on SQLite, with these variables in the environment."""
-    made = Installation(tmp_path_factory.mktemp("made"))
-    made.data.mkdir()
-    made.run("manage.py", "install", "-v0").finish()
+
+    def install(folder: Path) -> None:
+        made = Installation(folder)
+        made.data.mkdir()
+        made.run("manage.py", "install", "-v0").finish()
+
+    installed = made_once("embedded", install)
 
     @contextmanager
     def make(**environment: str) -> Iterator[Embedded]:
-        yield from _running(Embedded(tmp_path_factory.mktemp("embedded"), made.data, **environment))
+        yield from _running(Embedded(tmp_path_factory.mktemp("embedded"), installed / "data", **environment))
 
     return make
 
@@ -205,22 +256,23 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Abstract
 @pytest.fixture(scope="session")
 def separate(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[..., AbstractContextManager[Separate]]]:
+) -> Callable[..., AbstractContextManager[Separate]]:
     """Makes Patchbays of separate processes on the PostgreSQL of PATCHBAY_TEST_SERVER and a Redis of their own."""
-    server, name = os.environ["PATCHBAY_TEST_SERVER"], f"patchbay_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    database = urlsplit(server)._replace(path=f"/{name}").geturl()
-    made = Installation(tmp_path_factory.mktemp("made"), DATABASE_URL=database)
-    made.run("manage.py", "install", "-v0").finish()
+    server = os.environ["PATCHBAY_TEST_SERVER"]
+
+    def install(folder: Path) -> None:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{folder.name}"')
+        database = urlsplit(server)._replace(path=f"/{folder.name}").geturl()
+        Installation(folder, DATABASE_URL=database).run("manage.py", "install", "-v0").finish()
+
+    installed = made_once("separate", install).name
 
     @contextmanager
     def make(**environment: str) -> Iterator[Separate]:
-        yield from _running(Separate(tmp_path_factory.mktemp("separate"), server, name, **environment))
+        yield from _running(Separate(tmp_path_factory.mktemp("separate"), server, installed, **environment))
 
-    yield make
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    return make
 
 
 def _running(patchbay: Any) -> Iterator[Any]:

@@ -14,6 +14,8 @@ for name in [name for name in os.environ if name.startswith(("PATCHBAY_", "DATAB
 
 data = tempfile.mkdtemp(prefix="patchbay-tests-")
 atexit.register(shutil.rmtree, data, ignore_errors=True)
+# A folder of all processes of this run: those that xdist starts inherit the first one's.
+os.environ.setdefault("PATCHBAY_TEST_SHARED", data)
 os.environ |= {
     "PATCHBAY_DATA": data,
     "PATCHBAY_SECRET_KEY": "only-for-tests-and-long-enough-to-be-a-key-0123456789",

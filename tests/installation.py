@@ -181,7 +181,8 @@ def nginx(folder: Path, port: int, upstream: int, *, tls: bool = False) -> list[
     path = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     assert path, "nginx is what stands in front of Patchbay: install it."
     server = (ROOT / "deploy" / "nginx.conf").read_text()
-    server = server.replace("server web:8000;", f"server 127.0.0.1:{upstream};")
+    server = server.replace("server 127.0.0.1:8000;", f"server 127.0.0.1:{upstream};")
+    server = server.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
     server = server.replace("listen 443 ssl;", f"listen 127.0.0.1:{port}{' ssl' if tls else ''};")
     server = server.replace("/etc/nginx/certificates", str(folder))
     if not tls:

@@ -42,3 +42,20 @@ def test_units_start_what_containers_start(unit: Path) -> None:
     words = set(re.findall(r"[\w.:/-]+", containers)) | {"127.0.0.1", "serve", "/var/lib/patchbay", "--data"}
     for command in re.findall(r"^ExecStart(?:Pre)?=/opt/patchbay/\.venv/bin/(.+)$", unit.read_text(), re.M):
         assert set(command.split()) <= words, command
+
+
+def test_the_command_runs_as_the_services_do(tmp_path: Path) -> None:
+    """`patchbay COMMAND` has the user, the settings and the folders of each service."""
+    (tmp_path / "systemd-run").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "systemd-run").chmod(0o755)
+    words = subprocess.check_output(
+        [ROOT / "deploy" / "systemd" / "patchbay", "backup", "/a b"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        text=True,
+    ).splitlines()
+    assert words[-4:] == ["/opt/patchbay/.venv/bin/python", "manage.py", "backup", "/a b"]
+    names = r"User|WorkingDirectory|EnvironmentFile|StateDirectory\w*|RuntimeDirectory\w*|UMask"
+    for unit in UNITS:
+        settings = re.findall(rf"^(?:{names})=.+$", unit.read_text(), re.M)
+        assert len(settings) >= 6
+        assert set(settings) <= set(words), unit.name

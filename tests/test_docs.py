@@ -56,3 +56,5 @@ def test_the_compose_file_names_what_exists() -> None:
     for service in ("install", "worker", "beat"):
         assert services[service]["environment"]["DATABASE_URL"].startswith("postgresql://")
         assert services[service]["env_file"] == ".env"  # each setting can be set there
+        fixed = {name for name, value in services[service]["environment"].items() if "${" not in str(value)}
+        assert fixed == {"REDIS_URL", "PATCHBAY_HEARTBEAT"}  # what stands here hides what stands there

@@ -14,7 +14,7 @@ class ApiMethod:
     `purpose` and `called_when` are its cells in the reference. `variables` may be read by its shapes, besides
     the properties. The message decides whether a method with `sends_message` is called; any other is called
     by its name. A method with `per_file` makes a request for each file, unless its shapes read all files.
-    Its `response_map` and `response_headers` may bind the names in `binds`.
+    Its `response_map` and `response_headers` may bind the names in `binds`, and have to bind `must_bind`.
     """
 
     name: str
@@ -24,6 +24,7 @@ class ApiMethod:
     sends_message: bool = True
     per_file: bool = False
     binds: frozenset[str] = frozenset(["messageid"])
+    must_bind: str = ""
 
 
 SEND_MESSAGE = ApiMethod(
@@ -43,8 +44,17 @@ CHECK_CREDENTIALS = ApiMethod(
     "CheckCredentials",
     "shows whether the credentials are right, at no cost",
     "an administrator clicks *Check credentials*; without this method there is no such button",
-    frozenset(["access_token", "now", "orgid", "domain", "webhook_url"]),
+    frozenset(["access_token", "now", "nonce", "orgid", "domain", "webhook_url"]),
     sends_message=False,
 )
+LOGIN = ApiMethod(
+    "Login",
+    "obtains an access token, at a service whose login is its own and not OAuth2",
+    "values have changed, before the token expires, and once after a 401",
+    frozenset(["now", "nonce", "orgid", "domain", "webhook_url"]),
+    sends_message=False,
+    binds=frozenset(["access_token", "expires_in", "expires_at"]),
+    must_bind="access_token",
+)
 
-METHODS = {method.name: method for method in (SEND_MESSAGE, SEND_FILE, CHECK_CREDENTIALS)}
+METHODS = {method.name: method for method in (SEND_MESSAGE, SEND_FILE, CHECK_CREDENTIALS, LOGIN)}

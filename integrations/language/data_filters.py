@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import functools
 import hashlib
 import hmac
+import html
 import mimetypes
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
+from xml.sax import saxutils
 from zoneinfo import ZoneInfo
 
 from integrations.language.budget import spend
-from integrations.language.registry import Registry
+from integrations.language.registry import Registry, bounded
 from integrations.language.values import Number, Value, decimal, dump, is_charset, load, raw, text
 
 FILTERS = Registry()
@@ -27,12 +31,24 @@ _DIRECTIVE = re.compile(r"%(?:[-_0^#](?=[A-Za-z]))?.?", re.DOTALL)
 # What Python reads and writes on every system.
 _READ = "aAbBcdfGHIjmMpSuUVwWxXyYzZ%"
 _WRITTEN = "aAbBcdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZf%"
+_LEAP_SECOND = re.compile(r"(.+T.*59:?)60(.*)", re.IGNORECASE)
+_DAY_OF_YEAR = re.compile(r"(\d{4})-?(\d{3})(T.*)?", re.ASCII)
 _MAIL_DATE = re.compile(r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} .{5,40}")
 
 
 def parse_iso(value: str) -> datetime | None:
     """An ISO 8601 or RFC 3339 date in UTC, or None; without an offset it is taken as UTC."""
-    return _in_utc(datetime.fromisoformat, value.strip().replace("z", "Z"))
+    return _in_utc(_from_iso, value.strip().replace("z", "Z"))
+
+
+def _from_iso(value: str) -> datetime:
+    """What Python reads, and what it does not: a day of the year (2025-154), and a leap second."""
+    leap = _LEAP_SECOND.fullmatch(value)
+    value = f"{leap[1]}59{leap[2]}" if leap else value
+    if day := _DAY_OF_YEAR.fullmatch(value):
+        begin = datetime.strptime(f"{day[1]} {day[2]}", "%Y %j")
+        value = begin.date().isoformat() + (day[3] or "")
+    return datetime.fromisoformat(value) + timedelta(seconds=bool(leap))
 
 
 def parse_date(value: str) -> datetime | None:
@@ -58,7 +74,8 @@ def iso_text(date: datetime) -> str:
 
 @add("iso", ("Tue, 3 Jun 2025 10:00:00 +0200", (), "2025-06-03T08:00:00Z"))
 def iso(value: str) -> str | None:
-    """An ISO 8601, RFC 3339 or RFC 5322 date as ISO 8601 in UTC; without an offset it is taken as UTC."""
+    """A date in UTC, as ISO 8601, from any form of ISO 8601 or RFC 3339 with a day (calendar, week or day of
+    the year; with or without time, fraction, offset) or RFC 5322; without an offset it is taken as UTC."""
     date = parse_date(value)
     return iso_text(date) if date else None
 
@@ -200,6 +217,14 @@ def unbase64(value: str | bytes) -> str | bytes:
     return _decoded(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
 
 
+@add("quote", ("a b/ä~", ("/",), "a%20b/%C3%A4~"), arguments=(0, 1), kind="bytes")
+def quote_(value: str | bytes, safe: Value = "") -> str:
+    """The text, or bytes, percent-encoded (RFC 3986); letters, digits, `-._~` and `safe` stay plain."""
+    content = raw(value)
+    bounded(3 * len(content))
+    return quote(content, safe=text(safe))
+
+
 @add("unquote", ("a+b%20c", (), "a b c"), kind="bytes")
 def unquote(value: str | bytes) -> str | bytes:
     """The decoded form value: `+` is a space, `%41` is A, invalid escapes stay; bytes if it is not UTF-8."""
@@ -224,7 +249,14 @@ def encode(value: str | bytes, charset: Value) -> bytes | None:
 @add("decode", (b"\xe9", ("latin-1",), "é"), arguments=(1, 1), kind="bytes", argument="charset")
 def decode(value: str | bytes, charset: Value) -> str | None:
     """The text that the bytes encode in a character set; invalid bytes become U+FFFD."""
-    return raw(value).decode(text(charset), "replace") if is_charset(text(charset)) else None
+    name, source = text(charset), raw(value)
+    if not is_charset(name):
+        return None
+    if codecs.lookup(name).name.startswith("utf-16"):
+        # Half of an emoji: the other half may be in the next part of the text.
+        with suppress(UnicodeDecodeError):
+            return source.decode(name, "surrogatepass")
+    return source.decode(name, "replace")
 
 
 @add("json", ({"a": Number("1.0")}, (), '{"a":1.0}'), kind="value")
@@ -237,6 +269,19 @@ def json_(value: Value) -> str:
 def unjson(value: Value) -> Value:
     """The value of a JSON text; unset if it is not JSON."""
     return load(text(value))
+
+
+@add("escape", ("<a> & 'b'", (), "&lt;a&gt; &amp; &apos;b&apos;"))
+def escape(value: str) -> str:
+    """The text with XML's five characters `& < > " '` written as entities."""
+    bounded(6 * len(value))
+    return saxutils.escape(value, {'"': "&quot;", "'": "&apos;"})
+
+
+@add("unescape", ("&lt;caf&eacute;&#33;&gt;", (), "<café!>"))
+def unescape(value: str) -> str:
+    """The text with the entities of XML and HTML read."""
+    return html.unescape(value)
 
 
 @add("query", ({"a": "x y", "b": ["1", "2"]}, (), "a=x%20y&b=1&b=2"), arguments=(0, 1), kind="value")
@@ -303,6 +348,7 @@ _digest(
     "9b71d224bd62f3785d96d46ad3ea3d73319bfbc2890caadae2dff72519673ca7"
     "2323c3d99ba5c11d7c7acc6e14b8c5da0c4663475c2e5c3adef46f73bcdec043",
 )
+_hmac("md5", "BBMHR6/KTXnjLofPIQTwhw==")
 _hmac("sha1", "s0zqxFFv8joUPmHXnQ+npPvl8mY=")
 _hmac("sha256", "kwezuRXvtRcf8U2MtV+8x5jGwO8UVtZt7RpqpyOli3s=")
 _hmac("sha512", "/warNnV3d4FcAI0yyOFKcFtOe/MQNRoGojthLcTHQz53V9IFJaVZO3ECDqLuFi0jEbJH6YVYYrJwEiQZZSwMkg==")

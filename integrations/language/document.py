@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from integrations.language.api_methods import METHODS
-from integrations.language.auth import OAuth2, compile_oauth
+from integrations.language.api_methods import LOGIN, METHODS
+from integrations.language.auth import Grant, OAuth2, compile_oauth
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.errors import (
     MAX_PROBLEMS,
@@ -17,30 +16,22 @@ from integrations.language.errors import (
     EnoughProblems,
     Problem,
     Problems,
+    RenderError,
     child,
     did_you_mean,
-    json_problem,
 )
 from integrations.language.methods import Method, compile_method
 from integrations.language.names import BUILT_IN
 from integrations.language.properties import Property, compile_properties
+from integrations.language.published import OTHER_CLASSES, Plain, plain
+from integrations.language.reading import read_document
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.source import placed, places
 from integrations.language.urls import labels_in
-from integrations.language.values import (
-    Table,
-    Value,
-    cleaned,
-    is_number,
-    is_string,
-    load,
-    raw,
-    text,
-)
+from integrations.language.values import Table, Value, is_number, is_string, text
 from integrations.language.webhook import Webhook, compile_webhook
 
-MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_KEY = 256 * 1024, 32, 2000, 500
 MAX_LIMIT = 2**40
 # A value, a placeholder and 100 characters cost 1. What several methods or events share counts for each.
 MAX_WORK = 20_000
@@ -53,6 +44,7 @@ KEYS = [
     "documentation_url",
     "properties",
     "auth",
+    "OAuth2",
     "request_headers",
     "tables",
     "limits",
@@ -90,6 +82,14 @@ class Template:
     document: Mapping[str, Value] = field(repr=False)
 
     @property
+    def grant(self) -> Grant | None:
+        """How access tokens are obtained, if requests are sent with one."""
+        if self.oauth is not None:
+            return Grant(self.oauth.reads, self.oauth.flow == "authorization_code")
+        login = self.methods.get(LOGIN.name)
+        return Grant(login.reads) if login is not None else None
+
+    @property
     def needs_content(self) -> bool:
         """Whether some request contains files themselves, not only their URLs."""
         return any(method.needs_content for method in self.methods.values())
@@ -102,22 +102,24 @@ def compile_document(source: str | bytes | Mapping[str, Any], *, stored: bool = 
     placeholders in all that is compiled. For a text, problems have a line and column. In a `stored` document,
     what an earlier version accepted is a warning where it does no harm.
     """
-    written, document = _read(source)
-    found = places(written) if written is not None else None
+    written, document = read_document(source, KEYS)
+    found = places(written.text) if written is not None else None
     problems = Problems()
     template: Template | None = None
+    form = Plain(document, {})
     try:
         for pointer in found.repeated if found else ():
             problems.append(Problem(pointer, _TWICE, at_key=True))
+        form = plain(document, problems)
         with budget(MAX_WORK):
-            template = _compile(document, problems, stored)
+            template = _compile(form.document, problems, stored)
     except EnoughProblems:
         pass
     except TooMuchWork:
         problems.insert(0, Problem("", _TOO_MUCH))
-    listed: list[Problem] = problems
+    listed = list(map(form.as_written, problems))
     if written is not None:
-        listed = placed(problems, written, found)
+        listed = [*written.warnings, *placed(listed, written.text, found, written.line_and_column)]
     errors = [problem for problem in listed if problem.severity == "error"]
     warnings = [problem for problem in listed if problem.severity == "warning"]
     if errors or template is None:
@@ -135,68 +137,19 @@ _TOO_MUCH = (
 _MORE = f"There may be more problems: only the first {MAX_PROBLEMS} are shown."
 
 
-def _read(source: str | bytes | Mapping[str, Any]) -> tuple[str | None, dict[str, Value]]:
-    written: str | None = None
-    try:
-        if isinstance(source, Mapping):
-            document = cleaned(source)
-            size = len(raw(document))
-        else:
-            written = (
-                source.decode("utf-8-sig") if isinstance(source, bytes) else source.removeprefix("\ufeff")
-            )
-            size = len(source if isinstance(source, bytes) else raw(source))
-            if size > MAX_BYTES:
-                raise ValueError
-            document = cleaned(load(written, depth=MAX_DEPTH))
-    except json.JSONDecodeError as error:
-        raise DocumentError([json_problem(error)]) from None
-    except UnicodeDecodeError:
-        raise DocumentError([Problem("", "The document is not valid UTF-8.")]) from None
-    except RecursionError:
-        raise DocumentError(
-            [Problem("", f"The document is nested more than {MAX_DEPTH} levels deep.")]
-        ) from None
-    except ValueError as error:
-        reason = str(error) or f"The document is larger than {MAX_BYTES // 1024} KiB."
-        raise DocumentError([Problem("", reason)]) from None
-    if size > MAX_BYTES:
-        raise DocumentError([Problem("", f"The document is larger than {MAX_BYTES // 1024} KiB.")])
-    if not isinstance(document, dict):
-        raise DocumentError([Problem("", "A template must be a JSON object.")])
-    if _depth(document) > MAX_DEPTH:
-        raise DocumentError([Problem("", f"The document is nested more than {MAX_DEPTH} levels deep.")])
-    if (longest := _longest_key(document)) > MAX_KEY:
-        reason = f"A key may have at most {MAX_KEY} characters; one has {longest:,}."
-        raise DocumentError([Problem("", reason)])
-    nodes = _nodes({key: value for key, value in document.items() if key != "tables"})
-    if nodes > MAX_NODES:
-        raise DocumentError(
-            [Problem("", f"The document has {nodes} values outside 'tables'; the limit is {MAX_NODES}.")]
-        )
-    return written, document
-
-
-def _children(value: Value) -> list[Value]:
-    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-
-
-def _depth(value: Value) -> int:
-    return 1 + max(map(_depth, _children(value)), default=0) if isinstance(value, dict | list) else 0
-
-
-def _nodes(value: Value) -> int:
-    return 1 + sum(map(_nodes, _children(value)))
-
-
-def _longest_key(value: Value) -> int:
-    keys = max(map(len, value), default=0) if isinstance(value, dict) else 0
-    return max(keys, max(map(_longest_key, _children(value)), default=0))
+def located(error: RenderError, source: bytes) -> Problem:
+    """What an error of rendering says about a document, with its line and column there."""
+    written, document = read_document(source, KEYS)
+    problem = plain(document, []).as_written(Problem(error.pointer, error.reason))
+    assert written is not None
+    return placed([problem], written.text, None, written.line_and_column)[0]
 
 
 def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Template:
     scope = Scope({}, {}, problems, stored=stored)
-    check_keys(document, KEYS, scope, "")
+    for key in filter(lambda key: key not in KEYS, document):
+        reason = f"Unknown key {key!r}, which has no meaning here."
+        replace(scope, at_key=True).warn(child("", key), reason, did_you_mean(key, KEYS))
     identifier = text(document.get("id"))
     if not _ID.fullmatch(identifier):
         reason = (
@@ -206,8 +159,10 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
         scope.report("/id" if "id" in document else "", reason if identifier else "The template needs 'id'.")
     if not text(document.get("name")).strip():
         scope.report("/name" if "name" in document else "", "The template needs 'name'.")
-    if document.get("class", "sms") != "sms":
-        scope.report("/class", 'The class must be "sms".')
+    kind = text(document.get("class"))
+    if other := OTHER_CLASSES.get(kind.casefold()):
+        reason = f"A document of class {kind!r} describes {other}. Templates describe messaging services."
+        scope.report("/class", reason, 'Write "sms" if this one does.')
     properties = compile_properties(document.get("properties", []), BUILT_IN, scope, *_addresses(document))
     tables = _tables(document.get("tables", {}), scope)
     addresses = frozenset(item.label for item in properties if item.type == "url")
@@ -228,7 +183,9 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
             if method is not None:
                 methods[name] = method
     webhook = compile_webhook(document["Webhook"], scope, "/Webhook") if "Webhook" in document else Webhook()
-    oauth = compile_oauth(document["auth"], scope, "/auth") if "auth" in document else None
+    oauth = compile_oauth(document, scope)
+    if oauth is not None and LOGIN.name in methods:
+        scope.report("/API/Login", f"Login and {oauth.pointer} both obtain an access token.", "Keep one.")
     if "API" not in document and "Webhook" not in document:
         scope.report("", "The template needs 'API' or 'Webhook', or both.")
     return Template(
@@ -239,9 +196,10 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
 
 def _addresses(document: Mapping[str, Value]) -> tuple[set[str], set[str]]:
     """The properties that begin a URL of the document, and those that are part of a host name."""
-    api, auth = document.get("API"), document.get("auth")
+    api, auth = document.get("API"), document.get("auth", [])
     methods = [item for item in api.values() if isinstance(item, dict)] if isinstance(api, dict) else []
-    schemes = [item for item in (auth if isinstance(auth, list) else [auth]) if isinstance(item, dict)]
+    schemes = [*(auth if isinstance(auth, list) else [auth]), document.get("OAuth2")]
+    schemes = [item for item in schemes if isinstance(item, dict)]
     urls = [labels_in(item.get("request_url"), item.get("variables")) for item in methods]
     urls += [
         labels_in(item.get(key)) for item in schemes for key in ("authorization_endpoint", "token_endpoint")
@@ -252,8 +210,8 @@ def _addresses(document: Mapping[str, Value]) -> tuple[set[str], set[str]]:
 def _tables(node: Value, scope: Scope) -> dict[str, Table]:
     if not isinstance(node, dict) or not all(isinstance(entries, dict) for entries in node.values()):
         scope.report("/tables", "Tables must be an object of objects.")
-        return {}
-    return {name: Table(entries) for name, entries in node.items()}
+    tables = node.items() if isinstance(node, dict) else ()
+    return {name: Table(entries if isinstance(entries, dict) else {}) for name, entries in tables}
 
 
 def _limits(node: Value, scope: Scope) -> Limits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class Problem:
     """Something to fix in a template: its place (JSON Pointer, RFC 6901), the reason, and what to try.
 
     With `line`, `column` is a column of that line; without, it is a position in the string at `pointer`. Both
-    count from 1. With `at_key`, the key at that place is wrong, not the value.
+    count from 1. With `at_key`, the key at that place is wrong, not the value. `document` is what was read
+    instead of a text that is not JSON.
     """
 
     pointer: str
@@ -32,6 +34,7 @@ class Problem:
     column: int | None = None
     severity: Literal["error", "warning"] = "error"
     at_key: bool = False
+    document: str = ""
 
     def __str__(self) -> str:
         if self.line is not None:
@@ -83,14 +86,34 @@ class RenderError(ValueError):
         super().__init__(f"{pointer}: {reason}" if pointer else reason)
 
 
+# What turns a word into its opposite, at its beginning or at that of a part.
+_NEGATION = re.compile(r"(?:^|[_ -])(?:[Uu]n|[Nn]o[nt]|[Dd]is)|(?<=[a-z])(?:Un|No[nt]|Dis)")
+ALIKE = 0.7
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggests the known word that is closest; if none is close, all of them if they are few."""
+    """Suggests the known word that is closest; if none is close, all of them if they are few.
+
+    A word that may be its opposite is not close: `undelivered` is not `delivered`.
+    """
     few = itertools.islice(known, MAX_WORDS)
     choices = {choice.casefold(): choice for choice in few if 0 < len(choice) <= MAX_WORD}
-    near = difflib.get_close_matches(word.casefold(), choices, n=1) if len(word) <= MAX_WORD else []
-    if near:
-        return f"Did you mean {choices[near[0]]!r}?"
+    near = difflib.get_close_matches(word.casefold(), choices, n=3) if len(word) <= MAX_WORD else []
+    for found in near:
+        if _is_like(word, choices[found]):
+            return f"Did you mean {choices[found]!r}?"
     return f"Expected one of: {', '.join(choices.values())}." if 0 < len(choices) <= FEW else ""
+
+
+def _is_like(word: str, known: str) -> bool:
+    if bool(_NEGATION.search(word)) is not bool(_NEGATION.search(known)):
+        return False
+    one, other = word.casefold(), known.casefold()
+    if one.startswith(f"{other}_") or one.endswith(f"_{other}") or other.endswith(f"_{one}"):
+        return True
+    if len(one) == len(other) and sum(map(str.__ne__, one, other)) == 1:
+        return True
+    return difflib.SequenceMatcher(None, one, other).ratio() >= ALIKE
 
 
 def shortened(words: str, most: int = MAX_REASON) -> str:

@@ -19,6 +19,9 @@ from integrations.language.values import Number, Table, Value, Variables, is_cha
 Getter = Callable[[Variables], Value]
 MAX_FILTERS = 16
 _DATES = {"strptime": wrong_strptime, "strftime": wrong_strftime}
+# The placeholders of other languages, and two dollars after a number that were meant to end and begin one.
+_FOREIGN = re.compile(rf"\{{\{{ *({STEP}) *\}}\}}|\$\{{ *({STEP}) *\}}")
+_DOLLARS = re.compile(rf"\$\d[^$\s]*\$\$(?P<name>{STEP})\$")
 # Text that may be meant as a placeholder but is not: a broken filter, or a known name without its last `$`.
 _ALMOST = re.compile(rf"\$ *(?P<name>{STEP}) *(?P<filters>[?|:][^$]*)?\$?")
 
@@ -27,6 +30,13 @@ def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]
     """The literals and placeholders of a text; warns of text that only looks like a placeholder."""
     spend(source.count("$") // 2 + len(source) // 100)
     parts = parse(source)
+    for other in _FOREIGN.finditer(source):
+        suggestion = f"Write ${other[1] or other[2]}$."
+        scope.warn(pointer, f"{other[0]!r} is plain text.", suggestion, other.start() + 1)
+    for other in _DOLLARS.finditer(source):
+        name = other["name"]
+        reason = f"{other[0]!r} is plain text: a name begins with a letter, and '$$' is a dollar sign."
+        scope.warn(pointer, reason, f"Put something between the number and ${name}$.", other.start() + 1)
     start = 0
     for part in parts:
         if isinstance(part, Placeholder):
@@ -62,6 +72,11 @@ def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
             placeholder.column,
         )
     scope.resolve(placeholder.steps, pointer, placeholder.column)
+    if scope.answers_anyone and scope.from_message(placeholder):
+        for call in placeholder.filters:
+            key = call.arguments[0] if call.name.startswith("hmac_") and call.arguments else "'"
+            if is_name(key) and scope.labels.get(str(steps_of(key)[0])):
+                scope.warn_of_oracle(key, pointer, placeholder.column)
     if placeholder.filters or scope.at_key:  # a condition is written as a key
         scope.derived.update(filter(scope.hides, placeholder.roots))
     read = _reader(placeholder.steps)
@@ -69,9 +84,12 @@ def getter(placeholder: Placeholder, scope: Scope, pointer: str) -> Getter:
 
 
 def filtering(
-    placeholder: Placeholder, scope: Scope, pointer: str
+    placeholder: Placeholder, scope: Scope, pointer: str, *, of_sender: bool = False
 ) -> Callable[[Value, Variables], Value] | None:
-    """A function that applies the placeholder's filters to a value, or None if it has no filters."""
+    """A function that applies the placeholder's filters to a value, or None if it has no filters.
+
+    What is no number passes the filters of numbers as it is if it is `of_sender`: a text from it is not lost.
+    """
     if not placeholder.filters:
         return None
     if len(placeholder.filters) > MAX_FILTERS:
@@ -79,11 +97,22 @@ def filtering(
             pointer, f"A placeholder can have at most {MAX_FILTERS} filters.", column=placeholder.column
         )
     steps = [_applied(call, scope, pointer) for call in placeholder.filters[:MAX_FILTERS]]
+    if of_sender:
+        calls = zip(placeholder.filters, steps, strict=False)
+        steps = [_kept(step) if call.name in ("plus", "e164") else step for call, step in calls]
 
     def apply(value: Value, variables: Variables) -> Value:
         for step in steps:
             value = step(value, variables)
         return value
+
+    return apply
+
+
+def _kept(step: Callable[[Value, Variables], Value]) -> Callable[[Value, Variables], Value]:
+    def apply(value: Value, variables: Variables) -> Value:
+        found = step(value, variables)
+        return value if found is None else found
 
     return apply
 
@@ -106,6 +135,8 @@ def _applied(call: Call, scope: Scope, pointer: str) -> Callable[[Value, Variabl
     found = FILTERS.get(name)
     if found is None:
         scope.report(pointer, f"There is no filter {name!r}.", did_you_mean(name, FILTERS), column)
+        for source in filter(is_name, sources):
+            scope.resolve(steps_of(source), pointer, column, as_key=True)
         return lambda value, variables: value
     if not found.least <= len(sources) <= found.most:
         count = str(found.least) if found.least == found.most else f"{found.least} to {found.most}"

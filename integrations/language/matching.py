@@ -8,6 +8,7 @@ from typing import Literal
 
 import re2
 
+from integrations.language.batch import Batch, Unfit
 from integrations.language.budget import spend
 from integrations.language.errors import child, did_you_mean
 from integrations.language.expressions import filtering, parts_of
@@ -15,25 +16,32 @@ from integrations.language.patterns import Pattern
 from integrations.language.placeholders import Placeholder, only, parse
 from integrations.language.scope import Scope
 from integrations.language.shapes import optional_key
-from integrations.language.values import ANY, Value, find, is_empty, is_string, plain, text, walk
+from integrations.language.values import ANY, Value, dump, find, is_empty, is_string, plain, text, walk
 
 Frame = dict[str, Value]
 # Binds in every frame; lists may multiply the frames. Returns "" or the reason why the value does not match.
 Match = Callable[[Value, list[Frame]], str]
-Elements = Literal["all", "some", "first"]
+Elements = Literal["each", "all", "some", "first"]
 _Bind = Callable[[Value, list[Frame]], str]
 # Under this name, a frame may hold what properties that are not known yet were compared with.
 COMPARED = "\0compared"
+# Under these, the Batch of a webhook request, and the elements of lists from which a frame was made.
+BATCH, ELEMENTS = "\0batch", "\0elements"
 Compared = dict[str, set[str]]
 WHOLE_LISTS = [("urls",), ("url",), ("to",)]
+# Bound without white space at their ends, which some providers write.
+_IDS = frozenset(["messageid", "message_uuid", "subscription_id"])
 MAX_EVENTS = 1000
+_TOO_MANY = f"{{}}: one request can have at most {MAX_EVENTS} events"
 
 
 def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements) -> Match:
     """A function that matches a value and binds variables in frames; problems go to the scope.
 
     `elements` says which elements of a list must match a shape of one element: "all", each with its frame;
-    "some", where the others are skipped; or the "first" that matches.
+    "each" for itself, but all of the lists inside it; "some", also of the lists inside; or the "first" that
+    matches. Elements that an earlier event has taken are passed over, and a Batch in the frames notes those
+    that do not match. Where only these are the reason, it is an Unfit.
     """
     spend(1)
     if is_string(node):
@@ -55,6 +63,11 @@ def _leaf(value: Value) -> Value:
 
 def _text_leaf(value: Value) -> Value:
     return plain(_leaf(value))
+
+
+def _stripped(value: str) -> str:
+    """The text without white space at its ends; a Number has none, and stays one."""
+    return value.strip() if value[:1].isspace() or value[-1:].isspace() else value
 
 
 def _shown(value: Value) -> str:
@@ -131,10 +144,11 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
             f"${name}$ is part of the request or response and cannot be bound.",
             column=placeholder.column,
         )
+        filtering(placeholder, scope, pointer)
         return lambda value, frames: ""
     if len(placeholder.steps) > 1 or scope.knows(name):
         return _comparison(placeholder, scope, pointer)
-    apply = filtering(placeholder, scope, pointer)
+    apply = filtering(placeholder, scope, pointer, of_sender=name == "from" and name in scope.bindable)
     if name != "_":
         if name not in scope.bindable:
             scope.own.setdefault(name, (pointer, placeholder.column))
@@ -146,6 +160,8 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
             found = value
             if apply is not None:
                 found = [apply(item, frame) for item in value] if elements and value else apply(value, frame)
+            if name in _IDS and isinstance(found, str):
+                found = _stripped(found)
             if elements and isinstance(found, list):
                 found = [item for item in found if not is_empty(item)]
             if is_empty(found) and found is not ANY:
@@ -177,6 +193,8 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
         spend(len(frames))
         for frame in frames:
             found = apply(value, frame) if apply is not None else value
+            if name in _IDS and not steps and isinstance(found, str):
+                found = _stripped(found)
             if is_empty(found) and optional:
                 continue
             if bound_here and not steps and name not in frame:
@@ -196,7 +214,7 @@ def _comparison(placeholder: Placeholder, scope: Scope, pointer: str) -> _Bind:
 
 
 def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elements) -> Match:
-    entries: list[tuple[str, bool, Match]] = []
+    entries: list[tuple[str, str, bool, Match]] = []
     for key, value in node.items():
         place = child(pointer, key)
         name, optional = optional_key(key)
@@ -204,22 +222,38 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
             scope.report(place, f"{key!r} can only be rendered, not matched.", at_key=True)
         elif any(isinstance(part, Placeholder) for part in parse(key)):
             scope.report(place, "Keys hold no placeholders.", at_key=True)
-        entries.append((name, optional, compile_match(value, scope, place, elements=elements)))
+        entries.append((name, _local(name), optional, compile_match(value, scope, place, elements=elements)))
 
     def match(value: Value, frames: list[Frame]) -> str:
         value = _leaf(value)
-        if not isinstance(value, dict):
+        missing = value is None and bool(entries)
+        if missing:
+            value = {}
+        elif not isinstance(value, dict):
             return f"{pointer or 'the document'}: expected an object, got {_shown(value)}"
         spend(len(entries))
-        for name, optional, inner in entries:
+        unfit = ""
+        for name, local, optional, inner in entries:
             item = find(value, name)
+            if item is None and local:
+                item = find(value, local)
             if optional and is_empty(item):
                 continue
             if reason := inner(item, frames):
-                return reason
-        return ""
+                if missing:
+                    return f"{pointer or 'the document'}: expected an object, got nothing"
+                if not isinstance(reason, Unfit):
+                    return reason
+                unfit = unfit or reason
+        return unfit
 
     return match
+
+
+def _local(name: str) -> str:
+    """The name without the prefix that it may have in XML, which is not read; "" if it has none."""
+    prefix, colon, local = name.removeprefix("@").partition(":")
+    return ("@" if name.startswith("@") else "") + local if prefix and colon and local else ""
 
 
 def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> Match:
@@ -228,13 +262,24 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
         if whole is not None and whole.steps in WHOLE_LISTS and not scope.knows(whole.root):
             bind = _binder(whole, scope, child(pointer, 0), elements=True)
             return lambda value, frames: bind(_as_list(value), frames)
-        return _elements(
-            compile_match(node[0], scope, child(pointer, 0), elements=elements), pointer, elements
+        if whole is not None and not scope.knows(whole.root) and whole.root not in {*scope.bindable, "_"}:
+            taken = (
+                "the first element" if elements == "first" else "each element by itself, an event for each"
+            )
+            reason = f"This takes {taken}; only $urls$, $url$ and $to$ bind a whole list."
+            suggestion = "To use the whole list, read it in 'variables', as in $request.items|pluck:'id'$."
+            scope.warn(child(pointer, 0), reason, suggestion, whole.column)
+        inner = compile_match(
+            node[0], scope, child(pointer, 0), elements="all" if elements == "each" else elements
         )
+        return _each(inner, pointer) if elements in ("each", "some") else _elements(inner, pointer, elements)
     parts = [
         compile_match(item, scope, child(pointer, index), elements=elements)
         for index, item in enumerate(node)
     ]
+    if node and all(_is_literal(item) for item in node):
+        reason = f"This matches a list of exactly these {len(node)} values in this order, not one of them."
+        scope.warn(pointer, reason, f'For one of several values, write {{"$first": {dump(node)}}}.')
 
     def match(value: Value, frames: list[Frame]) -> str:
         items = _as_list(value) or []
@@ -248,8 +293,51 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
     return match
 
 
+def _is_literal(node: Value) -> bool:
+    return not isinstance(node, list | dict) and not any(
+        isinstance(part, Placeholder) for part in (parse(node) if is_string(node) else ())
+    )
+
+
 def _as_list(value: Value) -> list[Value] | None:
     return value if isinstance(value, list) or value is None else [value]
+
+
+def iterates(node: Value) -> bool:
+    """Whether a shape has a list of one shape, which takes elements one by one."""
+    if isinstance(node, Mapping):
+        return any(map(iterates, node.values()))
+    if not isinstance(node, list):
+        return False
+    whole = only(node[0]) if len(node) == 1 else None
+    return (len(node) == 1 and (whole is None or whole.steps not in WHOLE_LISTS)) or any(map(iterates, node))
+
+
+def _each(inner: Match, pointer: str) -> Match:
+    def match(value: Value, frames: list[Frame]) -> str:
+        if value is None or value == []:
+            return f"{pointer}: expected a list that is not empty, got {_shown(value)}"
+        batch = frames[0].get(BATCH) or Batch()
+        rest = batch.rest(value)
+        if not rest:
+            return f"{pointer}: all elements of the list fit earlier events"
+        if len(rest) * len(frames) > MAX_EVENTS:
+            return _TOO_MANY.format(pointer)
+        collected: list[Frame] = []
+        reason = ""
+        for key, item in rest:
+            spend(len(frames))
+            copies = [{**frame, ELEMENTS: (*frame.get(ELEMENTS, ()), key)} for frame in frames]
+            if reason := inner(item, copies):
+                batch.miss(key, reason)
+            else:
+                collected += copies
+        if not collected:
+            return Unfit(reason)
+        frames[:] = collected
+        return "" if len(collected) <= MAX_EVENTS else _TOO_MANY.format(pointer)
+
+    return match
 
 
 def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
@@ -258,7 +346,7 @@ def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
         if not items:
             return f"{pointer}: expected a list that is not empty, got {_shown(value)}"
         if elements != "first" and len(items) * len(frames) > MAX_EVENTS:
-            return f"{pointer}: one request can have at most {MAX_EVENTS} events"
+            return _TOO_MANY.format(pointer)
         collected: list[Frame] = []
         reason = ""
         for item in items:
@@ -274,11 +362,7 @@ def _elements(inner: Match, pointer: str, elements: Elements) -> Match:
         if not collected:
             return reason
         frames[:] = collected
-        return (
-            ""
-            if len(collected) <= MAX_EVENTS
-            else f"{pointer}: one request can have at most {MAX_EVENTS} events"
-        )
+        return "" if len(collected) <= MAX_EVENTS else _TOO_MANY.format(pointer)
 
     return match
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from integrations.language.api_methods import ApiMethod
-from integrations.language.auth import Scheme, compile_auth
+from integrations.language.auth import Scheme, compile_schemes
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child
 from integrations.language.response_rules import ResponseRules, compile_response_rules
@@ -64,7 +64,7 @@ class Method:
 
     `uses` holds the names that its shapes read, and "media.content" or the like where they read the bytes of
     files. `reads` holds those that its condition reads, too, and `header_reads` those of its headers alone.
-    It `derives` if a filter or condition makes something of a secret.
+    It `derives` if a filter, condition or signature makes something of a secret.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Method:
     parameters: Render | None
     query: Render | None
     headers: Headers
-    auth: tuple[Scheme, ...]
+    auth: tuple[tuple[Scheme, ...], ...]
     when: Condition
     variables: Headers
     split: Split | None
@@ -129,11 +129,11 @@ def compile_method(
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
     if "request_url" not in node:
         scope.report(pointer, f"{name} needs 'request_url'.")
-        return None
-    url = compile_url(node["request_url"], scope, at("request_url"))
-    headers = compile_headers(common.get("request_headers", {}), heading, "/request_headers")
+    url = compile_url(node.get("request_url", "https://missing.invalid"), scope, at("request_url"))
+    headers = _common_headers(common.get("request_headers", {}), heading)
     headers += compile_headers(node.get("request_headers", {}), heading, at("request_headers"))
-    auth = compile_auth(common["auth"], heading, "/auth") if "auth" in common else ()
+    auth = compile_schemes(common, heading)
+    signs = any(scheme.signs for group in auth for scheme in group)
     scope.used |= heading.used
     content_type = media_type(node.get("request_content_type", "json"), scope, at("request_content_type"))
     parameters = compile_shape("request_parameters", node, scope, pointer)
@@ -146,16 +146,33 @@ def compile_method(
     per_file = for_each == "media" or (declared.per_file and not uses & {"urls", "media"})
     return Method(
         name, pointer, request_method, url, content_type, parameters, query, headers, auth, when, variables,
-        split, uses, uses | deciding.used, frozenset(heading.used), bool(scope.derived), per_file,
-        compile_response_rules(node, scope, pointer, declared.binds),
+        split, uses, uses | deciding.used, frozenset(heading.used), bool(scope.derived) or signs,
+        per_file,
+        compile_response_rules(node, scope, pointer, declared),
         number(node, "timeout", 30, 1, 60, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),
     )  # fmt: skip
 
 
+def _common_headers(node: Value, scope: Scope) -> Headers:
+    """The document's headers; without those that name the access token where there is none, as in Login."""
+    place = "/request_headers"
+    if not isinstance(node, Mapping):
+        return compile_headers(node, scope, place)
+    headers: Headers = ()
+    for name, value in node.items():
+        own = replace(scope, names=scope.names | {"access_token": True}, used=set())
+        found = compile_headers({name: value}, own, place)
+        if "access_token" in scope.names or "access_token" not in own.used:
+            headers += found
+            scope.used |= own.used
+    return headers
+
+
 def _split(node: Value, scope: Scope, pointer: str) -> Split | None:
     if not isinstance(node, Mapping) or "max" not in node:
         scope.report(pointer, "split must be an object with 'max' and, optionally, 'unit' and 'into'.")
+    if not isinstance(node, Mapping):
         return None
     check_keys(node, ["max", "unit", "into"], scope, pointer)
     maximum = int(number(node, "max", 1600, 1, 100_000, scope, pointer))

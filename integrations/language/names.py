@@ -5,9 +5,11 @@ from __future__ import annotations
 SENDING = frozenset(
     """
     from to content text url urls media text_with_media extension domain orgid userid username message_uuid
-    webhook_url now reply_to country part_no parts first_part last_part attempt_no access_token
+    webhook_url now nonce reply_to country part_no parts first_part last_part attempt_no access_token
     """.split()  # noqa: SIM905 (a list of names reads better without quotes)
 )
+# Variables of later versions: a document that was stored before may have a property with such a name.
+RECENT = frozenset(["nonce"])
 RESPONSE = frozenset(["response", "headers", "status", "body"])
 BOUND = frozenset(
     """

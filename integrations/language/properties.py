@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integrations.language.errors import child, did_you_mean
+from integrations.language.names import RECENT
 from integrations.language.placeholders import STEP
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
@@ -63,7 +64,7 @@ def compile_properties(
         if parsed.label in found:
             scope.report(place, f"There are two properties named {parsed.label!r}.")
         elif parsed.label in taken:
-            scope.report(
+            (scope.refuse if parsed.label in RECENT else scope.report)(
                 place,
                 f"{parsed.label!r} is the name of a variable.",
                 f"Try {parsed.label.title() + ' value'!r}.",
@@ -74,7 +75,7 @@ def compile_properties(
             reason = (
                 f"{parsed.label!r} is not a valid label. Use a letter, then letters, digits, _, - or spaces."
             )
-            scope.report(place, reason, suggestion)
+            scope.refuse(place, reason, suggestion)
         found[parsed.label] = parsed
     return tuple(found.values())
 
@@ -109,7 +110,12 @@ def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
         try:
             parsed = replace(parsed, default=_coerced(parsed, parsed.default))
         except ValueError as error:
-            scope.report(child(pointer, "default"), str(error))
+            reason, suggestion, given = str(error), "", parsed.default
+            if isinstance(given, bool | list) and kind not in ("boolean", "list"):
+                fitting = "list" if isinstance(given, list) else "boolean"
+                reason = f"{parsed.label} is of type {kind!r}, so its default cannot be {text(given)}."
+                suggestion = f'Write "type": "{fitting}".'
+            scope.report(child(pointer, "default"), reason, suggestion)
     return parsed
 
 

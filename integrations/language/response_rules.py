@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from integrations.language.api_methods import ApiMethod
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
 from integrations.language.matching import Match, compile_match, unused_names
 from integrations.language.names import RESPONSE
+from integrations.language.placeholders import only
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys, choice, compile_shape
 from integrations.language.shapes import Render
-from integrations.language.values import Value, text
+from integrations.language.values import Value, is_number, text
 
 RESULTS = ["failed", "retry", "throttled", "opted_out", "unauthorized"]
 
 
 @dataclass(frozen=True)
 class ErrorRule:
-    """An element of `response_errors`: its condition, and the result, code and text of the outcome."""
+    """An element of `response_errors`: its condition, and the result, code and text of the outcome.
+
+    `statuses` are those that the condition names one by one, not in a range.
+    """
 
     when: Condition
+    statuses: frozenset[str]
     result: str
     code: Render | None
     text: Render | None
@@ -40,9 +46,10 @@ class ResponseRules:
 
 
 def compile_response_rules(
-    node: Mapping[str, Value], scope: Scope, pointer: str, binds: frozenset[str]
+    node: Mapping[str, Value], scope: Scope, pointer: str, declared: ApiMethod
 ) -> ResponseRules:
-    """The response keys of a method, whose shapes may bind the names in `binds`; problems go to the scope."""
+    """The response keys of a method, whose shapes bind what it declares; problems go to the scope."""
+    binds = declared.binds
     scope = replace(scope, used=set())
     form = choice(node, "response_format", ["", "json", "xml", "form", "text"], scope, pointer)
     rules = replace(scope, names=scope.names | dict.fromkeys(RESPONSE, True))
@@ -52,6 +59,9 @@ def compile_response_rules(
     for key in matches:
         if key in node:
             matches[key] = compile_match(node[key], shapes, child(pointer, key), elements="first")
+    if declared.must_bind and declared.must_bind not in shapes.names:
+        reason = f"{declared.name} must bind ${declared.must_bind}$ in 'response_map' or 'response_headers'."
+        scope.report(pointer, reason)
     after = replace(shapes, names=shapes.names | dict.fromkeys(RESPONSE, True))
     success = compile_condition(node.get("response_success", {}), after, child(pointer, "response_success"))
     unused_names(after)
@@ -76,5 +86,18 @@ def _rules(node: Value, scope: Scope, pointer: str) -> tuple[ErrorRule, ...]:
             )
         when = compile_condition(item.get("when", {}), scope, child(place, "when"))
         code, words = compile_shape("code", item, scope, place), compile_shape("text", item, scope, place)
-        rules.append(ErrorRule(when, result, code, words))
+        rules.append(ErrorRule(when, frozenset(_statuses(item.get("when"))), result, code, words))
     return tuple(rules)
+
+
+def _statuses(condition: Value) -> Iterator[str]:
+    """The statuses that a condition names: `{"$status$": 504}` or `{"$status$": [408, 504]}`."""
+    if isinstance(condition, list):
+        for each in condition:
+            yield from _statuses(each)
+    elif isinstance(condition, Mapping):
+        for key, expected in condition.items():
+            whole = only(key)
+            if whole is not None and whole.steps == ("status",) and not whole.filters:
+                named = expected if isinstance(expected, list) else [expected]
+                yield from (text(item) for item in named if is_number(item))

@@ -21,7 +21,8 @@ class Scope:
     the parts of a request or response that none may. `derived` are the secrets of which something else is
     made, by a filter or a condition. With `at_key`, columns count in the key. A `stored` document was
     accepted by an earlier version: what is refused only since then is a warning. `compared` collects the
-    properties whose values webhooks carry, `claims` how `verify` reads them.
+    properties whose values webhooks carry, `claims` how `verify` reads them. What `answers_anyone` is sent to
+    whoever calls the webhook.
     """
 
     labels: Mapping[str, bool]
@@ -40,6 +41,7 @@ class Scope:
     private: set[str] = field(default_factory=set)
     derived: set[str] = field(default_factory=set)
     stored: bool = False
+    answers_anyone: bool = False
 
     def report(
         self,
@@ -65,6 +67,14 @@ class Scope:
     def refuse(self, pointer: str, reason: str, suggestion: str = "", column: int | None = None) -> None:
         """Records an error in a document that is saved, and a warning in one that is stored."""
         (self.warn if self.stored else self.report)(pointer, reason, suggestion, column)
+
+    def warn_of_oracle(self, name: str, pointer: str, column: int) -> None:
+        """Warns of a signature over what anybody may send, in an answer to them."""
+        reason = (
+            f"Without 'verify', whoever calls the webhook gets what they send signed: {name!r} answers them."
+        )
+        suggestion = "Add 'verify', or use a key that signs nothing else."
+        self.warn(pointer, reason, suggestion, column)
 
     def within(self, names: Iterable[str]) -> Scope:
         """The same place with more readable names, all of which come from the message."""
@@ -106,6 +116,8 @@ class Scope:
                 'Add "secret": false to the property if the provider may see it.',
                 column,
             )
+        if self.answers_anyone and root in self.private:
+            self.warn_of_oracle(root, pointer, column)
         self.used.add(root)
         if "content" in steps[1:]:
             self.used.add(f"{root}.content")

@@ -36,19 +36,23 @@ def is_gsm7(text: str) -> bool:
     return all(character in _SEPTETS for character in text)
 
 
-def to_gsm7(text: str) -> str:
-    """The text in the GSM alphabet: any other character becomes the most similar one, or `?`."""
-    return "".join(character if character in _SEPTETS else _nearest(character) for character in text)
+def to_gsm7(text: str, *, strict: bool = False) -> str | None:
+    """The text in the GSM alphabet: any other character becomes the most similar one, or `?`.
+
+    With `strict`, a text with a character that has no similar one gives None.
+    """
+    found = [character if character in _SEPTETS else _nearest(character) for character in text]
+    return None if strict and None in found else "".join("?" if each is None else each for each in found)
 
 
-def _nearest(character: str) -> str:
+def _nearest(character: str) -> str | None:
     if character in _NEAREST:
         return _NEAREST[character]
     if character.isspace():
         return " "
     plain = unicodedata.normalize("NFKD", character)
     kept = "".join(each for each in plain if each in _SEPTETS)
-    return kept or ("" if unicodedata.combining(character) else "?")
+    return kept or ("" if unicodedata.combining(character) else None)
 
 
 def gsm7_text(septets: bytes) -> str:
@@ -84,7 +88,7 @@ def count_segments(text: str) -> int:
 def measure(text: str, unit: Unit) -> int:
     """The size of a text in a unit; characters are code points, bytes are of UTF-8."""
     if unit == "bytes":
-        return len(text.encode())
+        return len(text.encode("utf-8", "surrogatepass"))
     return len(text) if unit == "characters" else count_segments(text)
 
 

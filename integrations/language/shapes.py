@@ -118,6 +118,8 @@ def _keys(node: Mapping[str, Value], wanted: set[str], scope: Scope, pointer: st
     if set(node) == wanted:
         return True
     scope.report(pointer, f"This directive must have exactly these keys: {', '.join(sorted(wanted))}.")
+    if "$value" in node and "$each" not in node:
+        compile_render(node["$value"], scope, child(pointer, "$value"))
     return False
 
 

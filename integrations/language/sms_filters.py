@@ -15,10 +15,12 @@ FILTERS = Registry()
 add = FILTERS.add
 
 
-@add("gsm7", ("“Crème brûlée”", (), '"Crème brulée"'))
-def gsm7(value: str) -> str:
-    """The text in the GSM 7-bit alphabet: any other character becomes the most similar one, or `?`."""
-    return segments.to_gsm7(value)
+@add("gsm7", ("“Crème brûlée”", (), '"Crème brulée"'), arguments=(0, 1))
+def gsm7(value: str, mode: Value = None) -> str | None:
+    """The text in the GSM 7-bit alphabet: another character becomes the nearest, or `?`; 'strict': unset."""
+    if mode not in (None, "strict"):
+        return None
+    return segments.to_gsm7(value, strict=mode == "strict")
 
 
 @add("is_gsm7", ("Grüße €", (), True), kind="value")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from integrations.language.errors import MAX_PROBLEMS, Problem, child
@@ -103,14 +103,23 @@ def places(source: str) -> Places:
     return Places(source, root, repeated)
 
 
-def placed(problems: Iterable[Problem], source: str, known: Places | None = None) -> list[Problem]:
-    """The problems with line and column in the text; one without a position of its own gets its parent's."""
+def placed(
+    problems: Iterable[Problem],
+    source: str,
+    known: Places | None = None,
+    at: Callable[[int], tuple[int, int]] | None = None,
+) -> list[Problem]:
+    """The problems with line and column in the text; one without a position of its own gets its parent's.
+
+    `at` gives line and column of a character, if not those of the text itself.
+    """
     known = known or places(source)
     found = []
     for problem in problems:
         place, itself = known.at(problem.pointer)
         start = place.key if itself and problem.at_key and place.key >= 0 else place.value
         characters = (problem.column or 1) - 1 if itself else 0
-        line, column = line_and_column(source, known.inside(start, characters) if characters else start)
+        offset = known.inside(start, characters) if characters else start
+        line, column = at(offset) if at else line_and_column(source, offset)
         found.append(replace(problem, line=line, column=column))
     return found

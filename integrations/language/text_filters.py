@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
-import phonenumbers
-
+from integrations.language import phones
 from integrations.language.budget import spend
 from integrations.language.registry import Registry, bounded
 from integrations.language.segments import count_segments
@@ -32,33 +30,23 @@ def plus(value: str) -> str | None:
     return f"+{number}" if number else None
 
 
-def parse_phone(value: str, country: str | None) -> Any:
-    """The phone number in a text, if its length is possible, or None; the country is a two-letter code."""
-    return _parse_phone(value, country) if len(value) <= 64 else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _parse_phone(value: str, country: str | None) -> Any:
-    spend(50)
-    try:
-        number = phonenumbers.parse(value, country or None)
-    except phonenumbers.NumberParseException:
-        return None
-    return number if phonenumbers.is_possible_number(number) else None
+@add("international", ("4915123456789", (), "+4915123456789"))
+def international(value: str) -> str:
+    """A plus sign before 8 to 15 digits that do not begin with 0; anything else stays as it is."""
+    return f"+{value}" if re.fullmatch(r"[1-9][0-9]{7,14}", value) else value
 
 
 @add("national", ("+61412345678", (), "412345678"))
 def national(value: str) -> str:
     """The national significant number of an E.164 number, digits only; anything else stays as it is."""
-    number = parse_phone(value, None) if value.startswith("+") else None
-    return phonenumbers.national_significant_number(number) if number else value
+    number = phones.read(value) if value.startswith("+") else None
+    return phones.national(number) if number else value
 
 
 @add("e164", ("0412 345 678", ("AU",), "+61412345678"), arguments=(0, 1), default="country")
 def e164(value: str, country: Value = None) -> str | None:
     """The number in E.164, read with the country (default: of our number); unset if it is not possible."""
-    number = parse_phone(value, text(country).upper() or None)
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else None
+    return phones.read(value, text(country))
 
 
 @add("upper", ("sent", (), "SENT"))
@@ -115,6 +103,23 @@ def fixed(value: Value, places: Value) -> str | None:
     if number is None or not 0 <= most <= 20:
         return None
     return format(number.quantize(Decimal(1).scaleb(-most), ROUND_HALF_EVEN, _WIDE), "f")
+
+
+@add("base", ("FF", (Number("16"),), "255"), arguments=(1, 2))
+def base(value: str, radix: Value, written: Value = "10") -> str | None:
+    """A whole number of up to 1,000 digits, read in one base (2–36) and written in another (10)."""
+    one, other = int(text(radix)), int(text(written))
+    if not re.fullmatch(r"[+-]?[0-9A-Za-z]{1,1000}", value) or not (2 <= one <= 36 and 2 <= other <= 36):
+        return None
+    if any(int(digit, 36) >= one for digit in value.lstrip("+-")):
+        return None  # Python would also read a prefix, such as 0x
+    number, digits = int(value, one), ""
+    spend(len(value))
+    sign, number = "-" if number < 0 else "", abs(number)
+    while number or not digits:
+        number, digit = divmod(number, other)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return sign + digits
 
 
 @add("split", ("a,b", (",",), ["a", "b"]), arguments=(1, 1), kind="value")
@@ -187,6 +192,13 @@ def numbered(value: Value, prefix: Value) -> list[Value]:
         found.append(value[key])
         number += 1
     return found
+
+
+@add("without", ({"a": "1", "sig": "x"}, ("sig",), {"a": "1"}), arguments=(1, 16), kind="value")
+def without(value: Value, *keys: Value) -> dict[str, Value]:
+    """An object without these keys."""
+    left_out = set(map(text, keys))
+    return {key: item for key, item in value.items() if key not in left_out}
 
 
 @add("or", ("", ("none",), "none"), arguments=(1, 1), kind="unset")

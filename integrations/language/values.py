@@ -74,16 +74,16 @@ def well_formed(value: str) -> str:
     return value
 
 
-def cleaned(value: Value) -> Value:
-    """The value with every text in it well formed; U+0000, which databases reject, becomes U+FFFD."""
+def cleaned(value: Value, *, nul: bool = False) -> Value:
+    """The value with every text in it well formed; U+0000, not for databases, becomes U+FFFD, or stays."""
     if isinstance(value, Number):
         return value
     if isinstance(value, str):
-        return well_formed(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return well_formed(value) if nul else well_formed(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, Mapping):
-        return {cleaned(str(key)): cleaned(item) for key, item in value.items()}
+        return {cleaned(str(key), nul=nul): cleaned(item, nul=nul) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [cleaned(item) for item in value]
+        return [cleaned(item, nul=nul) for item in value]
     return value
 
 
@@ -124,15 +124,16 @@ def dump(value: Value) -> str:
     return json.dumps(value, allow_nan=False, default=str)
 
 
-def load(source: str, *, depth: int = 64) -> Value:
+def load(source: str, *, depth: int = 64, as_is: bool = False) -> Value:
     """The value of a JSON text; NaN, Infinity and more than `depth` levels raise ValueError with a sentence.
 
-    Numbers stay as written, the last of equal keys counts, U+0000 and unpaired surrogates become U+FFFD.
+    Numbers stay as written, the last of equal keys counts, U+0000 and unpaired surrogates become U+FFFD,
+    unless they are wanted `as_is`.
     """
     if source.count("[") + source.count("{") > depth and _depth_exceeds(source, depth):
         raise ValueError(f"The JSON is nested more than {depth} levels deep.")
     value = json.loads(source, parse_int=Number, parse_float=Number, parse_constant=_refuse)
-    return cleaned(value) if "\\u" in source else value
+    return cleaned(value) if "\\u" in source and not as_is else value
 
 
 def _depth_exceeds(source: str, limit: int) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
-from integrations.language.placeholders import only
+from integrations.language.placeholders import is_name, only, steps_of
 from integrations.language.scope import Scope
-from integrations.language.sections import check_keys
+from integrations.language.sections import Headers, check_keys, compile_variables
 from integrations.language.signatures import (
     Verify,
     check_ed25519,
@@ -23,30 +24,52 @@ from integrations.language.signatures import (
     live,
     shape_of,
 )
-from integrations.language.values import Value, Variables, find, text
+from integrations.language.values import Value, Variables, find, text, walk
 
 _Maker = Callable[[Mapping[str, Value], Scope, str], Verify]
-NAMES = frozenset(["query", "headers", "body", "method", "url", "ip", "now"])
+NAMES = frozenset(["request", "query", "headers", "body", "method", "url", "ip", "now"])
+# An address of IPv4, or one of IPv6 in brackets, with a port that need not be there in brackets.
+_WITH_PORT = re.compile(r"(\d+(?:\.\d+){3}):\d+|\[([^\]]*)\](?::\d+)?")
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
-def compile_verify(node: Value, scope: Scope, pointer: str) -> Verify:
-    """The check of one scheme, or of the first in a list whose `when` holds; problems go to the scope."""
-    scope = replace(scope, names=dict.fromkeys(NAMES, True), webhook=False)
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """The schemes of a `verify`, of which the first whose condition holds checks a request.
+
+    It is `open` if one of them checks nothing, and `reads_request` if one reads the parsed body.
+    """
+
+    ways: tuple[tuple[Condition, Verify], ...]
+    open: bool
+    reads_request: bool
+
+    def __call__(self, values: Variables) -> str | None:
+        """ "" for a request that is from the provider, None for one that need not be, or what is wrong."""
+        for when, check in self.ways:
+            if when(values):
+                try:
+                    return check(values)
+                except _UNREADABLE:
+                    return "The credentials or signature in the request cannot be read."
+        return "No scheme of 'verify' applies to the request."
+
+
+def compile_verify(node: Value, scope: Scope, pointer: str) -> Verification | None:
+    """The check of one scheme, or of the first in a list whose `when` holds; problems go to the scope.
+
+    Without any other scheme, `none` is the same as no check.
+    """
+    used: set[str] = set()
+    scope = replace(scope, names=dict.fromkeys(NAMES, True), exchange=NAMES, webhook=False, used=used)
     if isinstance(node, list):
         ways = [_scheme(item, scope, child(pointer, index)) for index, item in enumerate(node)]
     else:
         ways = [_scheme(node, scope, pointer)]
-
-    def verify(values: Variables) -> str:
-        for when, check in ways:
-            if when(values):
-                try:
-                    return check(values)
-                except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
-                    return "The credentials or signature in the request cannot be read."
-        return "No scheme of 'verify' applies to the request."
-
-    return verify
+    is_open = any(check is _unchecked for _, check in ways)
+    if all(check is _unchecked for _, check in ways):
+        return None
+    return Verification(tuple(ways), is_open, "request" in used)
 
 
 def _scheme(node: Value, scope: Scope, pointer: str) -> tuple[Condition, Verify]:
@@ -54,13 +77,32 @@ def _scheme(node: Value, scope: Scope, pointer: str) -> tuple[Condition, Verify]
     if not isinstance(node, Mapping) or kind not in SCHEMES:
         place = child(pointer, "type") if isinstance(node, Mapping) and "type" in node else pointer
         scope.report(place, f"There is no verify type {kind!r}.", did_you_mean(kind, SCHEMES))
+        for key in ("key", "signature", "value", "token") if isinstance(node, Mapping) else ():
+            shape_of(node, key, None, scope, pointer)
         return (lambda values: True), (lambda values: "")
     required, optional, make = SCHEMES[kind]
-    check_keys(node, ["type", "when", *required, *optional], scope, pointer)
+    check_keys(node, ["type", "when", "variables", *required, *optional], scope, pointer)
     for key in required:
         if key not in node:
             scope.report(pointer, f"The verify type {kind} needs {key!r}.")
-    return compile_condition(node.get("when", {}), scope, child(pointer, "when")), make(node, scope, pointer)
+    own = replace(scope, names=dict(scope.names))
+    variables = compile_variables(node.get("variables", {}), own, child(pointer, "variables"))
+    when = compile_condition(node.get("when", {}), own, child(pointer, "when"))
+    check = make(node, own, pointer)
+    if not variables:
+        return when, check
+    return (lambda values: when(_with(variables, values))), (lambda values: check(_with(variables, values)))
+
+
+def _with(variables: Headers, values: Variables) -> Variables:
+    found = dict(values)
+    for name, render in variables:
+        found[name] = render(found)
+    return found
+
+
+def _unchecked(values: Variables) -> None:
+    """Anybody may send the request."""
 
 
 def _header(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
@@ -79,6 +121,20 @@ def _query(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
         if is_one_of(find(values["query"], name), value(values))
         else f"The query field {name} is missing or wrong."
     )
+
+
+def _field(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
+    scope.used.add("request")
+    name, value = text(node.get("name")), shape_of(node, "value", None, scope, pointer)
+    path = steps_of(name) if name and is_name(name) else ()
+
+    def check(values: Variables) -> str:
+        body = values["request"] if isinstance(values["request"], dict) else {}
+        given = find(body, name)
+        given = walk(body, path) if given is None and path else given
+        return "" if is_one_of(given, value(values)) else f"The field {name} is missing or wrong."
+
+    return check
 
 
 def _basic(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
@@ -111,7 +167,7 @@ def _ip(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     ranges = shape_of(node, "ranges", [], scope, pointer)
 
     def check(values: Variables) -> str:
-        address = ipaddress.ip_address(text(values["ip"]))
+        address = _address(text(values["ip"]))
         nets = [
             ipaddress.ip_network(word.strip(), strict=False)
             for item in live(ranges(values))
@@ -126,13 +182,22 @@ def _ip(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     return check
 
 
+def _address(given: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address without a port; one of IPv4 that is mapped to IPv6 (RFC 4291, 2.5.5.2) is of IPv4."""
+    with_port = _WITH_PORT.fullmatch(given.strip())
+    address = ipaddress.ip_address((with_port[1] or with_port[2]) if with_port else given.strip())
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 SCHEMES: dict[str, tuple[list[str], list[str], _Maker]] = {
+    "none": ([], [], lambda node, scope, pointer: _unchecked),
     "header": (["name", "value"], [], _header),
     "query": (["name", "value"], [], _query),
+    "field": (["name", "value"], [], _field),
     "basic": (["username", "password"], [], _basic),
     "hmac": (["key", "signature"], ["algorithm", "encoding", "over", "timestamp", "tolerance"], check_hmac),
     "ed25519": (["key", "signature"], ["over", "timestamp", "tolerance"], check_ed25519),
-    "jwt": (["key"], ["token", "tolerance"], check_jwt),
+    "jwt": (["key"], ["algorithm", "token", "tolerance"], check_jwt),
     "standard-webhooks": (["key"], ["tolerance"], check_standard),
     "url-and-form-hmac": (["key"], ["signature"], check_url_and_form),
     "ip": (["ranges"], [], _ip),

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from integrations.language.budget import spend
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
-from integrations.language.matching import Match, compile_match, unused_names
+from integrations.language.matching import Match, compile_match, iterates, unused_names
 from integrations.language.names import BOUND, EXCHANGE
+from integrations.language.placeholders import Placeholder, parse
 from integrations.language.scope import Scope
 from integrations.language.sections import boolean, check_keys, compile_variables, media_type
 from integrations.language.shapes import Render, compile_render
-from integrations.language.signatures import Verify
 from integrations.language.values import Table, Value, is_charset, is_string, text
-from integrations.language.verify import compile_verify
+from integrations.language.verify import Verification, compile_verify
 from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
 STATUS_TYPES = {
@@ -67,6 +67,8 @@ class WebhookEvent:
 
     `concat` reads id, part and count of a text that arrives in several requests. `media_hosts` are the hosts
     from which its files are fetched with the outgoing auth, below `media_path`; empty: the hosts of the API.
+    With `reads_query`, the fields of the query must be in its character set. It `iterates` if its shapes take
+    the elements of a list one by one.
     """
 
     name: str
@@ -83,7 +85,9 @@ class WebhookEvent:
     status: str
     status_map: Table | None
     continues: bool
-    verify: Verify | None
+    iterates: bool
+    reads_query: bool
+    verify: Verification | None
     concat: tuple[Render, Render, Render] | None
     media_hosts: tuple[str, ...] | None
     media_path: str
@@ -91,7 +95,12 @@ class WebhookEvent:
 
 
 def compile_event(
-    own: Value, defaults: Mapping[str, Value], section: str, verify: Verify | None, scope: Scope, pointer: str
+    own: Value,
+    defaults: Mapping[str, Value],
+    section: str,
+    verify: Verification | None,
+    scope: Scope,
+    pointer: str,
 ) -> WebhookEvent | None:
     """The compiled event, with the section's defaults and `verify`; problems go to the scope."""
     spend(5)
@@ -113,7 +122,6 @@ def compile_event(
             f"There is no event type {kind!r}." if kind else "The event needs 'event_type'.",
             did_you_mean(kind, TYPES),
         )
-        return None
     names = [*EXCHANGE, *(["event_key"] if "event_key" in node else [])]
     section_scope = scope
     scope = replace(
@@ -122,7 +130,7 @@ def compile_event(
     continues = boolean(node, "continue", scope, at("continue"))
     when = compile_condition(node["when"], scope, at("when")) if "when" in node else None
     shapes = tuple(
-        (source, compile_match(node[key], scope, at(key), elements="some" if continues else "all"))
+        (source, compile_match(node[key], scope, at(key), elements="some" if continues else "each"))
         for source, key in (
             ("query", "request_query"),
             ("headers", "request_headers"),
@@ -135,13 +143,15 @@ def compile_event(
     _add_aliases(scope)
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
     _add_aliases(scope)
-    for needed in _NEEDS[kind]:
+    for needed in _NEEDS.get(kind, []):
         if not needed & scope.names.keys():
             names = [f"${name}$" for name in sorted(needed)]
             scope.report(pointer, f"An event of type {kind!r} must bind {' or '.join(names)}.")
     status_map = _status_map(node, kind, scope, pointer, at("status_map"))
     concat = _concat(node["concat"], scope, at("concat")) if "concat" in node else None
-    responding = replace(scope, names={**scope.names, "message_uuid": True})
+    responding = replace(
+        scope, names={**scope.names, "message_uuid": False}, answers_anyone=verify is None or verify.open
+    )
     response = compile_webhook_response(node.get("response", {}), responding, at("response"))
     unused_names(scope)
     section_scope.used.update(scope.used)
@@ -151,7 +161,10 @@ def compile_event(
         _paths(node.get("path"), scope, at("path")),
         _content_type(node, scope, at("request_content_type")),
         _charset(node, scope, at("request_charset")), when, shapes, variables,
-        STATUS_TYPES.get(kind, ""), status_map, continues, verify, concat,
+        STATUS_TYPES.get(kind, ""), status_map, continues,
+        any(iterates(node.get(key)) for key in ("request_query", "request_headers", "request_parameters")),
+        "query" in scope.used or "request_query" in node,
+        verify, concat,
         _media_hosts(node, verify, scope, at("media_auth")),
         _media_path(node, scope, at("media_path")), response,
     )  # fmt: skip
@@ -182,6 +195,12 @@ def _paths(given: Value, scope: Scope, pointer: str) -> tuple[str, ...] | None:
         scope.report(
             pointer, "'path' must be what follows the webhook URL, such as \"status\", or a list of these."
         )
+    for index, path in enumerate(paths):
+        place = child(pointer, index) if isinstance(given, list) else pointer
+        for part in parse(text(path)):
+            if isinstance(part, Placeholder):
+                reason = f"{part.source} is plain text here: a path is compared as it is written."
+                scope.warn(place, reason, "Leave 'path' out, so that any path fits.", part.column)
     return tuple(text(path).strip("/") for path in paths)
 
 
@@ -200,12 +219,13 @@ def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
 
 def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str, place: str) -> Table | None:
     if kind != "messageStatus":
-        if "status_map" in node and place.startswith(f"{pointer}/"):
+        if kind in TYPES and "status_map" in node and place.startswith(f"{pointer}/"):
             scope.report(place, "'status_map' is only for the event type messageStatus.", at_key=True)
         return None
     entries = node.get("status_map")
     if not isinstance(entries, Mapping) or "status" not in scope.names:
         scope.report(pointer, "An event of type 'messageStatus' must bind $status$ and needs 'status_map'.")
+    if not isinstance(entries, Mapping):
         return None
     for key, status in entries.items():
         if status not in STATUSES:
@@ -217,15 +237,16 @@ def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str
 def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Render] | None:
     if not isinstance(node, Mapping) or set(node) != {"id", "part", "count"}:
         scope.report(pointer, "concat must be an object with 'id', 'part' and 'count'.")
+    if not isinstance(node, Mapping):
         return None
     identifier, part, count = (
-        compile_render(node[key], scope, child(pointer, key)) for key in ("id", "part", "count")
+        compile_render(node.get(key), scope, child(pointer, key)) for key in ("id", "part", "count")
     )
     return identifier, part, count
 
 
 def _media_hosts(
-    node: Mapping[str, Value], verify: Verify | None, scope: Scope, pointer: str
+    node: Mapping[str, Value], verify: Verification | None, scope: Scope, pointer: str
 ) -> tuple[str, ...] | None:
     given = node.get("media_auth", False)
     if given is False:

@@ -1,4 +1,4 @@
-"""XML as a tree of JSON values: one root key, `@attribute`, `#text`, no prefixes."""
+"""XML as a tree of JSON values: one root key, `@attribute`, `#text`; prefixes are written, not read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from integrations.language.errors import RenderError
 from integrations.language.values import Value, add, raw, text, work_of
 
 MAX_DEPTH = 64
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_.-]*:)?[A-Za-z_][A-Za-z0-9_.-]*")
 # What XML 1.0 (section 2.2) cannot hold in any spelling.
 _IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -21,9 +22,14 @@ _IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 def parse_xml(source: bytes | str) -> Value:
     """The tree of a document; bytes are decoded as the XML declaration says.
 
-    An element with only text is a string, a repeated one a list, an empty one "". A DTD is not loaded, and
-    one that declares entities is refused. Raises ValueError with a sentence.
+    White space around the document is nothing. An element with only text is a string, a repeated one a list,
+    an empty one "". A DTD is not loaded, and one that declares entities is refused. Raises ValueError with a
+    sentence.
     """
+    if isinstance(source, str):
+        source = source.strip()
+    elif not source.startswith(_UTF_16):
+        source = source.removeprefix(b"\xef\xbb\xbf").strip()
     try:
         root = fromstring(source)
     except ParseError as error:
@@ -67,8 +73,13 @@ def render_xml(value: Value, pointer: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{document}'.encode()
 
 
+def is_name(name: str) -> bool:
+    """Whether an element or attribute can have this name, which may have one prefix."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _element(name: str, value: Value, pointer: str) -> Element:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise RenderError(f"{name[:60]!r} cannot be the name of an XML element.", pointer)
     spend(work_of(value))
     element = Element(name)
@@ -79,7 +90,7 @@ def _element(name: str, value: Value, pointer: str) -> Element:
         if key == "#text":
             element.text = _text(item)
         elif key.startswith("@"):
-            if not _NAME.fullmatch(key[1:].replace(":", "", 1)):
+            if not is_name(key[1:]):
                 raise RenderError(f"{key[:60]!r} cannot be the name of an XML attribute.", pointer)
             element.set(key[1:], _text(item))
         else:

@@ -1,8 +1,8 @@
 """How: templates in numbered revisions, the integrations of organizations, and their access tokens."""
 
 from integrations.models.access_tokens import AccessToken
-from integrations.models.integrations import ComparedValue, Integration, PropertyValues, webhook_url
-from integrations.models.templates import Template, TemplateRevision
+from integrations.models.integrations import ComparedValue, Integration, PropertyValues
+from integrations.models.templates import Template, TemplateRevision, webhook_url
 
 __all__ = [
     "AccessToken",

@@ -1,4 +1,4 @@
-"""The OAuth2 access tokens of integrations."""
+"""The access tokens of integrations."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
@@ -13,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language import document
-from integrations.models.templates import Template, TemplateRevision
+from integrations.models.templates import Template, TemplateRevision, webhook_url
 from portal.encryption import EncryptedJSONField
 from portal.models import Account, Organization, User
 
@@ -110,11 +109,6 @@ class Integration(models.Model):
     def webhook_url(self) -> str:
         """The webhook URL for this organization alone; `$webhook_url$` in templates."""
         return webhook_url(self.template.service_id, self.organization.orgid)
-
-
-def webhook_url(service_id: str, owner: str) -> str:
-    """A webhook URL; `owner` is an accountid or an orgid."""
-    return f"{settings.PUBLIC_URL}/services/{service_id}/a{owner}"
 
 
 class PropertyValues(models.Model):

@@ -33,6 +33,11 @@ def compiled_revision(source: str) -> document.Template:
         return document.compile_document(source, stored=True)
 
 
+def webhook_url(service_id: str, owner: str) -> str:
+    """A webhook URL; `owner` is an accountid or an orgid."""
+    return f"{settings.PUBLIC_URL}/services/{service_id}/a{owner}"
+
+
 class TemplateQuerySet(models.QuerySet["Template"]):
     def visible_to(self, account: Account) -> TemplateQuerySet:
         """The account's own templates and the built-in ones."""
@@ -93,19 +98,23 @@ class Template(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def revise(self, source: str, author: User | None = None, *, publish: bool = True) -> TemplateRevision:
+    def revise(
+        self, source: str, author: User | None = None, *, publish: bool = True, moves: bool = False
+    ) -> TemplateRevision:
         """A new revision from the text of a document, published at once with `publish`.
 
         The id and name come from the document. Raises DocumentError for a wrong document, and ValidationError
-        for an id that is taken or that would change this template's webhook URL.
+        for an id that is taken or, unless it `moves`, would change this template's webhook URL.
         """
         compiled = compiled_document(source)
-        self.check_id(compiled.id)
+        self.check_id(compiled.id, moves=moves)
         before = self.published.number if self.published else ""
         with transaction.atomic(), audit.covered():
-            self.service_id = compiled.id
+            changes = {}
             if publish or not self.pk:
-                self.name = compiled.name
+                if self.pk and compiled.id != self.service_id:
+                    changes[str(_("id"))] = (self.service_id, compiled.id)
+                self.service_id, self.name = compiled.id, compiled.name
             self.save()
             last = self.revisions.aggregate(last=Max("number"))["last"] or 0
             revision = self.revisions.create(number=last + 1, source=source, author=author)
@@ -113,18 +122,30 @@ class Template(models.Model):
                 self.published = revision
                 self.save(update_fields=["published"])
             label = _("published revision") if publish else _("draft")
-            change = (str(before), str(revision.number)) if publish else ("", str(revision.number))
-            audit.record(audit.Action.REVISED, self, {str(label): change})
+            changes[str(label)] = (
+                (str(before), str(revision.number)) if publish else ("", str(revision.number))
+            )
+            audit.record(audit.Action.REVISED, self, changes)
             if publish:
                 transaction.on_commit(partial(signals.published.send, sender=None, template=self))
         return revision
 
-    def check_id(self, service_id: str) -> None:
-        """Raises ValidationError for an id that is taken or that would change the webhook URL."""
-        if self.pk and service_id != self.service_id:
+    def check_id(self, service_id: str, *, moves: bool = False) -> None:
+        """Raises ValidationError for an id that is taken or, unless it `moves`, changes the webhook URL.
+
+        The error that asks has the code `moves`; it names both URLs.
+        """
+        if self.pk and service_id != self.service_id and not moves:
+            owner = self.account.accountid if self.account else "…"
+            urls = {"old": webhook_url(self.service_id, owner), "new": webhook_url(service_id, owner)}
             raise ValidationError(
-                _("The id is part of the webhook URL and must stay %(old)r. To use %(new)r, add a template.")
-                % {"old": self.service_id, "new": service_id}
+                _(
+                    "The id has changed, and with it the webhook URL: %(old)s becomes %(new)s. Nothing will "
+                    "be received at the old one, so the provider must be told the new one. Confirm this, or "
+                    "write the old id again."
+                ),
+                code="moves",
+                params=urls,
             )
         others = Template.objects.filter(service_id=service_id).exclude(pk=self.pk)
         if self.account is not None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from integrations import case_http, responses
 from integrations.cases import message_of
 from integrations.events import HttpResponse
+from integrations.language.data_filters import iso_text
 from integrations.language.values import text
 from integrations.sandbox.api_requests import ApiRequest
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.substitution import Substitution, new_id
 
+LIFETIME = timedelta(hours=1)
 ErrorMode = Literal["401", "429", "500", "refuse"]
 _WORDS = {
     "401": (401, "The credentials are wrong."),
@@ -41,6 +45,10 @@ def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str]:
     message = message_of(case)
     outcome = responses.read(hosted.entry.template, sent.method, case.get("properties", {}), message, shown)
     new = {outcome.messageid: new_id(outcome.messageid)} if outcome.messageid else {}
+    if token := text(outcome.bound.get("access_token")):
+        new[token] = secrets.token_urlsafe(24)
+    if date := text(outcome.bound.get("expires_at")):
+        new[date] = iso_text(datetime.now(UTC).replace(microsecond=0) + LIFETIME)
     numbers = {text(message.get("from")): sent.sender, text(message.get("to")): sent.to}
     substitution = Substitution({**{old: value for old, value in numbers.items() if value}, **new})
     body, _ = substitution.body(shown.body, shown.headers.get("content-type", ""))

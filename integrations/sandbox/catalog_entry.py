@@ -11,14 +11,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from integrations import catalog
 from integrations.language.document import Template, compile_document
 from integrations.language.placeholders import only
 from integrations.language.values import Value, dump, load
+from integrations.sandbox.signing_keys import SigningKeys
 
 API = "/api"
+# Providers that do not exist, each with something that few real ones need.
+EXAMPLES = Path(__file__).parent / "examples"
 _LITERAL = re.compile(r"https?://[^/?]*", re.I)
+
+
+def services() -> dict[str, Path]:
+    """The folders of all providers that the sandbox can simulate, by name."""
+    folders = (*catalog.FOLDER.glob("*/template.json"), *EXAMPLES.glob("*/template.json"))
+    return {path.parent.name: path.parent for path in sorted(folders)}
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class HostedEntry:
 
     def __init__(self, entry: CatalogEntry, origin: str) -> None:
         self.entry = entry
-        self.signing_key = Ed25519PrivateKey.generate()
+        self.signing_keys = SigningKeys()
         self._origin = origin
 
     @cached_property
@@ -63,9 +71,9 @@ class HostedEntry:
         """The template's document, with every literal host replaced."""
         own: dict[str, Value] = dict(self.entry.document)
         made = dict(own)
-        for key, move in (("auth", self._rehosted), ("API", self._rehosted), ("Webhook", self._webhook)):
-            if key in own:
-                made[key] = move(own[key])
+        made |= {key: self._rehosted(own[key]) for key in ("auth", "OAuth2", "API") if key in own}
+        if "Webhook" in own:
+            made["Webhook"] = self._webhook(own["Webhook"])
         if made == own:
             return made
         return {**made, "id": f"{own['id']}-sandbox"[:64], "name": f"{own['name']} (sandbox)"}
@@ -82,7 +90,7 @@ class HostedEntry:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """The values of the properties: those of the cases, with the sandbox's URL and public key."""
+        """The values of the properties: those of the cases, with the sandbox's URL and keys."""
         found: dict[str, Any] = {}
         for case in self.entry.cases:
             for label, value in case.get("properties", {}).items():
@@ -94,10 +102,17 @@ class HostedEntry:
         found = {label: value for label, value in found.items() if label in kinds}
         found |= {label: self._at(found[label]) for label in found if kinds[label] == "url"}
         for verify in self._verifies():
-            key = only(verify.get("key")) if verify.get("type") == "ed25519" else None
-            if key is not None:
-                public = self.signing_key.public_key().public_bytes_raw()
+            key, kind = only(verify.get("key")), verify.get("type")
+            if key is not None and kind == "ed25519":
+                public = self.signing_keys.ed25519.public_key().public_bytes_raw()
                 found[key.root] = base64.b64encode(public).decode()
+            elif key is not None and kind == "jwt" and verify.get("algorithm", "HS256") != "HS256":
+                found[key.root] = self.signing_keys.public(verify["algorithm"])
+        auth = self.document.get("auth", [])
+        for scheme in auth if isinstance(auth, list) else [auth]:
+            key = only(scheme.get("key")) if scheme.get("type") == "JWT" else None
+            if key is not None and scheme["algorithm"] != "HS256":
+                found[key.root] = self.signing_keys.private(scheme["algorithm"])
         return found
 
     def verify_of(self, event: int) -> list[Mapping[str, Value]]:

@@ -9,10 +9,11 @@ from typing import get_args
 from urllib.parse import unquote, urlsplit
 
 from integrations.events import HttpResponse, RenderedRequest
-from integrations.language.api_methods import METHODS
+from integrations.language.api_methods import LOGIN, METHODS
 from integrations.sandbox import api_responses
 from integrations.sandbox.api_requests import ApiRequest, ApiRequestReader
 from integrations.sandbox.catalog_entry import API, CatalogEntry, HostedEntry
+from integrations.sandbox.logins import Logins
 from integrations.sandbox.webhooks import WebhookWriter
 
 
@@ -32,20 +33,24 @@ class Provider:
         self.hosted = HostedEntry(entry, origin)
         self.reader = ApiRequestReader(self.hosted)
         self.writer = WebhookWriter(self.hosted)
+        self.logins = Logins(self.hosted)
 
     def respond(self, request: RenderedRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
         """The response to an API request, and the message in it, if any; `mode` may ask for an error."""
+        request = self.logins.known(request)
         sent = self.reader.read(request)
         if sent is None:
             return self._unknown(request), None
         if mode in get_args(api_responses.ErrorMode):
             return api_responses.error(self.hosted, mode, sent.method), None
-        if not sent.authorized:
+        if not sent.authorized or (sent.method != LOGIN.name and not self.logins.signed(request)):
             return api_responses.error(self.hosted, "401", sent.method), None
         sends_message = METHODS[sent.method].sends_message
         if sends_message and (problem := _problem(sent)):
             return api_responses.plain(400, problem), None
         response, messageid = api_responses.accepted(self.hosted, sent)
+        if sent.method == LOGIN.name:
+            self.logins.issued(response)
         if not sends_message:
             return response, None
         return response, AcceptedMessage(sent, messageid or secrets.token_hex(12))

@@ -11,19 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from phonenumbers import region_code_for_number
-
 from integrations.catalog import FOLDER
 from integrations.events import HttpResponse, InboundRequest, RenderedRequest
+from integrations.language import phones
 from integrations.language.api_methods import SEND_MESSAGE
-from integrations.language.text_filters import parse_phone
 from integrations.sandbox import oauth, portal_client, web
 from integrations.sandbox.catalog_entry import read_entry
 from integrations.sandbox.provider import AcceptedMessage, Provider
 from integrations.sandbox.scheduler import Scheduler
 from integrations.sandbox.store import PhoneMessage, Store
 from integrations.sandbox.web import ReceivedRequest
-from integrations.senders import normalise_number
+from integrations.senders import sender
 from portal.server import WebServer
 
 Mode = Literal["ok", "401", "429", "500", "refuse", "garbage", "slow", "hang"]
@@ -233,11 +231,7 @@ class Sandbox:
 
     def _number(self, spelled: str) -> str:
         """A number as the phone shows it, however the provider writes it."""
-        home = parse_phone(self.phone, None)
-        try:
-            return normalise_number(spelled, region_code_for_number(home) if home else None)
-        except ValueError:
-            return spelled
+        return sender(spelled, phones.country_of(self.phone))
 
     def _show(self, message: PhoneMessage, file: str | bytes) -> None:
         """Shows a file, given as bytes or a URL, in a message."""

@@ -8,24 +8,26 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from integrations import bodies
 from integrations.events import InboundRequest
 from integrations.language.auth import basic
 from integrations.language.conditions import compile_condition
 from integrations.language.data_filters import iso_text
+from integrations.language.json_web_tokens import signed
 from integrations.language.placeholders import only
 from integrations.language.scope import Scope
+from integrations.language.sections import compile_variables
 from integrations.language.shapes import compile_render
 from integrations.language.signatures import bytes_of, live
 from integrations.language.values import Value, is_number, text
 from integrations.language.verify import NAMES
+from integrations.sandbox.signing_keys import SigningKeys
 from integrations.sandbox.substitution import Substitution
 
 Scheme = Mapping[str, Value]
@@ -36,7 +38,7 @@ def sign(
     example: InboundRequest,
     request: InboundRequest,
     values: Mapping[str, Any],
-    key: Ed25519PrivateKey,
+    keys: SigningKeys,
 ) -> InboundRequest:
     """The request with what the first scheme that applies checks, in the places where the example has it.
 
@@ -44,35 +46,44 @@ def sign(
     field that a scheme names alone.
     """
     for scheme in schemes:
-        scope = _scope(values)
-        if compile_condition(scheme.get("when", {}), scope, "")(_exchange(request, values)):
-            return _Signing(scheme, example, values, key).signed(request)
+        scope = _scope(values, scheme)
+        if compile_condition(scheme.get("when", {}), scope, "")(_exchange(request, values, scheme)):
+            return _Signing(scheme, example, values, keys).signed(request)
     return request
 
 
-def _scope(values: Mapping[str, Any]) -> Scope:
-    return Scope(dict.fromkeys(values, False), {}, [], dict.fromkeys(NAMES, True))
+def _scope(values: Mapping[str, Any], scheme: Scheme) -> Scope:
+    names = [*NAMES, *scheme.get("variables", {})]
+    return Scope(dict.fromkeys(values, False), {}, [], dict.fromkeys(names, True))
 
 
-def _exchange(request: InboundRequest, values: Mapping[str, Any]) -> dict[str, Value]:
-    return {
+def _exchange(request: InboundRequest, values: Mapping[str, Any], scheme: Scheme) -> dict[str, Value]:
+    """What the scheme reads of a request, with its own variables."""
+    parsed = None
+    with suppress(ValueError):
+        parsed = bodies.parse(request.body, request.headers.get("content-type", ""), strict=False)
+    found = {
         **values,
         "query": bodies.pairs(request.query),
         "headers": dict(request.headers),
         "body": request.body,
+        "request": parsed,
         "method": request.method,
         "url": request.url,
         "ip": request.ip,
         "now": iso_text(datetime.now(UTC)),
     }
+    for name, render in compile_variables(scheme.get("variables", {}), _scope(values, {}), ""):
+        found[name] = render(found)
+    return found
 
 
 class _Signing:
     def __init__(
-        self, scheme: Scheme, example: InboundRequest, values: Mapping[str, Any], key: Ed25519PrivateKey
+        self, scheme: Scheme, example: InboundRequest, values: Mapping[str, Any], keys: SigningKeys
     ) -> None:
-        self.scheme, self.values, self.key = scheme, values, key
-        self.example = _exchange(example, values)
+        self.scheme, self.values, self.keys = scheme, values, keys
+        self.example = _exchange(example, values, scheme)
         self.now = time.time()
 
     def signed(self, request: InboundRequest) -> InboundRequest:
@@ -92,7 +103,8 @@ class _Signing:
         return make(request) if make is not None else request
 
     def _read(self, source: Value, exchange: Mapping[str, Value]) -> str:
-        return text(next(iter(live(compile_render(source, _scope(self.values), "")(exchange))), ""))
+        render = compile_render(source, _scope(self.values, self.scheme), "")
+        return text(next(iter(live(render(exchange))), ""))
 
     def _value(self, name: str) -> str:
         return self._read(self.scheme.get(name), self.values)
@@ -122,8 +134,8 @@ class _Signing:
         return self._placed(request, self.scheme["timestamp"], new)
 
     def _over(self, request: InboundRequest) -> bytes:
-        return bytes_of(self.scheme, "over", "$body$", _scope(self.values), "")(
-            _exchange(request, self.values)
+        return bytes_of(self.scheme, "over", "$body$", _scope(self.values, self.scheme), "")(
+            _exchange(request, self.values, self.scheme)
         )
 
     def _hmac(self, request: InboundRequest) -> InboundRequest:
@@ -137,7 +149,8 @@ class _Signing:
 
     def _ed25519(self, request: InboundRequest) -> InboundRequest:
         request = self._stamped(request)
-        return self._placed(request, self.scheme["signature"], _base64(self.key.sign(self._over(request))))
+        signature = self.keys.ed25519.sign(self._over(request))
+        return self._placed(request, self.scheme["signature"], _base64(signature))
 
     def _jwt(self, request: InboundRequest) -> InboundRequest:
         source = self.scheme.get("token", "$headers.Authorization|remove_prefix:'Bearer '$")
@@ -148,10 +161,9 @@ class _Signing:
         said |= {name: now + after for name, after in (("nbf", 0), ("exp", 300)) if name in said}
         if "url_hash" in said:
             said["url_hash"] = hashlib.sha256(request.url.encode()).hexdigest()
-        parts = ({"alg": "HS256", "typ": "JWT"}, said)
-        signed = ".".join(_base64url(json.dumps(part).encode()) for part in parts)
-        digest = hmac.digest(self._value("key").encode(), signed.encode(), "sha256")
-        return self._placed(request, source, f"{signed}.{_base64url(digest)}")
+        algorithm = text(self.scheme.get("algorithm", "HS256"))
+        key = self._value("key") if algorithm == "HS256" else self.keys.private(algorithm)
+        return self._placed(request, source, signed(algorithm, key, said, {}))
 
     def _standard(self, request: InboundRequest) -> InboundRequest:
         identifier, stamp = f"msg_{hashlib.sha256(request.body).hexdigest()[:24]}", str(int(self.now))

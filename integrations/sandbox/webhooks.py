@@ -20,7 +20,7 @@ from integrations.sandbox.substitution import (
     number_substitutions,
     text_substitutions,
 )
-from integrations.senders import normalise_number
+from integrations.senders import sender
 from integrations.webhooks import read
 
 _OF_THE_CONNECTION = ("host", "content-length", "connection", "transfer-encoding")
@@ -63,10 +63,7 @@ class WebhookExample:
 
     def number(self, spelled: str) -> str:
         """A number of the example, in E.164."""
-        try:
-            return normalise_number(spelled, self.country or None)
-        except ValueError:
-            return spelled
+        return sender(spelled, self.country)
 
 
 class WebhookWriter:
@@ -170,7 +167,7 @@ class WebhookWriter:
         url = webhook_url + (f"/{shown.path}" if shown.path else "") + (f"?{query}" if query else "")
         made = replace(shown, headers=headers, body=body, query=query, url=url, ip="127.0.0.1")
         hosted = self._hosted
-        return sign(hosted.verify_of(index), shown, made, hosted.values, hosted.signing_key)
+        return sign(hosted.verify_of(index), shown, made, hosted.values, hosted.signing_keys)
 
 
 def _example(hosted: HostedEntry, case: Mapping[str, Any]) -> WebhookExample | None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from messaging import erasure
+from messaging import erasure, numbers
 from messaging.models import Erasure
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 
@@ -19,7 +20,7 @@ from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 class ErasureForm(forms.ModelForm):  # type: ignore[type-arg]
     number = forms.CharField(
         label=gettext_lazy("Contact"),
-        max_length=40,
+        max_length=numbers.ADDRESS_LENGTH,
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "+61 412 345 678", "autocomplete": "off"}),
         help_text=gettext_lazy("The contact's phone number with the country code, or the sender's name."),
     )
@@ -37,7 +38,11 @@ class ErasureForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_number(self) -> str:
         given = str(self.cleaned_data["number"])
-        erasure.check(given)
+        if organization := self.cleaned_data.get("organization"):
+            try:
+                erasure.address_of(organization, given)
+            except ValueError as error:
+                raise ValidationError(str(error)) from None
         return given
 
 

@@ -71,7 +71,7 @@ class NumberAdmin(PortalAdmin):
         (
             gettext_lazy("STOP and HELP"),
             {
-                "fields": ["opt_out_keyword", "opt_out_answer", "help_answer"],
+                "fields": ["keyword_languages", "opt_out_keyword", "opt_out_answer", "help_answer"],
                 "description": gettext_lazy(
                     "A contact who texts STOP (or UNSUBSCRIBE, CANCEL, END, QUIT, …) gets one confirmation "
                     "and no further messages from this number until they text START. HELP and INFO get a "

@@ -70,8 +70,9 @@ def submit_all(
         item if isinstance(item, Exception) else _prepared(user, numbers_of[item["sender"]], item, uuid)
         for item, uuid in zip(wanted, ids, strict=True)
     ]
-    submitted = iter(enqueue.enqueue_many([item for item in prepared if isinstance(item, Submission)]))
-    return [_accepted(item, next(submitted)) if isinstance(item, Submission) else item for item in prepared]
+    known = submit.to_known([item for item in prepared if isinstance(item, Submission)])
+    submitted = iter(zip(known, enqueue.enqueue_many(known), strict=True))
+    return [_accepted(*next(submitted)) if isinstance(item, Submission) else item for item in prepared]
 
 
 def _senders(user: User, spelled: Collection[str]) -> dict[str, Number | Refused]:

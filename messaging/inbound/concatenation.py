@@ -13,11 +13,14 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from integrations.events import InboundMessage, from_json
+from integrations.language.values import well_formed
 from messaging.engine.sweep import PART_SECONDS
 from messaging.models import WebhookEvent
 from messaging.statuses import EventState
 
 Arrived = tuple[WebhookEvent, InboundMessage]
+# A part, and the event that stands for the whole text.
+Part = tuple[WebhookEvent, WebhookEvent]
 
 
 def overdue() -> QuerySet[WebhookEvent]:
@@ -27,7 +30,7 @@ def overdue() -> QuerySet[WebhookEvent]:
     )
 
 
-def join(arrived: Sequence[Arrived], *, late: bool = False) -> tuple[list[Arrived], list[WebhookEvent]]:
+def join(arrived: Sequence[Arrived], *, late: bool = False) -> tuple[list[Arrived], list[Part]]:
     """What can be filed now, and all parts that it consists of, in the caller's transaction.
 
     A part waits while others are missing; `late` files it with the parts that have arrived.
@@ -42,18 +45,33 @@ def join(arrived: Sequence[Arrived], *, late: bool = False) -> tuple[list[Arrive
     waiting = WebhookEvent.objects.filter(
         state=EventState.PART, part_of__in={event.part_of for event, _ in parts.values()}
     ).exclude(pk__in=parts)
-    texts: dict[str, list[Arrived]] = defaultdict(list)
-    for event in [*waiting.select_related("number"), *(pair[0] for pair in parts.values())]:
+    texts: dict[str, list[list[Arrived]]] = defaultdict(list)
+    arriving = [*waiting.select_related("number").order_by("pk"), *(pair[0] for pair in parts.values())]
+    for event in arriving:
         said = from_json(event.payload)
         assert isinstance(said, InboundMessage)
-        texts[event.part_of].append((event, said))
-    used: list[WebhookEvent] = []
-    for found in texts.values():
+        _place((event, said), texts[event.part_of])
+    used: list[Part] = []
+    for found in (each for same in texts.values() for each in same):
         if late or len({what.concat_part for _, what in found}) == found[0][1].concat_count:
             joined = _joined(found)
             whole.append(joined)
-            used += [event for event, _ in found]
+            used += [(event, joined[0]) for event, _ in found]
     return whole, used
+
+
+def _place(part: Arrived, texts: list[list[Arrived]]) -> None:
+    """Adds a part to the first text that lacks it, else to one that has the same; else it begins a text.
+
+    A reference comes again soon: most have one byte (3GPP TS 23.040, 9.2.3.24.1).
+    """
+    _, said = part
+    for found in texts:
+        same = [what for _, what in found if what.concat_part == said.concat_part]
+        if not same or (same[0].text, same[0].urls) == (said.text, said.urls):
+            found.append(part)
+            return
+    texts.append([part])
 
 
 def _joined(found: list[Arrived]) -> Arrived:
@@ -68,7 +86,8 @@ def _joined(found: list[Arrived]) -> Arrived:
         )
     return first, replace(
         said,
-        text="".join(what.text for _, what in ordered),
+        # The two halves of an emoji may be in two parts.
+        text=well_formed("".join(what.text for _, what in ordered)),
         urls=tuple(url for _, what in ordered for url in what.urls),
     )
 

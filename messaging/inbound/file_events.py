@@ -98,12 +98,11 @@ def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
         arrived = [(event, what) for event, what in said if isinstance(what, InboundMessage)]
         whole, parts = concatenation.join(arrived, late=late)
         _file_messages(whole)
-        messages = {event.part_of: event.message for event, _ in whole if event.part_of}
-        for event in parts:
-            event.message = messages.get(event.part_of)
+        for event, text in parts:
+            event.message = text.message
         told = [(event, what) for event, what in said if isinstance(what, StatusUpdate)]
         delivery_reports.file(told)
-        changed = {event.pk: event for event in [*events, *parts]}
+        changed = {event.pk: event for event in [*events, *(event for event, _ in parts)]}
         bulk.update(list(changed.values()), "state", "reason", "message", "part_of")
     now = timezone.now()
     for event in events:
@@ -115,17 +114,9 @@ def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
 
 
 def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> None:
-    senders: list[tuple[WebhookEvent, InboundMessage, Number, str]] = []
-    for event, what in arrived:
-        assert event.number is not None
-        try:
-            address = numbers.parse(what.sender, event.number.country).number
-        except ValueError as error:
-            event.state, event.reason = EventState.FAILED, str(error)[:500]
-        else:
-            senders.append((event, what, event.number, address))
-    if not senders:
+    if not arrived:
         return
+    senders = _senders(arrived)
     conversations = _conversations(senders)
     stickiness.on_received([(event, conversations[number.pk, who]) for event, _, number, who in senders])
     messages = [
@@ -165,6 +156,21 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
     talked.update(last_message=Subquery(last), last_at=Now())
     if files:
         wakeups.after_commit(Task.FETCH_MEDIA)
+
+
+def _senders(
+    arrived: Sequence[tuple[WebhookEvent, InboundMessage]],
+) -> list[tuple[WebhookEvent, InboundMessage, Number, str]]:
+    """Each message with its number and the contact's address."""
+    written = []
+    for event, what in arrived:
+        assert event.number is not None
+        written.append((event, what, event.number, numbers.sender(what.sender, event.number.country)))
+    known = Contact.objects.known_as((number.organization_id, address) for *_, number, address in written)
+    return [
+        (event, what, number, known[number.organization_id, address])
+        for event, what, number, address in written
+    ]
 
 
 def _conversations(

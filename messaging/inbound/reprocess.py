@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from messaging import wakeups
 from messaging.models import WebhookEvent, WebhookRequest
-from messaging.statuses import EventState, Verdict
+from messaging.statuses import UNFIT, EventState, Verdict
 from messaging.wakeups import Task
 from messaging.webhooks import accept, routing, store
 from messaging.webhooks.readings import Reading, VerifiedEvent
@@ -100,12 +100,40 @@ def _reprocess(keys: Sequence[int]) -> int:
         for event in WebhookEvent.objects.filter(request__in=rows).order_by("pk"):
             before[event.request_id].append(event)
         failed = [row for row in rows if any(event.state == EventState.FAILED for event in before[row.pk])]
-        retried = [event for row in failed for event in _retried(before[row.pk], _read(row))]
+        retried: list[WebhookEvent] = []
+        for row in failed:
+            reading = _read(row)
+            _fit(row, before[row.pk], reading)
+            old = [event for event in before[row.pk] if event.type != UNFIT]
+            retried += _retried(old, [event.row for event in reading.events if event.row.type != UNFIT])
         bulk.update(retried, "payload", "number", "integration", "organization", "state", "reason")
         unsettled = [row for row in rows if row.verdict not in SETTLED and not before[row.pk]]
         accepted = _store_events(unsettled)
         _save([*unsettled, *failed])
     return accepted + len(failed)
+
+
+def _fit(row: WebhookRequest, before: Sequence[WebhookEvent], reading: Reading) -> None:
+    """Stores the events in elements that fitted none before; the elements that have some now are done."""
+    unfit = {str(event.payload["place"]): event for event in before if event.type == UNFIT}
+    if not unfit or not reading.events:
+        return
+    known = {event.key for event in before}
+    found: dict[str, list[VerifiedEvent]] = defaultdict(list)
+    for index, event in enumerate(reading.events):
+        place = next((place for place in unfit if f"{event.place}/".startswith(f"{place}/")), None)
+        if place is None:
+            continue
+        if event.row.type == UNFIT:
+            unfit[place].reason = event.row.reason
+            continue
+        event.row.request = row
+        if event.row.key is None or event.row.key in known:
+            event.row.key = _key("fits now", row, index)
+        found[place].append(event)
+    store.insert_events([event for events in found.values() for event in events])
+    WebhookEvent.objects.filter(pk__in=[unfit[place].pk for place in found]).delete()
+    bulk.update([event for place, event in unfit.items() if place not in found], "reason")
 
 
 def _store_events(rows: Sequence[WebhookRequest]) -> int:
@@ -153,10 +181,10 @@ def _copies(rows: Sequence[WebhookRequest]) -> set[int]:
     return copies
 
 
-def _retried(before: Sequence[WebhookEvent], reading: Reading) -> list[WebhookEvent]:
+def _retried(before: Sequence[WebhookEvent], read: Sequence[WebhookEvent]) -> list[WebhookEvent]:
     """The failed events, waiting again, with the content that the current template reads."""
-    current: Sequence[WebhookEvent | None] = [event.row for event in reading.events]
-    if [event.type for event in before] != [event.row.type for event in reading.events]:
+    current: Sequence[WebhookEvent | None] = read
+    if [event.type for event in before] != [event.type for event in read]:
         current = [None] * len(before)  # the template reads other events now: keep the old content
     failed = []
     for event, new in zip(before, current, strict=True):

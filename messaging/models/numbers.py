@@ -91,11 +91,12 @@ class Number(models.Model):
     footer = models.CharField(
         _("footer"), max_length=160, blank=True, help_text=_("Added below the text of every message.")
     )
+    keyword_languages = models.CharField(_("languages of keywords"), max_length=60, blank=True)
     opt_out_keyword = models.CharField(
-        _("opt-out keyword"),
-        max_length=20,
+        _("opt-out keywords"),
+        max_length=200,
         blank=True,
-        help_text=_("A word that works like STOP, in addition to it."),
+        help_text=_("Words that work like STOP, in addition to it. Separate them by commas."),
     )
     opt_out_answer = models.CharField(
         _("reply to STOP"), max_length=480, blank=True, help_text=_("Leave empty for the default text.")
@@ -160,8 +161,8 @@ class Number(models.Model):
         if self.integration and self.integration.organization_id != self.organization_id:
             raise ValidationError({"integration": _("This provider is set up for another organization.")})
         if self.opt_out_keyword:
-            own = keywords.word(self.opt_out_keyword)
-            if not own or own in keywords.START | keywords.HELP:
+            own = keywords.listed(self.opt_out_keyword)
+            if not own or own & (self.words.start | self.words.help):
                 raise ValidationError(
                     {"opt_out_keyword": _("Enter a word with letters other than START, YES, HELP and INFO.")}
                 )
@@ -193,6 +194,11 @@ class Number(models.Model):
         parsed = numbers.parse(self.number, self.country)
         self.number, self.kind, self.country = parsed.number, parsed.kind, parsed.country or self.country
         self.spelling = numbers.spell(self.number, self.country, self.inbound_format)
+
+    @property
+    def words(self) -> keywords.Words:
+        """The words for STOP, START and HELP of the languages that were chosen, or else of the country."""
+        return keywords.words(self.keyword_languages.split() or keywords.spoken_in(self.country))
 
     def full_text(self, text: str) -> str:
         """The text as it is sent, between header and footer, each of which starts a new line."""
@@ -277,7 +283,7 @@ class OptOut(models.Model):
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="opt_outs")
     number = models.ForeignKey(Number, models.CASCADE, related_name="opt_outs", db_index=False)
-    address = models.CharField(_("contact"), max_length=20)
+    address = models.CharField(_("contact"), max_length=numbers.ADDRESS_LENGTH)
     since = models.DateTimeField(_("since"), db_default=Now())
 
     class Meta:

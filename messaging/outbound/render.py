@@ -55,7 +55,7 @@ def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] |
             continue
         if job.through.asks:
             job.obstacle = _held(job.through)
-        elif job.through.compiled.oauth is not None and "access_token" not in job.through.values:
+        elif job.through.compiled.grant is not None and "access_token" not in job.through.values:
             job.obstacle = _("%(provider)s has issued no access token. Check that it is connected.") % {
                 "provider": job.through.integration.template.name
             }

@@ -71,7 +71,7 @@ def _conversations(user: User, term: str) -> list[int]:
     spellings = {term}
     for country in ["", *countries.values_list("country", flat=True).distinct()[:MAX_COUNTRIES]]:
         try:
-            spellings.add(numbers.parse(term, country).number)
+            spellings |= set(numbers.ways(numbers.recipient(term, country)))
         except ValueError:
             continue
     contacts = Contact.objects.filter(address__in=spellings, organization__in=organizations)

@@ -156,6 +156,8 @@ def _result_sentence(attempt: DeliveryAttempt) -> str:
         "unauthorized": _("%(provider)s rejected the credentials."),
         "unknown": _("%(provider)s did not respond in time."),
     }
+    if attempt.result == "failed" and attempt.answer_status is None:  # the provider has rejected nothing
+        sentences["failed"] = _("The message was not sent through %(provider)s.")
     provider = attempt.integration.template if attempt.integration else _("The provider")
     return sentences.get(attempt.result, attempt.result) % {"provider": provider}
 

@@ -13,7 +13,7 @@ from integrations.properties import credentials_of
 from integrations.redact import Redactor
 from messaging.inbound import reprocess
 from messaging.models import WebhookEvent, WebhookRequest
-from messaging.statuses import QUARANTINE, EventState, Verdict
+from messaging.statuses import QUARANTINE, UNFIT, EventState, Verdict
 
 MAX_BODY = 20_000  # characters
 _RELATED = ("message__conversation__contact", "message__conversation__number", "number")
@@ -73,6 +73,9 @@ def describe(event: WebhookEvent) -> str:
         if report["code"]:
             return _("Delivery report: %(status)s (%(code)s)") % report
         return _("Delivery report: %(status)s") % report
+    if event.type == UNFIT:
+        place = {"place": event.payload.get("place", "")}
+        return _("%(place)s of the request fits no event of the template") % place
     labels = {
         "message": _("Message"),
         "mms": _("Message with files"),

@@ -93,11 +93,11 @@ def _candidate(
     meaning = optout.keyword_meaning(event.message.text, event.number)
     if meaning == optout.OUT:
         return _Candidate(event, optout.CONFIRMATION) if event.consent == optout.OUT else None
-    if meaning == optout.HELP:
-        return _Candidate(event, optout.HELP_REPLY)
     own = configured.get(event.number.pk, {})
     if row := own.get(keywords.word(event.message.text)):
         return _Candidate(event, f"keyword {row.keyword}", row.text)
+    if meaning == optout.HELP:
+        return _Candidate(event, optout.HELP_REPLY)
     if first and (row := own.get(AutoReply.INITIAL)):
         return _Candidate(event, INITIAL, row.text)
     return None

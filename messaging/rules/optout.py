@@ -25,9 +25,10 @@ def keyword_meaning(text: str, number: Number) -> str:
     word = keywords.word(text)
     if not word:
         return ""
-    if word in keywords.STOP or word == keywords.word(number.opt_out_keyword):
+    known = number.words
+    if word in known.stop or word in keywords.listed(number.opt_out_keyword):
         return OUT
-    return IN if word in keywords.START else HELP if word in keywords.HELP else ""
+    return IN if word in known.start else HELP if word in known.help else ""
 
 
 def apply(events: Sequence[WebhookEvent]) -> None:
@@ -38,16 +39,17 @@ def apply(events: Sequence[WebhookEvent]) -> None:
     and none without opt-outs and opt-ins.
     """
     changes = [(event, meaning, _sender(event)) for event in events if (meaning := _meaning_of(event))]
-    pairs = {(event.number.pk, address) for event, _, address in changes if event.number and address}
+    pairs = {(event.number.pk, address) for event, _, address in changes if event.number}
     if not pairs:
         return
-    before = set(_opt_outs(pairs).select_for_update().values_list("number", "address"))
+    found = _opt_outs(pairs).select_for_update().values_list("number", "address")
+    before = {(number, numbers.ways(address)[0]) for number, address in found}
     out, reported = set(before), set[tuple[int, int, str]]()
     # Within a request, the provider's own report comes before the text that caused it.
     for event, meaning, address in sorted(
         changes, key=lambda change: (change[0].request_id, change[0].type not in (OUT, IN))
     ):
-        if event.number is None or not address:
+        if event.number is None:
             continue
         pair, report = (event.number.pk, address), (event.request_id, event.number.pk, address)
         if meaning == OUT:
@@ -61,8 +63,9 @@ def apply(events: Sequence[WebhookEvent]) -> None:
     organizations = {event.number.pk: event.number.organization_id for event, _, _ in changes if event.number}
     OptOut.objects.bulk_create(
         [
-            OptOut(organization_id=organizations[number], number_id=number, address=address)
+            OptOut(organization_id=organizations[number], number_id=number, address=way)
             for number, address in sorted(out - before)
+            for way in numbers.ways(address)
         ],
         ignore_conflicts=True,
     )
@@ -75,8 +78,9 @@ def add(contacts: Iterable[tuple[Number, str]]) -> None:
     """Records the opt-outs of contacts, each from a number, as the provider reported them when sending."""
     OptOut.objects.bulk_create(
         [
-            OptOut(organization_id=number.organization_id, number=number, address=address)
+            OptOut(organization_id=number.organization_id, number=number, address=way)
             for number, address in contacts
+            for way in numbers.ways(address)
         ],
         ignore_conflicts=True,
     )
@@ -126,14 +130,11 @@ def _meaning_of(event: WebhookEvent) -> str:
 
 def _opt_outs(pairs: Iterable[tuple[int, str]]) -> QuerySet[OptOut]:
     return OptOut.objects.filter(
-        reduce(or_, (Q(number=number, address=address) for number, address in pairs))
+        reduce(or_, (Q(number=number, address__in=numbers.ways(address)) for number, address in pairs))
     )
 
 
 def _sender(event: WebhookEvent) -> str:
-    """The contact's address; empty for an invalid number, which fails when the event is processed."""
+    """The contact's address, in the first of its ways."""
     assert event.number is not None
-    try:
-        return numbers.parse(event.payload["sender"], event.number.country).number
-    except ValueError:
-        return ""
+    return numbers.ways(numbers.sender(event.payload["sender"], event.number.country))[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -11,12 +10,12 @@ from uuid import uuid4
 
 from integrations import webhooks
 from integrations.events import HttpResponse, InboundRequest
-from integrations.received import Accepted, Received, Refused
+from integrations.received import Accepted, Probe, Received, Refused
 from messaging.models import WebhookRequest
 from messaging.statuses import Verdict
 from messaging.webhooks import candidates, junk, refusals, routing, sorting, store
 from messaging.webhooks.readings import Reading, Readings, VerifiedReading, first_reading
-from messaging.webhooks.routing import Owner
+from messaging.webhooks.routing import Owner, digest_of
 from portal import metrics, process
 
 
@@ -42,8 +41,8 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
     owner = routing.owner_of(service_id, owner_id)
     if owner is None:
         return None
-    if request.method == "HEAD":  # it has no event, and anybody can send many
-        return HttpResponse(200)
+    if request.method in webhooks.PROBES:  # they have no event, and anybody can send many
+        return _probed(service_id, HttpResponse(200))
     with process.get(_Turns).of(len(request.body)):
         return _accept(owner, owner_id, request)
 
@@ -51,6 +50,8 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
 def _accept(owner: Owner, owner_id: str, request: InboundRequest) -> HttpResponse:
     reading = read(owner, request)
     service_id = owner.template.service_id
+    if reading.probe:
+        return _probed(service_id, reading.answer)
     if reading.untried:
         refusals.count("more keys than are tried", f"for {service_id} of {owner_id}")
     if not reading.verified and junk.is_one_more(owner, request.ip, reading.verdict):
@@ -70,7 +71,7 @@ def _accept(owner: Owner, owner_id: str, request: InboundRequest) -> HttpRespons
         query=request.query.encode("utf-8", "surrogateescape"),
         headers=request.headers,
         body=request.body,
-        digest=_digest(owner, request),
+        digest=digest_of(owner, request),
         verdict=reading.verdict,
         reason=reading.reason,
         tried=reading.tried,
@@ -85,16 +86,22 @@ def _accept(owner: Owner, owner_id: str, request: InboundRequest) -> HttpRespons
     return reading.answer
 
 
+def _probed(service_id: str, answer: HttpResponse) -> HttpResponse:
+    """The answer to a request that says nothing: a provider, or anybody, sees whether there is somebody."""
+    metrics.WEBHOOKS.labels(service_id, Verdict.IGNORED).inc()
+    return answer
+
+
 def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) -> Reading:
     """Whose request it is and what it says; nothing is stored. `now` is when it arrived, if earlier."""
     uuid = uuid4()
     documents = owner.documents
     own = owner.own[0] if owner.own else None
-    if request.method == "HEAD":
+    if request.method in webhooks.PROBES:
         return Reading.refused(webhooks.read(documents[0], request, {}), own)
     first = first_reading(documents, request, str(uuid))
     hints, verified = first.hints, any(document.webhook.verified for document in documents)
-    if hints.refused is not None and not verified:
+    if hints.refused is not None and (not verified or isinstance(hints.refused, Probe)):
         return Reading.refused(hints.refused, own)
     found = candidates.find(owner, hints)
     if not found.integrations:
@@ -108,7 +115,7 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
         received = attempt
         if isinstance(received, Accepted):
             reading = sorting.sorted_out(owner, found, readings, VerifiedReading(candidate, received), uuid)
-            reading.untried, reading.verified = readings.untried, candidate.compiled.webhook.verified
+            reading.untried, reading.verified = readings.untried, received.verified
             return reading
         if isinstance(received, Refused) and received.verified:
             alone = found.is_sure or readings.alone(candidate, found.integrations)
@@ -117,8 +124,3 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
     reading = Reading.refused(received, found.integrations[0] if found.is_sure else None)
     reading.untried = readings.untried or found.more
     return reading
-
-
-def _digest(owner: Owner, request: InboundRequest) -> str:
-    whose = f"{owner.account.pk} {owner.template.pk} {request.method} {request.path} {request.query}\n"
-    return hashlib.sha256(whose.encode("utf-8", "replace") + request.body).hexdigest()

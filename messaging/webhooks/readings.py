@@ -11,7 +11,7 @@ from integrations import webhooks
 from integrations.events import HttpResponse, InboundRequest
 from integrations.language.document import Template
 from integrations.models import Integration
-from integrations.received import Accepted, Hints, Received, Refused, merged
+from integrations.received import Accepted, Hints, Probe, Received, Refused, merged
 from messaging.models import WebhookEvent
 from messaging.webhooks import routing
 
@@ -29,10 +29,21 @@ class VerifiedReading:
 
 @dataclass(frozen=True)
 class VerifiedEvent:
-    """An event to be stored, with the reading that vouches for it: nothing else can be stored."""
+    """An event to be stored, with the reading that vouches for it: nothing else can be stored.
+
+    `index` is its position among the events of the reading; of an element that fits no event, -1.
+    """
 
     row: WebhookEvent
     reading: VerifiedReading
+    index: int
+
+    @property
+    def place(self) -> str:
+        """Where in the request the event is, as a JSON Pointer."""
+        if self.index < 0:
+            return str(self.row.payload["place"])
+        return self.reading.received.places()[self.index]
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Reading:
     """What a request says: how it is answered, and for which integration it is stored.
 
     `verified`: a key has shown that it is from the provider. `untried`: it might be for integrations whose
-    keys were not tried, since there are too many.
+    keys were not tried, since there are too many. A `probe` says nothing, and is not stored.
     """
 
     verdict: str
@@ -77,12 +88,14 @@ class Reading:
     events: list[VerifiedEvent] = field(default_factory=list)
     verified: bool = False
     untried: bool = False
+    probe: bool = False
 
     @classmethod
     def refused(cls, received: Received, whose: Integration | None) -> Reading:
         """The reading of a request without events."""
         made = cls(received.verdict, received.reason, received.answer, received.tried, whose)
         made.verified = isinstance(received, Refused) and received.verified
+        made.probe = isinstance(received, Probe)
         return made
 
 
@@ -98,7 +111,7 @@ class Readings:
         message_uuid: str = "",
         now: datetime | None = None,
     ) -> None:
-        self._request, self._uuid, self._now = request, message_uuid, now
+        self.request, self._uuid, self._now = request, message_uuid, now
         self._same = first.same
         self._values = routing.values_of(candidates)
         nameless = first.hints.nameless or first.hints.refused is not None
@@ -132,7 +145,7 @@ class Readings:
             return self._same[id(compiled)]
         return webhooks.read(
             compiled,
-            self._request,
+            self.request,
             self._values[item.pk],
             number_to=only,
             message_uuid=self._uuid,

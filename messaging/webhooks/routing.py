@@ -9,6 +9,7 @@ What is looked up here comes from requests that nobody has verified: it only say
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
@@ -20,7 +21,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from integrations import compared_values, properties
-from integrations.events import Consent, InboundMessage
+from integrations.events import Consent, InboundMessage, InboundRequest
 from integrations.language.document import Template as Document
 from integrations.models import Integration, Template
 from integrations.received import Received
@@ -190,6 +191,12 @@ def values_of(integrations: Collection[Integration]) -> dict[int, dict[str, Any]
         return {("values", pk): values for pk, values in found.items()}
 
     return {pk: values for (_, pk), values in process.get(_Cache).get_many(by_key, load).items()}
+
+
+def digest_of(owner: Owner, request: InboundRequest) -> str:
+    """A digest of the request, by which identical ones are known."""
+    whose = f"{owner.account.pk} {owner.template.pk} {request.method} {request.path} {request.query}\n"
+    return hashlib.sha256(whose.encode("utf-8", "replace") + request.body).hexdigest()
 
 
 def recipients_of(received: Received) -> set[str]:

@@ -17,17 +17,19 @@ from integrations.events import (
     InboundMessage,
     InboundRequest,
     StatusUpdate,
+    Unfit,
     to_json,
 )
 from integrations.language.document import Template as Document
+from integrations.language.matching import MAX_EVENTS
 from integrations.models import Integration
 from integrations.received import Hints
 from messaging.models import Number, WebhookEvent
-from messaging.statuses import Verdict
+from messaging.statuses import UNFIT, EventState, Verdict
 from messaging.webhooks import routing
 from messaging.webhooks.candidates import Candidates
 from messaging.webhooks.readings import Reading, Readings, VerifiedEvent, VerifiedReading
-from messaging.webhooks.routing import Owner
+from messaging.webhooks.routing import Owner, digest_of
 
 
 def nobodys(
@@ -67,7 +69,7 @@ def sorted_out(
     # Each has its own events if its document or key differs; equal readings are gone through once.
     for received in {id(item.received): item.received for item in [winner, *vouching.values()]}.values():
         here = {key: item for key, item in vouching.items() if item.received is received}
-        for event in received.events:
+        for index, event in enumerate(received.events):
             if isinstance(event, Ignored):
                 continue
             if isinstance(event, StatusUpdate):
@@ -78,10 +80,10 @@ def sorted_out(
                         reasons.append((Verdict.UNKNOWN_NUMBER, _ambiguous(event)))
                 elif mine:
                     by = here[mine.pop()]
-                    rows.append(_event(owner, event, by, by.integration, None, equal))
+                    rows.append(_event(owner, event, index, by, by.integration, None, equal))
                 elif not known and received is winner.received:
                     sure = winner.integration if found.is_sure else None
-                    rows.append(_event(owner, event, winner, sure, None, equal))
+                    rows.append(_event(owner, event, index, winner, sure, None, equal))
                 elif received is winner.received and not known & vouching.keys():
                     reasons.append((Verdict.UNKNOWN_NUMBER, _not_theirs(known, by_organization)))
                 continue
@@ -97,10 +99,15 @@ def sorted_out(
                     if numbers[0].pk not in numbers_of_event:
                         numbers_of_event.add(numbers[0].pk)
                         by = here[whose]
-                        rows.append(_event(owner, event, by, by.integration, numbers[0], equal))
+                        rows.append(_event(owner, event, index, by, by.integration, numbers[0], equal))
                 elif received is winner.received and (whose in here or whose not in vouching):
                     reasons.append(_why_not(owner, recipient, numbers, found.integrations))
-    return _summed_up(found, readings, winner, rows, reasons, uuid)
+    reading = _summed_up(found, readings, winner, rows, reasons, uuid)
+    if rows or not reasons:
+        reading.events += _unfit(
+            owner, readings.request, winner, list(vouching.values()), reading.integration
+        )
+    return reading
 
 
 def _summed_up(
@@ -124,10 +131,7 @@ def _summed_up(
         if rows:
             mine = rows[0].reading.integration if len(whose) == 1 and None not in whose else None
         else:
-            sure = found.is_sure or (
-                integration.compiled.webhook.verify is not None
-                and readings.alone(integration, found.integrations)
-            )
+            sure = found.is_sure or (received.verified and readings.alone(integration, found.integrations))
             mine = integration if sure else None
     if rows:
         rows[0].row.message_uuid = uuid
@@ -172,9 +176,37 @@ def _why_not(
     ) % {"number": recipient[:40], "owner": whom, "provider": owner.template}
 
 
+def _unfit(
+    owner: Owner,
+    request: InboundRequest,
+    winner: VerifiedReading,
+    others: list[VerifiedReading],
+    whose: Integration | None,
+) -> list[VerifiedEvent]:
+    """What fits no event of any reading: stored as failed, so that it is seen and can be read again."""
+    found = dict(winner.received.unfit)
+    for other in others:
+        found = {place: found[place] for place, _ in other.received.unfit if place in found}
+    rows = []
+    for place, reason in list(found.items())[:MAX_EVENTS]:
+        key = hashlib.sha256(f"{digest_of(owner, request)} {place}".encode("utf-8", "replace")).hexdigest()
+        row = WebhookEvent(
+            organization_id=whose.organization_id if whose else None,
+            integration_id=whose.pk if whose else None,
+            type=UNFIT,
+            payload=to_json(Unfit(place)),
+            key=key,
+            state=EventState.FAILED,
+            reason=reason[:500],
+        )
+        rows.append(VerifiedEvent(row, winner, -1))
+    return rows
+
+
 def _event(
     owner: Owner,
     event: InboundMessage | StatusUpdate | Consent,
+    index: int,
     by: VerifiedReading,
     integration: Integration | None,
     number: Number | None,
@@ -189,7 +221,9 @@ def _event(
         parts: list[object] = [whose, number.pk if number else "", kind, provider_id]
         if isinstance(event, StatusUpdate):
             parts += [event.status, event.message_uuid]
-        elif isinstance(event, InboundMessage) and event.concat_id:
+        else:
+            parts.append(event.sender)
+        if isinstance(event, InboundMessage) and event.concat_id:
             parts += [event.concat_id, event.concat_part]
         same = "\x1f".join(map(str, parts))
         key = hashlib.sha256(f"{same}\x1f{equal[same]}".encode("utf-8", "replace")).hexdigest()
@@ -203,4 +237,4 @@ def _event(
         provider_id=provider_id[:200],
         key=key,
     )
-    return VerifiedEvent(row, by)
+    return VerifiedEvent(row, by, index)

@@ -25,7 +25,7 @@ REPORTED = {
 
 @pytest.mark.parametrize("slug", REPORTED)
 def test_a_reported_opt_out_closes_the_number(
-    slug: str, acme: Organization, generic: Template, alice: User
+    slug: str, acme: Organization, built_in: None, alice: User
 ) -> None:
     ours, theirs = REPORTED[slug]
     held: Any = json.loads((catalog.FOLDER / slug / "cases" / "opt-out.json").read_text())

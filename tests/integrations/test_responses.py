@@ -121,8 +121,16 @@ JSON = {"content-type": "application/json"}
         ({"response_errors": [{"when": {"$status$": 500}, "result": "failed"}]}, HttpResponse(500), "failed", ""),
         ({"response_errors": [{"when": {"$status$": 401}, "result": "throttled"}]}, HttpResponse(401), "throttled", ""),
         ({"response_errors": [{"when": {"$response.e$": True}}]}, HttpResponse(200, JSON, b'{"e": 1}'), "failed", ""),
-        ({"response_errors": [{"when": {"$response.e$": "2"}}, {"result": "retry"}]}, HttpResponse(408), "retry", ""),
-        (MAP, HttpResponse(200, JSON, b" " * 300_000), "unknown", ""),
+        ({"response_errors": [{"when": {"$response.e$": "2"}}, {"result": "retry"}]}, HttpResponse(407), "retry", ""),
+        # Somebody gave up waiting: unknown, unless a rule names that very status.
+        ({"response_errors": [{"when": {"$response.e$": "2"}}, {"result": "retry"}]}, HttpResponse(408), "unknown", ""),
+        ({"response_errors": {"when": {"$status$": {"gte": 400}}}}, HttpResponse(524), "unknown", ""),
+        ({"response_errors": {"when": {"$status$": [500, 524]}, "result": "retry"}}, HttpResponse(524), "retry", ""),
+        ({"response_errors": [{"when": {"$status$": {"lt": 600}}}, {"when": {"$status$": "599"}, "result": "retry"}]}, HttpResponse(599), "retry", ""),
+        ({"response_errors": {"when": [{"$status$": 504}, {"$body$": "x"}], "result": "throttled"}}, HttpResponse(504), "throttled", ""),
+        ({"response_format": "text", "response_map": "OK: $messageid$"}, HttpResponse(200, {}, b"\r\n OK: 902 \r\n"), "sent", "902"),
+        ({"response_map": {"r": {"id": "$messageid$"}}}, HttpResponse(200, {"content-type": "text/xml"}, b"\n <r><id> 9\n</id></r> \n"), "sent", "9"),
+        ({"response_map": {"id": "$messageid$", "cost": {"amount": "$_?$"}}}, HttpResponse(200, {"content-type": "application/json"}, b'{"id": " 9 "}'), "sent", "9"),        (MAP, HttpResponse(200, JSON, b" " * 300_000), "unknown", ""),
     ],
 )  # fmt: skip
 def test_result_and_id(method, answer, result, messageid):

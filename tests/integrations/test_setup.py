@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(
 
 
 def test_a_url_that_anybody_can_post_to_is_marked(
-    admin_of_acme: User, acme: Organization, generic: Template
+    admin_of_acme: User, acme: Organization, generic: Template, built_in: None
 ) -> None:
     twilio = Template.objects.get(service_id="twilio")
     client, warning = signed_in(admin_of_acme), "Anyone who knows this URL"
@@ -169,13 +170,53 @@ def test_wrong_documents_are_refused(
     assert (answer.status_code, Template.objects.filter(account=acme.account).count()) == (200, 0)
 
 
-def test_a_changed_id_is_refused(reseller: User, acme: Organization) -> None:
+def test_a_changed_id_is_asked_back_with_both_urls(reseller: User, acme: Organization) -> None:
     template = Template(account=acme.account)
     template.revise(DOCUMENT.format(id="mine", path=""))
-    url = f"/admin/integrations/template/{template.pk}/change/"
-    page = signed_in(reseller).post(url, {"source": DOCUMENT.format(id="other", path="")}).content.decode()
-    assert "must stay &#x27;mine&#x27;" in page
-    assert template.revisions.count() == 1
+    url, client = f"/admin/integrations/template/{template.pk}/change/", signed_in(reseller)
+    form = {"source": DOCUMENT.format(id="other", path="")}
+    for given in ({}, {"moves_to": "another"}):
+        page = client.post(url, {**form, **given}).content.decode()
+        assert f"/services/mine/a{acme.account.accountid} becomes" in page
+        assert f"/services/other/a{acme.account.accountid}." in page
+        assert re.search(r'<input type="checkbox" name="moves_to" value="other"[^>]*>', page)
+        assert "checked" not in page.partition('name="moves_to"')[2].partition(">")[0]
+        template.refresh_from_db()
+        assert (template.service_id, template.revisions.count()) == ("mine", 1)
+    assert client.post(url, {**form, "moves_to": "other"}).status_code == 302
+    template.refresh_from_db()
+    assert (template.service_id, template.revisions.count()) == ("other", 2)
+    assert Client().get(f"/services/mine/a{acme.account.accountid}").status_code == 404
+
+
+def test_a_changed_id_that_is_taken_is_refused(reseller: User, acme: Organization, generic: Template) -> None:
+    template = Template(account=acme.account)
+    template.revise(DOCUMENT.format(id="mine", path=""))
+    form = {"source": DOCUMENT.format(id="generic", path=""), "moves_to": "generic"}
+    page = signed_in(reseller).post(f"/admin/integrations/template/{template.pk}/change/", form)
+    assert "already has the id" in page.content.decode()
+    template.refresh_from_db()
+    assert (template.service_id, template.revisions.count()) == ("mine", 1)
+
+
+def test_a_draft_leaves_the_webhook_url(acme: Organization) -> None:
+    template = Template(account=acme.account)
+    template.revise(DOCUMENT.format(id="mine", path=""))
+    template.revise(DOCUMENT.format(id="other", path=""), publish=False, moves=True)
+    template.refresh_from_db()
+    assert template.service_id == "mine"
+
+
+def test_a_snippet_is_saved_as_it_was_written_and_shown_mended(reseller: User, acme: Organization) -> None:
+    source = "// model\n" + DOCUMENT.format(id="mine", path="")
+    form = {"account": acme.account_id, "source": source}
+    client = signed_in(reseller)
+    assert client.post("/admin/integrations/template/add/", form).status_code == 302
+    template = Template.objects.get(account=acme.account)
+    assert template.published is not None and template.published.source == source
+    page = client.get(f"/admin/integrations/template/{template.pk}/change/").content.decode()
+    assert "It was read without its comments:" in page
+    assert '<pre class="document">{' in page
 
 
 def test_a_built_in_template_is_not_edited_by_accounts(reseller: User, generic: Template) -> None:

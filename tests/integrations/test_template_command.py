@@ -189,6 +189,8 @@ TYPOS = """[
                 "/0/expct (line 6, column 6): Unknown key 'expct'. Did you mean 'expect'?",
                 "/0/responses (line 7, column 18): This must be a list. Put it in square brackets.",
                 "/0/outcome/result (line 8, column 28): 'snt' is not a valid value. Did you mean 'sent'?",
+                "/0/properties (line 4, column 19): The required property 'API URL' has no value.",
+                "/0/properties (line 4, column 19): The required property 'API key' has no value.",
             ],
         ),
         (
@@ -206,7 +208,8 @@ TYPOS = """[
             ["The case cannot be run: A body can be written in only one of these forms: json, form."],
         ),
         (
-            '{"kind": "send", "message": {}, "properties": {"API URL": "https://x.example/"}, "outcome": {"code": "1"}}',
+            '{"kind": "send", "message": {}, "outcome": {"code": "1"}, '
+            '"properties": {"API URL": "https://x.example/", "API key": "k"}}',
             1,
             ["outcome: there is no response to read; add the provider's to 'responses'."],
         ),
@@ -345,3 +348,82 @@ def test_it_needs_no_database(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "20 passed, 0 failed."), done.stderr
     assert not list(tmp_path.glob("*.sqlite3*"))
+
+
+def test_a_required_property_without_a_value_is_an_error_where_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = {
+        "id": "acme",
+        "name": "Acme",
+        "properties": [
+            "API key",
+            "Token",
+            {"name": "Tag", "required": False},
+            {"name": "On", "default": "a"},
+        ],
+        "auth": {"type": "Bearer", "token": "$API key$"},
+        "API": {
+            "SendMessage": {"request_url": "https://a.example/", "request_parameters": ["$Tag$", "$On$"]}
+        },
+        "Webhook": {"event_type": "ignore", "verify": {"type": "header", "name": "X", "value": "$Token$"}},
+    }
+    (tmp_path / "cases").mkdir()
+    written(tmp_path / "template.json", document)
+    send = {"kind": "send", "message": {"content": "Hi"}, "expect": [{"method": "POST"}]}
+    receive = {
+        "kind": "receive",
+        "request": {"headers": {"X": 7}},
+        "expect": {"events": [{"type": "ignore"}]},
+    }
+    given = [send, {**send, "properties": {"API key": " "}}, {**send, "properties": {"API key": "k"}}]
+    given += [receive, {**receive, "properties": {"Token": "7"}}]
+    written(tmp_path / "cases" / "all.json", given)
+    with pytest.raises(SystemExit):
+        call_command("template", "test", str(tmp_path), "--json")
+    cases = json.loads(capsys.readouterr().out)["cases"]
+    assert [case["passed"] for case in cases] == [False, False, True, False, True]
+    assert "The required property 'API key' has no value." in cases[0]["difference"]
+    assert "The required property 'API key' has no value." in cases[1]["difference"]
+    assert "The required property 'Token' has no value." in cases[3]["difference"]
+
+
+def test_every_message_has_an_attempt_an_id_and_a_webhook_url(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = {"id": "$message_uuid$", "try": "$attempt_no$", "url": "$webhook_url$"}
+    method = {"request_url": "https://a.example/", "request_headers": {"X-Try": "$attempt_no$"}}
+    document = {
+        "id": "acme",
+        "name": "Acme",
+        "API": {"SendMessage": {**method, "request_parameters": parameters}},
+        "Webhook": {"event_type": "ignore", "response": {"body": {"id": "$message_uuid$"}}},
+    }
+    file = written(tmp_path / "template.json", document)
+    call_command("template", "render", file, "--message", written(tmp_path / "m.json", {"content": "Hi"}))
+    (request,) = json.loads(capsys.readouterr().out)
+    uuid, url = "00000000-0000-4000-8000-000000000000", "https://sms.example.com/services/acme/a1"
+    assert request["json"] == {"id": uuid, "try": 1, "url": url}
+    assert request["headers"]["X-Try"] == "1"
+    (tmp_path / "cases").mkdir()
+    send = {"kind": "send", "message": {"content": "Hi"}}
+    filled = {"headers": {"X-Try": 1}, "json": request["json"]}
+    fixed = {"id": "1", "try": 2, "url": "https://b.example/"}
+    given = [
+        {**send, "expect": [filled]},
+        {**send, "expect": [{"headers": {"X-Try": None}, "json": {}}]},
+        {
+            **send,
+            "message": {"attempt_no": 2},
+            "message_uuid": "1",
+            "webhook_url": "https://b.example/",
+            "expect": [{"json": fixed, "headers": {"X-Try": "2"}}],
+        },
+        {"kind": "receive", "request": {}, "expect": {"response": {"json": {"id": uuid}}}},
+        {**send, "expect": [{"json": {"id": uuid}}]},
+    ]
+    written(tmp_path / "cases" / "all.json", given)
+    with pytest.raises(SystemExit):
+        call_command("template", "test", str(tmp_path), "--json")
+    cases = json.loads(capsys.readouterr().out)["cases"]
+    assert [case["passed"] for case in cases] == [True, True, True, True, False]

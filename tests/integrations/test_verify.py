@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from integrations.events import InboundRequest
+from integrations.events import InboundMessage, InboundRequest
 from integrations.language.document import compile_document
+from integrations.language.json_web_tokens import signed
+from integrations.received import Accepted
+from integrations.sandbox.signing_keys import SigningKeys
 from integrations.webhooks import read
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -30,6 +33,7 @@ def digest(key: str, signed: bytes, name: str = "sha256") -> bytes:
 
 def jwt(key: str = "key", **claims: Any) -> str:
     said = {"iat": NOW.timestamp(), "payload_hash": hashlib.sha256(BODY).hexdigest(), **claims}
+    said = {name: value for name, value in said.items() if value is not None}
     parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, said)]
     signed = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
     return f"{signed}.{base64.urlsafe_b64encode(digest(key, signed.encode())).decode().rstrip('=')}"
@@ -68,6 +72,8 @@ WITH_PORT = base64.b64encode(
     digest("key", (URL.replace(".com/", ".com:443/") + "a+1a1b2empty").encode(), "sha1")
 ).decode()
 HASH = hashlib.sha256(BODY).hexdigest()
+KEYS, OTHERS = SigningKeys(), SigningKeys()
+CLAIMS = {"iat": int(NOW.timestamp()), "payload_hash": HASH}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +133,52 @@ HASH = hashlib.sha256(BODY).hexdigest()
             },
         ),
         ({"type": "ip", "ranges": ["192.0.2.0/24", "2001:db8::/32"]}, {"ip": "192.0.2.7"}),
+        ({"type": "ip", "ranges": ["192.0.2.0/24"]}, {"ip": "::ffff:192.0.2.7"}),
+        ({"type": "ip", "ranges": ["192.0.2.0/24"]}, {"ip": "[::ffff:c000:207]:4711"}),
+        ({"type": "ip", "ranges": ["192.0.2.0/24"]}, {"ip": "192.0.2.7:4711"}),
+        ({"type": "ip", "ranges": ["2001:db8::/32"]}, {"ip": "[2001:db8::1]:443"}),
+        ({"type": "ip", "ranges": ["2001:db8::/32"]}, {"ip": "[2001:db8::1]"}),
+        ({"type": "field", "name": "from", "value": "+61412345678"}, {"content_type": "application/json"}),
+        (
+            {"type": "field", "name": "b.c", "value": "$Key$"},
+            {"body": b'{"b":{"c":"key"}}', "content_type": "application/json"},
+        ),
+        (
+            {"type": "field", "name": "Token", "value": "$Keys$"},
+            {"body": b"token=old", "content_type": "application/x-www-form-urlencoded"},
+        ),
+        (
+            {"type": "field", "name": "m.t", "value": "$Key$"},
+            {"body": b"<m><t>key</t></m>", "content_type": "text/xml"},
+        ),
+        (
+            {
+                **HMAC,
+                "variables": {"base": "$request.from$;$request.a$", "more": "$base$;$Key$"},
+                "over": "$more$",
+            },
+            {"x_sig": digest("key", "+61412345678;ä;key".encode()).hex(), "content_type": "application/json"},
+        ),
+        ({"type": "none"}, {}),
+        ([{"type": "none", "when": {"$request.a$": "ä"}}, HMAC], {"content_type": "application/json"}),
+        (
+            {"type": "url-and-form-hmac", "key": "$Key$"},
+            {"body": FORM, "url": URL.replace(".com/", ".com:8443/"), "x_twilio_signature": SIGNED_FORM},
+        ),
+        ({"type": "jwt", "key": "$Key$"}, {"authorization": "Bearer " + jwt(iat=None, nbf=1)}),
+        *[
+            (
+                {"type": "jwt", "algorithm": name, "key": spelled},
+                {"authorization": "Bearer " + signed(name, KEYS.private(name), CLAIMS, {})},
+            )
+            for name in ("RS256", "ES256")
+            for spelled in (
+                KEYS.public(name),
+                [PUBLIC, KEYS.public(name)],
+                KEYS.public(name).replace("\n", " "),
+                KEYS.public(name).replace("\n", "\\n"),
+            )
+        ],
         ({"type": "ip", "ranges": "192.0.2.0/24, 2001:db8::/32"}, {"ip": "2001:db8::1"}),
         (
             [
@@ -176,6 +228,37 @@ OLD = str(int((NOW - timedelta(seconds=301)).timestamp()))
             "The signature is missing or wrong.",
         ),
         ({**ED, "key": "no key"}, {"x_sig": "no", "x_time": STAMP}, "The signature is missing or wrong."),
+        ({"type": "field", "name": "from", "value": "$Key$"}, {"content_type": "application/json"}, "The field from is missing or wrong."),
+        ({"type": "field", "name": "none", "value": "$Key$"}, {"body": b"[]", "content_type": "application/json"}, "The field none is missing or wrong."),
+        ({"type": "field", "name": "none", "value": "$Key$"}, {"body": b"{", "content_type": "application/json"}, "The field none is missing or wrong."),
+        (
+            {**HMAC, "variables": {"base": "$request.from$"}, "over": "$base$"},
+            {"x_sig": digest("key", BODY).hex(), "content_type": "application/json"},
+            "The signature is missing or wrong.",
+        ),
+        ([{"type": "none", "when": {"$query.open$": True}}, HMAC], {}, "The signature is missing or wrong."),
+        ({"type": "ip", "ranges": ["192.0.2.0/24"]}, {"ip": "192.0.3.1:4711"}, "192.0.3.1 is not one of the provider's addresses."),
+        ({"type": "ip", "ranges": ["192.0.2.0/24"]}, {"ip": "192.0.2.7:"}, "The credentials or signature in the request cannot be read."),
+        ({"type": "jwt", "algorithm": "RS256", "key": KEYS.public("RS256")}, {"authorization": f"Bearer {jwt(KEYS.public('RS256'))}"}, "The token is missing or does not use RS256."),
+        ({"type": "jwt", "algorithm": "HS256", "key": KEYS.public("RS256")}, {"authorization": f"Bearer {jwt(KEYS.public('RS256'))}"}, "The key is a PEM, but HS256 needs a shared secret."),
+        (
+            {"type": "jwt", "algorithm": "RS256", "key": KEYS.public("RS256")},
+            {"authorization": "Bearer " + signed("RS256", OTHERS.private("RS256"), CLAIMS, {})},
+            "The token's signature is wrong.",
+        ),
+        (
+            {"type": "jwt", "algorithm": "RS256", "key": KEYS.public("RS256")},
+            {"authorization": "Bearer " + signed("ES256", KEYS.private("ES256"), CLAIMS, {})},
+            "The token is missing or does not use RS256.",
+        ),
+        (
+            {"type": "jwt", "algorithm": "RS256", "key": KEYS.public("ES256")},
+            {"authorization": "Bearer " + signed("RS256", KEYS.private("RS256"), CLAIMS, {})},
+            "The key cannot be read: RS256 needs an RSA key as PEM, not encrypted, which begins with -----BEGIN PUBLIC KEY-----.",
+        ),
+        ({"type": "jwt", "key": "$Key$"}, {"authorization": "Bearer " + jwt(nbf=NOW.timestamp() + 301)}, "The token is not valid yet."),
+        ({"type": "jwt", "key": "$Key$"}, {"authorization": "Bearer " + jwt(exp="soon")}, "The token's times must be numbers of seconds."),
+        ({"type": "jwt", "key": "$Key$"}, {"authorization": "Bearer no.token"}, "The credentials or signature in the request cannot be read."),
         ({"type": "jwt", "key": "$Key$"}, {}, "The token is missing or does not use HS256."),
         ({"type": "jwt", "key": "$Key$"}, {"authorization": "Bearer " + jwt("other")}, "The token's signature is wrong."),
         ({"type": "jwt", "key": "$Key$"}, {"authorization": "Bearer " + jwt(payload_hash="0")}, "The token does not match the body."),
@@ -219,3 +302,61 @@ def test_what_no_event_matches_is_answered_as_ignored_only_where_it_was_verified
     known, stranger = (read(template, request, {"Key": key}) for key in ("key", "other"))
     assert (known.verdict, known.answer.status) == ("unmatched", 200)
     assert (stranger.verdict, stranger.answer.status) == ("unverified", 401)
+
+
+@pytest.mark.parametrize(
+    ("own", "verified"),
+    [
+        ({"type": "none"}, False),
+        (
+            [
+                {"type": "none", "when": {"$query.x$": "1"}},
+                {"type": "header", "name": "X-Token", "value": "$Key$"},
+            ],
+            False,
+        ),
+        (
+            [
+                {"type": "none", "when": {"$query.x$": "2"}},
+                {"type": "header", "name": "X-Token", "value": "$Key$"},
+            ],
+            True,
+        ),
+        ({"type": "header", "name": "X-Token", "value": "$Key$"}, True),
+    ],
+)
+def test_what_nobody_checks_is_accepted_but_proves_nothing(own: Any, verified: bool) -> None:
+    """Beside events that are verified, too: no file is fetched with credentials, and no limit is lifted."""
+    template = compile_document(
+        {
+            "id": "acme",
+            "name": "Acme",
+            "properties": ["Key"],
+            "API": {"SendMessage": {"request_url": "https://a.example/"}},
+            "Webhook": {
+                "verify": HMAC,
+                "events": [
+                    {
+                        "event_type": "mms",
+                        "path": "a",
+                        "verify": own,
+                        "request_parameters": {"f": "$from$", "u": "$url$"},
+                    }
+                    | ({"media_auth": True} if own != {"type": "none"} else {}),
+                    {"event_type": "ignore", "path": "b"},
+                ],
+            },
+        }
+    )
+    headers = {"content-type": "application/json", "x-token": "key"}
+    body = b'{"f": "+61412345678", "u": "https://a.example/1.png"}'
+    received = read(template, InboundRequest("POST", "a", "x=1", headers, body, url=URL), {"Key": "key"})
+    assert isinstance(received, Accepted)
+    [event] = received.events
+    assert isinstance(event, InboundMessage)
+    assert (received.verified, event.media_auth) == (verified, verified)
+    assert template.webhook.open is (own != {"type": "header", "name": "X-Token", "value": "$Key$"})
+    # The other event, and what matches none, need the section's own.
+    for path in ("b", "c"):
+        other = read(template, InboundRequest("POST", path, "x=1", headers, body, url=URL), {"Key": "key"})
+        assert (other.verdict, other.answer.status) == ("unverified", 401)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.events import Consent, HttpResponse, InboundMessage, InboundRequest, StatusUpdate
+from integrations.events import Consent, HttpResponse, Ignored, InboundMessage, InboundRequest, StatusUpdate
 from integrations.language.document import compile_document
 from integrations.received import Hints
 from integrations.senders import normalise_number
@@ -164,7 +164,7 @@ GENERIC = compile_document(
 def test_any_input_is_received(method, query, content_type, body):
     request = InboundRequest(method, query, query, {"content-type": content_type, "x": query}, body)
     refused = hints(GENERIC, request).refused
-    assert refused is None or refused.verdict in ("unmatched", "unparsable")
+    assert refused is None or refused.verdict in ("unmatched", "unparsable", "ignored")
     assert read(GENERIC, request, {}).verdict in ("accepted", "ignored", "unmatched", "unparsable")
 
 
@@ -215,8 +215,9 @@ TEXT = InboundMessage("message", "+1", (), "Hi")
         ({"event_type": "messageStatus", "request_parameters": {"i": "$messageid$", "s": "$status$"}, "status_map": {"ok": "sent"}}, form("i=1&s=OK"), [StatusUpdate("sent", "1")]),
         ({"event_type": "messageRead", "request_parameters": {"i": "$message_uuid$"}}, form("i=7"), None),
         ({"event_type": "messageRead", "request_parameters": {"i": "$message_uuid$"}}, form("i=0B6F4C1E-3F2A-4D55-9A39-1D2F7B1F0A11"), [StatusUpdate("read", "", "0b6f4c1e-3f2a-4d55-9a39-1d2f7b1f0a11")]),
-        # Elements: all must match, unless the event goes on.
-        ({"event_type": "messageRead", "request_parameters": [{"i": "$messageid$"}]}, post([{"i": 1}, {}]), None),
+        # Elements: one that does not fit holds up none of the others.
+        ({"event_type": "messageRead", "request_parameters": [{"i": "$messageid$"}]}, post([{"i": 1}, {}]), [StatusUpdate("read", "1")]),
+        ({"event_type": "messageRead", "request_parameters": [{"i": "$messageid$"}]}, post([{"i": ""}, {}]), None),
         ({"event_type": "messageRead", "continue": True, "request_parameters": [{"i": "$messageid$"}]}, post([{"i": 1}, {}, {"i": 1}]), [StatusUpdate("read", "1")] * 2),
         # The path.
         ({**MESSAGE, "path": ["a/b", "c"]}, form("from=%2B1&text=Hi", path="/a/b/"), [TEXT]),
@@ -308,3 +309,57 @@ PLAIN = {
 def test_whether_the_values_of_properties_matter(webhook: dict[str, Any], same: bool) -> None:
     document = {"id": "own", "name": "Own", "properties": [{"name": "Our", "secret": False}]}
     assert compile_document({**document, "Webhook": webhook}).webhook.same_for_all is same
+
+
+LISTS = {
+    "id": "lists",
+    "name": "Lists",
+    "properties": [],
+    "Webhook": [
+        {"event_type": "messageDelivered", "request_parameters": {"reports": [{"id": "$messageid$"}]}},
+        {"event_type": "mms", "request_parameters": {"texts": [{"from": "$from$", "media": ["$urls$"]}]}},
+        {"event_type": "message", "request_parameters": {"texts": [{"from": "$from$", "text": "$text$"}]}},
+        {"event_type": "ignore", "request_parameters": {"ping": "1"}},
+    ],
+}
+
+
+def test_lists_of_several_kinds_in_one_request():
+    element = {"from": "+1", "text": "Hi"}
+    body = {
+        "ping": "1",
+        "texts": [element, {"from": "+1"}, {"from": "+2", "media": ["u"]}],
+        "reports": [{"id": " 7 "}],
+    }
+    received = read(compile_document(LISTS), post(body), {})
+    assert received.events == (
+        StatusUpdate("delivered", "7"),
+        InboundMessage("mms", "+2", (), "", ("u",)),
+        TEXT,
+        Ignored(),
+    )
+    assert (received.verdict, received.unfit) == ("accepted", ())  # the last one takes all that is left
+    assert received.places() == ("/reports/0", "/texts/2", "/texts/0", "")
+    received = read(compile_document(LISTS), post({**body, "ping": "0"}), {})
+    assert [place for place, _ in received.unfit] == ["/texts/1"]
+
+
+@pytest.mark.parametrize("request_", [InboundRequest("HEAD"), InboundRequest("OPTIONS", query="a=1"), InboundRequest("GET"), InboundRequest("POST")])  # fmt: skip
+def test_a_probe_is_answered(request_):
+    received = read(template(MESSAGE), request_, {})
+    assert (received.verdict, received.answer.status, received.events) == ("ignored", 200, ())
+
+
+@pytest.mark.parametrize("request_", [InboundRequest("GET", query="from=%2B1&text=caf%E9"), form("from=%2B1&text=caf%E9")])  # fmt: skip
+def test_escapes_of_another_character_set_are_refused(request_):
+    received = read(template(MESSAGE), request_, {})
+    assert (received.verdict, received.answer.status) == ("unparsable", 400)
+    assert received.reason == (
+        "The percent escapes of a form or query are not valid utf-8. "
+        "If another character set is meant, set 'request_charset'."
+    )
+
+
+def test_u_0000_reaches_decode():
+    event = {"event_type": "message", "request_parameters": {"f": "$from$", "t": "$text|decode:'utf-16-be'$"}}
+    assert read(template(event), form("f=%2B1&t=%00H%00i"), {}).events == (TEXT,)

@@ -42,7 +42,10 @@ def test_a_declaration_says_what_the_reference_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_compiles_under_its_name(name: str) -> None:
-    document = {"id": "acme", "name": "Acme", "API": {name: {"request_url": "https://api.example.com/"}}}
+    method = {"request_url": "https://api.example.com/"}
+    if METHODS[name].must_bind:
+        method["response_map"] = f"${METHODS[name].must_bind}$"
+    document = {"id": "acme", "name": "Acme", "API": {name: method}}
     template = compile_document(document)
     assert [*template.methods] == [name]
     assert template.methods[name].per_file is METHODS[name].per_file

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from integrations.language.conditions import compile_condition
 from integrations.language.document import compile_document
-from integrations.language.errors import DocumentError, Problem
+from integrations.language.errors import DocumentError, Problem, did_you_mean
 from integrations.language.filters import FILTERS
 from integrations.language.matching import compile_match
 from integrations.language.names import BOUND, SENDING
 from integrations.language.properties import check_values
+from integrations.language.response_rules import RESULTS
 from integrations.language.scope import Scope
 from integrations.language.shapes import compile_render
 from integrations.language.values import Number, Table, dump, load
+from integrations.language.webhook_events import KEYS, STATUSES, TYPES
 
 HERE = Path(__file__).parent
 WORDS = st.text(st.characters(codec="utf-8"), min_size=1)
@@ -105,9 +107,34 @@ def test_a_problem_tells_line_and_column():
 
 
 @pytest.mark.parametrize(
+    ("word", "known", "suggestion"),
+    [
+        (
+            "undelivered",
+            STATUSES,
+            "Expected one of: queued, sent, delivered, read, failed, retrying, ignore.",
+        ),
+        ("wired", STATUSES, "Expected one of: queued, sent, delivered, read, failed, retrying, ignore."),
+        ("not_read", ["read"], "Expected one of: read."),
+        ("messageUndelivered", [*TYPES, *"abc"], ""),
+        ("name", sorted(SENDING), ""),
+        ("hx", ["unhex"], "Expected one of: unhex."),
+        ("unhx", ["hex", "unhex"], "Did you mean 'unhex'?"),
+        ("deliverd", STATUSES, "Did you mean 'delivered'?"),
+        ("messageDeliverd", TYPES, "Did you mean 'messageDelivered'?"),
+        ("retry_later", RESULTS, "Did you mean 'retry'?"),
+        ("content_type", KEYS, "Did you mean 'request_content_type'?"),
+        ("uri", ["url", "size"], "Did you mean 'url'?"),
+    ],
+)
+def test_a_suggestion_is_near_and_never_the_opposite(word, known, suggestion):
+    assert did_you_mean(word, known) == suggestion
+
+
+@pytest.mark.parametrize(
     ("source", "start"),
     [
-        ('{"id": "x",\n}', "line 2, column 1: This is not JSON"),
+        ('{"id": "x",\n oops}', "line 2, column 2: This is not JSON"),
         (b"\xff", "document: The document is not valid UTF-8."),
         ("[" * 100_000, "document: The JSON is nested more than 32 levels deep."),
         ("[]", "document: A template must be a JSON object."),
@@ -140,6 +167,68 @@ def test_values_are_checked_by_type():
         "Key": "Key is required.",
         "URL": "URL must not contain a user name or password.",
     }
+
+
+@pytest.mark.parametrize("case", table("warnings"), ids=lambda case: case["name"])
+def test_document_warning(case):
+    method = {"request_url": "https://api.example.com/", **case.get("method", {})}
+    document = {"id": "acme", "name": "Acme", "API": {"SendMessage": method}, **case.get("change", {})}
+    expected = [
+        Problem(
+            each["pointer"],
+            each["reason"],
+            each.get("suggestion", ""),
+            column=int(each["column"]) if "column" in each else None,
+            severity="warning",
+        )
+        for each in case["warnings"]
+    ]
+    assert list(compile_document(document, stored=case.get("stored", False)).warnings) == expected
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(DocumentError) as caught:
+        compile_document(
+            {
+                "id": "acme",
+                "name": "Acme",
+                "properties": ["Key"],
+                "tables": {"a": {"1": "x"}, "b": 5},
+                "API": {
+                    "SendMessage": {"request_parameters": {"a": "$a$", "b": "$to|nothing:b|map:'a'$"}},
+                    "SendFile": {"request_url": "https://a.example/", "split": {"unit": "word", "mux": 1}},
+                },
+                "Webhook": [
+                    {"event_type": "mesage", "response": {"body": "$Key$"}, "verify": {"type": "header"}},
+                    {
+                        "event_type": "messageStatus",
+                        "status_map": {"a": "undelivered"},
+                        "concat": {"id": "$x$"},
+                        "request_parameters": {"a": "$messageid|nothing$"},
+                    },
+                ],
+            }
+        )
+    found = [problem.pointer for problem in caught.value.problems if problem.severity == "error"]
+    assert found == [
+        "/tables",
+        "/API/SendMessage",
+        "/API/SendMessage/request_parameters/a",
+        "/API/SendMessage/request_parameters/b",
+        "/API/SendMessage/request_parameters/b",
+        "/API/SendFile/split",
+        "/API/SendFile/split/mux",
+        "/API/SendFile/split/unit",
+        "/Webhook/0/verify",
+        "/Webhook/0/verify",
+        "/Webhook/0/event_type",
+        "/Webhook/0/response/body",
+        "/Webhook/1/request_parameters/a",
+        "/Webhook/1",
+        "/Webhook/1/status_map/a",
+        "/Webhook/1/concat",
+        "/Webhook/1/concat/id",
+    ]
 
 
 def test_numbers_keep_their_spelling():

@@ -224,3 +224,18 @@ def test_the_log_leads_there_from_every_attempt(
     answer = client.get(reverse("admin:messaging_deliveryattempt_change", args=[row.pk]))
     assert answer["Location"] == f"{page_of(message)}#attempt-{row.pk}"
     assert f'id="attempt-{row.pk}"' in client.get(page_of(message)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "title"),
+    [
+        (400, "Generic HTTP SMS rejected the message."),
+        (None, "The message was not sent through Generic HTTP SMS."),
+    ],
+)
+def test_who_did_not_answer_has_rejected_nothing(
+    private: Number, alice: User, answer: int | None, title: str
+) -> None:
+    message = written(private, alice, status=Status.FAILED)
+    attempt(message, 1, "failed", answer_status=answer)
+    assert ("bad", title) in titles(message)

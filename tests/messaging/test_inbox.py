@@ -107,6 +107,18 @@ def test_strangers_do_not_send(sent: Message, charlie: User) -> None:
     assert (answer.status_code, Message.objects.count()) == (422, 1)
 
 
+def test_a_conversation_with_no_number_cannot_be_answered(sent: Message, alice: User) -> None:
+    conversation = sent.conversation
+    conversation.contact.address = "alice@example.com"
+    conversation.contact.save()
+    client, path = signed_in(alice), f"/inbox/{conversation.pk}/"
+    shown = client.get(path).content.decode()
+    assert "alice@example.com is not a phone number: this conversation cannot be answered." in shown
+    assert "<textarea" not in shown
+    answer = client.post(path, {"text": "x", "uuid": uuid4()})
+    assert (answer.status_code, Message.objects.count()) == (422, 1)
+
+
 def test_a_new_message_and_a_double_click(shared: Number, alice: User) -> None:
     client, uuid = signed_in(alice), uuid4()
     form = {"number": shared.pk, "to": "0412 345 678", "text": "Hello", "uuid": uuid}

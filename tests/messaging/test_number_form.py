@@ -63,6 +63,7 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
             sticky_hours="24",
             header="Acme",
             footer="Bye",
+            keyword_languages=["de", "fr"],
             opt_out_keyword="basta",
             opt_out_answer="Gone.",
             help_answer="Call us.",
@@ -72,6 +73,7 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
     assert answer.status_code == 302
     number = Number.objects.get(pk=shared.pk)
     assert (number.sticky_hours, number.header, number.footer) == (24, "Acme", "Bye")
+    assert number.keyword_languages == "de fr"
     assert (number.opt_out_keyword, number.opt_out_answer, number.help_answer) == (
         "basta",
         "Gone.",
@@ -90,6 +92,7 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
         ({"sticky_hours": "-1"}, "Select a valid choice"),
         ({"opt_out_keyword": "!!"}, "Enter a word with letters"),
         ({"opt_out_keyword": "Help"}, "Enter a word with letters"),
+        ({"keyword_languages": ["xx"]}, "Select a valid choice"),
         ({"opt_out_keyword": "yes"}, "Enter a word with letters"),
         ({"header": "x" * 161}, "at most 160 characters"),
         ({"rows": [("stop", "no")]}, "Use the fields above"),
@@ -163,6 +166,7 @@ def test_the_services_and_users_of_the_organization_are_offered(
     globex: Organization,
     charlie: User,
     generic: Template,
+    built_in: None,
     query: str,
 ) -> None:
     Integration.objects.create(organization=globex, template=generic)
@@ -193,7 +197,12 @@ def test_a_service_must_be_chosen(shared: Number, reseller: User, acme: Organiza
 
 
 def test_a_service_that_is_switched_off_or_of_another_organization_is_refused(
-    shared: Number, reseller: User, acme: Organization, globex: Organization, generic: Template
+    shared: Number,
+    reseller: User,
+    acme: Organization,
+    globex: Organization,
+    generic: Template,
+    built_in: None,
 ) -> None:
     other = Template.objects.exclude(pk=generic.pk)[0]
     for service in (
@@ -254,7 +263,12 @@ def test_a_senders_name_is_added_once(shared: Number, admin_of_acme: User, acme:
 
 
 def test_the_page_takes_as_many_queries_for_ten_services_and_users_as_for_one(
-    shared: Number, reseller: User, acme: Organization, globex: Organization, generic: Template
+    shared: Number,
+    reseller: User,
+    acme: Organization,
+    globex: Organization,
+    generic: Template,
+    built_in: None,
 ) -> None:
     client = signed_in(reseller)
     counts = []

@@ -39,6 +39,13 @@ def opted_out() -> bool:
         ("Arrêt", "optOut"),
         ("ＳＴＯＰ", "optOut"),
         ("Stop 🙏", "optOut"),
+        ("STOP ALL", "optOut"),
+        ("opt-out", "optOut"),
+        ("Opt Out!", "optOut"),
+        ("un-stop", "optIn"),
+        ("no more", "optOut"),
+        ("please stop calling me tomorrow", ""),
+        ("alto", ""),
         ("basta", "optOut"),
         ("BASTA.", "optOut"),
         ("start", "optIn"),
@@ -56,7 +63,42 @@ def opted_out() -> bool:
     ],
 )
 def test_the_whole_text_is_the_word(text: str, means: str) -> None:
-    assert optout.keyword_meaning(text, Number(opt_out_keyword="Basta")) == means
+    assert optout.keyword_meaning(text, Number(opt_out_keyword="Basta, No more")) == means
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "languages", "means"),
+    [
+        ("ARRÊT", "FR", "", "optOut"),
+        ("Aide", "FR", "", "help"),
+        ("aide", "FR", "es", ""),
+        ("Baja", "MX", "", "optOut"),
+        ("ayuda", "US", "es", "help"),
+        ("STOPP", "DE", "", "optOut"),
+        ("hilfe", "AT", "", "help"),
+        ("avsluta", "SE", "", "optOut"),
+        ("hjalp", "SE", "", "help"),
+        ("SAIR", "BR", "", "optOut"),
+        ("alta", "ES", "", "optIn"),
+        ("stop", "DE", "es", "optOut"),
+        ("Stopp", "US", "de sv", "optOut"),
+        ("stopp", "AU", "", ""),
+        ("stopp", "", "xx", ""),
+    ],
+)
+def test_languages_are_those_of_the_country_or_chosen(
+    text: str, country: str, languages: str, means: str
+) -> None:
+    assert optout.keyword_meaning(text, Number(country=country, keyword_languages=languages)) == means
+
+
+def test_the_words_of_a_language_have_one_meaning() -> None:
+    for language in keywords.LANGUAGES:
+        words = keywords.words([language])
+        assert not words.stop & words.start
+        assert not words.stop & words.help
+        assert not words.start & words.help
+    assert set(keywords.spoken_in("CH")) == {"de", "fr", "it"}
 
 
 @pytest.mark.parametrize("text", ["hello", "", "?"])

@@ -17,8 +17,9 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations import holds
 from integrations.models import Integration, Template
-from messaging.inbound import file_events, reprocess
+from messaging.inbound import file_events, quarantine, reprocess
 from messaging.models import Message, Number, OptOut, WebhookEvent, WebhookRequest
+from messaging.reporting import webhook_details
 from portal import process
 from portal.models import Organization
 
@@ -260,3 +261,77 @@ def test_a_row_that_cannot_be_opened_holds_up_no_other(client: Client, private: 
         cursor.execute(statement, [b"under a lost key", second.pk])
     assert reprocess.reprocess_many(WebhookRequest.objects.all()) == 2
     assert texts() == ["0", "2"]
+
+
+BATCH = {
+    "id": "batch",
+    "name": "Batch",
+    "properties": [],
+    "Webhook": [
+        {
+            "event_type": "messageStatus",
+            "request_parameters": {"results": [{"id": "$messageid$", "state": "$status$"}]},
+            "status_map": {"DELIVRD": "delivered"},
+        },
+        {
+            "event_type": "message",
+            "request_parameters": {
+                "results": [{"id?": "$messageid$", "from": "$from$", "to": "$to$", "text": "$content$"}]
+            },
+        },
+    ],
+}
+
+
+def test_elements_that_fit_no_event_are_kept_and_read_again(client: Client, private: Number) -> None:
+    template = Template(account=private.account)
+    template.revise(json.dumps(BATCH))
+    Integration.objects.create(organization=private.organization, template=template, enabled=True)
+    url = f"/services/batch/a{private.account.accountid}"
+
+    def element(ident: str, said: str) -> dict[str, str]:
+        return {"id": ident, "from": FROM, "to": private.number, "text": said}
+
+    body = {
+        "results": [
+            element("1", ""),  # the same id as another: two events
+            element("1", "a"),
+            element("", "b"),
+            element("", ""),
+            {"id": "4", "state": "BOUNCED"},
+        ]
+    }
+    for _ in range(2):  # the second is a repeat of the first
+        assert client.post(url, json.dumps(body), content_type="application/json").status_code == 200
+    row, repeat = WebhookRequest.objects.order_by("pk")
+    assert (row.verdict, repeat.verdict, texts()) == ("accepted", "duplicate", ["a", "b"])
+    unfit = WebhookEvent.objects.filter(type="unfit").order_by("pk")
+    assert [(event.payload["place"], event.state, event.organization) for event in unfit] == [
+        ("/results/0", "failed", private.organization),
+        ("/results/3", "failed", private.organization),
+        ("/results/4", "failed", private.organization),
+    ]
+    assert unfit[2].reason == (
+        "status_map has no entry for 'BOUNCED'; "
+        "/Webhook/1/request_parameters/results/0/from: $from$ is missing or empty"
+    )
+    assert row in quarantine.quarantined(WebhookRequest.objects.all())
+    details = webhook_details.of(row)
+    assert details["may_reprocess"]
+    assert "/results/4 of the request fits no event of the template" in [
+        words for _, words in details["events"]
+    ]
+    before = state()
+    assert (reprocess.reprocess(row), state()) == (True, before)  # nothing was mended
+    document = json.loads(json.dumps(BATCH))
+    document["Webhook"][1]["request_parameters"]["results"][0]["text"] = "$content?$"
+    template.revise(json.dumps(document))
+    for _ in range(2):
+        reprocess.reprocess(row)
+        assert texts() == ["a", "b", "", ""]
+        assert [event.payload["place"] for event in unfit.all()] == ["/results/4"]
+    document["Webhook"][0]["status_map"]["BOUNCED"] = "failed"
+    template.revise(json.dumps(document))
+    reprocess.reprocess(row)
+    assert (texts(), unfit.all().count(), WebhookEvent.objects.count()) == (["a", "b", "", ""], 0, 5)
+    assert row not in quarantine.quarantined(WebhookRequest.objects.all())

@@ -440,13 +440,14 @@ def test_an_organizations_admin_erases_nothing_of_which_nobody_knows_whose_it_is
     assert sorted(bool(row.body) for row in unknown.all()) == [False, True]
 
 
+@pytest.mark.parametrize("name", ["ACME", "Alice@example.com", "0400"])
 def test_what_a_contact_has_sent_under_a_name_is_erased(
-    private: Number, client: Client, admin_of_acme: User
+    private: Number, client: Client, admin_of_acme: User, name: str
 ) -> None:
-    webhook(client, private.organization, "ACME", "from a name")
+    webhook(client, private.organization, name, "from a name")
     webhook(client, private.organization, BERT, "about ACME")
     file_events.drain()
-    erasure.start(private.organization, "ACME", admin_of_acme)
+    erasure.start(private.organization, name, admin_of_acme)
     erasure.drain()
     assert [bool(row.body) for row in WebhookRequest.objects.order_by("pk")] == [False, True]
     assert list(Message.objects.values_list("text", flat=True)) == ["about ACME"]

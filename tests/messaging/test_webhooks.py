@@ -34,7 +34,8 @@ from messaging.models import (
     WebhookRequest,
 )
 from messaging.outbound import dispatch
-from messaging.outbound.submit import submit
+from messaging.outbound.submit import Refused, submit
+from messaging.rules import optout
 from messaging.statuses import EventState, QueueState, Status
 from messaging.webhooks import store
 from messaging.webhooks.store import Webhooks
@@ -429,13 +430,63 @@ def test_a_report_that_comes_before_its_id_is_joined(
     assert message.status == Status.DELIVERED
 
 
-def test_a_poisoned_event_is_set_aside_and_the_others_are_filed(client: Client, url: str) -> None:
-    post(client, url, text(sender="nobody at all, really"))
+def test_a_poisoned_event_is_set_aside_and_the_others_are_filed(
+    client: Client, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    understood = optout.understood
+
+    def poisoned(event: WebhookEvent, text: str) -> str:
+        if text == "poison":
+            raise ValueError("Nobody expected this.")
+        return understood(event, text)
+
+    monkeypatch.setattr(optout, "understood", poisoned)
+    post(client, url, text(content="poison"))
     post(client, url, text(content="fine"))
     file_events.drain()
     states = dict(WebhookEvent.objects.values_list("state", "reason"))
-    assert "is not a phone number" in states["failed"]
+    assert states["failed"] == "ValueError: Nobody expected this."
     assert Message.objects.get().text == "fine"
+
+
+@pytest.mark.parametrize(
+    ("came", "whom", "answerable"),
+    [
+        ("Acme Insurance Limited", "Acme Insurance Limited", False),
+        ("alice@example.com", "alice@example.com", False),
+        ("rcs:49151", "rcs:49151", False),
+        ("+72345", "72345", True),
+        ("436641234567", "+436641234567", True),
+        ("0", "0", False),
+    ],
+)
+def test_a_text_from_whomever_is_filed(
+    client: Client, url: str, alice: User, came: str, whom: str, answerable: bool
+) -> None:
+    post(client, url, text(sender=came))
+    file_events.drain()
+    message = Message.objects.get()
+    contact = message.conversation.contact
+    assert (contact.address, contact.answerable) == (whom, answerable)
+    if not answerable:
+        with pytest.raises(Refused, match="is not a phone number"):
+            submit(alice, message.conversation.number, whom, text="hi")
+        assert Message.objects.count() == 1
+
+
+def test_both_spellings_of_a_mexican_mobile_are_one_contact(client: Client, url: str, alice: User) -> None:
+    for sender in ("+5215512345678", "525512345678"):
+        post(client, url, text(sender=sender))
+    file_events.drain()
+    conversation = Conversation.objects.get()
+    assert conversation.contact.address == "+5215512345678"
+    answer = submit(alice, conversation.number, "+52 55 1234 5678", text="hola")
+    assert answer.conversation == conversation
+    post(client, url, text(sender="+525512345678", content="STOP"))
+    with pytest.raises(Refused, match="has opted out"):
+        submit(alice, conversation.number, "+5215512345678", text="hola")
+    post(client, url, text(sender="+5215512345678", content="START"))
+    assert not OptOut.objects.exists()
 
 
 def test_a_batch_files_100_with_as_many_queries_as_one(client: Client, url: str) -> None:

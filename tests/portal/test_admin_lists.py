@@ -21,7 +21,7 @@ from django.test import Client, RequestFactory
 from django.urls import resolve, reverse
 
 from messaging.models import Message, WebhookRequest
-from portal.models import User
+from portal.models import Organization, User
 from tests.portal.test_admin_walk import everything as everything  # a fixture: a row of each model
 from tests.portal.test_admin_walk import signed_in
 
@@ -300,3 +300,15 @@ def test_each_list_is_as_it_was_for_who_follows_its_links(client: Client, operat
             for order in (f"{place}", f"-{place}"):
                 expected = 200 if name in listed.sortable_by else 400
                 assert client.get(list_of(model), {"o": order}).status_code == expected, (model, name)
+
+
+def test_an_empty_list_of_an_organization_leads_to_adding_there(
+    acme: Organization, admin_of_acme: User
+) -> None:
+    client = Client()
+    client.force_login(admin_of_acme)
+    page = client.get(f"/admin/messaging/number/?organization={acme.pk}").content.decode()
+    assert "No entries match the search and the filters." in page
+    to_add = f"/admin/messaging/number/add/?_changelist_filters=organization%3D{acme.pk}"
+    assert f'href="{to_add}"' in page
+    assert client.get(to_add).status_code == 200

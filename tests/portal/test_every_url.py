@@ -281,8 +281,11 @@ def ways(model: type[Model], depth: int = 4) -> tuple[str, ...]:
     return tuple(found)
 
 
-def stored(tenant: Tenant) -> dict[str, list[Any]]:
-    """All rows that lead to the organization, or are its account, its users, or rows of these."""
+def statements(tenant: Tenant) -> dict[str, tuple[str, tuple[Any, ...]]]:
+    """What asks for all rows that lead to the organization, or are its account, its users, or rows of these.
+
+    By the label of each model: Django takes ten times longer to write the statements than the database to answer.
+    """
     users = [tenant.user.pk, tenant.admin.pk]
     found = {
         "portal.Organization": Organization.objects.filter(pk=tenant.organization.pk),
@@ -299,7 +302,17 @@ def stored(tenant: Tenant) -> dict[str, list[Any]]:
                 condition |= Q(**{f"{key.name}__in": users})
         if condition != Q(pk__in=[]):
             found.setdefault(model._meta.label, model._default_manager.filter(condition).distinct())
-    return {label: list(rows.order_by("pk").values()) for label, rows in found.items()}
+    return {label: rows.order_by("pk").query.sql_with_params() for label, rows in found.items()}
+
+
+def stored(asked: dict[str, tuple[str, tuple[Any, ...]]]) -> dict[str, list[Any]]:
+    """The rows that these statements find."""
+    found = {}
+    with connection.cursor() as cursor:
+        for label, (statement, parameters) in asked.items():
+            cursor.execute(statement, parameters)
+            found[label] = cursor.fetchall()
+    return found
 
 
 class Writes:
@@ -488,17 +501,15 @@ def requests_of(world: World, role: Role) -> Iterator[tuple[Route, str, str, str
                     yield route, method, path, query, form, own
 
 
-@pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("who", PEOPLE)
-def test_nobody_reads_or_changes_what_is_anothers(world: World, who: str, part: int) -> None:
+def test_nobody_reads_or_changes_what_is_anothers(world: World, who: str) -> None:
     role = PEOPLE[who]
     strangers = [tenant for tenant in world.tenants.values() if tenant.secret not in role.sees]
     hidden = [secret.lower() for secret in ALL if secret not in role.sees] + [SESAME]
-    before = {tenant.secret: stored(tenant) for tenant in strangers}
+    asked = {tenant.secret: statements(tenant) for tenant in strangers}
+    before = {tenant.secret: stored(asked[tenant.secret]) for tenant in strangers}
     wrong: list[str] = []
-    for place, (route, method, path, query, form, own) in enumerate(requests_of(world, role)):
-        if place % 2 != part:
-            continue
+    for route, method, path, query, form, own in requests_of(world, role):
         writes, savepoint = Writes(), transaction.savepoint()
         with connection.execute_wrapper(writes):
             answer = ask(world, method, path, query, form)
@@ -509,7 +520,7 @@ def test_nobody_reads_or_changes_what_is_anothers(world: World, who: str, part: 
             wrong.append(f"{line}: must not be answered like this")
         wrong += [f"{line}: shows {word!r}" for word in hidden if word in text]
         for tenant in strangers if writes.count else []:
-            now = stored(tenant)
+            now = stored(asked[tenant.secret])
             wrong += [
                 f"{line}: changed {label} of {tenant.secret}"
                 for label in now

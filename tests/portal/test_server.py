@@ -19,13 +19,14 @@ POST = b"POST /echo HTTP/1.1\r\nHost: localhost\r\n"
 class Serving:
     """A started server, and a connection to it."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 2, large_threads: int = 0) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
         self.server = server.WebServer(
             self.application,
             self.listener,
             threads=threads,
+            large_threads=large_threads,
             max_body=100_000,
             told_of_large_bodies=("/api/",),
         )
@@ -152,3 +153,28 @@ def test_the_application_says_that_a_body_is_too_large(
     answer = serving.ask(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n".encode() + body)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert found == seen
+
+
+def test_large_bodies_leave_a_thread_to_the_others() -> None:
+    found = Serving(threads=2, large_threads=1)
+    large = b"x" * (server.LARGE_BODY + 1)
+    slow = b"POST /slow HTTP/1.1\r\nHost: localhost\r\n"
+    whole = slow + f"Content-Length: {len(large)}\r\n\r\n".encode() + large
+    chunks = (
+        slow
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+        + f"{len(large):x}\r\n".encode()
+        + large
+        + b"\r\n0\r\n\r\n"
+    )
+    others = [found.connect() for _ in range(4)]
+    for connection, request in zip(others, [whole, chunks] * 2, strict=True):
+        connection.sendall(request)
+    wait_for(lambda: found.seen == 1)
+    assert found.ask(GET).startswith(b"HTTP/1.1 200")
+    assert found.seen <= 3  # those that wait for the large ones' thread still do
+    for connection in others:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        connection.close()
+    assert found.seen == 5
+    found.stop()

@@ -255,3 +255,22 @@ def test_a_newer_hash_of_the_same_password_ends_nothing(settings: Any, alice: Us
     assert is_in(sign_in(alice.email))
     assert User.objects.get(pk=alice.pk).password != before
     assert lives(token)
+
+
+def test_a_request_for_a_new_password_blocks_no_second_factor(alice: User, settings: Any) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    Client().post("/account/password/reset/", {"email": alice.email})
+    client = sign_in(alice.email)
+    client.post("/account/reauthenticate/", {"password": PASSWORD})
+    assert b"Authenticator secret" in client.get("/account/2fa/totp/activate/").content
+
+
+@pytest.mark.parametrize(("who", "seen"), [("alice", False), ("admin_of_acme", False), ("operator", True)])
+def test_only_operators_read_which_machines_within_may_be_called(
+    who: str, seen: bool, settings: Any, request: pytest.FixtureRequest
+) -> None:
+    settings.PATCHBAY_ALLOWED_ORIGINS = ["http://10.0.0.5:13013"]
+    client = sign_in(request.getfixturevalue(who).email)
+    assert is_in(client)
+    assert (b"10.0.0.5" in client.get("/inbox/").content) is seen
+    assert b"10.0.0.5" not in Client().get(SIGN_IN).content

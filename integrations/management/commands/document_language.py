@@ -36,16 +36,19 @@ This page is generated from the code by `python manage.py document_language`.
 """
 TABLE = "| filter | result | example value | example filter | example result |\n|---|---|---|---|---|\n"
 GROUPS = {
-    "Phone numbers": "digits plus e164 national",
+    "Phone numbers": "digits plus international e164 national",
     "Texts": "upper lower trim slice replace remove_prefix match length",
-    "Numbers": "fixed",
-    "Lists and objects": "list first split join sorted where where_not pluck numbered",
+    "Numbers": "fixed base",
+    "Lists and objects": "list first split join sorted where where_not pluck numbered without",
     "Fallbacks and tables": "or null_if map",
     "Dates": "iso epoch strptime date timestamp",
-    "Encodings": ("json unjson query unquote base64 base64url unbase64 base64_maybe hex unhex encode decode"),
+    "Encodings": (
+        "json unjson query quote unquote escape unescape base64 base64url unbase64 base64_maybe hex unhex "
+        "encode decode"
+    ),
     "The alphabet of SMS": "gsm7 is_gsm7 gsm7_decode",
     "Files": "filename content_type data_uri",
-    "Digests and signatures": "md5 sha1 sha256 sha512 hmac_sha1 hmac_sha256 hmac_sha512",
+    "Digests and signatures": "md5 sha1 sha256 sha512 hmac_md5 hmac_sha1 hmac_sha256 hmac_sha512",
 }
 
 

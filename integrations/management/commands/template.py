@@ -15,7 +15,7 @@ from integrations.case_events import shown_events
 from integrations.case_schema import check_message, check_request
 from integrations.language.api_methods import METHODS
 from integrations.language.data_filters import parse_date
-from integrations.language.document import Template, compile_document
+from integrations.language.document import Template, compile_document, located
 from integrations.language.errors import DocumentError, Problem, RenderError, child, json_problem
 from integrations.language.properties import check_values
 from integrations.language.source import placed
@@ -60,12 +60,12 @@ class Command(BaseCommand):
         for path in options["files"]:
             path = _file(path)
             try:
-                problems = list(compile_document(_read(path)).warnings)
+                problems = list(compile_document(read_file(path)).warnings)
             except DocumentError as error:
                 problems = error.problems
                 wrong += 1
             for problem in problems:
-                self.stdout.write(_line(path, problem))
+                self.stdout.write(line_of(path, problem))
             if not problems:
                 self.stdout.write(f"{path}: no problems.")
         if wrong:
@@ -78,10 +78,11 @@ class Command(BaseCommand):
         message = _object(options["message"], check_message)
         method = options["method"]
         try:
-            parts = cases.requests_of(template, {"method": method, "properties": values, "message": message})
+            case = {"kind": "send", "method": method, "properties": values, "message": message}
+            parts = cases.requests_of(template, cases.completed(template, case))
         except RenderError as error:
-            (problem,) = placed([Problem(error.pointer, error.reason)], _read(file).decode("utf-8-sig"))
-            raise CommandError(_line(file, problem) + _unknown_values(template, values)) from None
+            problem = located(error, read_file(file))
+            raise CommandError(line_of(file, problem) + _unknown_values(template, values)) from None
         if method and all(part.method != method for part in parts):
             raise CommandError(f"This message is not sent by {method}, but by {parts[0].method}.")
         found = dump([case_http.shown(part.request) for part in parts])
@@ -111,6 +112,7 @@ class Command(BaseCommand):
             "reason": received.reason,
             "response": {"status": response.status, "headers": dict(response.headers), **body},
             "events": shown_events(received, text(request.get("country")) or None),
+            "unfit": [{"element": place, "reason": reason} for place, reason in received.unfit],
             "tried": [{"event": pointer, "reason": reason} for pointer, reason in received.tried],
         }
         self.stdout.write(_pretty(dump(found)))
@@ -145,10 +147,12 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
 
-def _line(path: Path, problem: Problem) -> str:
+def line_of(path: Path, problem: Problem) -> str:
+    """A problem in a file as a line of text: where, how bad, what, and what to try."""
     place = f"{path}:{problem.line or 1}:{problem.column or 1}"
     suggestion = f" {problem.suggestion}" if problem.suggestion else ""
-    return f"{place}: {problem.severity}: {problem.pointer or 'the document'}: {problem.reason}{suggestion}"
+    line = f"{place}: {problem.severity}: {problem.pointer or 'the document'}: {problem.reason}{suggestion}"
+    return f"{line}\n{problem.document}" if problem.document else line
 
 
 def _file(path: Path) -> Path:
@@ -160,7 +164,8 @@ def _folder(path: Path) -> Path:
     return path.parent if path.name == "template.json" else path
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The content of a file. Raises CommandError."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -171,9 +176,9 @@ def _read(path: Path) -> bytes:
 
 def _template(path: Path) -> Template:
     try:
-        return compile_document(_read(path))
+        return compile_document(read_file(path))
     except DocumentError as error:
-        lines = "\n".join(_line(path, problem) for problem in error.problems)
+        lines = "\n".join(line_of(path, problem) for problem in error.problems)
         raise CommandError(f"The template cannot be used:\n{lines}") from None
 
 
@@ -184,15 +189,15 @@ def _object(
     if path is None:
         return {}
     try:
-        source = _read(path).decode("utf-8-sig")
+        source = read_file(path).decode("utf-8-sig")
         found = load(source)
     except json.JSONDecodeError as error:
-        raise CommandError(_line(path, json_problem(error))) from None
+        raise CommandError(line_of(path, json_problem(error))) from None
     except (ValueError, RecursionError) as error:
         raise CommandError(f"{path}: The file cannot be read as JSON: {error}") from None
     problems = check(found) if isinstance(found, dict) else [Problem("", "This must be an object.")]
     if problems:
-        raise CommandError("\n".join(_line(path, problem) for problem in placed(problems, source)))
+        raise CommandError("\n".join(line_of(path, problem) for problem in placed(problems, source)))
     return dict(found)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from integrations import catalog
 from integrations.sandbox import Sandbox
+from integrations.sandbox.catalog_entry import services
 from messaging import demo
 from portal import environment
 from portal.management.commands.serve import add_arguments, options_from
@@ -24,10 +24,10 @@ class Command(BaseCommand):
         add_arguments(parser)
         parser.add_argument(
             "--service",
-            choices=catalog.slugs(),
+            choices=services(),
             default="generic",
             metavar="NAME",
-            help="provider to simulate: " + ", ".join(catalog.slugs()) + " (%(default)s)",
+            help="provider to simulate: " + ", ".join(services()) + " (%(default)s)",
         )
         parser.add_argument("--phone-port", type=int, default=8001, help="port of the phone (%(default)s)")
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         password = environment.secret(
             "PATCHBAY_DEMO_PASSWORD", lambda: f"demo-{secrets.token_hex(3)}", required=False
         )
-        provider = Sandbox(catalog.FOLDER / given["service"], host=options.host, port=given["phone_port"])
+        provider = Sandbox(services()[given["service"]], host=options.host, port=given["phone_port"])
         try:
             provider.start()
         except OSError as error:
