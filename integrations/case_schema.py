@@ -26,7 +26,9 @@ FILE = dict.fromkeys(("url", "content_type", "filename", "size", "base64"))
 COMMON = dict.fromkeys(("name", "now", "nonce", "message_uuid", "webhook_url", "country"))
 OAUTH2 = "OAuth2"  # in place of a method: the token request
 # What an outcome says, besides its result: also what the method's shapes bind.
-OUTCOME = sorted({"code", "text", "refresh_token"}.union(*(method.binds for method in METHODS.values())))
+OUTCOME = sorted(
+    {"code", "text", "refresh_token"}.union(*(method.binds or () for method in METHODS.values()))
+)
 SCHEMAS: dict[str, dict[str, Any]] = {
     "send": {
         **COMMON,

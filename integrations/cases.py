@@ -31,6 +31,10 @@ _FAULTS = {
 }
 
 
+# A request of a case, with its response and what that means, or None for both.
+Exchange = tuple[Part, HttpResponse | Fault | None, Outcome | None]
+
+
 @dataclass(frozen=True)
 class CaseResult:
     """The result of a case, which begins at a line of a file; `difference` is empty if it passed."""
@@ -144,28 +148,55 @@ def _is_blank(value: Value) -> bool:
 
 
 def requests_of(template: Template, case: Mapping[str, Value]) -> list[Part]:
-    """The requests that the case makes. Raises RenderError."""
+    """The requests that the case makes, as if each succeeded. Raises RenderError."""
+    return [part for part, _, _ in exchanges(template, {**case, "responses": []})]
+
+
+def exchanges(template: Template, case: Mapping[str, Value]) -> Iterator[Exchange]:
+    """The requests that are made, up to the first whose response does not mean sent. Raises RenderError.
+
+    Without a response to an upload, its results stand for themselves: the first `$media_id$` is "media_id-1".
+    """
     message, values = message_of(case), _values(template, case)
+    method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
+    given = map(_response, case.get("responses", []))
+    uploaded: dict[int, Mapping[str, Value]] = {}
     if case.get("method") == OAUTH2:
         if template.oauth is None:
             raise RenderError("The template does not describe OAuth2.")
         asked = token_requests.render(template, values, message, case.get("grant") or {})
-        return [Part(1, OAUTH2, asked.request, asked.variables)]
-    method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
-    if not method.sends_message:
-        return [Part(1, method.name, build(template, method.name, values, message), message)]
-    return plan(template, values, message)
+        parts = [Part(1, 1, OAUTH2, asked.request, asked.variables)]
+    elif method.sends_message:
+        parts = plan(template, values, message)
+    else:
+        parts = [Part(1, 1, method.name, build(template, method.name, values, message), message)]
+    while parts:
+        for part in parts:
+            answer = next(given, None)
+            outcome = None
+            if answer is not None:
+                outcome = _outcome(template, values, part, answer)
+            yield part, answer, outcome
+            if outcome is not None and outcome.result != "sent":
+                return
+            if part.file is not None:
+                names = template.methods[part.method].response.binds
+                named = {name: f"{name}-{part.file + 1}" for name in names}
+                uploaded[part.file] = outcome.bound if outcome else named
+        parts = plan(template, values, message, uploaded) if parts[-1].file is not None else []
 
 
 def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
-    try:
-        parts, refusal = requests_of(template, case), ""
-    except RenderError as error:
-        parts, refusal = [], str(error)
     expected = case.get("expect", [])
-    given = [_response(item) for item in case.get("responses", [])]
-    made, outcome = _exchange(template, case, parts, given)
-    if refusal:
+    made: list[RenderedRequest] = []
+    outcome: Outcome | None = None
+    refusal = ""
+    try:
+        for part, _, found in exchanges(template, case):
+            made.append(part.request)
+            outcome = found or outcome
+    except RenderError as error:
+        refusal = str(error)
         outcome = Outcome("failed", text=refusal)
     if "expect" in case and len(made) != len(expected):
         yield f"Expected {len(expected)} requests, got {len(made)}. {refusal}".rstrip()
@@ -178,22 +209,6 @@ def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     for key, value in (case.get("outcome") or {}).items():
         found = getattr(outcome, key, None) or (outcome.bound.get(key) if outcome else None)
         yield from differs(f"outcome {key}", value or None, found or None)
-
-
-def _exchange(
-    template: Template, case: Mapping[str, Value], parts: list[Part], given: list[HttpResponse | Fault]
-) -> tuple[list[RenderedRequest], Outcome | None]:
-    """The requests that are made, up to the first whose response does not mean sent, and the last outcome."""
-    made: list[RenderedRequest] = []
-    outcome = None
-    for index, part in enumerate(parts):
-        made.append(part.request)
-        if index < len(given):
-            values = _values(template, case)
-            outcome = _outcome(template, values, part, given[index])
-            if outcome.result != "sent":
-                break
-    return made, outcome
 
 
 def _outcome(

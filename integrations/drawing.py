@@ -23,11 +23,20 @@ from integrations.gif import without_comments
 # The limits of the process. A picture of MAX_PIXELS, with 4 bytes for each, fits twice: upright, and as it
 # came.
 MEMORY_BYTES = 112 * 1024 * 1024
+# The decoders of HEIC and AVIF hold a picture of theirs besides.
+MEMORY_BYTES_OF_VIDEO = 256 * 1024 * 1024
 CPU_SECONDS = 10
 MAX_PIXELS = 10_000_000
 # Most phones photograph in 4096 by 3072 pixels. Cameras append a preview to the picture, which makes an MPO.
 # A WebP is decoded into two pictures.
-WHOLE_PIXELS = {"JPEG": 12_600_000, "MPO": 12_600_000, "WEBP": 4_200_000}
+# An iPhone photographs in 5712 by 4284 pixels, as HEIC.
+WHOLE_PIXELS = {
+    "JPEG": 12_600_000,
+    "MPO": 12_600_000,
+    "WEBP": 4_200_000,
+    "HEIF": 24_600_000,
+    "AVIF": 24_600_000,
+}
 # A larger JPEG is decoded at a half, a quarter or an eighth of its size, row by row.
 MAX_JPEG_PIXELS = 200_000_000
 SMALLEST = 64
@@ -40,6 +49,8 @@ FORMATS = {
     "image/bmp": "BMP",
     "image/tiff": "TIFF",
 }
+# Read, but not written: few phones show them.
+VIDEO_FORMATS = ("HEIF", "AVIF")
 # The types that pictures are converted to, the best first: every phone shows a JPEG, and it is the smallest.
 TARGETS = ("image/jpeg", "image/png", "image/webp")
 GOOD, FAIR = 85, 70
@@ -87,7 +98,10 @@ class _Drawing:
 
     def draw(self, do: str, types: Sequence[str], most: int) -> str:
         self.source.seek(0)
-        with Image.open(self.source, formats=tuple(FORMATS.values())) as picture:
+        formats = tuple(FORMATS.values())
+        if is_video_format(self.source):
+            formats = _video_formats()
+        with Image.open(self.source, formats=formats) as picture:
             _limit(picture)
             if do == "logo":
                 return self._logo(picture, most)
@@ -115,6 +129,8 @@ class _Drawing:
     def _fit(self, picture: Image.Image, types: Sequence[str], most: int) -> str:
         """In its own type, as good as it is, if that is possible; else in the best of the types."""
         own = next((kind for kind, name in FORMATS.items() if name == picture.format), "image/jpeg")
+        if picture.format in VIDEO_FORMATS and picture.mode != "RGB":
+            own = ""
         kinds = [kind for kind in TARGETS if is_type(kind, types)]
         if not kinds:
             raise DrawingError("type")
@@ -155,6 +171,25 @@ class _Drawing:
         options: dict[str, Any] = {"quality": quality, "comment": ""} if kind != "image/png" else {}
         picture.save(self.out, FORMATS[kind], icc_profile=profile, exif=b"", **options)
         return self.out.seek(0, os.SEEK_END)
+
+
+def is_video_format(source: IO[bytes]) -> bool:
+    """Whether a picture is one of VIDEO_FORMATS: a frame in the container of videos (ISO 14496-12)."""
+    source.seek(0)
+    head = source.read(12)
+    source.seek(0)
+    return head[4:8] == b"ftyp"
+
+
+def _video_formats() -> tuple[str, ...]:
+    # Only where they are needed: the decoders are large. Each thread of theirs would need a stack.
+    import pillow_heif
+    from PIL import AvifImagePlugin
+
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.register_heif_opener()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    return VIDEO_FORMATS
 
 
 def _limit(picture: Image.Image) -> None:
@@ -210,10 +245,11 @@ def _plain(picture: Image.Image, kind: str) -> Image.Image:
 
 def main() -> None:
     """Answers one request."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     try:
         with os.fdopen(0, "rb") as source, os.fdopen(1, "w+b") as out:
+            most = MEMORY_BYTES_OF_VIDEO if is_video_format(source) else MEMORY_BYTES
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
             said = draw(source, out, **json.loads(sys.argv[1]))
     except DrawingError as error:
         said = f"!{error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 from uuid import UUID
@@ -15,6 +16,8 @@ from integrations.language.webhook_events import ALIASES, WebhookEvent
 
 # A concatenation header counts parts in one byte (3GPP TS 23.040, 9.2.3.24.1).
 MAX_PARTS = 255
+# The layout of an MMS (3GPP TS 26.140), which says nothing to people.
+_SMIL = re.compile(r"^data:application/smil|\.smil(?:[?#]|$)", re.I)
 
 
 def put(bound: Frame, name: str, value: Value) -> None:
@@ -47,13 +50,16 @@ def recipients_of(bound: Frame, number_to: str) -> tuple[str, ...]:
 
 
 def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> Event | str:
-    urls = _texts(bound.get("urls"))
+    given = _texts(bound.get("urls"))
     if is_empty(bound.get("from")):
         return "$from$ is missing or empty."
-    if event.type == "mms" and not urls:
+    if event.type == "mms" and not given:
         return "$url$ is missing or empty."
+    urls = tuple(url for url in given if not _SMIL.search(url))
+    if len(urls) < len(given):
+        put(bound, "urls", list(urls))
     return InboundMessage(
-        "mms" if event.type == "mms" else "message",
+        "mms" if event.type == "mms" and urls else "message",
         text(bound["from"]),
         recipients,
         _words(event, bound),

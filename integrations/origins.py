@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import HttpRequest, RenderedRequest
-from integrations.language.api_methods import LOGIN, SEND_FILE, SEND_MESSAGE
+from integrations.language.api_methods import LOGIN, SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
@@ -23,7 +23,10 @@ from integrations.models import Integration
 from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.requests import render_variables
 
-_PURPOSES = {SEND_MESSAGE.name: "send", SEND_FILE.name: "send", LOGIN.name: "token"}
+_PURPOSES = {
+    **dict.fromkeys([SEND_MESSAGE.name, SEND_FILE.name, UPLOAD_FILE.name], "send"),
+    LOGIN.name: "token",
+}
 # The path of a URL may depend on a message, the origin never does.
 _MESSAGE = dict.fromkeys(SENDING, "x") | {"media": [], "urls": [], "parts": ["x"]}
 

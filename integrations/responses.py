@@ -8,6 +8,7 @@ from typing import Any
 
 from integrations import bodies
 from integrations.events import Fault, HttpResponse, Outcome
+from integrations.language.api_methods import METHODS
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.data_filters import parse_date
 from integrations.language.document import Template
@@ -98,7 +99,8 @@ def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable
             return Outcome("unknown", text=f"{unreadable} {said}")
         return Outcome("failed", text=f"{said} The condition response_success does not hold.")
     bound = {name: cleaned(frames[0][name]) for name in method.response.binds if name in frames[0]}
-    return Outcome("sent", messageid=str(text(bound.get("messageid"))).strip(), bound=bound)
+    messageid = text(bound.get("messageid")) if METHODS[method.name].binds is not None else ""
+    return Outcome("sent", messageid=str(messageid).strip(), bound=bound)
 
 
 def _parsed(response: HttpResponse, form: str) -> tuple[Value, str]:

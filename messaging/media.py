@@ -25,6 +25,38 @@ logger = logging.getLogger(__name__)
 
 LINK_HOURS = 48
 
+# Python's own table, whatever the machine has besides, and what phones and offices send.
+_TYPES = mimetypes.MimeTypes()
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+for _kind, _extension in {
+    "text/x-vcard": ".vcf",
+    "text/vcard": ".vcf",
+    "text/calendar": ".ics",
+    "text/csv": ".csv",
+    "audio/amr": ".amr",
+    "audio/mp4": ".m4a",
+    "audio/aac": ".aac",
+    "audio/ogg": ".ogg",
+    "audio/x-caf": ".caf",
+    "video/3gpp": ".3gp",
+    "image/heic": ".heic",
+    "image/heif": ".heif",
+    f"{_OFFICE}.wordprocessingml.document": ".docx",
+    f"{_OFFICE}.spreadsheetml.sheet": ".xlsx",
+    f"{_OFFICE}.presentationml.presentation": ".pptx",
+}.items():
+    _TYPES.add_type(_kind, _extension)
+_VAGUE = ("application/octet-stream", "binary/octet-stream", "text/plain")
+_KIND = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]{1,80}")
+# Containers whose first bytes do not say what is inside, with the beginnings of types that may be.
+_INSIDE = {
+    "application/zip": (f"{_OFFICE}.", "application/vnd.oasis.opendocument.", "application/epub"),
+    "application/ogg": ("audio/", "video/"),
+    "video/mp4": ("audio/",),
+    "video/3gpp": ("audio/",),
+    "video/webm": ("audio/",),
+}
+
 
 def copy_of(attachment: Attachment) -> Attachment:
     """A new attachment with the same file, for another message."""
@@ -79,15 +111,31 @@ def expired(until: str) -> bool:
     return int(until) < time.time()
 
 
-def content_type(head: bytes, name: str) -> str:
-    """The media type by the first bytes, else by the name, else application/octet-stream."""
+def content_type(head: bytes, name: str, declared: str = "") -> str:
+    """The media type by the first bytes, else the declared one, else by the name.
+
+    A file that only says that it is a picture or a web page is application/octet-stream: it must not be shown
+    as one.
+    """
+    declared = declared.partition(";")[0].strip().casefold()
+    said = [kind for kind in (declared, _TYPES.guess_type(f"x{_suffix(name)}")[0]) if kind and _is_tame(kind)]
+    # Of what says next to nothing, the name may say more.
+    specific = next((kind for kind in said if kind not in _VAGUE), None)
     found = filetype.guess_mime(head)
     if found is None:
-        found = mimetypes.guess_type(name)[0]
-        # A file that only has the name of an image or a web page must not be shown as one.
-        if found is None or found.startswith("image/") or "html" in found or "xml" in found:
-            found = "application/octet-stream"
-    return str(found)
+        return specific or ("text/plain" if "text/plain" in said else "application/octet-stream")
+    inside = _INSIDE.get(found)
+    return specific if specific and inside and specific.startswith(inside) else str(found)
+
+
+def _is_tame(kind: str) -> bool:
+    return _KIND.fullmatch(kind) is not None and not (
+        kind.startswith("image/") or "html" in kind or kind.endswith(("/xml", "+xml"))
+    )
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def keep(attachment: Attachment, content: File[Any], kind: str, name: str) -> Attachment:
@@ -98,7 +146,7 @@ def keep(attachment: Attachment, content: File[Any], kind: str, name: str) -> At
     extension = extension_of(kind, name)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePosixPath(name).stem).strip("-")[:60] or "file"
     attachment.content_type, attachment.size = kind, content.size
-    attachment.name = (PurePosixPath(name).name or f"{stem}{extension}")[:200]
+    attachment.name = _shown(name, kind, extension) or f"{stem}{extension}"
     path = f"{timezone.now():%Y/%m/%d}/{uuid4()}/{stem}{extension}"
     try:
         attachment.file.save(path, content, save=False)
@@ -108,13 +156,21 @@ def keep(attachment: Attachment, content: File[Any], kind: str, name: str) -> At
     return attachment
 
 
+def _shown(name: str, kind: str, extension: str) -> str:
+    """The name for people; that of a converted picture gets a new end."""
+    name = PurePosixPath(name).name
+    if name and kind.startswith("image/") and _suffix(name) != extension:
+        name = (PurePosixPath(name).stem if _TYPES.guess_type(name)[0] else name) + extension
+    return name if len(name) <= 200 else name[: 200 - len(_suffix(name)[:20])] + _suffix(name)[:20]
+
+
 def extension_of(kind: str, name: str = "") -> str:
     """The file extension, with its dot, for a media type; that of the name if it fits."""
-    given = PurePosixPath(name).suffix.lower()
-    if mimetypes.guess_type(f"x{given}")[0] == kind:
+    given = _suffix(name)
+    if given in _TYPES.guess_all_extensions(kind):
         return given
-    known = {"image/jpeg": ".jpg", "application/octet-stream": ".bin"}
-    return known.get(kind) or mimetypes.guess_extension(kind) or ".bin"
+    known = {"image/jpeg": ".jpg", "application/octet-stream": ".bin", "text/plain": ".txt"}
+    return known.get(kind) or _TYPES.guess_extension(kind) or ".bin"
 
 
 def _signer() -> Signer:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.encoding import iri_to_uri
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from portal import __version__
@@ -90,6 +91,14 @@ def check_url(url: str) -> str | None:
     except BlockedAddress as refusal:
         return str(refusal)
     return None
+
+
+def escaped(url: str) -> str:
+    """The URL with blanks and all other characters percent-encoded that may not stand in one (RFC 3986).
+
+    What is encoded already stays so. A backslash stays, too: it is not clear what is meant, so it is refused.
+    """
+    return url if "\\" in url else iri_to_uri(url.strip())
 
 
 def is_plain_http(url: str) -> bool:

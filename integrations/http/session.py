@@ -71,7 +71,7 @@ def fetch(
         if response.status not in REDIRECTS or "location" not in response.headers:
             return response
         try:
-            url = urljoin(url, response.headers["location"])
+            url = guard.escaped(urljoin(url, response.headers["location"]))
         except ValueError:
             return faults.blocked(f"{origin.place} redirects to an invalid URL.")
     return faults.blocked(f"{origin.place} redirects more than {max_redirects} times.")

@@ -14,7 +14,8 @@ class ApiMethod:
     `purpose` and `called_when` are its cells in the reference. `variables` may be read by its shapes, besides
     the properties. The message decides whether a method with `sends_message` is called; any other is called
     by its name. A method with `per_file` makes a request for each file, unless its shapes read all files.
-    Its `response_map` and `response_headers` may bind the names in `binds`, and have to bind `must_bind`.
+    Its `response_map` and `response_headers` may bind the names in `binds` (None: any own names), and have to
+    bind `must_bind`.
     """
 
     name: str
@@ -23,7 +24,7 @@ class ApiMethod:
     variables: frozenset[str]
     sends_message: bool = True
     per_file: bool = False
-    binds: frozenset[str] = frozenset(["messageid"])
+    binds: frozenset[str] | None = frozenset(["messageid"])
     must_bind: str = ""
 
 
@@ -39,6 +40,16 @@ SEND_FILE = ApiMethod(
     "a message has files, and `when` holds",
     SENDING,
     per_file=True,
+)
+UPLOAD_FILE = ApiMethod(
+    "UploadFile",
+    "uploads a file; what its `response_map` binds become keys of that file in `$media$`",
+    "a message has files that a method reads from `$media$`: once for each file for which `when` holds, "
+    "before the message is sent",
+    SENDING,
+    sends_message=False,
+    per_file=True,
+    binds=None,
 )
 CHECK_CREDENTIALS = ApiMethod(
     "CheckCredentials",
@@ -57,4 +68,4 @@ LOGIN = ApiMethod(
     must_bind="access_token",
 )
 
-METHODS = {method.name: method for method in (SEND_MESSAGE, SEND_FILE, CHECK_CREDENTIALS, LOGIN)}
+METHODS = {method.name: method for method in (SEND_MESSAGE, SEND_FILE, UPLOAD_FILE, CHECK_CREDENTIALS, LOGIN)}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from integrations.language.api_methods import LOGIN, METHODS
+from integrations.language.api_methods import LOGIN, METHODS, SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
 from integrations.language.auth import Grant, OAuth2, compile_oauth
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.errors import (
@@ -56,12 +56,16 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
 
 @dataclass(frozen=True)
 class Limits:
-    """What the provider accepts: messages per second, size and types of files; 0 and empty mean no limit."""
+    """What the provider accepts: messages per second; size, types and number of files in one request.
+
+    0 and empty mean no limit.
+    """
 
     per_second: float = 0
     per_number_per_second: float = 0
     media_bytes: int = 0
     media_types: tuple[str, ...] = ()
+    media_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,10 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
             method = compile_method(declared, api[name], document, scope, child("/API", name))
             if method is not None:
                 methods[name] = method
+    senders = [methods[name] for name in (SEND_MESSAGE.name, SEND_FILE.name) if name in methods]
+    if UPLOAD_FILE.name in methods and not any("media" in method.uses for method in senders):
+        reason = "Nothing is uploaded: neither SendMessage nor SendFile reads $media$, which has the results."
+        scope.warn(child("/API", UPLOAD_FILE.name), reason)
     webhook = compile_webhook(document["Webhook"], scope, "/Webhook") if "Webhook" in document else Webhook()
     oauth = compile_oauth(document, scope)
     if oauth is not None and LOGIN.name in methods:
@@ -218,13 +226,15 @@ def _limits(node: Value, scope: Scope) -> Limits:
     if not isinstance(node, dict):
         scope.report("/limits", "Limits must be an object.")
         return Limits()
-    names = ["per_second", "per_number_per_second", "media_bytes"]
+    names = ["per_second", "per_number_per_second", "media_bytes", "media_count"]
     check_keys(node, [*names, "media_types"], scope, "/limits")
     numbers = {name: node[name] for name in names if name in node}
     for name, value in numbers.items():
         if is_string(value) or not is_number(value) or float(text(value)) <= 0:
             scope.report(child("/limits", name), f"{name!r} must be a number greater than 0.")
             numbers[name] = 0
+    if not float(text(numbers.get("media_count", 0))).is_integer():
+        scope.report("/limits/media_count", "'media_count' must be a whole number.")
     types = node.get("media_types", [])
     if not isinstance(types, list) or not all(
         re.fullmatch(r"[\w.+-]+/[\w.+*-]+", text(item)) for item in types
@@ -232,4 +242,4 @@ def _limits(node: Value, scope: Scope) -> Limits:
         scope.report("/limits/media_types", 'media_types must be a list, such as ["image/*", "video/mp4"].')
         types = []
     amounts = [min(float(text(numbers.get(name, 0))), MAX_LIMIT) for name in names]
-    return Limits(amounts[0], amounts[1], int(amounts[2]), tuple(map(text, types)))
+    return Limits(amounts[0], amounts[1], int(amounts[2]), tuple(map(text, types)), int(amounts[3]))

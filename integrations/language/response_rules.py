@@ -48,13 +48,16 @@ class ResponseRules:
 def compile_response_rules(
     node: Mapping[str, Value], scope: Scope, pointer: str, declared: ApiMethod
 ) -> ResponseRules:
-    """The response keys of a method, whose shapes bind what it declares; problems go to the scope."""
+    """The response keys of a method, whose shapes bind what it declares; problems go to the scope.
+
+    If it declares no names, all own names that the shapes bind are results.
+    """
     binds = declared.binds
     scope = replace(scope, used=set())
     form = choice(node, "response_format", ["", "json", "xml", "form", "text"], scope, pointer)
     rules = replace(scope, names=scope.names | dict.fromkeys(RESPONSE, True))
     errors = _rules(node.get("response_errors", []), rules, child(pointer, "response_errors"))
-    shapes = replace(scope, names=dict(scope.names), bindable=binds, exchange=RESPONSE, own={})
+    shapes = replace(scope, names=dict(scope.names), bindable=binds or frozenset(), exchange=RESPONSE, own={})
     matches: dict[str, Match | None] = {"response_headers": None, "response_map": None}
     for key in matches:
         if key in node:
@@ -64,7 +67,10 @@ def compile_response_rules(
         scope.report(pointer, reason)
     after = replace(shapes, names=shapes.names | dict.fromkeys(RESPONSE, True))
     success = compile_condition(node.get("response_success", {}), after, child(pointer, "response_success"))
-    unused_names(after)
+    if binds is None:
+        binds = frozenset(after.own)
+    else:
+        unused_names(after)
     for name in sorted(filter(scope.hides, scope.used)):
         reason = f"{name!r} is secret and may not be read here, because people see what a response means."
         scope.refuse(pointer, reason)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from integrations.cases import message_of
 from integrations.events import RenderedRequest
-from integrations.language.api_methods import METHODS
+from integrations.language.api_methods import METHODS, UPLOAD_FILE
 from integrations.language.errors import RenderError
 from integrations.language.values import text
 from integrations.requests import build, plan
@@ -21,7 +21,8 @@ from integrations.sandbox.flatten import Path, files_of, flatten, flatten_reques
 from integrations.sandbox.substitution import number_spellings
 
 ACCESS_TOKEN = "sandbox-token"  # noqa: S105
-_LISTS = ("url", "content")
+_UPLOADED = "uploaded"
+_LISTS = ("url", "content", _UPLOADED)
 _CONTENT = b"\x89PNG to find where a file goes"
 
 
@@ -42,6 +43,7 @@ class ApiRequest:
     urls: tuple[str, ...] = ()
     files: tuple[bytes, ...] = ()
     message_uuid: str = ""
+    uploads: tuple[str, ...] = ()  # what the responses to uploads said, as far as it is repeated
 
 
 class ApiRequestReader:
@@ -137,6 +139,7 @@ class _Sample:
             "urls": tuple(dict.fromkeys(filter(None, values.get("url", [])))),
             "files": tuple(_decoded(values.get("content", []))),
             "message_uuid": first.get("message_uuid", ""),
+            "uploads": tuple(filter(None, values.get(_UPLOADED, []))),
         }
 
 
@@ -161,11 +164,12 @@ def _request(
 ) -> RenderedRequest:
     if not METHODS[method].sends_message:
         return build(hosted.template, method, values, message)
-    return next(part.request for part in plan(hosted.template, values, message) if part.method == method)
+    parts = plan(hosted.template, values, message, {0: {}})
+    return next(part.request for part in parts if part.method == method)
 
 
 def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """One of two messages that differ in every value, and the marks that identify its values."""
+    """One of two messages that differ in every value, and the names of its values by the marks for them."""
     cases = [case for case in hosted.entry.cases if case.get("kind") == "send"]
     case = next((case for case in cases if case.get("method") == method), next(iter(cases), {}))
     shown = {"from": "+61855555555", "to": "+61412345678", **message_of(case)}
@@ -192,15 +196,18 @@ def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, An
     for derived in ("content", "urls", "url"):
         message.pop(derived, None)
     file = {"url": url, "content_type": "image/png", "filename": f"probe-{which}.png", "content": content}
-    message["media"] = [{**file, "size": len(content)}] if METHODS[method].per_file else []
-    return message, {**marks, "content": base64.b64encode(content).decode()}
+    upload = hosted.template.methods.get(UPLOAD_FILE.name)
+    bound = {name: f"uploaded-{name}-{which}" for name in upload.response.binds} if upload else {}
+    message["media"] = [{**file, **bound, "size": len(content)}] if METHODS[method].per_file else []
+    marks |= {"content": base64.b64encode(content).decode()}
+    return message, {mark: name for name, mark in marks.items()} | dict.fromkeys(bound.values(), _UPLOADED)
 
 
 def _pattern(value: str, marks: Mapping[str, str]) -> tuple[re.Pattern[str], list[str]]:
     """A pattern of the text with a group for each mark, and the marks' names in order."""
     named = {
         spelled: name
-        for name, mark in reversed(list(marks.items()))
+        for mark, name in reversed(list(marks.items()))
         for spelled in (number_spellings(mark) if name in ("from", "to") else [mark])
     }
     parts = re.split("(" + "|".join(map(re.escape, sorted(named, key=len, reverse=True))) + ")", value)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from integrations import case_http, responses
-from integrations.cases import message_of
-from integrations.events import HttpResponse
+from integrations import case_http
+from integrations.cases import exchanges, message_of
+from integrations.events import HttpResponse, Outcome
 from integrations.language.data_filters import iso_text
-from integrations.language.values import text
+from integrations.language.errors import RenderError
+from integrations.language.values import Value, text
 from integrations.sandbox.api_requests import ApiRequest
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.substitution import Substitution, new_id
@@ -27,33 +29,43 @@ _WORDS = {
 }
 
 
-def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str]:
-    """The response to an accepted request, and the message's id in it, or "" if it has none."""
-    case = next(
-        (
-            case
-            for case in hosted.entry.cases
-            if case.get("method") == sent.method
-            and case.get("outcome", {}).get("result") == "sent"
-            and case.get("responses")
-        ),
-        None,
-    )
-    if case is None:
-        return HttpResponse(200, {"content-type": "application/json"}, b"{}"), ""
-    shown = case_http.response(case["responses"][0])
-    message = message_of(case)
-    outcome = responses.read(hosted.entry.template, sent.method, case.get("properties", {}), message, shown)
-    new = {outcome.messageid: new_id(outcome.messageid)} if outcome.messageid else {}
-    if token := text(outcome.bound.get("access_token")):
-        new[token] = secrets.token_urlsafe(24)
-    if date := text(outcome.bound.get("expires_at")):
-        new[date] = iso_text(datetime.now(UTC).replace(microsecond=0) + LIFETIME)
+def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str, tuple[str, ...]]:
+    """The response to an accepted request, with the message's id in it, or "", and all ids in it."""
+    found = next(_examples(hosted, sent.method), None)
+    if found is None:
+        return HttpResponse(200, {"content-type": "application/json"}, b"{}"), "", ()
+    message, shown, outcome = found
+    new = {text(value): _new(name, text(value)) for name, value in outcome.bound.items() if value}
     numbers = {text(message.get("from")): sent.sender, text(message.get("to")): sent.to}
     substitution = Substitution({**{old: value for old, value in numbers.items() if value}, **new})
     body, _ = substitution.body(shown.body, shown.headers.get("content-type", ""))
     headers = {name: substitution.text(value) for name, value in shown.headers.items()}
-    return replace(shown, headers=headers, body=body), new.get(outcome.messageid, "")
+    return replace(shown, headers=headers, body=body), new.get(outcome.messageid, ""), tuple(new.values())
+
+
+def _new(name: str, shown: str) -> str:
+    """What a response has instead of what the example shows."""
+    match name:
+        case "access_token":
+            return secrets.token_urlsafe(24)
+        case "expires_at":
+            return iso_text(datetime.now(UTC).replace(microsecond=0) + LIFETIME)
+        case "expires_in":
+            return shown
+    return new_id(shown)
+
+
+def _examples(hosted: HostedEntry, method: str) -> Iterator[tuple[dict[str, Value], HttpResponse, Outcome]]:
+    """The responses of the cases to a method that mean success, each with the case's message."""
+    for case in hosted.entry.cases:
+        if case.get("kind") != "send" or not case.get("responses"):
+            continue
+        with suppress(RenderError):
+            for part, answer, outcome in exchanges(hosted.entry.template, case):
+                if part.method != method or outcome is None or outcome.result != "sent":
+                    continue
+                if isinstance(answer, HttpResponse):
+                    yield message_of(case), answer, outcome
 
 
 def error(hosted: HostedEntry, mode: str, method: str) -> HttpResponse:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import get_args
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,8 @@ from integrations.sandbox.api_requests import ApiRequest, ApiRequestReader
 from integrations.sandbox.catalog_entry import API, CatalogEntry, HostedEntry
 from integrations.sandbox.logins import Logins
 from integrations.sandbox.webhooks import WebhookWriter
+
+UPLOADS = 100
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Provider:
         self.reader = ApiRequestReader(self.hosted)
         self.writer = WebhookWriter(self.hosted)
         self.logins = Logins(self.hosted)
+        self._uploads: dict[str, str | bytes] = {}  # by each of the ids that the response gave
 
     def respond(self, request: RenderedRequest, mode: str) -> tuple[HttpResponse, AcceptedMessage | None]:
         """The response to an API request, and the message in it, if any; `mode` may ask for an error."""
@@ -48,12 +52,27 @@ class Provider:
         sends_message = METHODS[sent.method].sends_message
         if sends_message and (problem := _problem(sent)):
             return api_responses.plain(400, problem), None
-        response, messageid = api_responses.accepted(self.hosted, sent)
+        response, messageid, ids = api_responses.accepted(self.hosted, sent)
         if sent.method == LOGIN.name:
             self.logins.issued(response)
         if not sends_message:
+            self._keep(ids, [*sent.files, *sent.urls])
             return response, None
+        if strange := [name for name in sent.uploads if name not in self._uploads]:
+            return api_responses.plain(400, f"No file has been uploaded that has the id {strange[0]}."), None
+        files = [self._uploads[name] for name in sent.uploads]
+        sent = replace(
+            sent,
+            urls=(*sent.urls, *(file for file in files if isinstance(file, str))),
+            files=(*sent.files, *(file for file in files if isinstance(file, bytes))),
+        )
         return response, AcceptedMessage(sent, messageid or secrets.token_hex(12))
+
+    def _keep(self, ids: Sequence[str], files: Sequence[str | bytes]) -> None:
+        if files:
+            self._uploads |= dict.fromkeys(ids, files[0])
+        for old in list(self._uploads)[:-UPLOADS]:
+            del self._uploads[old]
 
     def file_url(self, name: str) -> str:
         """The URL of a file of the phone; it is among the provider's if these need credentials."""
@@ -79,6 +98,6 @@ class Provider:
 def _problem(sent: ApiRequest) -> str:
     if sent.missing:
         return f"{' and '.join(sent.missing)} must be given."
-    if not sent.text and not sent.urls and not sent.files:
+    if not sent.text and not sent.urls and not sent.files and not sent.uploads:
         return "A text or a file must be given."
     return ""

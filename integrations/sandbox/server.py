@@ -197,16 +197,17 @@ class Sandbox:
         self, request: RenderedRequest, mode: Mode, seconds: float, gone: Callable[[], bool]
     ) -> HttpResponse:
         response, taken = self.provider.respond(request, mode)
-        if taken is None:
+        if response.status >= 400:
             return response
-        message = self._take(taken)
+        message = self._take(taken) if taken is not None else None
         if mode == "garbage":
             return HttpResponse(200, {"content-type": "text/html"}, b"<html><body><h1>It works!</h1>")
         if mode in ("slow", "hang"):
             self._hold(seconds if mode == "slow" else math.inf, gone)
         if mode == "hang":
             return HttpResponse(503)
-        self._scheduler.add(self.delay_delivered, lambda: self._report(message))
+        if message is not None:
+            self._scheduler.add(self.delay_delivered, partial(self._report, message))
         return response
 
     def _take(self, taken: AcceptedMessage) -> PhoneMessage:

@@ -92,6 +92,8 @@ class DeliveryAttemptAdmin(LogAdmin):
 
     @admin.display(description=gettext_lazy("part"))
     def part_label(self, attempt: DeliveryAttempt) -> str:
+        if attempt.upload:
+            return _("upload %(number)d") % {"number": attempt.upload}
         return f"{attempt.part}/{attempt.parts}"
 
     @admin.display(description=gettext_lazy("reason"))

@@ -20,8 +20,9 @@ from portal.database import sql
 
 @dataclass
 class Job:
-    """A claimed message with its parts and their requests; the first `done` of them are sent.
+    """A claimed message with its next parts and their requests; `done` parts are sent.
 
+    Where files are to be uploaded, the parts are these uploads; with their results, the others are rendered.
     `refusal`: why it can never be sent; `obstacle`: why it cannot be sent now.
     """
 
@@ -55,9 +56,9 @@ class Job:
     @property
     def idempotent(self) -> bool:
         """Whether the provider suppresses a repeat of the next request."""
-        if self.through is None or self.done >= len(self.parts):
+        if self.through is None or not self.parts:
             return False
-        return self.through.compiled.methods[self.parts[self.done].method].idempotent
+        return self.through.compiled.methods[self.parts[0].method].idempotent
 
 
 def _columns(model: type[Model], names: str) -> list[str]:
@@ -140,6 +141,6 @@ def _skip_sent(jobs: Sequence[Job]) -> None:
     """Requests that earlier attempts have sent are never repeated."""
     again = {job.message.pk: job for job in jobs if job.message.attempts > 1}
     if again:
-        rows = DeliveryAttempt.objects.filter(message__in=again, result="sent")
+        rows = DeliveryAttempt.objects.sent().filter(message__in=again)
         for pk, part in rows.values_list("message", "part"):
             again[pk].done = max(again[pk].done, part)

@@ -196,7 +196,7 @@ def _of_several_parts(messages: Collection[int]) -> dict[int, Status]:
     if not messages:
         return {}
     parts: dict[int, dict[int, DeliveryAttempt]] = {}
-    for attempt in DeliveryAttempt.objects.filter(message__in=messages, result="sent").order_by("pk"):
+    for attempt in DeliveryAttempt.objects.sent().filter(message__in=messages).order_by("pk"):
         parts.setdefault(attempt.message_id, {})[attempt.part] = attempt
     found = {}
     for pk, sent in parts.items():

@@ -6,13 +6,12 @@ import base64
 import binascii
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import IO, Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 from django.core.files.base import File
@@ -27,6 +26,7 @@ from integrations.origins import Held, release
 from integrations.properties import Credentials, credentials_of
 from messaging import media
 from messaging.drain import Drain
+from messaging.inbound import file_names
 from messaging.models import Attachment, Message
 from messaging.statuses import AttachmentState
 from messaging.wakeups import Task
@@ -51,6 +51,7 @@ class _Result:
     problem: str = ""
     delay: float | None = None
     counts: bool = True  # as one of MAX_ATTEMPTS
+    left_out: bool = False  # nobody needs to see it
 
 
 class _Fetching(Drain):
@@ -136,7 +137,7 @@ def _with_credentials(attachments: Sequence[Attachment]) -> list[tuple[Attachmen
             continue
         own = credentials[integration.pk]
         try:
-            request = media_access.request_for(integration, own, attachment.source_url)
+            request = media_access.request_for(integration, own, http.escaped(attachment.source_url))
             found.append((attachment, request))
         except Held as waiting:
             found.append((attachment, waiting))
@@ -147,14 +148,15 @@ def _with_credentials(attachments: Sequence[Attachment]) -> list[tuple[Attachmen
 
 
 def _open_to_all(url: str) -> HttpRequest:
-    return release(RenderedRequest("GET", url), Credentials())
+    return release(RenderedRequest("GET", http.escaped(url)), Credentials())
 
 
 def _fetch(attachment: Attachment, request: HttpRequest) -> _Result:
     """Fetches, checks and stores one file without using the database; the caller saves the row."""
     try:
         with tempfile.TemporaryFile() as file:
-            return _read(attachment, request, file) or _keep(attachment, file)
+            headers = _read(attachment, request, file)
+            return headers if isinstance(headers, _Result) else _keep(attachment, headers, file)
     except pictures.Busy as error:
         return _Result(str(error), BUSY_SECONDS, counts=False)
     except OSError as error:
@@ -169,13 +171,13 @@ def _fetch(attachment: Attachment, request: HttpRequest) -> _Result:
         )
 
 
-def _read(attachment: Attachment, request: HttpRequest, file: IO[bytes]) -> _Result | None:
-    """Writes what the link leads to into the file; or why it cannot be had."""
+def _read(attachment: Attachment, request: HttpRequest, file: IO[bytes]) -> Mapping[str, str] | _Result:
+    """Writes what the link leads to into the file, and returns its headers; or why it cannot be had."""
     if attachment.source_url.startswith("data:"):
         if not (body := _data(attachment.source_url)):
             return _Result(_("The file's data: URI cannot be decoded."))
         file.write(body)
-        return None
+        return {"content-type": attachment.source_url[5:].partition(",")[0].removesuffix(";base64")}
     response = http.fetch(
         request.url,
         headers=request.headers,
@@ -194,14 +196,16 @@ def _read(attachment: Attachment, request: HttpRequest, file: IO[bytes]) -> _Res
             "status": response.status
         }
         return _Result(problem, _delay(attachment) if temporary else None)
-    return None if file.tell() else _Result(_("The file is empty."))
+    return response.headers if file.tell() else _Result(_("The file is empty."))
 
 
-def _keep(attachment: Attachment, file: IO[bytes]) -> _Result:
-    link = urlsplit(attachment.source_url)
-    name = PurePosixPath(link.path).name if link.scheme in ("http", "https") else ""
+def _keep(attachment: Attachment, headers: Mapping[str, str], file: IO[bytes]) -> _Result:
+    name = file_names.name_of(attachment.source_url, headers)
     file.seek(0)
-    kind = media.content_type(file.read(4096), name)
+    head = file.read(4096)
+    if file_names.is_smil(head, headers):
+        return _Result(left_out=True)
+    kind = media.content_type(head, name, headers.get("content-type", ""))
     content: File[Any] = File(file)
     if kind.startswith("image/"):
         try:
@@ -220,7 +224,9 @@ def _delay(attachment: Attachment) -> float | None:
 
 
 def _record(attachment: Attachment, result: _Result) -> None:
-    if result.delay is not None:
+    if result.left_out:
+        attachment.delete()
+    elif result.delay is not None:
         Attachment.objects.filter(pk=attachment.pk).update(
             problem=result.problem[:500],
             attempts=attachment.attempts - (not result.counts),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -12,10 +13,12 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from integrations.language.values import cleaned, dump, load
 from integrations.models import Integration
 from messaging import numbers
 from messaging.models.numbers import Number, OptOut, assigned_to
 from messaging.statuses import AttachmentState, Direction, QueueState, Status
+from portal.encryption import EncryptedJSONField
 from portal.models import Organization, User
 
 
@@ -316,6 +319,8 @@ class Attachment(models.Model):
     size = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=10, choices=AttachmentState.choices, default=AttachmentState.KEPT)
     problem = models.CharField(max_length=500, blank=True)
+    # What its upload to a provider bound, and through which integration; a copy is uploaded again.
+    uploaded = EncryptedJSONField(null=True, blank=True)
     source_url = models.TextField(blank=True)
     with_auth = models.BooleanField(default=False)
     attempts = models.PositiveIntegerField(default=0)
@@ -333,6 +338,17 @@ class Attachment(models.Model):
 
     def __str__(self) -> str:
         return self.name or str(self.uuid)
+
+    def uploaded_through(self, integration: int) -> dict[str, Any] | None:
+        """What the upload of the file through an integration bound; None if it is not uploaded there."""
+        if not self.uploaded or self.uploaded["integration"] != integration:
+            return None
+        bound: dict[str, Any] = load(self.uploaded["bound"])
+        return bound
+
+    def set_uploaded(self, integration: int, bound: Mapping[str, Any]) -> None:
+        """Sets what its upload through an integration bound; the caller saves it."""
+        self.uploaded = {"integration": integration, "bound": dump(cleaned(bound))}
 
     @property
     def is_image(self) -> bool:

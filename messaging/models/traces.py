@@ -6,7 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.encoding import escape_uri_path, iri_to_uri
 from django.utils.translation import gettext_lazy as _
@@ -158,8 +158,17 @@ class WebhookEvent(models.Model):
         return f"{self.type} {self.provider_id}"
 
 
+class DeliveryAttemptQuerySet(models.QuerySet["DeliveryAttempt"]):
+    def sent(self) -> DeliveryAttemptQuerySet:
+        """Those by which a provider has accepted a message or a part of it, not the uploads of files."""
+        return self.filter(result="sent", part__lte=F("parts"))
+
+
 class DeliveryAttempt(models.Model):
-    """A request to a provider and its response, redacted; `part` counts a message's requests from 1."""
+    """A request to a provider and its response, redacted.
+
+    `part` counts the requests that send a message, from 1 to `parts`; uploads of its files come after these.
+    """
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="delivery_attempts", db_index=False)
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="+", db_index=False)
@@ -183,6 +192,8 @@ class DeliveryAttempt(models.Model):
     text = models.CharField(_("reason"), max_length=500, blank=True)
     provider_id = models.CharField(_("provider's id"), max_length=200, blank=True)
     status = models.SmallIntegerField(_("status of the part"), choices=Status.choices)
+
+    objects = DeliveryAttemptQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("delivery attempt")
@@ -208,3 +219,8 @@ class DeliveryAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message_id}/{self.part}: {self.result}"
+
+    @property
+    def upload(self) -> int:
+        """The number of the file that the request uploads, from 1; 0 for one that sends."""
+        return max(0, self.part - self.parts)

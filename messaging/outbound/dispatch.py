@@ -99,6 +99,7 @@ class Dispatcher(Drain):
         self.in_flight: Counter[int] = Counter()  # by integration
         self._claims: list[Claim] = []
         self._finished: list[Exchange] = []
+        self._unsent: list[Job] = []  # whose files are uploaded in vain
         # Answers as they arrive; None: look at the table again. An answer to a drain that failed is dropped.
         self.answers: SimpleQueue[Exchange | None] = SimpleQueue()
 
@@ -123,7 +124,7 @@ class Dispatcher(Drain):
             try:
                 wait = self._turn()
             except (OperationalError, InterfaceError) as error:
-                if not (self.in_flight.total() or self._claims or self._finished):
+                if not (self.in_flight.total() or self._claims or self._finished or self._unsent):
                     raise
                 # What is known already is written as soon as it can be, while the leases last.
                 logger.warning(
@@ -139,10 +140,15 @@ class Dispatcher(Drain):
 
     def _turn(self) -> float | None:
         """Records, claims and sends all that can be now; returns the seconds until rate limits allow more."""
-        self._send(record.record(self._finished, stopping=self.stopped))
+        going_on = record.record(self._finished, stopping=self.stopped)
         for exchange in self._finished:
             self.in_flight[exchange.through.integration.pk] -= 1
         self._finished = []
+        render.go_on(going_on)
+        self._send([job for job in going_on if job.parts])
+        self._unsent += [job for job in going_on if not job.parts]
+        record.record_unsent(self._unsent)
+        self._unsent = []
         self._begin()
         wait: float | None = 0
         while wait == 0 and not self.stopped:
@@ -168,9 +174,7 @@ class Dispatcher(Drain):
             assert job.through is not None
             self.in_flight[job.through.integration.pk] += 1
         answers = self.answers
-        http.send_all(
-            (job.requests[job.done], partial(self._answered, answers, job, _Timer())) for job in jobs
-        )
+        http.send_all((job.requests[0], partial(self._answered, answers, job, _Timer())) for job in jobs)
 
     @staticmethod
     def _answered(
@@ -178,9 +182,7 @@ class Dispatcher(Drain):
     ) -> None:
         """Called by the thread that sends."""
         assert job.through is not None
-        answers.put(
-            Exchange(job, job.through, job.parts[job.done], timer.started_at, timer.milliseconds(), answer)
-        )
+        answers.put(Exchange(job, job.through, job.parts[0], timer.started_at, timer.milliseconds(), answer))
 
     def next_answers(self, wait: float | None) -> list[Exchange]:
         """The requests that have finished, once one has; none after `wait` seconds, or to look again."""

@@ -21,6 +21,7 @@ from messaging.engine import attempts, circuit_breaker, queue, rate_limit, webho
 from messaging.engine.attempts import storable
 from messaging.engine.jobs import Job
 from messaging.engine.queue import Change
+from messaging.models import Attachment
 from messaging.outbound import retry_policy
 from messaging.rules import optout
 from messaging.statuses import Status
@@ -78,7 +79,7 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
     going_on: list[Job] = []
     for exchange, outcome in found:
         job = exchange.job
-        if outcome.result == "sent" and job.done + 1 < len(job.parts):
+        if outcome.result == "sent" and not exchange.part.is_last:
             going_on.append(job)
             changes.append(Change(job.message.pk, job.claim.fence, queue.CLAIMED, Status.SENDING))
         elif stopping and _unwritten(exchange):
@@ -87,6 +88,7 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
             changes.append(_decide(job, outcome))
     with transaction.atomic():
         attempts.write([_attempt(exchange, outcome) for exchange, outcome in found])
+        _keep_uploads(found)
         held = queue.record(changes)
         # A claim that was lost meanwhile does not make the provider's answer untrue.
         queue.advance([change for change in changes if change.id not in held])
@@ -104,9 +106,23 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
     if orphans:
         wakeups.wake(Task.FILE_EVENTS)
     _retry_with_access(renewing)
-    for job in going_on:
-        job.done += 1  # now that it is written: should the database be away, all of this happens again
+    for job in going_on:  # now that it is written: should the database be away, all of this happens again
+        part, _request = job.parts.pop(0), job.requests.pop(0)
+        if part.file is None:
+            job.done = part.number
     return [job for job in going_on if job.message.pk in held]
+
+
+def _keep_uploads(found: Iterable[tuple[Exchange, Outcome]]) -> None:
+    """What uploads have bound stays with the files, for the requests that follow."""
+    uploaded = []
+    for exchange, outcome in found:
+        if outcome.result == "sent" and exchange.part.file is not None:
+            file = exchange.job.files[exchange.part.file]
+            file.set_uploaded(exchange.through.integration.pk, outcome.bound)
+            uploaded.append(file)
+    if uploaded:
+        Attachment.objects.bulk_update(uploaded, ["uploaded"])
 
 
 def _measure(found: Iterable[tuple[Exchange, Outcome]], done: Collection[int]) -> None:
@@ -172,7 +188,7 @@ def _attempt(exchange: Exchange, outcome: Outcome) -> dict[str, Any]:
         "message_id": job.message.pk,
         "organization_id": job.message.organization_id,
         "integration_id": service.integration.pk,
-        "parts": len(job.parts),
+        "parts": exchange.part.total,
         "fence": job.claim.fence,
         "started_at": attempts.time_of(exchange.started_at),
         "milliseconds": exchange.milliseconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
@@ -64,6 +64,13 @@ def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] |
     return jobs
 
 
+def go_on(jobs: Iterable[Job]) -> None:
+    """Renders the requests that depend on uploads, for jobs whose files have just been uploaded."""
+    for job in jobs:
+        if not job.parts and job.through is not None:
+            _render(job, job.through)
+
+
 def _refusal(job: Job) -> str:
     """Why the message can never be sent; empty: it can."""
     if reason := optout.refusal(job.message.automatic, job.opted_out):
@@ -105,9 +112,18 @@ def _render(job: Job, service: PreparedIntegration) -> None:
                 "country": number.country,
                 "attempt_no": message.attempts,
             },
+            {
+                place: bound
+                for place, item in enumerate(job.files)
+                if (bound := item.uploaded_through(service.integration.pk)) is not None
+            },
         )
+        # Those that earlier attempts have sent are never repeated.
+        parts = [part for part in parts if part.number > job.done]
         job.requests = [release(part.request, service.sends_with) for part in parts]
         job.parts = parts
+        if not parts:
+            job.refusal = _("A part was sent; the rest cannot be, because the template has changed since.")
     except Held:
         job.obstacle = _held(service)
     except RenderError as error:

@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
 from integrations import pictures
-from integrations.language.api_methods import SEND_FILE
+from integrations.language.api_methods import SEND_FILE, UPLOAD_FILE
 from integrations.language.document import Template
 from messaging import media
 from messaging.errors import Refused
@@ -43,7 +43,7 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
 
     Pictures lose their metadata, and are converted if they are too large for the provider, or of a type that
     it does not accept; other files must fit as they are. `limits.media_bytes` applies to all files of one
-    request together. Raises Refused; then nothing is stored.
+    request together, or to each file that is uploaded. Raises Refused; then nothing is stored.
     """
     uploads = [_read(file) for file in files]
     if sum(upload.size for upload in uploads) > settings.MAX_UPLOAD_BYTES:
@@ -51,13 +51,12 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
     most = min(template.limits.media_bytes or settings.MAX_UPLOAD_BYTES, settings.MAX_UPLOAD_BYTES)
     types = template.limits.media_types
     method = template.methods.get(SEND_FILE.name)
+    alone = method is None or method.per_file or UPLOAD_FILE.name in template.methods
+    together = 1 if alone else template.limits.media_count or max(1, len(uploads))
     kept: list[Attachment] = []
     try:
-        if method is None or method.per_file:
-            for upload in uploads:
-                _fit(upload, types, most)
-        else:
-            _fit_together(uploads, types, most)
+        for start in range(0, len(uploads), together):
+            _fit_together(uploads[start : start + together], types, most)
         for upload in uploads:
             kept.append(_keep(upload))
     except OSError as error:
@@ -78,7 +77,7 @@ def too_large() -> str:
 
 def _read(file: UploadedFile[Any]) -> _Upload:
     name, size = file.name or "", file.size or 0
-    kind = media.content_type(file.read(4096), name)
+    kind = media.content_type(file.read(4096), name, file.content_type or "")
     file.seek(0)
     if not size:
         raise Refused(_("%(name)s is empty.") % {"name": name})

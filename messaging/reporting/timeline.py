@@ -136,7 +136,9 @@ def _origin(message: Message, events: list[WebhookEvent], original: Message | No
 
 def _attempt(attempt: DeliveryAttempt) -> Step:
     title = _result_sentence(attempt)
-    if attempt.parts > 1:
+    if attempt.upload:
+        title = _("Upload of file %(number)d: %(result)s") % {"number": attempt.upload, "result": title}
+    elif attempt.parts > 1:
         title = _("Part %(part)d of %(parts)d: %(result)s") % {
             "part": attempt.part,
             "parts": attempt.parts,
@@ -148,7 +150,7 @@ def _attempt(attempt: DeliveryAttempt) -> Step:
 
 def _result_sentence(attempt: DeliveryAttempt) -> str:
     sentences = {
-        "sent": _("%(provider)s accepted the message."),
+        "sent": _("%(provider)s accepted it.") if attempt.upload else _("%(provider)s accepted the message."),
         "failed": _("%(provider)s rejected the message."),
         "retry": _("%(provider)s could not take the message. Patchbay retries later."),
         "throttled": _("%(provider)s asked to slow down. Patchbay retries later."),

@@ -13,11 +13,13 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
 django.setup()
 
+from django.core.files.base import ContentFile  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from integrations import catalog, holds  # noqa: E402
 from integrations.models import Integration, Template  # noqa: E402
-from messaging.models import Assignment, Contact, Conversation, Message, Number  # noqa: E402
+from messaging import media  # noqa: E402
+from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number  # noqa: E402
 from portal.models import Account, Membership, Organization, User  # noqa: E402
 
 
@@ -25,7 +27,8 @@ def fill(organizations: list[dict[str, Any]]) -> str:
     """The id of the account that has these organizations; all is committed.
 
     Each has a `name`, a `document` with a property "URL" (null: the generic service), the `url`, and `count`
-    messages "<name> 0" …, each to a contact of its own, that are due after so many seconds: `due`.
+    messages "<name> 0" …, each to a contact of its own, that are due after so many seconds: `due`. Each
+    message has so many `files`.
     """
     catalog.install()
     account = Account.objects.create(name="Southern Voice")
@@ -50,6 +53,10 @@ def fill(organizations: list[dict[str, Any]]) -> str:
         )
         Assignment.objects.create(number=number, user=author)
         _write(number, author, name, found.get("count", 0), found.get("due", [0]))
+        for message in Message.objects.filter(organization=organization):
+            for index in range(found.get("files", 0)):
+                file = Attachment(message=message, position=index)
+                media.keep(file, ContentFile(b"file %d" % index), "text/plain", f"{index}.txt").save()
     return account.accountid
 
 

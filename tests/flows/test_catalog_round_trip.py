@@ -12,10 +12,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
 
-from integrations import catalog, holds
+from integrations import holds
 from integrations.cases import message_of
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
+from integrations.sandbox.catalog_entry import services
 from messaging import numbers
 from messaging.inbound import fetch_media, file_events
 from messaging.models import Assignment, Attachment, Message, Number, WebhookRequest
@@ -27,7 +28,7 @@ from tests.flows.test_round_trip import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FOLDERS = [pytest.param(catalog.FOLDER / slug, id=slug) for slug in catalog.slugs()]
+FOLDERS = [pytest.param(folder, id=name) for name, folder in services().items()]
 WORDS = 'He said "hi" & left\n100% €5 😀'
 
 

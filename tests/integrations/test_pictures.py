@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import pillow_heif
 import pytest
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
@@ -96,6 +97,39 @@ def test_a_camera_picture_is_brought_to_what_phones_show() -> None:
 def test_another_kind_becomes_a_jpeg(source: str) -> None:
     made, kind = fitted(photo(64, 48, source), ("image/jpeg", "image/png"), 50_000)
     assert (kind, drawn(made).format, drawn(made).size) == ("image/jpeg", "JPEG", (64, 48))
+
+
+def heic(picture: Image.Image, **options: Any) -> bytes:
+    out = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(out, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_what_few_phones_show_becomes_a_jpeg(kind: str, mode: str) -> None:
+    picture = Image.new(mode, (320, 200), "white")
+    body = heic(picture) if kind == "HEIC" else saved(picture, "AVIF")
+    made, found = fitted(body, (), 1_000_000)
+    assert (found, drawn(made).format, drawn(made).size) == ("image/jpeg", "JPEG", (320, 200))
+    assert drawn(made).getpixel((160, 100)) in (255, (255, 255, 255))
+
+
+def test_a_picture_of_an_iphone_is_upright_and_tells_nothing() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "taken at home"
+    body = heic(Image.new("RGB", (320, 200)), exif=exif.tobytes(), xmp=b"<x>taken at home</x>")
+    assert b"taken at home" in body
+    made, kind = fitted(body, ("image/jpeg",), 100_000)
+    assert (kind, drawn(made).size) == ("image/jpeg", (200, 320))
+    assert b"taken at home" not in made
+    assert not drawn(made).getexif()
+
+
+@pytest.mark.parametrize("cut", [20, 200])
+def test_a_broken_picture_of_an_iphone_is_refused(cut: int) -> None:
+    with pytest.raises(pictures.PictureError, match="cannot be read"):
+        fitted(heic(Image.new("RGB", (320, 200)))[:cut], (), 100_000)
 
 
 def test_where_only_png_is_taken_it_becomes_a_smaller_png() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from integrations.language.document import compile_document
-from integrations.language.errors import RenderError
+from integrations.language.errors import DocumentError, RenderError
 from integrations.requests import plan
 
 FIELDS = {"from": "$from$", "to": "$to$", "extension": "$extension$", "domain": "$domain$"}
@@ -181,6 +181,92 @@ def test_a_message_is_sent_in_these_steps(document, message, expected):
     assert steps(document, message) == expected
 
 
+THREE = [{"url": f"https://f.example/{number}"} for number in (1, 2, 3)]
+TOGETHER = {
+    "request_url": URL,
+    "request_parameters": ["$urls$", "$text$", "$text_with_media$", "$part_no$", "$parts$"],
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "expected"),
+    [
+        # The text is in the first request; what does not fit into a message of its own follows the files.
+        ({"SendFile": TOGETHER}, "Hi", [("SendFile", [["https://f.example/1", "https://f.example/2"], "Hi", "Hi\nhttps://f.example/1\nhttps://f.example/2", 1, ["Hi"]]), ("SendFile", [["https://f.example/3"], "", "https://f.example/3", 2, [""]])]),
+        ({"SendFile": {**TOGETHER, "split": {"max": 3}}, "SendMessage": CONTENT}, "abc def", [("SendFile", [["https://f.example/1", "https://f.example/2"], "abc", "abc\nhttps://f.example/1\nhttps://f.example/2", 1, ["abc", "def"]]), ("SendFile", [["https://f.example/3"], "", "https://f.example/3", 2, [""]]), ("SendMessage", {"c": "def", "t": "def"})]),
+        ({"SendMessage": TOGETHER}, "Hi", [("SendMessage", [["https://f.example/1", "https://f.example/2"], "Hi", "Hi\nhttps://f.example/1\nhttps://f.example/2", 1, ["Hi\nhttps://f.example/1\nhttps://f.example/2"]]), ("SendMessage", [["https://f.example/3"], "", "https://f.example/3", 2, ["https://f.example/3"]])]),
+        # Links in a text are not counted; a method for one file takes one.
+        ({"SendMessage": CONTENT}, "Hi", [("SendMessage", {"c": "Hi\nhttps://f.example/1\nhttps://f.example/2\nhttps://f.example/3", "t": "Hi"})]),
+        ({"SendFile": CONTENT}, "", [("SendFile", {"c": f"https://f.example/{number}", "t": ""}) for number in (1, 2, 3)]),
+    ],
+)  # fmt: skip
+def test_a_request_has_at_most_media_count_files(document, text, expected):
+    template = compile_document({"id": "acme", "name": "Acme", "limits": {"media_count": 2}, "API": document})
+    parts = plan(template, {}, {**MESSAGE, "text": text, "media": THREE})
+    assert [(part.method, json.loads(part.request.body)) for part in parts] == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [
+        (0, "'media_count' must be a number greater than 0."),
+        (1.5, "'media_count' must be a whole number."),
+        ("2", "'media_count' must be a number greater than 0."),
+    ],
+)
+def test_media_count_is_a_whole_number(count, reason):
+    with pytest.raises(DocumentError) as caught:
+        compile_document({"id": "acme", "name": "Acme", "limits": {"media_count": count}, "API": {}})
+    assert [(item.pointer, item.reason) for item in caught.value.problems] == [
+        ("/limits/media_count", reason)
+    ]
+
+
+UPLOADS = {
+    "UploadFile": {
+        "request_url": URL,
+        "when": {"$media[0].content_type$": {"not": "text/plain"}},
+        "request_parameters": ["$url$", "$part_no$", "$last_part$"],
+        "response_map": {"id": "$media_id$", "more": [{"name": "$name?$"}]},
+    },
+    "SendFile": {
+        "request_url": URL,
+        "request_parameters": ["$media|pluck:'media_id'$", "$text$", "$part_no$"],
+    },
+    "SendMessage": CONTENT,
+}
+
+
+def test_files_are_uploaded_first_and_their_results_are_sent():
+    template = compile_document({"id": "acme", "name": "Acme", "API": UPLOADS})
+    assert template.methods["UploadFile"].response.binds == {"media_id", "name"}
+    files = [THREE[0], {**THREE[1], "content_type": "text/plain"}, THREE[2]]
+    message = {**MESSAGE, "text": "Hi", "media": files}
+
+    def shown(uploaded):
+        parts = plan(template, {}, message, uploaded)
+        return [
+            (part.number, part.total, part.file, part.is_last, json.loads(part.request.body))
+            for part in parts
+        ]
+
+    first, third = THREE[0]["url"], THREE[2]["url"]
+    assert shown({}) == [(2, 1, 0, False, [first, 1, False]), (4, 1, 2, False, [third, 3, True])]
+    assert shown({0: {"media_id": "a"}}) == [(4, 1, 2, False, [third, 3, True])]
+    assert shown({0: {"media_id": "a"}, 2: {"media_id": "c"}}) == [(1, 1, None, True, [["a", "c"], "Hi", 1])]
+
+
+def test_what_is_sent_without_files_uploads_none():
+    """A text, and links that follow a text where no method reads `$media$`."""
+    template = compile_document({"id": "acme", "name": "Acme", "API": UPLOADS})
+    assert [part.method for part in plan(template, {}, {**MESSAGE, "text": "Hi"})] == ["SendMessage"]
+    without = compile_document(
+        {"id": "acme", "name": "Acme", "API": {**UPLOADS, "SendFile": {**CONTENT, "when": {"$text$": "x"}}}}
+    )
+    parts = plan(without, {}, {**MESSAGE, "text": "Hi", "media": THREE})
+    assert [part.method for part in parts] == ["SendMessage"]
+
+
 def test_a_text_that_send_message_does_not_take_is_not_sent_before_a_file():
     document = {
         "SendMessage": {**CONTENT, "when": {"$text$": "x"}},
@@ -208,3 +294,38 @@ def test_queries_take_bytes_and_leave_out_what_is_unset():
     method = {"request_url": URL, "request_method": "GET"}
     method["request_parameters"] = {"a": "$text|encode:'latin-1'$", "b": "$country$", "c": [None, 1, True]}
     assert one(method, {"text": "é+"}).url == URL + "?a=%E9%2B&c=1&c=true"
+
+
+def test_uploads_that_nobody_would_send_are_told():
+    alone = {"UploadFile": UPLOADS["UploadFile"], "SendFile": CONTENT, "SendMessage": CONTENT}
+    warnings = compile_document({"id": "acme", "name": "Acme", "API": alone}).warnings
+    assert [(item.pointer, item.reason) for item in warnings] == [
+        (
+            "/API/UploadFile",
+            "Nothing is uploaded: neither SendMessage nor SendFile reads $media$, which has the results.",
+        )
+    ]
+    assert compile_document({"id": "acme", "name": "Acme", "API": UPLOADS}).warnings == ()
+
+
+def test_an_upload_binds_no_part_of_the_response_and_no_secret():
+    upload = {**UPLOADS["UploadFile"], "response_map": {"id": "$status$", "key": "$API key$"}}
+    with pytest.raises(DocumentError) as caught:
+        compile_document(
+            {
+                "id": "acme",
+                "name": "Acme",
+                "properties": ["API key"],
+                "API": {**UPLOADS, "UploadFile": upload},
+            }
+        )
+    assert [(item.pointer, item.reason) for item in caught.value.problems] == [
+        (
+            "/API/UploadFile/response_map/id",
+            "$status$ is part of the request or response and cannot be bound.",
+        ),
+        (
+            "/API/UploadFile",
+            "'API key' is secret and may not be read here, because people see what a response means.",
+        ),
+    ]

@@ -14,10 +14,10 @@ from integrations.events import HttpRequest, HttpResponse
 from integrations.language.document import compile_document
 from integrations.requests import build, plan
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
-from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry, read_entry
+from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry, read_entry, services
 from integrations.sandbox.provider import Provider
 
-FOLDERS = [pytest.param(catalog.FOLDER / slug, id=slug) for slug in catalog.slugs()]
+FOLDERS = [pytest.param(folder, id=name) for name, folder in services().items()]
 ORIGIN = "http://127.0.0.1:9"
 MESSAGE = {
     "from": "+12025550001",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,52 @@ from integrations.language.document import compile_document
 from integrations.received import Hints
 from integrations.senders import normalise_number
 from integrations.webhooks import hints, read
+
+PICTURES = compile_document(
+    {
+        "id": "acme",
+        "name": "Acme",
+        "Webhook": [
+            {
+                "event_type": "mms",
+                "path": "one",
+                "request_parameters": {"from": "$from$", "text": "$text?$", "file": "$url$"},
+            },
+            {
+                "event_type": "mms",
+                "path": "all",
+                "request_parameters": {"from": "$from$", "text": "$text?$", "files": ["$urls$"]},
+            },
+        ],
+    }
+)
+SMIL, PICTURE = "https://f.example/0.SMIL?key=1", "https://f.example/smil/p.jpg"
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "expected"),
+    [
+        ("all", {"files": [SMIL, PICTURE]}, ("mms", (PICTURE,))),
+        ("all", {"files": ["data:application/smil;base64,PHNtaWw+", PICTURE]}, ("mms", (PICTURE,))),
+        ("all", {"files": [PICTURE, "https://f.example/a.smile", "https://f.example/smil"]}, ("mms", (PICTURE, "https://f.example/a.smile", "https://f.example/smil"))),
+        ("one", {"file": PICTURE}, ("mms", (PICTURE,))),
+        # The text is not lost with the layout.
+        ("all", {"files": [SMIL]}, ("message", ())),
+        ("one", {"file": SMIL}, ("message", ())),
+    ],
+)  # fmt: skip
+def test_the_layout_of_an_mms_is_no_file(
+    path: str, said: dict[str, Any], expected: tuple[str, tuple[str, ...]]
+) -> None:
+    request = post({"from": "+61412345678", "text": "Look", **said})
+    found = read(PICTURES, replace(request, path=path), {}, number_to="+61855555555")
+    assert found.verdict == "accepted", found.reason
+    [event] = found.events
+    assert isinstance(event, InboundMessage)
+    assert (event.type, event.urls, event.text) == (*expected, "Look")
+    [(_, bound)] = found.bindings
+    assert SMIL not in str(bound)
+
 
 PARAMS = {"from": "+61855555555", "to": "+61123456789"}
 SEED = compile_document(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pillow_heif
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -106,10 +107,53 @@ def test_the_type_is_what_the_bytes_say(head: bytes, name: str, kind: str) -> No
     assert media.content_type(head, name) == kind
 
 
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+ZIP = b"PK\x03\x04\x14\0\x08\0\x08\0\0\0!\0" + bytes(40)
+MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"
+
+
+@pytest.mark.parametrize(
+    ("head", "declared", "name", "kind", "extension"),
+    [
+        (b"BEGIN:VCARD", "text/vcard; charset=utf-8", "0", "text/vcard", ".vcf"),
+        (b"BEGIN:VCARD", "text/x-vcard", "me.vcf", "text/x-vcard", ".vcf"),
+        (b"BEGIN:VCARD", "", "me.VCF", "text/vcard", ".vcf"),
+        (b"BEGIN:VCALENDAR", "text/calendar", "", "text/calendar", ".ics"),
+        (b"a,b", "text/csv", "list", "text/csv", ".csv"),
+        # What a server says of every file says nothing.
+        (b"a,b", "text/plain", "list.csv", "text/csv", ".csv"),
+        (b"a,b", "application/octet-stream", "list.csv", "text/csv", ".csv"),
+        (b"a,b", "text/plain", "list", "text/plain", ".txt"),
+        (b"#!AMR\n", "audio/amr", "voice", "audio/amr", ".amr"),
+        (b"?", "AUDIO/AMR", "voice", "audio/amr", ".amr"),
+        (MP4, "audio/mp4", "0", "audio/mp4", ".m4a"),
+        (MP4, "", "voice.m4a", "audio/mp4", ".m4a"),
+        (MP4, "", "film", "video/mp4", ".mp4"),
+        (MP4, "text/plain", "film", "video/mp4", ".mp4"),
+        (ZIP, DOCX, "0", DOCX, ".docx"),
+        (ZIP, "application/octet-stream", "letter.docx", DOCX, ".docx"),
+        (ZIP, "", "all.zip", "application/zip", ".zip"),
+        (ZIP, "application/pdf", "all.pdf", "application/zip", ".zip"),
+        (b"%PDF-1.7", "text/csv", "a.csv", "application/pdf", ".pdf"),
+        # Only the bytes make a picture or a page.
+        (b"?", "image/png", "a", "application/octet-stream", ".bin"),
+        (b"<script>", "text/html", "a.html", "application/octet-stream", ".bin"),
+        (b"<svg/>", "image/svg+xml", "a.svg", "application/octet-stream", ".bin"),
+        (b"?", "no type", "a", "application/octet-stream", ".bin"),
+    ],
+)
+def test_else_it_is_what_the_sender_says(
+    head: bytes, declared: str, name: str, kind: str, extension: str
+) -> None:
+    assert media.content_type(head, name, declared) == kind
+    assert media.extension_of(kind, name) == extension
+
+
 class Files(BaseHTTPRequestHandler):
     """Serves what a test put into `content` (status, body); counts."""
 
     content: dict[str, list[tuple[int, bytes]]] = {}
+    headers_of: dict[str, dict[str, str]] = {}
 
     def do_GET(self) -> None:
         answers = self.content[self.path]
@@ -118,6 +162,8 @@ class Files(BaseHTTPRequestHandler):
         if status == 302:
             self.send_header("Location", body.decode())
             body = b""
+        for name, value in self.headers_of.get(self.path, {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -158,6 +204,83 @@ def fetched(attachment: Attachment, url: str) -> Attachment:
     fetch_media.drain()
     row.refresh_from_db()
     return row
+
+
+@pytest.mark.parametrize(
+    ("disposition", "place", "name"),
+    [
+        ('attachment; filename="list.csv"', "/0", "list.csv"),
+        ("inline; filename=list.csv", "/0", "list.csv"),
+        (
+            "attachment; filename=\"a.csv\"; filename*=UTF-8''na%C3%AFve%20%F0%9F%99%82.csv",
+            "/0",
+            "naïve 🙂.csv",
+        ),
+        ("attachment; filename*=iso-8859-1'en'%A3%20rates.csv", "/0", "£ rates.csv"),
+        (b'attachment; filename="\xc3\xbcber.csv"'.decode("latin-1"), "/0", "über.csv"),
+        ('attachment; filename="C:\\\\Users\\\\me\\\\list.csv"', "/0", "list.csv"),
+        ('attachment; filename="../../list.csv"', "/0", "list.csv"),
+        ("attachment; filename*=UTF-8''a%E2%80%AEb%0D%0Ac.csv", "/0", "ab  c.csv"),
+        ("attachment", "/list%20of%20all.csv?key=1", "list of all.csv"),
+        ("", "/a%2Flist.csv", "list.csv"),
+        ("", "/", "file.csv"),
+    ],
+)
+def test_the_name_is_what_the_sender_says(
+    attachment: Attachment,
+    files: str,
+    monkeypatch: pytest.MonkeyPatch,
+    disposition: str,
+    place: str,
+    name: str,
+) -> None:
+    said = {"Content-Type": "text/csv", **({"Content-Disposition": disposition} if disposition else {})}
+    monkeypatch.setattr(Files, "headers_of", {place: said})
+    Files.content = {place: [(200, b"a,b")]}
+    row = fetched(attachment, f"{files}{place}")
+    assert (row.state, row.name, row.content_type) == ("kept", name, "text/csv")
+
+
+@pytest.mark.parametrize("link", ["/my list.csv", " /my%20list.csv ", '/my"list<é>.csv', "/away"])
+def test_blanks_in_links_are_escaped(attachment: Attachment, files: str, link: str) -> None:
+    Files.content = {
+        "/my%20list.csv": [(200, b"a,b")],
+        "/my%22list%3C%C3%A9%3E.csv": [(200, b"a,b")],
+        "/away": [(302, b"/my list.csv")],
+    }
+    link = f" {files}{link.strip()} " if link.startswith(" ") else f"{files}{link}"
+    row = fetched(attachment, link)
+    assert (row.state, row.problem, content(row)) == ("kept", "", b"a,b")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/smil", b"<smil/>"),
+        ("application/smil+xml; charset=utf-8", b"?"),
+        ("text/xml", b'<?xml version="1.0"?>\n<smil xmlns="x"><head/></smil>'),
+        ("application/octet-stream", b"<smil>"),
+    ],
+)
+def test_the_layout_of_an_mms_is_left_out(
+    attachment: Attachment, files: str, monkeypatch: pytest.MonkeyPatch, folder: Path, kind: str, body: bytes
+) -> None:
+    monkeypatch.setattr(Files, "headers_of", {"/0": {"Content-Type": kind}})
+    Files.content = {"/0": [(200, body)]}
+    incoming(attachment, f"{files}/0")
+    fetch_media.drain()
+    assert list(Attachment.objects.all()) == [attachment]
+    assert len([path for path in folder.rglob("*") if path.is_file()]) == 1
+
+
+def test_a_picture_of_an_iphone_is_shown(attachment: Attachment, files: str) -> None:
+    heic = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (64, 48), "teal")).save(heic)
+    Files.content = {"/IMG_0001.HEIC": [(200, heic.getvalue())]}
+    row = fetched(attachment, f"{files}/IMG_0001.HEIC")
+    assert (row.content_type, row.name, row.is_image) == ("image/jpeg", "IMG_0001.jpg", True)
+    assert Image.open(io.BytesIO(content(row))).size == (64, 48)
+    assert row.file.name.endswith("/IMG_0001.jpg")
 
 
 def test_a_picture_is_drawn_anew_without_its_secrets(attachment: Attachment, files: str) -> None:
@@ -330,7 +453,7 @@ def test_a_defect_with_one_file_holds_up_no_other(
 ) -> None:
     real = media.content_type
 
-    def content_type(head: bytes, name: str) -> str:
+    def content_type(head: bytes, name: str, declared: str = "") -> str:
         if head == b"bad":
             raise LookupError("a defect")
         return real(head, name)

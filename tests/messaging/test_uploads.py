@@ -41,7 +41,7 @@ def moving(name: str = "dance.gif") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, out.getvalue())
 
 
-def service_with(number: Number, limits: dict[str, Any], files: str = "$urls$") -> None:
+def service_with(number: Number, limits: dict[str, Any], files: str = "$urls$", **methods: Any) -> None:
     """Has the number send through a service with limits; `files` is what its SendFile puts into requests."""
     document = {
         "id": "small",
@@ -50,6 +50,7 @@ def service_with(number: Number, limits: dict[str, Any], files: str = "$urls$") 
         "API": {
             "SendMessage": {"request_url": "https://x.example/"},
             "SendFile": {"request_url": "https://x.example/", "request_parameters": {"files": files}},
+            **methods,
         },
     }
     template = Template(account=number.account)
@@ -61,6 +62,27 @@ def service_with(number: Number, limits: dict[str, Any], files: str = "$urls$") 
 
 def sent(alice: User, number: Number, *files: SimpleUploadedFile) -> list[Attachment]:
     return list(submit(alice, number, CONTACT, files=files).attachments.all())
+
+
+@pytest.mark.parametrize(
+    ("limits", "method", "sizes"),
+    [
+        ({"media_bytes": 100}, {}, None),
+        ({"media_bytes": 100, "media_count": 2}, {}, [60, 40, 60]),
+        ({"media_bytes": 100}, {"UploadFile": {"request_url": "https://x.example/"}}, [60, 40, 60]),
+    ],
+)
+def test_media_bytes_counts_for_each_request(
+    private: Number, alice: User, limits: dict[str, Any], method: dict[str, Any], sizes: list[int] | None
+) -> None:
+    service_with(private, limits, "$media$", **method)
+    files = [SimpleUploadedFile(f"{size}.txt", b"x" * size) for size in (60, 40, 60)]
+    if sizes is None:
+        with pytest.raises(Refused, match="the provider accepts at most"):
+            sent(alice, private, *files)
+        assert not Attachment.objects.exists()
+    else:
+        assert [item.size for item in sent(alice, private, *files)] == sizes
 
 
 def test_a_picture_that_is_too_large_is_made_to_fit(private: Number, alice: User) -> None:

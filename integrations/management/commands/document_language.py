@@ -66,7 +66,9 @@ def _language() -> str:
 
 
 def _method_row(method: ApiMethod) -> str:
-    files = "yes, unless it [reads them all](#files)" if method.per_file else "no"
+    files = "no"
+    if method.per_file:
+        files = "yes, unless it [reads them all](#files)" if method.sends_message else "yes"
     names = ", ".join(f"`{name}`" for name in sorted(method.variables))
     variables = "[all](#variables)" if method.variables == SENDING else names
     return f"| `{method.name}` | {method.purpose} | {method.called_when} | {files} | {variables} |\n"
