@@ -20,6 +20,7 @@ from integrations.language.auth import basic
 from integrations.language.conditions import compile_condition
 from integrations.language.data_filters import iso_text
 from integrations.language.json_web_tokens import signed
+from integrations.language.placeholders import only
 from integrations.language.scope import Scope
 from integrations.language.sections import compile_variables
 from integrations.language.shapes import compile_render
@@ -41,8 +42,8 @@ def sign(
 ) -> InboundRequest:
     """The request with what the first scheme that applies checks, in the places where the example has it.
 
-    `values` are the properties. A signature cannot be added if the example has none, as in a case for a
-    missing signature.
+    `values` are the properties. Where the example has no signature, one is added only to the header or query
+    field that a scheme names alone.
     """
     for scheme in schemes:
         scope = _scope(values, scheme)
@@ -111,6 +112,10 @@ class _Signing:
     def _placed(self, request: InboundRequest, source: Value, new: str) -> InboundRequest:
         """The request with a new value in the place from which `source` reads in the example."""
         old = self._read(source, self.example)
+        place = only(source)
+        if not old and place is not None and len(place.steps) == 2 and not place.filters:
+            put = {"headers": _with_header, "query": _with_query}.get(place.root)
+            return put(request, str(place.steps[1]), new) if put is not None else request
         substitution = Substitution({old: new})
         headers = {name: substitution.text(value) for name, value in request.headers.items()}
         request = replace(request, headers=headers)
@@ -122,10 +127,10 @@ class _Signing:
         if "timestamp" not in self.scheme:
             return request
         old = self._read(self.scheme["timestamp"], self.example)
-        if is_number(old):
-            new = str(int(self.now * (1000 if float(old) > 10**11 else 1)))
-        else:
+        if old and not is_number(old):
             new = iso_text(datetime.fromtimestamp(self.now, UTC))
+        else:
+            new = str(int(self.now * (1000 if float(old or 0) > 10**11 else 1)))
         return self._placed(request, self.scheme["timestamp"], new)
 
     def _over(self, request: InboundRequest) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 import string
 from collections.abc import Collection, Mapping
+from urllib.parse import quote, quote_plus
 
 from integrations import case_http
 from integrations.language.text_filters import national
@@ -69,6 +71,23 @@ def number_spellings(number: str) -> list[str]:
 def number_substitutions(example: str, number: str) -> dict[str, str]:
     """The replacement for each way to write an example's number: another number in the same way."""
     return dict(zip(number_spellings(example), number_spellings(number), strict=True))
+
+
+def text_substitutions(example: str, content: str) -> dict[str, str]:
+    """The replacement for each way to write an example's text: another text in the same way."""
+    ways = dict(zip(_text_spellings(example), _text_spellings(content), strict=True))
+    # A text that an encoding leaves as it is does not show which encoding the provider uses.
+    return {**ways, example: content}
+
+
+def _text_spellings(content: str) -> list[str]:
+    """The ways in which providers write a text: as it is, in Base64, and percent-encoded with %20 or +."""
+    return [
+        content,
+        base64.b64encode(content.encode()).decode(),
+        quote(content, safe=""),
+        quote_plus(content),
+    ]
 
 
 def new_id(example: str) -> str:

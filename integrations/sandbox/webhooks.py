@@ -16,7 +16,12 @@ from integrations.received import Received
 from integrations.receiving import as_request
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.signing import sign
-from integrations.sandbox.substitution import Substitution, new_id, number_substitutions
+from integrations.sandbox.substitution import (
+    Substitution,
+    new_id,
+    number_substitutions,
+    text_substitutions,
+)
 from integrations.senders import sender
 from integrations.webhooks import read
 
@@ -147,7 +152,7 @@ class WebhookWriter:
         new: dict[str, str] = {}
         for spelled, number in ((event.sender, sender), *((one, to) for one in event.recipients[:1])):
             new |= number_substitutions(example.number(spelled), number)
-        new |= {event.text: content, example.media_url: url}
+        new |= {**text_substitutions(event.text, content), example.media_url: url}
         if event.messageid:
             new[event.messageid] = new_id(event.messageid)
         return self._copy(example, webhook_url, new)

@@ -11,9 +11,25 @@ import pytest
 
 from integrations import cases, catalog
 from integrations.language.document import Template, compile_document
-from integrations.language.values import load
+from integrations.language.values import dump, load
 
 FOLDERS = [catalog.FOLDER / slug for slug in catalog.slugs()]
+# Their cases have every row of every table, a blank text and a number without plus.
+THOROUGH = [
+    catalog.FOLDER / slug
+    for slug in (
+        "africastalking",
+        "bulkvs",
+        "clicksend",
+        "commio",
+        "didww",
+        "plivo",
+        "signalwire",
+        "sinch",
+        "skyetel",
+        "telesign",
+    )
+]
 ALWAYS = ("text", "long-text", "picture", "receive-text", "unknown-event", "refusal", "throttling")
 HEADINGS = (
     "## At ",
@@ -62,8 +78,8 @@ def all_cases(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_catalogue_holds_ten_services() -> None:
-    assert len(FOLDERS) >= 10
+def test_the_catalogue_holds_twenty_services() -> None:
+    assert len(FOLDERS) >= 20
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -147,6 +163,30 @@ def test_every_word_of_a_status_map_has_a_case(folder: Path) -> None:
             status = words.pop(word)
             assert _fails(document, received), f"no case needs the status {word!r}"
             words[word] = status
+
+
+@pytest.mark.parametrize("folder", THOROUGH, ids=lambda folder: folder.name)
+def test_every_row_of_a_table_has_a_case(folder: Path) -> None:
+    """Without one of its rows, some case fails."""
+    document = json.loads((folder / "template.json").read_text())
+    found = all_cases(folder)
+    for name, table in document.get("tables", {}).items():
+        for word in list(table):
+            words = table.pop(word)
+            assert _fails(document, found), f"no case needs {word!r} of the table {name}"
+            table[word] = words
+
+
+@pytest.mark.parametrize("folder", THOROUGH, ids=lambda folder: folder.name)
+def test_a_blank_text_and_a_number_without_plus_are_tried(folder: Path) -> None:
+    texts = [
+        (dump(case["request"]), event)
+        for case in cases_in(folder, "receive-text")
+        for event in case["expect"]["events"]
+        if event["type"] == "message"
+    ]
+    assert any(not event.get("content") for _, event in texts)
+    assert any(event["from"] not in sent and event["from"][1:] in sent for sent, event in texts)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from typing import Any
 
 import pytest
@@ -97,3 +98,68 @@ def test_a_webhook_is_signed_anew(verify: Any, headers: dict[str, str], query: s
     )
     assert bound["messageid"] != "id-1"
     assert webhooks.read(template, made, {"Key": "whsec_YW5vdGhlci1rZXktb2YtaXRz"}).verdict == "unverified"
+
+
+@pytest.mark.parametrize(
+    ("verify", "place"),
+    [
+        ({"signature": "$headers.X-Sig$"}, "headers"),
+        ({"signature": "$query.sig$"}, "query"),
+        (
+            {
+                "signature": "$headers.X-Sig$",
+                "over": "$headers.X-Time$.$body$",
+                "timestamp": "$headers.X-Time$",
+            },
+            "headers",
+        ),
+        ({"signature": "$headers.X-Sig|remove_prefix:'v1='$"}, ""),
+    ],
+)
+def test_a_signature_is_added_where_the_case_has_none(verify: dict[str, str], place: str) -> None:
+    parameters = {"from": "$from$", "to": "$to$", "text": "$content$"}
+    event = {"event_type": "message", "request_content_type": "json", "request_parameters": parameters}
+    signed = {"type": "hmac", "key": "$Key$", "when": {"$Key$": True}, **verify}
+    properties: list[Any] = [{"name": "Key", "required": False}]
+    template = compile_document(
+        {
+            "id": "acme",
+            "name": "Acme",
+            "properties": properties,
+            "Webhook": {"verify": [signed, {"type": "query", "name": "a", "value": "b"}], "events": [event]},
+        }
+    )
+    sent = {"from": "+61412345678", "to": "+61855555555", "text": "As shown in the case"}
+    case = {"kind": "receive", "webhook_url": URL, "request": {"query": "a=b", "json": sent}}
+    keyed = {"kind": "send", "properties": {"Key": KEY}}
+    entry = CatalogEntry(template.document, template, (case, keyed), b"")
+    made = WebhookWriter(HostedEntry(entry, "http://127.0.0.1:9")).message(
+        URL, "+61400111222", "+61855555556", "Hi"
+    )
+    assert made is not None
+    found = webhooks.read(template, made, {"Key": KEY})
+    assert found.verdict == ("accepted" if place else "unverified")
+    assert ("sig=" in made.query, "x-sig" in made.headers) == (place == "query", place == "headers")
+
+
+@pytest.mark.parametrize(
+    ("template_text", "shown", "sent"),
+    [
+        ("$content$", "Hi & bye", "One + two"),
+        ("$content|unbase64$", "SGkgJiBieWU=", "T25lICsgdHdv"),
+        ("$content|unquote$", "Hi%20%26%20bye", "One%20%2B%20two"),
+        ("$content|unquote$", "Hi+%26+bye", "One+%2B+two"),
+    ],
+)
+def test_a_text_is_written_in_the_encoding_of_the_case(template_text: str, shown: str, sent: str) -> None:
+    parameters = {"from": "$from$", "to": "$to$", "text": template_text}
+    event = {"event_type": "message", "request_content_type": "json", "request_parameters": parameters}
+    template = compile_document({"id": "acme", "name": "Acme", "Webhook": [event]})
+    body = {"from": "+61412345678", "to": "+61855555555", "text": shown}
+    case = {"kind": "receive", "webhook_url": URL, "request": {"json": body}}
+    entry = CatalogEntry(template.document, template, (case,), b"")
+    made = WebhookWriter(HostedEntry(entry, "http://127.0.0.1:9")).message(
+        URL, "+61412345678", "+61855555555", "One + two"
+    )
+    assert made is not None
+    assert json.loads(made.body) == {**body, "text": sent}
