@@ -72,7 +72,9 @@ def test_wrong_secrets_are_refused(service: Provider) -> None:
     # Another key where requests are signed: no request can be signed with "wrong".
     others = HostedEntry(service.hosted.entry, ORIGIN).values
     wrong = {
-        label: (others[label] if str(value).startswith("-----BEGIN") else "wrong") if label in secret else value
+        label: (others[label] if str(value).startswith("-----BEGIN") else "wrong")
+        if label in secret
+        else value
         for label, value in service.hosted.values.items()
     }
     request = build(
