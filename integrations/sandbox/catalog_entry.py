@@ -92,9 +92,11 @@ class HostedEntry:
     def values(self) -> dict[str, Any]:
         """The values of the properties: those of the cases, with the sandbox's URL and keys."""
         found: dict[str, Any] = {}
+        required = {item.label for item in self.entry.template.properties if item.required}
         for case in self.entry.cases:
-            for label, value in case.get("properties", {}).items():
-                found.setdefault(label, value)
+            # Optional values may exclude each other: all are those of the first case.
+            known = {label: value for label, value in case.get("properties", {}).items() if label in required}
+            found = known | found if found else dict(case.get("properties", {}))
         for item in self.entry.template.properties:
             if item.default is not None:
                 found.setdefault(item.label, item.default)

@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
 
-from integrations import holds
+from integrations import holds, subscriptions
 from integrations.cases import message_of
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
@@ -77,6 +77,7 @@ def ours(
         inbound_format=next(form for form in numbers.Format if numbers.spell(number, "", form) == spelled),
     )
     Assignment.objects.create(number=row, user=alice)
+    subscriptions.renew_due()
     yield row
     requests = WebhookRequest.objects.exclude(verdict="accepted")
     assert [(item.verdict, item.reason) for item in requests] == []

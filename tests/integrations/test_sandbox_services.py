@@ -78,7 +78,14 @@ def test_a_refusal_is_spelled_as_the_service_does() -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_wrong_secrets_are_refused(service: Provider) -> None:
     secret = {item.label for item in service.hosted.template.properties if item.secret}
-    wrong = {label: "wrong" if label in secret else value for label, value in service.hosted.values.items()}
+    # Another key where requests are signed: no request can be signed with "wrong".
+    others = HostedEntry(service.hosted.entry, ORIGIN).values
+    wrong = {
+        label: (others[label] if str(value).startswith("-----BEGIN") else "wrong")
+        if label in secret
+        else value
+        for label, value in service.hosted.values.items()
+    }
     request = build(
         service.hosted.template, "SendMessage", wrong, {**sent(service)[1], "access_token": "wrong"}
     )
