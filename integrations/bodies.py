@@ -13,6 +13,8 @@ from integrations.language.values import Value, cleaned, dump, is_charset, load,
 from integrations.language.xml import parse_xml, render_xml
 
 MAX_FIELDS = 10_000
+# White space of ASCII, as of bytes: a blank of Chinese, or a control character, is what somebody has written.
+_BLANKS = " \t\n\r\v\f"
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 
 
@@ -61,7 +63,7 @@ def parse(
     if kind == MEDIA_TYPES["form"]:
         return pairs(source, charset, inbound=inbound)
     if strict and kind and not kind.endswith("json"):
-        return _cleaned(source.strip(), inbound)
+        return _cleaned(source.strip(_BLANKS), inbound)
     try:
         return load(source, as_is=inbound)
     except json.JSONDecodeError as error:
@@ -69,7 +71,7 @@ def parse(
             raise ValueError(f"The body is not JSON: {error.msg} at character {error.pos + 1}.") from None
     except RecursionError:
         raise ValueError("The JSON is nested too deeply.") from None
-    return _cleaned(source.strip(), inbound)
+    return _cleaned(source.strip(_BLANKS), inbound)
 
 
 def _cleaned(value: Value, inbound: bool) -> Value:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from integrations.events import Consent, Event, Ignored, InboundMessage, StatusUpdate
 from integrations.language.data_filters import parse_iso
-from integrations.language.matching import Frame
+from integrations.language.matching import BLANK, Frame
 from integrations.language.values import Value, cleaned, is_empty
 from integrations.language.values import text as text_of
 from integrations.language.webhook_events import ALIASES, WebhookEvent
@@ -55,6 +55,8 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
         return "$from$ is missing or empty."
     if event.type == "mms" and not given:
         return "$url$ is missing or empty."
+    if BLANK in bound and not given and is_empty(bound.get("text")) and is_empty(bound.get("content")):
+        return str(bound[BLANK])
     urls = tuple(url for url in given if not _SMIL.search(url))
     if len(urls) < len(given):
         put(bound, "urls", list(urls))

@@ -27,6 +27,8 @@ _Bind = Callable[[Value, list[Frame]], str]
 COMPARED = "\0compared"
 # Under these, the Batch of a webhook request, and the elements of lists from which a frame was made.
 BATCH, ELEMENTS = "\0batch", "\0elements"
+# Under this, why a text that is empty does not match, unless the event has files.
+BLANK = "\0blank"
 Compared = dict[str, set[str]]
 WHOLE_LISTS = [("urls",), ("url",), ("to",)]
 # Bound without white space at their ends, which some providers write.
@@ -149,6 +151,7 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
     if len(placeholder.steps) > 1 or scope.knows(name):
         return _comparison(placeholder, scope, pointer)
     apply = filtering(placeholder, scope, pointer, of_sender=name == "from" and name in scope.bindable)
+    may_be_blank = scope.blank_texts and name in ("text", "content") and not optional
     if name != "_":
         if name not in scope.bindable:
             scope.own.setdefault(name, (pointer, placeholder.column))
@@ -165,7 +168,9 @@ def _binder(placeholder: Placeholder, scope: Scope, pointer: str, *, elements: b
             if elements and isinstance(found, list):
                 found = [item for item in found if not is_empty(item)]
             if is_empty(found) and found is not ANY:
-                if not optional:
+                if may_be_blank:
+                    frame[BLANK] = f"{pointer}: ${name}$ is missing or empty"
+                elif not optional:
                     return f"{pointer}: ${name}$ is missing or empty"
                 found = None
             if name == "_" or found is None:
@@ -373,13 +378,15 @@ def _first(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elem
         scope.report(place, "$first must be the only key of its object and needs a list of shapes.")
         return lambda value, frames: ""
     known, options = dict(scope.names), []
+    # Whether an alternative matches is decided where it stands, not when the files are known.
+    blank_texts, scope.blank_texts = scope.blank_texts, False
     reached = dict(known)
     for index, item in enumerate(node["$first"]):
         # Each alternative binds names on its own, so none may compare with the binding of another.
         scope.names = dict(known)
         options.append(compile_match(item, scope, child(place, index), elements=elements))
         reached |= scope.names
-    scope.names = reached
+    scope.names, scope.blank_texts = reached, blank_texts
 
     def match(value: Value, frames: list[Frame]) -> str:
         reason = ""

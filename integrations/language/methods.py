@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 from integrations.language.api_methods import ApiMethod
 from integrations.language.auth import Scheme, compile_schemes
+from integrations.language.body_shapes import compile_body, compile_query
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child
 from integrations.language.receiving import RECEIVING_KEYS, Receiving, compile_receiving
@@ -19,7 +20,6 @@ from integrations.language.sections import (
     check_keys,
     choice,
     compile_headers,
-    compile_shape,
     compile_variables,
     media_type,
     number,
@@ -138,8 +138,11 @@ def compile_method(
     signs = any(scheme.signs for group in auth for scheme in group)
     scope.used |= heading.used
     content_type = media_type(node.get("request_content_type", "json"), scope, at("request_content_type"))
-    parameters = compile_shape("request_parameters", node, scope, pointer)
-    query = compile_shape("request_query", node, scope, pointer)
+    if request_method == "GET":
+        parameters = compile_query("request_parameters", node, scope, pointer)
+    else:
+        parameters = compile_body("request_parameters", node, content_type, scope, pointer)
+    query = compile_query("request_query", node, scope, pointer)
     split = _split(node["split"], scope, at("split")) if "split" in node else None
     for_each = node.get("for_each")
     if for_each not in (None, "media"):

@@ -22,7 +22,7 @@ class Scope:
     made, by a filter or a condition. With `at_key`, columns count in the key. A `stored` document was
     accepted by an earlier version: what is refused only since then is a warning. `compared` collects the
     properties whose values webhooks carry, `claims` how `verify` reads them. What `answers_anyone` is sent to
-    whoever calls the webhook.
+    whoever calls the webhook. With `blank_texts`, a text may be empty if files are bound.
     """
 
     labels: Mapping[str, bool]
@@ -42,6 +42,7 @@ class Scope:
     derived: set[str] = field(default_factory=set)
     stored: bool = False
     answers_anyone: bool = False
+    blank_texts: bool = False
 
     def report(
         self,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from integrations.language.body_shapes import check_header_value
 from integrations.language.budget import TooMuchWork
 from integrations.language.errors import child, did_you_mean
 from integrations.language.placeholders import STEP
@@ -90,6 +91,7 @@ def compile_headers(node: Value, scope: Scope, pointer: str) -> Headers:
     for name, value in node.items():
         place = child(pointer, name)
         check_header(name, scope, place, at_key=True)
+        check_header_value(name, value, scope, place)
         headers.append((name, compile_render(value, scope, place)))
     return tuple(headers)
 

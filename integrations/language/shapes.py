@@ -14,16 +14,21 @@ from integrations.language.scope import Scope
 from integrations.language.values import Value, Variables, is_empty, is_string, text
 
 Render = Callable[[Variables], Value]
+Compile = Callable[[str, Scope, str], Render]
+_Directive = Callable[[Mapping[str, Value], Scope, str, Compile | None], Render]
 
 
-def compile_render(node: Value, scope: Scope, pointer: str) -> Render:
-    """A function that renders the shape; a value is never parsed as a shape again."""
+def compile_render(node: Value, scope: Scope, pointer: str, whole: Compile | None = None) -> Render:
+    """A function that renders the shape; a value is never parsed as a shape again.
+
+    `whole` compiles a text that is all that the shape gives, or all that a directive chooses.
+    """
     spend(1)
     if is_string(node):
-        return _text(node, scope, pointer)
+        return (whole or compile_text)(node, scope, pointer)
     if isinstance(node, Mapping):
         directive = _directive(node)
-        return directive(node, scope, pointer) if directive else _object(node, scope, pointer)
+        return directive(node, scope, pointer, whole) if directive else _object(node, scope, pointer)
     if isinstance(node, list):
         return _list(node, scope, pointer)
     return lambda variables: node
@@ -36,7 +41,8 @@ def optional_key(key: str) -> tuple[str, bool]:
     return (key[:-1], True) if key.endswith("?") else (key, False)
 
 
-def _text(source: str, scope: Scope, pointer: str) -> Render:
+def compile_text(source: str, scope: Scope, pointer: str) -> Render:
+    """A function that renders a text; one that is a single placeholder gives the value itself."""
     pieces: list[str | Render] = [
         getter(part, scope, pointer) if isinstance(part, Placeholder) else part
         for part in parts_of(source, scope, pointer)
@@ -55,7 +61,8 @@ def _text(source: str, scope: Scope, pointer: str) -> Render:
     return render
 
 
-def _droppable(node: Value) -> bool:
+def may_be_dropped(node: Value) -> bool:
+    """Whether a key or element with this value is left out while the value is unset."""
     return only(node) is not None or (isinstance(node, Mapping) and _directive(node) is not None)
 
 
@@ -68,7 +75,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
             scope.report(place, "Keys cannot contain placeholders.", at_key=True)
         elif key in ("$value", "$as"):
             scope.report(place, f"{key!r} can only be used together with $when or $each.", at_key=True)
-        entries.append((name, compile_render(value, scope, place), optional, _droppable(value)))
+        entries.append((name, compile_render(value, scope, place), optional, may_be_dropped(value)))
 
     def render(variables: Variables) -> dict[str, Value]:
         spend(len(entries))
@@ -94,7 +101,7 @@ def _splices(node: Value) -> bool:
 
 def _list(node: list[Value], scope: Scope, pointer: str) -> Render:
     elements = [
-        (compile_render(item, scope, child(pointer, index)), _droppable(item), _splices(item))
+        (compile_render(item, scope, child(pointer, index)), may_be_dropped(item), _splices(item))
         for index, item in enumerate(node)
     ]
 
@@ -123,28 +130,30 @@ def _keys(node: Mapping[str, Value], wanted: set[str], scope: Scope, pointer: st
     return False
 
 
-def _first(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
+def _first(node: Mapping[str, Value], scope: Scope, pointer: str, whole: Compile | None) -> Render:
     place = child(pointer, "$first")
     if not _keys(node, {"$first"}, scope, pointer):
         return lambda variables: None
     if not isinstance(node["$first"], list) or not node["$first"]:
         scope.report(place, "$first needs a list of shapes.")
         return lambda variables: None
-    options = [compile_render(item, scope, child(place, index)) for index, item in enumerate(node["$first"])]
+    options = [
+        compile_render(item, scope, child(place, index), whole) for index, item in enumerate(node["$first"])
+    ]
     return lambda variables: next(
         (value for option in options if (value := option(variables)) is not None), None
     )
 
 
-def _when(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
+def _when(node: Mapping[str, Value], scope: Scope, pointer: str, whole: Compile | None) -> Render:
     if not _keys(node, {"$when", "$value"}, scope, pointer):
         return lambda variables: None
     holds = compile_condition(node["$when"], scope, child(pointer, "$when"))
-    part = compile_render(node["$value"], scope, child(pointer, "$value"))
+    part = compile_render(node["$value"], scope, child(pointer, "$value"), whole)
     return lambda variables: part(variables) if holds(variables) else None
 
 
-def _each(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
+def _each(node: Mapping[str, Value], scope: Scope, pointer: str, whole: Compile | None) -> Render:
     if not _keys(node, {"$each", "$as", "$value"}, scope, pointer):
         return lambda variables: None
     name, source = node["$as"], only(node["$each"])
@@ -171,11 +180,11 @@ def _each(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
     return render
 
 
-def _directive(node: Mapping[str, Value]) -> Callable[[Mapping[str, Value], Scope, str], Render] | None:
+def _directive(node: Mapping[str, Value]) -> _Directive | None:
     return next((_DIRECTIVES[key] for key in _DIRECTIVES if key in node), None)
 
 
-_DIRECTIVES: dict[str, Callable[[Mapping[str, Value], Scope, str], Render]] = {
+_DIRECTIVES: dict[str, _Directive] = {
     "$first": _first,
     "$when": _when,
     "$each": _each,

@@ -61,6 +61,7 @@ def compile_verify(node: Value, scope: Scope, pointer: str) -> Verification | No
     Without any other scheme, `none` is the same as no check.
     """
     used: set[str] = set()
+    read_outside = scope.used
     scope = replace(scope, names=dict.fromkeys(NAMES, True), exchange=NAMES, webhook=False, used=used)
     if isinstance(node, list):
         ways = [_scheme(item, scope, child(pointer, index)) for index, item in enumerate(node)]
@@ -69,6 +70,7 @@ def compile_verify(node: Value, scope: Scope, pointer: str) -> Verification | No
     is_open = any(check is _unchecked for _, check in ways)
     if all(check is _unchecked for _, check in ways):
         return None
+    read_outside.update(used & scope.labels.keys())
     return Verification(tuple(ways), is_open, "request" in used)
 
 

@@ -135,8 +135,9 @@ def compile_event(
     bindable = BOUND | {"cursor"} if polled else BOUND
     section_scope = scope
     scope = replace(
-        scope, names=dict.fromkeys(names, True), bindable=bindable, exchange=EXCHANGE, own={}, used=set()
-    )
+        scope, names=dict.fromkeys(names, True), bindable=bindable, exchange=EXCHANGE, own={}, used=set(),
+        blank_texts=kind in ("message", "mms") and _has_files(node),
+    )  # fmt: skip
     continues = boolean(node, "continue", scope, at("continue"))
     when = compile_condition(node["when"], scope, at("when")) if "when" in node else None
     shapes = tuple(
@@ -178,6 +179,21 @@ def compile_event(
         _media_hosts(node, polled or verify is not None, scope, at("media_auth")),
         _media_path(node, scope, at("media_path")), response,
     )  # fmt: skip
+
+
+def _has_files(node: Mapping[str, Value]) -> bool:
+    """Whether the event may bind files."""
+    shapes = [node.get(key) for key in ("request_query", "request_headers", "request_parameters")]
+    variables = node.get("variables")
+    made = isinstance(variables, Mapping) and bool({"url", "urls"} & variables.keys())
+    return made or any(_binds_files(shape) for shape in shapes)
+
+
+def _binds_files(shape: Value) -> bool:
+    if isinstance(shape, Mapping | list):
+        return any(map(_binds_files, shape.values() if isinstance(shape, Mapping) else shape))
+    parts = parse(shape) if is_string(shape) else []
+    return any(isinstance(part, Placeholder) and part.steps in (("url",), ("urls",)) for part in parts)
 
 
 def _add_aliases(scope: Scope) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from integrations.language.body_shapes import compile_body
 from integrations.language.errors import child
 from integrations.language.scope import Scope
-from integrations.language.sections import check_keys, compile_headers, compile_shape, media_type
+from integrations.language.sections import check_keys, compile_headers, media_type
 from integrations.language.shapes import Render
 from integrations.language.values import Value, is_number, text
 
@@ -35,4 +36,5 @@ def compile_webhook_response(node: Value, scope: Scope, pointer: str, status: in
     kind = text(node.get("content_type", ""))
     kind = media_type(kind, scope, child(pointer, "content_type")) if kind else kind
     headers = compile_headers(node.get("headers", {}), scope, child(pointer, "headers"))
-    return WebhookResponse(int(text(given)), kind, headers, compile_shape("body", node, scope, pointer))
+    body = compile_body("body", node, kind, scope, pointer, answer=True)
+    return WebhookResponse(int(text(given)), kind, headers, body)

@@ -84,21 +84,22 @@ def _element(name: str, value: Value, pointer: str) -> Element:
     spend(work_of(value))
     element = Element(name)
     if not isinstance(value, dict):
-        element.text = _text(value)
+        element.text = characters(value)
         return element
     for key, item in value.items():
         if key == "#text":
-            element.text = _text(item)
+            element.text = characters(item)
         elif key.startswith("@"):
             if not is_name(key[1:]):
                 raise RenderError(f"{key[:60]!r} cannot be the name of an XML attribute.", pointer)
-            element.set(key[1:], _text(item))
+            element.set(key[1:], characters(item))
         else:
             for each in item if isinstance(item, list) else [item]:
                 element.append(_element(key, each, pointer))
     return element
 
 
-def _text(value: Value) -> str:
+def characters(value: Value) -> str:
+    """The value as text; what XML cannot hold in any spelling becomes U+FFFD."""
     words = raw(value).decode("utf-8", "replace") if isinstance(value, bytes) else text(value)
     return _IMPOSSIBLE.sub("\N{REPLACEMENT CHARACTER}", words)

@@ -60,6 +60,7 @@ def sorted_out(
         named |= routing.numbers_named(owner, missing)
     rows: list[VerifiedEvent] = []
     reasons: list[tuple[str, str]] = []
+    nowhere: dict[int, str] = {}  # why an event could not be filed for anybody
     equal: Counter[str] = Counter()  # elements of one request with equal ids are two events
     vouching: dict[int, VerifiedReading] = {}
     for key in [winner.integration.organization_id, *found.organizations(named)]:
@@ -91,6 +92,7 @@ def sorted_out(
                 reasons.append(
                     (Verdict.UNKNOWN_NUMBER, _("The request does not say which number it is for."))
                 )
+            told = len(reasons)
             numbers_of_event: set[int] = set()
             for recipient in event.recipients:
                 numbers = named.get(recipient, [])
@@ -102,10 +104,14 @@ def sorted_out(
                         rows.append(_event(owner, event, index, by, by.integration, numbers[0], equal))
                 elif received is winner.received and (whose in here or whose not in vouching):
                     reasons.append(_why_not(owner, recipient, numbers, found.integrations))
+            if len(reasons) > told and not numbers_of_event:
+                nowhere[index] = reasons[told][1]
     reading = _summed_up(found, readings, winner, rows, reasons, uuid)
     if rows or not reasons:
+        places = winner.received.places() if nowhere else ()
+        aside = {places[index]: reason for index, reason in nowhere.items() if places[index]}
         reading.events += _unfit(
-            owner, readings.request, winner, list(vouching.values()), reading.integration
+            owner, readings.request, winner, list(vouching.values()), reading.integration, aside
         )
     return reading
 
@@ -182,11 +188,13 @@ def _unfit(
     winner: VerifiedReading,
     others: list[VerifiedReading],
     whose: Integration | None,
+    aside: dict[str, str],
 ) -> list[VerifiedEvent]:
-    """What fits no event of any reading: stored as failed, so that it is seen and can be read again."""
+    """What fits no event of any reading, or is `aside` as nobody's: failed, seen, and readable again."""
     found = dict(winner.received.unfit)
     for other in others:
         found = {place: found[place] for place, _ in other.received.unfit if place in found}
+    found |= aside
     rows = []
     for place, reason in list(found.items())[:MAX_EVENTS]:
         key = hashlib.sha256(f"{digest_of(owner, request)} {place}".encode("utf-8", "replace")).hexdigest()

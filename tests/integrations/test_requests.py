@@ -121,7 +121,7 @@ def test_auth(auth, value):
             "/API/SendMessage/request_headers/X-T: The header 'X-T' must not contain line breaks or other control characters.",
         ),
         (
-            {"request_query": {"t": {"a": 1}}},
+            {"variables": {"o": {"a": 1}}, "request_query": {"t": "$o$"}},
             "/API/SendMessage/request_query: 't' is an object; a query or form can hold only texts and lists of texts.",
         ),
         (

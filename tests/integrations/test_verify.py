@@ -295,7 +295,7 @@ def test_what_no_event_matches_is_answered_as_ignored_only_where_it_was_verified
         "properties": ["Key"],
         "Webhook": {"events": [{"event_type": "ignore", "path": "other"}]},
     }
-    request = InboundRequest("POST", "", "", {"x-token": "key"})
+    request = InboundRequest("POST", "", "a=1", {"x-token": "key"})  # with a query: it is no probe
     assert read(compile_document(document), request, {"Key": "key"}).answer.status == 400
     document["Webhook"] |= {"verify": {"type": "header", "name": "X-Token", "value": "$Key$"}}
     template = compile_document(document)

@@ -410,3 +410,38 @@ def test_escapes_of_another_character_set_are_refused(request_):
 def test_u_0000_reaches_decode():
     event = {"event_type": "message", "request_parameters": {"f": "$from$", "t": "$text|decode:'utf-16-be'$"}}
     assert read(template(event), form("f=%2B1&t=%00H%00i"), {}).events == (TEXT,)
+
+
+CAPTIONED = {"from": "$from$", "text": "$text$", "files": ["$urls?$"]}
+
+
+@pytest.mark.parametrize("kind", ["message", "mms"])
+@pytest.mark.parametrize("caption", [{}, {"text": ""}, {"text": None}])
+def test_files_without_a_caption_are_filed_whatever_the_model_says(
+    kind: str, caption: dict[str, Any]
+) -> None:
+    service = template({"event_type": kind, "request_parameters": CAPTIONED})
+    received = read(service, post({"from": "+1", "files": [PICTURE], **caption}), {})
+    assert received.events == (InboundMessage(kind, "+1", (), "", (PICTURE,)),)
+
+
+def test_a_text_that_is_empty_without_files_is_unmatched_with_the_reason() -> None:
+    service = template({"event_type": "message", "request_parameters": CAPTIONED})
+    for said in ({"text": ""}, {}, {"text": "", "files": []}):
+        received = read(service, post({"from": "+1", **said}), {})
+        assert (received.verdict, received.events) == ("unmatched", ())
+        assert received.tried == (
+            ("/Webhook/0", "/Webhook/0/request_parameters/text: $text$ is missing or empty"),
+        )
+
+
+def test_a_text_of_white_space_is_a_text() -> None:
+    service = template({"event_type": "message", "request_parameters": CAPTIONED})
+    assert read(service, post({"from": "+1", "text": "  "}), {}).events[0].text == "  "
+
+
+def test_a_probe_is_taken_by_an_event_for_it() -> None:
+    service = template(
+        {"event_type": "ignore", "request_parameters": {"a?": "x"}, "response": {"status": 202}}
+    )
+    assert read(service, InboundRequest("POST"), {}).answer.status == 202

@@ -237,6 +237,8 @@ def shapes_with_values(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
     """A shape in which each name stands once, and what it is rendered with."""
     names = draw(st.lists(st.sampled_from(sorted(BOUND - {"url", "urls", "to"})), unique=True, max_size=5))
     values = {name: draw(st.text(st.characters(codec="utf-8"), min_size=1)) for name in names}
+    # Ids are bound without white space at their ends.
+    values |= {name: values[name].strip() or "id" for name in names if name in ("messageid", "message_uuid")}
     leaves = [draw(st.sampled_from([f"${name}$", f"<${name}$"])) for name in names]
     shape: Any = {"fixed": draw(st.sampled_from(["x", 1, True, None]))}
     for number, leaf in enumerate(leaves):

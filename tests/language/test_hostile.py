@@ -98,7 +98,7 @@ def test_huge_documents_of_any_shape_are_checked_soon(shape, key):
 
 def test_many_problems_are_shown_in_part():
     with pytest.raises(DocumentError) as caught:
-        compile_document(sends("".join(f"$n{number}$" for number in range(100))))
+        compile_document(sends(["".join(f"$n{number}$" for number in range(100))]))
     problems = caught.value.problems
     assert len(problems) == 51
     assert [problem.column for problem in problems[:3]] == [1, 5, 9]
@@ -127,7 +127,7 @@ def test_what_events_share_counts_for_each():
 def test_columns_are_those_of_the_text_as_written():
     source = json.dumps(document()) [:-1] + (
         ', "API": {"SendMessage": {"request_url": "https://a.example/", "request_parameters": '
-        r'"\n\\\ud83d\ude00\u00e9$no$ é😀 $nope$"}}}'
+        r'["\n\\\ud83d\ude00\u00e9$no$ é😀 $nope$"]}}}'
     )  # fmt: skip
     with pytest.raises(DocumentError) as caught:
         compile_document(source)
@@ -250,7 +250,7 @@ def test_a_request_that_takes_too_much_work_says_so():
 
 def test_a_hostile_response_is_read_soon():
     template = compile_document(
-        sends("x", response_map=[{f"missing{i}?": "$_$", "id": "$messageid$"} for i in (1,)])
+        sends(["x"], response_map=[{f"missing{i}?": "$_$", "id": "$messageid$"} for i in (1,)])
     )
     with soon():
         outcome = read_answer(

@@ -239,3 +239,18 @@ def test_an_accounts_shared_key_is_tried_once(
     monkeypatch.setattr(webhooks, "read", read)
     assert post(number, "wrong", to="+61899999999") == 401
     assert tried == ["secret", "shared"]
+
+
+def test_a_reference_that_comes_again_begins_a_text(number: Number) -> None:
+    for part, words in (("1", "one "), ("1", "three "), ("2", "two"), ("2", "four")):
+        post(number, ref="7", n=part, of="2", text=words)
+    file_events.drain()
+    assert [message.text for message in Message.objects.order_by("pk")] == ["one two", "three four"]
+
+
+def test_the_halves_of_an_emoji_are_joined(number: Number) -> None:
+    post(number, ref="7", n="1", of="2", text="a\ud83d")
+    file_events.drain()
+    post(number, ref="7", n="2", of="2", text="\ude00b")
+    file_events.drain()
+    assert Message.objects.get().text == "a😀b"

@@ -21,7 +21,7 @@ from urllib3 import Retry
 
 from integrations import holds
 from integrations.models import Integration, Template
-from messaging.inbound import file_events
+from messaging.inbound import file_events, reprocess
 from messaging.models import (
     Attachment,
     Contact,
@@ -718,3 +718,39 @@ def test_a_date_format_that_an_earlier_version_accepted_gives_no_date(
     assert got.status_code == 200
     file_events.drain()
     assert Message.objects.get().text == "Hello"
+
+
+def test_a_repeated_id_of_another_sender_is_another_message(client: Client, with_id: str) -> None:
+    document = {"type": "in", "id": "m1", "from": FROM, "to": "+61855555501", "content": "Hi"}
+    for sender in (FROM, "+61412345679", FROM):
+        post(client, with_id, {**document, "from": sender})
+    file_events.drain()
+    assert Message.objects.count() == 2
+    verdicts = list(WebhookRequest.objects.order_by("pk").values_list("verdict", flat=True))
+    assert verdicts == ["accepted", "accepted", "duplicate"]
+
+
+def test_an_element_for_an_unknown_number_is_seen_and_filed_once_the_number_is_there(
+    client: Client, with_id: str, private: Number
+) -> None:
+    items = [
+        {"id": f"m{to}", "from": FROM, "to": to, "content": to} for to in (private.number, "+61855555577")
+    ]
+    post(client, with_id, {"type": "many", "items": items})
+    file_events.drain()
+    assert [message.text for message in Message.objects.all()] == [private.number]
+    row = WebhookRequest.objects.get()
+    assert row.reason.startswith("+61855555577 is not an active number of Southern Voice")
+    mine = Integration.objects.get(template__service_id="with-id")
+    Number.objects.create(
+        organization=mine.organization, integration=mine, number="+61855555577", country="AU"
+    )
+    assert reprocess.reprocess(row)
+    file_events.drain()
+    assert sorted(message.text for message in Message.objects.all()) == [private.number, "+61855555577"]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "GET", "POST"])
+def test_a_probe_is_counted_and_not_stored(client: Client, url: str, method: str) -> None:
+    assert client.generic(method, url).status_code == 200
+    assert (WebhookRequest.objects.count(), WebhookEvent.objects.count()) == (0, 0)
