@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from integrations import token_requests
 from integrations.events import HttpResponse, RenderedRequest
@@ -49,13 +50,16 @@ class Logins:
         return replace(request, url=substitution.text(request.url), headers=headers, body=body)
 
     def signed(self, request: RenderedRequest) -> bool:
-        """Whether the portal's key has signed the request, if the template has all requests signed."""
+        """Whether the portal's key has signed the request, if the template has it signed."""
         auth = self._hosted.document.get("auth", [])
         schemes = auth if isinstance(auth, list) else [auth]
-        if not schemes or any(scheme.get("type") != "JWT" for scheme in schemes):
-            return True
+        compiled = [group for method in self._hosted.template.methods.values() for group in method.auth[-1:]]
+        holds = (scheme.when(self._hosted.values) for scheme in (compiled[0] if compiled else ()))
+        used: dict[str, Any] = next(
+            (scheme for scheme, applies in zip(schemes, holds, strict=False) if applies), {}
+        )
         token = text(find(request.headers, "authorization")).removeprefix("Bearer ")
-        return any(self._accepts(token, scheme) for scheme in schemes)
+        return used.get("type") != "JWT" or self._accepts(token, used)
 
     def _accepts(self, token: str, scheme: Mapping[str, str]) -> bool:
         algorithm, key = scheme["algorithm"], only(scheme["key"])
