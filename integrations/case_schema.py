@@ -126,8 +126,12 @@ def _unset(template: Template, case: dict[str, Value], kind: str, pointer: str) 
     files = any(message.get(name) for name in ("media", "urls", "url"))
     called = [named] if named else [SEND_MESSAGE, *([SEND_FILE] if files else [])]
     methods = [template.methods[method.name] for method in called if method.name in template.methods]
-    receives = kind == "receive" and named is None
-    read = template.webhook.reads if receives else frozenset().union(*(each.reads for each in methods))
+    if kind == "receive" and named is None:
+        read = template.webhook.reads
+    elif case.get("method") == OAUTH2:
+        read = template.oauth.reads if template.oauth else frozenset()
+    else:
+        read = frozenset().union(*(each.reads for each in methods))
     place = child(pointer, "properties") if "properties" in case else pointer
     for item in template.properties:
         value = given.get(item.label)

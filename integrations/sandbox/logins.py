@@ -49,12 +49,14 @@ class Logins:
         body, _ = substitution.body(request.body or b"", request.headers.get("content-type", ""))
         return replace(request, url=substitution.text(request.url), headers=headers, body=body)
 
-    def signed(self, request: RenderedRequest) -> bool:
-        """Whether the portal's key has signed the request, if the template has it signed."""
+    def signed(self, request: RenderedRequest, method: str) -> bool:
+        """Whether the portal's key has signed the request of a method, if the template asks for it."""
+        made_by = self._hosted.template.methods[method]
+        if any(name.casefold() == "authorization" for name, _ in made_by.headers):
+            return True  # its own header replaces that of the scheme
         auth = self._hosted.document.get("auth", [])
         schemes = auth if isinstance(auth, list) else [auth]
-        compiled = [group for method in self._hosted.template.methods.values() for group in method.auth[-1:]]
-        holds = (scheme.when(self._hosted.values) for scheme in (compiled[0] if compiled else ()))
+        holds = (scheme.when(self._hosted.values) for group in made_by.auth[-1:] for scheme in group)
         used: dict[str, Any] = next(
             (scheme for scheme, applies in zip(schemes, holds, strict=False) if applies), {}
         )

@@ -53,7 +53,8 @@ class Provider:
             return self._unknown(request), None
         if mode in get_args(api_responses.ErrorMode):
             return api_responses.error(self.hosted, mode, sent.method), None
-        if not sent.authorized or (sent.method != LOGIN.name and not self.logins.signed(request)):
+        signed = sent.method == LOGIN.name or self.logins.signed(request, sent.method)
+        if not (sent.authorized and signed):
             return api_responses.error(self.hosted, "401", sent.method), None
         sends_message = METHODS[sent.method].sends_message
         if sends_message and (problem := _problem(sent)):

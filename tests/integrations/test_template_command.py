@@ -346,7 +346,7 @@ def test_it_needs_no_database(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "20 passed, 0 failed."), done.stderr
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "22 passed, 0 failed."), done.stderr
     assert not list(tmp_path.glob("*.sqlite3*"))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import urllib.request
+import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from integrations import catalog
 from integrations.language.document import compile_document
@@ -20,6 +22,7 @@ from messaging.engine.sweep import due_tasks
 from messaging.models import Number
 from messaging.wakeups import Task
 from portal.models import User
+from tests import installation
 from tests.processes import Process, free_port
 
 Play = Callable[[str], Sandbox]
@@ -127,13 +130,25 @@ def test_the_allowed_origins_stay_allowed_beside_those_of_the_demo(tmp_path: Pat
         f"--port={port}",
         f"--phone-port={phone}",
         f"--data={tmp_path / 'data'}",
-        environment={"PATCHBAY_ALLOWED_ORIGINS": "http://10.0.0.5:13013"},
+        environment={
+            "PATCHBAY_ALLOWED_ORIGINS": "http://10.0.0.5:13013",
+            "PATCHBAY_DEMO_PASSWORD": installation.PASSWORD,
+        },
         log=tmp_path / "log",
     )
     try:
         process.wait_until_ready(f"http://localhost:{port}", 60)
-        with urllib.request.urlopen(f"http://localhost:{port}/account/login/") as answer:
-            page = answer.read().decode()
+        # Only operators are told.
+        [database] = (tmp_path / "data").glob("*.sqlite3")
+        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE portal_user SET is_operator = 1 WHERE email = ?", [demo.ADMIN[1]])
+        url = f"http://localhost:{port}"
+        session = requests.Session()
+        session.get(f"{url}/account/login/").raise_for_status()
+        form = {"login": demo.ADMIN[1], "password": installation.PASSWORD}
+        token = {"csrfmiddlewaretoken": session.cookies["csrftoken"]}
+        session.post(f"{url}/account/login/", data=form | token, headers={"Referer": url})
+        page = session.get(f"{url}/account/email/").text
     finally:
         process.kill()
     assert f"http://10.0.0.5:13013, http://127.0.0.1:{phone}, http://localhost:{port}" in page

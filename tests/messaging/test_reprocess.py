@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import time_machine
 from django.db import connection
 from django.db.models import F
@@ -17,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations import holds
 from integrations.models import Integration, Template
+from messaging import numbers
 from messaging.inbound import file_events, quarantine, reprocess
 from messaging.models import Message, Number, OptOut, WebhookEvent, WebhookRequest
 from messaging.reporting import webhook_details
@@ -197,10 +199,15 @@ def test_copies_in_the_quarantine_count_once(client: Client, private: Number) ->
 
 
 def test_an_event_that_could_not_be_filed_is_read_again(
-    client: Client, private: Number, generic: Template
+    client: Client, private: Number, generic: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = post(client, private, private.number, **{"from": "tel=0412345678;x"})
-    assert (texts(), WebhookEvent.objects.get().state) == ([], "failed")
+    def poisoned(written: str, country: str) -> str:
+        raise ValueError("Nobody expected this.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(numbers, "sender", poisoned)
+        row = post(client, private, private.number, **{"from": "tel=0412345678;x"})
+        assert (texts(), WebhookEvent.objects.get().state) == ([], "failed")
     document = json.loads(generic.published.source)
     document["Webhook"] = {
         "event_type": "message",

@@ -14,6 +14,7 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -21,6 +22,7 @@ from django.test import Client
 from integrations.models import AccessToken, Integration, PropertyValues
 from messaging import erasure
 from messaging.models import Number, WebhookEvent, WebhookRequest
+from messaging.outbound.submit import submit
 from portal import keys
 from portal.encryption import encrypt, fingerprint
 from portal.models import KeyCheck, User
@@ -42,6 +44,12 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
     answer = client.post(service.account_webhook_url, json.dumps(webhook), content_type="application/json")
     assert answer.status_code == 200
     erasure.start(service.organization, "+61412345678", None)
+    picture = SimpleUploadedFile("a.txt", b"words", "text/plain")
+    message = submit(alice, private, "+61412345679", files=[picture, picture])  # only one is uploaded
+    file = message.attachments.first()
+    assert file is not None
+    file.set_uploaded(service.pk, {"media_id": "planted-id"})
+    file.save()
     Authenticator.objects.create(
         user=alice, type="totp", data={"secret": get_adapter().encrypt("PLANTEDSECRET"), "other": 1}
     )
@@ -73,6 +81,7 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("mfa.authenticator", ("secret", "seed")),
         ("integrations.propertyvalues", ("values",)),
         ("integrations.accesstoken", ("secrets",)),
+        ("messaging.attachment", ("uploaded",)),
         ("messaging.erasure", ("address",)),
         ("messaging.webhookrequest", ("query", "headers", "body")),
         ("messaging.webhookevent", ("payload",)),
@@ -86,10 +95,10 @@ def test_a_rotation_step_by_step(stored: Integration, settings: Any) -> None:
     with pytest.raises(CommandError, match=rf"Key 2 \({fingerprint(OLD)}\) is still needed"):
         run("check_keys")
     said = run("rotate_keys")
-    assert "Encrypted again: 7 of them." in said
+    assert "Encrypted again: 8 of them." in said
     assert contents() == before
     said += run("check_keys")
-    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 7 rows" in said
+    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 8 rows" in said
     assert f"Key 2 ({fingerprint(OLD)}), old: 0 rows\n  It may be removed from the list." in said
     settings.ENCRYPTION_KEYS = [NEW]
     assert contents() == before
@@ -115,10 +124,10 @@ def test_the_counts_say_which_model_needs_which_key(stored: Integration, setting
     assert out.getvalue() == (
         f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows "
         "(integrations.propertyvalues 1, messaging.webhookrequest 1)\n"
-        f"Key 2 ({fingerprint(OLD)}), old: 6 rows (integrations.accesstoken 1, messaging.erasure 1, messaging.webhookevent 1, "
+        f"Key 2 ({fingerprint(OLD)}), old: 7 rows (integrations.accesstoken 1, messaging.attachment 1, messaging.erasure 1, messaging.webhookevent 1, "
         "messaging.webhookrequest 1, mfa.authenticator 1, portal.keycheck 1)\n"
     )
-    assert "Encrypted again: 6 of them." in run("rotate_keys")
+    assert "Encrypted again: 7 of them." in run("rotate_keys")
     run("check_keys")
 
 
@@ -136,6 +145,7 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
         for name in [
             "integrations.accesstoken",
             "integrations.propertyvalues",
+            "messaging.attachment",
             "messaging.erasure",
             "messaging.webhookrequest",
             "mfa.authenticator",
@@ -206,7 +216,7 @@ def test_the_work_grows_with_the_rows_and_no_faster(stored: Integration, setting
 
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
-    assert statements.count("UPDATE") == 106
+    assert statements.count("UPDATE") == 107
     statements.clear()
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)

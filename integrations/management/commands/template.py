@@ -107,12 +107,13 @@ class Command(BaseCommand):
             if response.body
             else {}
         )
+        unfit = [{"element": place, "reason": reason} for place, reason in received.unfit]
         found = {
             "verdict": received.verdict,
             "reason": received.reason,
             "response": {"status": response.status, "headers": dict(response.headers), **body},
             "events": shown_events(received, text(request.get("country")) or None),
-            "unfit": [{"element": place, "reason": reason} for place, reason in received.unfit],
+            **({"unfit": unfit} if unfit else {}),
             "tried": [{"event": pointer, "reason": reason} for pointer, reason in received.tried],
         }
         self.stdout.write(_pretty(dump(found)))
