@@ -108,7 +108,7 @@ class Command(BaseCommand):
             else {}
         )
         unfit = [{"element": place, "reason": reason} for place, reason in received.unfit]
-        found = {
+        found: dict[str, Any] = {
             "verdict": received.verdict,
             "reason": received.reason,
             "response": {"status": response.status, "headers": dict(response.headers), **body},
