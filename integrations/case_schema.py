@@ -67,7 +67,7 @@ def check_case(template: Template, case: Value, pointer: str = "") -> list[Probl
         word = f"There is no kind {text(kind)!r}." if "kind" in case else "The case needs 'kind'."
         return [Problem(place, word, f"Use {' or '.join(kinds)}.")]
     labels = dict.fromkeys(item.label for item in template.properties)
-    if kind == "send":
+    if kind == "send" or "method" in case:
         labels["access_token"] = None
     schema: Schema = {"kind": kinds, "properties": labels, **SCHEMAS[kind]}
     return [

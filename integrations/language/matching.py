@@ -288,6 +288,8 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
 
     def match(value: Value, frames: list[Frame]) -> str:
         items = _as_list(value) or []
+        if not parts:
+            return f"{pointer}: [] matches nothing; that a list is empty is a condition for 'when'"
         if not items or len(items) > len(parts):
             return f"{pointer}: expected a list of {len(parts)} elements, got {len(items)}"
         for part, item in itertools.zip_longest(parts, items):

@@ -67,3 +67,62 @@ def test_a_case_that_holds(case):
 )  # fmt: skip
 def test_a_case_that_does_not_hold(case, difference):
     assert run(TEMPLATE, case) == difference
+
+
+def test_a_polled_request_carries_the_access_token_of_the_case() -> None:
+    polled = compile_document(
+        {
+            "id": "acme",
+            "name": "Acme",
+            "auth": {"type": "Bearer", "token": "$access_token$"},
+            "API": {
+                "Login": {"request_url": "https://x.example/login", "response_map": {"t": "$access_token$"}},
+                "ReceiveMessages": {
+                    "request_method": "GET",
+                    "request_url": "https://x.example/inbox",
+                    "events": [{"event_type": "message", "request_parameters": [{"f": "$from$"}]}],
+                },
+            },
+        }
+    )
+    case = {
+        "kind": "receive",
+        "method": "ReceiveMessages",
+        "properties": {"access_token": "at-1"},
+        "responses": [{"json": []}],
+        "expect": {"requests": [{"headers": {"Authorization": "Bearer at-1"}}], "events": []},
+    }
+    assert run(polled, case) == ""
+
+
+@pytest.mark.parametrize("sender", ["ACME1", "Route 66", "72345"])
+@pytest.mark.parametrize("name", ["plus", "e164"])
+def test_a_sender_with_few_digits_passes_the_filters_of_numbers(sender: str, name: str) -> None:
+    shapes = {"f": f"$from|{name}$"}
+    template = compile_document(
+        {"id": "acme", "name": "Acme", "Webhook": {"event_type": "message", "request_parameters": shapes}}
+    )
+    case = {
+        "kind": "receive",
+        "request": {"json": {"f": sender}},
+        "expect": {"events": [{"type": "message", "from": sender}]},
+    }
+    assert run(template, case) == ""
+
+
+@pytest.mark.parametrize("items", [[], ["x"]])
+def test_an_empty_list_in_a_shape_says_why_it_matches_nothing(items: list[str]) -> None:
+    template = compile_document(
+        {
+            "id": "acme",
+            "name": "Acme",
+            "Webhook": {"event_type": "ignore", "request_parameters": {"items": []}},
+        }
+    )
+    case = {
+        "kind": "receive",
+        "request": {"json": {"items": items}},
+        "expect": {"events": [{"type": "ignore"}]},
+    }
+    reason = "/Webhook/request_parameters/items: [] matches nothing; that a list is empty is a condition for 'when'"
+    assert reason in run(template, case)
