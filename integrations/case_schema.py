@@ -125,6 +125,7 @@ def _unset(template: Template, case: dict[str, Value], kind: str, pointer: str) 
     named = METHODS.get(text(case.get("method")))
     files = any(message.get(name) for name in ("media", "urls", "url"))
     called = [named] if named else [SEND_MESSAGE, *([SEND_FILE] if files else [])]
+    called = called if case.get("method") != OAUTH2 else []  # each grant reads others
     methods = [template.methods[method.name] for method in called if method.name in template.methods]
     receives = kind == "receive" and named is None
     read = template.webhook.reads if receives else frozenset().union(*(each.reads for each in methods))
