@@ -62,6 +62,8 @@ def test_a_case_that_holds(case):
         ({**SEND, "expect": [{"headers": {"content-type": None}}]}, 'request 1: header content-type: expected nothing, got "application/json"'),
         ({**SEND, "outcome": {"result": "sent"}}, "outcome: there is no response to read; add the provider's to 'responses'."),
         ({**SEND, "responses": [{"json": {"id": 7}}], "outcome": {"messageid": None}}, 'outcome messageid: expected nothing, got "7"'),
+        ({**SEND, "responses": [{"status": 400, "text": "no"}], "outcome": {"result": "sent"}}, 'outcome result: expected "sent", got "failed"\noutcome text: The provider responded with status 400: no'),
+        ({**RECEIVE, "request": {"text": "<a/>"}, "expect": {"events": [{"type": "message"}]}}, 'events: expected [{"type":"message"}], got []\n/Webhook did not match: /Webhook/request_parameters: expected an object, got \'<a/>\'. If it is XML, write "request_content_type" or "response_format": "xml"\nNo event of the template matches the request.'),
         ({**RECEIVE, "expect": {"events": [{"type": "message", "from": "0412345678"}]}}, 'events/0/text: expected nothing, got "Hi"'),
     ],
 )  # fmt: skip
