@@ -67,7 +67,7 @@ def check_case(template: Template, case: Value, pointer: str = "") -> list[Probl
         word = f"There is no kind {text(kind)!r}." if "kind" in case else "The case needs 'kind'."
         return [Problem(place, word, f"Use {' or '.join(kinds)}.")]
     labels = dict.fromkeys(item.label for item in template.properties)
-    if kind == "send":
+    if kind == "send" or "method" in case:
         labels["access_token"] = None
     schema: Schema = {"kind": kinds, "properties": labels, **SCHEMAS[kind]}
     return [
@@ -125,6 +125,7 @@ def _unset(template: Template, case: dict[str, Value], kind: str, pointer: str) 
     named = METHODS.get(text(case.get("method")))
     files = any(message.get(name) for name in ("media", "urls", "url"))
     called = [named] if named else [SEND_MESSAGE, *([SEND_FILE] if files else [])]
+    called = called if case.get("method") != OAUTH2 else []  # each grant reads others
     methods = [template.methods[method.name] for method in called if method.name in template.methods]
     if kind == "receive" and named is None:
         read = template.webhook.reads

@@ -210,7 +210,10 @@ def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
         return
     for key, value in (case.get("outcome") or {}).items():
         found = getattr(outcome, key, None) or (outcome.bound.get(key) if outcome else None)
-        yield from differs(f"outcome {key}", value or None, found or None)
+        lines = list(differs(f"outcome {key}", value or None, found or None))
+        yield from lines
+        if lines and key == "result" and outcome is not None and outcome.text:
+            yield f"outcome text: {outcome.text}"
 
 
 def _outcome(

@@ -120,6 +120,11 @@ def _parsed(response: HttpResponse, form: str) -> tuple[Value, str]:
     except ValueError as error:
         return body, f"The response cannot be read. {error}"
     odd = isinstance(value, str) and ("html" in declared or body.lstrip().startswith("<"))
+    if odd and body.lstrip().startswith("<?xml") and "<html" not in body[:1000].casefold():
+        return (
+            value,
+            'The response is XML, which its content type does not say: add "response_format": "xml".',
+        )
     return value, "The response is a web page." if odd else ""
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from integrations.language.budget import spend
 from integrations.language.errors import child, did_you_mean
-from integrations.language.expressions import getter, regex
+from integrations.language.expressions import getter, prefixed, regex
 from integrations.language.placeholders import only
 from integrations.language.scope import Scope
 from integrations.language.values import (
@@ -50,7 +50,7 @@ def compile_condition(node: Value, scope: Scope, pointer: str) -> Condition:
 def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
     expression = only(key)
     if expression is None:
-        suggestion = 'Write conditions as {"$name$": expected}.'
+        suggestion = prefixed(key) or 'Write conditions as {"$name$": expected}.'
         scope.report(pointer, f"{key!r} is not a single placeholder.", suggestion, at_key=True)
         return lambda variables: False
     read = getter(expression, replace(scope, at_key=True), pointer)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import re2
 
+from integrations.language import phones
 from integrations.language.budget import spend
 from integrations.language.data_filters import wrong_strftime, wrong_strptime
 from integrations.language.errors import did_you_mean, shortened
 from integrations.language.filters import FILTERS
 from integrations.language.patterns import Pattern
-from integrations.language.placeholders import STEP, Call, Placeholder, is_name, parse, steps_of
+from integrations.language.placeholders import STEP, Call, Placeholder, is_name, only, parse, steps_of
 from integrations.language.scope import Scope
 from integrations.language.values import Number, Table, Value, Variables, is_charset, text, walk
 
@@ -24,6 +25,7 @@ _FOREIGN = re.compile(rf"\{{\{{ *({STEP}) *\}}\}}|\$\{{ *({STEP}) *\}}")
 _DOLLARS = re.compile(rf"\$\d[^$\s]*\$\$(?P<name>{STEP})\$")
 # Text that may be meant as a placeholder but is not: a broken filter, or a known name without its last `$`.
 _ALMOST = re.compile(rf"\$ *(?P<name>{STEP}) *(?P<filters>[?|:][^$]*)?\$?")
+_PREFIX = re.compile(r"\.[A-Za-z_][\w-]*:")  # of a name of XML, in a path: $response.soap:Envelope$
 
 
 def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]:
@@ -46,6 +48,12 @@ def parts_of(source: str, scope: Scope, pointer: str) -> list[str | Placeholder]
     return parts
 
 
+def prefixed(source: str) -> str:
+    """How to write a path with prefixes of XML, which are not read; else ""."""
+    bare = _PREFIX.sub(".", source)
+    return f"Names of XML have no prefix here: write {bare}." if bare != source and only(bare) else ""
+
+
 def _warn_of(found: re.Match[str], source: str, start: int, scope: Scope, pointer: str) -> None:
     """Warns of a match in the literal that begins at `start`."""
     place = source.find(found[0], start)
@@ -56,7 +64,7 @@ def _warn_of(found: re.Match[str], source: str, start: int, scope: Scope, pointe
         suggestion = "Write filters and arguments without spaces: $from|e164:'AU'$."
         suggestion = "Put the ? right after the name: $error_code?|null_if:0$." if late else suggestion
     elif scope.knows(found["name"]):
-        suggestion = f"Write ${found['name']}$, or $$ for a dollar."
+        suggestion = prefixed(source) or f"Write ${found['name']}$, or $$ for a dollar."
     else:
         return
     scope.warn(pointer, f"{found[0]!r} looks like a placeholder but is plain text.", suggestion, place + 1)
@@ -88,7 +96,8 @@ def filtering(
 ) -> Callable[[Value, Variables], Value] | None:
     """A function that applies the placeholder's filters to a value, or None if it has no filters.
 
-    What is no number passes the filters of numbers as it is if it is `of_sender`: a text from it is not lost.
+    What is no number, or is too short for one, passes the filters of numbers as it is if it is `of_sender`: a
+    text from it is not lost.
     """
     if not placeholder.filters:
         return None
@@ -112,7 +121,7 @@ def filtering(
 def _kept(step: Callable[[Value, Variables], Value]) -> Callable[[Value, Variables], Value]:
     def apply(value: Value, variables: Variables) -> Value:
         found = step(value, variables)
-        return value if found is None else found
+        return value if found is None or len(text(found)) <= phones.SHORTEST else found
 
     return apply
 

@@ -77,6 +77,12 @@ def _shown(value: Value) -> str:
     return "nothing" if value is None else repr(found if len(found) <= 60 else found[:60] + "…")
 
 
+def _xml(value: Value) -> str:
+    """What to try if the value may be a document of XML that was read as a text."""
+    written = is_string(value) and value.lstrip()[:1] == "<"
+    return '. If it is XML, write "request_content_type" or "response_format": "xml"' if written else ""
+
+
 def _literal(expected: Value, pointer: str) -> Match:
     literal = text(expected)
     if expected is None:
@@ -235,7 +241,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
         if missing:
             value = {}
         elif not isinstance(value, dict):
-            return f"{pointer or 'the document'}: expected an object, got {_shown(value)}"
+            return f"{pointer or 'the document'}: expected an object, got {_shown(value)}{_xml(value)}"
         spend(len(entries))
         unfit = ""
         for name, local, optional, inner in entries:
@@ -288,6 +294,8 @@ def _list(node: list[Value], scope: Scope, pointer: str, elements: Elements) -> 
 
     def match(value: Value, frames: list[Frame]) -> str:
         items = _as_list(value) or []
+        if not parts:
+            return f"{pointer}: [] matches nothing; that a list is empty is a condition for 'when'"
         if not items or len(items) > len(parts):
             return f"{pointer}: expected a list of {len(parts)} elements, got {len(items)}"
         for part, item in itertools.zip_longest(parts, items):

@@ -16,7 +16,7 @@ from integrations.language.budget import spend
 LONGEST = 64
 SHORT_CODE = range(3, 9)  # digits
 # Fewer digits are a short code, unless they are a mobile number: in Germany 30123 is a landline too.
-_SHORTEST = 7
+SHORTEST = 7
 _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _SEPARATORS = frozenset("().-/‐‑‒–—−")
 # A mobile number has two spellings where the 1 (Mexico) or 9 (Argentina) was only dialled from abroad.
@@ -105,7 +105,7 @@ def _read(digits: str, country: str) -> str | None:
     if digits.startswith("+"):
         reading = _international(digits[1:])
         return reading and reading.number
-    if len(digits) < _SHORTEST:
+    if len(digits) < SHORTEST:
         reading = _national(digits, country)
         return reading.number if reading and (reading.mobile or digits.startswith("0")) else None
     possible = None

@@ -171,3 +171,31 @@ def test_a_service_that_answers_in_texts(body, result, says):
     outcome = read(template, "SendMessage", {}, {}, answer)
     assert (outcome.result, outcome.messageid) == (result, "17" if result == "sent" else "")
     assert outcome.text.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            b'<?xml version="1.0"?><a><id>1</id></a>',
+            "The response is XML, which its content type does not say: ",
+        ),
+        (b'<?xml version="1.0"?><html><body/></html>', "The response is a web page. "),
+        (b"<a><id>1</id></a>", "The response is a web page. "),
+    ],
+)
+def test_xml_that_is_not_declared_says_how_to_read_it(body: bytes, says: str) -> None:
+    template = compile_document(
+        {
+            "id": "acme",
+            "name": "Acme",
+            "API": {
+                "SendMessage": {
+                    "request_url": "https://api.example.com/",
+                    "response_map": {"a": {"id": "$messageid$"}},
+                }
+            },
+        }
+    )
+    outcome = read(template, "SendMessage", {}, {}, HttpResponse(200, {}, body))
+    assert (outcome.result, outcome.text[: len(says)]) == ("unknown", says)
