@@ -107,13 +107,12 @@ class Command(BaseCommand):
             if response.body
             else {}
         )
-        unfit = [{"element": place, "reason": reason} for place, reason in received.unfit]
-        found: dict[str, Any] = {
+        found = {
             "verdict": received.verdict,
             "reason": received.reason,
             "response": {"status": response.status, "headers": dict(response.headers), **body},
             "events": shown_events(received, text(request.get("country")) or None),
-            **({"unfit": unfit} if unfit else {}),
+            "unfit": [{"element": place, "reason": reason} for place, reason in received.unfit],
             "tried": [{"event": pointer, "reason": reason} for pointer, reason in received.tried],
         }
         self.stdout.write(_pretty(dump(found)))
