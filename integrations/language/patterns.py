@@ -12,8 +12,8 @@ from integrations.language.values import well_formed
 
 # How many instructions a compiled expression may have: the slowest search takes this many steps a character.
 MAX_SIZE = 10_000
-# What an expression costs when a document is compiled, and what each class of Unicode and each repetition does
-# before it is known how large the expression is.
+# What an expression costs when a document is compiled, and what each class of Unicode and each repetition
+# does before it is known how large the expression is.
 _COMPILING = 40
 _LARGE = re.compile(r"\\[pP]|\{\d")
 _EXPANDING = 10

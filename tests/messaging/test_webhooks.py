@@ -774,7 +774,9 @@ def test_a_text_to_an_unknown_number_beside_another_event_waits_until_the_number
     file_events.drain()
     assert list(Message.objects.values_list("conversation__number", flat=True)) == [private.pk]
     row = quarantine.quarantined(WebhookRequest.objects.all()).get()
-    assert WebhookEvent.objects.get(state=EventState.FAILED).reason.startswith("+61855555577 is not an active")
+    assert WebhookEvent.objects.get(state=EventState.FAILED).reason.startswith(
+        "+61855555577 is not an active"
+    )
     reprocess.reprocess(row)
     assert WebhookEvent.objects.count() == 2
     number = Number.objects.create(
