@@ -202,6 +202,8 @@ def _match(
         found = _try(event, request, frame, body, verified, number_to)
         if isinstance(found, _Refusal):
             batch.refused(by_elements=found.by_elements)
+            if found.unverified and batch.taking:
+                _miss_unproven(batch, found.reason, _try(event, request, frame, body, None, number_to))
             if over:
                 continue
             result.refusals.append((event.pointer, found.reason))
@@ -222,6 +224,15 @@ def _match(
         batch.take(elements, continues=event.continues)
     result.problem = body.problem
     return result
+
+
+def _miss_unproven(batch: Batch, reason: str, said: list[_Found] | _Refusal) -> None:
+    """Notes what an event would have taken, had it been proven, beside what another event has taken."""
+    if isinstance(said, list):
+        for bound, _, _ in said:
+            for element in bound.get(ELEMENTS, ())[:1]:
+                batch.miss(element, reason)
+    batch.refused(by_elements=isinstance(said, list))
 
 
 def _refused(found: _Match, answer: HttpResponse, *, verified: bool = False) -> Refused:

@@ -66,9 +66,10 @@ def recipient(given: str, country: str) -> str:
 
     Raises ValueError with a sentence. What is dialled so in another country is asked back, and not guessed.
     """
-    number = phones.read(given, country) or given.strip()
-    if answerable(number):
+    if number := phones.read(given, country):
         return number
+    if senders.is_short_code(given.strip()):
+        return given.strip()
     shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in given[:40])
     if others := phones.elsewhere(given):
         raise ValueError(
@@ -93,7 +94,7 @@ def recipient(given: str, country: str) -> str:
 
 def answerable(address: str) -> bool:
     """Whether messages can be sent to whom a text came from: to phone numbers and short codes."""
-    return (address.startswith("+") and address[1:].isdigit()) or senders.is_short_code(address)
+    return (address.startswith("+") and phones.read(address) == address) or senders.is_short_code(address)
 
 
 def ways(address: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import re2
@@ -11,15 +12,18 @@ from integrations.language.values import well_formed
 
 # How many instructions a compiled expression may have: the slowest search takes this many steps a character.
 MAX_SIZE = 10_000
-# What an expression costs when a document is compiled.
+# What an expression costs when a document is compiled, and what each class of Unicode and each repetition
+# does before it is known how large the expression is.
 _COMPILING = 40
+_LARGE = re.compile(r"\\[pP]|\{\d")
+_EXPANDING = 10
 
 
 class Pattern:
     """A compiled regular expression; `.` also matches a line break if `dot_all`. Raises re2.error."""
 
     def __init__(self, source: str, *, dot_all: bool = False) -> None:
-        spend(_COMPILING)
+        spend(_COMPILING + _EXPANDING * len(_LARGE.findall(source)))
         # What takes long to compile is refused early; a search is faster with more memory.
         self._cost = re2.compile(source, _options(dot_all, 256 * 1024)).programsize
         spend(self._cost // 20)

@@ -121,7 +121,7 @@ def _read(digits: str, country: str) -> str | None:
     at_home = _national(digits, country)
     abroad_valid = abroad if abroad and abroad.valid else None
     if at_home and abroad_valid:
-        dialled = digits.startswith(_trunk(country))
+        dialled = digits.startswith(_trunk(country)) or digits == _dialled(at_home.number)
         at_home_first = dialled and (at_home.mobile or not abroad_valid.mobile)
         return (at_home if at_home_first else abroad_valid).number
     # Ranges are assigned faster than anybody's tables are renewed: with a country code, a number may be new.
@@ -196,6 +196,13 @@ def _trunk(country: str) -> str:
     metadata = PhoneMetadata.metadata_for_region(country)
     trunk = metadata.national_prefix if metadata else None
     return "" if trunk in (None, "1") else str(trunk)  # 1: North America, where it is left out
+
+
+def _dialled(number: str) -> str:
+    """What is dialled for a number in its own country: in China and Colombia, mobiles have no 0."""
+    parsed = phonenumbers.parse(number)
+    spelled = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return "".join(character for character in spelled if character.isdigit())
 
 
 @functools.cache

@@ -30,6 +30,9 @@ _Maker = Callable[[Mapping[str, Value], Scope, str], Verify]
 NAMES = frozenset(["request", "query", "headers", "body", "method", "url", "ip", "now"])
 # An address of IPv4, or one of IPv6 in brackets, with a port that need not be there in brackets.
 _WITH_PORT = re.compile(r"(\d+(?:\.\d+){3}):\d+|\[([^\]]*)\](?::\d+)?")
+# What people write between addresses in one text.
+_BETWEEN = re.compile(r"[\s,;]+")
+_MAPPED_BITS = 96
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
@@ -170,18 +173,26 @@ def _ip(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
 
     def check(values: Variables) -> str:
         address = _address(text(values["ip"]))
-        nets = [
-            ipaddress.ip_network(word.strip(), strict=False)
-            for item in live(ranges(values))
-            for word in text(item).split(",")
-        ]
-        return (
-            ""
-            if any(address in net for net in nets)
-            else f"{address} is not one of the provider's addresses."
-        )
+        words = [word for item in live(ranges(values)) for word in _BETWEEN.split(text(item)) if word]
+        nets = {word: _net(word) for word in words}
+        if any(net is not None and address in net for net in nets.values()):
+            return ""
+        unreadable = next((f" {word[:60]!r} is no address or range." for word in words if not nets[word]), "")
+        return f"{address} is not one of the provider's addresses.{unreadable}"
 
     return check
+
+
+def _net(given: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The range, of IPv4 if it is one that is mapped to IPv6; None for what is no range."""
+    try:
+        net = ipaddress.ip_network(given, strict=False)
+    except ValueError:
+        return None
+    mapped = getattr(net.network_address, "ipv4_mapped", None)
+    if mapped is None or net.prefixlen < _MAPPED_BITS:
+        return net
+    return ipaddress.ip_network((mapped, net.prefixlen - _MAPPED_BITS))
 
 
 def _address(given: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -118,15 +119,19 @@ def _fit(row: WebhookRequest, before: Sequence[WebhookEvent], reading: Reading) 
     unfit = {str(event.payload["place"]): event for event in before if event.type == UNFIT}
     if not unfit or not reading.events:
         return
+    innermost = sorted(unfit, key=len, reverse=True)
     known = {event.key for event in before}
+    said = [_said(event) for event in before]
     found: dict[str, list[VerifiedEvent]] = defaultdict(list)
     for index, event in enumerate(reading.events):
-        place = next((place for place in unfit if f"{event.place}/".startswith(f"{place}/")), None)
+        place = next((place for place in innermost if f"{event.place}/".startswith(f"{place}/")), None)
         if place is None:
             continue
         if event.row.type == UNFIT:
             unfit[place].reason = event.row.reason
             continue
+        if not place and _said(event.row) in said:
+            continue  # what has no place in a list is of the whole request, beside events that were stored
         event.row.request = row
         if event.row.key is None or event.row.key in known:
             event.row.key = _key("fits now", row, index)
@@ -134,6 +139,11 @@ def _fit(row: WebhookRequest, before: Sequence[WebhookEvent], reading: Reading) 
     store.insert_events([event for events in found.values() for event in events])
     WebhookEvent.objects.filter(pk__in=[unfit[place].pk for place in found]).delete()
     bulk.update([event for place, event in unfit.items() if place not in found], "reason")
+
+
+def _said(event: WebhookEvent) -> tuple[str, str, int | None]:
+    """What an event says, and to which number."""
+    return event.type, json.dumps(event.payload, sort_keys=True), event.number_id
 
 
 def _store_events(rows: Sequence[WebhookRequest]) -> int:

@@ -75,6 +75,8 @@ def describe(event: WebhookEvent) -> str:
         return _("Delivery report: %(status)s") % report
     if event.type == UNFIT:
         place = {"place": event.payload.get("place", "")}
+        if not place["place"]:
+            return _("A part of the request could not be filed for anybody")
         return _("%(place)s of the request fits no event of the template") % place
     labels = {
         "message": _("Message"),

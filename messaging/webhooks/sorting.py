@@ -78,7 +78,8 @@ def sorted_out(
                 mine = known & here.keys()
                 if len(known & vouching.keys()) > 1:
                     if received is winner.received:
-                        reasons.append((Verdict.UNKNOWN_NUMBER, _ambiguous(event)))
+                        nowhere[index] = _ambiguous(event)
+                        reasons.append((Verdict.UNKNOWN_NUMBER, nowhere[index]))
                 elif mine:
                     by = here[mine.pop()]
                     rows.append(_event(owner, event, index, by, by.integration, None, equal))
@@ -86,7 +87,8 @@ def sorted_out(
                     sure = winner.integration if found.is_sure else None
                     rows.append(_event(owner, event, index, winner, sure, None, equal))
                 elif received is winner.received and not known & vouching.keys():
-                    reasons.append((Verdict.UNKNOWN_NUMBER, _not_theirs(known, by_organization)))
+                    nowhere[index] = _not_theirs(known, by_organization)
+                    reasons.append((Verdict.UNKNOWN_NUMBER, nowhere[index]))
                 continue
             if not event.recipients and received is winner.received:
                 reasons.append(
@@ -109,7 +111,7 @@ def sorted_out(
     reading = _summed_up(found, readings, winner, rows, reasons, uuid)
     if rows or not reasons:
         places = winner.received.places() if nowhere else ()
-        aside = {places[index]: reason for index, reason in nowhere.items() if places[index]}
+        aside = {places[index]: reason for index, reason in nowhere.items()}
         reading.events += _unfit(
             owner, readings.request, winner, list(vouching.values()), reading.integration, aside
         )

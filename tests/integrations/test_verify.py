@@ -180,6 +180,15 @@ CLAIMS = {"iat": int(NOW.timestamp()), "payload_hash": HASH}
             )
         ],
         ({"type": "ip", "ranges": "192.0.2.0/24, 2001:db8::/32"}, {"ip": "2001:db8::1"}),
+        *[
+            ({"type": "ip", "ranges": ranges}, {"ip": "192.0.2.7"})
+            for ranges in (
+                "192.0.2.7, ",
+                "192.0.2.1\n192.0.2.7",
+                "192.0.2.*; 192.0.2.7",
+                "::ffff:192.0.2.0/120",
+            )
+        ],
         (
             [
                 {"type": "header", "when": {"$headers.X-Old$": True}, "name": "X-Old", "value": "$Key$"},
@@ -277,6 +286,8 @@ OLD = str(int((NOW - timedelta(seconds=301)).timestamp()))
             "The body does not match the signed digest.",
         ),
         ({"type": "ip", "ranges": ["192.0.2.0/24"]}, {"ip": "192.0.3.1"}, "192.0.3.1 is not one of the provider's addresses."),
+        ({"type": "ip", "ranges": " , "}, {"ip": "192.0.2.7"}, "192.0.2.7 is not one of the provider's addresses."),
+        ({"type": "ip", "ranges": "192.0.2.*"}, {"ip": "192.0.2.7"}, "192.0.2.7 is not one of the provider's addresses. '192.0.2.*' is no address or range."),
         (
             [{"type": "header", "when": {"$headers.X-Old$": True}, "name": "X-Old", "value": "$Key$"}],
             {},

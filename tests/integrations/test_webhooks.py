@@ -391,6 +391,23 @@ def test_lists_of_several_kinds_in_one_request():
     assert [place for place, _ in received.unfit] == ["/texts/1"]
 
 
+def test_what_is_not_proven_beside_what_need_not_be_is_noted() -> None:
+    texts = {"event_type": "message", "request_parameters": {"texts": [{"from": "$from$", "text": "$text$"}]}}
+    reports = {
+        "event_type": "messageDelivered",
+        "verify": {"type": "header", "name": "X-Key", "value": "$Key$"},
+        "request_parameters": {"reports": [{"id": "$messageid$"}]},
+    }
+    section = {"events": [texts, reports]}
+    template = compile_document({"id": "acme", "name": "Acme", "properties": ["Key"], "Webhook": section})
+    body = {"texts": [{"from": "+1", "text": "Hi"}], "reports": [{"id": "7"}]}
+    forged = read(template, post(body), {"Key": "secret"})
+    assert (forged.events, forged.verified) == ((TEXT,), False)
+    assert forged.unfit == (("/reports/0", "The header X-Key is missing or wrong"),)
+    alone = read(template, post({"texts": body["texts"]}), {"Key": "secret"})
+    assert (alone.events, alone.unfit) == ((TEXT,), ())
+
+
 @pytest.mark.parametrize("request_", [InboundRequest("HEAD"), InboundRequest("OPTIONS", query="a=1"), InboundRequest("GET"), InboundRequest("POST")])  # fmt: skip
 def test_a_probe_is_answered(request_):
     received = read(template(MESSAGE), request_, {})

@@ -105,6 +105,8 @@ KINDS: dict[str, Callable[[], str | Document]] = {
     "classes of characters": lambda: sends(
         when={"$text$": [{"matches": rf"\pL{{14}}{i}"} for i in range(640)]}
     ),
+    "one of classes of characters": lambda: sends(when={"$text$": {"matches": r"\p{L}" * 40_000}}),
+    "one of repetitions": lambda: sends(when={"$text$": {"matches": "a{1,1000}" * 26_000}}),
     "large regular expressions": lambda: sends(
         when={"$text$": [{"matches": rf"(a|b){{190}}{i}"} for i in range(640)]}
     ),

@@ -262,7 +262,7 @@ def test_a_hostile_response_is_read_soon():
         )
     assert outcome.result == "unknown"
     map_ = [{f"missing{i}?": "$_$" for i in range(1000)} | {"id": "$messageid$"}]
-    template = compile_document(sends("x", response_map=map_))
+    template = compile_document(sends(["x"], response_map=map_))
     items = json.dumps([{f"k{i}": 1 for i in range(10)}] * 2000).encode()
     with soon():
         outcome = read_answer(template, "SendMessage", {}, {}, HttpResponse(200, {}, items))

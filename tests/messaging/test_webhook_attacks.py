@@ -17,7 +17,7 @@ from django.utils import timezone
 from integrations import properties
 from integrations.models import Integration, PropertyValues, Template
 from messaging.engine import webhooks
-from messaging.inbound import delivery_reports, file_events, reprocess
+from messaging.inbound import delivery_reports, file_events, quarantine, reprocess
 from messaging.models import (
     Contact,
     Conversation,
@@ -232,6 +232,15 @@ def test_their_own_id_beside_ours_changes_theirs_alone(world: World) -> None:
     world.assert_untouched()
     world.their_message.refresh_from_db()
     assert world.their_message.status == Status.DELIVERED
+
+
+def test_a_report_of_another_organization_beside_theirs_is_seen(world: World) -> None:
+    world.post("account", {"type": "many", "items": [{"id": "m1"}, {"id": "g1"}]}, "globex's")
+    row = quarantine.quarantined(WebhookRequest.objects.all()).get()
+    unfit = WebhookEvent.objects.get(state="failed")
+    assert (row.verdict, unfit.payload["place"]) == ("accepted", "/items/0")
+    assert unfit.reason == "Nothing in the request proves that it is for Acme."
+    world.assert_untouched()
 
 
 def test_their_own_number_beside_ours_gets_the_text_alone(world: World) -> None:

@@ -21,7 +21,7 @@ from urllib3 import Retry
 
 from integrations import holds
 from integrations.models import Integration, Template
-from messaging.inbound import file_events, reprocess
+from messaging.inbound import file_events, quarantine, reprocess
 from messaging.models import (
     Attachment,
     Contact,
@@ -750,6 +750,46 @@ def test_an_element_for_an_unknown_number_is_seen_and_filed_once_the_number_is_t
     assert reprocess.reprocess(row)
     file_events.drain()
     assert sorted(message.text for message in Message.objects.all()) == [private.number, "+61855555577"]
+
+
+TWO_IN_ONE = [
+    {
+        "event_type": "message",
+        "continue": True,
+        "request_parameters": {"from": "$from$", "to": "$to$", "text": "$content$"},
+    },
+    {
+        "event_type": "message",
+        "request_parameters": {"from": "$from$", "copy": "$to$", "text": "$content$"},
+    },
+]
+
+
+def test_a_text_to_an_unknown_number_beside_another_event_waits_until_the_number_is_there(
+    client: Client, private: Number
+) -> None:
+    template = Template(account=private.account)
+    template.revise(json.dumps({"id": "twice", "name": "Twice", "Webhook": TWO_IN_ONE}))
+    mine = Integration.objects.create(organization=private.organization, template=template)
+    document = {"from": FROM, "to": "+61855555577", "copy": private.number, "text": "Hi"}
+    post(client, f"/services/twice/a{private.account.accountid}", document)
+    file_events.drain()
+    assert list(Message.objects.values_list("conversation__number", flat=True)) == [private.pk]
+    row = quarantine.quarantined(WebhookRequest.objects.all()).get()
+    assert WebhookEvent.objects.get(state=EventState.FAILED).reason.startswith(
+        "+61855555577 is not an active"
+    )
+    reprocess.reprocess(row)
+    assert WebhookEvent.objects.count() == 2
+    number = Number.objects.create(
+        organization=mine.organization, integration=mine, number="+61855555577", country="AU"
+    )
+    for _ in range(2):
+        reprocess.reprocess(row)
+        file_events.drain()
+        numbers = Message.objects.order_by("pk").values_list("conversation__number", flat=True)
+        assert list(numbers) == [private.pk, number.pk]
+    assert not quarantine.quarantined(WebhookRequest.objects.all()).exists()
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "GET", "POST"])
