@@ -195,7 +195,7 @@ def _match(
     base = {**base, BATCH: batch}
     for index, event in enumerate(template.section(polled=request.polled).events):
         over = batch.taking and not batch.misses
-        if over and not event.iterates:
+        if over and not event.iterates and event.type == "ignore":
             continue
         compared: Compared = {}
         frame = base if verified is not None else {**base, COMPARED: compared}
