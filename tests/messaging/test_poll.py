@@ -14,7 +14,7 @@ import pytest
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from integrations import holds
+from integrations import calls, holds
 from integrations.models import Integration, Poll, Template
 from messaging.engine.sweep import due_tasks
 from messaging.inbound import file_events, poll, reprocess
@@ -354,3 +354,24 @@ def test_a_template_without_the_method_is_polled_no_more(provider: Provider, pol
     polled.template.revise(json.dumps(made))
     later()
     assert provider.asked == [] and row().due_at is None
+
+
+def test_a_poll_that_cannot_be_made_holds_up_no_other(
+    provider: Provider, polled: Integration, globex: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Integration.objects.create(organization=globex, template=polled.template)
+    holds.enter(other, {"API key": "secret-key-2"})
+    build = calls.build
+
+    def fails(template: Any, method: str, properties: Any, variables: Any) -> Any:
+        if properties["API key"] == "secret-key-1":
+            raise ZeroDivisionError
+        return build(template, method, properties, variables)
+
+    monkeypatch.setattr(calls, "build", fails)
+    later()
+    assert provider.keys == ["Bearer secret-key-2"]
+    mine = Poll.objects.get(integration=polled)
+    assert (mine.failures, mine.lease_until) == (1, None)
+    assert mine.problem == "The request could not be rendered. The server's log says why."
+    assert Poll.objects.get(integration=other).failures == 0 and WebhookRequest.objects.count() == 0
