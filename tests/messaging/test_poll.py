@@ -193,6 +193,16 @@ def test_texts_without_an_id_are_told_apart_by_content_and_cursor(
     assert len(texts()) == seen
 
 
+@pytest.mark.parametrize("odd", ["\0", "\ud800"])
+def test_a_cursor_that_no_database_takes_loses_no_message(
+    provider: Provider, polled: Integration, odd: str
+) -> None:
+    provider.text("one")
+    provider.answer = lambda query: (200, {}, {"messages": provider.inbox, "next": f"a{odd}"})
+    later()
+    assert (texts(), row().cursor, row().failures) == (["one"], "a\ufffd", 0)
+
+
 def test_nothing_is_lost_or_doubled_between_answer_and_commit(
     provider: Provider, polled: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
