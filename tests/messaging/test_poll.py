@@ -14,8 +14,8 @@ import pytest
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from integrations import calls, holds
-from integrations.models import Integration, Poll, Template
+from integrations import calls, holds, media_access, properties
+from integrations.models import AccessToken, Integration, Poll, Template
 from messaging.engine.sweep import due_tasks
 from messaging.inbound import file_events, poll, reprocess
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
@@ -385,3 +385,31 @@ def test_a_poll_that_cannot_be_made_holds_up_no_other(
     assert (mine.failures, mine.lease_until) == (1, None)
     assert mine.problem == "The request could not be rendered. The server's log says why."
     assert Poll.objects.get(integration=other).failures == 0 and WebhookRequest.objects.count() == 0
+
+
+def test_files_are_fetched_with_the_token_of_a_login(account: Account, acme: Organization) -> None:
+    event = {
+        "event_type": "mms",
+        "media_auth": True,
+        "request_parameters": {"from": "$from$", "file": "$url$"},
+    }
+    made = json.loads(document("https://sms.example", [event]))
+    made["auth"] = {"type": "Bearer", "token": "$access_token$"}
+    made["API"]["Login"] = {
+        "request_url": "https://sms.example/login",
+        "request_parameters": {"key": "$API key$"},
+        "response_map": {"token": "$access_token$"},
+    }
+    template = Template(account=account)
+    template.revise(json.dumps(made))
+    integration = Integration.objects.create(organization=acme, template=template)
+    holds.enter(integration, {"API key": "secret-key-1"})
+    token = {"secrets": {"access_token": "token-1"}, "granted_at": timezone.now()}
+    AccessToken.objects.update_or_create(integration=integration, defaults=token)
+    integration = Integration.objects.ready().get()
+    credentials = properties.credentials_of([integration])[integration.pk]
+    for url, sent in [
+        ("https://sms.example/file", {"Authorization": "Bearer token-1"}),
+        ("https://other.example/file", {}),
+    ]:
+        assert media_access.request_for(integration, credentials, url).headers == sent
