@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.db.models.signals import post_save
 from django.utils.translation import gettext as _
 
-from integrations import oauth, origins, responses
+from integrations import holds, oauth, origins, responses
 from integrations.events import Fault, HttpRequest, HttpResponse, Outcome
 from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE, ApiMethod
 from integrations.language.errors import DocumentError, RenderError
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 JITTER = 0.2
 LONGEST_WAIT = 6 * 3600  # seconds
+HOLD_SECONDS = 300  # a confirmation ends the wait
 # Of what may pass by itself, people are told when it has happened this often in a row.
 TOLD_AFTER = 3
 SCHEDULES: tuple[tuple[Any, ApiMethod], ...] = (
@@ -74,11 +75,8 @@ def prepare(service: PreparedIntegration | None, method: str, **own: Any) -> Cal
     """The call of a method, with the variables that it has besides the usual ones. Raises NotNow."""
     if service is None:
         raise NotNow(_("The integration's values cannot be read. See the server's log."))
-    if service.compiled.grant is not None and ACCESS_TOKEN not in service.values:
-        raise NotNow(
-            _("%(provider)s has issued no access token. Check that it is connected.")
-            % {"provider": service.integration.template.name}
-        )
+    if service.no_access:
+        raise NotNow(service.no_access)
     variables = {**fresh(), **origins.fixed_for(service.integration)}
     variables |= {name: value for name, value in own.items() if value != ""}
     try:
@@ -90,6 +88,9 @@ def prepare(service: PreparedIntegration | None, method: str, **own: Any) -> Cal
     except RenderError as error:
         reason = service.redactor.text(str(error))
         raise NotNow(_("The request could not be rendered: %(reason)s") % {"reason": reason}) from None
+    except Exception:  # one that cannot be made must not hold up the others
+        logger.exception("The request of %s for %s could not be rendered.", method, service.integration)
+        raise NotNow(_("The request could not be rendered. The server's log says why.")) from None
 
 
 def wait(failures: int, first: float, most: float, asked: float | None = None) -> float:
@@ -98,6 +99,16 @@ def wait(failures: int, first: float, most: float, asked: float | None = None) -
         return min(max(asked, 1), LONGEST_WAIT)
     planned = min(first * 2 ** min(failures - 1, 20), most)
     return float(planned) * random.uniform(1 - JITTER, 1 + JITTER)  # nosec B311 # spreads load, guards nothing
+
+
+def postpone(row: ScheduledCall, obstacle: NotNow, first: float, most: float) -> None:
+    """Has a call wait that could not be made, and shows why."""
+    seconds = HOLD_SECONDS if obstacle.held else wait(row.failures + 1, first, most)
+    row.finish(seconds, failures=row.failures + 1, problem=str(obstacle)[:500])
+    if obstacle.held:
+        holds.review([row.integration_id])
+    else:
+        row.integration.note_trouble(str(obstacle))
 
 
 def note_problem(integration: Integration, row: ScheduledCall, outcome: Outcome) -> None:
@@ -127,7 +138,8 @@ def plan(rows: QuerySet[Integration]) -> None:
     for start in range(0, len(keys), BATCH):
         batch = keys[start : start + BATCH]
         some = Integration.objects.filter(pk__in=batch)
-        found = list(some.select_related("template__published", "revision"))
+        # One object for all integrations of a template; with a join each would get its own document.
+        found = list(some.prefetch_related("template__published", "revision"))
         for model, method in SCHEDULES:
             wanted = [item.pk for item in found if item.enabled and method.name in _methods(item)]
             if wanted:

@@ -17,9 +17,8 @@ def request_for(integration: Integration, credentials: Credentials, url: str) ->
     There is none for http, for another port, and outside `media_path`. An origin that the operator allows
     (PATCHBAY_ALLOWED_ORIGINS) may use http and any port, as it may for other requests.
     """
-    request = RenderedRequest("GET", url)
-    if _is_among_own(integration, credentials, url):
-        method = next(iter(integration.compiled.methods.values()))
+    request, method = RenderedRequest("GET", url), integration.compiled.media_method
+    if method is not None and _is_among_own(integration, credentials, url):
         headers = render_headers(method, {**fresh(), **credentials.values})
         headers = {name: value for name, value in headers.items() if name.casefold() != "content-type"}
         request = RenderedRequest("GET", url, headers, reads=method.header_reads)
@@ -34,7 +33,7 @@ def _is_among_own(integration: Integration, credentials: Credentials, url: str) 
         return False
     template = integration.compiled
     allowed = allowed or http.is_allowed(url)
-    if not template.methods or not allowed or "\\" in url or ".." in unquote(parts.path).split("/"):
+    if not allowed or "\\" in url or ".." in unquote(parts.path).split("/"):
         return False
     routes = origins.routes(template, credentials.values, origins.fixed_for(integration))
     own = {route.origin for route in routes if _is_method(route)}

@@ -167,11 +167,12 @@ def routes(compiled: Template, values: Mapping[str, Any], fixed: Mapping[str, An
             reads = oauth.consent_reads | {ACCESS_TOKEN}
             yield Route("consent", reads, _origin(oauth.authorization_endpoint, asking))
     own = [origin for name, origin in methods.items() if name != LOGIN.name]
+    if (fetching := compiled.media_method) is None:
+        return
     for event in compiled.events:
-        if event.media_hosts is not None and compiled.methods:
-            reads = next(iter(compiled.methods.values())).header_reads
+        if event.media_hosts is not None:
             for origin in media_origins(event, own):
-                yield Route("media", reads, origin)
+                yield Route("media", fetching.header_reads, origin)
 
 
 def media_origins(event: WebhookEvent, own: Iterable[str]) -> set[str]:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
+from django.utils.translation import gettext as _
 
 from integrations import origins
 from integrations.language.document import Template
@@ -43,6 +44,15 @@ class PreparedIntegration:
     def values(self) -> dict[str, Any]:
         """What the template's shapes may read."""
         return self.sends_with.values
+
+    @property
+    def no_access(self) -> str:
+        """Why nothing can be sent, if that needs an access token which there is not; else ""."""
+        if self.compiled.grant is None or ACCESS_TOKEN in self.values:
+            return ""
+        return _("%(provider)s has issued no access token. Check that it is connected.") % {
+            "provider": self.integration.template.name
+        }
 
 
 class _Cache:

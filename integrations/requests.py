@@ -145,7 +145,7 @@ def _uploads(
 def build(
     template: Template, method_name: str, properties: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> RenderedRequest:
-    """The request of one method, with exactly these variables. Raises RenderError."""
+    """The request of one method, with these variables and those of `fresh`. Raises RenderError."""
     method = template.methods.get(method_name)
     if method is None:
         raise RenderError(f"{template.name} has no method {method_name}.", "/API")

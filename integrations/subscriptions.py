@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from integrations import calls, holds, http, prepared
+from integrations import calls, http, prepared
 from integrations.calls import Call, NotNow
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.language.api_methods import SUBSCRIBE, UNSUBSCRIBE
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 50
 RETRY_SECONDS = 60
-HOLD_SECONDS = 300  # a confirmation ends the wait
+LONGEST_SECONDS = 3600  # between attempts that cannot be made
 # A subscription is renewed when a fifth of its time is left, but at most this long before it ends.
 EARLY = timedelta(hours=1)
 SHORTEST = 5  # seconds
@@ -56,13 +56,21 @@ def renew_due() -> None:
                 if call := _begin(row, services.get(row.integration_id)):
                     sent[http.send(call.request)] = row, call
             except NotNow as obstacle:
-                _wait(row, obstacle)
+                _postpone(row, obstacle)
             except Exception:
                 logger.exception("Subscription %d could not be renewed.", row.pk)
-                _wait(row, NotNow(_("The subscription could not be renewed. See the server's log.")))
+                _postpone(row, NotNow(_("The subscription could not be renewed. See the server's log.")))
         for future in as_completed(sent):
             row, call = sent[future]
-            _record(row, call, future.result())
+            try:
+                _record(row, call, future.result())
+            except (OperationalError, InterfaceError):
+                raise  # the database is away
+            except Exception:
+                logger.exception(
+                    "The answer to %s of subscription %d could not be stored.", call.method, row.pk
+                )
+                _postpone(row, NotNow(_("The provider's answer could not be stored. See the server's log.")))
 
 
 def _begin(row: Subscription, service: PreparedIntegration | None) -> Call | None:
@@ -72,9 +80,9 @@ def _begin(row: Subscription, service: PreparedIntegration | None) -> Call | Non
     if step.method:
         return calls.prepare(service, step.method, subscription_id=step.subscription_id)
     if SUBSCRIBE.name in service.compiled.methods and service.integration.enabled:
-        _settle(row, _until_renewal(row))
+        row.finish(_until_renewal(row))
     else:
-        _settle(row, None, **_NONE)
+        row.finish(None, **_NONE)
     return None
 
 
@@ -119,20 +127,20 @@ def _record(row: Subscription, call: Call, response: HttpResponse | Fault) -> No
     outcome = call.read(response)
     gone = isinstance(response, HttpResponse) and response.status in (404, 410)
     if outcome.result == "unauthorized" and call.renews_access():
-        _settle(row, SHORTEST)
+        row.finish(SHORTEST)
     elif call.method == SUBSCRIBE.name and outcome.result == "sent":
         _subscribed(row, call, outcome)
     elif call.method == UNSUBSCRIBE.name and (outcome.result == "sent" or gone):
         replaced = row.replaced and call.variables.get("subscription_id") == row.replaced
         calls.clear_problem(row)
         if replaced:
-            _settle(row, _until_renewal(row), replaced="", failures=0, problem="")
+            row.finish(_until_renewal(row), replaced="", failures=0, problem="")
         else:
-            _settle(row, 0 if call.service.integration.enabled else None, **_NONE)
+            row.finish(0 if call.service.integration.enabled else None, **_NONE)
     else:
         calls.note_problem(call.service.integration, row, outcome)
         seconds = calls.wait(row.failures + 1, RETRY_SECONDS, calls.LONGEST_WAIT, outcome.retry_after)
-        _settle(row, seconds, failures=row.failures + 1, problem=outcome.text)
+        row.finish(seconds, failures=row.failures + 1, problem=outcome.text)
 
 
 def _subscribed(row: Subscription, call: Call, outcome: Outcome) -> None:
@@ -144,8 +152,7 @@ def _subscribed(row: Subscription, call: Call, outcome: Outcome) -> None:
     ends = replaced and UNSUBSCRIBE.name in call.service.compiled.methods
     left = _until_renewal(row)
     calls.clear_problem(row)
-    _settle(
-        row,
+    row.finish(
         0 if ends else left if left is None else max(left, SHORTEST),
         subscription_id=given or row.subscription_id,
         replaced=replaced if ends else "",
@@ -157,15 +164,5 @@ def _subscribed(row: Subscription, call: Call, outcome: Outcome) -> None:
     )
 
 
-def _wait(row: Subscription, obstacle: NotNow) -> None:
-    seconds = HOLD_SECONDS if obstacle.held else calls.wait(row.failures + 1, RETRY_SECONDS, 3600)
-    _settle(row, seconds, failures=row.failures + 1, problem=str(obstacle)[:500])
-    if obstacle.held:
-        holds.review([row.integration_id])
-    else:
-        row.integration.note_trouble(str(obstacle))
-
-
-def _settle(row: Subscription, seconds: float | None, **fields: Any) -> None:
-    with transaction.atomic():
-        row.settle(row.locked(), seconds, **fields)
+def _postpone(row: Subscription, obstacle: NotNow) -> None:
+    calls.postpone(row, obstacle, RETRY_SECONDS, LONGEST_SECONDS)

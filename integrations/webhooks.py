@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from typing import Any
 from integrations import bodies
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
 from integrations.events import Event, HttpResponse, Ignored, InboundMessage, InboundRequest
-from integrations.language.batch import Batch, Key, Unfit
+from integrations.language.batch import Batch, Key, NoElementFits
 from integrations.language.budget import TooMuchWork, budget, spend
 from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
@@ -87,9 +87,7 @@ def _read(
             places=found.places,
             aside=_response(section.ignored, base),
             verified=all(verified.proves(section.events[index]) for index, _ in found.matched),
-            cursor=next((text(frame["cursor"]) for frame in reversed(frames) if "cursor" in frame), "")
-            if request.polled
-            else "",
+            cursor=_cursor(frames) if request.polled else "",
         )
     if _says_nothing(request) and not _match(template, request, _wild(template, request), None, "").matched:
         return _probe(request)
@@ -99,6 +97,11 @@ def _read(
         return Refused("unverified", HttpResponse(401), found.unverified, found.tried)
     response = section.ignored if verified.passed else section.error
     return _refused(found, _response(response, base), verified=verified.passed)
+
+
+def _cursor(frames: Sequence[Frame]) -> str:
+    """The cursor that was bound last, as it can be stored."""
+    return next((text(cleaned(frame["cursor"])) for frame in reversed(frames) if "cursor" in frame), "")
 
 
 def hints(template: Template, request: InboundRequest) -> Hints:
@@ -361,7 +364,7 @@ def _try(
     chosen = event.when is not None
     for source, shape in event.shapes:
         if reason := shape(frame[source], frames):
-            return _Refusal(reason, final=chosen, by_elements=isinstance(reason, Unfit))
+            return _Refusal(reason, final=chosen, by_elements=isinstance(reason, NoElementFits))
     batch: Batch = base[BATCH]
     found: list[_Found] = []
     refused: set[Key] = set()

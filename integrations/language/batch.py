@@ -12,7 +12,7 @@ from integrations.language.values import Value
 Key = tuple[int, int]
 
 
-class Unfit(str):
+class NoElementFits(str):
     """The reason why no element of a list matches, though all around the list may."""
 
     __slots__ = ()

@@ -107,6 +107,11 @@ class Template:
         return any(method.needs_content for method in self.methods.values())
 
     @property
+    def media_method(self) -> Method | None:
+        """The method whose headers files are fetched with: the first that may have an access token."""
+        return next((method for name, method in self.methods.items() if name != LOGIN.name), None)
+
+    @property
     def events(self) -> tuple[WebhookEvent, ...]:
         """All events, whichever way they come."""
         return self.webhook.events + self.section(polled=True).events

@@ -8,7 +8,7 @@ from typing import Literal
 
 import re2
 
-from integrations.language.batch import Batch, Unfit
+from integrations.language.batch import Batch, NoElementFits
 from integrations.language.budget import spend
 from integrations.language.errors import child, did_you_mean
 from integrations.language.expressions import filtering, parts_of
@@ -43,7 +43,7 @@ def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements
     `elements` says which elements of a list must match a shape of one element: "all", each with its frame;
     "each" for itself, but all of the lists inside it; "some", also of the lists inside; or the "first" that
     matches. Elements that an earlier event has taken are passed over, and a Batch in the frames notes those
-    that do not match. Where only these are the reason, it is an Unfit.
+    that do not match. Where only these are the reason, it is a NoElementFits.
     """
     spend(1)
     if is_string(node):
@@ -253,7 +253,7 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
             if reason := inner(item, frames):
                 if missing:
                     return f"{pointer or 'the document'}: expected an object, got nothing"
-                if not isinstance(reason, Unfit):
+                if not isinstance(reason, NoElementFits):
                     return reason
                 unfit = unfit or reason
         return unfit
@@ -346,7 +346,7 @@ def _each(inner: Match, pointer: str) -> Match:
             else:
                 collected += copies
         if not collected:
-            return Unfit(reason)
+            return NoElementFits(reason)
         frames[:] = collected
         return "" if len(collected) <= MAX_EVENTS else _TOO_MANY.format(pointer)
 

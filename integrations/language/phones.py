@@ -42,7 +42,10 @@ def read(given: str, country: str | None = None) -> str | None:
     """
     if len(given) > LONGEST or (digits := digits_of(given)) is None:
         return None
-    return _read(digits, (country or "").upper())
+    region = (country or "").upper()
+    return _read(
+        digits, region if len(region) == 2 else ""
+    )  # what is read is kept, and a template may give any
 
 
 def digits_of(given: str) -> str | None:
@@ -185,12 +188,12 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     return re.compile(pattern) if pattern else None
 
 
-@functools.cache
+@functools.lru_cache(maxsize=512)
 def _code(country: str) -> str:
     return str(phonenumbers.country_code_for_region(country) or "-")
 
 
-@functools.cache
+@functools.lru_cache(maxsize=512)
 def _trunk(country: str) -> str:
     """The 0 (or 8, 06 …) that is dialled before a number of the same country."""
     metadata = PhoneMetadata.metadata_for_region(country)
@@ -205,7 +208,7 @@ def _dialled(number: str) -> str:
     return "".join(character for character in spelled if character.isdigit())
 
 
-@functools.cache
+@functools.lru_cache(maxsize=512)
 def _mobile(country: str) -> re.Pattern[str] | None:
     """Mobile numbers of the country, as dialled there."""
     metadata = PhoneMetadata.metadata_for_region(country)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -71,17 +71,22 @@ class ScheduledCall(models.Model):
         """The row as it is now, locked for the current transaction."""
         return type(self)._default_manager.select_for_update().get(pk=self.pk)
 
-    def settle(self, now: ScheduledCall, seconds: float | None, **fields: Any) -> bool:
-        """Whether the call was still ours to settle; the next one is in `seconds`, or never.
+    def settle(self, now: ScheduledCall, seconds: float | None, **fields: Any) -> None:
+        """Ends the call if it is still ours; the next one is in `seconds`, or never.
 
         `now` is the locked row: what became due while the call was made stays due.
         """
         if now.fence != self.fence:
-            return False
+            return
         if now.due_at == self.due_at:
             fields["due_at"] = None if seconds is None else Now() + timedelta(seconds=seconds)
         rows = type(self)._default_manager.filter(pk=self.pk)
-        return bool(rows.update(lease_until=None, **fields))
+        rows.update(lease_until=None, **fields)
+
+    def finish(self, seconds: float | None, **fields: Any) -> None:
+        """The same as `settle`, in a transaction of its own."""
+        with transaction.atomic():
+            self.settle(self.locked(), seconds, **fields)
 
 
 class Poll(ScheduledCall):

@@ -33,7 +33,7 @@ def overdue() -> QuerySet[WebhookEvent]:
 def join(arrived: Sequence[Arrived], *, late: bool = False) -> tuple[list[Arrived], list[Part]]:
     """What can be filed now, and all parts that it consists of, in the caller's transaction.
 
-    A part waits while others are missing; `late` files it with the parts that have arrived.
+    A part waits while others are missing; one that is `late` is filed with the parts that have arrived.
     One transaction files at a time: two that hold one part each would both wait for the other.
     """
     whole = [(event, what) for event, what in arrived if not what.concat_id]
@@ -53,7 +53,8 @@ def join(arrived: Sequence[Arrived], *, late: bool = False) -> tuple[list[Arrive
         _place((event, said), texts[event.part_of])
     used: list[Part] = []
     for found in (each for same in texts.values() for each in same):
-        if late or len({what.concat_part for _, what in found}) == found[0][1].concat_count:
+        complete = len({what.concat_part for _, what in found}) == found[0][1].concat_count
+        if complete or (late and any(event.pk in parts for event, _ in found)):
             joined = _joined(found)
             whole.append(joined)
             used += [(event, joined[0]) for event, _ in found]

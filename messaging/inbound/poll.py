@@ -15,9 +15,9 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from integrations import calls, holds, http, prepared
+from integrations import calls, http, prepared
 from integrations.calls import Call, NotNow
-from integrations.events import Fault, HttpResponse, Outcome
+from integrations.events import Fault, HttpResponse, InboundRequest, Outcome
 from integrations.language.api_methods import RECEIVE_MESSAGES
 from integrations.models import Poll
 from integrations.receiving import as_request, is_nothing
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 CONCURRENCY = 50
 MOST_PAGES = 20  # full answers in a row, without the interval between them
 LONGEST_SECONDS = 3600  # between polls that fail
-HOLD_SECONDS = 300  # a confirmation ends the wait
+RETRY_SECONDS = 60  # after a poll that could not be made
 RENEWAL_SECONDS = 5  # for a new access token
 
 
@@ -92,16 +92,11 @@ def _claim(free: int) -> list[tuple[Poll, Call]]:
         service = services.get(poll.integration_id)
         try:
             if service is not None and RECEIVE_MESSAGES.name not in service.compiled.methods:
-                _settle(poll, None)  # the template has it no more
+                poll.finish(None)  # the template has it no more
                 continue
             found.append((poll, calls.prepare(service, RECEIVE_MESSAGES.name, cursor=poll.cursor)))
         except NotNow as obstacle:
-            seconds = HOLD_SECONDS if obstacle.held else calls.wait(poll.failures + 1, 60, LONGEST_SECONDS)
-            _settle(poll, seconds, failures=poll.failures + 1, problem=str(obstacle)[:500])
-            if obstacle.held:
-                holds.review([poll.integration_id])
-            else:
-                poll.integration.note_trouble(str(obstacle))
+            calls.postpone(poll, obstacle, RETRY_SECONDS, LONGEST_SECONDS)
     return found
 
 
@@ -111,7 +106,8 @@ def _received(poll: Poll, call: Call, response: HttpResponse) -> str:
     if owner is None or method.receiving is None:
         reason = _("The template %(template)s is no longer published for the account.")
         return _failed(poll, call, Outcome("failed", text=reason % {"template": integration.template}))
-    reading = accept.read(owner, as_request(method, response))
+    request = as_request(method, response)
+    reading = accept.read(owner, request)
     if not reading.events and is_nothing(method.receiving, response):
         reading.verdict = Verdict.IGNORED
     with transaction.atomic():
@@ -121,7 +117,7 @@ def _received(poll: Poll, call: Call, response: HttpResponse) -> str:
         digest = hashlib.sha256(b"%d\n%s" % (poll.integration_id, response.body)).hexdigest()
         new = 0
         if events or (not reading.events and reading.verdict in QUARANTINE):
-            row = _row(poll, call, response, reading, digest)
+            row = _row(poll, call, request, response.status, reading, digest)
             new = _stored(row, events, repeats=not events and digest == now.digest)
             now.digest = digest
         if not reading.events and reading.verdict in (Verdict.UNMATCHED, Verdict.UNPARSABLE):
@@ -147,7 +143,9 @@ def _received(poll: Poll, call: Call, response: HttpResponse) -> str:
     return "received" if new else "nothing"
 
 
-def _row(poll: Poll, call: Call, response: HttpResponse, reading: Reading, digest: str) -> WebhookRequest:
+def _row(
+    poll: Poll, call: Call, request: InboundRequest, status: int, reading: Reading, digest: str
+) -> WebhookRequest:
     organization = call.service.integration.organization
     url = call.service.redactor.text(call.request.url.partition("?")[0])
     return WebhookRequest(
@@ -160,13 +158,13 @@ def _row(poll: Poll, call: Call, response: HttpResponse, reading: Reading, diges
         method=call.request.method,
         path=url[:200].replace("\0", "\ufffd"),
         query=b"",
-        headers=dict(as_request(call.service.compiled.methods[call.method], response).headers),
-        body=response.body,
+        headers=request.headers,
+        body=request.body,
         digest=digest,
         verdict=reading.verdict,
         reason=reading.reason,
         tried=reading.tried,
-        answer_status=response.status,
+        answer_status=status,
     )
 
 
@@ -220,7 +218,7 @@ def _failed(poll: Poll, call: Call, outcome: Outcome, **fields: Any) -> str:
     interval = receiving.interval if receiving is not None else LONGEST_SECONDS
     renewing = outcome.result == "unauthorized" and call.renews_access()
     probing = poll.integration.paused_until is not None
-    seconds = calls.wait(poll.failures + 1, interval, max(interval, LONGEST_SECONDS), outcome.retry_after)
+    seconds = calls.wait(poll.failures + 1, interval, LONGEST_SECONDS, outcome.retry_after)
     with transaction.atomic():
         tally = circuit_breaker.Tally()
         if probing or outcome.result == "unauthorized":
@@ -228,8 +226,7 @@ def _failed(poll: Poll, call: Call, outcome: Outcome, **fields: Any) -> str:
             circuit_breaker.record({poll.integration_id: tally})
         if not renewing:
             calls.note_problem(poll.integration, poll, outcome)
-        _settle(
-            poll,
+        poll.finish(
             RENEWAL_SECONDS if renewing else seconds,
             failures=poll.failures + 1,
             problem=outcome.text,
@@ -237,8 +234,3 @@ def _failed(poll: Poll, call: Call, outcome: Outcome, **fields: Any) -> str:
             **fields,
         )
     return outcome.result
-
-
-def _settle(poll: Poll, seconds: float | None, **fields: Any) -> None:
-    with transaction.atomic():
-        poll.settle(poll.locked(), seconds, **fields)

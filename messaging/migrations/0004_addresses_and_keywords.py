@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='number',
             name='keyword_languages',
-            field=models.CharField(blank=True, max_length=60, verbose_name='languages of keywords'),
+            field=models.CharField(blank=True, db_default='', default='', max_length=60, verbose_name='languages of keywords'),
         ),
         migrations.AlterField(
             model_name='contact',

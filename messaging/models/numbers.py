@@ -91,7 +91,9 @@ class Number(models.Model):
     footer = models.CharField(
         _("footer"), max_length=160, blank=True, help_text=_("Added below the text of every message.")
     )
-    keyword_languages = models.CharField(_("languages of keywords"), max_length=60, blank=True)
+    keyword_languages = models.CharField(
+        _("languages of keywords"), max_length=60, blank=True, default="", db_default=""
+    )
     opt_out_keyword = models.CharField(
         _("opt-out keywords"),
         max_length=200,

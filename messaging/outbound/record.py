@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from integrations import oauth, responses
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.prepared import PreparedIntegration
+from integrations.properties import ACCESS_TOKEN
 from integrations.requests import Part
 from messaging import wakeups
 from messaging.engine import attempts, circuit_breaker, queue, rate_limit, webhooks
@@ -200,12 +201,12 @@ def _renewals(found: Iterable[tuple[Exchange, Outcome]]) -> set[int]:
     refused = {
         exchange.through.integration.pk: exchange.through
         for exchange, outcome in found
-        if outcome.result == "unauthorized" and "access_token" in exchange.through.values
+        if outcome.result == "unauthorized" and ACCESS_TOKEN in exchange.through.values
     }
     return {
         key
         for key, service in refused.items()
-        if oauth.refused(service.integration, service.values["access_token"])
+        if oauth.refused(service.integration, service.values[ACCESS_TOKEN])
     }
 
 

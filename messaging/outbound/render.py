@@ -55,10 +55,8 @@ def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] |
             continue
         if job.through.asks:
             job.obstacle = _held(job.through)
-        elif job.through.compiled.grant is not None and "access_token" not in job.through.values:
-            job.obstacle = _("%(provider)s has issued no access token. Check that it is connected.") % {
-                "provider": job.through.integration.template.name
-            }
+        elif job.through.no_access:
+            job.obstacle = job.through.no_access
         else:
             _render(job, job.through)
     return jobs

@@ -39,8 +39,8 @@ def submit(
     Whether the author may send through the number is checked here; `number` may have been read before.
     """
     submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4())
-    (submission,) = to_known([submission])
     try:
+        (submission,) = to_known([submission])
         submitted = enqueue.enqueue(submission)
     except BaseException:
         media.discard(submission.attachments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
@@ -129,8 +130,12 @@ def _meaning_of(event: WebhookEvent) -> str:
 
 
 def _opt_outs(pairs: Iterable[tuple[int, str]]) -> QuerySet[OptOut]:
+    # One condition for each number, not for each pair: SQLite takes at most 1,000.
+    addresses: dict[int, list[str]] = defaultdict(list)
+    for number, address in pairs:
+        addresses[number] += numbers.ways(address)
     return OptOut.objects.filter(
-        reduce(or_, (Q(number=number, address__in=numbers.ways(address)) for number, address in pairs))
+        reduce(or_, (Q(number=number, address__in=ways) for number, ways in addresses.items()))
     )
 
 

@@ -11,6 +11,7 @@ from integrations import webhooks
 from integrations.events import HttpResponse, InboundRequest
 from integrations.language.document import Template
 from integrations.models import Integration
+from integrations.properties import ACCESS_TOKEN
 from integrations.received import Accepted, Hints, Probe, Received, Refused, merged
 from messaging.models import WebhookEvent
 from messaging.webhooks import routing
@@ -156,5 +157,5 @@ class Readings:
 
     def _key(self, item: Integration) -> tuple[int, str, str]:
         values: dict[str, Any] = self._values[item.pk]
-        own = sorted((name, value) for name, value in values.items() if name != "access_token")
+        own = sorted((name, value) for name, value in values.items() if name != ACCESS_TOKEN)
         return id(item.compiled), repr(own), self._only.get(item.pk, "")

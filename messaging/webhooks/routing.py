@@ -31,7 +31,9 @@ from messaging.statuses import Direction
 from portal import process
 from portal.models import Account, Organization
 
-MOST = 20_000
+CACHE_SIZE = 20_000
+# Rows that are looked at for the message ids of one request.
+MOST_ATTEMPTS = 20_000
 # Integrations that are looked at when nothing in a request says whose it is.
 MOST_CANDIDATES = 50
 
@@ -44,7 +46,7 @@ class _Cache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: TTLCache[Any, Any] = TTLCache(MOST, settings.WEBHOOK_CACHE_SECONDS)
+        self._found: TTLCache[Any, Any] = TTLCache(CACHE_SIZE, settings.WEBHOOK_CACHE_SECONDS)
 
     def get(self, key: Hashable, load: Callable[[], Found | None]) -> Found | None:
         """What is cached under the key, else what `load` finds; None is not cached."""
@@ -255,7 +257,9 @@ def organizations_of_ids(
             integration__template=owner.template,
             organization__account=owner.account,
         )
-        for messageid, organization in attempts.values_list("provider_id", "organization").distinct()[:MOST]:
+        for messageid, organization in attempts.values_list("provider_id", "organization").distinct()[
+            :MOST_ATTEMPTS
+        ]:
             found[messageid].add(organization)
     if uuids:
         messages = Message.objects.filter(

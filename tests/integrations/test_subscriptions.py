@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from integrations import holds, setup, subscriptions
 from integrations.models import Integration, Subscription, Template
+from integrations.prepared import PreparedIntegration
 from messaging.engine.sweep import due_tasks
 from messaging.models import WebhookRequest
 from messaging.wakeups import Task
@@ -253,3 +254,24 @@ def test_what_changes_meanwhile_is_not_forgotten(provider: Provider, subscribed:
     subscriptions.renew_due()
     assert provider.calls == [("POST", "/subscriptions"), ("DELETE", "/subscriptions/sub-1")]
     assert row().subscribed_at is None
+
+
+def test_an_answer_that_cannot_be_stored_holds_up_no_other(
+    provider: Provider, subscribed: Integration, globex: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Integration.objects.create(organization=globex, template=subscribed.template)
+    holds.enter(other, {"API key": "secret-key-2"})
+    stamp_of = subscriptions.stamp_of
+
+    def fails(service: PreparedIntegration) -> str:
+        if service.integration == subscribed:
+            raise ValueError("cannot be stamped")
+        return stamp_of(service)
+
+    monkeypatch.setattr(subscriptions, "stamp_of", fails)
+    subscriptions.renew_due()
+    mine, others = (Subscription.objects.get(integration=item) for item in (subscribed, other))
+    assert (mine.subscribed_at, mine.failures, mine.lease_until) == (None, 1, None)
+    assert mine.problem == "The provider's answer could not be stored. See the server's log."
+    assert (others.subscription_id != "", others.failures, others.problem) == (True, 0, "")
+    assert len(provider.calls) == 2

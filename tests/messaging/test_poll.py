@@ -14,8 +14,8 @@ import pytest
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from integrations import holds
-from integrations.models import Integration, Poll, Template
+from integrations import calls, holds, media_access, properties
+from integrations.models import AccessToken, Integration, Poll, Template
 from messaging.engine.sweep import due_tasks
 from messaging.inbound import file_events, poll, reprocess
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
@@ -193,6 +193,16 @@ def test_texts_without_an_id_are_told_apart_by_content_and_cursor(
     assert len(texts()) == seen
 
 
+@pytest.mark.parametrize("odd", ["\0", "\ud800"])
+def test_a_cursor_that_no_database_takes_loses_no_message(
+    provider: Provider, polled: Integration, odd: str
+) -> None:
+    provider.text("one")
+    provider.answer = lambda query: (200, {}, {"messages": provider.inbox, "next": f"a{odd}"})
+    later()
+    assert (texts(), row().cursor, row().failures) == (["one"], "a\ufffd", 0)
+
+
 def test_nothing_is_lost_or_doubled_between_answer_and_commit(
     provider: Provider, polled: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,3 +364,52 @@ def test_a_template_without_the_method_is_polled_no_more(provider: Provider, pol
     polled.template.revise(json.dumps(made))
     later()
     assert provider.asked == [] and row().due_at is None
+
+
+def test_a_poll_that_cannot_be_made_holds_up_no_other(
+    provider: Provider, polled: Integration, globex: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Integration.objects.create(organization=globex, template=polled.template)
+    holds.enter(other, {"API key": "secret-key-2"})
+    build = calls.build
+
+    def fails(template: Any, method: str, properties: Any, variables: Any) -> Any:
+        if properties["API key"] == "secret-key-1":
+            raise ZeroDivisionError
+        return build(template, method, properties, variables)
+
+    monkeypatch.setattr(calls, "build", fails)
+    later()
+    assert provider.keys == ["Bearer secret-key-2"]
+    mine = Poll.objects.get(integration=polled)
+    assert (mine.failures, mine.lease_until) == (1, None)
+    assert mine.problem == "The request could not be rendered. The server's log says why."
+    assert Poll.objects.get(integration=other).failures == 0 and WebhookRequest.objects.count() == 0
+
+
+def test_files_are_fetched_with_the_token_of_a_login(account: Account, acme: Organization) -> None:
+    event = {
+        "event_type": "mms",
+        "media_auth": True,
+        "request_parameters": {"from": "$from$", "file": "$url$"},
+    }
+    made = json.loads(document("https://sms.example", [event]))
+    made["auth"] = {"type": "Bearer", "token": "$access_token$"}
+    made["API"]["Login"] = {
+        "request_url": "https://sms.example/login",
+        "request_parameters": {"key": "$API key$"},
+        "response_map": {"token": "$access_token$"},
+    }
+    template = Template(account=account)
+    template.revise(json.dumps(made))
+    integration = Integration.objects.create(organization=acme, template=template)
+    holds.enter(integration, {"API key": "secret-key-1"})
+    token = {"secrets": {"access_token": "token-1"}, "granted_at": timezone.now()}
+    AccessToken.objects.update_or_create(integration=integration, defaults=token)
+    integration = Integration.objects.ready().get()
+    credentials = properties.credentials_of([integration])[integration.pk]
+    for url, sent in [
+        ("https://sms.example/file", {"Authorization": "Bearer token-1"}),
+        ("https://other.example/file", {}),
+    ]:
+        assert media_access.request_for(integration, credentials, url).headers == sent

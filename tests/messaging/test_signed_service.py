@@ -248,6 +248,18 @@ def test_a_reference_that_comes_again_begins_a_text(number: Number) -> None:
     assert [message.text for message in Message.objects.order_by("pk")] == ["one two", "three four"]
 
 
+def test_a_text_that_begins_when_another_with_its_reference_is_late_waits_for_its_end(number: Number) -> None:
+    post(number, ref="7", n="1", of="2", text="never ended")
+    file_events.drain()
+    WebhookEvent.objects.update(created_at=timezone.now() - timedelta(seconds=301))
+    post(number, ref="7", n="1", of="2", text="one ")
+    file_events.drain()
+    assert [message.text for message in Message.objects.all()] == ["never ended"]
+    post(number, ref="7", n="2", of="2", text="two")
+    file_events.drain()
+    assert [message.text for message in Message.objects.order_by("pk")] == ["never ended", "one two"]
+
+
 def test_the_halves_of_an_emoji_are_joined(number: Number) -> None:
     post(number, ref="7", n="1", of="2", text="a\ud83d")
     file_events.drain()

@@ -9,11 +9,13 @@ from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number, OptOut
 from messaging.outbound import dispatch
+from messaging.outbound import submit as outbound
 from messaging.outbound.submit import MAX_TEXT, Refused, resend, submit
 from messaging.statuses import QueueState, Status
 from portal.models import Membership, Organization, User
@@ -125,6 +127,18 @@ def test_refusals_say_why_and_store_nothing(
         submit(alice, private, **{"to": CONTACT, "text": "hello", **given})
     assert [model.objects.count() for model in (Message, Contact, Conversation, Attachment)] == [0, 0, 0, 0]
     assert list(media.rglob("*.*")) == []
+
+
+def test_files_are_not_left_behind_when_the_database_is_away(
+    private: Number, alice: User, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(submissions: Any) -> Any:
+        raise OperationalError
+
+    monkeypatch.setattr(outbound, "to_known", away)
+    with pytest.raises(OperationalError):
+        submit(alice, private, CONTACT, files=[upload()])
+    assert (Message.objects.count(), Attachment.objects.count(), list(media.rglob("*.*"))) == (0, 0, [])
 
 
 def test_a_stranger_and_a_colleague_do_not_send_through_a_private_number(

@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from integrations import holds
+from integrations.language.matching import MAX_EVENTS
 from integrations.models import Integration, Template
 from messaging.inbound import file_events, quarantine, reprocess
 from messaging.models import (
@@ -622,6 +623,18 @@ def test_a_request_takes_few_queries_and_100_events_no_more(
     counts = [queries_of(partial(post, client, with_id, document)) for document in documents]
     assert WebhookEvent.objects.count() == 102
     assert counts == [2, 2]  # the request, its events
+
+
+def test_as_many_contacts_as_a_request_can_name_opt_out_at_once(client: Client, with_id: str) -> None:
+    items = many(0, MAX_EVENTS)["items"]
+    for place, item in enumerate(items):
+        item.update({"from": f"+614123{place:05}", "content": "STOP"})
+    assert post(client, with_id, {"type": "many", "items": items}).status_code == 200
+    assert OptOut.objects.count() == MAX_EVENTS
+    for item in items:
+        item.update({"id": f"later {item['id']}", "content": "START"})
+    assert post(client, with_id, {"type": "many", "items": items}).status_code == 200
+    assert OptOut.objects.count() == 0
 
 
 def test_100_requests_at_once_take_as_many_queries_as_one(
