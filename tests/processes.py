@@ -71,7 +71,7 @@ class Process:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_until_ready(self, url: str, seconds: float = 30) -> None:
+    def wait_until_ready(self, url: str, seconds: float = 120) -> None:
         """Until /readyz answers; fails with the output if the process ends before."""
 
         def ready() -> bool:

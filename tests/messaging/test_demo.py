@@ -137,7 +137,7 @@ def test_the_allowed_origins_stay_allowed_beside_those_of_the_demo(tmp_path: Pat
         log=tmp_path / "log",
     )
     try:
-        process.wait_until_ready(f"http://localhost:{port}", 60)
+        process.wait_until_ready(f"http://localhost:{port}")
         # Only operators are told.
         [database] = (tmp_path / "data").glob("*.sqlite3")
         with contextlib.closing(sqlite3.connect(database)) as connection, connection:
