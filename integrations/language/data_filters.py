@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
-from xml.sax import saxutils
+from xml.sax import saxutils  # nosec B406 # it escapes texts, and parses nothing
 from zoneinfo import ZoneInfo
 
 from integrations.language.budget import spend
