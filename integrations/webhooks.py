@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from integrations import bodies
@@ -13,19 +13,17 @@ from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
 from integrations.events import Event, HttpResponse, Ignored, InboundMessage, InboundRequest
 from integrations.language.batch import Batch, Key, NoElementFits
 from integrations.language.budget import TooMuchWork, budget, spend
-from integrations.language.data_filters import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.matching import BATCH, COMPARED, ELEMENTS, Compared, Frame
 from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import ANY, Value, cleaned, text
-from integrations.language.verify import Verification
 from integrations.language.webhook_events import WebhookEvent
 from integrations.language.webhook_responses import WebhookResponse
 from integrations.received import Accepted, Hints, Probe, Received, Refused, hints_in
+from integrations.webhook_body import MAX_BYTES, Body, Verified
 
-MAX_BYTES = 1024 * 1024
 # What reading a request may cost, in units of the language's budget.
 MAX_WORK = 1_000_000
 
@@ -67,7 +65,7 @@ def _read(
     if request.method in PROBES:
         return _probe(request)
     base = _base(request, properties)
-    verified = _Verified(request, base, now)
+    verified = Verified(request, base, now)
     found = _match(template, request, base, verified, number_to)
     section = template.section(polled=request.polled)
     if found.matched:
@@ -191,9 +189,9 @@ class _Match:
 
 
 def _match(
-    template: Template, request: InboundRequest, base: Frame, verified: _Verified | None, number_to: str
+    template: Template, request: InboundRequest, base: Frame, verified: Verified | None, number_to: str
 ) -> _Match:
-    body, batch = verified.body if verified is not None else _Body(request, base["query"]), Batch()
+    body, batch = verified.body if verified is not None else Body(request, base["query"]), Batch()
     result = _Match(batch, body.documents)
     base = {**base, BATCH: batch}
     for index, event in enumerate(template.section(polled=request.polled).events):
@@ -253,93 +251,12 @@ class _Refusal:
     by_elements: bool = False
 
 
-class _Verified:
-    """The request as `verify` reads it; each check runs once."""
-
-    def __init__(self, request: InboundRequest, base: Frame, now: datetime | None) -> None:
-        known = {
-            "body": request.body,
-            "url": request.url,
-            "ip": request.ip,
-            "now": iso_text(now or datetime.now(UTC)),
-        }
-        self.body = _Body(request, base["query"])
-        self._values = {**base, **known}
-        self._reasons: dict[tuple[Verification, str, str], str | None] = {}
-
-    @property
-    def passed(self) -> bool:
-        """Whether a check has found the request to be from the provider."""
-        return "" in self._reasons.values()
-
-    def proves(self, event: WebhookEvent) -> bool:
-        """Whether the event's own check has found the request to be from the provider."""
-        return event.verify is not None and self.reason(event.verify, event) == ""
-
-    def reason(self, verify: Verification, event: WebhookEvent | None = None) -> str | None:
-        """Why the request is not from the provider, or ""; None if nobody checks it."""
-        form = (event.content_type, event.charset) if event and verify.reads_request else ("", "")
-        key = verify, *form
-        if key not in self._reasons:
-            parsed = self.body.read(*form)[0] if verify.reads_request else None
-            self._reasons[key] = verify({**self._values, "request": parsed})
-        return self._reasons[key]
-
-
-class _Body:
-    """The body, parsed at most once for each content type and character set that the events name."""
-
-    def __init__(self, request: InboundRequest, query: dict[str, Value]) -> None:
-        self.request = request
-        self.query = query
-        self.problem = ""
-        self._parsed: dict[tuple[str, str], tuple[Value, str]] = {}
-
-    def read(self, content_type: str, charset: str) -> tuple[Value, str]:
-        """The value, with query and form merged as for the method, and the reason if there is none."""
-        key = content_type, charset
-        if key not in self._parsed:
-            try:
-                value = self._parse(content_type, charset)
-                # Elements are known by the list that they are in, so equal documents must be one.
-                same = (known for known, _ in self._parsed.values() if known == value)
-                self._parsed[key] = next(same, value), ""
-            except ValueError as error:
-                self._parsed[key] = None, str(error)
-                self.problem = self.problem or str(error)
-        return self._parsed[key]
-
-    def documents(self) -> list[Value]:
-        """All that was parsed."""
-        return [self.query, *(value for value, _ in self._parsed.values())]
-
-    def _parse(self, content_type: str, charset: str) -> Value:
-        request = self.request
-        if len(request.body) > MAX_BYTES:
-            raise ValueError("The body is larger than 1 MiB.")
-        spend(len(request.body) >> 3)
-        # For GET, the query serves as the body.
-        if request.method == "GET" and not request.body.strip():
-            return self.fields(charset)
-        declared = request.headers.get("content-type", "")
-        # Only the header has the boundary of a multipart body.
-        same = bodies.essence(content_type) == bodies.essence(declared)
-        kind = declared if same or not content_type else content_type
-        value = bodies.parse(request.body, kind, charset, strict=bool(content_type), inbound=True)
-        merged = bodies.is_form(kind) or (request.method == "GET" and isinstance(value, dict))
-        return {**self.fields(charset), **value} if merged else value
-
-    def fields(self, charset: str) -> dict[str, Value]:
-        """The fields of the query. Raises ValueError if these are not in the character set."""
-        return bodies.pairs(self.request.query, charset or "utf-8", inbound=True)
-
-
 def _try(
     event: WebhookEvent,
     request: InboundRequest,
     base: Frame,
-    body: _Body,
-    verified: _Verified | None,
+    body: Body,
+    verified: Verified | None,
     number_to: str,
 ) -> list[_Found] | _Refusal:
     if event.paths is not None and request.path.strip("/") not in event.paths:
