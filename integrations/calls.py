@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.db.models.signals import post_save
 from django.utils.translation import gettext as _
 
-from integrations import holds, oauth, origins, responses
+from integrations import holds, oauth, origins
 from integrations.events import Fault, HttpRequest, HttpResponse, Outcome
 from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE, ApiMethod
 from integrations.language.errors import DocumentError, RenderError
@@ -59,11 +59,10 @@ class Call:
         """What the response means, without secrets."""
         service = self.service
         try:
-            outcome = responses.read(service.compiled, self.method, service.values, self.variables, response)
+            return service.read(self.method, self.variables, response)
         except Exception:
             logger.exception("The response to %s of %s could not be read.", self.method, service.integration)
             return Outcome("unknown", text=_("The provider's response could not be read."))
-        return replace(outcome, text=service.redactor.text(outcome.text).replace("\0", "\ufffd")[:500])
 
     def renews_access(self) -> bool:
         """Whether a refused request can be made again with another access token, which is on its way."""

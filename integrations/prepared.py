@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 from django.utils.translation import gettext as _
 
-from integrations import origins
+from integrations import origins, responses
+from integrations.events import Fault, HttpResponse, Outcome
 from integrations.language.document import Template
 from integrations.models import Integration, PropertyValues
 from integrations.origins import Ask
@@ -45,6 +46,17 @@ class PreparedIntegration:
         """What the template's shapes may read."""
         return self.sends_with.values
 
+    def read(self, method: str, variables: Mapping[str, Any], answer: HttpResponse | Fault) -> Outcome:
+        """What an answer means, fit to be stored: a provider may repeat the secrets that were sent to it."""
+        outcome = responses.read(self.compiled, method, self.values, variables, answer)
+        hide = self.redactor
+        return replace(
+            outcome,
+            messageid=_storable(outcome.messageid)[:200],
+            code=_storable(hide.text(outcome.code))[:60],
+            text=_storable(hide.text(outcome.text))[:500],
+        )
+
     @property
     def no_access(self) -> str:
         """Why nothing can be sent, if that needs an access token which there is not; else ""."""
@@ -53,6 +65,11 @@ class PreparedIntegration:
         return _("%(provider)s has issued no access token. Check that it is connected.") % {
             "provider": self.integration.template.name
         }
+
+
+def _storable(shown: str) -> str:
+    """PostgreSQL refuses U+0000."""
+    return shown.replace("\0", "\ufffd")
 
 
 class _Cache:

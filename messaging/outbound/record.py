@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from integrations import oauth, responses
+from integrations import oauth
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.prepared import PreparedIntegration
 from integrations.properties import ACCESS_TOKEN
 from integrations.requests import Part
 from messaging import wakeups
 from messaging.engine import attempts, circuit_breaker, queue, rate_limit, webhooks
-from messaging.engine.attempts import storable
 from messaging.engine.jobs import Job
 from messaging.engine.queue import Change
 from messaging.models import Attachment
@@ -164,23 +163,14 @@ def _unwritten(exchange: Exchange) -> bool:
 
 
 def _outcome(exchange: Exchange) -> Outcome:
-    """What the answer means, fit to be stored: a provider may repeat the secrets that were sent to it."""
-    service, part = exchange.through, exchange.part
-    hide = service.redactor
+    """What the answer means, fit to be stored."""
+    part = exchange.part
     try:
-        outcome = responses.read(
-            service.compiled, part.method, service.values, part.variables, exchange.answer
-        )
+        return exchange.through.read(part.method, part.variables, exchange.answer)
     except Exception:
         uuid = exchange.job.message.uuid
         logger.exception("The answer for message %s could not be read.", uuid, extra=message_id(uuid))
         return Outcome("unknown", text=_("The provider's response could not be read."))
-    return replace(
-        outcome,
-        messageid=storable(outcome.messageid)[:200],
-        code=storable(hide.text(outcome.code))[:60],
-        text=storable(hide.text(outcome.text))[:500],
-    )
 
 
 def _attempt(exchange: Exchange, outcome: Outcome) -> dict[str, Any]:
