@@ -110,9 +110,7 @@ def spell(number: str, country: str, form: str) -> str:
         return number[1:]
     if form == Format.NATIONAL:
         return phones.national(number)
-    parsed = phonenumbers.parse(phones.ways(number)[0])
-    dialled = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
-    return "".join(character for character in dialled if character.isdigit())
+    return phones.dialled(phones.ways(number)[0])
 
 
 def spellings(given: str) -> set[str]:

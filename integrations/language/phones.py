@@ -124,8 +124,8 @@ def _read(digits: str, country: str) -> str | None:
     at_home = _national(digits, country)
     abroad_valid = abroad if abroad and abroad.valid else None
     if at_home and abroad_valid:
-        dialled = digits.startswith(_trunk(country)) or digits == _dialled(at_home.number)
-        at_home_first = dialled and (at_home.mobile or not abroad_valid.mobile)
+        as_dialled = digits.startswith(_trunk(country)) or digits == dialled(at_home.number)
+        at_home_first = as_dialled and (at_home.mobile or not abroad_valid.mobile)
         return (at_home if at_home_first else abroad_valid).number
     # Ranges are assigned faster than anybody's tables are renewed: with a country code, a number may be new.
     found = at_home or abroad_valid or possible or own or (None if country else abroad)
@@ -201,7 +201,7 @@ def _trunk(country: str) -> str:
     return "" if trunk in (None, "1") else str(trunk)  # 1: North America, where it is left out
 
 
-def _dialled(number: str) -> str:
+def dialled(number: str) -> str:
     """What is dialled for a number in its own country: in China and Colombia, mobiles have no 0."""
     parsed = phonenumbers.parse(number)
     spelled = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from email.message import Message
 from email.utils import collapse_rfc2231_value
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from integrations.language.data_filters import filename
 
 _SMIL = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE[^>]*>\s*)?<smil[\s>]", re.I)
 
@@ -16,7 +18,7 @@ def name_of(url: str, headers: Mapping[str, str]) -> str:
     link = urlsplit(url)
     given = _disposed(headers.get("content-disposition", ""))
     if not given and link.scheme in ("http", "https"):
-        given = unquote(link.path.rpartition("/")[2])
+        given = filename(url)
     # Neither a path, as some old mail programs send it, nor marks that hide what is written belong to it.
     name = given.replace("\\", "/").rpartition("/")[2]
     return "".join(each if each.isprintable() else " " * each.isspace() for each in name).strip()
