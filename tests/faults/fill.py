@@ -26,9 +26,9 @@ from portal.models import Account, Membership, Organization, User  # noqa: E402
 def fill(organizations: list[dict[str, Any]]) -> str:
     """The id of the account that has these organizations; all is committed.
 
-    Each has a `name`, a `document` with a property "URL" (null: the generic service), the `url`, and `count`
-    messages "<name> 0" …, each to a contact of its own, that are due after so many seconds: `due`. Each
-    message has so many `files`.
+    Each has a `name`, a `document` with a property "URL" (null: the generic service) and its `url`. It has
+    `count` messages, "<name> 0" and so on, each to a different contact and with so many `files`; they are due
+    after `due` seconds.
     """
     catalog.install()
     account = Account.objects.create(name="Southern Voice")

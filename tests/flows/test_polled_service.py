@@ -13,17 +13,18 @@ import pytest
 from django.utils import timezone
 from PIL import Image
 
-from integrations import holds, setup
+from integrations import setup
 from integrations.cases import run_folder
-from integrations.models import Integration, Poll, Template
+from integrations.models import Integration, Poll
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalog_entry import services
 from messaging.inbound import fetch_media, file_events, poll
-from messaging.models import Assignment, Attachment, Message, Number, WebhookRequest
+from messaging.models import Attachment, Message, Number, WebhookRequest
 from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
 from messaging.statuses import AttachmentState, Status
-from portal.models import Account, Organization, User
+from portal.models import Organization, User
+from tests.flows.numbers import connected
 from tests.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,16 +44,8 @@ def provider(settings: Any, tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def ours(provider: Sandbox, account: Account, acme: Organization, alice: User) -> Number:
-    template = Template(account=account)
-    template.revise(provider.document)
-    integration = Integration.objects.create(organization=acme, template=template)
-    holds.enter(integration, provider.values)
-    row = Number.objects.create(
-        organization=acme, integration=integration, number="+61855555555", country="AU"
-    )
-    Assignment.objects.create(number=row, user=alice)
-    return row
+def ours(provider: Sandbox, acme: Organization, alice: User) -> Number:
+    return connected(provider, acme, alice)
 
 
 def picture() -> bytes:

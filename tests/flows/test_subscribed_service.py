@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations import holds, setup, subscriptions
+from integrations import setup, subscriptions
 from integrations.cases import run_folder
-from integrations.models import Integration, Subscription, Template
+from integrations.models import Integration, Subscription
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalog_entry import services
 from messaging.inbound import file_events
-from messaging.models import Assignment, Message, Number, WebhookRequest
-from portal.models import Account, Organization, User
+from messaging.models import Message, Number, WebhookRequest
+from portal.models import Organization, User
+from tests.flows.numbers import connected
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,16 +37,8 @@ def provider(settings: Any, live_server: Any) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def ours(provider: Sandbox, account: Account, acme: Organization, alice: User) -> Number:
-    template = Template(account=account)
-    template.revise(provider.document)
-    integration = Integration.objects.create(organization=acme, template=template)
-    holds.enter(integration, provider.values)
-    row = Number.objects.create(
-        organization=acme, integration=integration, number="+61855555555", country="AU"
-    )
-    Assignment.objects.create(number=row, user=alice)
-    return row
+def ours(provider: Sandbox, acme: Organization, alice: User) -> Number:
+    return connected(provider, acme, alice)
 
 
 def asked(provider: Sandbox) -> list[tuple[str, str]]:

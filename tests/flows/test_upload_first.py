@@ -20,13 +20,14 @@ from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalog_entry import services
 from messaging.inbound import file_events
-from messaging.models import Assignment, Attachment, DeliveryAttempt, Message, Number, WebhookEvent
+from messaging.models import Attachment, DeliveryAttempt, Message, Number, WebhookEvent
 from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
 from messaging.reporting import timeline
 from messaging.statuses import QueueState, Status
 from portal import process
-from portal.models import Account, Organization, User
+from portal.models import Organization, User
+from tests.flows.numbers import connected
 from tests.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,17 +54,11 @@ def provider(settings: Any, live_server: Any, tmp_path: Path) -> Iterator[Sandbo
 
 
 @pytest.fixture
-def ours(provider: Sandbox, account: Account, acme: Organization, alice: User) -> Number:
-    template = Template(account=account)
-    template.revise(provider.document)
-    integration = Integration.objects.create(organization=acme, template=template)
-    holds.enter(integration, provider.values)
-    provider.webhook_url = integration.account_webhook_url
-    row = Number.objects.create(
-        organization=acme, integration=integration, number="+61855555555", country="AU"
-    )
-    Assignment.objects.create(number=row, user=alice)
-    return row
+def ours(provider: Sandbox, acme: Organization, alice: User) -> Number:
+    number = connected(provider, acme, alice)
+    assert number.integration is not None
+    provider.webhook_url = number.integration.account_webhook_url
+    return number
 
 
 def came(provider: Sandbox) -> list[Any]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
@@ -21,13 +18,14 @@ from messaging.engine.sweep import due_tasks
 from messaging.models import WebhookRequest
 from messaging.wakeups import Task
 from portal.models import Account, Organization
+from tests.local_server import LocalServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Answer = Callable[[str, str, dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
-class Provider:
+class Provider(LocalServer):
     """A provider with subscriptions, each for an hour."""
 
     def __init__(self) -> None:
@@ -36,42 +34,23 @@ class Provider:
         self.keys: list[str] = []
         self.answer: Answer = self.well
         self.count = 0
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
+        super().__init__()
+
+    def respond(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        given = json.loads(body) if body else {}
+        self.calls.append((method, path))
+        self.bodies.append(given)
+        self.keys.append(headers.get("Authorization", ""))
+        status, said = self.answer(method, path, given)
+        return status, {}, json.dumps(said).encode()
 
     def well(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if method == "DELETE":
             return 200, {"ok": True}
         self.count += 1
         return 201, {"id": f"sub-{self.count}", "ttl": 3600}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    owner: Provider
-
-    def do_POST(self) -> None:
-        given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = json.loads(given) if given else {}
-        self.owner.calls.append((self.command, self.path))
-        self.owner.bodies.append(body)
-        self.owner.keys.append(self.headers.get("Authorization", ""))
-        try:
-            status, said = self.owner.answer(self.command, self.path, body)
-        finally:
-            connections.close_all()  # of this thread
-        content = json.dumps(said).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_DELETE = do_POST
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 def document(origin: str) -> dict[str, Any]:
@@ -107,8 +86,7 @@ def provider(settings: Any) -> Iterator[Provider]:
     made = Provider()
     settings.PATCHBAY_ALLOWED_ORIGINS = [made.origin]
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
 
 
 @pytest.fixture

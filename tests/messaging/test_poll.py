@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError
 from django.utils import timezone
 
 from integrations import calls, holds, media_access, properties
@@ -23,6 +21,7 @@ from messaging.statuses import Verdict
 from messaging.wakeups import Task
 from messaging.webhooks import store
 from portal.models import Account, Organization
+from tests.local_server import LocalServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +34,7 @@ EVENTS: list[dict[str, Any]] = [
 Answer = Callable[[dict[str, str]], tuple[int, dict[str, str], Any]]
 
 
-class Provider:
+class Provider(LocalServer):
     """A provider with an inbox, of which each answer shows two messages after the cursor."""
 
     def __init__(self) -> None:
@@ -43,10 +42,16 @@ class Provider:
         self.asked: list[dict[str, str]] = []
         self.keys: list[str] = []
         self.answer: Answer = self.page
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
+        super().__init__()
+
+    def respond(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        query = {key: values[0] for key, values in parse_qs(urlsplit(path).query).items()}
+        self.asked.append(query)
+        self.keys.append(headers.get("Authorization", ""))
+        status, more, said = self.answer(query)
+        return status, more, said if isinstance(said, bytes) else json.dumps(said).encode()
 
     def page(self, query: dict[str, str]) -> tuple[int, dict[str, str], Any]:
         begin = int(query.get("since", 0))
@@ -56,29 +61,6 @@ class Provider:
     def text(self, words: str, **more: Any) -> None:
         """A contact writes to our number."""
         self.inbox.append({"id": f"m{len(self.inbox)}", "from": CONTACT, "to": OURS, "text": words} | more)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    owner: Provider
-
-    def do_GET(self) -> None:
-        query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
-        self.owner.asked.append(query)
-        self.owner.keys.append(self.headers.get("Authorization", ""))
-        try:
-            status, headers, body = self.owner.answer(query)
-        finally:
-            connections.close_all()  # of this thread
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in ({"Content-Type": "application/json"} | headers).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 def document(origin: str, events: list[dict[str, Any]], **method: Any) -> str:
@@ -105,8 +87,7 @@ def provider(settings: Any) -> Iterator[Provider]:
     made = Provider()
     settings.PATCHBAY_ALLOWED_ORIGINS = [made.origin]
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
 
 
 @pytest.fixture
