@@ -49,7 +49,7 @@ def twilio() -> tuple[dict[str, Any], InboundRequest]:
     signed = url + "".join(name + value for name, value in sorted(parse_qsl(body, keep_blank_values=True)))
     signature = base64.b64encode(hmac.digest(b"token", signed.encode(), "sha1")).decode()
     headers = {"content-type": "application/x-www-form-urlencoded", "x-twilio-signature": signature}
-    values = {"Account SID": "AC0123456789abcdef", "Auth Token": "token"}
+    values = {"Account SID": "AC1", "Auth Token": "token"}
     return values, InboundRequest("POST", "", "", headers, body.encode(), "", url)
 
 
