@@ -35,12 +35,14 @@ _MESSAGE = dict.fromkeys(SENDING | KEPT, "x") | {"media": [], "urls": [], "parts
 class Ask:
     """What an administrator must answer: may a secret be sent to an origin; without one: enter it again.
 
-    `inherited` is a value of the account, which only an administrator of the account may confirm.
+    `inherited` is a value of the account, which only an administrator of the account may confirm. What is
+    `missing` is a required value that nobody has entered.
     """
 
     label: str
     origin: str = ""
     inherited: bool = False
+    missing: bool = False
 
     @property
     def name(self) -> str:
@@ -50,6 +52,8 @@ class Ask:
     def sentence(self, provider: object) -> str:
         """The question in a sentence, which names provider, secret and origin."""
         names = {"provider": provider, "label": self.name, "origin": self.origin}
+        if self.missing:
+            return _("%(provider)s needs %(label)s. Enter it.") % names
         if not self.origin:
             return (
                 _(
@@ -120,6 +124,13 @@ def asks_of(
     }
     if not purposes:
         asks.update(Ask(label) for label in credentials.cleared)  # also of webhooks
+    if not purposes or "send" in purposes:
+        known = credentials.values.keys() | credentials.cleared
+        asks.update(
+            Ask(item.label, missing=True)
+            for item in compiled.properties
+            if item.required and item.label not in known
+        )
     return sorted(asks)
 
 

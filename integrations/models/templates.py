@@ -78,6 +78,16 @@ class Template(models.Model):
         editable=False,
     )
 
+    draft = models.ForeignKey(
+        "TemplateRevision",
+        models.SET_NULL,
+        verbose_name=_("draft"),
+        related_name="+",
+        null=True,
+        blank=True,
+        editable=False,
+    )
+
     objects = TemplateQuerySet.as_manager()
 
     class Meta:
@@ -98,44 +108,72 @@ class Template(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def revise(
-        self, source: str, author: User | None = None, *, publish: bool = True, moves: bool = False
-    ) -> TemplateRevision:
-        """A new revision from the text of a document, published at once with `publish`.
+    @property
+    def latest(self) -> TemplateRevision | None:
+        """What an author works on: the draft, else the published revision."""
+        return self.draft or self.published
+
+    def revise(self, source: str, author: User | None = None, *, moves: bool = False) -> TemplateRevision:
+        """A new revision from the text of a document, published at once.
 
         The id and name come from the document. Raises DocumentError for a wrong document, and ValidationError
         for an id that is taken or, unless it `moves`, would change this template's webhook URL.
         """
-        compiled = compiled_document(source)
+        self.check_id(compiled_document(source).id, moves=moves)
+        with transaction.atomic():
+            revision = self._add(source, author)
+            self.publish(revision, moves=moves)
+        return revision
+
+    def save_draft(self, source: str, author: User | None = None) -> TemplateRevision:
+        """A new revision that nobody uses until it is published; what is published stays in use.
+
+        Raises DocumentError for a wrong document, and ValidationError for an id that is taken.
+        """
+        self.check_id(compiled_document(source).id, moves=True)
+        with transaction.atomic(), audit.covered():
+            before = self.draft.number if self.draft else ""
+            self.draft = self._add(source, author)
+            self.save(update_fields=["draft"])
+            audit.record(audit.Action.REVISED, self, {str(_("draft")): (str(before), str(self.draft.number))})
+        return self.draft
+
+    def _add(self, source: str, author: User | None) -> TemplateRevision:
+        if not self.pk:
+            compiled = compiled_document(source)
+            self.service_id, self.name = compiled.id, compiled.name
+            with audit.covered():
+                self.save()
+        last = self.revisions.aggregate(last=Max("number"))["last"] or 0
+        return self.revisions.create(number=last + 1, source=source, author=author)
+
+    def publish(self, revision: TemplateRevision, *, moves: bool = False) -> None:
+        """Has all organizations use the revision that are not pinned to another one; also an older one.
+
+        Raises ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL.
+        """
+        compiled = revision.compiled
         self.check_id(compiled.id, moves=moves)
         before = self.published.number if self.published else ""
+        changes = {str(_("published revision")): (str(before), str(revision.number))}
+        if self.published is not None and compiled.id != self.service_id:
+            changes[str(_("id"))] = (self.service_id, compiled.id)
         with transaction.atomic(), audit.covered():
-            changes = {}
-            if publish or not self.pk:
-                if self.pk and compiled.id != self.service_id:
-                    changes[str(_("id"))] = (self.service_id, compiled.id)
-                self.service_id, self.name = compiled.id, compiled.name
-            self.save()
-            last = self.revisions.aggregate(last=Max("number"))["last"] or 0
-            revision = self.revisions.create(number=last + 1, source=source, author=author)
-            if publish:
-                self.published = revision
-                self.save(update_fields=["published"])
-            label = _("published revision") if publish else _("draft")
-            changes[str(label)] = (
-                (str(before), str(revision.number)) if publish else ("", str(revision.number))
-            )
+            self.service_id, self.name = compiled.id, compiled.name
+            self.published = revision
+            if self.draft is not None and self.draft.number <= revision.number:
+                self.draft = None
+            self.save(update_fields=["service_id", "name", "draft"])
+            self.save(update_fields=["published"])
             audit.record(audit.Action.REVISED, self, changes)
-            if publish:
-                transaction.on_commit(partial(signals.published.send, sender=None, template=self))
-        return revision
+            transaction.on_commit(partial(signals.published.send, sender=None, template=self))
 
     def check_id(self, service_id: str, *, moves: bool = False) -> None:
         """Raises ValidationError for an id that is taken or, unless it `moves`, changes the webhook URL.
 
         The error that asks has the code `moves`; it names both URLs.
         """
-        if self.pk and service_id != self.service_id and not moves:
+        if self.published is not None and service_id != self.service_id and not moves:
             owner = self.account.accountid if self.account else "…"
             urls = {"old": webhook_url(self.service_id, owner), "new": webhook_url(service_id, owner)}
             raise ValidationError(

@@ -229,7 +229,7 @@ def a_literal_host(world: World) -> None:
 def a_pinned_revision(world: World) -> None:
     made = world.document()
     made["API"]["SendMessage"]["request_url"] = f"{world.evil.origin}/send"
-    revision = world.template.revise(json.dumps(made), publish=False)
+    revision = world.template.save_draft(json.dumps(made))
     Integration.objects.filter(pk=world.integration.pk).update(revision=revision)
 
 

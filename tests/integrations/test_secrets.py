@@ -90,7 +90,7 @@ def revise(template: Template, change: Callable[[dict[str, Any]], Any], *, publi
     assert template.published is not None
     made = json.loads(template.published.source)
     change(made)
-    return template.revise(json.dumps(made), publish=publish)
+    return (template.revise if publish else template.save_draft)(json.dumps(made))
 
 
 def with_flag(flag: dict[str, Any]) -> Callable[[dict[str, Any]], None]:

@@ -202,7 +202,7 @@ def test_a_changed_id_that_is_taken_is_refused(reseller: User, acme: Organizatio
 def test_a_draft_leaves_the_webhook_url(acme: Organization) -> None:
     template = Template(account=acme.account)
     template.revise(DOCUMENT.format(id="mine", path=""))
-    template.revise(DOCUMENT.format(id="other", path=""), publish=False, moves=True)
+    template.save_draft(DOCUMENT.format(id="other", path=""))
     template.refresh_from_db()
     assert template.service_id == "mine"
 

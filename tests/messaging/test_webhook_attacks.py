@@ -313,7 +313,7 @@ def test_the_url_of_an_organization_reaches_it_alone_without_verification(world:
 
 @pytest.mark.parametrize("owner", ["account", "Globex"])
 def test_an_organization_that_pins_a_revision_without_verification(world: World, owner: str) -> None:
-    world.globex.revision = world.template.revise(document("signed", None), publish=False)
+    world.globex.revision = world.template.save_draft(document("signed", None))
     world.globex.save()
     for forged in (*FORGED, {"type": "many", "items": [{"id": "g1"}, {"id": "m1"}, {"id": "m2"}]}):
         world.post(owner, forged)

@@ -1,0 +1,95 @@
+"""What authors of templates keep: the cases of their templates, and requests that they have captured."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from integrations.models.templates import Template
+from portal.encryption import EncryptedJSONField
+from portal.models import Account
+
+LIFETIME = timedelta(days=1)
+
+
+class TemplateCase(models.Model):
+    """A test of a template: what is sent or received, and what the result must be, as JSON."""
+
+    template = models.ForeignKey(Template, models.CASCADE, verbose_name=_("template"), related_name="cases")
+    name = models.CharField(_("name"), max_length=200)
+    source = models.TextField(_("case"))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("case")
+        verbose_name_plural = _("cases")
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["template", "name"], name="case_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def new_key() -> str:
+    """256 random bits, as they can be part of a URL."""
+    return secrets.token_urlsafe(32)
+
+
+def end_of_life() -> datetime:
+    """When a capture that is made now expires."""
+    return timezone.now() + LIFETIME
+
+
+class CaptureQuerySet(models.QuerySet["Capture"]):
+    def open(self) -> CaptureQuerySet:
+        """Those that still take requests."""
+        return self.filter(expires_at__gt=timezone.now())
+
+
+class Capture(models.Model):
+    """A URL that waits for a provider's next requests, for a day; whoever knows its key may use it.
+
+    With `shared`, the page behind the same key shows a provider's developer what Patchbay has understood.
+    """
+
+    account = models.ForeignKey(Account, models.CASCADE, verbose_name=_("account"), related_name="captures")
+    template = models.ForeignKey(
+        Template, models.CASCADE, verbose_name=_("template"), related_name="captures", null=True, blank=True
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("author"), related_name="+"
+    )
+    key = models.CharField(max_length=43, unique=True, default=new_key, editable=False)
+    shared = models.BooleanField(_("shared"), default=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires"), default=end_of_life)
+
+    objects = CaptureQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("capture")
+        verbose_name_plural = _("captures")
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["expires_at"], name="capture_expires")]
+
+    def __str__(self) -> str:
+        return f"Capture {self.pk}"
+
+
+class CapturedRequest(models.Model):
+    """A request to the URL of a capture, without credentials, as cases write requests."""
+
+    capture = models.ForeignKey(Capture, models.CASCADE, related_name="requests")
+    request = EncryptedJSONField()
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"Request {self.pk}"
