@@ -18,6 +18,7 @@ from integrations import credentials, holds, logos, oauth, origins, setup
 from integrations.forms import TemplateForm, ValuesForm
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.properties import ACCESS_TOKEN
+from integrations.studio.urls import studio_urls
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
 from portal.models import Account, Organization, User
@@ -101,7 +102,8 @@ class TemplateAdmin(PortalAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.revision_view)
         own: list[URLPattern] = [
-            path("<int:pk>/revisions/<int:number>/", view, name="integrations_template_revision")
+            path("<int:pk>/revisions/<int:number>/", view, name="integrations_template_revision"),
+            *studio_urls(self.admin_site.admin_view),
         ]
         return own + super().get_urls()
 

@@ -57,12 +57,16 @@ def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
     return {key: found.values for key, found in credentials_of(integrations).items()}
 
 
-def credentials_of(integrations: Iterable[Integration]) -> dict[int, Credentials]:
+def credentials_of(
+    integrations: Iterable[Integration], document: Template | None = None
+) -> dict[int, Credentials]:
     """The credentials of each integration, by its key, in one query for all integrations.
 
-    Where there are access tokens, they take one more query for all integrations.
+    Where there are access tokens, they take one more query for all integrations. With a `document`, they are
+    what they would be if it were the one in use.
     """
     integrations = list(integrations)
+    documents = {item.pk: document or item.compiled for item in integrations}
     wanted = Q(integration__in=[integration.pk for integration in integrations])
     for account_id, template_id in {
         (item.organization.account_id, item.template_id) for item in integrations
@@ -75,14 +79,14 @@ def credentials_of(integrations: Iterable[Integration]) -> dict[int, Credentials
             own[row.integration_id] = row
         else:
             inherited[row.account_id, row.template_id] = row
-    connected = [item.pk for item in integrations if item.compiled.grant is not None]
+    connected = [key for key, compiled in documents.items() if compiled.grant is not None]
     tokens = {
         token.integration_id: token
         for token in (AccessToken.objects.filter(integration__in=connected) if connected else ())
     }
     return {
         item.pk: combined(
-            item.compiled,
+            documents[item.pk],
             own.get(item.pk),
             inherited.get((item.organization.account_id, item.template_id)),
             tokens.get(item.pk),

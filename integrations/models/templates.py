@@ -48,6 +48,10 @@ class TemplateQuerySet(models.QuerySet["Template"]):
         accounts = [member.account_id for member in user.active_memberships]
         return self if user.is_operator else self.filter(Q(account=None) | Q(account__in=accounts))
 
+    def editable_by(self, user: User) -> TemplateQuerySet:
+        """Those whose document the user may see and change: of the accounts that the user administers."""
+        return self if user.is_operator else self.filter(account__in=user.administered_accounts)
+
     def published_in(self, account: Account) -> TemplateQuerySet:
         """The templates of `visible_to` that organizations may enable."""
         return self.visible_to(account).filter(published__isnull=False)

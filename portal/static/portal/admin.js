@@ -6,6 +6,10 @@
     if (place) {
       const area = document.getElementById("id_source");
       if (!area) return;
+      if (area.editor?.goTo) {
+        area.editor.goTo(Number(place.dataset.line), Number(place.dataset.column));
+        return;
+      }
       const lines = area.value.split("\n");
       const line = Number(place.dataset.line) - 1;
       const start = lines.slice(0, line).reduce((sum, text) => sum + text.length + 1, 0);

@@ -1,0 +1,1 @@
+"""Where authors describe a provider: drafts, previews, cases, trials, and what publishing changes."""
