@@ -39,9 +39,8 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     template = template_of(request, pk)
     latest = template.latest
     form = DocumentForm(request.POST or None, initial={"source": latest.source if latest else ""})
-    if request.method == "POST" and form.is_valid():
-        if _saved(request, template, form):
-            return redirect(request.path)
+    if request.method == "POST" and form.is_valid() and _saved(request, template, form):
+        return redirect(request.path)
     return page(request, template, "document", {"form": form}, status=422 if form.errors else 200)
 
 

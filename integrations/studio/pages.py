@@ -20,11 +20,7 @@ from integrations.models import Template
 from portal.admin_base import user_of
 
 TABS = {
-    "example": gettext_lazy("Build by example"),
     "document": gettext_lazy("Document"),
-    "preview": gettext_lazy("Preview"),
-    "cases": gettext_lazy("Cases"),
-    "trial": gettext_lazy("Try it"),
     "publish": gettext_lazy("Publish"),
 }
 _WRONG = re.compile(r"'([^']+)'")

@@ -1,0 +1,254 @@
+"""A draft changes nothing; publishing shows what changes, has it confirmed, and there is a way back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from integrations import holds
+from integrations.models import Integration, Template, TemplateCase
+from integrations.sandbox import Sandbox
+from messaging.models import DeliveryAttempt, Message, Number
+from messaging.outbound import dispatch
+from messaging.outbound.submit import submit
+from messaging.statuses import QueueState
+from portal.models import Organization, User
+
+KEY = "planted-secret-1"
+WRONG = {"name": "Wrong", "kind": "send", "message": {"from": "+1", "to": "+2", "text": "x"}, "expect": []}
+
+
+@dataclass
+class Studio:
+    """A template that Acme uses with a key of its own; `other` is another provider, at another origin."""
+
+    template: Template
+    integration: Integration
+    sandbox: Sandbox
+    other: Sandbox
+    client: Client
+
+    @property
+    def url(self) -> str:
+        return f"/admin/integrations/template/{self.template.pk}/studio/"
+
+    def document(self, **changes: Any) -> str:
+        return json.dumps({**document(self.sandbox), **changes})
+
+    def moved(self) -> str:
+        """The document, with the other provider's address."""
+        return json.dumps(document(self.other))
+
+    def save(self, source: str) -> None:
+        assert self.client.post(self.url, {"source": source}).status_code == 302
+
+    def publish(self, **answers: Any) -> int:
+        self.template.refresh_from_db()
+        form = {"revision": self.template.revisions.latest("number").number, "for": "all", **answers}
+        return self.client.post(f"{self.url}publish/", form).status_code
+
+    def page(self, query: str = "") -> str:
+        return self.client.get(f"{self.url}publish/{query}").content.decode()
+
+    def number_in_use(self) -> int:
+        self.integration.refresh_from_db()
+        integration = Integration.objects.ready().get(pk=self.integration.pk)
+        used = integration.revision or integration.template.published
+        assert used is not None
+        return used.number
+
+
+def document(sandbox: Sandbox) -> dict[str, Any]:
+    return {
+        "id": "acme-sms",
+        "name": "Acme SMS",
+        "properties": ["API key"],
+        "auth": {"type": "Bearer", "token": "$API key$"},
+        "API": {
+            "SendMessage": {
+                "request_url": sandbox.api_url,
+                "request_parameters": {"from": "$from$", "to": "$to$", "content": "$content$"},
+            }
+        },
+    }
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def studio(
+    acme: Organization, alice: User, reseller: User, sandbox: Sandbox, settings: Any
+) -> Iterator[Studio]:
+    other = Sandbox(delay_delivered=0.05)
+    other.start()
+    settings.PATCHBAY_ALLOWED_ORIGINS = [sandbox.origin, other.origin]
+    template = Template(account=acme.account)
+    template.revise(json.dumps(document(sandbox)))
+    integration = Integration.objects.create(organization=acme, template=template)
+    holds.enter(integration, {"API key": KEY})
+    number = Number.objects.create(
+        organization=acme, integration=integration, number="+61855555501", country="AU"
+    )
+    number.assignments.create(user=alice)
+    yield Studio(template, integration, sandbox, other, signed_in(reseller))
+    other.stop()
+
+
+def send(alice: User) -> Message:
+    message = submit(alice, Number.objects.get(), "+61412345678", text="Hello")
+    dispatch.drain()
+    message.refresh_from_db()
+    return message
+
+
+def test_a_draft_is_used_by_nobody(studio: Studio, alice: User) -> None:
+    studio.save(studio.moved())
+    assert studio.number_in_use() == 1
+    send(alice)
+    assert (len(studio.sandbox.received), studio.other.received) == (1, [])
+    studio.template.refresh_from_db()
+    assert studio.template.draft is not None and studio.template.draft.number == 2
+
+
+def test_a_secret_goes_to_no_new_origin_unasked(studio: Studio, alice: User) -> None:
+    """The old hole: publish a revision with another request_url, and watch the header arrive."""
+    studio.save(studio.moved())
+    assert f"<strong>{studio.other.origin}</strong>" in studio.page()
+    assert studio.publish() == 302
+    assert send(alice).queue_state == QueueState.WAITING
+    assert (studio.sandbox.received, studio.other.received, DeliveryAttempt.objects.count()) == ([], [], 0)
+    assert studio.other.origin in Integration.objects.get().held_reason
+
+
+def test_what_is_confirmed_by_name_is_sent(studio: Studio, alice: User) -> None:
+    studio.save(studio.moved())
+    assert studio.publish(answer=f"API key {studio.other.origin}") == 302
+    send(alice)
+    assert [request.headers["authorization"] for request in studio.other.received] == [f"Bearer {KEY}"]
+    assert studio.sandbox.received == []
+
+
+@pytest.mark.parametrize(
+    "answer", ["API key https://elsewhere.example", "API key ", "other {}", "access_token {}"]
+)
+def test_only_what_the_page_asks_can_be_confirmed(studio: Studio, alice: User, answer: str) -> None:
+    studio.save(studio.moved())
+    assert studio.publish(answer=answer.format(studio.other.origin)) == 302
+    assert send(alice).queue_state == QueueState.WAITING
+    assert studio.other.received == []
+
+
+def test_some_organizations_try_it_first(studio: Studio, globex: Organization) -> None:
+    neighbor = Integration.objects.create(organization=globex, template=studio.template)
+    studio.save(studio.document(name="Acme Text"))
+    assert studio.publish(**{"for": "some", "organization": globex.pk}) == 302
+    neighbor.refresh_from_db()
+    studio.template.refresh_from_db()
+    assert (studio.number_in_use(), neighbor.revision.number) == (1, 2)  # type: ignore[union-attr]
+    assert studio.template.name == "Acme SMS"
+    assert studio.publish() == 302
+    neighbor.refresh_from_db()
+    studio.template.refresh_from_db()
+    assert (studio.number_in_use(), neighbor.revision, studio.template.draft) == (2, None, None)
+    assert studio.template.name == "Acme Text"
+
+
+def test_some_means_some(studio: Studio, globex: Organization, acme: Organization) -> None:
+    studio.save(studio.document(name="Acme Text"))
+    for nobody in ({}, {"organization": globex.pk}, {"organization": "x"}):
+        assert studio.publish(**{"for": "some", **nobody}) == 422
+    assert (studio.number_in_use(), Integration.objects.get().revision) == (1, None)
+
+
+def test_one_goes_back_to_an_older_revision(studio: Studio, alice: User) -> None:
+    studio.save(studio.moved())
+    studio.publish(answer=f"API key {studio.other.origin}")
+    assert "Go back to revision 1" in studio.page("?revision=1")
+    assert studio.publish(revision=1) == 302
+    assert studio.number_in_use() == 1
+    send(alice)
+    assert (len(studio.sandbox.received), studio.other.received) == (1, [])
+
+
+def test_a_new_required_value_is_waited_for(studio: Studio, alice: User, admin_of_acme: User) -> None:
+    studio.save(studio.document(properties=["API key", "API secret"]))
+    page = studio.page()
+    assert "API secret is new, and required" in page and "One organization has no API secret" in page
+    assert studio.publish() == 302
+    held = Integration.objects.get()
+    assert held.held_reason == "Acme SMS needs API secret. Enter it." and held.tell_at is not None
+    assert send(alice).queue_state == QueueState.WAITING
+    assert studio.sandbox.received == []
+    url = f"/admin/integrations/integration/organization/{held.organization_id}/{held.template_id}/"
+    client = signed_in(admin_of_acme)
+    assert "Acme SMS needs API secret. Enter it." in client.get(url).content.decode()
+    assert client.post(url, {"property-0": "", "property-1": "s3cret-value"}).status_code == 302
+    dispatch.drain()
+    assert len(studio.sandbox.received) == 1
+    assert Integration.objects.get().held_reason == ""
+
+
+def test_nothing_is_published_while_a_case_fails(studio: Studio) -> None:
+    TemplateCase.objects.create(template=studio.template, name="Wrong", source=json.dumps(WRONG))
+    studio.save(studio.document(name="Acme Text"))
+    assert "One case fails" in studio.page()
+    assert (studio.publish(), studio.number_in_use()) == (422, 1)
+    assert (studio.publish(anyway="on"), studio.number_in_use()) == (302, 2)
+
+
+def test_another_webhook_url_must_be_wanted(studio: Studio) -> None:
+    studio.save(studio.document(id="acme-text"))
+    assert (studio.publish(), studio.number_in_use()) == (422, 1)
+    assert (studio.publish(moves="on"), studio.number_in_use()) == (302, 2)
+    studio.template.refresh_from_db()
+    assert studio.template.service_id == "acme-text"
+
+
+def test_what_changes_is_said_in_words_and_as_text(studio: Studio) -> None:
+    changed = json.loads(studio.document(properties=[{"name": "API key", "required": False}]))
+    changed["API"]["CheckCredentials"] = {"request_url": studio.sandbox.api_url}
+    changed["limits"] = {"per_second": 5}
+    studio.save(json.dumps(changed, indent=2))
+    page = studio.page()
+    for sentence in (
+        "API key is now optional.",
+        "The method CheckCredentials is new.",
+        "The limits have changed.",
+        "&quot;per_second&quot;: 5",
+    ):
+        assert sentence in page
+
+
+def test_a_document_that_is_wrong_is_not_saved_and_shown_with_its_mend(studio: Studio) -> None:
+    wrong = studio.document().replace("request_url", "request_uri")
+    answer = studio.client.post(studio.url, {"source": wrong})
+    assert answer.status_code == 422
+    assert "Did you mean &#x27;request_url&#x27;?" in answer.content.decode()
+    found = studio.client.post(f"{studio.url}check/", {"source": wrong}).json()["problems"]
+    mend = next(item for item in found if item.get("mend") == "request_url")
+    assert wrong[mend["column"] - 1 : mend["end"]["column"] - 1] == "request_uri"
+    assert studio.template.revisions.count() == 1
+
+
+@pytest.mark.parametrize("who", ["member", "organization admin", "other account", "operator"])
+@pytest.mark.parametrize("page", ["", "check/", "publish/", "publish/?revision=1"])
+def test_who_may_open_the_studio(
+    studio: Studio, who: str, page: str, alice: User, admin_of_acme: User, operator: User,
+    make_reseller: Callable[[], User],
+) -> None:  # fmt: skip
+    people = {"member": alice, "organization admin": admin_of_acme, "operator": operator}
+    client = signed_in(people[who] if who in people else make_reseller())
+    allowed = {"member": {403}, "operator": {200, 302, 422}}.get(who, {404})
+    if page != "check/":
+        assert client.get(f"{studio.url}{page}").status_code in allowed
+    assert client.post(f"{studio.url}{page}", {"source": "x", "revision": 1}).status_code in allowed
+    assert studio.template.revisions.count() == 1
