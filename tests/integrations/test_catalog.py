@@ -260,4 +260,4 @@ def test_a_change_to_any_event_of_a_template_fails_a_case(folder: Path, tmp_path
 def _fails(document: dict[str, Any], found: Iterable[dict[str, Any]], word: str = "") -> bool:
     """Whether a case fails; those with the word, which are likely to, are run first."""
     template = compile_document(document)
-    return any(cases.run(template, case) for case in sorted(found, key=lambda case: word not in dump(case)))
+    return any(cases.run(template, case) for case in sorted(found, key=lambda case: word not in repr(case)))
