@@ -145,9 +145,13 @@ def test_the_requests_to_telnyx_are_those_of_its_sdk() -> None:
             client = Telnyx(
                 api_key=request.headers["Authorization"].removeprefix("Bearer "), http_client=transport
             )
-            client.messages.send(**{"from_" if name == "from" else name: values[name] for name in fields})
+            client.messages.send(
+                **{"from_" if name == "from" else name: values[name] for name in fields},
+                idempotency_key=request.headers["Idempotency-Key"],
+            )
             official = made.pop()
             assert (official.method, str(official.url)) == (request.method, request.url)
             assert json.loads(official.content) == values
-            assert official.headers["authorization"] == request.headers["Authorization"]
+            for name in ("Authorization", "Content-Type", "Idempotency-Key"):
+                assert official.headers[name] == request.headers[name]
     assert {"text", "media_urls", "messaging_profile_id"} <= {name for fields in found for name in fields}
