@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl
 
 import httpx
 import jsonschema
@@ -42,66 +42,75 @@ def requests_of(slug: str) -> list[tuple[str, RenderedRequest]]:
     return found
 
 
+def document_of(slug: str) -> dict[str, Any]:
+    """A service's document, with what it refers to in place of each reference."""
+    document: dict[str, Any] = json.loads(DOCUMENTS[slug].read_text())
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, dict) and "$ref" in value:
+            kind, name = value["$ref"].removeprefix("#/components/").split("/")
+            return resolved(document["components"][kind][name])
+        if isinstance(value, dict):
+            return {key: resolved(item) for key, item in value.items()}
+        return [resolved(item) for item in value] if isinstance(value, list) else value
+
+    return {**document, "paths": resolved(document["paths"])}
+
+
 def differences(document: dict[str, Any], request: RenderedRequest) -> Iterator[str]:
     """What an OpenAPI document does not allow in a request."""
-    url = urlsplit(request.url)
-    paths = {
-        path: re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)), url.path)
-        for path in document["paths"]
-    }
-    path, found = next(((path, match) for path, match in paths.items() if match), ("", None))
-    if found is None:
-        yield f"{url.path} is no path."
+    url, _, query = request.url.partition("?")
+    for path, item in document["paths"].items():
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(item["servers"][0]["url"] + path))
+        found = re.fullmatch(pattern, url)
+        operation = item.get(request.method.lower())
+        if found and operation:
+            break
+    else:
+        yield f"{request.method} {url} is no operation."
         return
-    item = document["paths"][path]
-    if f"{url.scheme}://{url.netloc}" not in [server["url"] for server in item["servers"]]:
-        yield f"{url.netloc} is no server."
-    operation = item.get(request.method.lower())
-    if operation is None:
-        yield f"{request.method} is no method of {path}."
-        return
-    schemes = [
-        document["components"]["securitySchemes"][name] for one in operation["security"] for name in one
-    ]
-    if not any(request.headers["Authorization"].lower().startswith(scheme["scheme"]) for scheme in schemes):
+    known = document["components"]["securitySchemes"]
+    names = [name for one in operation.get("security", document.get("security")) for name in one]
+    ways = tuple(known[name].get("scheme", "bearer") for name in names)
+    if not request.headers["Authorization"].lower().startswith(ways):
         yield "The credentials are sent otherwise."
-    for place, values in (("path", found.groupdict()), ("query", _fields(url.query))):
-        known = [one for one in operation["parameters"] if one["in"] == place]
-        yield from _problems(
-            document,
-            {
-                "properties": {one["name"]: one["schema"] for one in known},
-                "required": [one["name"] for one in known if one.get("required")],
-            },
-            values,
-        )
-    body = operation.get("requestBody", {"content": {}})["content"]
+    for place, values in (("path", found.groupdict()), ("query", dict(parse_qsl(query)))):
+        parameters = [one for one in operation["parameters"] if one["in"] == place]
+        schema = {
+            "properties": {one["name"]: one["schema"] for one in parameters},
+            "required": [one["name"] for one in parameters if one.get("required")],
+        }
+        whole = {one["name"] for one in parameters if one["schema"]["type"] == "integer"}
+        read = {key: int(one) if key in whole and one.isdecimal() else one for key, one in values.items()}
+        yield from _problems(schema, read)
+    bodies = operation.get("requestBody", {}).get("content", {})
     kind = request.headers.get("Content-Type", "")
-    if kind in body:
-        yield from _problems(document, body[kind]["schema"], _fields((request.body or b"").decode()))
-    elif body or request.body:
-        yield f"{kind} is no type of a body."
+    if kind in bodies:
+        yield from _problems(
+            bodies[kind]["schema"], _fields(kind, bodies[kind]["schema"], request.body or b"")
+        )
+    elif bodies or request.body:
+        yield f"{kind!r} is no type of a body."
 
 
-def _fields(written: str) -> dict[str, list[str]]:
-    return parse_qs(written, keep_blank_values=True, strict_parsing=bool(written))
+def _fields(kind: str, schema: dict[str, Any], body: bytes) -> Any:
+    """What is in a body; in a form, what may be a list is one."""
+    if kind == "application/json":
+        return json.loads(body)
+    lists = {name for name, one in schema["properties"].items() if one["type"] == "array"}
+    found = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=True)
+    return {key: one if key in lists or len(one) > 1 else one[0] for key, one in found.items()}
 
 
-def _problems(document: dict[str, Any], schema: dict[str, Any], written: dict[str, Any]) -> Iterator[str]:
-    """What a schema does not allow in texts by name; fields that it does not have are none of the service's."""
-    values = {}
-    for name, value in written.items():
-        kind = schema["properties"].get(name, {}).get("type")
-        one = value[0] if isinstance(value, list) and len(value) == 1 and kind != "array" else value
-        values[name] = int(one) if kind == "integer" and str(one).isdecimal() else one
-    strict = {**schema, "additionalProperties": False, "components": document["components"]}
-    for error in jsonschema.Draft4Validator(strict).iter_errors(values):
+def _problems(schema: dict[str, Any], values: Any) -> Iterator[str]:
+    """What a schema does not allow; a field that it does not have is none of the service's."""
+    for error in jsonschema.Draft4Validator({**schema, "additionalProperties": False}).iter_errors(values):
         yield f"{'/'.join(map(str, error.path))}: {error.message}"
 
 
 @pytest.mark.parametrize("slug", DOCUMENTS)
 def test_the_requests_are_as_in_the_openapi_document(slug: str) -> None:
-    document, found = json.loads(DOCUMENTS[slug].read_text()), requests_of(slug)
+    document, found = document_of(slug), requests_of(slug)
     assert {request.method for _, request in found} == {"GET", "POST"}
     assert [(name, list(differences(document, request))) for name, request in found] == [
         (name, []) for name, _ in found
@@ -109,20 +118,30 @@ def test_the_requests_are_as_in_the_openapi_document(slug: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("slug", "change", "expected"),
     [
-        ({"url": "https://api.twilio.com/2010-04-01/Accounts/AC1/Calls.json"}, "is no path"),
-        ({"url": "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json"}, "AccountSid"),
-        ({"method": "DELETE"}, "DELETE is no method"),
-        ({"body": b"To=%2B15005550001&Text=Hi"}, "'Text' was unexpected"),
-        ({"body": b"Body=Hi"}, "'To' is a required property"),
-        ({"body": b"To=1&To=2"}, "is not of type 'string'"),
-        ({"headers": {"Authorization": "Bearer 1"}}, "The credentials are sent otherwise."),
+        ("twilio", {"url": "https://api.twilio.com/2010-04-01/Accounts/AC1/Calls.json"}, "is no operation"),
+        ("twilio", {"url": "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json"}, "AccountSid"),
+        ("twilio", {"method": "DELETE"}, "is no operation"),
+        ("twilio", {"body": b"To=%2B15005550001&Text=Hi"}, "'Text' was unexpected"),
+        ("twilio", {"body": b"Body=Hi"}, "'To' is a required property"),
+        ("twilio", {"body": b"To=1&To=2"}, "is not of type 'string'"),
+        ("twilio", {"headers": {"Authorization": "Bearer 1"}}, "The credentials are sent otherwise."),
+        (
+            "bandwidth",
+            {"body": b'{"applicationId": "1", "to": "+15005550001", "from": "1"}'},
+            "is not of type 'array'",
+        ),
+        (
+            "bandwidth",
+            {"headers": {"Content-Type": "text/xml", "Authorization": "Basic eA=="}},
+            "is no type of a body",
+        ),
     ],
 )
-def test_a_request_that_differs_is_noticed(change: dict[str, Any], expected: str) -> None:
-    document = json.loads(DOCUMENTS["twilio"].read_text())
-    right = next(request for _, request in requests_of("twilio") if request.method == "POST")
+def test_a_request_that_differs_is_noticed(slug: str, change: dict[str, Any], expected: str) -> None:
+    document = document_of(slug)
+    right = next(request for _, request in requests_of(slug) if request.method == "POST")
     assert expected in "\n".join(differences(document, replace(right, **change)))
 
 
