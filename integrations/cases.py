@@ -14,7 +14,7 @@ from integrations.case_events import shown_events
 from integrations.case_schema import OAUTH2, check_case
 from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
 from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES, SEND_MESSAGE
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError, child, json_problem
 from integrations.language.source import line_and_column, placed, places

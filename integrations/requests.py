@@ -15,7 +15,7 @@ from integrations.events import RenderedRequest
 from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
 from integrations.language.auth import Scheme
 from integrations.language.budget import TooMuchWork, budget
-from integrations.language.data_filters import iso_text
+from integrations.language.dates import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError, child
 from integrations.language.methods import Method

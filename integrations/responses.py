@@ -10,7 +10,7 @@ from integrations import bodies
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.language.api_methods import METHODS
 from integrations.language.budget import TooMuchWork, budget
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.document import Template
 from integrations.language.methods import Method
 from integrations.language.sections import MEDIA_TYPES

@@ -13,7 +13,7 @@ from integrations import bodies, responses
 from integrations.events import Fault, HttpResponse, RenderedRequest
 from integrations.language.api_methods import LOGIN
 from integrations.language.auth import OAuth2, basic
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.document import Template
 from integrations.language.values import Value, is_number, text
 from integrations.redact import Redactor

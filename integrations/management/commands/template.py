@@ -14,7 +14,7 @@ from integrations import case_http, cases, webhooks
 from integrations.case_events import shown_events
 from integrations.case_schema import check_message, check_request
 from integrations.language.api_methods import METHODS
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.document import Template, compile_document, located
 from integrations.language.errors import DocumentError, Problem, RenderError, child, json_problem
 from integrations.language.properties import check_values
