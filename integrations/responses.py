@@ -15,7 +15,7 @@ from integrations.language.document import Template
 from integrations.language.methods import Method
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value, cleaned, text, well_formed
-from integrations.requests import render_variables
+from integrations.rendering import render_variables
 
 MAX_BYTES = 256 * 1024
 # What reading a response may cost, in units of the language's budget.
