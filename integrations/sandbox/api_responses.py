@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from integrations import case_http
-from integrations.cases import exchanges, message_of
+from integrations.case_exchanges import exchanges, message_of
 from integrations.events import HttpResponse, Outcome
 from integrations.language.dates import iso_text
 from integrations.language.errors import RenderError
