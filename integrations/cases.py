@@ -19,8 +19,8 @@ from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError, child, json_problem
 from integrations.language.source import line_and_column, placed, places
 from integrations.language.values import Number, Value, load, text
+from integrations.polled import as_request, is_nothing
 from integrations.received import Received
-from integrations.receiving import as_request, is_nothing
 from integrations.requests import build
 
 # The id of the message where a case does not say it.
