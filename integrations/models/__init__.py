@@ -2,17 +2,27 @@
 
 from integrations.models.access_tokens import AccessToken
 from integrations.models.calls import Poll, Subscription
-from integrations.models.integrations import ComparedValue, Integration, PropertyValues
+from integrations.models.integrations import (
+    NOT_WORKING,
+    ComparedValue,
+    Integration,
+    PropertyValues,
+    State,
+    state_now,
+)
 from integrations.models.templates import Template, TemplateRevision, webhook_url
 
 __all__ = [
+    "NOT_WORKING",
     "AccessToken",
     "ComparedValue",
     "Integration",
     "Poll",
     "PropertyValues",
+    "State",
     "Subscription",
     "Template",
     "TemplateRevision",
+    "state_now",
     "webhook_url",
 ]
