@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from integrations.language import phones
 from messaging import numbers
 from portal.models import Organization
 
@@ -18,7 +19,7 @@ class ContactQuerySet(models.QuerySet["Contact"]):
         That is how it was written first. A query is only needed for numbers that are written in several ways.
         """
         found = {pair: pair[1] for pair in written}
-        several = {pair: ways for pair in found if len(ways := numbers.ways(pair[1])) > 1}
+        several = {pair: ways for pair in found if len(ways := phones.ways(pair[1])) > 1}
         if not several:
             return found
         rows = self.filter(
