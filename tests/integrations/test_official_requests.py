@@ -17,7 +17,7 @@ import httpx
 import jsonschema
 import pytest
 
-from integrations import cases, catalog
+from integrations import case_exchanges, cases, catalog
 from integrations.events import RenderedRequest
 from integrations.language.document import compile_document
 from integrations.language.errors import RenderError
@@ -35,7 +35,7 @@ def requests_of(slug: str) -> list[tuple[str, RenderedRequest]]:
         for case in held if isinstance(held, list) else [held]:
             if case["kind"] == "send":
                 try:
-                    parts = cases.requests_of(template, cases.completed(template, case))
+                    parts = case_exchanges.requests_of(template, cases.completed(template, case))
                 except RenderError:  # the case is about a message that is refused
                     continue
                 found += [(case["name"], part.request) for part in parts]
