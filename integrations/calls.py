@@ -22,7 +22,8 @@ from integrations.models.calls import ScheduledCall
 from integrations.origins import Held
 from integrations.prepared import PreparedIntegration
 from integrations.properties import ACCESS_TOKEN
-from integrations.requests import build, fresh
+from integrations.rendering import fresh
+from integrations.requests import build
 
 logger = logging.getLogger(__name__)
 

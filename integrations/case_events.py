@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from integrations.events import InboundMessage, StatusUpdate
-from integrations.language.data_filters import iso_text, parse_iso
+from integrations.language.dates import iso_text, parse_iso
 from integrations.language.values import Number, Value, text
 from integrations.received import Received
 from integrations.senders import sender

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from integrations import case_http, responses, token_requests, webhooks
+from integrations import case_http, responses, webhooks
 from integrations.case_differences import body_differences, differs, request_differences
 from integrations.case_events import shown_events
-from integrations.case_schema import OAUTH2, check_case
-from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
-from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES, SEND_MESSAGE
-from integrations.language.data_filters import parse_date
+from integrations.case_exchanges import exchanges, message_of, values_of
+from integrations.case_schema import check_case
+from integrations.events import Outcome, RenderedRequest
+from integrations.language.api_methods import RECEIVE_MESSAGES
+from integrations.language.dates import parse_date
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError, child, json_problem
 from integrations.language.source import line_and_column, placed, places
 from integrations.language.values import Number, Value, load, text
+from integrations.polled import as_request, is_nothing
 from integrations.received import Received
-from integrations.receiving import as_request, is_nothing
-from integrations.redact import Redactor
-from integrations.requests import Part, build, plan
+from integrations.requests import build
 
 # The id of the message where a case does not say it.
 MESSAGE_UUID = "00000000-0000-4000-8000-000000000000"
-_FAULTS = {
-    "connect": Fault("connect", "The provider could not be reached."),
-    "timeout": Fault("unanswered", "The provider did not respond in time."),
-    "tls": Fault("tls", "The provider's certificate was rejected."),
-}
-
-
-# A request of a case, with its response and what that means, or None for both.
-Exchange = tuple[Part, HttpResponse | Fault | None, Outcome | None]
 
 
 @dataclass(frozen=True)
@@ -117,77 +107,6 @@ def completed(template: Template, case: Mapping[str, Value]) -> dict[str, Value]
     return {"message_uuid": MESSAGE_UUID, "webhook_url": url, **case, "message": message}
 
 
-def message_of(case: Mapping[str, Value]) -> dict[str, Value]:
-    """The variables of a case's message, with the bytes of its files."""
-    message = dict(case.get("message") or {})
-    for name in ("now", "nonce", "message_uuid", "webhook_url", "country"):
-        if name in case:
-            message.setdefault(name, case[name])
-    if "access_token" in (case.get("properties") or {}):
-        message["access_token"] = case["properties"]["access_token"]
-    if "media" in message:
-        message["media"] = [_file(item) for item in message["media"]]
-    return message
-
-
-def _file(written: Mapping[str, Value]) -> dict[str, Value]:
-    file = {key: value for key, value in written.items() if key != "base64"}
-    if "base64" in written:
-        content = base64.b64decode(text(written["base64"]))
-        file = {"size": len(content), **file, "content": content}
-    return file
-
-
-def _values(template: Template, case: Mapping[str, Value]) -> dict[str, Value]:
-    """The property values of a case, or else the defaults; as everywhere, a blank value is unset."""
-    defaults = {item.label: item.default for item in template.properties if item.default is not None}
-    given = {key: value for key, value in (case.get("properties") or {}).items() if not _is_blank(value)}
-    return {key: value for key, value in (defaults | given).items() if key != "access_token"}
-
-
-def _is_blank(value: Value) -> bool:
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
-
-
-def requests_of(template: Template, case: Mapping[str, Value]) -> list[Part]:
-    """The requests that the case makes, as if each succeeded. Raises RenderError."""
-    return [part for part, _, _ in exchanges(template, {**case, "responses": []})]
-
-
-def exchanges(template: Template, case: Mapping[str, Value]) -> Iterator[Exchange]:
-    """The requests that are made, up to the first whose response does not mean sent. Raises RenderError.
-
-    Without a response to an upload, its results stand for themselves: the first `$media_id$` is "media_id-1".
-    """
-    message, values = message_of(case), _values(template, case)
-    method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
-    given = map(_response, case.get("responses", []))
-    uploaded: dict[int, Mapping[str, Value]] = {}
-    if case.get("method") == OAUTH2:
-        if template.oauth is None:
-            raise RenderError("The template does not describe OAuth2.")
-        asked = token_requests.render(template, values, message, case.get("grant") or {})
-        parts = [Part(1, 1, OAUTH2, asked.request, asked.variables)]
-    elif method.sends_message:
-        parts = plan(template, values, message)
-    else:
-        parts = [Part(1, 1, method.name, build(template, method.name, values, message), message)]
-    while parts:
-        for part in parts:
-            answer = next(given, None)
-            outcome = None
-            if answer is not None:
-                outcome = _outcome(template, values, part, answer)
-            yield part, answer, outcome
-            if outcome is not None and outcome.result != "sent":
-                return
-            if part.file is not None:
-                names = template.methods[part.method].response.binds
-                named = {name: f"{name}-{part.file + 1}" for name in names}
-                uploaded[part.file] = outcome.bound if outcome else named
-        parts = plan(template, values, message, uploaded) if parts[-1].file is not None else []
-
-
 def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     expected = case.get("expect", [])
     made: list[RenderedRequest] = []
@@ -216,24 +135,6 @@ def _send(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
             yield f"outcome text: {outcome.text}"
 
 
-def _outcome(
-    template: Template, values: Mapping[str, Value], part: Part, response: HttpResponse | Fault
-) -> Outcome:
-    if part.method != OAUTH2:
-        return responses.read(template, part.method, values, part.variables, response)
-    token = token_requests.read(template, values, part.variables, response, Redactor(()))
-    if not token.access_token:
-        return Outcome("retry" if token.temporary else "failed", text=token.problem)
-    bound = {"access_token": token.access_token, "refresh_token": token.refresh_token}
-    if token.lifetime is not None:
-        bound["expires_in"] = Number(round(token.lifetime.total_seconds()))
-    return Outcome("sent", bound=bound)
-
-
-def _response(written: Mapping[str, Value]) -> HttpResponse | Fault:
-    return _FAULTS[written["error"]] if "error" in written else case_http.response(written)
-
-
 def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     if case.get("method") == RECEIVE_MESSAGES.name:
         yield from _poll(template, case)
@@ -241,7 +142,7 @@ def _receive(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
     received = webhooks.read(
         template,
         case_http.inbound(case["request"], text(case.get("webhook_url"))),
-        _values(template, case),
+        values_of(template, case),
         message_uuid=text(case.get("message_uuid")),
         now=parse_date(text(case.get("now"))),
     )
@@ -268,7 +169,7 @@ def _poll(template: Template, case: Mapping[str, Value]) -> Iterator[str]:
         yield f"{template.name} has no method {RECEIVE_MESSAGES.name}."
         return
     expected, made, read = case.get("expect") or {}, [], []
-    values, cursor = _values(template, case), text(case.get("cursor"))
+    values, cursor = values_of(template, case), text(case.get("cursor"))
     for written in case["responses"]:
         variables = {**message_of(case), **({"cursor": cursor} if cursor else {})}
         made.append(build(template, method.name, values, variables))

@@ -12,7 +12,8 @@ from integrations.language.errors import RenderError
 from integrations.models import Integration
 from integrations.origins import Held, fixed_for, release
 from integrations.properties import ACCESS_TOKEN, Credentials, values_of
-from integrations.requests import build, fresh
+from integrations.rendering import fresh
+from integrations.requests import build
 from integrations.token_requests import TokenResponse
 
 

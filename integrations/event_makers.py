@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from integrations.events import Consent, Event, Ignored, InboundMessage, StatusUpdate
-from integrations.language.data_filters import parse_iso
+from integrations.language.dates import parse_iso
 from integrations.language.matching import BLANK, Frame
 from integrations.language.values import Value, cleaned, is_empty
 from integrations.language.values import text as text_of

@@ -8,7 +8,7 @@ from integrations import http, origins
 from integrations.events import HttpRequest, RenderedRequest
 from integrations.models import Integration
 from integrations.properties import Credentials
-from integrations.requests import fresh, render_headers
+from integrations.rendering import fresh, render_headers
 
 
 def request_for(integration: Integration, credentials: Credentials, url: str) -> HttpRequest:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -148,7 +148,8 @@ def with_access(integration_ids: Iterable[int]) -> list[int]:
 def renew_due() -> None:
     """Renews all tokens that are due, at once, each under a lease, without an open transaction."""
     requests: dict[Future[TokenResponse], AccessToken] = {}
-    for pk, fence, integration_id in _due().values_list("pk", "fence", "integration")[:BATCH]:
+    due = AccessToken.objects.due().values_list("pk", "fence", "integration")
+    for pk, fence, integration_id in due[:BATCH]:
         # Without a join: in a subquery, PostgreSQL would not re-check the row that it waited for.
         claimed = AccessToken.objects.filter(pk=pk, fence=fence)
         if claimed.update(fence=fence + 1, lease_until=timezone.now() + LEASE):
@@ -166,14 +167,6 @@ def renew_due() -> None:
                 Integration(pk=integration_id).note_trouble(reason)
     for future in as_completed(requests):
         _record(requests[future], future.result())
-
-
-def _due() -> QuerySet[AccessToken]:
-    now = timezone.now()
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    return AccessToken.objects.filter(
-        free, renew_at__lte=now, integration__enabled=True, integration__holds_messages=False
-    )
 
 
 def _request(row: AccessToken) -> Future[TokenResponse]:

@@ -21,7 +21,7 @@ from integrations.language.values import cleaned
 from integrations.language.webhook_events import WebhookEvent
 from integrations.models import Integration
 from integrations.properties import ACCESS_TOKEN, Credentials
-from integrations.requests import render_variables
+from integrations.rendering import render_variables
 
 _PURPOSES = {
     **dict.fromkeys([SEND_MESSAGE.name, SEND_FILE.name, UPLOAD_FILE.name], "send"),

@@ -10,12 +10,12 @@ from integrations import bodies
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.language.api_methods import METHODS
 from integrations.language.budget import TooMuchWork, budget
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.document import Template
 from integrations.language.methods import Method
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value, cleaned, text, well_formed
-from integrations.requests import render_variables
+from integrations.rendering import render_variables
 
 MAX_BYTES = 256 * 1024
 # What reading a response may cost, in units of the language's budget.

@@ -14,7 +14,16 @@ from django.utils.translation import gettext as _
 
 from integrations import holds, logos, oauth, properties
 from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE
-from integrations.models import AccessToken, Integration, Poll, PropertyValues, Subscription, Template
+from integrations.models import (
+    NOT_WORKING,
+    AccessToken,
+    Integration,
+    Poll,
+    PropertyValues,
+    State,
+    Subscription,
+    Template,
+)
 from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.signals import credentials_changed
 from portal import audit
@@ -84,7 +93,8 @@ def state_of(integration: Integration) -> str:
         "off": _("Switched off"),
         "unconnected": _("Not connected yet"),
         "held": _("Waits for you: %(reason)s") % {"reason": integration.held_reason},
-        "trouble": _("Not working: %(reason)s") % {"reason": integration.trouble},
+        "trouble": _("Not working: %(reason)s")
+        % {"reason": integration.trouble or _("It is paused after repeated failures.")},
         "on": _("Switched on"),
     }
     return words[_kind(integration)]
@@ -210,11 +220,9 @@ def arrival_of(integration: Integration) -> list[tuple[str, str]]:
 def _kind(integration: Integration) -> str:
     if not integration.pk:
         return "none"
-    if not integration.enabled:
-        return "off"
-    if integration.held_since is not None:
-        return "held"
+    if integration.state in (State.OFF, State.HELD):
+        return integration.state
     access = access_status(integration)
     if access is not None and access.by_consent and access.state == "none":
         return "unconnected"
-    return "trouble" if integration.trouble else "on"
+    return "trouble" if integration.state in NOT_WORKING else "on"

@@ -13,11 +13,12 @@ from integrations import bodies, responses
 from integrations.events import Fault, HttpResponse, RenderedRequest
 from integrations.language.api_methods import LOGIN
 from integrations.language.auth import OAuth2, basic
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.document import Template
 from integrations.language.values import Value, is_number, text
 from integrations.redact import Redactor
-from integrations.requests import build, fresh
+from integrations.rendering import fresh
+from integrations.requests import build
 
 TIMEOUT = 20  # seconds
 TEMPORARY = (408, 425, 429)  # and 5xx: a later request may succeed

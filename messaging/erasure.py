@@ -17,6 +17,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from integrations.language import phones
+from integrations.senders import sender
 from messaging import numbers, retention, wakeups
 from messaging.models import Contact, Conversation, Erasure, Message, OptOut, WebhookEvent, WebhookRequest
 from messaging.models.erasures import fingerprints, masked
@@ -90,7 +92,7 @@ def carry_out(key: int) -> bool:
         Erasure.objects.filter(pk=key).update(claimed_until=None)
         return False
     with transaction.atomic():
-        ways = numbers.ways(address)
+        ways = phones.ways(address)
         conversations = Conversation.objects.filter(organization=organization, contact__address__in=ways)
         counts["conversations"] += conversations.count()
         conversations.delete()
@@ -121,7 +123,7 @@ def _messages(organization: Organization, address: str) -> QuerySet[Message]:
     return Message.objects.filter(
         organization=organization,
         conversation__contact__organization=organization,
-        conversation__contact__address__in=numbers.ways(address),
+        conversation__contact__address__in=phones.ways(address),
     )
 
 
@@ -177,7 +179,7 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
 
 def _is_about(event: WebhookEvent, address: str) -> bool:
     """Whether the contact has sent it, or it is about a message to or from the contact."""
-    ways = numbers.ways(address)
+    ways = phones.ways(address)
     if event.payload.get("sender") in ways:
         return True
     return event.message is not None and event.message.conversation.contact.address in ways
@@ -224,7 +226,7 @@ def _pattern(address: str) -> re.Pattern[str] | None:
     if not address.startswith("+"):
         return None
     code = str(phonenumbers.parse(address).country_code)
-    return re.compile("|".join(_spelled(code, way.removeprefix(f"+{code}")) for way in numbers.ways(address)))
+    return re.compile("|".join(_spelled(code, way.removeprefix(f"+{code}")) for way in phones.ways(address)))
 
 
 def _spelled(code: str, national: str) -> str:
@@ -240,7 +242,7 @@ def address_of(organization: Organization, given: str) -> str:
 
     Raises ValueError for anything without letters that is no number and no contact of the organization.
     """
-    came = numbers.sender(given, "")
+    came = sender(given, "")
     if any(letter.isalpha() for letter in given):
         return came
     if Contact.objects.filter(organization=organization, address=came).exists():
@@ -250,10 +252,10 @@ def address_of(organization: Organization, given: str) -> str:
 
 def of_number(given: str) -> list[str]:
     """The fingerprints of a phone number, in all ways in which it is written; none for anything else."""
-    address = numbers.sender(given, "")
+    address = sender(given, "")
     if not address.startswith("+"):
         return []
-    return [print_ for way in numbers.ways(address) for print_ in fingerprints(way)]
+    return [print_ for way in phones.ways(address) for print_ in fingerprints(way)]
 
 
 def in_words(counts: Mapping[str, int]) -> list[str]:

@@ -56,11 +56,6 @@ def _parse(given: str, country: str) -> Parsed:
     return Parsed(number, Kind.SHORT if number.isdigit() else Kind.NAME, "")
 
 
-def sender(given: str, country: str) -> str:
-    """Whom a text came from, by what a provider wrote; never refused, and at most ADDRESS_LENGTH long."""
-    return senders.sender(given, country)
-
-
 def recipient(given: str, country: str) -> str:
     """The phone number or short code that a user means with one of our numbers, which is in the country.
 
@@ -95,11 +90,6 @@ def recipient(given: str, country: str) -> str:
 def answerable(address: str) -> bool:
     """Whether messages can be sent to whom a text came from: to phone numbers and short codes."""
     return (address.startswith("+") and phones.read(address) == address) or senders.is_short_code(address)
-
-
-def ways(address: str) -> tuple[str, ...]:
-    """How the owner of an address may write it; conversations and opt-outs hold for all of these."""
-    return phones.ways(address)
 
 
 def spell(number: str, country: str, form: str) -> str:

@@ -18,15 +18,14 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 
 from portal import audit
-from portal.admin_base import user_of
+from portal.admin_base import LISTED, OrganizationFilter, user_of
 from portal.audit import export
 from portal.audit.recording import kind_of
 from portal.audit_entries import Action
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
-from portal.models import AuditEntry, Membership, Organization, User
+from portal.models import AuditEntry, Membership, User
 from portal.permissions import in_reach_of
 
-LISTED = 200  # choices of a filter
 NOBODY = "none"
 
 
@@ -118,19 +117,8 @@ class ObjectFilter(admin.SimpleListFilter):
         return queryset.filter(object_id=value) if value.isdecimal() else queryset
 
 
-class OrganizationFilter(DropdownFilter):  # type: ignore[misc]
-    """Filters by one of the organizations in reach."""
-
-    title = gettext_lazy("organization")
-    parameter_name = "organization"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        mine = Organization.objects.administered_by(user_of(request))
-        return [(str(pk), name) for pk, name in mine.values_list("pk", "name")[:LISTED]]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value() or ""
-        return queryset.filter(organization=int(value[:18])) if value.isdecimal() else queryset
+class OrganizationDropdown(OrganizationFilter, DropdownFilter):  # type: ignore[misc]
+    """Filters by one of the organizations in reach, among the other fields of this page."""
 
 
 @admin.register(AuditEntry)
@@ -145,7 +133,7 @@ class AuditEntryAdmin(LogAdmin):
         WhoFilter,
         ActionFilter,
         KindFilter,
-        OrganizationFilter,
+        OrganizationDropdown,
         ObjectFilter,
         OlderFilter,
     ]

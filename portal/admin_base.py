@@ -23,6 +23,8 @@ from portal.ids import key_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
 
+LISTED = 200  # choices of a filter
+
 
 def user_of(request: HttpRequest) -> User:
     """The signed-in user; nobody else reaches the pages of the admin."""
@@ -159,8 +161,8 @@ class OrganizationFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         mine = Organization.objects.administered_by(user_of(request))
-        return [(str(pk), name) for pk, name in mine.values_list("pk", "name")[:200]]
+        return [(str(pk), name) for pk, name in mine.values_list("pk", "name")[:LISTED]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset.filter(organization=key_of(value)) if value else queryset
+        key = key_of(self.value() or "")
+        return queryset.filter(organization=key) if key else queryset

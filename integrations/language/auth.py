@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, cast
 from urllib.parse import parse_qsl
 
 from integrations.language.conditions import Condition, compile_condition
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.errors import RenderError, child, did_you_mean
 from integrations.language.json_web_tokens import ALGORITHMS, UnreadableKey, signed
 from integrations.language.scope import Scope

@@ -4,72 +4,32 @@ from __future__ import annotations
 
 import base64
 import codecs
-import functools
 import hashlib
 import hmac
 import html
 import mimetypes
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 from xml.sax import saxutils  # nosec B406 # it escapes texts, and parses nothing
-from zoneinfo import ZoneInfo
 
 from integrations.language.budget import spend
+from integrations.language.dates import (
+    EPOCH,
+    MAX_FORMAT,
+    is_readable,
+    is_writable,
+    iso_text,
+    parse_date,
+    zone_of,
+)
 from integrations.language.registry import Registry, bounded
 from integrations.language.values import Number, Value, decimal, dump, is_charset, load, raw, text
 
 FILTERS = Registry()
 add = FILTERS.add
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_FORMAT = 200
-_DIRECTIVE = re.compile(r"%(?:[-_0^#](?=[A-Za-z]))?.?", re.DOTALL)
-# What Python reads and writes on every system.
-_READ = "aAbBcdfGHIjmMpSuUVwWxXyYzZ%"
-_WRITTEN = "aAbBcdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZf%"
-_LEAP_SECOND = re.compile(r"(.+T.*59:?)60(.*)", re.IGNORECASE)
-_DAY_OF_YEAR = re.compile(r"(\d{4})-?(\d{3})(T.*)?", re.ASCII)
-_MAIL_DATE = re.compile(r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} .{5,40}")
-
-
-def parse_iso(value: str) -> datetime | None:
-    """An ISO 8601 or RFC 3339 date in UTC, or None; without an offset it is taken as UTC."""
-    return _in_utc(_from_iso, value.strip().replace("z", "Z"))
-
-
-def _from_iso(value: str) -> datetime:
-    """What Python reads, and what it does not: a day of the year (2025-154), and a leap second."""
-    leap = _LEAP_SECOND.fullmatch(value)
-    value = f"{leap[1]}59{leap[2]}" if leap else value
-    if day := _DAY_OF_YEAR.fullmatch(value):
-        begin = datetime.strptime(f"{day[1]} {day[2]}", "%Y %j")
-        value = begin.date().isoformat() + (day[3] or "")
-    return datetime.fromisoformat(value) + timedelta(seconds=bool(leap))
-
-
-def parse_date(value: str) -> datetime | None:
-    """An ISO 8601, RFC 3339 or RFC 5322 date in UTC, or None; without an offset it is taken as UTC."""
-    value = value.strip()
-    return _in_utc(parsedate_to_datetime, value) if _MAIL_DATE.fullmatch(value) else parse_iso(value)
-
-
-def _in_utc(read: Callable[[str], datetime], value: str) -> datetime | None:
-    try:
-        if len(value) > 64:
-            return None
-        date = read(value)
-        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    except (ValueError, OverflowError, TypeError):
-        return None
-
-
-def iso_text(date: datetime) -> str:
-    """The date as ISO 8601 in UTC, with a fraction of a second only if it has one."""
-    return date.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 @add("iso", ("Tue, 3 Jun 2025 10:00:00 +0200", (), "2025-06-03T08:00:00Z"))
@@ -86,58 +46,7 @@ def epoch(value: Value, divisor: Value = "1") -> str | None:
     number = decimal(value)
     if number is None:
         return None
-    return iso_text(_EPOCH + timedelta(seconds=float(number / Decimal(text(divisor)))))
-
-
-@functools.lru_cache(maxsize=256)
-def zone_of(name: str) -> ZoneInfo | None:
-    """The time zone of an IANA name, or None."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, LookupError, OSError):
-        return None
-
-
-def wrong_strptime(form: str) -> str:
-    """Why dates cannot be read in a format of strptime, or in a time zone, or ""."""
-    if "%" not in form:
-        return "" if zone_of(form) else f"{form!r} is not a known time zone; a format of dates contains %."
-    if unknown := _unknown_directive(form, _READ):
-        return unknown
-    found = _DIRECTIVE.findall(form)
-    if twice := next((each for each in found if each != "%%" and found.count(each) > 1), ""):
-        return f"The date format has {twice} twice."
-    if {"%c", "%x", "%X"} & set(found) and len(set(found) - {"%%"}) > 1:
-        return "The date format has %c, %x or %X next to others, which these contain."
-    try:
-        datetime.strptime(_EPOCH.strftime(form), form)
-    except ValueError as error:
-        return f"No date can be read in this format: {error}."
-    return ""
-
-
-def wrong_strftime(form: str) -> str:
-    """Why dates cannot be written in a format of strftime, or in a time zone, or ""."""
-    if "%" not in form:
-        return "" if zone_of(form) else f"{form!r} is not a known time zone; a format of dates contains %."
-    return _unknown_directive(form, _WRITTEN)
-
-
-def _knows(directives: str, each: str) -> bool:
-    letter = each[1:].lstrip("-_0^#") if directives is _WRITTEN else each[1:]
-    return len(letter) == 1 and letter in directives
-
-
-def _unknown_directive(form: str, known: str) -> str:
-    if len(form) > MAX_FORMAT:
-        return f"A date format may have at most {MAX_FORMAT} characters."
-    wrong = next((each for each in _DIRECTIVE.findall(form) if not _knows(known, each)), "")
-    return f"{wrong!r} is not a directive of date formats, such as %Y or %d." if wrong else ""
-
-
-@functools.lru_cache(maxsize=256)
-def _is_readable(form: str) -> bool:
-    return not wrong_strptime(form)
+    return iso_text(EPOCH + timedelta(seconds=float(number / Decimal(text(divisor)))))
 
 
 @add(
@@ -150,7 +59,7 @@ def strptime(value: str, *formats: Value) -> str | None:
     """The date by the first format that fits; a time zone among them is used if the text has none."""
     names = [text(item) for item in formats]
     spend(20 * len(names))
-    if len(value) > MAX_FORMAT or not all(map(_is_readable, names)):
+    if len(value) > MAX_FORMAT or not all(map(is_readable, names)):
         return None
     zone = next((zone_of(name) for name in reversed(names) if "%" not in name), None)
     for name in names:
@@ -172,7 +81,7 @@ def strptime(value: str, *formats: Value) -> str | None:
 def date(value: str, form: Value, zone: Value = "UTC") -> str | None:
     """The date in a strftime format, in UTC or the time zone."""
     moment, place = parse_date(value), zone_of(text(zone))
-    if moment is None or place is None or _unknown_directive(text(form), _WRITTEN):
+    if moment is None or place is None or not is_writable(text(form)):
         return None
     return moment.astimezone(place).strftime(text(form))
 
@@ -183,7 +92,7 @@ def timestamp(value: str, factor: Value = "1") -> Number | None:
     moment = parse_date(value)
     if moment is None or not 0 < Decimal(text(factor)) <= 1_000_000:
         return None
-    return Number(int(((moment - _EPOCH) // timedelta(seconds=1)) * Decimal(text(factor))))
+    return Number(int(((moment - EPOCH) // timedelta(seconds=1)) * Decimal(text(factor))))
 
 
 @add("hex", ("héy", (), "68c3a979"), kind="bytes")

@@ -9,7 +9,7 @@ import re2
 
 from integrations.language import phones
 from integrations.language.budget import spend
-from integrations.language.data_filters import wrong_strftime, wrong_strptime
+from integrations.language.dates import wrong_strftime, wrong_strptime
 from integrations.language.errors import did_you_mean, shortened
 from integrations.language.filters import FILTERS
 from integrations.language.patterns import Pattern

@@ -65,7 +65,10 @@ def digits_of(given: str) -> str | None:
 
 
 def ways(number: str) -> tuple[str, ...]:
-    """The ways in which the owner of a number in E.164 may write it, the official one first."""
+    """The ways in which the owner of a number in E.164 may write it, the official one first.
+
+    Conversations and opt-outs hold for all of these. Another address has one way only.
+    """
     found = _TWO_WAYS.fullmatch(number)
     if found is None:
         return (number,)

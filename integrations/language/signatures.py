@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from integrations.language import json_web_tokens
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.errors import child
 from integrations.language.expressions import getter, parts_of
 from integrations.language.placeholders import Placeholder

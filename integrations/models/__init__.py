@@ -2,11 +2,19 @@
 
 from integrations.models.access_tokens import AccessToken
 from integrations.models.calls import Poll, Subscription
-from integrations.models.integrations import ComparedValue, Integration, PropertyValues
+from integrations.models.integrations import (
+    NOT_WORKING,
+    ComparedValue,
+    Integration,
+    PropertyValues,
+    State,
+    state_now,
+)
 from integrations.models.studio import Capture, CapturedRequest, TemplateCase
 from integrations.models.templates import Template, TemplateRevision, webhook_url
 
 __all__ = [
+    "NOT_WORKING",
     "AccessToken",
     "Capture",
     "CapturedRequest",
@@ -14,9 +22,11 @@ __all__ = [
     "Integration",
     "Poll",
     "PropertyValues",
+    "State",
     "Subscription",
     "Template",
     "TemplateCase",
     "TemplateRevision",
+    "state_now",
     "webhook_url",
 ]

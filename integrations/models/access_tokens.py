@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from integrations.models.integrations import Integration
@@ -13,6 +14,14 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
     def good(self) -> AccessTokenQuerySet:
         """The tokens that have been granted and have not expired."""
         return self.exclude(granted_at=None).exclude(expires_at__lte=timezone.now())
+
+    def due(self) -> AccessTokenQuerySet:
+        """The tokens to renew now, of integrations that are switched on and not held; no process is at it."""
+        now = timezone.now()
+        free = Q(lease_until=None) | Q(lease_until__lt=now)
+        return self.filter(
+            free, renew_at__lte=now, integration__enabled=True, integration__holds_messages=False
+        )
 
 
 class AccessToken(models.Model):

@@ -23,16 +23,17 @@ class ScheduledCallQuerySet(models.QuerySet[Row]):
         return self.filter(free, due_at__lte=Now())
 
     def claim(self, most: int) -> list[Row]:
-        """Takes up to `most` of these calls, the longest due first, each by one conditional update."""
-        taken = []
-        for pk, fence in list(self.order_by("due_at").values_list("pk", "fence")[:most]):
-            # Without a join: in a subquery, PostgreSQL would not re-check the row that it waited for.
-            own = self.model._default_manager.filter(pk=pk, fence=fence)
-            if own.update(fence=F("fence") + 1, lease_until=Now() + LEASE):
-                taken.append(pk)
-        return list(
-            self.model._default_manager.filter(pk__in=taken).select_related("integration").order_by("due_at")
-        )
+        """Takes up to `most` of these calls, the longest due first; none that another process takes now."""
+        found = list(self.order_by("due_at").values_list("pk", flat=True)[:most])
+        if not found:
+            return []
+        every = self.model._default_manager
+        with transaction.atomic():
+            # Asked again under the lock: meanwhile, another process may have taken some.
+            free = self.filter(pk__in=found).select_for_update(skip_locked=True, of=("self",))
+            taken = list(free.values_list("pk", flat=True))
+            every.filter(pk__in=taken).update(fence=F("fence") + 1, lease_until=Now() + LEASE)
+        return list(every.filter(pk__in=taken).select_related("integration").order_by("due_at"))
 
 
 class PollQuerySet(ScheduledCallQuerySet["Poll"]):

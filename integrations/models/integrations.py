@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +16,31 @@ from integrations.language import document
 from integrations.models.templates import Template, TemplateRevision, webhook_url
 from portal.encryption import EncryptedJSONField
 from portal.models import Account, Organization, User
+
+
+class State(StrEnum):
+    """Whether an integration works: the first of these that holds."""
+
+    OFF = "off"
+    HELD = "held"  # until an administrator answers where secrets may go
+    PAUSED = "paused"  # by the circuit breaker
+    TROUBLE = "trouble"
+    ON = "on"
+
+
+NOT_WORKING = (State.HELD, State.PAUSED, State.TROUBLE)
+
+
+def state_now() -> Case:
+    """What `Integration.state` says, as an expression of queries."""
+    return Case(
+        When(enabled=False, then=Value(State.OFF)),
+        When(held_since__isnull=False, then=Value(State.HELD)),
+        When(paused_until__isnull=False, then=Value(State.PAUSED)),
+        When(~Q(trouble=""), then=Value(State.TROUBLE)),
+        default=Value(State.ON),
+        output_field=models.CharField(),
+    )
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
@@ -93,6 +119,17 @@ class Integration(models.Model):
             return dict(self.values_row.values)
         except PropertyValues.DoesNotExist:
             return {}
+
+    @property
+    def state(self) -> State:
+        """Whether the integration works; in queries, `state_now` says it."""
+        if not self.enabled:
+            return State.OFF
+        if self.held_since is not None:
+            return State.HELD
+        if self.paused_until is not None:
+            return State.PAUSED
+        return State.TROUBLE if self.trouble else State.ON
 
     def note_trouble(self, text: str) -> None:
         """Marks the integration as not working, since the first report of trouble."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from integrations.cases import message_of
+from integrations.case_exchanges import message_of
 from integrations.events import RenderedRequest
 from integrations.language.api_methods import METHODS, UPLOAD_FILE
 from integrations.language.errors import RenderError

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from integrations import case_http
-from integrations.cases import exchanges, message_of
+from integrations.case_exchanges import exchanges, message_of
 from integrations.events import HttpResponse, Outcome
-from integrations.language.data_filters import iso_text
+from integrations.language.dates import iso_text
 from integrations.language.errors import RenderError
 from integrations.language.values import Value, text
 from integrations.sandbox.api_requests import ApiRequest

@@ -18,7 +18,7 @@ from integrations import bodies
 from integrations.events import InboundRequest
 from integrations.language.auth import basic
 from integrations.language.conditions import compile_condition
-from integrations.language.data_filters import iso_text
+from integrations.language.dates import iso_text
 from integrations.language.json_web_tokens import signed
 from integrations.language.placeholders import only
 from integrations.language.scope import Scope

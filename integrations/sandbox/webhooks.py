@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from integrations import bodies, case_http
 from integrations.events import Event, Ignored, InboundMessage, InboundRequest, StatusUpdate
 from integrations.language.api_methods import RECEIVE_MESSAGES
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.values import Value, text
+from integrations.polled import as_request
 from integrations.received import Received
-from integrations.receiving import as_request
 from integrations.sandbox.catalog_entry import HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.substitution import (

@@ -13,6 +13,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from integrations.models import State, state_now
 from messaging.models import ServiceHealth
 from messaging.reporting import health
 from portal.admin_base import PortalAdmin, user_of
@@ -28,14 +29,13 @@ class ServiceHealthAdmin(PortalAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         worst_first = Case(
-            When(enabled=False, then=3),
-            When(held_since__isnull=False, then=0),
-            When(paused_until__isnull=False, then=0),
-            When(trouble="", then=2),
-            default=1,
+            When(state_now__in=[State.HELD, State.PAUSED], then=0),
+            When(state_now=State.TROUBLE, then=1),
+            When(state_now=State.ON, then=2),
+            default=3,
             output_field=IntegerField(),
         )
-        rows = super().get_queryset(request)
+        rows = super().get_queryset(request).annotate(state_now=state_now())
         return rows.order_by(worst_first, F("organization__name"), F("template__name"), "pk")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

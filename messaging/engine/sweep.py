@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from django.db import connection
 
+from integrations.models import AccessToken, Poll, Subscription
 from messaging.engine import due
 from messaging.engine.queue import CLAIMED
 from messaging.statuses import AttachmentState, EventState
@@ -16,6 +19,8 @@ PART_SECONDS = 300
 
 def due_tasks() -> tuple[set[Task], bool]:
     """The tasks that have work, and whether leases have expired, by one indexed query."""
+    of_integrations = (AccessToken.objects.due(), Poll.objects.due(), Subscription.objects.due())
+    (tokens, polls, subscriptions), parameters = zip(*map(sql.exists, of_integrations), strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT
@@ -27,26 +32,12 @@ def due_tasks() -> tuple[set[Task], bool]:
                            AND created_at < {sql.later(f"-{PART_SECONDS}")}),
             EXISTS (SELECT 1 FROM messaging_attachment
                     WHERE state = '{AttachmentState.WAITING}' AND next_attempt_at <= {sql.now()}),
-            EXISTS (SELECT 1 FROM integrations_accesstoken JOIN integrations_integration AS integration
-                    ON integration.id = integration_id AND integration.enabled
-                    AND NOT integration.holds_messages
-                    WHERE renew_at <= {sql.now()}
-                    AND (lease_until IS NULL OR lease_until < {sql.now()})),
-            EXISTS (SELECT 1 FROM integrations_poll AS poll JOIN integrations_integration AS integration
-                    ON integration.id = integration_id AND integration.enabled
-                    AND NOT integration.holds_messages
-                    AND (integration.paused_until IS NULL
-                         OR (integration.paused_until <= {sql.now()} AND poll.failures > 0))
-                    WHERE due_at <= {sql.now()} AND (lease_until IS NULL OR lease_until < {sql.now()})),
-            EXISTS (SELECT 1 FROM integrations_subscription JOIN integrations_integration AS integration
-                    ON integration.id = integration_id
-                    AND NOT (integration.enabled AND integration.holds_messages)
-                    WHERE due_at <= {sql.now()} AND (lease_until IS NULL OR lease_until < {sql.now()})),
+            {tokens}, {polls}, {subscriptions},
             EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()}),
             EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL),
             EXISTS (SELECT 1 FROM messaging_erasure WHERE finished_at IS NULL
                     AND (claimed_until IS NULL OR claimed_until < {sql.now()}))""",  # noqa: S608 (constants)
-            [],
+            list(chain.from_iterable(parameters)),
         )
         abandoned, *work = cursor.fetchone()
     tasks = (

@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.events import InboundMessage, StatusUpdate, from_json
-from messaging import numbers, wakeups
+from integrations.senders import sender
+from messaging import wakeups
 from messaging.drain import Drain
 from messaging.inbound import concatenation, delivery_reports
 from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
@@ -165,7 +166,7 @@ def _senders(
     written = []
     for event, what in arrived:
         assert event.number is not None
-        written.append((event, what, event.number, numbers.sender(what.sender, event.number.country)))
+        written.append((event, what, event.number, sender(what.sender, event.number.country)))
     known = Contact.objects.known_as((number.organization_id, address) for *_, number, address in written)
     return [
         (event, what, number, known[number.organization_id, address])

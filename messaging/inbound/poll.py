@@ -20,7 +20,7 @@ from integrations.calls import Call, NotNow
 from integrations.events import Fault, HttpResponse, InboundRequest, Outcome
 from integrations.language.api_methods import RECEIVE_MESSAGES
 from integrations.models import Poll
-from integrations.receiving import as_request, is_nothing
+from integrations.polled import as_request, is_nothing
 from messaging import wakeups
 from messaging.drain import Drain
 from messaging.engine import circuit_breaker

@@ -1,6 +1,9 @@
 """Numbers and their users, conversations, messages, delivery attempts and webhook requests."""
 
-from messaging.models.conversations import Attachment, BulkResend, Contact, Conversation, Message, Reading
+from messaging.models.attachments import Attachment
+from messaging.models.bulk_resends import BulkResend
+from messaging.models.contacts import Contact
+from messaging.models.conversations import Conversation, Message, Reading
 from messaging.models.erasures import Erasure
 from messaging.models.health import ServiceHealth
 from messaging.models.numbers import Assignment, AutoReply, Number, OptOut

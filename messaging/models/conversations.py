@@ -1,10 +1,8 @@
-"""Contacts, conversations, and messages with their files."""
+"""Conversations with their messages, and how far users have read them."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -13,60 +11,11 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from integrations.language.values import cleaned, dump, load
 from integrations.models import Integration
-from messaging import numbers
+from messaging.models.contacts import Contact
 from messaging.models.numbers import Number, OptOut, assigned_to
-from messaging.statuses import AttachmentState, Direction, QueueState, Status
-from portal.encryption import EncryptedJSONField
+from messaging.statuses import Direction, QueueState, Status
 from portal.models import Organization, User
-
-
-class ContactQuerySet(models.QuerySet["Contact"]):
-    def known_as(self, written: Iterable[tuple[int, str]]) -> dict[tuple[int, str], str]:
-        """The address of each contact, given by organization and by one of the ways in which it is written.
-
-        That is how it was written first. A query is only needed for numbers that are written in several ways.
-        """
-        found = {pair: pair[1] for pair in written}
-        several = {pair: ways for pair in found if len(ways := numbers.ways(pair[1])) > 1}
-        if not several:
-            return found
-        rows = self.filter(
-            organization__in={organization for organization, _ in several},
-            address__in={way for ways in several.values() for way in ways},
-        )
-        known = set(rows.values_list("organization", "address"))
-        for (organization, address), ways in several.items():
-            if (organization, address) not in known:
-                before = (way for way in ways if (organization, way) in known)
-                found[organization, address] = next(before, address)
-                known.add((organization, found[organization, address]))
-        return found
-
-
-class Contact(models.Model):
-    """A person or system that an organization exchanges messages with, by number, short code or name."""
-
-    organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts", db_index=False)
-    address = models.CharField(_("number"), max_length=numbers.ADDRESS_LENGTH)
-    name = models.CharField(_("name"), max_length=120, blank=True)
-
-    objects = ContactQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("contact")
-        verbose_name_plural = _("contacts")
-        constraints = [models.UniqueConstraint(fields=["organization", "address"], name="contact_once")]
-        indexes = [models.Index(fields=["address"], name="contact_address")]
-
-    def __str__(self) -> str:
-        return self.name or self.address
-
-    @property
-    def answerable(self) -> bool:
-        """Whether messages can be sent to it; texts also come from names, e-mail addresses and the like."""
-        return numbers.answerable(self.address)
 
 
 def not_private(user: User, conversation: str = "") -> Q:
@@ -305,74 +254,3 @@ class Message(models.Model):
     def needs_attention(self) -> bool:
         """Whether an outbound message failed or its outcome is unknown."""
         return self.is_outbound and self.status in (Status.FAILED, Status.UNKNOWN)
-
-
-class Attachment(models.Model):
-    """A file of a message, offered to the provider under a signed URL or fetched from the provider."""
-
-    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    message = models.ForeignKey(Message, models.CASCADE, related_name="attachments")
-    position = models.PositiveSmallIntegerField(default=0)
-    file = models.FileField(blank=True, max_length=200)
-    content_type = models.CharField(max_length=100, blank=True)
-    name = models.CharField(max_length=200, blank=True)
-    size = models.PositiveIntegerField(default=0)
-    state = models.CharField(max_length=10, choices=AttachmentState.choices, default=AttachmentState.KEPT)
-    problem = models.CharField(max_length=500, blank=True)
-    # What its upload to a provider bound, and through which integration; a copy is uploaded again.
-    uploaded = EncryptedJSONField(null=True, blank=True)
-    source_url = models.TextField(blank=True)
-    with_auth = models.BooleanField(default=False)
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        verbose_name = _("file")
-        verbose_name_plural = _("files")
-        ordering = ["position", "id"]
-        indexes = [
-            models.Index(
-                fields=["next_attempt_at"], condition=Q(state=AttachmentState.WAITING), name="attachment_due"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name or str(self.uuid)
-
-    def uploaded_through(self, integration: int) -> dict[str, Any] | None:
-        """What the upload of the file through an integration bound; None if it is not uploaded there."""
-        if not self.uploaded or self.uploaded["integration"] != integration:
-            return None
-        bound: dict[str, Any] = load(self.uploaded["bound"])
-        return bound
-
-    def set_uploaded(self, integration: int, bound: Mapping[str, Any]) -> None:
-        """Sets what its upload through an integration bound; the caller saves it."""
-        self.uploaded = {"integration": integration, "bound": dump(cleaned(bound))}
-
-    @property
-    def is_image(self) -> bool:
-        """Whether browsers can show the file as an image."""
-        return self.content_type in ("image/jpeg", "image/png", "image/gif", "image/webp")
-
-
-class BulkResend(models.Model):
-    """A list of messages to resend, which a task processes step by step."""
-
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    wanted = models.JSONField(default=list)  # the keys of the messages, in order
-    done = models.PositiveIntegerField(default=0)  # how many of them have been processed
-    sent = models.PositiveIntegerField(default=0)
-    refused = models.JSONField(default=list)  # the first hundred, as [key, reason]
-    created_at = models.DateTimeField(_("started"), db_default=Now())
-    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("bulk resend")
-        verbose_name_plural = _("bulk resends")
-        indexes = [
-            models.Index(fields=["id"], condition=Q(finished_at__isnull=True), name="bulk_resend_waiting")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.done}/{len(self.wanted)}"

@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from integrations.language import phones
 from messaging import media, numbers
 from messaging.engine.outbox import Submission
 from messaging.errors import Refused
@@ -133,7 +134,7 @@ def _address(number: Number, to: str) -> str:
         address = numbers.recipient(to, number.country)
     except ValueError as error:
         raise Refused(str(error), "to") from None
-    if number.number in numbers.ways(address):
+    if number.number in phones.ways(address):
         raise Refused(_("This is your own number."), "to")
     return address
 

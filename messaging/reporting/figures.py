@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import Error
-from django.db.models import Case, Count, Value, When
+from django.db.models import Count
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from integrations.models import Integration
+from integrations.models import Integration, state_now
 from messaging.engine import due
 from messaging.engine import figures as engine
 from portal.database import connections
@@ -64,21 +64,16 @@ def _queues() -> Iterable[GaugeMetricFamily]:
 
 def _integrations() -> GaugeMetricFamily:
     """Held integrations wait for an administrator; paused ones have an open circuit breaker."""
-    state = Case(
-        When(enabled=False, then=Value("off")),
-        When(holds_messages=True, then=Value("held")),
-        When(paused_until__isnull=False, then=Value("paused")),
-        When(trouble__gt="", then=Value("trouble")),
-        default=Value("on"),
-    )
     gauge = GaugeMetricFamily(
         "patchbay_integrations",
         "Integrations by service and state: on, off, held until an administrator confirms where secrets go, "
         "paused by the circuit breaker, or in trouble.",
         labels=["service", "state"],
     )
-    rows = Integration.objects.order_by().annotate(state=state).values_list("template__service_id", "state")
-    for service, name, number in rows.annotate(number=Count("pk")):
+    rows = Integration.objects.order_by().annotate(state_now=state_now())
+    for service, name, number in rows.values_list("template__service_id", "state_now").annotate(
+        number=Count("pk")
+    ):
         gauge.add_metric([service, name], number)
     return gauge
 

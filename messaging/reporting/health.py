@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from integrations.models import NOT_WORKING, State
 from messaging import wakeups
 from messaging.engine import circuit_breaker, queue
 from messaging.models import DeliveryAttempt, Message, ServiceHealth, WebhookRequest
@@ -31,7 +32,6 @@ class Health:
     """An integration with its figures for the last 24 hours and the last hour."""
 
     integration: ServiceHealth
-    state: str  # off, held, paused, trouble, on
     waiting: int = 0
     in_flight: int = 0
     attempts: int = 0
@@ -50,26 +50,27 @@ class Health:
     @property
     def label(self) -> str:
         """The state in words."""
-        if self.state == "off":
+        state = self.integration.state
+        if state == State.OFF:
             return _("switched off")
-        if self.state == "held":
+        if state == State.HELD:
             return _("waits for your confirmation")
-        if self.state == "paused":
+        if state == State.PAUSED:
             failures = self.integration.failures
             text = ngettext(
                 "paused after %(number)d failure", "paused after %(number)d consecutive failures", failures
             )
             return text % {"number": failures}
-        if self.state == "trouble":
+        if state == State.TROUBLE:
             return _("not working")
         return _("working") if self.used else _("not used yet")
 
     @property
     def tone(self) -> str:
         """Whether the state is good, bad, or plain."""
-        if self.state in ("held", "paused", "trouble"):
+        if self.integration.state in NOT_WORKING:
             return "bad"
-        return "good" if self.state == "on" and self.used else "plain"
+        return "good" if self.integration.state == State.ON and self.used else "plain"
 
     @property
     def rate(self) -> str:
@@ -86,7 +87,7 @@ def of(rows: QuerySet[ServiceHealth]) -> list[Health]:
     """The health of some integrations (one page of them), in their order, with five queries."""
     last = WebhookRequest.objects.filter(integration=OuterRef("pk")).order_by("-pk").values("received_at")
     found = {
-        row.pk: Health(row, state_of(row))
+        row.pk: Health(row)
         for row in rows.select_related("organization", "template").annotate(
             last_received_at=Subquery(last[:1])
         )
@@ -95,17 +96,6 @@ def of(rows: QuerySet[ServiceHealth]) -> list[Health]:
     _count_attempts(found)
     _medians(found)
     return list(found.values())
-
-
-def state_of(row: ServiceHealth) -> str:
-    """`off`, `held` (until a person confirms), `paused` (by the breaker), `trouble`, or `on`."""
-    if not row.enabled:
-        return "off"
-    if row.held_since is not None:
-        return "held"
-    if row.paused_until is not None:
-        return "paused"
-    return "trouble" if row.trouble else "on"
 
 
 def retry_now(keys: Sequence[int]) -> None:

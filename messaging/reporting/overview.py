@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations.models import Integration
+from integrations.models import NOT_WORKING, Integration, State, state_now
 from messaging.inbound import quarantine
 from messaging.models import Assignment, Message, Number
 from messaging.reporting import charts
@@ -83,9 +83,9 @@ def today(user: User) -> dict[str, Any]:
 
 
 def _failing_integrations(reach: Q) -> list[dict[str, str]]:
-    not_working = Q(held_since__isnull=False) | Q(paused_until__isnull=False) | ~Q(trouble="")
     rows = (
-        Integration.objects.filter(reach, not_working, enabled=True)
+        Integration.objects.annotate(state_now=state_now())
+        .filter(reach, state_now__in=NOT_WORKING)
         .select_related("organization", "template")
         .order_by("trouble_since", "pk")[: MAX_INTEGRATIONS + 1]
     )
@@ -101,7 +101,7 @@ def _failing_integrations(reach: Q) -> list[dict[str, str]]:
 
 def _problem_of(row: Integration) -> str:
     names = {"provider": row.template, "organization": row.organization, "reason": row.trouble}
-    if row.held_since is not None:
+    if row.state == State.HELD:
         waits = _("%(provider)s waits for an administrator of %(organization)s: %(reason)s")
         return waits % {**names, "reason": row.held_reason}
     if row.trouble:

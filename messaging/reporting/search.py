@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from integrations.language import phones
 from messaging import numbers
 from messaging.models import Contact, Conversation, DeliveryAttempt, Message, Number, WebhookEvent
 from portal.models import Organization, User
@@ -71,7 +72,7 @@ def _conversations(user: User, term: str) -> list[int]:
     spellings = {term}
     for country in ["", *countries.values_list("country", flat=True).distinct()[:MAX_COUNTRIES]]:
         try:
-            spellings |= set(numbers.ways(numbers.recipient(term, country)))
+            spellings |= set(phones.ways(numbers.recipient(term, country)))
         except ValueError:
             continue
     contacts = Contact.objects.filter(address__in=spellings, organization__in=organizations)

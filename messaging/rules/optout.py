@@ -10,7 +10,9 @@ from operator import or_
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from messaging import keywords, numbers
+from integrations.language import phones
+from integrations.senders import sender
+from messaging import keywords
 from messaging.models import Number, OptOut, WebhookEvent
 from portal.database import bulk
 
@@ -44,7 +46,7 @@ def apply(events: Sequence[WebhookEvent]) -> None:
     if not pairs:
         return
     found = _opt_outs(pairs).select_for_update().values_list("number", "address")
-    before = {(number, numbers.ways(address)[0]) for number, address in found}
+    before = {(number, phones.ways(address)[0]) for number, address in found}
     out, reported = set(before), set[tuple[int, int, str]]()
     # Within a request, the provider's own report comes before the text that caused it.
     for event, meaning, address in sorted(
@@ -66,7 +68,7 @@ def apply(events: Sequence[WebhookEvent]) -> None:
         [
             OptOut(organization_id=organizations[number], number_id=number, address=way)
             for number, address in sorted(out - before)
-            for way in numbers.ways(address)
+            for way in phones.ways(address)
         ],
         ignore_conflicts=True,
     )
@@ -81,7 +83,7 @@ def add(contacts: Iterable[tuple[Number, str]]) -> None:
         [
             OptOut(organization_id=number.organization_id, number=number, address=way)
             for number, address in contacts
-            for way in numbers.ways(address)
+            for way in phones.ways(address)
         ],
         ignore_conflicts=True,
     )
@@ -133,7 +135,7 @@ def _opt_outs(pairs: Iterable[tuple[int, str]]) -> QuerySet[OptOut]:
     # One condition for each number, not for each pair: SQLite takes at most 1,000.
     addresses: dict[int, list[str]] = defaultdict(list)
     for number, address in pairs:
-        addresses[number] += numbers.ways(address)
+        addresses[number] += phones.ways(address)
     return OptOut.objects.filter(
         reduce(or_, (Q(number=number, address__in=ways) for number, ways in addresses.items()))
     )
@@ -142,4 +144,4 @@ def _opt_outs(pairs: Iterable[tuple[int, str]]) -> QuerySet[OptOut]:
 def _sender(event: WebhookEvent) -> str:
     """The contact's address, in the first of its ways."""
     assert event.number is not None
-    return numbers.ways(numbers.sender(event.payload["sender"], event.number.country))[0]
+    return phones.ways(sender(event.payload["sender"], event.number.country))[0]

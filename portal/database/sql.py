@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import QuerySet
 
 
 @cache
@@ -54,6 +55,12 @@ def each() -> str:
 def among(column: str) -> str:
     """The condition that a column equals one of many values, one parameter made by `array`."""
     return f"{column} = ANY(%s)" if is_postgres() else f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608
+
+
+def exists(found: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
+    """The condition that a queryset finds rows, with its parameters."""
+    query, parameters = found.order_by().values("pk").query.sql_with_params()
+    return f"EXISTS ({query})", parameters
 
 
 def array(values: Iterable[int] | Iterable[str]) -> list[int | str] | str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from integrations import holds, subscriptions
-from integrations.cases import message_of
+from integrations.case_exchanges import message_of
 from integrations.models import AccessToken, Integration, Template
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
 from integrations.sandbox.catalog_entry import services

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations import holds, setup, subscriptions
@@ -220,6 +222,17 @@ def test_two_processes_subscribe_once(provider: Provider, subscribed: Integratio
     Subscription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     subscriptions.renew_due()
     assert len(provider.calls) == 1
+
+
+def test_many_are_claimed_by_as_many_statements_as_one(subscribed: Integration, globex: Organization) -> None:
+    Integration.objects.create(organization=globex, template=subscribed.template)
+    with CaptureQueriesContext(connection) as for_one:
+        assert len(Subscription.objects.due().claim(1)) == 1
+    Subscription.objects.update(lease_until=None)
+    with CaptureQueriesContext(connection) as for_two:
+        assert len(Subscription.objects.due().claim(5)) == 2
+    assert len(for_one) == len(for_two)
+    assert set(Subscription.objects.values_list("fence", flat=True)) == {1, 2}
 
 
 def test_what_changes_meanwhile_is_not_forgotten(provider: Provider, subscribed: Integration) -> None:

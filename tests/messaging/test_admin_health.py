@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations.models import Integration, Template
+from integrations.models import Integration, Template, state_now
 from messaging.models import DeliveryAttempt, Message, Number, ServiceHealth, WebhookRequest
 from messaging.reporting import health
 from messaging.statuses import QueueState, Status
@@ -77,6 +77,7 @@ def test_a_service_that_did_nothing_yet(service: Integration) -> None:
     [
         ({"enabled": False}, "switched off"),
         ({"trouble": "Refused"}, "not working"),
+        ({"held_since": F("created_at"), "trouble": "Refused"}, "waits for your confirmation"),
         ({"paused_until": F("created_at"), "failures": 20}, "paused after 20 consecutive failures"),
         ({"last_sent_at": F("created_at")}, "working"),
     ],
@@ -84,6 +85,8 @@ def test_a_service_that_did_nothing_yet(service: Integration) -> None:
 def test_the_labels_of_states(service: Integration, fields: dict[str, Any], label: str) -> None:
     Integration.objects.update(**fields)
     assert found().label == label
+    known = Integration.objects.annotate(in_query=state_now()).get()
+    assert known.in_query == known.state
 
 
 def test_the_last_webhook_is_the_integrations_own(service: Integration, client: Client) -> None:

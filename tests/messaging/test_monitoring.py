@@ -154,7 +154,7 @@ def test_the_queues_and_breakers_of_this_moment(
     assert found["patchbay_queue_untaken", "messages"] == 1
     for state, change in (
         ("paused", {"paused_until": timezone.now() + LATER}),
-        ("held", {"paused_until": None, "holds_messages": True}),
+        ("held", {"held_since": timezone.now(), "holds_messages": True}),
     ):
         Integration.objects.update(**change)
         found = scrape(client)

@@ -10,11 +10,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations import case_http, cases, webhooks
+from integrations import case_exchanges, case_http, cases, webhooks
 from integrations.case_events import shown_events
 from integrations.case_schema import check_message, check_request
 from integrations.language.api_methods import METHODS
-from integrations.language.data_filters import parse_date
+from integrations.language.dates import parse_date
 from integrations.language.document import Template, compile_document, located
 from integrations.language.errors import DocumentError, Problem, RenderError, child, json_problem
 from integrations.language.properties import check_values
@@ -79,7 +79,7 @@ class Command(BaseCommand):
         method = options["method"]
         try:
             case = {"kind": "send", "method": method, "properties": values, "message": message}
-            parts = cases.requests_of(template, cases.completed(template, case))
+            parts = case_exchanges.requests_of(template, cases.completed(template, case))
         except RenderError as error:
             problem = located(error, read_file(file))
             raise CommandError(line_of(file, problem) + _unknown_values(template, values)) from None

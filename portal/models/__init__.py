@@ -1,0 +1,20 @@
+"""Who: accounts of resellers, their organizations, users with their roles, and API tokens."""
+
+from portal.audit_entries import AuditEntry
+from portal.models.invitations import Invitation
+from portal.models.keys import KeyCheck
+from portal.models.organizations import Account, Organization, is_domain
+from portal.models.people import Membership, User
+from portal.models.tokens import PersonalToken
+
+__all__ = [
+    "Account",
+    "AuditEntry",
+    "Invitation",
+    "KeyCheck",
+    "Membership",
+    "Organization",
+    "PersonalToken",
+    "User",
+    "is_domain",
+]
