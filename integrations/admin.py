@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from integrations import credentials, holds, logos, oauth, origins, setup
 from integrations.forms import TemplateForm, ValuesForm
+from integrations.language.api_methods import SUBSCRIBE
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.properties import ACCESS_TOKEN
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
@@ -221,6 +222,7 @@ class IntegrationAdmin(PortalAdmin):
             "open_to_anyone": integration.compiled.webhook.open,
             "access": setup.access_status(integration),
             "arrival": setup.arrival_of(integration),
+            "subscribes": SUBSCRIBE.name in integration.compiled.methods,
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),
             "checking": checking,
