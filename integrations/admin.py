@@ -192,14 +192,15 @@ class IntegrationAdmin(PortalAdmin):
         if checking and form.is_valid() and credentials.can_check(integration):
             verdict = credentials.check(integration, form.credentials)
         elif request.method == "POST" and not checking and form.is_valid():
+            known = integration.pk is not None
             setup.save(integration, form.entered, user)
             access = setup.access_status(integration)
-            connect = access is not None and access.by_consent and access.state == "none"
-            done = (
-                _("%(provider)s is set up. Connect it next.")
-                if connect
-                else _("%(provider)s is set up. Add its numbers next.")
-            )
+            if access is not None and access.by_consent and access.state == "none":
+                done = _("%(provider)s is set up. Connect it next.")
+            elif known:
+                done = _("%(provider)s is saved.")
+            else:
+                done = _("%(provider)s is set up. Add its numbers next.")
             messages.success(request, done % {"provider": chosen})
             if request.POST.get("do") == "numbers":
                 numbers = reverse("admin:messaging_number_changelist")

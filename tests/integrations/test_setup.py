@@ -87,7 +87,9 @@ def test_a_url_that_anybody_can_post_to_is_marked(
 def test_an_empty_secret_keeps_the_stored_one(admin_of_acme: User, service: Integration) -> None:
     url = SETUP.format(service.organization_id, service.template_id)
     own = service.own_values
-    signed_in(admin_of_acme).post(url, {"property-0": own["API URL"], "property-1": ""})
+    fields = {"property-0": own["API URL"], "property-1": ""}
+    answer = signed_in(admin_of_acme).post(url, fields, follow=True)
+    assert "Generic HTTP SMS is saved." in answer.content.decode()
     assert values(service) == own
 
 
