@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -309,6 +309,8 @@ class Message(models.Model):
 
 class Attachment(models.Model):
     """A file of a message, offered to the provider under a signed URL or fetched from the provider."""
+
+    WITHOUT_KEY: ClassVar = {"uploaded": None}
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     message = models.ForeignKey(Message, models.CASCADE, related_name="attachments")
