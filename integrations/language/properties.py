@@ -16,7 +16,26 @@ from integrations.language.scope import Scope
 from integrations.language.sections import check_keys
 from integrations.language.values import Value, is_number, is_string, text
 
-TYPES = ["text", "secret", "url", "boolean", "number", "choice", "list"]
+KEYS = {
+    "name": "the label: a letter or `_`, then letters (of any alphabet), digits, `_`, `-` and inner spaces, "
+    "at most 100 characters. It must not be the name of a built-in variable",
+    "type": 'one of the types below; by default `secret`, or `text` with `"secret": false`',
+    "choices": "the possible values, for the type `choice` only",
+    "default": "the value if the field is left blank",
+    "required": "true by default",
+    "secret": "the value is never shown again. By default true for a label alone and for the type `secret`, "
+    "false for any other type",
+    "help": "a sentence below the field",
+}
+TYPES = {
+    "text": "a text",
+    "secret": "a text that is never shown again",
+    "url": "a complete URL; only such a property may begin the URL of a request",
+    "boolean": "true or false",
+    "number": "a number",
+    "choice": "one of `choices`",
+    "list": "several texts, one per line",
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +105,7 @@ def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
     if not isinstance(node, dict):
         scope.report(pointer, "A property must be a label or an object with 'name'.")
         return None
-    check_keys(node, ["name", "type", "required", "secret", "default", "choices", "help"], scope, pointer)
+    check_keys(node, KEYS, scope, pointer)
     kind = text(node.get("type", "text" if node.get("secret") is False else "secret"))
     if kind not in TYPES:
         scope.report(

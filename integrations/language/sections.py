@@ -22,8 +22,9 @@ MEDIA_TYPES = {
     "multipart": "multipart/form-data",
     "text": "text/plain; charset=utf-8",
 }
+REQUEST_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 MAX_DEPTH = 100
-_RESERVED = {"host", "content-length", "transfer-encoding", "connection"}
+RESERVED = {"host", "content-length", "transfer-encoding", "connection"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -100,7 +101,7 @@ def check_header(name: str, scope: Scope, pointer: str, *, at_key: bool = False)
     """Reports a header name that cannot be sent."""
     if not _TOKEN.fullmatch(name):
         scope.report(pointer, f"{name!r} is not a valid header name.", at_key=at_key)
-    elif name.casefold() in _RESERVED:
+    elif name.casefold() in RESERVED:
         reason = f"The header {name!r} is set by the transport and cannot be changed."
         scope.report(pointer, reason, at_key=at_key)
 
