@@ -54,8 +54,7 @@ OAUTH_KEYS = {
     "client_id": "the id of Patchbay at the provider",
     "client_secret": "the secret that belongs to it; optional",
     "flow_type": '`authorization_code` (also written `"0"`, the default, or `{"default": "0"}`): an '
-    "administrator "
-    "gives consent at the provider. `client_credentials`, `password`: no consent is needed",
+    "administrator gives consent at the provider. `client_credentials`, `password`: no consent is needed",
     "authorization_endpoint": "the URL of the consent page, which `authorization_code` needs",
     "authorization_parameters": "additional query parameters of that URL: an object, or an encoded query",
     "token_endpoint": "the URL that issues tokens",
@@ -65,6 +64,7 @@ OAUTH_KEYS = {
     "token_auth": "`body` (the default) sends the client's id and secret as fields, `basic` in a header",
     "request_auth": "the word before the token in the header, `Bearer` by default",
 }
+READS = ["webhook_url", "domain"]
 TOKEN_AUTH = ["body", "basic"]
 FLOWS: dict[str, Flow] = {
     "0": "authorization_code",
@@ -247,7 +247,7 @@ def compile_oauth(document: Mapping[str, Value], scope: Scope) -> OAuth2 | None:
 
 def _oauth(node: Mapping[str, Value], scope: Scope, pointer: str) -> OAuth2 | None:
     check_keys(node, OAUTH_KEYS, scope, pointer)
-    scope = replace(scope, names={"webhook_url": False, "domain": False}, used=set(), private=set())
+    scope = replace(scope, names=dict.fromkeys(READS, False), used=set(), private=set())
     consent = replace(scope, used=set())
 
     def at(key: str, scope: Scope) -> tuple[Value, Scope, str]:

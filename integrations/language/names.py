@@ -64,6 +64,13 @@ BOUND_VARIABLES = {
     "error_code": "of a status: the provider's code of the error",
     "error_text": "of a status: what the provider says of the error",
 }
+# What further shapes of responses may bind.
+RESULT_VARIABLES = {
+    "messageid": "the provider's id of the message",
+    "expires_in": "in [`Login`](#login): the seconds for which the token is valid",
+    "expires_at": "in [`Login`](#login): until when the token is valid, a date or seconds since 1970",
+}
+EVENT_KEY = {"event_key": "the `event_key` of the event"}
 EXCHANGE_VARIABLES = {
     "request": "the body of the request as a document; for GET and forms with the fields of the query",
     "query": "the fields of the query",

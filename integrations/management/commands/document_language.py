@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -87,20 +86,8 @@ def _filters() -> str:
 def _row(item: Filter) -> str:
     value, arguments, result = item.example
     call = item.name + "".join(":" + _argument(argument) for argument in arguments)
-    cells = [f"`{_cell(part)}`" for part in (_usage(item), _shown(value), call, _shown(result))]
+    cells = [f"`{_cell(part)}`" for part in (item.usage, _shown(value), call, _shown(result))]
     return f"| {cells[0]} | {_cell(item.doc)} | {cells[1]} | {cells[2]} | {cells[3]} |\n"
-
-
-def _usage(item: Filter) -> str:
-    """The filter with the names of its arguments, such as `slice:start[:end]`."""
-    usage = item.name
-    parameters = list(inspect.signature(item.function).parameters.values())[1:]
-    for number, parameter in enumerate(parameters, 1):
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            usage += f":{parameter.name}…"
-        else:
-            usage += f":{parameter.name}" if number <= item.least else f"[:{parameter.name}]"
-    return usage
 
 
 def _shown(value: Any) -> str:
