@@ -33,7 +33,7 @@ from integrations.language.properties import Property, compile_properties
 from integrations.language.published import OTHER_CLASSES, Plain, plain
 from integrations.language.reading import read_document
 from integrations.language.scope import Scope
-from integrations.language.sections import check_keys
+from integrations.language.sections import check_keys, check_texts
 from integrations.language.source import placed, places
 from integrations.language.urls import labels_in
 from integrations.language.values import Table, Value, is_number, is_string, text
@@ -202,6 +202,7 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
         scope.report("/id" if "id" in document else "", reason if identifier else "The template needs 'id'.")
     if not text(document.get("name")).strip():
         scope.report("/name" if "name" in document else "", "The template needs 'name'.")
+    check_texts(document, ["name", "logo", "class", "description", "documentation_url"], scope, "")
     kind = text(document.get("class"))
     if other := OTHER_CLASSES.get(kind.casefold()):
         reason = f"A document of class {kind!r} describes {other}. Templates describe messaging services."

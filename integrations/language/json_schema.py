@@ -19,6 +19,8 @@ from integrations.language.published import OTHER_CLASSES
 from integrations.language.receiving import LONGEST, RECEIVING_KEYS, SHORTEST
 from integrations.language.response_rules import FORMATS, RESULTS, RULE_KEYS
 from integrations.language.schema_parts import (
+    MEDIA_RANGE,
+    NUMERIC,
     STEP,
     TEXT,
     URL,
@@ -36,6 +38,7 @@ from integrations.language.schema_parts import (
     only,
     ref,
     sentence,
+    spelled,
     words,
 )
 from integrations.language.sections import REQUEST_METHODS
@@ -103,7 +106,7 @@ def _document() -> dict[str, Schema]:
     numbers = dict.fromkeys(document.LIMITS, positive)
     limits = numbers | {
         "media_count": {**positive, "type": "integer"},
-        "media_types": {"type": "array", "items": {"type": "string", "pattern": r"^[^/\s]+/[^/\s]+$"}},
+        "media_types": {"type": "array", "items": {"type": "string", "pattern": MEDIA_RANGE}},
     }
     other = rf"^(?!(?:{any_case(OTHER_CLASSES)})$)"
     api = {name: described(method.purpose, ref(_method_name(method))) for name, method in METHODS.items()}
@@ -157,15 +160,28 @@ def _property() -> Schema:
         "default": _ANY,
         "help": TEXT,
     }
-    of_choice = {**has("type"), "properties": {"type": {"const": "choice"}}}
+    of_choice = {
+        "if": _of("choice"),
+        "then": {"required": ["choices"], "properties": {"choices": {"minItems": 1}}},
+    }
+    of_choice["else"] = {"properties": {"choices": {"maxItems": 0}}}
+    default = chosen(
+        (_of("list"), {}),
+        (_of("boolean"), {"properties": {"default": spelled(properties.BOOLEANS)}}),
+        (_of("number"), {"properties": {"default": NUMERIC}}),
+        otherwise={"properties": {"default": {"type": ["string", "number", "null"]}}},
+    )
     return {
         **only(keyed(properties.KEYS, keys), "name"),
         "type": ["string", "object"],
         "pattern": f"^{STEP}$",
-        "if": {"allOf": [{"type": "object"}, of_choice]},
-        "then": {"required": ["choices"], "properties": {"choices": {"minItems": 1}}},
-        "else": {"properties": {"choices": {"maxItems": 0}}},
+        "allOf": [{"if": {"type": "object"}, "then": {"allOf": [of_choice, default]}}],
     }
+
+
+def _of(kind: str) -> Schema:
+    """An object of this `type`."""
+    return {**has("type"), "properties": {"type": {"const": kind}}}
 
 
 def _by_type(types: Mapping[str, str], schemas: Mapping[str, Schema]) -> Schema:
@@ -174,10 +190,7 @@ def _by_type(types: Mapping[str, str], schemas: Mapping[str, Schema]) -> Schema:
         "type": "object",
         "required": ["type"],
         "properties": {"type": words(types)},
-        "allOf": [
-            {"if": {**has("type"), "properties": {"type": {"const": kind}}}, "then": schemas[kind]}
-            for kind in types
-        ],
+        "allOf": [{"if": _of(kind), "then": schemas[kind]} for kind in types],
     }
 
 
@@ -187,7 +200,7 @@ def _schemes() -> dict[str, Schema]:
     keys = {
         **dict.fromkeys({key for fields in auth.FIELDS.values() for key in fields}, shape),
         **dict.fromkeys(["claims", "header"], claims),
-        "name": {"type": ["string", "boolean", "number"]},
+        "name": ref("header name"),
         "type": _ANY,
         "when": ref("condition"),
         "algorithm": words(ALGORITHMS),
@@ -206,7 +219,7 @@ def _oauth() -> Schema:
         alone = {**has("default"), "maxProperties": 1}
         return chosen((alone, {"properties": {"default": schema}}), otherwise=schema)
 
-    encoded: Schema = {"type": ["string", "object"], "if": {"type": "object"}, "then": ref("shape")}
+    encoded: Schema = {"type": ["string", "number", "object"], "if": {"type": "object"}, "then": ref("shape")}
     keys = {
         **dict.fromkeys(["client_id", "client_secret", "request_auth"], wrapped(ref("shape"))),
         **dict.fromkeys(["authorization_endpoint", "token_endpoint"], wrapped(ref("url"))),

@@ -13,7 +13,7 @@ from integrations.language.errors import child, did_you_mean
 from integrations.language.names import RECENT
 from integrations.language.placeholders import STEP
 from integrations.language.scope import Scope
-from integrations.language.sections import check_keys
+from integrations.language.sections import check_keys, check_texts
 from integrations.language.values import Value, is_number, is_string, text
 
 KEYS = {
@@ -36,6 +36,7 @@ TYPES = {
     "choice": "one of `choices`",
     "list": "several texts, one per line",
 }
+BOOLEANS = dict.fromkeys(["true", "1", "yes", "on"], True) | dict.fromkeys(["false", "0", "no", "off"], False)
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
         scope.report(pointer, "A property must be a label or an object with 'name'.")
         return None
     check_keys(node, KEYS, scope, pointer)
+    check_texts(node, ["help"], scope, pointer)
     kind = text(node.get("type", "text" if node.get("secret") is False else "secret"))
     if kind not in TYPES:
         scope.report(
@@ -173,9 +175,9 @@ def _coerced(item: Property, value: Value) -> Any:
         return [text(part).strip() for part in parts if text(part).strip()]
     if item.type == "boolean":
         word = text(value).strip().casefold()
-        if word not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        if word not in BOOLEANS:
             raise ValueError(f"{label} must be true or false.")
-        return word in ("true", "1", "yes", "on")
+        return BOOLEANS[word]
     if isinstance(value, list | dict | bool):
         raise ValueError(f"{label} must be a text.")
     given = text(value).strip()

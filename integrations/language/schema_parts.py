@@ -16,9 +16,14 @@ STEP = r"[^\x00-@\[-^`{-\x7f](?:[^\x00-\x1f!-,./:-@\[-^`{-\x7f]{0,98}[^\x00-,./:
 _NAME = rf"{STEP}(?:\.{STEP}|\[[0-9]{{1,4}}\])*"
 _ARGUMENT = rf"'(?:[^']|'')*'|-?[0-9]+(?:\.[0-9]+)?|{_NAME}"
 WHOLE = rf"^\${_NAME}\??(?:\|[A-Za-z0-9_]+(?::(?:{_ARGUMENT}))*)*\$$"
+MEDIA_RANGE = r"^[^\x00-*,/:-@\[-^`{-\x7f]+/[^\x00-),/:-@\[-^`{-\x7f]+$"
 URL = r"^(?:https?://|\$)"
 TEXT: Schema = {"type": ["string", "number", "boolean", "null"]}
-_NUMERAL = r"^-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+_NUMERAL = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+# A number, or a text that is one.
+NUMERIC: Schema = {
+    "anyOf": [{"type": ["number", "null"]}, {"type": "string", "pattern": rf"^\s*{_NUMERAL}\s*$"}]
+}
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -68,6 +73,14 @@ def any_case(known: Iterable[str]) -> str:
         )
         for word in known
     )
+
+
+def spelled(known: Mapping[str, bool]) -> Schema:
+    """A boolean, or a word for one."""
+    pattern = rf"^\s*(?:{any_case(known)})\s*$"
+    return {
+        "anyOf": [{"type": ["boolean", "null"]}, {"enum": [0, 1]}, {"type": "string", "pattern": pattern}]
+    }
 
 
 def number(low: float, high: float) -> Schema:
@@ -129,15 +142,11 @@ def _chosen(otherwise: Schema, *, each: Schema | None = None, name: str) -> Sche
 
 def definitions() -> dict[str, Schema]:
     """Conditions and shapes, each under its name."""
-    comparison = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": _NUMERAL}]}
+    comparison = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_NUMERAL}$"}]}
     operands = dict.fromkeys(OPERATORS, comparison) | {"not": ref("expected"), "matches": {"type": "string"}}
     no_list: Schema = {"not": {"type": ["object", "array"]}}
     pair: Schema = {"type": ["object", "string", "null"], "pattern": WHOLE}
     looped = {"properties": {"$value": ref("item")}}
-    token = {
-        "pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
-        "not": {"pattern": f"^(?:{any_case(sorted(RESERVED))})$"},
-    }
     unknown: Schema = {"properties": dict.fromkeys(["$when", "$each", "$value", "$as"], False)}
     return {
         "condition": {
@@ -156,9 +165,17 @@ def definitions() -> dict[str, Schema]:
             (has("$first"), only({"$first": {"type": "array", "minItems": 1, "items": ref("matched")}})),
             otherwise={**unknown, "items": ref("matched"), "additionalProperties": ref("matched")},
         ),
+        "header name": {
+            "type": ["string", "number", "boolean"],
+            "pattern": rf"^(?!(?:{any_case(sorted(RESERVED))})$)[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        },
         # A text, or what gives one.
         "header": _chosen(no_list, each=no_list, name="header"),
-        "headers": {"type": "object", "propertyNames": token, "additionalProperties": ref("header")},
+        "headers": {
+            "type": "object",
+            "propertyNames": ref("header name"),
+            "additionalProperties": ref("header"),
+        },
         # An object of texts and lists of texts: a query or a form.
         "query": _chosen({**pair, "additionalProperties": ref("field")}, each=no_list, name="query"),
         "field": _chosen({"not": {"type": "object"}, "items": ref("item")}, each=looped, name="field"),

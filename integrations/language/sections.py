@@ -36,6 +36,13 @@ def check_keys(node: Mapping[str, Value], known: Iterable[str], scope: Scope, po
             scope.report(child(pointer, key), reason, did_you_mean(key, known), at_key=True)
 
 
+def check_texts(node: Mapping[str, Value], keys: Iterable[str], scope: Scope, pointer: str) -> None:
+    """Reports an object or a list where a text belongs; a number or boolean counts as a text."""
+    for key in keys:
+        if isinstance(node.get(key), dict | list):
+            scope.refuse(child(pointer, key), f"{key!r} must be a text, not an object or list.")
+
+
 def choice(node: Mapping[str, Value], key: str, known: Iterable[str], scope: Scope, pointer: str) -> str:
     """The word under a key, or the first of the known words if the key is missing; reports any other word."""
     known = list(known)
@@ -74,7 +81,11 @@ def media_type(value: Value, scope: Scope, pointer: str) -> str:
     """The media type for a short name, or the full media type as it is."""
     name = text(value).strip()
     kind = MEDIA_TYPES.get(name.casefold(), name)
-    if "/" not in kind or any(not " " <= character <= "~" for character in kind):
+    if (
+        isinstance(value, dict | list)
+        or "/" not in kind
+        or any(not " " <= character <= "~" for character in kind)
+    ):
         scope.report(
             pointer,
             f"{name!r} is not a content type.",

@@ -13,7 +13,7 @@ from integrations.language.errors import child, did_you_mean
 from integrations.language.names import VERIFY_VARIABLES
 from integrations.language.placeholders import is_name, only, steps_of
 from integrations.language.scope import Scope
-from integrations.language.sections import Headers, check_keys, compile_variables
+from integrations.language.sections import Headers, check_keys, check_texts, compile_variables
 from integrations.language.signatures import (
     Verify,
     check_ed25519,
@@ -88,6 +88,7 @@ def _scheme(node: Value, scope: Scope, pointer: str) -> tuple[Condition, Verify]
         return (lambda values: True), (lambda values: "")
     required, optional, make = SCHEMES[kind]
     check_keys(node, [*COMMON, *required, *optional], scope, pointer)
+    check_texts(node, ["name", "over"], scope, pointer)
     for key in required:
         if key not in node:
             scope.report(pointer, f"The verify type {kind} needs {key!r}.")

@@ -260,8 +260,8 @@ def _paths(given: Value, scope: Scope, pointer: str) -> tuple[str, ...] | None:
 
 
 def _content_type(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
-    kind = text(node.get("request_content_type", ""))
-    return media_type(kind, scope, pointer).casefold() if kind else ""
+    kind = node.get("request_content_type")
+    return media_type(kind, scope, pointer).casefold() if text(kind) else ""
 
 
 def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
@@ -283,7 +283,7 @@ def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str
     if not isinstance(entries, Mapping):
         return None
     for key, status in entries.items():
-        if status not in STATUSES:
+        if text(status) not in STATUSES:
             reason = f"There is no status {text(status)!r}."
             scope.report(child(place, key), reason, did_you_mean(text(status), STATUSES))
     return Table(entries)

@@ -46,8 +46,8 @@ def compile_webhook_response(node: Value, scope: Scope, pointer: str, status: in
     if not is_number(given) or not text(given).isdigit() or not LOWEST <= int(text(given)) <= HIGHEST:
         scope.report(child(pointer, "status"), f"The status must be from 200 to 599, not {text(given)!r}.")
         given = status
-    kind = text(node.get("content_type", ""))
-    kind = media_type(kind, scope, child(pointer, "content_type")) if kind else kind
+    named = node.get("content_type")
+    kind = media_type(named, scope, child(pointer, "content_type")) if text(named) else ""
     headers = compile_headers(node.get("headers", {}), scope, child(pointer, "headers"))
     body = compile_body("body", node, kind, scope, pointer, answer=True)
     return WebhookResponse(int(text(given)), kind, headers, body)
