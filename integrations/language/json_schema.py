@@ -48,7 +48,6 @@ from integrations.language.webhook import SECTION_KEYS
 from integrations.language.webhook_responses import HIGHEST, LOWEST, OTHER_KEYS
 from integrations.language.webhook_responses import KEYS as RESPONSE_KEYS
 
-ADDRESS = "/schemas/template.json"
 _ANY: Schema = {}
 _BOOLEAN: Schema = {"type": "boolean"}
 # The places of placeholders: whether a shape is rendered or matched there, and which groups of variables it
@@ -160,11 +159,10 @@ def _property() -> Schema:
         "default": _ANY,
         "help": TEXT,
     }
-    of_choice = {
-        "if": _of("choice"),
-        "then": {"required": ["choices"], "properties": {"choices": {"minItems": 1}}},
-    }
-    of_choice["else"] = {"properties": {"choices": {"maxItems": 0}}}
+    of_choice = chosen(
+        (_of("choice"), {"required": ["choices"], "properties": {"choices": {"minItems": 1}}}),
+        otherwise={"properties": {"choices": {"maxItems": 0}}},
+    )
     default = chosen(
         (_of("list"), {}),
         (_of("boolean"), {"properties": {"default": spelled(properties.BOOLEANS)}}),

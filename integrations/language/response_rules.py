@@ -21,7 +21,7 @@ RESULTS = {
     "failed": "the message has failed, and is not sent again",
     "retry": "Patchbay tries again later",
     "throttled": "there were too many requests: Patchbay slows down, and tries again later",
-    "opted_out": "the contact has opted out: the message has failed, and no further ones are sent",
+    "opted_out": "the message has failed, because the contact has opted out",
     "unauthorized": "the credentials are wrong: the integration is paused, and its messages wait",
 }
 RULE_KEYS = {
