@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from integrations import credentials, holds, logos, oauth, origins, setup
 from integrations.forms import TemplateForm, ValuesForm
+from integrations.language.api_methods import SUBSCRIBE
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.properties import ACCESS_TOKEN
 from integrations.studio.urls import studio_urls
@@ -193,14 +194,15 @@ class IntegrationAdmin(PortalAdmin):
         if checking and form.is_valid() and credentials.can_check(integration):
             verdict = credentials.check(integration, form.credentials)
         elif request.method == "POST" and not checking and form.is_valid():
+            known = integration.pk is not None
             setup.save(integration, form.entered, user)
             access = setup.access_status(integration)
-            connect = access is not None and access.by_consent and access.state == "none"
-            done = (
-                _("%(provider)s is set up. Connect it next.")
-                if connect
-                else _("%(provider)s is set up. Add its numbers next.")
-            )
+            if access is not None and access.by_consent and access.state == "none":
+                done = _("%(provider)s is set up. Connect it next.")
+            elif known:
+                done = _("%(provider)s is saved.")
+            else:
+                done = _("%(provider)s is set up. Add its numbers next.")
             messages.success(request, done % {"provider": chosen})
             if request.POST.get("do") == "numbers":
                 numbers = reverse("admin:messaging_number_changelist")
@@ -223,6 +225,7 @@ class IntegrationAdmin(PortalAdmin):
             "open_to_anyone": integration.compiled.webhook.open,
             "access": setup.access_status(integration),
             "arrival": setup.arrival_of(integration),
+            "subscribes": SUBSCRIBE.name in integration.compiled.methods,
             "redirect_uri": oauth.redirect_uri(),
             "can_check": credentials.can_check(integration),
             "checking": checking,

@@ -77,13 +77,13 @@ class ValuesForm(forms.Form):
             hints.append(_("Leave empty to use the value of the account."))
         if goes := self.reach.get(item.label):
             where = ", ".join(origin or _("the address that you enter here") for origin in goes)
-            hints.append(_("It is sent to %(origins)s.") % {"origins": where})
-        widget = _widget(item, placeholder)
+            hints.append(_("It is used for requests to %(origins)s.") % {"origins": where})
         initial = None
         if not item.secret and item.label not in self.stored.cleared:
             initial = self.stored.values.get(item.label, None if set_above else item.default)
         if isinstance(initial, list):
             initial = "\n".join(map(str, initial))
+        widget = _widget(item, placeholder, lines=str(initial or "").count("\n") + 1)
         return forms.CharField(
             label=item.label,
             required=False,
@@ -98,8 +98,8 @@ class ValuesForm(forms.Form):
         typed: dict[str, Any] = {}
         kept: dict[str, Any] = {}
         for index, item in enumerate(self.compiled.properties):
-            value = data.get(f"property-{index}")
-            if value not in (None, ""):
+            value = str(data.get(f"property-{index}") or "").replace("\r\n", "\n")  # as forms send line ends
+            if value:
                 typed[item.label] = value
             elif self._own is not None and item.label in self.stored.saved:
                 kept[item.label] = self._own.values[item.label]
@@ -113,7 +113,9 @@ class ValuesForm(forms.Form):
         for index, item in enumerate(self.compiled.properties):
             if item.label in errors:
                 self.add_error(f"property-{index}", errors[item.label])
-        values = {label: clean[label] for label in given if label in clean}
+        values = {label: clean[label] for label in typed if label in clean} | {
+            label: value for label, value in kept.items() if label in clean
+        }
         self.entered = Entered(values, self._confirmed(clean, typed, data.get("named")))
         self.credentials = self._candidate(values)
         return data
@@ -150,7 +152,7 @@ class ValuesForm(forms.Form):
         return properties.combined(self.compiled, row, self._inherited)
 
 
-def _widget(item: Property, placeholder: str) -> forms.Widget:
+def _widget(item: Property, placeholder: str, lines: int) -> forms.Widget:
     attrs = {"placeholder": placeholder, "autocomplete": "off"}
     if item.type == "choice":
         empty = [("", placeholder or _("Choose…"))]
@@ -162,6 +164,8 @@ def _widget(item: Property, placeholder: str) -> forms.Widget:
         return UnfoldAdminTextareaWidget(attrs={**attrs, "rows": 3})
     if item.secret:
         return UnfoldAdminPasswordWidget(attrs={**attrs, "autocomplete": "new-password"})
+    if lines > 1:  # such as a public key: a field of one line would join them
+        return UnfoldAdminTextareaWidget(attrs={**attrs, "rows": min(lines, 6)})
     return UnfoldAdminTextInputWidget(attrs=attrs)
 
 

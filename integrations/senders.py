@@ -43,6 +43,6 @@ def normalise_number(number: str, country: str | None) -> str:
     if has_letter and len(given) <= LONGEST_NAME and all(c.isalnum() or c in " -_.&+" for c in given):
         return given
     raise ValueError(
-        f"{given[:40]!r} is not a phone number, a short code of 3 to 8 digits, "
-        f"or a name of up to {LONGEST_NAME} characters."
+        f"{given[:40]!r} is not a phone number, a short code of 3 to 8 digits, or a name of up to "
+        f"{LONGEST_NAME} characters. Write a phone number with + and its country code, like +61412345678."
     )

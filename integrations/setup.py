@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.formats import date_format
-from django.utils.timesince import timesince
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from integrations import holds, logos, oauth, properties
 from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE
@@ -199,22 +199,40 @@ def arrival_of(integration: Integration) -> list[tuple[str, str]]:
     found, methods = [], integration.compiled.methods
     if RECEIVE_MESSAGES.name in methods:
         poll = Poll.objects.filter(integration=integration.pk).first()
-        text = _("Patchbay asks this provider for what has arrived. It has not done so yet.")
-        if poll is not None and poll.polled_at is not None:
-            text = _("Patchbay asks this provider for what has arrived. Polled %(time)s ago.")
-            text %= {"time": timesince(poll.polled_at)}
-        found.append((text, poll.problem if poll is not None else ""))
+        found.append((_polled(integration, poll), poll.problem if poll is not None else ""))
     if SUBSCRIBE.name in methods:
         row = Subscription.objects.filter(integration=integration.pk).first()
         text = _("Patchbay subscribes to the webhooks of this provider by itself. It has not done so yet.")
         if row is not None and row.expires_at is not None:
-            text = _("Subscribed until %(time)s. Patchbay renews it before.")
+            text = _(
+                "Patchbay is subscribed to the webhooks of this provider until %(time)s, and renews this by "
+                "itself."
+            )
             text %= {"time": date_format(localtime(row.expires_at), "j M, H:i")}
         elif row is not None and row.subscribed_at is not None:
-            text = _("Subscribed since %(time)s.")
+            text = _("Patchbay is subscribed to the webhooks of this provider since %(time)s.")
             text %= {"time": date_format(localtime(row.subscribed_at), "j M, H:i")}
         found.append((text, row.problem if row is not None else ""))
     return found
+
+
+def _polled(integration: Integration, poll: Poll | None) -> str:
+    receiving = integration.compiled.methods[RECEIVE_MESSAGES.name].receiving
+    assert receiving is not None
+    seconds = round(receiving.interval)
+    text = ngettext(
+        "Patchbay asks this provider every %(number)d second for new messages.",
+        "Patchbay asks this provider every %(number)d seconds for new messages.",
+        seconds,
+    ) % {"number": seconds}
+    if seconds >= 120 and seconds % 60 == 0:
+        text = _("Patchbay asks this provider every %(number)d minutes for new messages.")
+        text %= {"number": seconds // 60}
+    last = _("It has not done so yet.")
+    if poll is not None and poll.polled_at is not None:
+        last = _("The last answer came on %(time)s.")
+        last %= {"time": date_format(localtime(poll.polled_at), "j M, H:i:s")}
+    return f"{text} {last}"
 
 
 def _kind(integration: Integration) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -71,7 +72,9 @@ def _set_passwords(account: Account, password: str) -> None:
 
 def _integration(organization: Organization, provider: Sandbox) -> Integration:
     """The enabled integration with the provider, with the provider's credentials."""
-    source, service_id = provider.document, provider.service_id
+    # Indented, for whoever looks at the template.
+    source = json.dumps(json.loads(provider.document), indent=2, ensure_ascii=False)
+    service_id = provider.service_id
     template = (
         Template.objects.visible_to(organization.account)
         .select_related("published")

@@ -79,6 +79,8 @@ def carry_out(key: int) -> bool:
         return False
     row = Erasure.objects.select_related("organization__account").get(pk=key)
     address, organization = row.address, row.organization
+    if not address:  # its key was given up: the list shows it as unfinished, and it is requested anew
+        return False
     counts = Counter(row.counts)
     _cancel(organization, address)
     for counted in _webhooks(organization, address, whole_account=row.whole_account):

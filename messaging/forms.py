@@ -46,12 +46,12 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
 
     keyword_languages = forms.MultipleChoiceField(
         label=_("Languages of keywords"),
-        choices=[(code, language.name) for code, language in keywords.LANGUAGES.items()],
+        choices=keywords.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_(
-            "English is always understood, such as STOP, START and HELP. If no language is selected, those "
-            "of the number's country are understood, too."
+            "The words shown work like STOP. English is always understood, such as STOP, START and HELP. If "
+            "no language is selected, those of the number's country are understood, too."
         ),
     )
 
@@ -77,8 +77,8 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {
             "header": UnfoldAdminTextInputWidget,
             "footer": UnfoldAdminTextInputWidget,
-            "opt_out_answer": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-            "help_answer": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+            "opt_out_answer": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+            "help_answer": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

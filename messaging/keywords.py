@@ -82,6 +82,13 @@ def listed(text: str) -> frozenset[str]:
     return frozenset(map(word, text.split(","))) - {""}
 
 
+def choices() -> list[tuple[str, str]]:
+    """The languages for a form, by code: each with its words for an opt-out."""
+    return [
+        (code, f"{language.name}: {', '.join(language.stop.split())}") for code, language in LANGUAGES.items()
+    ]
+
+
 def spoken_in(country: str) -> tuple[str, ...]:
     """The languages with ready sets that are official in a two-letter country."""
     return tuple(language for language, countries in _COUNTRIES.items() if country in countries.split())

@@ -49,6 +49,20 @@ UNFOLD: dict[str, Any] = {
     "ENVIRONMENT": "portal.context.admin_label",
     "STYLES": [lambda request: static("portal/admin.css")],
     "COLORS": {
+        # The greys of the inbox, which portal.css names.
+        "base": {
+            "50": "248 250 250",
+            "100": "244 246 246",
+            "200": "221 227 227",
+            "300": "200 210 208",
+            "400": "155 170 167",
+            "500": "92 107 104",
+            "600": "74 88 85",
+            "700": "51 64 62",
+            "800": "43 55 53",
+            "900": "16 22 21",
+            "950": "10 14 13",
+        },
         "primary": {
             "50": "240 253 250",
             "100": "204 251 241",
@@ -61,7 +75,7 @@ UNFOLD: dict[str, Any] = {
             "800": "17 94 89",
             "900": "19 78 74",
             "950": "4 47 46",
-        }
+        },
     },
     "SIDEBAR": {
         "navigation": [

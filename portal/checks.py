@@ -156,6 +156,7 @@ def pooler(app_configs: Any, databases: Sequence[str] | None = None, **options: 
 
     parameters = connection.get_connection_params()
     with (
+        connection.wrap_database_errors,
         closing(connection.get_new_connection(parameters)) as first,
         closing(connection.get_new_connection(parameters)) as second,
     ):

@@ -82,18 +82,29 @@ def secret(name: str, generate: Callable[[], str], *, required: bool) -> str:
     if required:
         raise ImproperlyConfigured(f"{name} (or {name}_FILE) must be set when DATABASE_URL is.")
     file = prepare_data_folder() / "secrets" / name.removeprefix("PATCHBAY_").lower()
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    if not file.exists():
-        temporary = file.with_suffix(f".{secrets.token_hex(4)}")
-        temporary.touch(mode=0o600)
-        temporary.write_text(generate())
-        try:
-            os.link(temporary, file)  # atomic, and the first of two processes wins
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    return file.read_text().strip()
+    try:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        if not file.exists():
+            _write_once(file, generate())
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ImproperlyConfigured(
+            f"The secret {file} cannot be read: {reason}. It must belong to the user of Patchbay."
+        ) from None
+
+
+def _write_once(file: Path, content: str) -> None:
+    """Writes a new file in one step; of two processes that do so, the first wins."""
+    temporary = file.with_suffix(f".{secrets.token_hex(4)}")
+    temporary.touch(mode=0o600)
+    temporary.write_text(content)
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
 
 
 def take_data_folder(arguments: list[str]) -> list[str]:

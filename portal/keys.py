@@ -69,6 +69,17 @@ class EncryptedModel:
         }
         return bool(self._stored().filter(pk=old[0], **unchanged).update(**changed))
 
+    def give_up(self, keys: Sequence[Any]) -> None:
+        """Deletes these rows, or empties their fields if the model says in WITHOUT_KEY what they become."""
+        rows = self.model._base_manager.filter(pk__in=keys)
+        if (emptied := getattr(self.model, "WITHOUT_KEY", None)) is not None:
+            rows.update(**emptied)
+            return
+        # A row that is deleted may be read before; this is nothing, as bytes and as JSON.
+        nothing = Value(encryption.encrypt(b"{}"), output_field=BinaryField())
+        rows.update(**dict.fromkeys(self.fields, nothing))
+        rows.delete()
+
     def free(self, keys: Sequence[Any]) -> set[Any]:
         """Locks those of these rows that nobody else has locked, until the transaction ends."""
         rows = self.model._base_manager.filter(pk__in=keys).select_for_update(skip_locked=True, no_key=True)
@@ -98,6 +109,9 @@ class _SecondFactors(EncryptedModel):
             return False
         item.data |= {name: token.decode() for name, token in zip(self.fields, new, strict=True) if token}
         return bool(Authenticator.objects.filter(pk=item.pk).update(data=item.data))
+
+    def give_up(self, keys: Sequence[Any]) -> None:
+        Authenticator.objects.filter(pk__in=keys).delete()
 
     def _row(self, item: Any) -> _Row:
         found = (str(item.data.get(name, "")) for name in self.fields)
@@ -140,7 +154,7 @@ def remember() -> None:
         return
     for item in encrypted_models():
         for row in next(item.rows(), []):
-            if any(token is not None and encryption.place_of_key(token) is None for token in row[1:]):
+            if not _readable(row):
                 raise ImproperlyConfigured(_wrong())
     KeyCheck.objects.get_or_create(pk=1, defaults={"value": _CHECKED})
 
@@ -156,7 +170,8 @@ def check_value() -> bytes | None:
 def _wrong() -> str:
     return (
         "This database was encrypted with a key that is not in PATCHBAY_ENCRYPTION_KEYS. Put that key back "
-        "into the list (docs/how-to/rotate-the-keys.md), or use the database that belongs to the keys."
+        "into the list, or use the database that belongs to the keys. If the key is lost, see "
+        "docs/how-to/rotate-the-keys.md#if-a-key-is-missing."
     )
 
 
@@ -185,6 +200,29 @@ def needed() -> Needed:
                     found.unreadable[item.name] += 1
                     found.examples += [f"{item.name} {row[0]}"][: SHOWN - len(found.examples)]
     return found
+
+
+def give_up_unreadable() -> Counter[str]:
+    """Deletes or empties all that no key of the list decrypts; returns how many rows of each model.
+
+    Afterwards the keys are those of the database. It may be interrupted and repeated.
+    """
+    given_up: Counter[str] = Counter()
+    # The events of a webhook before the webhook; and the check last, without which no process starts.
+    *others, check = encrypted_models()
+    for item in (*reversed(others), check):
+        for batch in item.rows():
+            lost = [row[0] for row in batch if not _readable(row)]
+            if lost:
+                with transaction.atomic():
+                    item.give_up(lost)
+                given_up[item.name] += len(lost)
+    remember()
+    return given_up
+
+
+def _readable(row: _Row) -> bool:
+    return all(token is None or encryption.place_of_key(token) is not None for token in row[1:])
 
 
 @dataclass

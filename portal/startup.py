@@ -11,17 +11,32 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
+from django.db import DatabaseError, OperationalError, connection
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def in_words() -> Iterator[None]:
-    """Ends the process with a sentence if the settings are wrong."""
+    """Ends the process with a sentence if the settings are wrong, or the database cannot be reached."""
     try:
         yield
     except ImproperlyConfigured as error:
         sys.exit(f"Error: {error}")
+    except OperationalError as error:
+        if _connects():
+            raise
+        why = str(error).partition("\n")[0]
+        sys.exit(f"Error: The database cannot be reached ({why}). See whether it runs, and DATABASE_URL.")
+
+
+def _connects() -> bool:
+    try:
+        connection.close()
+        connection.ensure_connection()
+    except DatabaseError:
+        return False
+    return True
 
 
 def check() -> None:

@@ -19,27 +19,53 @@ from integrations.language.urls import Url, compile_url
 from integrations.language.values import Value, raw, text
 
 Flow = Literal["authorization_code", "client_credentials", "password"]
-FIELDS = {
-    "Basic": ["username", "password"],
-    "Bearer": ["token"],
-    "Header": ["name", "value"],
-    "JWT": ["algorithm", "key", "claims", "header", "expires"],
-    "OAuth2": [],
+TYPES = {
+    "Basic": "`Authorization: Basic …` (RFC 7617)",
+    "Bearer": "`Authorization: Bearer <token>`",
+    "Header": "`<name>: <value>`",
+    "JWT": "`Authorization: Bearer <token>`, a [token that is signed for each request](#signed-requests-jwt)",
+    "OAuth2": "`Authorization: Bearer <access token>`, by [OAuth 2.0](#oauth2)",
 }
-_OPTIONAL = ["name", "claims", "header", "expires"]
-OAUTH_KEYS = [
-    "type",
-    "when",
-    "client_id",
-    "client_secret",
-    "flow_type",
-    "authorization_endpoint",
-    "authorization_parameters",
-    "token_endpoint",
-    "token_parameters",
-    "token_auth",
-    "request_auth",
-]
+FIELDS: dict[str, dict[str, str]] = {
+    "Basic": {"username": "the user name", "password": "the password"},
+    "Bearer": {"token": "the token"},
+    "Header": {
+        "name": "the name of the header, by default `Authorization`",
+        "value": "the value of the header",
+    },
+    "JWT": {
+        "algorithm": "`RS256`, `ES256` or `HS256`",
+        "key": "for RS256 and ES256 the private key as PEM, not encrypted; its line ends may be missing, as "
+        "in a field of one line. For HS256 the shared secret",
+        "claims": "an object. `iat` and `exp` are added where it does not have them",
+        "header": "more fields of the header, besides `typ` and `alg`",
+        "expires": "seconds from `iat` to `exp`: 1 to 86,400; 300 by default",
+    },
+    "OAuth2": {},
+}
+OPTIONAL = ["name", "claims", "header", "expires"]
+LONGEST = 86_400  # seconds that a token is valid
+COMMON = {
+    "type": "which scheme this is",
+    "when": "the first scheme of a list is used whose [condition](#conditions) holds; without it, any",
+}
+OAUTH_KEYS = {
+    **COMMON,
+    "client_id": "the id of Patchbay at the provider",
+    "client_secret": "the secret that belongs to it; optional",
+    "flow_type": '`authorization_code` (also written `"0"`, the default, or `{"default": "0"}`): an '
+    "administrator gives consent at the provider. `client_credentials`, `password`: no consent is needed",
+    "authorization_endpoint": "the URL of the consent page, which `authorization_code` needs",
+    "authorization_parameters": "additional query parameters of that URL: an object, or an encoded query",
+    "token_endpoint": "the URL that issues tokens",
+    "token_parameters": "additional fields of the request for a token, an object or an encoded query; they "
+    "replace default fields of the same name, and `null` removes one. The flow `password` needs `username` "
+    "and `password` here. With `content_type`, the request can be JSON instead of a form",
+    "token_auth": "`body` (the default) sends the client's id and secret as fields, `basic` in a header",
+    "request_auth": "the word before the token in the header, `Bearer` by default",
+}
+READS = ["webhook_url", "domain"]
+TOKEN_AUTH = ["body", "basic"]
 FLOWS: dict[str, Flow] = {
     "0": "authorization_code",
     "authorization_code": "authorization_code",
@@ -137,9 +163,9 @@ def _scheme(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str) ->
         prefix = compile_render(word, scope, place)
         scope.used.add("access_token")
         return _header("Authorization", _prefixed(prefix, lambda variables: variables.get("access_token")))
-    check_keys(node, ["type", "when", *FIELDS[kind]], scope, pointer)
+    check_keys(node, {**COMMON, **FIELDS[kind]}, scope, pointer)
     for name in FIELDS[kind]:
-        if name not in node and name not in _OPTIONAL:
+        if name not in node and name not in OPTIONAL:
             scope.report(pointer, f"{kind} needs {name!r}.")
     if kind == "JWT":
         token = _prefixed(lambda variables: "Bearer", _token(node, scope, pointer))
@@ -161,7 +187,7 @@ def _header(name: str, value: Render) -> Scheme:
 def _token(node: Mapping[str, Value], scope: Scope, pointer: str) -> Render:
     """A JSON Web Token (RFC 7519), signed anew for each request."""
     algorithm = choice(node, "algorithm", ALGORITHMS, scope, pointer)
-    expires = int(number(node, "expires", 300, 1, 86_400, scope, pointer))
+    expires = int(number(node, "expires", 300, 1, LONGEST, scope, pointer))
     key = compile_render(node.get("key"), scope, child(pointer, "key"))
     shapes = {
         name: compile_render(node.get(name, {}), scope, child(pointer, name)) for name in ("claims", "header")
@@ -221,7 +247,7 @@ def compile_oauth(document: Mapping[str, Value], scope: Scope) -> OAuth2 | None:
 
 def _oauth(node: Mapping[str, Value], scope: Scope, pointer: str) -> OAuth2 | None:
     check_keys(node, OAUTH_KEYS, scope, pointer)
-    scope = replace(scope, names={"webhook_url": False, "domain": False}, used=set(), private=set())
+    scope = replace(scope, names=dict.fromkeys(READS, False), used=set(), private=set())
     consent = replace(scope, used=set())
 
     def at(key: str, scope: Scope) -> tuple[Value, Scope, str]:
@@ -261,7 +287,7 @@ def _oauth(node: Mapping[str, Value], scope: Scope, pointer: str) -> OAuth2 | No
         compile_render(cast(Value, asked), consent, asked_place),
         endpoints["token_endpoint"], compile_render(cast(Value, parameters), scope, place),
         media_type(kind, scope, child(place, "content_type")),
-        choice(way, "token_auth", ["body", "basic"], scope, pointer) == "basic",
+        choice(way, "token_auth", TOKEN_AUTH, scope, pointer) == "basic",
         frozenset(scope.used), frozenset(consent.used),
     )  # fmt: skip
 

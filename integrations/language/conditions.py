@@ -31,7 +31,14 @@ _COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "gt": lambda value, bound: value > bound,
     "gte": lambda value, bound: value >= bound,
 }
-OPERATORS = ["not", *_COMPARISONS, "matches"]
+OPERATORS = {
+    "not": "does not meet what is expected, or is unset",
+    "lt": "is a number that is less",
+    "lte": "is a number that is less or equal",
+    "gt": "is a number that is greater",
+    "gte": "is a number that is greater or equal",
+    "matches": "matches the regular expression (RE2) anywhere",
+}
 
 
 def compile_condition(node: Value, scope: Scope, pointer: str) -> Condition:

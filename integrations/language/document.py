@@ -33,7 +33,7 @@ from integrations.language.properties import Property, compile_properties
 from integrations.language.published import OTHER_CLASSES, Plain, plain
 from integrations.language.reading import read_document
 from integrations.language.scope import Scope
-from integrations.language.sections import check_keys
+from integrations.language.sections import check_keys, check_texts
 from integrations.language.source import placed, places
 from integrations.language.urls import labels_in
 from integrations.language.values import Table, Value, is_number, is_string, text
@@ -43,22 +43,36 @@ from integrations.language.webhook_events import WebhookEvent
 MAX_LIMIT = 2**40
 # A value, a placeholder and 100 characters cost 1. What several methods or events share counts for each.
 MAX_WORK = 20_000
-KEYS = [
-    "id",
-    "name",
-    "logo",
-    "class",
-    "description",
-    "documentation_url",
-    "properties",
-    "auth",
-    "OAuth2",
-    "request_headers",
-    "tables",
-    "limits",
-    "API",
-    "Webhook",
-]
+# As in every declaration of keys, each has its line in the reference, which editors show without its links.
+KEYS = {
+    "id": "2 to 64 letters, digits, `_` and `-`, starting with a letter or digit. It is part of the webhook "
+    "URL, so whoever saves another one is asked whether that URL shall change",
+    "name": "the name of the service, which people see",
+    "logo": "the https URL of a PNG, JPEG, GIF or WebP picture. It is fetched once, when the template is "
+    "saved, and served by Patchbay",
+    "class": '`"sms"`, or any other word for messaging; optional. `crm` and `sso` are for other products, '
+    "and "
+    "refused",
+    "description": "what people see of the service besides its name",
+    "documentation_url": "the URL of the provider's documentation",
+    "properties": "[the values that an administrator enters](#properties)",
+    "auth": "[the credentials of every request](#credentials-auth)",
+    "OAuth2": "[OAuth 2.0](#oauth2), beside or instead of `auth`",
+    "request_headers": "headers of every request; a method's own headers replace them",
+    "tables": "named tables for the filter [`map`](#filters-and-tables)",
+    "limits": "[what the provider accepts](#what-the-provider-accepts-limits)",
+    "API": "[the requests that Patchbay makes](#api-methods)",
+    "Webhook": "[the provider's webhook requests](#webhook-events): one event, a list of events, or "
+    '`{"events": […]}` with defaults for all',
+    "$schema": "the URL of [the JSON Schema](#editors) by which an editor helps; Patchbay does not read it",
+}
+LIMITS = {
+    "per_second": "how many messages per second, in total",
+    "per_number_per_second": "how many messages per second from one number",
+    "media_bytes": "the total size in bytes of the files in one request",
+    "media_count": "the number of files in one request; more files go as further requests",
+    "media_types": 'the types of files, such as `["image/*", "video/mp4"]`',
+}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
 
 
@@ -188,6 +202,7 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
         scope.report("/id" if "id" in document else "", reason if identifier else "The template needs 'id'.")
     if not text(document.get("name")).strip():
         scope.report("/name" if "name" in document else "", "The template needs 'name'.")
+    check_texts(document, ["name", "logo", "class", "description", "documentation_url"], scope, "")
     kind = text(document.get("class"))
     if other := OTHER_CLASSES.get(kind.casefold()):
         reason = f"A document of class {kind!r} describes {other}. Templates describe messaging services."
@@ -251,8 +266,8 @@ def _limits(node: Value, scope: Scope) -> Limits:
     if not isinstance(node, dict):
         scope.report("/limits", "Limits must be an object.")
         return Limits()
-    names = ["per_second", "per_number_per_second", "media_bytes", "media_count"]
-    check_keys(node, [*names, "media_types"], scope, "/limits")
+    check_keys(node, LIMITS, scope, "/limits")
+    names = [name for name in LIMITS if name != "media_types"]
     numbers = {name: node[name] for name in names if name in node}
     for name, value in numbers.items():
         if is_string(value) or not is_number(value) or float(text(value)) <= 0:

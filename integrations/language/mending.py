@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from integrations.language.errors import MAX_PROBLEMS, Problem
@@ -45,7 +45,7 @@ class Mended:
         return line_and_column(self.source, self.origins[offset])
 
 
-def mend(source: str, keys: Sequence[str], depth: int) -> Mended | None:
+def mend(source: str, keys: Collection[str], depth: int) -> Mended | None:
     """What a text that is not JSON means, or None if that is not certain.
 
     Comments and commas that nothing follows are left out, and typographic quotes around a text are straight.
@@ -59,7 +59,7 @@ def mend(source: str, keys: Sequence[str], depth: int) -> Mended | None:
         return None
 
 
-def _mended(source: str, keys: Sequence[str], depth: int) -> Mended:
+def _mended(source: str, keys: Collection[str], depth: int) -> Mended:
     text, done, comments = _replaced(source)
     origins: Sequence[int] = range(len(text) + 1)
     warnings = []
@@ -112,7 +112,7 @@ def _replaced(source: str) -> tuple[str, list[str], dict[int, str]]:
     return "".join(found), [item for item in _WHAT if item in done], comments
 
 
-def _joined(text: str, comments: dict[int, str], keys: Sequence[str]) -> tuple[str, list[int], list[int]]:
+def _joined(text: str, comments: dict[int, str], keys: Collection[str]) -> tuple[str, list[int], list[int]]:
     """One document of several parts, the places of its characters, and those of examples, which it lacks."""
     members, models, examples = [], [], []
     decoder, position, ends = json.JSONDecoder(), 0, list(comments)

@@ -15,6 +15,7 @@ from integrations.language.receiving import RECEIVING_KEYS, Receiving, compile_r
 from integrations.language.response_rules import ResponseRules, compile_response_rules
 from integrations.language.scope import Scope
 from integrations.language.sections import (
+    REQUEST_METHODS,
     Headers,
     boolean,
     check_keys,
@@ -29,25 +30,41 @@ from integrations.language.shapes import Render
 from integrations.language.urls import Url, compile_url
 from integrations.language.values import Value, text
 
-KEYS = [
-    "request_method",
-    "request_url",
-    "request_content_type",
-    "request_parameters",
-    "request_headers",
-    "request_query",
-    "when",
-    "variables",
-    "split",
-    "for_each",
-    "response_format",
-    "response_map",
-    "response_headers",
-    "response_success",
-    "response_errors",
-    "timeout",
-    "idempotent",
-]
+KEYS = {
+    "request_method": "`POST` by default; `GET`, `PUT`, `PATCH`, `DELETE`",
+    "request_url": "the complete URL; required",
+    "request_content_type": "`json` by default; `form`, `xml`, `multipart`, or a full media type, which "
+    "becomes the header: one of JSON or XML, such as `text/xml`, is written like `json` or `xml`",
+    "request_parameters": "the shape of the body. With GET they are added to the query, after those of the "
+    "URL and of `request_query`. With XML, a text is [the document](#rendering); with a media type that is "
+    "none of these, it is sent as it is",
+    "request_query": "the shape of the query, in addition to a body",
+    "request_headers": "replace the document's headers, which replace `auth`",
+    "when": "the method is called only if this [condition](#conditions) holds",
+    "variables": "[values of your own](#variables-of-your-own)",
+    "split": "[splits long texts](#long-texts-split)",
+    "for_each": '`"media"`: [one request for each file](#files)',
+    "response_format": "`json`, `xml`, `form`, `text`. By default as the response's content type says, else "
+    "JSON if possible, else text",
+    "response_map": "a shape that the body of a success must match; it binds `$messageid$`, in `Login` [the "
+    "token](#login), in `UploadFile` [the results of the upload](#uploads-uploadfile)",
+    "response_headers": "a shape that the headers of a success must match; it binds like `response_map`",
+    "response_success": "a condition that a success must meet",
+    "response_errors": "[the meaning of other responses](#what-a-response-means)",
+    "timeout": "seconds, 1 to 60; 30 by default",
+    "idempotent": "`true` if the provider sends a message only once if it gets it twice with the same "
+    "`$message_uuid$`",
+}
+SPLIT = {
+    "max": "the maximum size of a part; required",
+    "unit": "what is counted: `characters` (the default), `bytes` of UTF-8, or SMS `segments`",
+    "into": "`requests` (the default): each part is sent in its own request, as `$content$` and `$text$`. "
+    "`list`: one request is sent, with all parts in `$parts$`",
+}
+UNITS = ["characters", "bytes", "segments"]
+INTO = ["requests", "list"]
+MAX_PART = 100_000
+SHORTEST, LONGEST = 1, 60  # seconds until a request times out
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,7 @@ def compile_method(
     if not isinstance(node, Mapping):
         scope.report(pointer, f"{name} must be an object.")
         return None
-    check_keys(node, [*KEYS, *(RECEIVING_KEYS if declared.receives else [])], scope, pointer)
+    check_keys(node, KEYS | RECEIVING_KEYS if declared.receives else KEYS, scope, pointer)
     scope = replace(
         scope, names=dict.fromkeys(declared.variables, True), used=set(), private=set(), derived=set()
     )
@@ -120,7 +137,7 @@ def compile_method(
         return child(pointer, key)
 
     request_method = text(node.get("request_method", "POST")).upper()
-    if request_method not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    if request_method not in REQUEST_METHODS:
         scope.report(
             at("request_method"),
             f"The method must be GET, POST, PUT, PATCH or DELETE, not {request_method!r}.",
@@ -154,7 +171,7 @@ def compile_method(
         split, uses, uses | deciding.used, frozenset(heading.used), bool(scope.derived) or signs,
         per_file,
         compile_response_rules(node, scope, pointer, declared),
-        number(node, "timeout", 30, 1, 60, scope, pointer),
+        number(node, "timeout", 30, SHORTEST, LONGEST, scope, pointer),
         boolean(node, "idempotent", scope, at("idempotent")),
         compile_receiving(node, scope, pointer) if declared.receives else None,
     )  # fmt: skip
@@ -180,8 +197,8 @@ def _split(node: Value, scope: Scope, pointer: str) -> Split | None:
         scope.report(pointer, "split must be an object with 'max' and, optionally, 'unit' and 'into'.")
     if not isinstance(node, Mapping):
         return None
-    check_keys(node, ["max", "unit", "into"], scope, pointer)
-    maximum = int(number(node, "max", 1600, 1, 100_000, scope, pointer))
-    unit = cast(Unit, choice(node, "unit", ["characters", "bytes", "segments"], scope, pointer))
-    into = choice(node, "into", ["requests", "list"], scope, pointer)
+    check_keys(node, SPLIT, scope, pointer)
+    maximum = int(number(node, "max", 1600, 1, MAX_PART, scope, pointer))
+    unit = cast(Unit, choice(node, "unit", UNITS, scope, pointer))
+    into = choice(node, "into", INTO, scope, pointer)
     return Split(maximum, unit, cast(Literal["requests", "list"], into))

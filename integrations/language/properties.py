@@ -13,10 +13,30 @@ from integrations.language.errors import child, did_you_mean
 from integrations.language.names import RECENT
 from integrations.language.placeholders import STEP
 from integrations.language.scope import Scope
-from integrations.language.sections import check_keys
+from integrations.language.sections import check_keys, check_texts
 from integrations.language.values import Value, is_number, is_string, text
 
-TYPES = ["text", "secret", "url", "boolean", "number", "choice", "list"]
+KEYS = {
+    "name": "the label: a letter or `_`, then letters (of any alphabet), digits, `_`, `-` and inner spaces, "
+    "at most 100 characters. It must not be the name of a built-in variable",
+    "type": 'one of the types below; by default `secret`, or `text` with `"secret": false`',
+    "choices": "the possible values, for the type `choice` only",
+    "default": "the value if the field is left blank",
+    "required": "true by default",
+    "secret": "the value is never shown again. By default true for a label alone and for the type `secret`, "
+    "false for any other type",
+    "help": "a sentence below the field",
+}
+TYPES = {
+    "text": "a text",
+    "secret": "a text that is never shown again",
+    "url": "a complete URL; only such a property may begin the URL of a request",
+    "boolean": "true or false",
+    "number": "a number",
+    "choice": "one of `choices`",
+    "list": "several texts, one per line",
+}
+BOOLEANS = dict.fromkeys(["true", "1", "yes", "on"], True) | dict.fromkeys(["false", "0", "no", "off"], False)
 
 
 @dataclass(frozen=True)
@@ -86,7 +106,8 @@ def _property(node: Value, scope: Scope, pointer: str) -> Property | None:
     if not isinstance(node, dict):
         scope.report(pointer, "A property must be a label or an object with 'name'.")
         return None
-    check_keys(node, ["name", "type", "required", "secret", "default", "choices", "help"], scope, pointer)
+    check_keys(node, KEYS, scope, pointer)
+    check_texts(node, ["help"], scope, pointer)
     kind = text(node.get("type", "text" if node.get("secret") is False else "secret"))
     if kind not in TYPES:
         scope.report(
@@ -154,9 +175,9 @@ def _coerced(item: Property, value: Value) -> Any:
         return [text(part).strip() for part in parts if text(part).strip()]
     if item.type == "boolean":
         word = text(value).strip().casefold()
-        if word not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        if word not in BOOLEANS:
             raise ValueError(f"{label} must be true or false.")
-        return word in ("true", "1", "yes", "on")
+        return BOOLEANS[word]
     if isinstance(value, list | dict | bool):
         raise ValueError(f"{label} must be a text.")
     given = text(value).strip()

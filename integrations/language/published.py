@@ -11,6 +11,10 @@ from integrations.language.values import Value, is_string, text
 
 # The classes of the publisher's other products, and what their documents describe.
 OTHER_CLASSES = {"crm": "a CRM system", "sso": "a way to sign in"}
+KEYS = {
+    "request_path": "what follows `request_url`, or the one property that is of type `url` or called a URL, "
+    "base, endpoint or server",
+}
 _BASE = re.compile(r"\b(?:url|uri|base|endpoint|server)\b", re.IGNORECASE)
 
 

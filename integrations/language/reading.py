@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from integrations.language.errors import DocumentError, Problem, json_problem
@@ -14,7 +14,7 @@ MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_KEY = 256 * 1024, 32, 2000, 500
 
 
 def read_document(
-    source: str | bytes | Mapping[str, Any], keys: Sequence[str]
+    source: str | bytes | Mapping[str, Any], keys: Collection[str]
 ) -> tuple[Mended | None, dict[str, Value]]:
     """The object that a text holds, within the limits, and the text; None if it was no text.
 
@@ -59,7 +59,7 @@ def read_document(
     return written, document
 
 
-def _loaded(words: str, keys: Sequence[str]) -> tuple[Mended, Value]:
+def _loaded(words: str, keys: Collection[str]) -> tuple[Mended, Value]:
     try:
         return Mended(words, words, range(len(words) + 1)), cleaned(load(words, depth=MAX_DEPTH))
     except json.JSONDecodeError:

@@ -13,7 +13,11 @@ from integrations.language.values import Value, find, is_empty
 from integrations.language.webhook import Webhook
 from integrations.language.webhook_events import compile_event
 
-RECEIVING_KEYS = ["interval", "events"]
+RECEIVING_KEYS = {
+    "interval": "seconds from one request to the next, 15 to 3,600; 60 by default",
+    "events": "[events](#webhook-events), which are matched against the answer. They have no `path`, "
+    "`request_method`, `request_query`, `verify` or `response`, since an answer is no request",
+}
 SHORTEST, LONGEST, DEFAULT = 15, 3600, 60  # seconds
 
 

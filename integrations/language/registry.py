@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Literal
 
 from integrations.language.budget import TooMuchWork, spend
@@ -36,6 +37,17 @@ class Filter:
     example: tuple[Value, tuple[Value, ...], Value]
     default: str = ""
     argument: Argument = ""
+
+    @property
+    def usage(self) -> str:
+        """The filter with the names of its arguments, such as `slice:start[:end]`."""
+        usage = self.name
+        for number, parameter in enumerate(list(signature(self.function).parameters.values())[1:], 1):
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                usage += f":{parameter.name}…"
+            else:
+                usage += f":{parameter.name}" if number <= self.least else f"[:{parameter.name}]"
+        return usage
 
     def __call__(self, value: Value, *arguments: Value) -> Value:
         """The filtered value; unset if the value is unset or the filter fails."""

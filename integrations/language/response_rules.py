@@ -16,7 +16,20 @@ from integrations.language.sections import check_keys, choice, compile_shape
 from integrations.language.shapes import Render
 from integrations.language.values import Value, is_number, text
 
-RESULTS = ["failed", "retry", "throttled", "opted_out", "unauthorized"]
+FORMATS = ["", "json", "xml", "form", "text"]
+RESULTS = {
+    "failed": "the message has failed, and is not sent again",
+    "retry": "Patchbay tries again later",
+    "throttled": "there were too many requests: Patchbay slows down, and tries again later",
+    "opted_out": "the message has failed, because the contact has opted out",
+    "unauthorized": "the credentials are wrong: the integration is paused, and its messages wait",
+}
+RULE_KEYS = {
+    "when": "the [condition](#conditions) under which the rule holds; the first rule that holds is used",
+    "result": "`failed` (the default), `retry`, `throttled`, `opted_out` or `unauthorized`",
+    "code": "the provider's code of the error",
+    "text": "a sentence for a person",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ def compile_response_rules(
     """
     binds = declared.binds
     scope = replace(scope, used=set())
-    form = choice(node, "response_format", ["", "json", "xml", "form", "text"], scope, pointer)
+    form = choice(node, "response_format", FORMATS, scope, pointer)
     rules = replace(scope, names=scope.names | dict.fromkeys(RESPONSE, True))
     errors = _rules(node.get("response_errors", []), rules, child(pointer, "response_errors"))
     shapes = replace(scope, names=dict(scope.names), bindable=binds or frozenset(), exchange=RESPONSE, own={})
@@ -84,7 +97,7 @@ def _rules(node: Value, scope: Scope, pointer: str) -> tuple[ErrorRule, ...]:
         if not isinstance(item, Mapping):
             scope.report(place, "A rule must be an object with 'when' and 'result'.")
             continue
-        check_keys(item, ["when", "result", "code", "text"], scope, place)
+        check_keys(item, RULE_KEYS, scope, place)
         result = text(item.get("result", "failed"))
         if result not in RESULTS:
             scope.report(

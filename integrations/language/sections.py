@@ -22,8 +22,9 @@ MEDIA_TYPES = {
     "multipart": "multipart/form-data",
     "text": "text/plain; charset=utf-8",
 }
+REQUEST_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 MAX_DEPTH = 100
-_RESERVED = {"host", "content-length", "transfer-encoding", "connection"}
+RESERVED = {"host", "content-length", "transfer-encoding", "connection"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -33,6 +34,13 @@ def check_keys(node: Mapping[str, Value], known: Iterable[str], scope: Scope, po
         if key not in known:
             reason = f"Unknown key {key!r}."
             scope.report(child(pointer, key), reason, did_you_mean(key, known), at_key=True)
+
+
+def check_texts(node: Mapping[str, Value], keys: Iterable[str], scope: Scope, pointer: str) -> None:
+    """Reports an object or a list where a text belongs; a number or boolean counts as a text."""
+    for key in keys:
+        if isinstance(node.get(key), dict | list):
+            scope.refuse(child(pointer, key), f"{key!r} must be a text, not an object or list.")
 
 
 def choice(node: Mapping[str, Value], key: str, known: Iterable[str], scope: Scope, pointer: str) -> str:
@@ -73,7 +81,11 @@ def media_type(value: Value, scope: Scope, pointer: str) -> str:
     """The media type for a short name, or the full media type as it is."""
     name = text(value).strip()
     kind = MEDIA_TYPES.get(name.casefold(), name)
-    if "/" not in kind or any(not " " <= character <= "~" for character in kind):
+    if (
+        isinstance(value, dict | list)
+        or "/" not in kind
+        or any(not " " <= character <= "~" for character in kind)
+    ):
         scope.report(
             pointer,
             f"{name!r} is not a content type.",
@@ -100,7 +112,7 @@ def check_header(name: str, scope: Scope, pointer: str, *, at_key: bool = False)
     """Reports a header name that cannot be sent."""
     if not _TOKEN.fullmatch(name):
         scope.report(pointer, f"{name!r} is not a valid header name.", at_key=at_key)
-    elif name.casefold() in _RESERVED:
+    elif name.casefold() in RESERVED:
         reason = f"The header {name!r} is set by the transport and cannot be changed."
         scope.report(pointer, reason, at_key=at_key)
 

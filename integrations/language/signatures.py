@@ -25,6 +25,7 @@ from integrations.language.values import Value, Variables, find, is_empty, is_nu
 # properties. Returns "", the reason why the request is not from the provider, or None if nobody checks that.
 Verify = Callable[[Variables], str | None]
 ALGORITHMS = ["sha256", "sha1", "sha512", "md5"]
+MAX_TOLERANCE = 86_400  # seconds
 ENCODINGS = ["hex", "base64", "base64url"]
 
 
@@ -59,7 +60,7 @@ def bytes_of(
 
 
 def _timestamp(node: Mapping[str, Value], scope: Scope, pointer: str) -> Callable[[Variables], str]:
-    tolerance = number(node, "tolerance", 300, 1, 86_400, scope, pointer)
+    tolerance = number(node, "tolerance", 300, 1, MAX_TOLERANCE, scope, pointer)
     if "timestamp" not in node:
         return lambda values: ""
     stamp = shape_of(node, "timestamp", None, scope, pointer)
@@ -144,7 +145,7 @@ def check_jwt(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     key = shape_of(node, "key", None, scope, pointer)
     token = shape_of(node, "token", "$headers.Authorization|remove_prefix:'Bearer '$", scope, pointer)
     algorithm = choice(node, "algorithm", json_web_tokens.ALGORITHMS, scope, pointer)
-    tolerance = number(node, "tolerance", 300, 1, 86_400, scope, pointer)
+    tolerance = number(node, "tolerance", 300, 1, MAX_TOLERANCE, scope, pointer)
 
     def check(values: Variables) -> str:
         given, reason = text(token(values)), "The token's signature is wrong."
@@ -167,7 +168,7 @@ def check_jwt(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
 def check_standard(node: Mapping[str, Value], scope: Scope, pointer: str) -> Verify:
     """Checks a signature by https://www.standardwebhooks.com; there may be several, each "v1,<Base64>"."""
     key = shape_of(node, "key", None, scope, pointer)
-    tolerance = number(node, "tolerance", 300, 1, 86_400, scope, pointer)
+    tolerance = number(node, "tolerance", 300, 1, MAX_TOLERANCE, scope, pointer)
 
     def check(values: Variables) -> str:
         headers = values["headers"]

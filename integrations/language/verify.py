@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
+from integrations.language.names import VERIFY_VARIABLES
 from integrations.language.placeholders import is_name, only, steps_of
 from integrations.language.scope import Scope
-from integrations.language.sections import Headers, check_keys, compile_variables
+from integrations.language.sections import Headers, check_keys, check_texts, compile_variables
 from integrations.language.signatures import (
     Verify,
     check_ed25519,
@@ -27,7 +28,7 @@ from integrations.language.signatures import (
 from integrations.language.values import Value, Variables, find, text, walk
 
 _Maker = Callable[[Mapping[str, Value], Scope, str], Verify]
-NAMES = frozenset(["request", "query", "headers", "body", "method", "url", "ip", "now"])
+NAMES = frozenset(VERIFY_VARIABLES)
 # An address of IPv4, or one of IPv6 in brackets, with a port that need not be there in brackets.
 _WITH_PORT = re.compile(r"(\d+(?:\.\d+){3}):\d+|\[([^\]]*)\](?::\d+)?")
 # What people write between addresses in one text.
@@ -86,7 +87,8 @@ def _scheme(node: Value, scope: Scope, pointer: str) -> tuple[Condition, Verify]
             shape_of(node, key, None, scope, pointer)
         return (lambda values: True), (lambda values: "")
     required, optional, make = SCHEMES[kind]
-    check_keys(node, ["type", "when", "variables", *required, *optional], scope, pointer)
+    check_keys(node, [*COMMON, *required, *optional], scope, pointer)
+    check_texts(node, ["name", "over"], scope, pointer)
     for key in required:
         if key not in node:
             scope.report(pointer, f"The verify type {kind} needs {key!r}.")
@@ -202,6 +204,40 @@ def _address(given: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+COMMON = ["type", "when", "variables"]
+KEYS = {
+    "type": "how requests are authenticated",
+    "when": "the first scheme of a list is used whose [condition](#conditions) holds; without it, any",
+    "variables": "[values of your own](#variables-of-your-own), as for a signature over fields",
+    "name": "the name of the header or field",
+    "value": "the shared secret; in a list, each is valid",
+    "username": "the user name",
+    "password": "the password",
+    "key": "the secret with which requests are signed, or the provider's public key; in a list, each is "
+    "valid",
+    "signature": "where the signature is",
+    "algorithm": "of `hmac`: `sha256` (the default), `sha1`, `sha512` or `md5`; of `jwt`: `HS256` (the "
+    "default), `RS256` or `ES256`",
+    "encoding": "of the signature: `hex` (the default), `base64` or `base64url`",
+    "over": "the signed text, `$body$` by default",
+    "timestamp": "where the time of the signature is: seconds or milliseconds since 1970, or ISO 8601",
+    "tolerance": "how many seconds the time may differ from now; 300 by default",
+    "token": "where the token is, by default `Authorization: Bearer …`",
+    "ranges": "a list of addresses and ranges, or a text with commas, semicolons or blanks between them",
+}
+TYPES = {
+    "none": "takes requests from anybody",
+    "header": "a [shared secret](#shared-secrets-header-query-basic) in a header",
+    "query": "a [shared secret](#shared-secrets-header-query-basic) in the query",
+    "field": "a [shared secret](#shared-secrets-header-query-basic) in a field of the body",
+    "basic": "a [user name and password](#shared-secrets-header-query-basic) (RFC 7617)",
+    "hmac": "an [HMAC](#hmac) over the body, or a text of your own",
+    "ed25519": "a [signature with Ed25519](#ed25519)",
+    "jwt": "a [JSON Web Token](#jwt) (RFC 7519)",
+    "standard-webhooks": "a signature by [Standard Webhooks](#standard-webhooks)",
+    "url-and-form-hmac": "an [HMAC-SHA1 over URL and form](#url-and-form-hmac), Twilio's scheme",
+    "ip": "the [address](#ip) that the request comes from",
+}
 SCHEMES: dict[str, tuple[list[str], list[str], _Maker]] = {
     "none": ([], [], lambda node, scope, pointer: _unchecked),
     "header": (["name", "value"], [], _header),

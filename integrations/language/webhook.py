@@ -12,7 +12,13 @@ from integrations.language.sections import check_keys
 from integrations.language.values import Value, Variables
 from integrations.language.verify import Verification, compile_verify
 from integrations.language.webhook_events import KEYS, WebhookEvent, compile_event
-from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
+from integrations.language.webhook_responses import (
+    OTHER_KEYS,
+    WebhookResponse,
+    compile_webhook_response,
+)
+
+SECTION_KEYS = {"events": "[the events](#webhook-events), in order; the keys beside it are their defaults"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
     verify: Verification | None = None
     ignored, error = WebhookResponse(), WebhookResponse(400)
     if isinstance(node, Mapping) and "events" in node:
-        check_keys(node, ["events", *KEYS], scope, pointer)
+        check_keys(node, SECTION_KEYS | KEYS, scope, pointer)
         defaults = {key: value for key, value in node.items() if key not in ("events", "verify")}
         if "verify" in node:
             verify = compile_verify(node["verify"], scope, child(pointer, "verify"))
@@ -63,9 +69,7 @@ def compile_webhook(node: Value, scope: Scope, pointer: str) -> Webhook:
                 response.get("ignored", {}), reading, child(place, "ignored"), 200
             )
             error = compile_webhook_response(response.get("error", {}), anyone, child(place, "error"), 400)
-            defaults["response"] = {
-                key: value for key, value in response.items() if key not in ("ignored", "error")
-            }
+            defaults["response"] = {key: value for key, value in response.items() if key not in OTHER_KEYS}
         nodes, pointer = node["events"], child(pointer, "events")
     else:
         nodes = node

@@ -13,7 +13,7 @@ from integrations.language.matching import Match, compile_match, iterates, unuse
 from integrations.language.names import BOUND, EXCHANGE
 from integrations.language.placeholders import Placeholder, parse
 from integrations.language.scope import Scope
-from integrations.language.sections import boolean, check_keys, compile_variables, media_type
+from integrations.language.sections import REQUEST_METHODS, boolean, check_keys, compile_variables, media_type
 from integrations.language.shapes import Render, compile_render
 from integrations.language.values import Table, Value, is_charset, is_string, text
 from integrations.language.verify import Verification, compile_verify
@@ -26,37 +26,66 @@ STATUS_TYPES = {
     "messageFailed": "failed",
     "messageStatus": "",
 }
-TYPES = ["message", "mms", *STATUS_TYPES, "optOut", "optIn", "ignore"]
-STATUSES = ["queued", "sent", "delivered", "read", "failed", "retrying", "ignore"]
-KEYS = [
-    "event_key",
-    "event_type",
-    "request_method",
-    "request_parameters",
-    "path",
-    "request_content_type",
-    "request_charset",
-    "request_query",
-    "request_headers",
-    "when",
-    "variables",
-    "status_map",
-    "continue",
-    "concat",
-    "verify",
-    "media_auth",
-    "media_path",
-    "response",
-]
+TYPES = {
+    "message": "a text, with or without files",
+    "mms": "a message with files",
+    "messageSent": "a message was sent",
+    "messageDelivered": "a message that was sent has been delivered",
+    "messageRead": "a message that was sent has been read",
+    "messageFailed": "a message that was sent has failed",
+    "messageStatus": "the status of a message that was sent, by its `status_map`",
+    "optOut": "the contact has opted out",
+    "optIn": "the contact has opted in again",
+    "ignore": "known, and without effect",
+}
+STATUSES = {
+    "queued": "the provider has the message",
+    "sent": "the provider has sent the message",
+    "delivered": "the message has been delivered",
+    "read": "the message has been read",
+    "failed": "the message has failed",
+    "retrying": "the provider tries again: this is recorded, but does not change the status",
+    "ignore": "this word says nothing",
+}
+KEYS = {
+    "event_type": "required; [see below](#event-types)",
+    "event_key": "the value that `$event_key$` must have in the shapes",
+    "path": "what follows the webhook URL (`…/a42/status`), one path or a list; anything by default",
+    "request_method": "one method or a list; GET and POST by default",
+    "request_query": "the shape that the query must match",
+    "request_headers": "the shape that the headers must match",
+    "request_parameters": "the shape that the body must match, for GET and forms with the query; without "
+    "it, any body matches",
+    "request_content_type": "how the body is read, whatever its header says; the default is as for "
+    "`response_format`",
+    "request_charset": "the character set of the body, by default that of the content type, or UTF-8",
+    "when": "*selects* the event: if it holds but a shape does not match, the request is unmatched and no "
+    "further event is tried",
+    "variables": "as in methods, after matching; they may replace bound variables",
+    "status_map": "the provider's words for [statuses](#statuses)",
+    "continue": "`true`: [the next events see what this one has taken, too](#several-events-in-one-request)",
+    "concat": "[joins a text that arrives in several requests](#concatenated-texts-concat)",
+    "verify": "[how requests are authenticated](#verifying-webhooks)",
+    "media_auth": "[files that require credentials](#protected-files-media_auth): `true` fetches them with "
+    "`auth` from the hosts of the API, a list from other hosts",
+    "media_path": "the path below which files are fetched with credentials",
+    "response": "[the response](#the-response-to-a-webhook-request)",
+}
+CONCAT = {
+    "id": "what all parts of the text have in common",
+    "part": "the number of the part",
+    "count": "how many parts there are",
+}
 # An answer to ReceiveMessages is no request: it has no path or method, nothing to verify, and no response.
-POLLED_KEYS = [
-    key for key in KEYS if key not in ("path", "request_method", "request_query", "verify", "response")
-]
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+POLLED_KEYS = {
+    key: words
+    for key, words in KEYS.items()
+    if key not in ("path", "request_method", "request_query", "verify", "response")
+}
 # Two names for one thing: a template may bind one and read the other.
 ALIASES = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_NEEDS = {
+NEEDS: dict[str, list[set[str]]] = {
     "message": [{"from"}],
     "mms": [{"from"}, {"url", "urls"}],
     "optOut": [{"from"}],
@@ -154,7 +183,7 @@ def compile_event(
     _add_aliases(scope)
     variables = compile_variables(node.get("variables", {}), scope, at("variables"))
     _add_aliases(scope)
-    for needed in _NEEDS.get(kind, []):
+    for needed in NEEDS.get(kind, []):
         if not needed & scope.names.keys():
             names = [f"${name}$" for name in sorted(needed)]
             scope.report(pointer, f"An event of type {kind!r} must bind {' or '.join(names)}.")
@@ -206,9 +235,9 @@ def _add_aliases(scope: Scope) -> None:
 def _methods(given: Value, scope: Scope, pointer: str) -> tuple[str, ...]:
     methods = tuple(text(item).upper() for item in (given if isinstance(given, list) else [given]))
     for method in methods:
-        if method not in _METHODS:
+        if method not in REQUEST_METHODS:
             scope.report(
-                pointer, f"{method!r} is not a supported HTTP method.", did_you_mean(method, _METHODS)
+                pointer, f"{method!r} is not a supported HTTP method.", did_you_mean(method, REQUEST_METHODS)
             )
     return methods
 
@@ -231,8 +260,8 @@ def _paths(given: Value, scope: Scope, pointer: str) -> tuple[str, ...] | None:
 
 
 def _content_type(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
-    kind = text(node.get("request_content_type", ""))
-    return media_type(kind, scope, pointer).casefold() if kind else ""
+    kind = node.get("request_content_type")
+    return media_type(kind, scope, pointer).casefold() if text(kind) else ""
 
 
 def _charset(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
@@ -254,20 +283,18 @@ def _status_map(node: Mapping[str, Value], kind: str, scope: Scope, pointer: str
     if not isinstance(entries, Mapping):
         return None
     for key, status in entries.items():
-        if status not in STATUSES:
+        if text(status) not in STATUSES:
             reason = f"There is no status {text(status)!r}."
             scope.report(child(place, key), reason, did_you_mean(text(status), STATUSES))
     return Table(entries)
 
 
 def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Render] | None:
-    if not isinstance(node, Mapping) or set(node) != {"id", "part", "count"}:
+    if not isinstance(node, Mapping) or set(node) != set(CONCAT):
         scope.report(pointer, "concat must be an object with 'id', 'part' and 'count'.")
     if not isinstance(node, Mapping):
         return None
-    identifier, part, count = (
-        compile_render(node.get(key), scope, child(pointer, key)) for key in ("id", "part", "count")
-    )
+    identifier, part, count = (compile_render(node.get(key), scope, child(pointer, key)) for key in CONCAT)
     return identifier, part, count
 
 

@@ -12,6 +12,19 @@ from integrations.language.sections import check_keys, compile_headers, media_ty
 from integrations.language.shapes import Render
 from integrations.language.values import Value, is_number, text
 
+KEYS = {
+    "status": "200 to 599; 200 by default",
+    "content_type": "`json`, `form`, `xml`, `text`, or a full media type; by default JSON, or text for a "
+    "text",
+    "headers": "the headers of the response",
+    "body": "the shape of the body",
+}
+OTHER_KEYS = {
+    "ignored": "the response to requests that are quarantined, and to verified requests that match no event",
+    "error": "the response to all other requests that match no event; its status is 400 by default",
+}
+LOWEST, HIGHEST = 200, 599
+
 
 @dataclass(frozen=True)
 class WebhookResponse:
@@ -28,13 +41,13 @@ def compile_webhook_response(node: Value, scope: Scope, pointer: str, status: in
     if not isinstance(node, Mapping):
         scope.report(pointer, "A response must be an object with status, content_type, headers and body.")
         return WebhookResponse(status)
-    check_keys(node, ["status", "content_type", "headers", "body"], scope, pointer)
+    check_keys(node, KEYS, scope, pointer)
     given = node.get("status", status)
-    if not is_number(given) or not text(given).isdigit() or not 200 <= int(text(given)) <= 599:
+    if not is_number(given) or not text(given).isdigit() or not LOWEST <= int(text(given)) <= HIGHEST:
         scope.report(child(pointer, "status"), f"The status must be from 200 to 599, not {text(given)!r}.")
         given = status
-    kind = text(node.get("content_type", ""))
-    kind = media_type(kind, scope, child(pointer, "content_type")) if kind else kind
+    named = node.get("content_type")
+    kind = media_type(named, scope, child(pointer, "content_type")) if text(named) else ""
     headers = compile_headers(node.get("headers", {}), scope, child(pointer, "headers"))
     body = compile_body("body", node, kind, scope, pointer, answer=True)
     return WebhookResponse(int(text(given)), kind, headers, body)

@@ -163,7 +163,7 @@ class Sandbox:
             request = self.provider.writer.message(*who)
         kind = "pictures" if message.file else "texts"
         polled = request is not None and request.polled
-        done = "Waits until Patchbay asks" if polled else "Delivered to Patchbay"
+        done = "Left for Patchbay to collect" if polled else "Delivered to Patchbay"
         return self._post(request, message, done, f"This provider does not deliver {kind}.")
 
     def spelled(self, number: str) -> str:
@@ -289,5 +289,6 @@ class Sandbox:
         if message is not None and problem:
             self.store.change(message, state="failed", note=problem)
         elif message is not None:
-            self.store.change(message, state="accepted", note=f"{done} ({status})")
+            polled = request is not None and request.polled
+            self.store.change(message, state="accepted", note=done if polled else f"{done} ({status})")
         return status

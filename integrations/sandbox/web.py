@@ -118,7 +118,7 @@ def _route(sandbox: Sandbox, environ: WSGIEnvironment) -> Response:
         if path.startswith("/media/") and (file := sandbox.store.file(path.removeprefix("/media/"))):
             return Response(200, file[1], file[0])
         if path == "/provider.svg":
-            return Response(200, sandbox.entry.logo, "image/svg+xml")
+            return Response(200, sandbox.entry.logo or (STATIC / "phone.svg").read_bytes(), "image/svg+xml")
     raise HttpError(f"There is nothing here. The phone is at /, and the API below {API}/.", 404)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -19,6 +19,8 @@ from portal.encryption import EncryptedJSONField
 
 class Attachment(models.Model):
     """A file of a message, offered to the provider under a signed URL or fetched from the provider."""
+
+    WITHOUT_KEY: ClassVar = {"uploaded": None}
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     message = models.ForeignKey(Message, models.CASCADE, related_name="attachments")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -32,6 +34,8 @@ class Erasure(models.Model):
 
     `address` is kept, encrypted, until it is done.
     """
+
+    WITHOUT_KEY: ClassVar = {"address": ""}
 
     organization = models.ForeignKey(
         Organization, models.PROTECT, verbose_name=_("organization"), related_name="erasures"

@@ -33,6 +33,7 @@ def of(request: WebhookRequest) -> dict[str, Any]:
         "may_reprocess": failed or (not events and request.verdict not in reprocess.SETTLED),
         "may_process_anyway": not events and request.verdict == Verdict.DUPLICATE,
         "advice": advice(request),
+        "tried": [_mismatch(pointer, reason) for pointer, reason in request.tried],
         "place": hide.text(request.place),
         "query": hide.text(bytes(request.query).decode("utf-8", "replace")),
         "headers": hide.headers(request.headers),
@@ -85,6 +86,12 @@ def describe(event: WebhookEvent) -> str:
         "optIn": _("Opt-in"),
     }
     return labels.get(event.type, event.type)
+
+
+def _mismatch(pointer: str, reason: str) -> tuple[str, str]:
+    """Where an event of the template did not match, as precisely as the reason says, and why."""
+    place, colon, rest = reason.partition(": ")
+    return (place, rest) if colon and place.startswith(pointer) else (pointer, reason)
 
 
 def _secrets(request: WebhookRequest) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from integrations import credentials, holds, oauth, properties
 from integrations.models import AccessToken, Integration
@@ -95,7 +96,9 @@ def test_an_old_token_is_renewed_once_and_the_message_sent(
 
 
 @LOGIN
-def test_a_refused_login_is_told_and_not_repeated(provider: Sandbox, ours: Number, alice: User) -> None:
+def test_a_refused_login_is_told_and_not_repeated(
+    provider: Sandbox, ours: Number, alice: User, admin_of_acme: User, client: Client
+) -> None:
     integration = connected(ours)
     assert check(integration) == credentials.CheckResult(True, "The provider accepts these credentials.")
     wrong = check(integration, Password="a-wrong-password")
@@ -110,6 +113,10 @@ def test_a_refused_login_is_told_and_not_repeated(provider: Sandbox, ours: Numbe
     dispatch.drain()
     message.refresh_from_db()
     assert (message.status, on_the_phone(provider)) == (Status.SENDING, [])
+    client.force_login(admin_of_acme)
+    place = f"organization/{integration.organization_id}/{integration.template_id}/"
+    page = client.get(f"/admin/integrations/integration/{place}").content.decode()
+    assert "The provider gives no access" in page and "Correct the credentials above" in page
 
 
 @LOGIN

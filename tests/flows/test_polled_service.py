@@ -144,14 +144,17 @@ def test_the_pages_say_how_messages_arrive(
     client.force_login(admin_of_acme)
     integration = Integration.objects.get()
     setup_page = f"/admin/integrations/integration/organization/{integration.organization_id}/{integration.template_id}/"
-    assert "It has not done so yet." in client.get(setup_page).content.decode()
-    provider.text(CONTACT, ours.number, "shown")
+    page = client.get(setup_page).content.decode()
+    assert "asks this provider every 15 seconds for new messages. It has not done so yet." in page
+    assert "Webhook URL" not in page and "quarantined" not in page
+    assert provider.text(CONTACT, ours.number, "shown") == 200
+    assert '"note": "Left for Patchbay to collect"' in json.dumps(provider.store.since(""))
     later()
-    assert "Polled 0\xa0minutes ago." in client.get(setup_page).content.decode()
+    assert "The last answer came on" in client.get(setup_page).content.decode()
     row = WebhookRequest.objects.get()
     page = client.get(f"/admin/messaging/webhookrequest/{row.pk}/change/").content.decode()
-    assert f"GET {provider.origin}/api/inbox" in page and "shown" in page
-    assert "Answer of the provider, which was polled" in page and "example-polled-key" not in page
+    assert f"<code>GET {provider.origin}/api/inbox</code>" in page and "shown" in page
+    assert ">HTTP 200\n" in page and "The provider's answer" in page and "example-polled-key" not in page
     provider.answer_with("refuse")
     later()
     page = client.get(setup_page).content.decode()

@@ -433,7 +433,7 @@ def test_what_did_not_grow_goes_on(world: World) -> None:
 
 
 def test_the_first_set_up_names_where_the_key_goes_and_confirms_it(world: World) -> None:
-    assert f"It is sent to {world.good.origin}." in world.page()
+    assert f"It is used for requests to {world.good.origin}." in world.page()
     set_up(world)
     world.everything()
     assert world.good.has(KEY)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from integrations.sandbox import Mode, Sandbox
+from integrations.sandbox.catalog_entry import services
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + b"\0" * 32
 OURS, PHONE = "+61855555555", "+61412345678"
@@ -501,6 +502,13 @@ def test_the_page_is_served_under_a_strict_policy(sandbox: Sandbox, path: str) -
         "frame-ancestors 'none'; form-action 'self'"
     )
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_provider_without_a_logo_has_that_of_the_sandbox() -> None:
+    provider = Sandbox(services()["polled"])
+    provider.start()
+    assert call(provider, "GET", "/provider.svg")[2] == call(provider, "GET", "/phone.svg")[2] != b""
+    provider.stop()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from integrations import properties
+from integrations import holds, properties
 from integrations.models import Integration, PropertyValues, Template
 from messaging.models import Number
 from portal.models import Organization, User
@@ -86,8 +87,37 @@ def test_a_url_that_anybody_can_post_to_is_marked(
 def test_an_empty_secret_keeps_the_stored_one(admin_of_acme: User, service: Integration) -> None:
     url = SETUP.format(service.organization_id, service.template_id)
     own = service.own_values
-    signed_in(admin_of_acme).post(url, {"property-0": own["API URL"], "property-1": ""})
+    fields = {"property-0": own["API URL"], "property-1": ""}
+    answer = signed_in(admin_of_acme).post(url, fields, follow=True)
+    assert "Generic HTTP SMS is saved." in answer.content.decode()
     assert values(service) == own
+
+
+def test_an_empty_secret_keeps_the_stored_one_and_where_it_may_go(
+    admin_of_acme: User, service: Integration
+) -> None:
+    holds.enter(service, {**service.own_values, "API key": "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"})
+    before, url = values(service), SETUP.format(service.organization_id, service.template_id)
+    signed_in(admin_of_acme).post(url, {"property-0": before["API URL"], "property-1": ""})
+    service.refresh_from_db()
+    assert (service.holds_messages, service.held_reason) == (False, "")
+    assert values(service) == before
+
+
+def test_a_text_of_several_lines_keeps_them(admin_of_acme: User, acme: Organization) -> None:
+    document = {
+        "id": "own",
+        "name": "Own",
+        "properties": [{"name": "Public key", "secret": False}],
+        "API": {"SendMessage": {"request_url": "https://own.example"}},
+    }
+    template = Template(account=acme.account)
+    template.revise(json.dumps(document))
+    client, url = signed_in(admin_of_acme), SETUP.format(acme.pk, template.pk)
+    assert client.post(url, {"property-0": "first\r\nsecond"}).status_code == 302
+    found = Integration.objects.get()
+    assert values(found) == {"Public key": "first\nsecond"}
+    assert re.search(r"<textarea[^>]*>\s*first\nsecond</textarea>", client.get(url).content.decode())
 
 
 def test_a_secret_does_not_move_to_another_host_unasked(admin_of_acme: User, service: Integration) -> None:

@@ -19,7 +19,7 @@ from integrations.prepared import PreparedIntegration
 from messaging.engine.sweep import due_tasks
 from messaging.models import WebhookRequest
 from messaging.wakeups import Task
-from portal.models import Account, Organization
+from portal.models import Account, Organization, User
 from tests.local_server import LocalServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,6 +157,23 @@ def test_other_values_and_another_url_make_another_subscription(
         provider.bodies[3]["url"]
         == f"https://new.example/services/subscribed/a{subscribed.organization.orgid}"
     )
+
+
+def test_the_page_says_that_nothing_has_to_be_entered_at_the_provider(
+    provider: Provider, subscribed: Integration, admin_of_acme: User
+) -> None:
+    client = Client()
+    client.force_login(admin_of_acme)
+    url = (
+        f"/admin/integrations/integration/organization/{subscribed.organization_id}/{subscribed.template_id}/"
+    )
+    before = client.get(url).content.decode()
+    assert "subscribes to the webhooks of this provider by itself. It has not done so yet." in before
+    subscriptions.renew_due()
+    page = client.get(url).content.decode()
+    assert "Patchbay is subscribed to the webhooks of this provider until " in page
+    assert "You need not enter it anywhere." in page and "its subscription is ended" in page
+    assert subscribed.webhook_url in page and subscribed.account_webhook_url not in page
 
 
 def test_the_validation_call_is_answered_while_the_request_is_in_flight(

@@ -132,7 +132,7 @@ def test_the_page_says_why_no_event_matches(private: Number, reseller: User, cli
     row = WebhookRequest.objects.get()
     client.force_login(reseller)
     page = client.get(page_of(row)).content.decode()
-    assert "/Webhook/0/request_parameters/method" in page
+    assert "<code>/Webhook/0/request_parameters/method</code>" in page
     assert "sandbox-key" not in page
 
 

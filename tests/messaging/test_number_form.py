@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from integrations.models import Integration, Template
+from messaging import keywords
 from messaging.models import AutoReply, Conversation, Number
 from messaging.outbound.submit import submit
 from portal.models import Organization, User
@@ -83,6 +84,13 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
         (number.pk, "*", "Welcome"),
         (number.pk, "HOURS", "9 to 5"),
     }
+
+
+def test_the_page_shows_the_words_of_each_language(shared: Number, admin_of_acme: User) -> None:
+    url = reverse("admin:messaging_number_change", args=[shared.pk])
+    page = signed_in(admin_of_acme).get(url).content.decode()
+    assert "German: STOPP, ABMELDEN, ABBESTELLEN" in page
+    assert page.count('name="keyword_languages"') == len(keywords.LANGUAGES)
 
 
 @pytest.mark.parametrize(

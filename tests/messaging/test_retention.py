@@ -328,6 +328,8 @@ def test_the_command_prints_the_protocol(full: Number, capsys: pytest.CaptureFix
     for wrong in (("nowhere.example", ANNA), ("acme.example", "!")):
         with pytest.raises(CommandError):
             call_command("erase_contact", *wrong)
+    with pytest.raises(CommandError, match=r"Write a phone number with \+ and its country code, like \+614"):
+        call_command("erase_contact", "acme.example", "0412 345 678")
     assert Erasure.objects.count() == 1
 
 

@@ -121,6 +121,7 @@ AREAS = {
     "favicon": "open",
     "account": "open",
     "logos": "open",
+    "schemas": "open",
     "services": "open",
     "media": "open",
     "admin": "administration",

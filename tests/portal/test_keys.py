@@ -21,7 +21,7 @@ from django.test import Client
 
 from integrations.models import AccessToken, Integration, PropertyValues
 from messaging import erasure
-from messaging.models import Number, WebhookEvent, WebhookRequest
+from messaging.models import Erasure, Number, WebhookEvent, WebhookRequest
 from messaging.outbound.submit import submit
 from portal import keys
 from portal.encryption import encrypt, fingerprint
@@ -151,6 +151,60 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
             "mfa.authenticator",
             "portal.keycheck",
         ]
+    }
+
+
+def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User) -> None:
+    settings.ENCRYPTION_KEYS = [NEW]
+    said = (
+        "8 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
+        "messaging.attachment 1, messaging.erasure 1, messaging.webhookrequest 1, messaging.webhookevent 1, "
+        "portal.keycheck 1)"
+    )
+    with pytest.raises(CommandError) as refused:
+        run("give_up_keys")
+    assert str(refused.value) == (
+        f"No key of the list decrypts {said}. Nothing was changed. If the key is lost for ever, make a "
+        "backup, then add --yes to delete them."
+    )
+    assert keys.needed().unreadable.total() == 8
+    out = StringIO()
+    call_command("give_up_keys", "--yes", stdout=out)
+    assert out.getvalue().startswith("Given up: 8 rows (messaging.webhookevent 1, messaging.webhookrequest 1")
+    keys.require()
+    assert contents() == {
+        "integrations.propertyvalues.values": [],
+        "integrations.accesstoken.secrets": [],
+        "messaging.attachment.uploaded": [None, None],
+        "messaging.erasure.address": [""],
+        "messaging.webhookrequest.query": [],
+        "messaging.webhookrequest.headers": [],
+        "messaging.webhookrequest.body": [],
+        "messaging.webhookevent.payload": [],
+        "portal.keycheck.value": [b"patchbay"],
+        "totp": [],
+    }
+    assert Integration.objects.get().own_values == {}
+    pending = Erasure.objects.get()
+    assert erasure.carry_out(pending.pk) is False  # of whom nobody knows
+    assert Erasure.objects.get().finished_at is None
+    assert (
+        run("check_keys")
+        == f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows (messaging.erasure 1, portal.keycheck 1)\n"
+    )
+    assert run("give_up_keys") == "The keys of the list decrypt everything. Nothing was changed.\n"
+
+
+def test_only_what_is_lost_is_given_up(stored: Integration, settings: Any) -> None:
+    before = contents()
+    settings.ENCRYPTION_KEYS = [NEW]
+    WebhookRequest.objects.update(query=b"a=b")  # one field of three
+    settings.ENCRYPTION_KEYS = [OLD]
+    call_command("give_up_keys", "--yes", stdout=StringIO())
+    after = contents()
+    assert not WebhookRequest.objects.exists() and not WebhookEvent.objects.exists()
+    assert {name: value for name, value in after.items() if "webhook" not in name} == {
+        name: value for name, value in before.items() if "webhook" not in name
     }
 
 

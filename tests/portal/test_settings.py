@@ -56,6 +56,25 @@ def test_secrets_are_made_once_or_demanded(monkeypatch: pytest.MonkeyPatch, tmp_
         environment.secret("PATCHBAY_Y", lambda: "made", required=True)
 
 
+def test_a_generated_secret_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATCHBAY_DATA", str(tmp_path))
+    file = tmp_path / "secrets" / "x"
+    file.parent.mkdir()
+    file.write_bytes(b"\xff")
+    with pytest.raises(
+        ImproperlyConfigured, match=f"The secret {file} cannot be read: it is not text. It must"
+    ):
+        environment.secret("PATCHBAY_X", str, required=False)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(
+        ImproperlyConfigured, match=f"The secret {file} cannot be read: Is a directory. It must"
+    ):
+        environment.secret("PATCHBAY_X", str, required=False)
+
+
 @pytest.mark.parametrize(
     ("given", "left", "folder"),
     [

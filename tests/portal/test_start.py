@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from portal import startup
 from tests.processes import Process, free_port
@@ -53,3 +55,20 @@ def test_only_the_doorway_ends_the_process(settings: Any) -> None:
         startup.separate_process()
     with pytest.raises(SystemExit, match=r"^Error: REDIS_URL is not set\."), startup.in_words():
         startup.separate_process()
+
+
+def test_a_database_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OperationalError("connection failed: Connection refused\n\tIs it running?")
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "close", lambda _: None)
+    monkeypatch.setattr(BaseDatabaseWrapper, "ensure_connection", refuse)
+    with pytest.raises(SystemExit) as ended, startup.in_words():
+        refuse()
+    assert ended.value.code == (
+        "Error: The database cannot be reached (connection failed: Connection refused). "
+        "See whether it runs, and DATABASE_URL."
+    )
+    monkeypatch.setattr(BaseDatabaseWrapper, "ensure_connection", lambda _: None)
+    with pytest.raises(OperationalError), startup.in_words():
+        raise OperationalError("no such column: x")  # a defect keeps its trace

@@ -1,24 +1,53 @@
-"""Writes the tables of filters and API methods in the reference of the template language."""
+"""Writes the tables in the reference of the template language, and the JSON Schema, from the declarations."""
 
 from __future__ import annotations
 
-import inspect
-import re
+import json
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from integrations.language import (
+    auth,
+    document,
+    methods,
+    names,
+    properties,
+    receiving,
+    response_rules,
+    webhook_events,
+)
 from integrations.language.api_methods import METHODS, ApiMethod
 from integrations.language.filters import FILTERS
+from integrations.language.json_schema import schema
 from integrations.language.names import SENDING
 from integrations.language.registry import Filter
 from integrations.language.values import Number, Table, dump
 
 FILTERS_PAGE = Path("docs/reference/filters.md")
 LANGUAGE_PAGE = Path("docs/reference/template-language.md")
-MARKS = "<!-- API methods: python manage.py document_language -->\n", "<!-- end of API methods -->\n"
+SCHEMA_PAGE = Path("docs/reference/template.schema.json")
+MARKS = "<!-- {}: python manage.py document_language -->\n", "<!-- end of {} -->\n"
+KEY, VARIABLE = "| key | meaning |\n|---|---|\n", "| variable | value |\n|---|---|\n"
+# The tables of the reference with a row for each word, by the name in their marks.
+TABLES = {
+    "keys of a document": (KEY, document.KEYS),
+    "limits": (KEY, document.LIMITS),
+    "keys of a property": (KEY, properties.KEYS),
+    "types of properties": ("| type | value |\n|---|---|\n", properties.TYPES),
+    "JWT": (KEY, auth.FIELDS["JWT"]),
+    "OAuth2": (KEY, {key: auth.OAUTH_KEYS[key] for key in auth.OAUTH_KEYS if key not in auth.COMMON}),
+    "keys of a method": (KEY, methods.KEYS),
+    "variables of requests": (VARIABLE, names.REQUEST_VARIABLES),
+    "split": (KEY, methods.SPLIT),
+    "ReceiveMessages": (KEY, receiving.RECEIVING_KEYS),
+    "results": ("| result | meaning |\n|---|---|\n", response_rules.RESULTS),
+    "keys of an event": (KEY, webhook_events.KEYS),
+    "variables of events": (VARIABLE, names.BOUND_VARIABLES),
+    "statuses": ("| status | meaning |\n|---|---|\n", webhook_events.STATUSES),
+}
 METHODS_HEAD = (
     "| method | what it does | called when | one request per file | variables |\n|---|---|---|---|---|\n"
 )
@@ -53,16 +82,28 @@ GROUPS = {
 
 
 def pages() -> dict[Path, str]:
-    """The pages with generated text, by their path. Raises KeyError if a filter is in no group."""
-    return {FILTERS_PAGE: _filters(), LANGUAGE_PAGE: _language()}
+    """The files with generated text, by their path. Raises KeyError if something has no place in them."""
+    return {FILTERS_PAGE: _filters(), LANGUAGE_PAGE: _language(), SCHEMA_PAGE: _schema()}
+
+
+def _schema() -> str:
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _language() -> str:
-    """The reference, with a new table of API methods between its two marks."""
-    start, end = MARKS
-    table = METHODS_HEAD + "".join(map(_method_row, METHODS.values()))
+    """The reference, with new tables, each between its two marks."""
     page = (settings.BASE_DIR / LANGUAGE_PAGE).read_text()
-    return re.sub(f"(?<={start}).*?(?={end})", lambda _: f"\n{table}\n", page, flags=re.DOTALL)
+    tables = {"API methods": METHODS_HEAD + "".join(map(_method_row, METHODS.values()))}
+    for name, (head, declared) in TABLES.items():
+        tables[name] = head + "".join(f"| `{word}` | {_cell(line)} |\n" for word, line in declared.items())
+    for name, table in tables.items():
+        start, end = (mark.format(name) for mark in MARKS)
+        before, found, rest = page.partition(start)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise KeyError(f"{LANGUAGE_PAGE} has no place for the table {name!r}.")
+        page = f"{before}{start}\n{table}\n{end}{after}"
+    return page
 
 
 def _method_row(method: ApiMethod) -> str:
@@ -77,8 +118,8 @@ def _method_row(method: ApiMethod) -> str:
 def _filters() -> str:
     parts = [HEAD]
     left = dict(FILTERS)
-    for title, names in GROUPS.items():
-        parts += [f"\n## {title}\n\n", TABLE, *(_row(left.pop(name)) for name in names.split())]
+    for title, listed in GROUPS.items():
+        parts += [f"\n## {title}\n\n", TABLE, *(_row(left.pop(name)) for name in listed.split())]
     if left:
         raise KeyError(f"GROUPS lacks {', '.join(left)}.")
     return "".join(parts)
@@ -87,20 +128,8 @@ def _filters() -> str:
 def _row(item: Filter) -> str:
     value, arguments, result = item.example
     call = item.name + "".join(":" + _argument(argument) for argument in arguments)
-    cells = [f"`{_cell(part)}`" for part in (_usage(item), _shown(value), call, _shown(result))]
+    cells = [f"`{_cell(part)}`" for part in (item.usage, _shown(value), call, _shown(result))]
     return f"| {cells[0]} | {_cell(item.doc)} | {cells[1]} | {cells[2]} | {cells[3]} |\n"
-
-
-def _usage(item: Filter) -> str:
-    """The filter with the names of its arguments, such as `slice:start[:end]`."""
-    usage = item.name
-    parameters = list(inspect.signature(item.function).parameters.values())[1:]
-    for number, parameter in enumerate(parameters, 1):
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            usage += f":{parameter.name}…"
-        else:
-            usage += f":{parameter.name}" if number <= item.least else f"[:{parameter.name}]"
-    return usage
 
 
 def _shown(value: Any) -> str:
@@ -123,7 +152,7 @@ def _cell(text: str) -> str:
 
 
 class Command(BaseCommand):
-    help = "Updates the tables of filters and API methods in docs/reference from their declarations."
+    help = "Updates the tables and the JSON Schema in docs/reference from their declarations."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -43,7 +43,8 @@ class Command(BaseCommand):
             raise CommandError(str(problem)) from None
         except OSError as error:
             raise CommandError(
-                f"The backup cannot be written: {error.strerror or error}. There is no file."
+                f"{path} cannot be written: {error.strerror or error}. There is no file. The folder must "
+                "exist, with room, and the user of Patchbay must be allowed to write there."
             ) from None
         audit.record(audit.Action.COMMAND, name="backup")
         files = "1 media file" if made.media == 1 else f"{made.media} media files"

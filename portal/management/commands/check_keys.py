@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -20,19 +21,20 @@ class Command(BaseCommand):
         problems = []
         for place, key in enumerate(listed()):
             rows, name = found.by(place), f"Key {place + 1} ({fingerprint(key)})"
-            self.stdout.write(f"{name}, {'which encrypts' if place == 0 else 'old'}: {_sum(rows)}")
+            self.stdout.write(f"{name}, {'which encrypts' if place == 0 else 'old'}: {in_words(rows)}")
             if place and rows:
                 problems.append(f"{name} is still needed: run `python manage.py rotate_keys`.")
             elif place:
                 self.stdout.write("  It may be removed from the list.")
         if found.unreadable:
-            self.stdout.write(f"No key of the list: {_sum(found.unreadable)}")
+            self.stdout.write(f"No key of the list: {in_words(found.unreadable)}")
             problems.append(f"No key of the list decrypts {', '.join(found.examples)}{_more(found)}.")
         if problems:
             raise CommandError(" ".join(problems))
 
 
-def _sum(rows: dict[str, int]) -> str:
+def in_words(rows: Mapping[str, int]) -> str:
+    """How many rows, in all and of each model."""
     total = sum(rows.values())
     each = ", ".join(f"{name} {count}" for name, count in rows.items())
     return f"{total} {'row' if total == 1 else 'rows'}{f' ({each})' if each else ''}"
