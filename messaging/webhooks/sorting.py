@@ -21,7 +21,7 @@ from integrations.events import (
     to_json,
 )
 from integrations.language.document import Template as Document
-from integrations.language.matching import MAX_EVENTS
+from integrations.language.frames import MAX_EVENTS
 from integrations.models import Integration
 from integrations.received import Hints
 from messaging.models import Number, WebhookEvent
