@@ -62,6 +62,11 @@ def adopt() -> None:
     renew(PropertyValues.objects.filter(blank=None))
 
 
+def are_adopted() -> bool:
+    """Whether no values are left that `adopt` would take over, so that all compared values are known."""
+    return not PropertyValues.objects.filter(blank=None).exists()
+
+
 def _renew_readable(keys: list[int]) -> None:
     try:
         _renew(keys)

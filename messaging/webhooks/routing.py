@@ -117,8 +117,23 @@ class Owner:
         if not digests:
             return []
         found = compared_values.holders(self.account, self.template, digests, MOST_CANDIDATES + 1)
-        own = self._enabled().filter(pk__in=[key for key in found if key is not None])
-        return [*self._load(own), *(self._sharing() if None in found else [])]
+        keys = [key for key in found if key is not None]
+        own = self._load(self._enabled().filter(pk__in=keys)) if keys else []
+        # Those that share have the account's values, or the defaults.
+        if None in found or not digests.isdisjoint(compared_values.digests_of({}, self.documents)):
+            own += self._sharing()
+        return own
+
+    @property
+    def has_many(self) -> bool:
+        """Whether more integrations than are tried have values of their own, which are all known."""
+        key = "many", self.template.pk, self.account.pk
+
+        def load() -> bool:
+            own = self._with_values().values_list("pk")[: MOST_CANDIDATES + 1]
+            return len(own) > MOST_CANDIDATES and compared_values.are_adopted()
+
+        return process.get(_Cache).get(key, load) or False
 
     @property
     def some_integrations(self) -> list[Integration]:
@@ -257,9 +272,8 @@ def organizations_of_ids(
             integration__template=owner.template,
             organization__account=owner.account,
         )
-        for messageid, organization in attempts.values_list("provider_id", "organization").distinct()[
-            :MOST_ATTEMPTS
-        ]:
+        pairs = attempts.order_by().values_list("provider_id", "organization").distinct()
+        for messageid, organization in pairs[:MOST_ATTEMPTS]:
             found[messageid].add(organization)
     if uuids:
         messages = Message.objects.filter(
