@@ -117,8 +117,7 @@ class Owner:
         if not digests:
             return []
         found = compared_values.holders(self.account, self.template, digests, MOST_CANDIDATES + 1)
-        keys = [key for key in found if key is not None]
-        own = self._load(self._enabled().filter(pk__in=keys)) if keys else []
+        own = self._known(item for item in found if item is not None and item.enabled)
         # Those that share have the account's values, or the defaults.
         if None in found or not digests.isdisjoint(compared_values.digests_of({}, self.documents)):
             own += self._sharing()
@@ -168,11 +167,15 @@ class Owner:
         return found if self.organization is None else found.filter(organization=self.organization)
 
     def _load(self, found: QuerySet[Integration]) -> list[Integration]:
-        """These rows in one query, with the template and the account that are known already."""
-        rows = list(found.select_related("organization", "revision"))
-        for row in rows:
+        """These rows, in one query."""
+        return self._known(found.select_related("organization", "revision"))
+
+    def _known(self, found: Iterable[Integration]) -> list[Integration]:
+        """Those of the account, each once, with the template and the account that are known already."""
+        rows = {row.pk: row for row in found if row.organization.account_id == self.account.pk}
+        for row in rows.values():
             row.template, row.organization.account = self.template, self.account
-        return rows
+        return list(rows.values())
 
 
 def owner_of(service_id: str, owner_id: str) -> Owner | None:
@@ -182,13 +185,13 @@ def owner_of(service_id: str, owner_id: str) -> Owner | None:
 
 
 def _owner_of(service_id: str, owner_id: str) -> Owner | None:
-    organization = Organization.objects.select_related("account").filter(orgid=owner_id).first()
-    if organization is not None:
-        account: Account | None = organization.account
-    else:
-        account = Account.objects.filter(accountid=owner_id).first()
+    organization: Organization | None = None
+    account = Account.objects.filter(accountid=owner_id).first()
     if account is None:
-        return None
+        organization = Organization.objects.select_related("account").filter(orgid=owner_id).first()
+        if organization is None:
+            return None
+        account = organization.account
     pinned = Integration.objects.filter(
         template=OuterRef("pk"), organization__account=account, revision__isnull=False
     )
