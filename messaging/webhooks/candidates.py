@@ -38,8 +38,8 @@ class Candidates:
 def find(owner: Owner, request: InboundRequest, hints: Hints) -> Candidates:
     """By the URL, else by number, else by message id; without a hit, by property, and then any others.
 
-    There are no others where an account has more integrations than are tried, and whatever the request may
-    be is only for those that have a value which it names.
+    There are no others where an account has more integrations than are tried, and the request can only be for
+    those that have a value which it names, such as an account id.
     """
     named = routing.numbers_named(owner, hints.recipients)
     if owner.organization is not None:
