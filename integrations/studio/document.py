@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -41,7 +42,33 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     form = DocumentForm(request.POST or None, initial={"source": latest.source if latest else ""})
     if request.method == "POST" and form.is_valid() and _saved(request, template, form):
         return redirect(request.path)
-    return page(request, template, "document", {"form": form}, status=422 if form.errors else 200)
+    context = {"form": form, "words": json.dumps(_words()), "phrases": json.dumps(_phrases())}
+    return page(request, template, "document", context, status=422 if form.errors else 200)
+
+
+def _words() -> dict[str, str]:
+    """What the editor says of names that only this document has."""
+    return {"property": _("A property of this document."), "table": _("A table of this document.")}
+
+
+def _phrases() -> dict[str, str]:
+    """CodeMirror's own words, as the rest of the page is written."""
+    return {
+        "Find": _("Find"),
+        "Replace": _("Replace"),
+        "next": _("next"),
+        "previous": _("previous"),
+        "all": _("all"),
+        "match case": _("match case"),
+        "regexp": _("regular expression"),
+        "by word": _("whole words"),
+        "replace": _("replace"),
+        "replace all": _("replace all"),
+        "close": _("close"),
+        "Diagnostics": _("Problems"),
+        "No diagnostics": _("No problems"),
+        "Completions": _("Suggestions"),
+    }
 
 
 def _saved(request: HttpRequest, template: Template, form: DocumentForm) -> bool:

@@ -4,7 +4,7 @@ import { nameIn, nodeAt, pathOf } from "./schema.js";
 import { openPlaceholder, placeholdersIn } from "./placeholders.js";
 
 /** Completes keys, words and placeholders. */
-export function completionFrom(schema, language) {
+export function completionFrom(schema, phrases) {
   return (context) => {
     const { state, pos } = context;
     const node = nodeAt(state, pos);
@@ -25,7 +25,7 @@ export function completionFrom(schema, language) {
     const taken = new Set(object.getChildren("Property").filter((item) => !(item.from <= pos && pos <= item.to)).map((item) => nameIn(state, item.firstChild)));
     const whole = inKey && state.sliceDoc(node.to, node.to + 20).match(/^\s*:/);
     const options = [...schema.keys(pathOf(state, object))].filter(([key]) => !taken.has(key)).map(([key, value]) => ({
-      label: key, type: "property", info: value.description || schema.description([...pathOf(state, object), key]) || undefined,
+      label: `"${key}"`, displayLabel: key, type: "property", info: value.description || schema.description([...pathOf(state, object), key]) || undefined,
       apply: (view, _completion, from, to) => {
         const opening = whole ? "" : `: ${schema.opening(value)}`;
         const text = `"${key}"${opening}`;
@@ -33,7 +33,7 @@ export function completionFrom(schema, language) {
         view.dispatch({ changes: { from, to, insert: text }, selection: { anchor: from + text.length - inside }, userEvent: "input.complete" });
       },
     }));
-    return { from: inKey ? node.from : pos, to: inKey ? node.to : pos, options, filter: true, getMatch: undefined, validFor: /^"?[\w.-]*"?$/, ...unquoted(options) };
+    return { from: inKey ? node.from : pos, to: inKey ? node.to : pos, options, validFor: /^"?[\w.-]*"?$/ };
   }
 
   function words(state, node, pos) {
@@ -55,8 +55,8 @@ export function completionFrom(schema, language) {
     if (bar < 0) {
       const from = begin;
       const options = [
-        ...propertiesIn(state).map((label) => ({ label, type: "constant", detail: language.words.property, boost: 1 })),
-        ...Object.entries(language.variables).map(([label, info]) => ({ label, type: "variable", info })),
+        ...propertiesIn(state).map((label) => ({ label, type: "constant", detail: phrases.property, boost: 1 })),
+        ...[...schema.variables(pathOf(state, node))].map(([label, info]) => ({ label, type: "variable", info })),
       ].map(closing(state));
       return { from, options, validFor: /^[^$|"]*$/ };
     }
@@ -64,10 +64,10 @@ export function completionFrom(schema, language) {
     const argument = written.match(/^map:'?/);
     if (argument) {
       const from = begin + bar + 1 + argument[0].length;
-      return { from, options: tablesIn(state).map((label) => ({ label, type: "constant", detail: language.words.table })), validFor: /^[^'$|"]*$/ };
+      return { from, options: tablesIn(state).map((label) => ({ label, type: "constant", detail: phrases.table })), validFor: /^[^'$|"]*$/ };
     }
     if (written.includes(":")) return null;
-    const options = Object.entries(language.filters).map(([label, filter]) => ({ label, type: "function", detail: filter.usage.slice(label.length), info: filter.doc })).map(closing(state));
+    const options = Object.entries(schema.filters).map(([label, filter]) => ({ label, type: "function", detail: filter.usage.slice(label.length), info: filter.description })).map(closing(state));
     return { from: begin + bar + 1, options, validFor: /^\w*$/ };
   }
 
@@ -83,24 +83,17 @@ export function completionFrom(schema, language) {
   }
 }
 
-/** A key may be looked for with and without its quote. */
-function unquoted(options) {
-  for (const option of options) option.displayLabel = option.label;
-  for (const option of options) option.label = `"${option.label}"`;
-  return {};
-}
-
 /** Says what a key, a word or a part of a placeholder means. */
-export function helpFrom(schema, language) {
+export function helpFrom(schema, phrases) {
   return hoverTooltip((view, pos, side) => {
     const node = nodeAt(view.state, pos, side);
-    const found = explained(view.state, node, pos, schema, language);
+    const found = explained(view.state, node, pos, schema, phrases);
     if (!found) return null;
     return { pos: found.from, end: found.to, above: true, create: () => ({ dom: helpBox(found) }) };
   });
 }
 
-function explained(state, node, pos, schema, language) {
+function explained(state, node, pos, schema, phrases) {
   if (node.name === "PropertyName") {
     const path = pathOf(state, node.parent);
     const text = schema.description(path);
@@ -114,8 +107,8 @@ function explained(state, node, pos, schema, language) {
     for (const [index, part] of item.inside.split("|").entries()) {
       if (pos <= at + part.length) {
         const name = index ? part.split(":")[0] : part.split(/[.[?]/)[0];
-        const filter = index ? language.filters[name] : null;
-        const text = index ? filter && `${filter.doc} ${filter.example || ""}` : language.variables[name] || (propertiesIn(state).includes(name) ? language.words.property : "");
+        const filter = index ? schema.filters[name] : null;
+        const text = index ? filter?.description : schema.variables(pathOf(state, node)).get(name) || (propertiesIn(state).includes(name) ? phrases.property : "");
         return text ? { from: at, to: at + part.length, title: filter ? filter.usage : name, text } : null;
       }
       at += part.length + 1;

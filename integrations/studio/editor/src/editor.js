@@ -56,14 +56,15 @@ function offset(source, line, column) {
   return found.from + units;
 }
 
-function attach(area, schema, language) {
+function attach(area, schema) {
+  const words = JSON.parse(area.dataset.words || "{}");
   const phrases = JSON.parse(area.dataset.phrases || "{}");
   const view = new EditorView({
     doc: area.value,
     extensions: [
       lineNumbers(), foldGutter(), history(), drawSelection(), indentUnit.of("  "), indentOnInput(), bracketMatching(), closeBrackets(),
       highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(), syntaxHighlighting(colors), placeholderColors,
-      json(), autocompletion({ override: [completionFrom(schema, language)], icons: false }), helpFrom(schema, language),
+      json(), autocompletion({ override: [completionFrom(schema, words)], icons: false }), helpFrom(schema, words),
       area.readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false)] : [lintGutter(), problemsFrom(area)],
       EditorState.phrases.of(phrases), EditorView.lineWrapping,
       keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap, indentWithTab]),
@@ -105,8 +106,7 @@ async function start() {
     const url = area.dataset.schema;
     if (!schemas.has(url)) schemas.set(url, fetch(url).then((answer) => answer.json()));
     const found = await schemas.get(url).catch(() => ({}));
-    const { variables = {}, filters = {} } = found["x-patchbay"] || {};
-    attach(area, new Schema(found), { variables, filters, words: JSON.parse(area.dataset.words || "{}") });
+    attach(area, new Schema(found));
   }
 }
 document.addEventListener("DOMContentLoaded", start);

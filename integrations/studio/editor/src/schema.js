@@ -47,7 +47,7 @@ export class Schema {
     const found = new Map();
     for (const item of this.at(path)) {
       if ("const" in item) found.set(item.const, item.description || "");
-      for (const word of item.enum || []) if (!found.has(word)) found.set(word, item["x-words"]?.[word] || "");
+      for (const [index, word] of (item.enum || []).entries()) if (!found.has(word)) found.set(word, item.enumDescriptions?.[index] || "");
       if (item.type === "boolean") for (const word of [true, false]) found.set(word, "");
     }
     return found;
@@ -59,6 +59,23 @@ export class Schema {
     const key = path[path.length - 1];
     const given = this.keys(path.slice(0, -1)).get(key)?.description;
     return given || this.at(path).map((item) => item.description).find(Boolean) || "";
+  }
+
+  /** What placeholders may name at a place, each with what it means. */
+  variables(path) {
+    const { places = {}, variables = {} } = this.root["x-patchbay"] || {};
+    let place = null;
+    for (let end = 1; end <= path.length; end++) {
+      const named = this.keys(path.slice(0, end - 1)).get(path[end - 1]);
+      for (const item of [...this.#all(named), ...this.at(path.slice(0, end))]) place = item["x-patchbay"]?.place || place;
+    }
+    const groups = place in places ? [...(places[place].reads || []), ...(places[place].binds || [])] : Object.keys(variables);
+    return new Map(groups.flatMap((group) => Object.entries(variables[group] || {})));
+  }
+
+  /** The filters by name, each with its usage and what it does. */
+  get filters() {
+    return this.root["x-patchbay"]?.filters || {};
   }
 
   /** How a value of a schema begins: an object, a list, a text, or nothing. */
