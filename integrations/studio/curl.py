@@ -15,7 +15,7 @@ from integrations.studio.samples import Part
 from integrations.studio.shell_words import words_of
 
 _COMMAND = re.compile(r"(?m)(?:^|(?<=[\s$>#`]))curl(?:\.exe)?(?=[ \t\\^`])")
-_ADDRESS = re.compile(r"[./:$<{]|^localhost")
+_ADDRESS = re.compile(r"\w\.\w|/|:\d|^[$<{]|^localhost")
 _SHORT = {
     "X": "request", "H": "header", "d": "data", "F": "form", "u": "user", "G": "get", "b": "cookie",
     "A": "user-agent", "e": "referer", "I": "head", "T": "upload-file", "o": "output", "w": "write-out",

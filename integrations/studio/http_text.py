@@ -54,6 +54,7 @@ def read_curl(text: str) -> Sample:
     """
     _check_length(text)
     problem = _("There is no curl command. Paste one that begins with curl and names a URL.")
+    found: Call | None = None
     for command in commands_in(text):
         try:
             call = call_of(command)
@@ -63,8 +64,12 @@ def read_curl(text: str) -> Sample:
         except BeyondWords as error:
             problem = str(error)
             continue
-        return checked(_of_call(call))
-    raise UnreadableText(problem)
+        found = found or call
+        if "://" in call.url:  # the word curl may also be in the text around the command
+            return checked(_of_call(call))
+    if found is None:
+        raise UnreadableText(problem)
+    return checked(_of_call(found))
 
 
 def read_http(text: str, kind: Kind | None = None) -> Sample:
@@ -273,10 +278,10 @@ def _with_body(sample: Sample, text: str) -> Sample:
                 ) from None
             text = mended.text
         return replace(sample, body=text.strip().encode())
-    body = text.strip().encode()
+    content = text.strip().encode()
     if kind.endswith("xml") or (not kind and starts == "<"):
         try:
-            bodies.parse(body, "text/xml")
+            bodies.parse(content, "text/xml")
         except ValueError as error:
             raise UnreadableText(
                 _("%(problem)s Paste the whole document, from its first < to its last >.")
@@ -285,7 +290,7 @@ def _with_body(sample: Sample, text: str) -> Sample:
         if not kind:
             headers = (*sample.headers, ("Content-Type", "text/xml"))
             sample = sample if sample.kind == "response" else replace(sample, headers=headers)
-    return replace(sample, body=body)
+    return replace(sample, body=content)
 
 
 def _json(text: str) -> Value:

@@ -159,7 +159,8 @@ class Leaf:
         """The name of the value, without numbers of elements; of a segment, the one before it."""
         if self.where == "path":
             return self.after
-        return next((step.lstrip("@") for step in reversed(self.path) if _is_name(step)), "")
+        names = (step for step in reversed(self.path) if isinstance(step, str) and step != "#text")
+        return next(names, "").lstrip("@")
 
     @property
     def label(self) -> str:
@@ -174,10 +175,6 @@ class Leaf:
         if isinstance(self.value, bool):
             return "true" if self.value else "false"
         return "" if self.value is None else str(self.value)
-
-
-def _is_name(step: str | int) -> bool:
-    return isinstance(step, str) and step != "#text"
 
 
 def scalars(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
@@ -240,3 +237,23 @@ def size_of(value: Any) -> tuple[int, int]:
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     sizes = [size_of(item) for item in inner]
     return 1 + sum(count for count, _ in sizes), 1 + max((depth for _, depth in sizes), default=0)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is known of a provider: how a text is sent, and perhaps a file, what it answers and reports."""
+
+    request: Sample | None = None
+    file_request: Sample | None = None
+    answer: Sample | None = None
+    error: Sample | None = None
+    webhooks: tuple[Sample, ...] = ()
+
+    def named(self) -> dict[str, Sample]:
+        """The samples by name: `request`, `file_request`, `answer`, `error`, `webhook-0` and so on."""
+        found = {
+            "request": self.request, "file_request": self.file_request, "answer": self.answer,
+            "error": self.error,
+            **{f"webhook-{index}": sample for index, sample in enumerate(self.webhooks)},
+        }  # fmt: skip
+        return {name: sample for name, sample in found.items() if sample is not None}
