@@ -123,7 +123,8 @@ class _Maker:
             if self.samples.error is not None:
                 error = self.meanings["error"]
                 rules = error_rules(self.samples.error, error, self.samples.answer, self.vocabulary)
-                written.method.update({"response_errors": rules} if rules else {})
+                if rules:
+                    written.method["response_errors"] = rules
             found[method] = written
         return found
 
@@ -168,8 +169,8 @@ class _Maker:
 
     def _wrongly_matched(self) -> list[tuple[int, int]]:
         """Webhooks that the event of another one takes, each with that other one."""
-        document = {"id": "draft", "name": "Draft", "properties": self.vocabulary.listed()}
-        document["Webhook"] = {"events": [event.node for event in self.events]}
+        document: dict[str, Any] = {"id": "draft", "name": "Draft", "properties": self.vocabulary.listed()}
+        document |= {"Webhook": {"events": [event.node for event in self.events]}}
         try:
             template = compile_document(plain_value(document))
         except DocumentError:
@@ -217,9 +218,8 @@ class _Maker:
     def cases(self, template: Template) -> list[dict[str, Any]]:
         """The cases that pass: a text, a file, a refusal, and each webhook."""
         inventor = Inventor(self.vocabulary, self._values())
-        properties = {label: value for label, value in self._values().items()}
         labels = {item.label for item in template.properties}
-        properties = {label: value for label, value in properties.items() if label in labels}
+        properties = {label: value for label, value in self._values().items() if label in labels}
         given = {"properties": properties} if properties else {}
         made = [*self._send_cases(template, inventor, given), *self._receive_cases(template, inventor, given)]
         found = []
@@ -309,15 +309,14 @@ class _Maker:
 
 
 _SAID = {
-    "message": "A text arrives", "mms": "A file arrives", "messageStatus": "A report", "ignore": "Nothing to do",
+    "message": "A text arrives", "mms": "A file arrives", "messageStatus": "A report",
+    "ignore": "Nothing to do", "messageSent": "A report of sending", "messageRead": "A report of reading",
     "messageDelivered": "A report of delivery", "messageFailed": "A report of failure",
 }  # fmt: skip
 
 
 def _expected(request: RenderedRequest) -> dict[str, Any]:
     shown = case_http.shown(request)
-    for part in shown.get("multipart", []):
-        part.pop("", None)
     if "multipart" in shown:  # its boundary is of no interest
         shown["headers"] = {
             name: value for name, value in shown["headers"].items() if name.casefold() != "content-type"

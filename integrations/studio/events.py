@@ -58,8 +58,8 @@ def event_of(
 ) -> dict[str, Any] | None:
     """The event of a sample, or None if nothing in it says what it is.
 
-    `statuses` are what the author says of the provider's words. Of the leaves in `told_apart`, the value tells
-    this request from others; where it varies, it must be there.
+    `statuses` are what the author says of the provider's words. The leaves in `told_apart` must be there,
+    since other webhooks do not have them.
     """
     return _Maker(sample, meanings, vocabulary, statuses, told_apart).event()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -278,12 +278,8 @@ class _Guesser:
             label = words.label_of(written) or "Account"
             reason = _("The documentation writes %(value)s here.") % {"value": value[:60]}
             return Meaning("credential" if secret else "property", label, reason=reason)
-        is_id = (
-            len(value) >= 5
-            and re.search(r"\d", value)
-            and not re.fullmatch(r"\d{4}-\d\d-\d\d|v?[\d.]+", value)
-        )
-        is_id = is_id or re.fullmatch(r"\d{5,}", value)
+        is_version = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|v?[0-9.]{1,4}|v[0-9.]+", value)
+        is_id = len(value) >= 5 and re.search("[0-9]", value) is not None and not is_version
         if is_id and self.counts[value] > 1:
             label = _label(leaf, "property")
             return Meaning(
@@ -328,15 +324,16 @@ class _Guesser:
 
     def _in_error(self, sample: Sample) -> dict[str, Meaning]:
         found = {leaf.key: Meaning("ignore") for leaf in sample.leaves}
-        for role, names, test in (
-            ("error_text", words.ERROR_TEXT, lambda value: " " in value),
-            ("error_code", words.ERROR_CODE, lambda value: len(value) <= 60 and " " not in value),
-        ):
-            for leaf in sample.leaves:
-                if plain(leaf.name) in names and test(leaf.text) and leaf.text and leaf.where != "header":
-                    found[leaf.key] = Meaning("error_code" if role == "error_code" else "error_text")
-                    found[leaf.key] = replace(found[leaf.key], reason=_by_name(leaf))
-                    break
+        inside = [leaf for leaf in sample.leaves if leaf.where != "header" and leaf.text]
+        for leaf in inside:
+            if plain(leaf.name) in words.ERROR_TEXT and " " in leaf.text:
+                found[leaf.key] = Meaning("error_text", reason=_by_name(leaf))
+                break
+        for leaf in inside:
+            is_code = len(leaf.text) <= 60 and " " not in leaf.text
+            if plain(leaf.name) in words.ERROR_CODE and is_code and not isinstance(leaf.value, bool):
+                found[leaf.key] = Meaning("error_code", reason=_by_name(leaf))
+                break
         return found
 
     def _in_webhook(self, sample: Sample) -> dict[str, Meaning]:
@@ -434,9 +431,7 @@ class _Guesser:
         """Whether a value of a webhook says what kind of request it is."""
         value = leaf.text
         if leaf.where == "header":
-            if plain(leaf.name) == "authorization" or (
-                (found := _account(leaf)) and found.role == "credential"
-            ):
+            if plain(leaf.name) == "authorization" or (_is_credential(leaf)):
                 if re.search("sign|hmac|digest", leaf.name.casefold()):
                     return Meaning(
                         "ignore", reason=_("It looks like a signature. Add 'verify' to the document.")
@@ -462,12 +457,11 @@ class _Guesser:
         value = leaf.text
         if value and value == self.known.messageid:
             return True
-        is_id = len(value) >= 4 and re.search(r"\d", value) and not re.search(r"\s|://", value)
-        return (
-            bool(is_id)
-            and value in self.answered
-            and not numbers.is_number(value) | self._is(leaf, self.known.to)
-        ) or (bool(is_id) and value in self.answered and plain(leaf.name) in words.IDS)
+        if len(value) < 4 and plain(leaf.name) not in words.IDS:
+            return False
+        is_id = re.search("[0-9]", value) is not None and not re.search(r"\s|://", value)
+        named = plain(leaf.name) in words.IDS
+        return is_id and value in self.answered and (named or not numbers.is_number(value))
 
     def _best_id(self, body: list[Leaf]) -> Leaf | None:
         ranked = [
@@ -485,8 +479,8 @@ class _Guesser:
         rest = [leaf for leaf in named if plain(leaf.name) not in events]
         return next(iter([*said, *rest]), None)
 
-    def _first(self, body: list[Leaf], names: frozenset[str], test: object) -> Leaf | None:
-        fits = [leaf for leaf in body if plain(leaf.name) in names and callable(test) and test(leaf)]
+    def _first(self, body: list[Leaf], names: frozenset[str], test: Callable[[Leaf], bool]) -> Leaf | None:
+        fits = [leaf for leaf in body if plain(leaf.name) in names and test(leaf)]
         return next(iter(fits), None)
 
     def _is(self, leaf: Leaf, number: str) -> bool:
@@ -530,6 +524,11 @@ def _account(leaf: Leaf) -> Meaning | None:
             made = Meaning("credential") if role == "credential" else Meaning("property")
             return replace(made, label=label or "API key", reason=_by_name(leaf))
     return None
+
+
+def _is_credential(leaf: Leaf) -> bool:
+    found = _account(leaf)
+    return found is not None and found.role == "credential"
 
 
 def _label(leaf: Leaf, role: Role) -> str:

@@ -72,9 +72,9 @@ class Inventor:
             return {"text": self._xml(sample, meanings)}
         if form == "text":
             found = tokens(sample.tree)
-            for index, token in enumerate(found):
-                leaf = sample.leaf(f"text/{index}")
-                found[index] = str(self.value(leaf, meanings[leaf.key], sample.kind)) if leaf else token
+            for index in range(0, len(found), 2):
+                if (token := sample.leaf(f"text/{index}")) is not None:
+                    found[index] = str(self.value(token, meanings[token.key], sample.kind))
             return {"text": "".join(found)}
         return {}
 
@@ -153,7 +153,9 @@ class Inventor:
         if leaf.text in self._ids:
             return self._ids[leaf.text]
         if numbers.is_number(leaf.text) and not date_filter(leaf):
-            return CONTACT
+            return _number(leaf.value, CONTACT, "", "")
+        if leaf.where == "text" and leaf.text.isalpha() and not self.vocabulary.hides(leaf.text):
+            return leaf.text
         known = (
             plain(leaf.name) in words.KIND | words.STATUS or words.status_of(leaf.text) or date_filter(leaf)
         )

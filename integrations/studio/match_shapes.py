@@ -18,6 +18,7 @@ from integrations.studio.writing import LEFT_OUT, Vocabulary, around, dotted, fi
 _LONGEST_TEXT = 400
 # What a 4xx says is left to the language where that knows better: credentials, time-outs, and limits.
 _REFUSED = {"gte": 400, "lt": 500, "not": ["401", "408", "429"]}
+_NOT_UNCLEAR = {"lt": 500, "not": ["401", "408", "429"]}
 Entry = tuple[Path, Any]
 
 
@@ -125,38 +126,45 @@ def _format(sample: Sample) -> str:
 def error_rules(
     sample: Sample, meanings: Mapping[str, Meaning], answer: Sample | None, vocabulary: Vocabulary
 ) -> list[dict[str, Any]]:
-    """The rule of `response_errors` for the sample of a refusal; none if nothing tells it from a success."""
+    """The rule of `response_errors` for the sample of a refusal; none if it would say nothing new.
+
+    It holds where there is a code, or else a text, that a success does not have, or not with this value.
+    """
+    if sample.form == "text":
+        return _text_rules(sample, answer, vocabulary)
     reads: dict[str, str] = {}
     when: dict[str, Any] = {}
-    for role in ("error_code", "error_text"):
-        for leaf in sample.leaves:
-            if meanings[leaf.key].role != role or role in reads or leaf.where not in ("json", "xml", "form"):
-                continue
-            path = tuple(step for step in leaf.path if step != "#text")
-            name = dotted(path, "response")
-            if name is None or vocabulary.hides(name):
-                continue
-            reads[role] = f"${name}$"
-            success = answer.leaf(leaf.key) if answer is not None else None
-            if not leaf.text:
-                continue
-            if success is None or not success.text or success.value is False:
-                when[f"${name}$"] = True
-            elif success.text != leaf.text and not vocabulary.hides(success.text):
-                when[f"${name}$"] = {"not": success.text}
-    if sample.status >= 500 or (not when and not 400 <= sample.status < 500):
-        return []
-    rule: dict[str, Any] = {}
-    if sample.status == 401:
-        rule = {"when": {**when, "$status$": 401}, "result": "unauthorized"}
-    elif 400 <= sample.status < 500:
-        rule = {"when": {**when, "$status$": _REFUSED}}
-    else:
-        rule = {"when": {**when, "$status$": {"lt": 500, "not": ["401", "408", "429"]}}}
     for role, key in (("error_code", "code"), ("error_text", "text")):
-        if role in reads:
-            rule[key] = reads[role]
-    return [rule]
+        leaf = next((leaf for leaf in sample.leaves if meanings[leaf.key].role == role and leaf.text), None)
+        if leaf is None or leaf.where not in ("json", "xml", "form"):
+            continue
+        name = dotted(tuple(step for step in leaf.path if step != "#text"), "response")
+        if name is None or vocabulary.hides(name):
+            continue
+        reads[key] = f"${name}$"
+        success = answer.leaf(leaf.key) if answer is not None else None
+        if when:
+            continue
+        if success is None or not success.text or success.value is False:
+            when[f"${name}$"] = True
+        elif success.text != leaf.text and not vocabulary.hides(success.text):
+            when[f"${name}$"] = {"not": success.text}
+    if not reads or sample.status >= 500 or (not when and not 400 <= sample.status < 500):
+        return []
+    if sample.status == 401:
+        return [{"when": {**when, "$status$": 401}, "result": "unauthorized", **reads}]
+    return [{"when": {**when, "$status$": _REFUSED if sample.status >= 400 else _NOT_UNCLEAR}, **reads}]
+
+
+def _text_rules(sample: Sample, answer: Sample | None, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    """The rule for a refusal that begins with another word than a success, whatever its status."""
+    word = tokens(sample.tree)[0]
+    success = tokens(answer.tree)[0] if answer is not None and answer.form == "text" else ""
+    if sample.status >= 400 or not word.isascii() or not word.isalpha() or word == success:
+        return []
+    if vocabulary.hides(word):
+        return []
+    return [{"when": {"$body$": {"matches": f"^\\s*{word}\\b"}, "$status$": _NOT_UNCLEAR}, "text": "$body$"}]
 
 
 def event_hint(sample: Sample, meanings: Mapping[str, Meaning]) -> str:

@@ -53,5 +53,5 @@ def spelling(value: Value, number: str = "", *, sender: bool = False) -> tuple[s
 
 
 def read_filter(value: Value) -> str:
-    """The filter that reads a number of a webhook: one of 8 to 15 digits has no plus, but its country code."""
+    """The filter that reads a number of a webhook: 8 to 15 digits begin with the country code."""
     return "international" if re.fullmatch(r"[1-9][0-9]{7,14}", str(value)) else ""

@@ -19,53 +19,59 @@ RECIPIENT = _words(
     "destinationaddr sendto receiver tonumber toaddress toaddr smsto da shortcode inboundnumber tophone"
 )
 SENDER = _words(
-    "from sender senderid originator source src origin fromnumber fromaddress fromaddr sourceaddress sourceaddr "
-    "sourcenumber smsfrom oa sendernumber fromphone"
+    "from sender senderid originator source src origin fromnumber fromaddress fromaddr sourceaddress "
+    "sourceaddr sourcenumber smsfrom oa sendernumber fromphone"
 )
 # Whose number this is depends on the direction.
 NUMBER = _words(
-    "phone phones phonenumber phonenumbers mobile mobiles mobilenumber msisdn msisdns number numbers address "
-    "contact"
+    "phone phones phonenumber phonenumbers mobile mobiles mobilenumber msisdn msisdns number numbers "
+    "address contact"
 )
 TEXT = _words(
-    "text message body content msg sms messagetext smstext messagebody smsbody contents messagecontent msgtext "
-    "smsmessage unicodetext"
+    "text message body content msg sms messagetext smstext messagebody smsbody contents messagecontent "
+    "msgtext smsmessage unicodetext"
 )
 FILE = _words(
-    "media mediaurl mediaurls mediaurl0 mediaurl1 attachment attachments attachmenturl image images imageurl "
-    "file files fileurl picture pictureurl contenturl mediafile mediafiles mmsurl mmsmedia"
+    "media mediaurl mediaurls mediaurl0 mediaurl1 attachment attachments attachmenturl image images "
+    "imageurl file files fileurl picture pictureurl contenturl mediafile mediafiles mmsurl mmsmedia"
 )
 # The best name first.
-IDS = ["messageid", "messageuuid", "msgid", "smsid", "messagesid", "smsmessageid", "apimessageid", "mid", "sid", "uuid", "id", "guid", "requestid", "messageguid", "transactionid", "batchid", "jobid", "trackingid", "reference", "ref"]  # fmt: skip
+IDS = tuple(
+    """
+    messageid messageuuid msgid smsid messagesid smsmessageid apimessageid mid sid uuid id guid requestid
+    messageguid transactionid batchid jobid trackingid reference ref
+    """.split()  # noqa: SIM905 (a list of names reads better without quotes)
+)
 REFERENCE = _words(
-    "reference clientreference clientref customid customerid externalid correlator callbackdata clientmessageid "
-    "userreference messagereference clientid ref custommessageid correlationid"
+    "reference clientreference clientref customid customerid externalid correlator callbackdata "
+    "clientmessageid userreference messagereference clientid ref custommessageid correlationid"
 )
 STATUS = _words(
-    "status state messagestatus deliverystatus dlrstatus deliverystate smsstatus stat messagestate statusname "
-    "dlr dlrcode statuscode deliverycode eventtype event"
+    "status state messagestatus deliverystatus dlrstatus deliverystate smsstatus stat messagestate "
+    "statusname dlr dlrcode statuscode deliverycode eventtype event"
 )
 ERROR_CODE = _words(
     "errorcode errcode err error code reasoncode statuserrorcode failurecode networkerrorcode errornumber "
     "faultcode"
 )
 ERROR_TEXT = _words(
-    "errormessage errordescription errormsg errortext description reason detail details message error title "
-    "statusdescription statusreason failurereason faultstring msg errors"
+    "errormessage errordescription errormsg errortext description reason detail details message error "
+    "title statusdescription statusreason failurereason faultstring msg errors"
 )
 NAME = _words("sendername contactname fullname profilename displayname visitorname firstname")
 CALLBACK = re.compile(
     r"callback|webhook|notif|hook|(report|dlr|dr|delivery|status)_?-?(url|uri)|whendelivered"
 )
 CREDENTIAL = _words(
-    "key token password pass passwd pwd secret auth authorization hash jwt cookie bearer credential apipass "
-    "signature passphrase"
+    "key token password pass passwd pwd secret auth authorization hash jwt cookie bearer credential "
+    "apipass signature passphrase"
 )
 CREDENTIAL_ENDS = ("apikey", "token", "secret", "password", "accesskey", "secretkey", "authkey", "userkey")
 ACCOUNT = _words(
-    "username user userid userkey login account accountid accountsid accountno accountnumber accountreference "
-    "accountref clientid appid applicationid projectid organizationid profileid messagingprofileid subaccount "
-    "tenantid workspaceid apiuser apiusername apiid accounts projects services users apps keyid servicecode"
+    "username user userid userkey login account accountid accountsid accountno accountnumber "
+    "accountreference accountref clientid appid applicationid projectid organizationid profileid "
+    "messagingprofileid subaccount tenantid workspaceid apiuser apiusername apiid accounts projects "
+    "services users apps keyid"
 )
 ACCOUNT_ENDS = ("username", "userid", "accountid", "clientid")
 KIND = _words(
@@ -118,7 +124,7 @@ def status_table(word: str) -> dict[str, str]:
     return table
 
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORDS = re.compile(r"[A-Z]+[0-9]*(?![a-z])|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 _ACRONYMS = {"api", "id", "url", "sms", "sid", "uuid", "http", "tm", "mms"}
 _JOINED = {
     "apikey": "API key", "apitoken": "API token", "accesskey": "access key", "authtoken": "auth token",

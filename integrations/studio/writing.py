@@ -110,7 +110,7 @@ class Vocabulary:
         return f"${self.declare(wanted, value, secret=secret)}$"
 
     def label_for(self, leaf: Leaf, meaning: Meaning) -> str:
-        """The label under which the value of a leaf is declared, or "" """
+        """The label under which the value of a leaf is declared; "" if it is not."""
         value = inner(leaf, meaning)
         label = self._fitting(self.secrets.get(value) or meaning.label or "API key")
         return self._labels.get((label, "" if placeholder(value) is not None else value), "")
@@ -148,7 +148,7 @@ class Vocabulary:
         ]
 
     def constant(self, value: Value, *, quoted: bool = False) -> Any:
-        """A value as it is, in a URL percent-encoded; credentials in it become placeholders, or it is LEFT_OUT."""
+        """A value as it is, in a URL percent-encoded; with placeholders for credentials, or else LEFT_OUT."""
 
         def plainly(text: str) -> str:
             return literal(quote(text, safe=IN_PATHS) if quoted else text)
