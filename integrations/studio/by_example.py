@@ -158,6 +158,10 @@ class _Maker:
                 if node is not None and not merged(self.events, node, index):
                     self.events.append(Event(node, [index]))
             self.events.sort(key=lambda event: -event.weight)
+            for index, other in self._wrongly_matched():
+                mine, taking = self._event_of(index), self._event_of(other)
+                self.events.remove(mine)
+                self.events.insert(self.events.index(taking), mine)
             wrong = self._wrongly_matched()
             if not wrong:
                 return
@@ -166,6 +170,9 @@ class _Maker:
         self.vocabulary.note(
             _("Two webhooks look alike. Mark a value that tells them apart as one that is always the same.")
         )
+
+    def _event_of(self, index: int) -> Event:
+        return next(event for event in self.events if index in event.samples)
 
     def _wrongly_matched(self) -> list[tuple[int, int]]:
         """Webhooks that the event of another one takes, each with that other one."""

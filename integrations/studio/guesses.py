@@ -22,7 +22,7 @@ Role = Literal[
 ]  # fmt: skip
 _DATE_FORMATS = (
     "%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",
-    "%d/%b/%Y %H:%M:%S", "%Y%m%d%H%M%S", "%y%m%d%H%M", "%d/%m/%Y %H:%M", "%a %b %d %H:%M:%S %Y",
+    "%d/%b/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%a %b %d %H:%M:%S %Y",
 )  # fmt: skip
 _SCHEMES = {
     "bearer": "API token",
@@ -203,7 +203,7 @@ class _Guesser:
         if found := _account(leaf):
             return found
         is_text = not isinstance(leaf.value, Number | bool) and leaf.value is not None
-        if name in words.FILE and (_URL.match(value) or (written is not None and "url" in plain(written))):
+        if self._is_file(leaf) or (written is not None and "url" in plain(written) and name in words.FILE):
             return Meaning("file", reason=_by_name(leaf))
         fits = numbers.is_number(value) or written is not None
         if name in words.RECIPIENT | words.NUMBER and fits and not self.known.to:
@@ -378,7 +378,7 @@ class _Guesser:
                 for leaf in body
                 if leaf.key not in taken
                 and found[leaf.key].role in ("ignore", "constant")
-                and words.DATE.search(leaf.name)
+                and words.DATE.search(leaf.name.casefold())
                 and date_filter(leaf)
             ),
             None,
@@ -545,11 +545,10 @@ def date_filter(leaf: Leaf) -> str:
         return "epoch"
     if re.fullmatch(r"1[0-9]{12}", value):
         return "epoch:1000"
-    if (
-        isinstance(leaf.value, Number)
-        or not re.search(r"\d", value)
-        or not re.search(r"[-/: ]|^\d{10,14}$", value)
-    ):
+    if value.isdigit():
+        written = re.fullmatch(r"20[0-9]{12}", value) and words.DATE.search(leaf.name.casefold())
+        return "strptime:'%Y%m%d%H%M%S'" if written else ""
+    if isinstance(leaf.value, Number) or not re.search(r"[0-9].*[-/: ]", value):
         return ""
     if re.fullmatch(r"\d{4}-\d\d-\d\d([T ].*)?|\w{3}, .*", value) and FILTERS["iso"](value) is not None:
         return "iso"

@@ -90,9 +90,7 @@ def read_http(text: str, kind: Kind | None = None) -> Sample:
         return checked(_with_body(Sample("response", headers=headers, status=int(status[1])), body))
     if (asked := _REQUEST_LINE.fullmatch(first)) and _is_target(asked[2]):
         if kind == "response":
-            raise UnreadableText(
-                _("This is a request. Paste the provider's answer: its status line or body.")
-            )
+            raise UnreadableText(_("This is a request. Paste the answer to it: its status line or body."))
         headers, body = _head(rest)
         return checked(_with_body(_request(asked[1], asked[2], headers, kind or "request"), body))
     if re.fullmatch(r"https?://\S+|\?\S+", lines):
@@ -218,7 +216,7 @@ def _tidied(url: str) -> tuple[str, tuple[str, ...]]:
         host = parts[2].rpartition("@")[2]
         url = f"{parts[1].lower()}{host}{url[parts.end() :]}"
         if _DOTS.search(url[len(parts[1]) + len(host) :].partition("?")[0]) and _HOST.fullmatch(host):
-            url = urljoin(url, url)
+            url = urljoin(url, url[len(parts[1]) + len(host) :])
     return url.replace(" ", "%20"), notes
 
 
