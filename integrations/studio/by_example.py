@@ -17,9 +17,10 @@ from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError
 from integrations.language.values import dump
 from integrations.studio.events import Event, event_of, merged
-from integrations.studio.guesses import Choices, Known, Meanings, guess
+from integrations.studio.guesses import guess
 from integrations.studio.invented import CONTACT, FILE, OURS, TEXT, Inventor
 from integrations.studio.match_shapes import answer_keys, error_rules
+from integrations.studio.meanings import Choices, Known, Meanings
 from integrations.studio.request_shapes import MethodName, Written, written_request
 from integrations.studio.samples import Sample, Samples
 from integrations.studio.writing import Vocabulary, plain_value
@@ -45,9 +46,9 @@ class Draft:
 
 def by_example(
     samples: Samples,
-    known: Known = Known(),  # noqa: B008
-    choices: Choices = {},  # noqa: B006
-    statuses: Mapping[str, str] = {},
+    known: Known | None = None,
+    choices: Choices | None = None,
+    statuses: Mapping[str, str] | None = None,
 ) -> Draft:
     """The draft that samples make: guesses fill in what `choices` do not say.
 
@@ -56,8 +57,8 @@ def by_example(
     samples = Samples(
         samples.request, samples.file_request, samples.answer, samples.error, samples.webhooks[:MAX_WEBHOOKS]
     )
-    meanings = guess(samples, known, choices)
-    maker = _Maker(samples, meanings, statuses)
+    meanings = guess(samples, known or Known(), choices or {})
+    maker = _Maker(samples, meanings, statuses or {})
     document = maker.document()
     template = compile_document(document)
     made = maker.cases(template)

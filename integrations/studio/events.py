@@ -11,10 +11,11 @@ from django.utils.translation import gettext as _
 
 from integrations import bodies
 from integrations.language.sections import MEDIA_TYPES
+from integrations.language.values import dump
 from integrations.language.webhook_events import STATUSES
 from integrations.studio import words
-from integrations.studio.guesses import Meaning
 from integrations.studio.match_shapes import Entry, bound, event_hint, nested, text_shape
+from integrations.studio.meanings import Meaning
 from integrations.studio.samples import Leaf, Path, Sample
 from integrations.studio.writing import LEFT_OUT, Vocabulary, around, dotted, literal, written_key
 
@@ -119,7 +120,19 @@ class _Maker:
             node["status_map"] = self._status_map()
         if verify := self._verify():
             node["verify"] = verify
+        if not self._binds_enough(node, kind):
+            self.vocabulary.note(_("A webhook was left out: its values stand where they cannot be read."))
+            return None
         return node
+
+    def _binds_enough(self, node: Mapping[str, Any], kind: str) -> bool:
+        """Whether the shapes bind what the type of event needs; a plain text that is long has none."""
+        shapes = dump([node.get(key) for key in ("request_query", "request_headers", "request_parameters")])
+        needed = [["messageid", "message_uuid"]] if kind in _STATUS_TYPES else []
+        needed += [["status"]] if kind == "messageStatus" else []
+        needed += [["from"]] if kind in ("message", "mms") else []
+        needed += [["url"]] if kind == "mms" and "variables" not in node else []
+        return all(any(f"${name}" in shapes for name in names) for names in needed)
 
     def _kind(self) -> str | None:
         roles = self.roles

@@ -9,7 +9,7 @@ from typing import Any
 from integrations.language.values import Number, Value
 from integrations.language.xml import parse_xml
 from integrations.studio import numbers, words
-from integrations.studio.guesses import Meaning, date_filter
+from integrations.studio.meanings import Meaning, date_filter
 from integrations.studio.samples import Leaf, Path, Sample, scalars, tokens
 from integrations.studio.words import plain
 from integrations.studio.writing import Vocabulary, around

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from integrations import bodies
+from integrations.language.placeholders import parse
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value
 from integrations.studio import words
-from integrations.studio.guesses import Meaning
+from integrations.studio.meanings import Meaning
 from integrations.studio.samples import Leaf, Path, Sample, tokens
 from integrations.studio.words import plain
 from integrations.studio.writing import LEFT_OUT, Vocabulary, around, dotted, filters_of, literal
@@ -25,7 +26,8 @@ Entry = tuple[Path, Any]
 def nested(entries: Sequence[Entry], tree: Value, vocabulary: Vocabulary) -> Any:
     """The shape with these values at their paths; LEFT_OUT if none can be written.
 
-    Of a list of objects, the element is written that says most. Values in a list stand at their places.
+    Of a list of objects, the element is written that says most; where several say something, and of values,
+    each stands at its place.
     """
     if not entries:
         return LEFT_OUT
@@ -53,10 +55,23 @@ def _elements(groups: Mapping[str | int, list[Entry]], tree: Value, vocabulary: 
         if shapes.get(0) in ("$urls$", "$to$", "$to|international$") or (len(items) == 1 and 0 in shapes):
             return [shapes[0]]
         return [shapes.get(index, "$_?$") for index in range(max(len(items), 2))]
-    best = max(groups, key=lambda index: (len(groups[index]), -int(index)))
-    item = items[int(best)] if int(best) < len(items) else None
-    shape = nested(groups[best], item, vocabulary)
-    return LEFT_OUT if shape is LEFT_OUT else [shape]
+    binding = {index: sum(map(_binds, inner)) for index, inner in groups.items()}
+    best = max(groups, key=lambda index: (binding[index], len(groups[index]), -int(index)))
+    shapes = {
+        index: nested(inner, items[int(index)] if int(index) < len(items) else None, vocabulary)
+        for index, inner in groups.items()
+    }
+    if binding[best] < sum(binding.values()):
+        found = [shapes.get(index, LEFT_OUT) for index in range(max(len(items), 2))]
+        return ["$_?$" if shape is LEFT_OUT else shape for shape in found]
+    return LEFT_OUT if shapes[best] is LEFT_OUT else [shapes[best]]
+
+
+def _binds(entry: Entry) -> bool:
+    shape = entry[1]
+    return (
+        isinstance(shape, str) and shape != "$_$" and any(not isinstance(each, str) for each in parse(shape))
+    )
 
 
 def text_shape(sample: Sample, shapes: Mapping[str, Any], vocabulary: Vocabulary) -> Any:

@@ -14,7 +14,7 @@ from integrations import bodies
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value
 from integrations.language.xml import parse_xml
-from integrations.studio.guesses import Meaning
+from integrations.studio.meanings import Meaning
 from integrations.studio.samples import Leaf, Path, Sample, tokens
 from integrations.studio.words import placeholder
 from integrations.studio.writing import IN_PATHS, LEFT_OUT, Vocabulary, around, filters_of, literal

@@ -6,6 +6,8 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 from hypothesis import given, settings
@@ -228,15 +230,13 @@ def test_credentials_become_properties(header, document):
         ('[{"msisdn": "+15005550001", "message": "Hi", "ts": 1767268800}]', {"event_type": "message", "request_parameters": [{"msisdn": "$from$", "message": "$content?$", "ts": "$date?|epoch$"}]}),
         ('{"type": "dlr", "message_id": "m-1", "status": "DELIVRD", "err": "0"}', {"event_type": "messageStatus", "request_parameters": {"message_id": "$messageid$", "status": "$status$", "err": "$error_code?|null_if:'0'$", "type": "dlr"}, "status_map": {"DELIVRD": "delivered", "ENROUTE": "sent", "ACCEPTD": "queued", "UNDELIV": "failed", "REJECTD": "failed", "EXPIRED": "failed", "DELETED": "failed"}}),
         ('{"event": "message.delivered", "id": "m-1"}', {"event_type": "messageStatus", "request_parameters": {"event": "$status$", "id": "$messageid$"}, "status_map": {"message.delivered": "delivered", "message.queued": "queued", "message.sent": "sent", "message.read": "read", "message.failed": "failed", "message.undelivered": "failed", "message.rejected": "failed", "message.expired": "failed"}}),
-        ("POST /in HTTP/1.1\nX-Auth-Token: t0k3n-1\n\nfrom=1&text=a", {"event_type": "message", "request_parameters": {"from": "$from$", "text": "$content?$"}, "request_content_type": "form", "verify": {"type": "header", "name": "X-Auth-Token", "value": "$Webhook token$"}}),
+        ("POST /in HTTP/1.1\nX-Auth-Token: t0k3n-1\n\nfrom=1&text=a", {"event_type": "message", "request_parameters": {"from": "$from$", "text": "$content?$"}, "verify": {"type": "header", "name": "X-Auth-Token", "value": "$Webhook token$"}}),
         ('{"type": "ping"}', {"event_type": "ignore", "request_parameters": {"type": "ping"}}),
     ],
 )  # fmt: skip
 def test_a_webhook_becomes_an_event(webhook, event):
     draft = by_example(Samples(webhooks=(read_text(webhook, "webhook"),)))
     (found,) = draft.document["Webhook"]["events"]
-    found.pop("request_content_type", None) if "request_content_type" not in event else None
-    event.pop("request_content_type", None) if "request_content_type" not in found else None
     assert found == event
     assert [case["expect"]["events"][0]["type"] for case in draft.cases] == [event["event_type"]]
 
@@ -318,12 +318,8 @@ def _bodies(draw) -> tuple[str, str]:
     if kind == "json":
         return "application/json", json.dumps(draw(TREES))
     if kind == "form":
-        from urllib.parse import urlencode
-
         return "application/x-www-form-urlencoded", urlencode(draw(FORMS))
     if kind == "xml":
-        from xml.sax.saxutils import escape, quoteattr
-
         values = draw(
             st.lists(
                 st.sampled_from(["1", "$to$", SECRET, "a & b", "+15005550001", "é"]), min_size=3, max_size=3
@@ -385,7 +381,7 @@ def _samples(draw) -> Samples:
 
 
 @given(_samples(), st.data())
-@settings(max_examples=settings.default.max_examples)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_every_draft_compiles_and_has_no_credentials(samples, data):
     leaves = [(name, leaf) for name, sample in samples.named().items() for leaf in sample.leaves]
     filters = st.sampled_from(["", "digits", "iso", "nothing", "map:'x'", "e164:'AU'", "'|$", "upper:1"])
