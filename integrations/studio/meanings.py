@@ -63,8 +63,8 @@ Meanings = Mapping[str, Mapping[str, Meaning]]
 class Context:
     """What the samples say together, and what the person says they used.
 
-    `counts` are how often a value is in all samples, `answered` and `reported` the values of the answer and of
-    the webhooks. `seen` are the roles whose values the request has just as the person says.
+    `counts` are how often a value is in all samples, `answered` and `reported` the values of the answer and
+    of the webhooks. `seen` are the roles whose values the request has just as the person says.
     """
 
     def __init__(self, samples: Samples, known: Known) -> None:
