@@ -21,6 +21,7 @@ from portal.admin_base import user_of
 
 TABS = {
     "document": gettext_lazy("Document"),
+    "captures": gettext_lazy("Capture"),
     "publish": gettext_lazy("Publish"),
 }
 _WRONG = re.compile(r"'([^']+)'")
@@ -34,9 +35,15 @@ def template_of(request: HttpRequest, pk: int) -> Template:
 
 
 def page(
-    request: HttpRequest, template: Template, tab: str, context: Mapping[str, Any], *, status: int = 200
+    request: HttpRequest,
+    template: Template,
+    tab: str,
+    context: Mapping[str, Any],
+    *,
+    name: str = "",
+    status: int = 200,
 ) -> HttpResponse:
-    """A page of the studio: one of the TABS."""
+    """A page of the studio: one of the TABS, or what is behind it under a `name` of its own."""
     shared = {
         **admin.site.each_context(request),
         "title": _("%(name)s: %(tab)s") % {"name": template.name, "tab": TABS[tab]},
@@ -45,7 +52,9 @@ def page(
         "tab": tab,
         "max_bytes": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     }
-    return render(request, f"admin/integrations/studio/{tab}.html", {**shared, **context}, status=status)
+    return render(
+        request, f"admin/integrations/studio/{name or tab}.html", {**shared, **context}, status=status
+    )
 
 
 def problems_in(source: str) -> list[Problem]:

@@ -8,11 +8,14 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from integrations.studio import document, publish_page
+from integrations.studio import capture_views, document, publish_page
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
     "document": ("", document.edit),
     "check": ("check/", document.check),
+    "captures": ("captures/", capture_views.index),
+    "capture": ("captures/<int:capture>/", capture_views.capture),
+    "capture_changes": ("captures/<int:capture>/changes/", capture_views.changes),
     "publish": ("publish/", publish_page.review),
 }
 
