@@ -110,31 +110,29 @@ def _cursor(frames: Sequence[Frame]) -> str:
     return next((text(cleaned(frame["cursor"])) for frame in reversed(frames) if "cursor" in frame), "")
 
 
-def unproven(
-    template: Template, request: InboundRequest, *, work: int = MAX_WORK
-) -> tuple[Received, Compared]:
+def unproven(template: Template, request: InboundRequest, *, work: int = MAX_WORK) -> Received:
     """What a request says if it is believed: properties match anything, and nothing is verified.
 
-    Also what was compared with each property, by its label. Any request gives these, never an exception;
-    `work` is what reading it may cost, in units of the language's budget.
+    Any request gives a Received, never an exception. `work` is what reading it may cost, in units of the
+    language's budget.
     """
     try:
         with budget(work):
             return _unproven(template, request)
     except (TooMuchWork, RecursionError):
-        return _too_much(template), {}
+        return _too_much(template)
 
 
-def _unproven(template: Template, request: InboundRequest) -> tuple[Received, Compared]:
+def _unproven(template: Template, request: InboundRequest) -> Received:
     if request.method in PROBES:
-        return _probe(request), {}
+        return _probe(request)
     base = _wild(template, request)
     found = match(template, request, base, None)
     if found.matched:
-        return _accepted(template, request, base, None, found, ""), found.compared
+        return _accepted(template, request, base, None, found, "")
     if _says_nothing(request):
-        return _probe(request), {}
-    return _refused(found, HttpResponse(200)), {}
+        return _probe(request)
+    return _refused(found, HttpResponse(200))
 
 
 def hints(template: Template, request: InboundRequest) -> Hints:

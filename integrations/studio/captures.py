@@ -17,7 +17,7 @@ from integrations.models import Capture, CapturedRequest, Integration, PropertyV
 from integrations.properties import combined, credentials_of
 from integrations.received import Accepted
 from integrations.redact import Redactor
-from integrations.studio.private import written
+from integrations.studio.private import proofs_in, written
 from portal import audit
 from portal.models import Account, User
 
@@ -73,14 +73,12 @@ def record(capture: Capture, request: InboundRequest) -> HttpResponse | None:
     if request.method in webhooks.PROBES:
         return HttpResponse(200)
     compiled, answer = compiled_of(capture), HttpResponse(200)
-    private: list[str] = []
+    proofs: frozenset[str] = frozenset()
     if compiled is not None:
-        received, compared = webhooks.unproven(compiled, request)
-        secret = {item.label for item in compiled.properties if item.secret}
-        private += [value for label in secret for value in compared.get(label, ()) if isinstance(value, str)]
-        if isinstance(received, Accepted):
-            answer = received.answer
-    row = CapturedRequest(capture=capture, request=written(request, _redactor(capture, private)))
+        proofs = proofs_in(compiled.document.get("Webhook"))
+        received = webhooks.unproven(compiled, request)
+        answer = received.answer if isinstance(received, Accepted) else answer
+    row = CapturedRequest(capture=capture, request=written(request, _redactor(capture), proofs))
     with transaction.atomic():
         if not Capture.objects.select_for_update().open().filter(pk=capture.pk):
             return None
@@ -119,11 +117,11 @@ def _text_of(row: CapturedRequest) -> str:
     return f"{raw} {unquote_plus(raw)}"
 
 
-def _redactor(capture: Capture, more: list[str]) -> Redactor:
-    """Masks the secrets of all integrations of the account that use the template, and `more`."""
+def _redactor(capture: Capture) -> Redactor:
+    """Masks the secrets of all integrations of the account that use the template."""
     template = capture.template
     if template is None:
-        return Redactor(more)
+        return Redactor([])
     integrations = Integration.objects.ready().filter(
         template=template, organization__account=capture.account_id
     )
@@ -132,4 +130,4 @@ def _redactor(capture: Capture, more: list[str]) -> Redactor:
     inherited = PropertyValues.objects.filter(account=capture.account_id, template=template).first()
     if compiled is not None and inherited is not None:
         private += combined(compiled, None, inherited).private
-    return Redactor({*private, *more})
+    return Redactor(set(private))

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
 from integrations import bodies
 from integrations.events import InboundRequest
-from integrations.language.errors import RenderError
 from integrations.language.multipart import parse_multipart
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.urls import encode_pairs
-from integrations.language.values import Number, Value, dump, load, text
+from integrations.language.values import Value, dump, load, text
 from integrations.language.xml import parse_xml, render_xml
 from integrations.redact import MASK, Redactor
 from integrations.studio.words import CREDENTIAL, CREDENTIAL_ENDS, plain
 
 # What stands between caller and application says nothing about the provider.
 _OF_PROXIES = re.compile(r"(x-forwarded-.*|x-real-ip|x-request-id|forwarded|via|connection|host)")
-_PARTS = ("authoriz", "authoris", "authentication", "cookie", "password", "secret", "apikey", "credential")
-_NAMES = "|".join(sorted(CREDENTIAL, key=len, reverse=True))
-# name=value, "name": "value", <name>value</name>, in what is no document that can be read.
+_PARTS = (
+    "authoriz",
+    "authoris",
+    "authentication",
+    "cookie",
+    "password",
+    "secret",
+    "apikey",
+    "subscriptionkey",
+    "credential",
+)
+# name=value, "name": "value" and <name>value</name>, where they cannot be read as a document.
 _WRITTEN = re.compile(
-    rf"(?i)((?:{_NAMES}|{'|'.join(_PARTS)})[\"']?\s{{0,9}}[:=>]\s{{0,9}}[\"']?)[^\s\"'&,;<>]+"
+    rf"(?i)((?:(?<![a-z0-9])(?:{'|'.join(sorted(CREDENTIAL))})|{'|'.join((*CREDENTIAL_ENDS, *_PARTS))})"
+    r"[\"']?\s{0,9}[:=>]\s{0,9}[\"']?)(?!(?:null|true|false)\b)[^\s\"'&,;<>()\[\]{}]+"
 )
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic|digest|token)(\s{1,9})[\w.~+/=-]{4,}")
 _CHARSET = re.compile(r"(?i);\s*charset\s*=[^;]*")
@@ -42,73 +52,152 @@ def is_private(name: str) -> bool:
     )
 
 
-def written(request: InboundRequest, hide: Redactor) -> dict[str, Any]:
-    """The request as cases write it, with its credentials masked; otherwise its body stays as it came.
-
-    Headers that proxies add are left out.
-    """
-    kind = request.headers.get("content-type", "")
-    found: dict[str, Any] = {
-        "method": request.method,
-        "path": _words(request.path, hide),
-        "query": _query(request.query, hide),
-        "headers": {"content-type": kind or None} | _headers(request, hide),
-    }
-    if request.body:
-        found |= _body(request.body, kind, hide)
-        if "multipart" in found:  # it gets another boundary
-            del found["headers"]["content-type"]
-        elif kind and found.get("text", "").encode() not in (b"", request.body):
-            found["headers"]["content-type"] = _CHARSET.sub("; charset=utf-8", kind)
+def proofs_in(section: Value) -> frozenset[str]:
+    """The names of what proves webhooks by its value, as each `verify` in a section of a document says."""
+    if isinstance(section, list):
+        return frozenset().union(*map(proofs_in, section))
+    if not isinstance(section, dict):
+        return frozenset()
+    found = frozenset().union(*map(proofs_in, section.values()))
+    for way in _ways(section.get("verify")):
+        if "value" in way and isinstance(way.get("name"), str):
+            found |= {plain(way["name"].rpartition(".")[2])}
     return found
 
 
-def _headers(request: InboundRequest, hide: Redactor) -> dict[str, str]:
-    headers = {
-        name: MASK if is_private(name) else value
-        for name, value in request.headers.items()
-        if value and not _OF_PROXIES.fullmatch(name)
-    }
-    return {
-        name: value if name == "content-type" else _words(value, hide)
-        for name, value in hide.headers(headers).items()
-    }
+def _ways(verify: Value) -> list[dict[str, Any]]:
+    return [way for way in (verify if isinstance(verify, list) else [verify]) if isinstance(way, dict)]
 
 
-def _query(query: str, hide: Redactor) -> str:
-    fields = []
-    for item in query.split("&"):
-        name, _sign, value = item.partition("=")
-        known = unquote_plus(value)
-        private = bool(value) and (is_private(unquote_plus(name)) or hide.text(known) != known)
-        fields.append(f"{name}={quote(MASK)}" if private else item)
-    return hide.text("&".join(fields))
+def written(request: InboundRequest, hide: Redactor, names: Container[str] = ()) -> dict[str, Any]:
+    """The request as cases write it, with its credentials masked; otherwise its body stays as it came.
+
+    Credentials are what the redactor hides, and what is called so, or one of the `names` (of `plain`). Left
+    out are the headers that proxies add.
+    """
+    return _Writer(hide, names).written(request)
 
 
-def _words(source: str, hide: Redactor) -> str:
-    """A text that is no document, without what looks like a credential."""
-    found = _SCHEMES.sub(rf"\1\2{MASK}", hide.text(source))
-    return _WRITTEN.sub(rf"\1{MASK}", found)
+class _Writer:
+    def __init__(self, hide: Redactor, names: Container[str]) -> None:
+        self.hide, self.names = hide, names
 
+    def written(self, request: InboundRequest) -> dict[str, Any]:
+        kind = request.headers.get("content-type", "")
+        found: dict[str, Any] = {
+            "method": request.method,
+            "path": self._words(request.path),
+            "query": self._query(request.query),
+            "headers": {"content-type": kind or None} | self._headers(request),
+        }
+        if request.body:
+            found |= self._body(request.body, kind)
+            if "multipart" in found:  # it gets another boundary
+                del found["headers"]["content-type"]
+            elif kind and found.get("text", "").encode() not in (b"", request.body):
+                found["headers"]["content-type"] = _CHARSET.sub("; charset=utf-8", kind)
+        return found
 
-def _body(body: bytes, kind: str, hide: Redactor) -> dict[str, Any]:
-    essence, source = bodies.essence(kind), _decoded(body, kind)
-    try:
-        if essence.startswith("multipart/"):
-            return _multipart(body, kind, hide)
-        for known in (essence, *_looks_like(source or "")):
-            if known.endswith("xml"):
-                return _document(body, parse_xml(body), lambda value: render_xml(value, ""), hide)
-            if known == MEDIA_TYPES["form"] and source is not None:
-                return _document(body, bodies.pairs(source), _form, hide)
-            if known.endswith("json") and source is not None:
-                return _document(body, load(source, as_is=True), _json, hide)
-    except (ValueError, RenderError, RecursionError):
-        pass
-    if source is None:
-        return _bytes(_words(body.decode("latin-1"), hide).encode("latin-1", "replace"))
-    clean = _words(source, hide)
-    return _bytes(body if clean == source else clean.encode("utf-8", "replace"))
+    def _is_private(self, name: str) -> bool:
+        return is_private(name) or plain(name) in self.names
+
+    def _headers(self, request: InboundRequest) -> dict[str, str]:
+        headers = {
+            name: MASK if self._is_private(name) else value
+            for name, value in request.headers.items()
+            if value and not _OF_PROXIES.fullmatch(name)
+        }
+        return {
+            name: value if name == "content-type" else self._words(value)
+            for name, value in self.hide.headers(headers).items()
+        }
+
+    def _query(self, query: str) -> str:
+        fields = []
+        for item in query.split("&"):
+            name, _sign, value = item.partition("=")
+            known = unquote_plus(value)
+            private = self._is_private(unquote_plus(name)) or self.hide.text(known) != known
+            fields.append(f"{name}={quote(MASK)}" if value and private else item)
+        return self.hide.text("&".join(fields))
+
+    def _words(self, source: str) -> str:
+        """A text that is no document, without what looks like a credential."""
+        found = _SCHEMES.sub(rf"\1\2{MASK}", self.hide.text(source))
+        return _WRITTEN.sub(rf"\1{MASK}", found)
+
+    def _body(self, body: bytes, kind: str) -> dict[str, Any]:
+        essence, source = bodies.essence(kind), _decoded(body, kind)
+        found: dict[str, Any] | None = None
+        with suppress(ValueError, RecursionError):
+            if essence.startswith("multipart/"):
+                found = self._multipart(body, kind)
+            for known in (essence, *_looks_like(source or "")):
+                if known.endswith("xml"):
+                    found = found or self._document(parse_xml(body), lambda value: render_xml(value, ""))
+                elif known == MEDIA_TYPES["form"] and source is not None:
+                    found = found or self._document(bodies.pairs(source), _form)
+                elif known.endswith("json") and source is not None:
+                    found = found or self._document(load(source, as_is=True), _json)
+        # Also of a document: what its values do not show, such as comments.
+        return found or self._text(body, source)
+
+    def _text(self, body: bytes, source: str | None) -> dict[str, Any]:
+        if source is None:
+            source = body.decode("latin-1")
+            clean = self._words(source)
+            return _bytes(body if clean == source else clean.encode("latin-1", "replace"))
+        clean = self._words(source)
+        return _bytes(body if clean == source else clean.encode("utf-8", "replace"))
+
+    def _document(self, value: Value, render: Callable[[Value], bytes]) -> dict[str, Any] | None:
+        """The body without what is to be hidden in its values; None if there is nothing."""
+        clean = self._masked(value, known=self._has_known(value))
+        return None if clean == value else _bytes(render(clean))
+
+    def _multipart(self, body: bytes, kind: str) -> dict[str, Any] | None:
+        parts = [
+            self._part(name, value)
+            for name, found in parse_multipart(body, kind).items()
+            for value in (found if isinstance(found, list) else [found])
+        ]
+        return {"multipart": [part for part, _ in parts]} if any(changed for _, changed in parts) else None
+
+    def _part(self, name: str, value: Value) -> tuple[dict[str, Any], bool]:
+        """A part as cases write it, and whether something was hidden in it."""
+        if isinstance(value, dict) and isinstance(value.get("content"), bytes):
+            content, filename = value["content"].decode("latin-1"), text(value["filename"])
+            clean, named = self._words(content), self.hide.text(filename)
+            encoded = base64.b64encode(clean.encode("latin-1", "replace")).decode()
+            part = {"name": name, "filename": named, "content_type": value["content_type"], "base64": encoded}
+            return part, (clean, named) != (content, filename)
+        source = text(value)
+        clean = self._words(text(self._masked(value, known=True)))
+        clean = MASK if source and self._is_private(name) else clean
+        return {"name": name, "text": clean}, clean != source
+
+    def _has_known(self, value: Value) -> bool:
+        """Whether a known secret is among the texts; to search each of them takes long."""
+        joined = "\n".join(_texts(value))
+        return self.hide.text(joined) != joined
+
+    def _masked(self, value: Value, *, known: bool, private: bool = False) -> Value:
+        """The value with credentials masked; those of a `private` name are, whatever they are."""
+        if isinstance(value, dict):
+            return {
+                self.hide.text(key) if known else key: self._masked(
+                    item, known=known, private=self._is_private(key)
+                )
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [self._masked(item, known=known, private=private) for item in value]
+        if not isinstance(value, str) or not value:
+            return value
+        if private:
+            return MASK
+        clean = _SCHEMES.sub(rf"\1\2{MASK}", self.hide.text(value) if known else str(value))
+        return value if clean == value else clean
 
 
 def _decoded(body: bytes, kind: str) -> str | None:
@@ -137,41 +226,6 @@ def _form(value: Value) -> bytes:
     return encode_pairs(value, "", form=True).encode()
 
 
-def _document(body: bytes, value: Value, render: Any, hide: Redactor) -> dict[str, Any]:
-    """The body as it is, unless there is something to hide in its values."""
-    clean = _masked(value, hide, known=_has_known(value, hide))
-    return _bytes(body if clean == value else render(clean))
-
-
-def _multipart(body: bytes, kind: str, hide: Redactor) -> dict[str, Any]:
-    parts, private = [], False
-    for name, found in parse_multipart(body, kind).items():
-        for value in found if isinstance(found, list) else [found]:
-            if isinstance(value, dict) and isinstance(value.get("content"), bytes):
-                content = value["content"].decode("latin-1")
-                clean = _words(content, hide)
-                private |= clean != content
-                about = {
-                    "filename": hide.text(text(value["filename"])),
-                    "content_type": value["content_type"],
-                }
-                encoded = base64.b64encode(clean.encode("latin-1", "replace")).decode()
-                parts.append({"name": name, **about, "base64": encoded})
-                continue
-            source = text(value)
-            known = text(_masked(value, hide, known=True))
-            clean = MASK if is_private(name) and source else _words(known, hide)
-            private |= clean != source
-            parts.append({"name": name, "text": clean})
-    return {"multipart": parts} if private else _bytes(body)
-
-
-def _has_known(value: Value, hide: Redactor) -> bool:
-    """Whether a known secret is among the texts; to search each of them takes long."""
-    joined = "\n".join(_texts(value))
-    return hide.text(joined) != joined
-
-
 def _texts(value: Value) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -182,24 +236,6 @@ def _texts(value: Value) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
-
-
-def _masked(value: Value, hide: Redactor, *, known: bool, private: bool = False) -> Value:
-    """The value with credentials masked; those of a `private` name are, whatever they are."""
-    if isinstance(value, dict):
-        return {
-            hide.text(key) if known else key: _masked(item, hide, known=known, private=is_private(key))
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_masked(item, hide, known=known, private=private) for item in value]
-    if not isinstance(value, str) or not value:
-        return value
-    if private:
-        return MASK
-    clean = hide.text(value) if known else str(value)
-    clean = _SCHEMES.sub(rf"\1\2{MASK}", clean)
-    return value if isinstance(value, Number) and clean == value else clean
 
 
 def _bytes(body: bytes) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,7 @@ def understood(compiled: Compiled | None, row: CapturedRequest) -> Understood:
     said: list[Said] = []
     reason, tried = "", []
     if compiled is not None:
-        received, _compared = webhooks.unproven(compiled, request, work=WORK)
+        received = webhooks.unproven(compiled, request, work=WORK)
         said = [_said(event) for event in received.events]
         if not said:
             reason = _reason(compiled, received)
@@ -164,7 +165,7 @@ def _tried(compiled: Compiled, received: Received) -> Iterator[tuple[str, str]]:
     for pointer, reason in received.tried:
         index, event = numbers[pointer]
         name = {"number": index, "kind": KINDS.get(event.type, event.type)}
-        yield _("Event %(number)d (%(kind)s)") % name, reason.replace(f"{pointer}/", "")
+        yield _("Event %(number)d (%(kind)s)") % name, re.sub(rf"{re.escape(pointer)}/(?:\w+/)?", "", reason)
 
 
 def _body(request: InboundRequest) -> str:

@@ -41,35 +41,36 @@ DOCUMENT = {
             "request_parameters": {"to": "$to$"},
         }
     },
-    "Webhook": [
-        {
-            "event_type": "ignore",
-            "request_method": "GET",
-            "query": {"challenge": "$challenge$"},
-            "response": {"body": "$challenge$"},
-        },
-        {
-            "event_type": "message",
-            "request_parameters": {
-                "event": "mo",
-                "hook": "$Hook$",
-                "sender": "$from$",
-                "recipient": "$to$",
-                "body": "$content$",
-                "id": "$messageid$",
+    "Webhook": {
+        "verify": {"type": "query", "name": "proof", "value": "$Hook$"},
+        "events": [
+            {
+                "event_type": "ignore",
+                "request_method": "GET",
+                "when": {"$query.challenge$": "abc"},
+                "response": {"body": "$query.challenge$"},
             },
-            "response": {"status": 202, "body": {"ok": True}},
-        },
-        {
-            "event_type": "messageStatus",
-            "request_parameters": {"event": "dlr", "id": "$messageid$", "state": "$status$"},
-            "status_map": {"DELIVRD": "delivered"},
-        },
-    ],
+            {
+                "event_type": "message",
+                "request_parameters": {
+                    "event": "mo",
+                    "sender": "$from$",
+                    "recipient": "$to$",
+                    "body": "$content$",
+                    "id": "$messageid$",
+                },
+                "response": {"status": 202, "body": {"ok": True}},
+            },
+            {
+                "event_type": "messageStatus",
+                "request_parameters": {"event": "dlr", "id": "$messageid$", "state": "$status$"},
+                "status_map": {"DELIVRD": "delivered"},
+            },
+        ],
+    },
 }
 MESSAGE = {
     "event": "mo",
-    "hook": "hook-value-1",
     "sender": "+61412345678",
     "recipient": "+61855555501",
     "body": "G'day <b>",
@@ -149,6 +150,7 @@ def test_nobody_else_sees_or_makes_one(
     index = reverse("admin:integrations_studio_captures", args=[capture.template_id])
     for path in (index, page_of(capture), f"{page_of(capture)}changes/"):
         assert client.get(path).status_code == expected
+    for path in (index, page_of(capture)):
         assert client.post(path, {"do": "close"}).status_code == expected
     assert (Capture.objects.count(), CapturedRequest.objects.count()) == (1, 1)
 
@@ -228,10 +230,9 @@ def test_what_has_no_credentials_stays_as_it_came(url: str) -> None:
 
 def test_the_draft_answers_what_it_knows(url: str, template: Template) -> None:
     assert Client().get(f"{url}?challenge=abc").content == b"abc"
-    changed = [{**DOCUMENT["Webhook"][0], "response": {"body": "draft $challenge$"}}]  # type: ignore[index]
-    template.save_draft(json.dumps({**DOCUMENT, "Webhook": changed}))
-    assert Client().get(f"{url}?challenge=abc").content == b"draft abc"
-    assert post(url, MESSAGE).content == b""
+    template.save_draft(json.dumps(DOCUMENT).replace('{"body": "$query.challenge$"}', '{"body": "draft"}'))
+    assert Client().get(f"{url}?challenge=abc").content == b"draft"
+    assert (post(url, MESSAGE).status_code, post(url, {"event": "x"}).content) == (202, b"")
 
 
 # --- Limits ---
@@ -356,10 +357,11 @@ def test_secrets_of_the_account_are_found_nowhere(
         assert "lanted-secret" not in found
 
 
-def test_what_is_compared_with_a_secret_property_is_hidden(url: str, capture: Capture) -> None:
-    assert post(url, MESSAGE).status_code == 202
+def test_what_proves_a_webhook_is_hidden(url: str, capture: Capture) -> None:
+    assert post(f"{url}?proof=hook-value-1&a=1", MESSAGE).status_code == 202
     (row,) = CapturedRequest.objects.all()
-    assert json.loads(row.request["text"]) == {**MESSAGE, "hook": "•••"}
+    assert row.request["query"] == "proof=%E2%80%A2%E2%80%A2%E2%80%A2&a=1"
+    assert json.loads(row.request["text"]) == MESSAGE
     # It still matches.
     captures.share(capture, shared=True)
     assert "A text message." in Client().get(f"/understood/{capture.key}/").content.decode()
@@ -378,9 +380,12 @@ def masked(body: str, kind: str, query: str = "", headers: dict[str, str] | None
         ('[{"Authorization": "x"}, "Bearer abcdef"]', "", '[{"Authorization":"•••"},"Bearer •••"]'),
         ("to=1&api_key=s3cr3t", "application/x-www-form-urlencoded", "to=1&api_key=%E2%80%A2%E2%80%A2%E2%80%A2"),
         ("password=s3cr3t", "", "password=%E2%80%A2%E2%80%A2%E2%80%A2"),
-        ("<m><password>s3cr3t</password></m>", "text/xml", "<?xml version='1.0' encoding='utf-8'?>\n<m><password>•••</password></m>"),
+        ("<m><password>s3cr3t</password></m>", "text/xml", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<m><password>•••</password></m>"),
         ("<m><password>s3cr3t</m>", "text/xml", "<m><password>•••</m>"),
         ('{"apiKey": "s3cr3t"', "application/json", '{"apiKey": "•••"'),
+        ('{"password": "s3cr3t", "password": ""}', "application/json", '{"password": "•••", "password": ""}'),
+        ('{"token": null, "auth": {"a": [true]}}', "application/json", '{"token": null, "auth": {"a": [true]}}'),
+        ("<!-- token=s3cr3t --><a>1</a>", "text/xml", "<!-- token=••• --><a>1</a>"),
         ("Authorization: Bearer s3cr3t", "text/plain", "Authorization: ••• •••"),
         ("monday, the key to it", "text/plain", "monday, the key to it"),
     ],
@@ -470,11 +475,12 @@ def test_a_provider_sees_what_is_understood(url: str, capture: Capture, reseller
         "<dd>G&#x27;day &lt;b&gt;</dd>",
         "A delivery report: delivered.",
         "It is none of the events that are described.",
+        "event: expected &#x27;mo&#x27;, got &#x27;dlr&#x27;",
         "Event 3 (delivery report)",
         "status_map has no entry for &#x27;LOST&#x27;.",
     ):
         assert text in shown, text
-    for text in ("request_parameters", "api.acme.example", "$from$", "/Webhook/", "hook-value-1"):
+    for text in ("request_parameters", "api.acme.example", "$from$", "/Webhook/"):
         assert text not in shown, text
     signed_in(reseller).post(page_of(capture), {"do": "unshare"})
     assert Client().get(shared).status_code == 404
