@@ -19,8 +19,10 @@ from integrations.language.xml import parse_xml, render_xml
 from integrations.redact import MASK, Redactor
 from integrations.studio.words import CREDENTIAL, CREDENTIAL_ENDS, plain
 
-# What stands between caller and application says nothing about the provider.
-_OF_PROXIES = re.compile(r"(x-forwarded-.*|x-real-ip|x-request-id|forwarded|via|connection|host)")
+# What a connection and the proxies on its way add says nothing about the provider.
+_OF_CONNECTIONS = re.compile(
+    r"(content-length|transfer-encoding|x-forwarded-.*|x-real-ip|x-request-id|forwarded|via|connection|host)"
+)
 _PARTS = (
     "authoriz",
     "authoris",
@@ -73,7 +75,7 @@ def written(request: InboundRequest, hide: Redactor, names: Container[str] = ())
     """The request as cases write it, with its credentials masked; otherwise its body stays as it came.
 
     Credentials are what the redactor hides, and what is called so, or one of the `names` (of `plain`). Left
-    out are the headers that proxies add.
+    out are the headers of the connection, and those that proxies add.
     """
     return _Writer(hide, names).written(request)
 
@@ -105,7 +107,7 @@ class _Writer:
         headers = {
             name: MASK if self._is_private(name) else value
             for name, value in request.headers.items()
-            if value and not _OF_PROXIES.fullmatch(name)
+            if value and not _OF_CONNECTIONS.fullmatch(name)
         }
         return {
             name: value if name == "content-type" else self._words(value)

@@ -447,7 +447,7 @@ def test_an_organizations_admin_erases_nothing_of_which_nobody_knows_whose_it_is
 
 def test_captured_requests_with_the_number_go(full: Number, admin_of_acme: User, reseller: User) -> None:
     template = Template(account=full.account)
-    template.revise('{"id": "own", "name": "Own"}')
+    template.revise('{"id": "own", "name": "Own", "Webhook": []}')
     capture = captures.open_for(template, reseller)
     for query, body in (("to=0412+345+678", b""), ("", ANNA.encode()), ("", BERT.encode())):
         captures.record(capture, InboundRequest("POST", "", query, {}, body))

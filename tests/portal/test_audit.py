@@ -412,7 +412,7 @@ def test_the_quarantine_is_recorded(
 
 def test_captures_are_recorded(private: Number, reseller: User) -> None:
     template = Template(account=private.account)
-    template.revise('{"id": "acme-sms", "name": "Acme SMS"}')
+    template.revise('{"id": "acme-sms", "name": "Acme SMS", "Webhook": []}')
     client, before = signed_in(reseller), last()
     page = client.post(reverse("admin:integrations_studio_captures", args=[template.pk]))["Location"]
     for do in ("share", "share", "unshare", "nonsense", "close"):
