@@ -61,7 +61,7 @@ def test_from_a_mistake_to_what_is_published(demo: Demo, people: People, images:
     # A mistake is listed at its place, and mended with a click.
     page.locator(".cm-line", has_text="X-To").get_by_text("request_headers").dblclick()
     page.keyboard.type("request_header")
-    place = page.get_by_role("button", name=re.compile("line 13, column"))
+    place = page.get_by_role("button", name=re.compile("line 14, column"))
     expect(place).to_be_visible()
     place.click()
     page.locator(".cm-lintRange").first.hover()
