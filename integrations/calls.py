@@ -107,21 +107,20 @@ def postpone(row: ScheduledCall, obstacle: NotNow, first: float, most: float) ->
     if obstacle.held:
         holds.review([row.integration_id])
     else:
-        row.integration.note_trouble(str(obstacle))
+        row.integration.note_arrival_trouble(str(obstacle))
 
 
 def note_problem(integration: Integration, row: ScheduledCall, outcome: Outcome) -> None:
     """Shows the problem at the integration, unless it may pass by itself."""
     lasting = outcome.result in ("failed", "opted_out", "unauthorized")
     if lasting or row.failures + 1 >= TOLD_AFTER:
-        integration.note_trouble(outcome.text)
+        integration.note_arrival_trouble(outcome.text)
 
 
 def clear_problem(row: ScheduledCall) -> None:
     """Shows the problem of the last call no more."""
     if row.problem:
-        shown = Integration.objects.filter(pk=row.integration_id, trouble=row.problem)
-        shown.update(trouble="", trouble_since=None)
+        Integration.objects.filter(pk=row.integration_id, arrival_trouble=row.problem).clear_arrival_trouble()
 
 
 def go_on(integration_ids: Collection[int]) -> None:

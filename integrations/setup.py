@@ -84,7 +84,7 @@ def state_of(integration: Integration) -> str:
         "off": _("Switched off"),
         "unconnected": _("Not connected yet"),
         "held": _("Waits for you: %(reason)s") % {"reason": integration.held_reason},
-        "trouble": _("Not working: %(reason)s") % {"reason": integration.trouble},
+        "trouble": _("Not working: %(reason)s") % {"reason": integration.problem},
         "on": _("Switched on"),
     }
     return words[_kind(integration)]
@@ -114,10 +114,10 @@ def save(integration: Integration, entered: Entered, user: User | None = None) -
     """
     before = properties.credentials_of([integration]) if integration.pk else {}
     own, added = integration.own_values if integration.pk else {}, not integration.pk
-    integration.trouble, integration.trouble_since = "", None
+    integration.trouble, integration.arrival_trouble, integration.trouble_since = "", "", None
     with audit.covered():
         if integration.pk:
-            integration.save(update_fields=["trouble", "trouble_since"])
+            integration.save(update_fields=["trouble", "arrival_trouble", "trouble_since"])
         else:
             integration.save()
     row = properties.store(integration, entered.values)
@@ -217,4 +217,4 @@ def _kind(integration: Integration) -> str:
     access = access_status(integration)
     if access is not None and access.by_consent and access.state == "none":
         return "unconnected"
-    return "trouble" if integration.trouble else "on"
+    return "trouble" if integration.problem else "on"

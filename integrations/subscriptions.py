@@ -82,6 +82,7 @@ def _begin(row: Subscription, service: PreparedIntegration | None) -> Call | Non
     if SUBSCRIBE.name in service.compiled.methods and service.integration.enabled:
         row.finish(_until_renewal(row))
     else:
+        calls.clear_problem(row)
         row.finish(None, **_NONE)
     return None
 

@@ -39,9 +39,9 @@ class PollQuerySet(ScheduledCallQuerySet["Poll"]):
     def due(self) -> Self:
         """Those of integrations that are switched on, not held, and not paused.
 
-        When a pause ends, a provider that has refused to be polled is asked again: nothing else may be sent.
+        When a pause ends, polls probe, too: nothing else may be sent that would end it.
         """
-        runs = Q(integration__paused_until=None) | Q(integration__paused_until__lte=Now(), failures__gt=0)
+        runs = Q(integration__paused_until=None) | Q(integration__paused_until__lte=Now())
         return super().due().filter(runs, integration__enabled=True, integration__holds_messages=False)
 
 

@@ -31,7 +31,7 @@ class ServiceHealthAdmin(PortalAdmin):
             When(enabled=False, then=3),
             When(held_since__isnull=False, then=0),
             When(paused_until__isnull=False, then=0),
-            When(trouble="", then=2),
+            When(trouble="", arrival_trouble="", then=2),
             default=1,
             output_field=IntegerField(),
         )

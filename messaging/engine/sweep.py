@@ -32,11 +32,10 @@ def due_tasks() -> tuple[set[Task], bool]:
                     AND NOT integration.holds_messages
                     WHERE renew_at <= {sql.now()}
                     AND (lease_until IS NULL OR lease_until < {sql.now()})),
-            EXISTS (SELECT 1 FROM integrations_poll AS poll JOIN integrations_integration AS integration
+            EXISTS (SELECT 1 FROM integrations_poll JOIN integrations_integration AS integration
                     ON integration.id = integration_id AND integration.enabled
                     AND NOT integration.holds_messages
-                    AND (integration.paused_until IS NULL
-                         OR (integration.paused_until <= {sql.now()} AND poll.failures > 0))
+                    AND (integration.paused_until IS NULL OR integration.paused_until <= {sql.now()})
                     WHERE due_at <= {sql.now()} AND (lease_until IS NULL OR lease_until < {sql.now()})),
             EXISTS (SELECT 1 FROM integrations_subscription JOIN integrations_integration AS integration
                     ON integration.id = integration_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import Error
-from django.db.models import Case, Count, Value, When
+from django.db.models import Case, Count, Q, Value, When
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -68,7 +68,7 @@ def _integrations() -> GaugeMetricFamily:
         When(enabled=False, then=Value("off")),
         When(holds_messages=True, then=Value("held")),
         When(paused_until__isnull=False, then=Value("paused")),
-        When(trouble__gt="", then=Value("trouble")),
+        When(Q(trouble__gt="") | Q(arrival_trouble__gt=""), then=Value("trouble")),
         default=Value("on"),
     )
     gauge = GaugeMetricFamily(

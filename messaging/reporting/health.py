@@ -105,7 +105,7 @@ def state_of(row: ServiceHealth) -> str:
         return "held"
     if row.paused_until is not None:
         return "paused"
-    return "trouble" if row.trouble else "on"
+    return "trouble" if row.problem else "on"
 
 
 def retry_now(keys: Sequence[int]) -> None:

@@ -83,7 +83,8 @@ def today(user: User) -> dict[str, Any]:
 
 
 def _failing_integrations(reach: Q) -> list[dict[str, str]]:
-    not_working = Q(held_since__isnull=False) | Q(paused_until__isnull=False) | ~Q(trouble="")
+    in_trouble = ~Q(trouble="", arrival_trouble="")
+    not_working = Q(held_since__isnull=False) | Q(paused_until__isnull=False) | in_trouble
     rows = (
         Integration.objects.filter(reach, not_working, enabled=True)
         .select_related("organization", "template")
@@ -100,11 +101,11 @@ def _failing_integrations(reach: Q) -> list[dict[str, str]]:
 
 
 def _problem_of(row: Integration) -> str:
-    names = {"provider": row.template, "organization": row.organization, "reason": row.trouble}
+    names = {"provider": row.template, "organization": row.organization, "reason": row.problem}
     if row.held_since is not None:
         waits = _("%(provider)s waits for an administrator of %(organization)s: %(reason)s")
         return waits % {**names, "reason": row.held_reason}
-    if row.trouble:
+    if row.problem:
         return _("%(provider)s is not working for %(organization)s: %(reason)s") % names
     return _("%(provider)s is paused for %(organization)s after repeated failures.") % names
 

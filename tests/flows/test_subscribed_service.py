@@ -85,10 +85,10 @@ def test_a_webhook_that_does_not_answer_is_shown_and_tried_again(
     url, settings.PUBLIC_URL = settings.PUBLIC_URL, "http://127.0.0.1:9"
     subscriptions.renew_due()
     integration = Integration.objects.get()
-    assert "does not answer the validation call" in integration.trouble
+    assert "does not answer the validation call" in integration.problem
     assert provider.provider.subscriptions == {} and Subscription.objects.get().failures == 1
     settings.PUBLIC_URL = url
     Subscription.objects.update(due_at=timezone.now())
     subscriptions.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "" and len(provider.provider.subscriptions) == 1
+    assert integration.problem == "" and len(provider.provider.subscriptions) == 1

@@ -185,11 +185,11 @@ def test_failures_are_retried_ever_later_and_shown_until_they_end(
     second = (row().due_at - timezone.now()).total_seconds()  # type: ignore[operator]
     assert 47 < first < 73 and 95 < second < 145
     subscribed.refresh_from_db()
-    assert "no such plan" in subscribed.trouble
+    assert "no such plan" in subscribed.problem
     provider.answer = provider.well
     later()
     subscribed.refresh_from_db()
-    assert (subscribed.trouble, row().failures, row().subscription_id) == ("", 0, "sub-1")
+    assert (subscribed.problem, row().failures, row().subscription_id) == ("", 0, "sub-1")
 
 
 def test_what_the_provider_has_ended_itself_needs_no_end(provider: Provider, subscribed: Integration) -> None:
@@ -198,7 +198,7 @@ def test_what_the_provider_has_ended_itself_needs_no_end(provider: Provider, sub
     setup.switch(subscribed, on=False)
     subscriptions.renew_due()
     subscribed.refresh_from_db()
-    assert (row().subscribed_at, row().due_at, subscribed.trouble) == (None, None, "")
+    assert (row().subscribed_at, row().due_at, subscribed.problem) == (None, None, "")
 
 
 def test_a_secret_is_not_sent_where_nobody_has_confirmed(
