@@ -255,6 +255,22 @@ def test_refused_credentials_pause_the_integration_until_a_poll_succeeds(
     assert (texts(), polled.paused_until, polled.problem) == (["at last"], None, "")
 
 
+def test_many_are_not_polled_at_once_when_they_are_loaded(
+    provider: Provider, polled: Integration, account: Account
+) -> None:
+    revise(polled, provider, EVENTS, interval=100)
+    for number in range(9):
+        organization = Organization.objects.create(account=account, name="O", domain=f"o{number}.example")
+        Integration.objects.create(organization=organization, template=polled.template)
+    Poll.objects.update(due_at=timezone.now() - timedelta(hours=1), failures=3)
+    began = timezone.now()
+    calls.plan(Integration.objects.all())
+    due = sorted((at - began).total_seconds() for at in Poll.objects.values_list("due_at", flat=True))  # type: ignore[operator]
+    fifths = [int(seconds // 20) for seconds in due]
+    assert sorted(set(fifths)) == [0, 1, 2, 3, 4] and max(map(fifths.count, fifths)) <= 3
+    assert due[0] < 5 and set(Poll.objects.values_list("failures", flat=True)) == {0}
+
+
 def refuse(provider: Provider) -> None:
     provider.answer = lambda query: (401, {}, {"error": "wrong key"})
 
