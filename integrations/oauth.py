@@ -171,9 +171,9 @@ def renew_due() -> None:
 def _due() -> QuerySet[AccessToken]:
     now = timezone.now()
     free = Q(lease_until=None) | Q(lease_until__lt=now)
-    return AccessToken.objects.filter(
-        free, renew_at__lte=now, integration__enabled=True, integration__holds_messages=False
-    )
+    # One that is switched off needs access until it is unsubscribed.
+    used = Q(integration__enabled=True) | Q(integration__subscription__subscribed_at__isnull=False)
+    return AccessToken.objects.filter(free, used, renew_at__lte=now, integration__holds_messages=False)
 
 
 def _request(row: AccessToken) -> Future[TokenResponse]:

@@ -197,7 +197,9 @@ def arrival_of(integration: Integration) -> list[tuple[str, str]]:
     if SUBSCRIBE.name in methods:
         row = Subscription.objects.filter(integration=integration.pk).first()
         text = _("Patchbay subscribes to the webhooks of this provider by itself. It has not done so yet.")
-        if row is not None and row.expires_at is not None:
+        if row is not None and not integration.enabled:
+            text = _ending(row)
+        elif row is not None and row.expires_at is not None:
             text = _("Subscribed until %(time)s. Patchbay renews it before.")
             text %= {"time": date_format(localtime(row.expires_at), "j M, H:i")}
         elif row is not None and row.subscribed_at is not None:
@@ -205,6 +207,24 @@ def arrival_of(integration: Integration) -> list[tuple[str, str]]:
             text %= {"time": date_format(localtime(row.subscribed_at), "j M, H:i")}
         found.append((text, row.problem if row is not None else ""))
     return found
+
+
+def _ending(row: Subscription) -> str:
+    """Whether a subscription is ended, of an integration that is switched off."""
+    if row.subscribed_at is not None:
+        return _("Switched off, but still subscribed at the provider. Patchbay is unsubscribing.")
+    if not row.problem:
+        return _("Switched off, and not subscribed at the provider.")
+    if not row.subscription_id:
+        return _(
+            "Switched off, but the provider has not ended the subscription, and is asked no more. "
+            "Delete it at the provider."
+        )
+    text = _(
+        "Switched off, but the provider has not ended the subscription %(id)s, and is asked no more. "
+        "Delete it at the provider."
+    )
+    return text % {"id": row.subscription_id}
 
 
 def _kind(integration: Integration) -> str:

@@ -27,9 +27,12 @@ def due_tasks() -> tuple[set[Task], bool]:
                            AND created_at < {sql.later(f"-{PART_SECONDS}")}),
             EXISTS (SELECT 1 FROM messaging_attachment
                     WHERE state = '{AttachmentState.WAITING}' AND next_attempt_at <= {sql.now()}),
-            EXISTS (SELECT 1 FROM integrations_accesstoken JOIN integrations_integration AS integration
-                    ON integration.id = integration_id AND integration.enabled
+            EXISTS (SELECT 1 FROM integrations_accesstoken AS token
+                    JOIN integrations_integration AS integration ON integration.id = token.integration_id
                     AND NOT integration.holds_messages
+                    AND (integration.enabled OR EXISTS (
+                        SELECT 1 FROM integrations_subscription AS subscription
+                        WHERE subscription.integration_id = integration.id AND subscribed_at IS NOT NULL))
                     WHERE renew_at <= {sql.now()}
                     AND (lease_until IS NULL OR lease_until < {sql.now()})),
             EXISTS (SELECT 1 FROM integrations_poll JOIN integrations_integration AS integration
