@@ -342,3 +342,34 @@ def test_elements_that_fit_no_event_are_kept_and_read_again(client: Client, priv
     reprocess.reprocess(row)
     assert (texts(), unfit.all().count(), WebhookEvent.objects.count()) == (["a", "b", "", ""], 0, 5)
     assert row not in quarantine.quarantined(WebhookRequest.objects.all())
+
+
+def test_a_text_inside_of_what_a_report_has_taken_is_kept_and_read_again(
+    client: Client, private: Number
+) -> None:
+    text_of = {"from": "$from$", "to": "$to$", "text": "$content$"}
+    reports = {
+        "event_type": "messageDelivered",
+        "request_parameters": {"entry": [{"reports": [{"id": "$messageid$"}]}]},
+    }
+    document = {
+        **BATCH,
+        "Webhook": [
+            reports,
+            {"event_type": "message", "request_parameters": {"entry": [{"texts": [text_of]}]}},
+        ],
+    }
+    template = Template(account=private.account)
+    template.revise(json.dumps(document))
+    Integration.objects.create(organization=private.organization, template=template, enabled=True)
+    said = [{"from": FROM, "to": private.number, "text": text} for text in ("one", "two")]
+    body = {"entry": [{"reports": [{"id": "7"}], "texts": said}]}
+    url = f"/services/batch/a{private.account.accountid}"
+    assert client.post(url, json.dumps(body), content_type="application/json").status_code == 200
+    file_events.drain()
+    kept = WebhookEvent.objects.filter(type="unfit").order_by("pk")
+    assert [event.payload["place"] for event in kept] == ["/entry/0/texts/0", "/entry/0/texts/1"]
+    document["Webhook"] = [{**reports, "continue": True}, *document["Webhook"][1:]]
+    template.revise(json.dumps(document))
+    assert reprocess.reprocess(WebhookRequest.objects.get())
+    assert texts() == ["one", "two"] and not kept.all()
