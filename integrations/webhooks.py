@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from integrations import bodies
@@ -19,7 +20,7 @@ from integrations.language.matching import BATCH, COMPARED, ELEMENTS, Compared, 
 from integrations.language.names import BOUND
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import ANY, Value, cleaned, text
-from integrations.language.webhook_events import WebhookEvent
+from integrations.language.webhook_events import STATUS_TYPES, WebhookEvent
 from integrations.language.webhook_responses import WebhookResponse
 from integrations.received import Accepted, Hints, Probe, Received, Refused, hints_in
 from integrations.webhook_body import MAX_BYTES, Body, Verified
@@ -29,6 +30,10 @@ MAX_WORK = 1_000_000
 
 # Methods by which it is only asked whether somebody is there.
 PROBES = ("HEAD", "OPTIONS")
+
+# What is inside of the other kind is not another reading of it, but something else that is said.
+_KINDS = {"message": "text", "mms": "text", **dict.fromkeys(STATUS_TYPES, "report")}
+_LEFT = 'Another event has taken what this is in. With "continue": true, it leaves it to the next'
 
 _Found = tuple[Frame, Event, list[str]]  # the variables, the event, and the names that its shapes bound
 
@@ -167,7 +172,6 @@ class _Match:
     documents: Callable[[], list[Value]]
     matched: list[tuple[int, _Found]] = field(default_factory=list)
     elements: list[Key | None] = field(default_factory=list)
-    whole: bool = False
     refusals: list[tuple[str, str]] = field(default_factory=list)
     compared: Compared = field(default_factory=dict)
     unverified: str = ""
@@ -178,8 +182,8 @@ class _Match:
         return tuple(self.refusals)
 
     def unfit(self) -> list[tuple[str, str]]:
-        """The elements of lists that fit no event, unless an event has taken the request whole."""
-        if self.whole or not self.batch.misses:
+        """The elements of lists that fit no event, or that an event has taken without reading them."""
+        if not self.batch.misses:
             return []
         return self.batch.unfit(self.documents())
 
@@ -217,14 +221,49 @@ def _match(
         for label, values in compared.items():
             result.compared.setdefault(label, set()).update(map(cleaned, values))
         elements = [bound.get(ELEMENTS, ()) for bound, _, _ in found]
-        result.elements += [(keys[-1] if event.continues else keys[0]) if keys else None for keys in elements]
+        result.elements += [keys[-1] if keys else None for keys in elements]
         if not elements[0] and not event.continues:
             # Without a list in its shapes, it takes the request whole, or all that earlier events have left.
-            result.whole = not batch.taking or isinstance(found[0][1], Ignored)
+            if not batch.taking or isinstance(found[0][1], Ignored):
+                result.batch = Batch()
             break
         batch.take(elements, continues=event.continues)
+    _note_left(
+        result,
+        template.section(polled=request.polled).events,
+        partial(
+            _try,
+            request=request,
+            base={**base, BATCH: Batch()},
+            body=body,
+            verified=verified,
+            number_to=number_to,
+        ),
+    )
     result.problem = body.problem
     return result
+
+
+def _note_left(
+    result: _Match,
+    events: Sequence[WebhookEvent],
+    attempt: Callable[[WebhookEvent], list[_Found] | _Refusal],
+) -> None:
+    """Notes the texts inside of what a report has taken whole, and the reports inside of what a text has."""
+    owners = {
+        next(iter(bound.get(ELEMENTS, ())), None): _KINDS.get(events[index].type)
+        for index, (bound, _, _) in result.matched
+        if not events[index].continues
+    }
+    for event in events if owners else ():
+        kind = _KINDS.get(event.type)
+        if kind is None or event.continues or not (event.nests or (event.iterates and None in owners)):
+            continue
+        found = attempt(event)
+        for bound, _, _ in found if isinstance(found, list) else ():
+            keys = bound.get(ELEMENTS)
+            if keys and owners.get(keys[0], owners.get(None)) not in (None, kind):
+                result.batch.leave(keys[-1], _LEFT)
 
 
 def _miss_unproven(batch: Batch, reason: str, said: list[_Found] | _Refusal) -> None:
