@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import parse_qs
 
 from integrations.language.multipart import parse_multipart, render_multipart
 from integrations.language.sections import MEDIA_TYPES
-from integrations.language.urls import encode_pairs
-from integrations.language.values import Value, cleaned, dump, is_charset, load, raw, well_formed
+from integrations.language.urls import decode_pairs, encode_pairs
+from integrations.language.values import Value, add, cleaned, dump, is_charset, load, raw, well_formed
 from integrations.language.xml import parse_xml, render_xml
 
 MAX_FIELDS = 10_000
@@ -83,24 +82,18 @@ def pairs(source: str, charset: str = "utf-8", *, inbound: bool = False) -> dict
 
     Raises ValueError for percent escapes that are not valid in the character set, if `inbound`; U+0000 stays.
     """
-    if not source:
-        return {}
+    found: dict[str, Value] = {}
+    if source.count("&") >= MAX_FIELDS:
+        return found
     try:
-        fields = parse_qs(
-            well_formed(source),
-            keep_blank_values=True,
-            encoding=charset,
-            errors="strict" if inbound else "replace",
-            max_num_fields=MAX_FIELDS,
-        )
+        for name, value in decode_pairs(well_formed(source), charset, "strict" if inbound else "replace"):
+            add(found, name, value)
     except UnicodeError:
         reason = f"The percent escapes of a form or query are not valid {charset}."
         raise ValueError(f"{reason} If another character set is meant, set 'request_charset'.") from None
-    except ValueError:
-        return {}
     if not inbound and ("\0" in source or "%00" in source):
-        fields = cleaned(fields)
-    return {key: found[0] if len(found) == 1 else found for key, found in fields.items()}
+        return cleaned(found)  # type: ignore[no-any-return]
+    return found
 
 
 def render(value: Value, content_type: str, pointer: str) -> tuple[bytes, str]:

@@ -38,10 +38,13 @@ def digest(label: str, value: str) -> str:
     return hashlib.sha256(f"{label}\x1f{value}".encode("utf-8", "replace")).hexdigest()
 
 
-def holders(account: Account, template: Template, digests: Collection[str], most: int) -> list[int | None]:
-    """Keys of the integrations that have one of these values; None stands for those with the account's."""
+def holders(
+    account: Account, template: Template, digests: Collection[str], most: int
+) -> list[Integration | None]:
+    """The integrations that have one of these values; None stands for those with the account's."""
     found = ComparedValue.objects.filter(account=account, template=template, digest__in=digests)
-    return list(found.values_list("values__integration", flat=True)[:most])
+    with_owners = found.select_related("values__integration__organization", "values__integration__revision")
+    return [row.values.integration for row in with_owners.defer("values__values")[:most]]
 
 
 def renew(rows: QuerySet[PropertyValues]) -> None:
@@ -60,6 +63,11 @@ def adopt() -> None:
     Each batch has a transaction of its own, while the portal works. What was taken over is not read again.
     """
     renew(PropertyValues.objects.filter(blank=None))
+
+
+def are_adopted() -> bool:
+    """Whether no values are left that `adopt` would take over, so that all compared values are known."""
+    return not PropertyValues.objects.filter(blank=None).exists()
 
 
 def _renew_readable(keys: list[int]) -> None:

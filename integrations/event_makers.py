@@ -9,7 +9,7 @@ from uuid import UUID
 
 from integrations.events import Consent, Event, Ignored, InboundMessage, StatusUpdate
 from integrations.language.dates import parse_iso
-from integrations.language.matching import BLANK, Frame
+from integrations.language.frames import BLANK, Frame
 from integrations.language.values import Value, cleaned, is_empty
 from integrations.language.values import text as text_of
 from integrations.language.webhook_events import ALIASES, WebhookEvent

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from integrations.events import Consent, Event, HttpResponse, InboundMessage, StatusUpdate
-from integrations.language.matching import Compared
+from integrations.language.frames import Compared
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from integrations import bodies
 from integrations.events import InboundRequest
 from integrations.language.budget import spend
 from integrations.language.dates import iso_text
-from integrations.language.matching import Frame
+from integrations.language.frames import Frame
 from integrations.language.values import Value
 from integrations.language.verify import Verification
 from integrations.language.webhook_events import WebhookEvent

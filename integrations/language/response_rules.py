@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from integrations.language.api_methods import ApiMethod
+from integrations.language.bindings import unused_names
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
-from integrations.language.matching import Match, compile_match, unused_names
+from integrations.language.frames import Match
+from integrations.language.matching import compile_match
 from integrations.language.names import RESPONSE
 from integrations.language.placeholders import only
 from integrations.language.scope import Scope

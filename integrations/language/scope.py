@@ -22,7 +22,8 @@ class Scope:
     made, by a filter or a condition. With `at_key`, columns count in the key. A `stored` document was
     accepted by an earlier version: what is refused only since then is a warning. `compared` collects the
     properties whose values webhooks carry, `claims` how `verify` reads them. What `answers_anyone` is sent to
-    whoever calls the webhook. With `blank_texts`, a text may be empty if files are bound.
+    whoever calls the webhook. With `blank_texts`, a text may be empty if files are bound. An `alternative` is
+    one of several shapes, of which another may match.
     """
 
     labels: Mapping[str, bool]
@@ -43,6 +44,7 @@ class Scope:
     stored: bool = False
     answers_anyone: bool = False
     blank_texts: bool = False
+    alternative: bool = False
 
     def report(
         self,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,6 +19,7 @@ from integrations.language.placeholders import Placeholder
 from integrations.language.scope import Scope
 from integrations.language.sections import choice, number
 from integrations.language.shapes import Render, compile_render
+from integrations.language.urls import decode_pairs
 from integrations.language.values import Value, Variables, find, is_empty, is_number, raw, text
 
 # Reads the request (query, headers, body in bytes, method, public url, ip), its parsed body, now, and the
@@ -68,10 +69,9 @@ def _timestamp(node: Mapping[str, Value], scope: Scope, pointer: str) -> Callabl
 
 
 def _too_old(stamp: str, tolerance: float, values: Variables) -> str:
-    date = parse_date(stamp)
     if is_number(stamp) and len(stamp) < 20:
         moment = float(stamp) / (1000 if float(stamp) > 10**11 else 1)
-    elif date is not None:
+    elif (date := parse_date(stamp)) is not None:
         moment = date.timestamp()
     else:
         return "The timestamp of the signature is missing."
@@ -198,27 +198,29 @@ def check_url_and_form(node: Mapping[str, Value], scope: Scope, pointer: str) ->
         digest = text(values["query"].get("bodySHA256"))
         if digest and not hmac.compare_digest(hashlib.sha256(values["body"]).hexdigest(), digest.casefold()):
             return "The body does not match the signed digest."
-        fields = (
-            [] if digest else parse_qsl(values["body"].decode("utf-8", "replace"), keep_blank_values=True)
-        )
-        signed = "".join(name + value for name, value in sorted(set(fields)))
-        expected = [
-            base64.b64encode(hmac.digest(raw(item), (url + signed).encode(), "sha1")).decode()
-            for item in live(key(values))
-            for url in _spellings(text(values["url"]))
-        ]
-        return "" if is_one_of(signature(values), expected) else "The signature is missing or wrong."
+        fields = [] if digest else decode_pairs(values["body"].decode("utf-8", "replace"))
+        signed, given = "".join(name + value for name, value in sorted(set(fields))), signature(values)
+        for url in _spellings(text(values["url"])):
+            over = (url + signed).encode()
+            expected = [
+                base64.b64encode(hmac.digest(raw(item), over, "sha1")).decode() for item in live(key(values))
+            ]
+            if is_one_of(given, expected):
+                return ""
+        return "The signature is missing or wrong."
 
     return check
 
 
-def _spellings(url: str) -> list[str]:
+def _spellings(url: str) -> Iterator[str]:
     """The URL with and without its port: as in Twilio's helper libraries, either may have been signed."""
+    yield url
     parts = urlsplit(url)
     if parts.port is not None:
-        return [url, parts._replace(netloc=parts.netloc.rpartition(":")[0]).geturl()]
-    port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
-    return [url, parts._replace(netloc=parts.netloc + port).geturl()]
+        yield parts._replace(netloc=parts.netloc.rpartition(":")[0]).geturl()
+    else:
+        port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+        yield parts._replace(netloc=parts.netloc + port).geturl()
 
 
 def _now(values: Variables) -> float:

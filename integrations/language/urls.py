@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from integrations.language.budget import spend
 from integrations.language.errors import RenderError
@@ -119,6 +119,20 @@ def encode_pairs(values: Value, pointer: str, *, form: bool = False) -> str:
             if value is not None:
                 pairs.append(f"{encode(raw(key))}={encode(raw(value))}")
     return "&".join(pairs)
+
+
+def decode_pairs(source: str, charset: str = "utf-8", errors: str = "replace") -> Iterator[tuple[str, str]]:
+    """Each name and value of a query or form, in their order.
+
+    With the `errors` "strict", percent escapes that are not valid in the character set raise UnicodeError.
+    """
+    for field in source.replace("+", " ").split("&"):
+        if field:
+            name, _, value = field.partition("=")
+            yield (
+                unquote(name, charset, errors) if "%" in name else name,
+                unquote(value, charset, errors) if "%" in value else value,
+            )
 
 
 def _render(pieces: list[str | tuple[str, Getter]], variables: Variables, pointer: str) -> str:

@@ -44,7 +44,7 @@ def is_string(value: Value) -> bool:
 
 def is_empty(value: Value) -> bool:
     """Whether a value is unset, an empty text, false, or an empty list or object; 0 is not empty."""
-    return value is None or value is False or (isinstance(value, str | list | dict | bytes) and not value)
+    return not value and (value is None or value is False or isinstance(value, str | list | dict | bytes))
 
 
 def text(value: Value) -> str:
@@ -76,9 +76,9 @@ def well_formed(value: str) -> str:
 
 def cleaned(value: Value, *, nul: bool = False) -> Value:
     """The value with every text in it well formed; U+0000, not for databases, becomes U+FFFD, or stays."""
-    if isinstance(value, Number):
-        return value
     if isinstance(value, str):
+        if isinstance(value, Number) or (value.isascii() and (nul or "\0" not in value)):
+            return value
         return well_formed(value) if nul else well_formed(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, Mapping):
         return {cleaned(str(key), nul=nul): cleaned(item, nul=nul) for key, item in value.items()}
@@ -178,6 +178,9 @@ def find(value: Value, key: str) -> Value:
 def walk(value: Value, steps: tuple[str | int, ...]) -> Value:
     """The value at a dotted name; a key of a list means that key of its last element."""
     for step in steps:
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+            continue
         if value is None or value is ANY:
             return value
         if isinstance(step, int):

@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from integrations.language.bindings import unused_names
 from integrations.language.budget import spend
 from integrations.language.conditions import Condition, compile_condition
 from integrations.language.errors import child, did_you_mean
-from integrations.language.matching import Match, compile_match, iterates, unused_names
+from integrations.language.frames import Match
+from integrations.language.matching import compile_match, iterates
 from integrations.language.names import BOUND, EXCHANGE
 from integrations.language.placeholders import Placeholder, parse
 from integrations.language.scope import Scope

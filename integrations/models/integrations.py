@@ -203,6 +203,10 @@ class PropertyValues(models.Model):
             ),
             models.UniqueConstraint(fields=["account", "template"], name="values_of_account"),
         ]
+        indexes = [
+            # Whether values of version 0.1 are left is asked with webhooks.
+            models.Index(fields=["blank"], condition=Q(blank__isnull=True), name="values_not_adopted"),
+        ]
 
     def __str__(self) -> str:
         return f"Values of {self.integration or self.template}"

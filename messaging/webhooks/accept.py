@@ -104,7 +104,7 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
     verified = any(document.section(polled=request.polled).verified for document in documents)
     if hints.refused is not None and (not verified or isinstance(hints.refused, Probe)):
         return Reading.refused(hints.refused, own)
-    found = candidates.find(owner, hints)
+    found = candidates.find(owner, request, hints)
     if not found.integrations:
         return sorting.nobodys(owner, documents[0], request, hints, verified=verified)
     readings = Readings(request, found.integrations, first, message_uuid=str(uuid), now=now)

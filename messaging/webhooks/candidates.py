@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from integrations import webhooks
+from integrations.events import InboundRequest
 from integrations.models import Integration
 from integrations.received import Hints
 from messaging.models import Number
@@ -33,8 +35,12 @@ class Candidates:
         )
 
 
-def find(owner: Owner, hints: Hints) -> Candidates:
-    """By the URL, else by number, else by message id; without a hit, by property, and then any others."""
+def find(owner: Owner, request: InboundRequest, hints: Hints) -> Candidates:
+    """By the URL, else by number, else by message id; without a hit, by property, and then any others.
+
+    There are no others where an account has more integrations than are tried, and the request can only be for
+    those that have a value which it names, such as an account id.
+    """
     named = routing.numbers_named(owner, hints.recipients)
     if owner.organization is not None:
         return Candidates(owner.own, named, is_sure=True)
@@ -46,9 +52,11 @@ def find(owner: Owner, hints: Hints) -> Candidates:
         # Where some event has a number, and another an id, the id was not looked up.
         mixed = bool(named and (hints.messageids or hints.message_uuids))
         return Candidates(located, named, ids, is_sure=len(located) == 1 and not mixed)
-    likely = owner.integrations_with(hints.values)
-    some = owner.some_integrations
-    found = {item.pk: item for item in [*likely, *some]}
+    if hints.values and owner.has_many and (values := _owner_values(owner, request)):
+        whose = owner.integrations_with(values)
+        return Candidates(whose, named, ids, more=len(whose) > MOST_CANDIDATES)
+    found = {item.pk: item for item in owner.integrations_with(hints.values)}
+    found |= {item.pk: item for item in owner.some_integrations if item.pk not in found}
     return Candidates(
         list(found.values()),
         named,
@@ -56,3 +64,15 @@ def find(owner: Owner, hints: Hints) -> Candidates:
         is_sure=len(found) == 1,
         more=len(found) > MOST_CANDIDATES,
     )
+
+
+def _owner_values(owner: Owner, request: InboundRequest) -> dict[str, set[str]]:
+    """By property, the values of which one is needed by each document that applies; else nothing."""
+    found: dict[str, set[str]] = {}
+    for document in owner.documents:
+        values = webhooks.owner_values(document, request)
+        if not values:
+            return {}
+        for label, said in values.items():
+            found.setdefault(label, set()).update(said)
+    return found

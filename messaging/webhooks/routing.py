@@ -117,8 +117,22 @@ class Owner:
         if not digests:
             return []
         found = compared_values.holders(self.account, self.template, digests, MOST_CANDIDATES + 1)
-        own = self._enabled().filter(pk__in=[key for key in found if key is not None])
-        return [*self._load(own), *(self._sharing() if None in found else [])]
+        own = self._known(item for item in found if item is not None and item.enabled)
+        # Those that share have the account's values, or the defaults.
+        if None in found or not digests.isdisjoint(compared_values.digests_of({}, self.documents)):
+            own += self._sharing()
+        return own
+
+    @property
+    def has_many(self) -> bool:
+        """Whether more integrations than are tried have values of their own, which are all known."""
+        key = "many", self.template.pk, self.account.pk
+
+        def load() -> bool:
+            own = self._with_values().values_list("pk")[: MOST_CANDIDATES + 1]
+            return len(own) > MOST_CANDIDATES and compared_values.are_adopted()
+
+        return process.get(_Cache).get(key, load) or False
 
     @property
     def some_integrations(self) -> list[Integration]:
@@ -153,11 +167,15 @@ class Owner:
         return found if self.organization is None else found.filter(organization=self.organization)
 
     def _load(self, found: QuerySet[Integration]) -> list[Integration]:
-        """These rows in one query, with the template and the account that are known already."""
-        rows = list(found.select_related("organization", "revision"))
-        for row in rows:
+        """These rows, in one query."""
+        return self._known(found.select_related("organization", "revision"))
+
+    def _known(self, found: Iterable[Integration]) -> list[Integration]:
+        """Those of the account, each once, with the template and the account that are known already."""
+        rows = {row.pk: row for row in found if row.organization.account_id == self.account.pk}
+        for row in rows.values():
             row.template, row.organization.account = self.template, self.account
-        return rows
+        return list(rows.values())
 
 
 def owner_of(service_id: str, owner_id: str) -> Owner | None:
@@ -167,13 +185,13 @@ def owner_of(service_id: str, owner_id: str) -> Owner | None:
 
 
 def _owner_of(service_id: str, owner_id: str) -> Owner | None:
-    organization = Organization.objects.select_related("account").filter(orgid=owner_id).first()
-    if organization is not None:
-        account: Account | None = organization.account
-    else:
-        account = Account.objects.filter(accountid=owner_id).first()
+    organization: Organization | None = None
+    account = Account.objects.filter(accountid=owner_id).first()
     if account is None:
-        return None
+        organization = Organization.objects.select_related("account").filter(orgid=owner_id).first()
+        if organization is None:
+            return None
+        account = organization.account
     pinned = Integration.objects.filter(
         template=OuterRef("pk"), organization__account=account, revision__isnull=False
     )
@@ -257,9 +275,8 @@ def organizations_of_ids(
             integration__template=owner.template,
             organization__account=owner.account,
         )
-        for messageid, organization in attempts.values_list("provider_id", "organization").distinct()[
-            :MOST_ATTEMPTS
-        ]:
+        pairs = attempts.order_by().values_list("provider_id", "organization").distinct()
+        for messageid, organization in pairs[:MOST_ATTEMPTS]:
             found[messageid].add(organization)
     if uuids:
         messages = Message.objects.filter(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -17,16 +17,13 @@ from integrations.events import (
     InboundMessage,
     InboundRequest,
     StatusUpdate,
-    Unfit,
-    to_json,
 )
 from integrations.language.document import Template as Document
-from integrations.language.matching import MAX_EVENTS
 from integrations.models import Integration
-from integrations.received import Hints
-from messaging.models import Number, WebhookEvent
-from messaging.statuses import UNFIT, EventState, Verdict
-from messaging.webhooks import routing
+from integrations.received import Accepted, Hints
+from messaging.models import Number
+from messaging.statuses import Verdict
+from messaging.webhooks import routing, rows
 from messaging.webhooks.candidates import Candidates
 from messaging.webhooks.readings import Reading, Readings, VerifiedEvent, VerifiedReading
 from messaging.webhooks.routing import Owner, digest_of
@@ -54,80 +51,146 @@ def sorted_out(
     owner: Owner, found: Candidates, readings: Readings, winner: VerifiedReading, uuid: UUID
 ) -> Reading:
     """The events of each integration that vouches for the request, as that integration reads them."""
-    by_organization = {item.organization_id: item for item in found.integrations}
     named = dict(found.named)
     if missing := routing.recipients_of(winner.received) - named.keys():
         named |= routing.numbers_named(owner, missing)
-    rows: list[VerifiedEvent] = []
-    reasons: list[tuple[str, str]] = []
-    nowhere: dict[int, str] = {}  # why an event could not be filed for anybody
-    equal: Counter[str] = Counter()  # elements of one request with equal ids are two events
+    sorting = _Sorting(owner, found, winner, named, _vouching(found, named, readings, winner))
+    # Each has its own events if its document or key differs; equal readings are gone through once.
+    for received in {id(item.received): item.received for item in sorting.readings}.values():
+        sorting.add(received)
+    reading = _summed_up(found, readings, winner, sorting.rows, sorting.reasons, uuid)
+    if sorting.rows or not sorting.reasons:
+        digest, whose = digest_of(owner, readings.request), reading.integration
+        reading.events += rows.unfit(sorting.unfit(), winner, whose, digest)
+    return reading
+
+
+def _vouching(
+    found: Candidates, named: Mapping[str, list[Number]], readings: Readings, winner: VerifiedReading
+) -> dict[int, VerifiedReading]:
+    """By organization: the readings of those to which something in the request belongs, if they verify it."""
+    by_organization = {item.organization_id: item for item in found.integrations}
     vouching: dict[int, VerifiedReading] = {}
     for key in [winner.integration.organization_id, *found.organizations(named)]:
         item = by_organization.get(key)
         if item is not None and key not in vouching and (seen := readings.verified(item)):
             vouching[key] = seen
-    # Each has its own events if its document or key differs; equal readings are gone through once.
-    for received in {id(item.received): item.received for item in [winner, *vouching.values()]}.values():
-        here = {key: item for key, item in vouching.items() if item.received is received}
+    return vouching
+
+
+@dataclass
+class _Sorting:
+    """The rows of events so far, by what they say: whose number, or whose message, they are about.
+
+    `vouching` has the readings that verify the request, by organization. `reasons` tell what was not filed
+    for anybody, `nowhere` has those of whole events of the winner, by their index.
+    """
+
+    owner: Owner
+    found: Candidates
+    winner: VerifiedReading
+    named: Mapping[str, list[Number]]
+    vouching: Mapping[int, VerifiedReading]
+    rows: list[VerifiedEvent] = field(default_factory=list)
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+    nowhere: dict[int, str] = field(default_factory=dict)
+    # Elements of one request with equal ids are two events.
+    equal: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def readings(self) -> list[VerifiedReading]:
+        """All that verify the request, the winner first."""
+        return [self.winner, *self.vouching.values()]
+
+    def add(self, received: Accepted) -> None:
+        """Files the events of one reading for those who read the request like this."""
+        here = {key: item for key, item in self.vouching.items() if item.received is received}
         for index, event in enumerate(received.events):
-            if isinstance(event, Ignored):
-                continue
             if isinstance(event, StatusUpdate):
-                known = found.ids.get(event.messageid, set()) | found.ids.get(event.message_uuid, set())
-                mine = known & here.keys()
-                if len(known & vouching.keys()) > 1:
-                    if received is winner.received:
-                        nowhere[index] = _ambiguous(event)
-                        reasons.append((Verdict.UNKNOWN_NUMBER, nowhere[index]))
-                elif mine:
-                    by = here[mine.pop()]
-                    rows.append(_event(owner, event, index, by, by.integration, None, equal))
-                elif not known and received is winner.received:
-                    sure = winner.integration if found.is_sure else None
-                    rows.append(_event(owner, event, index, winner, sure, None, equal))
-                elif received is winner.received and not known & vouching.keys():
-                    nowhere[index] = _not_theirs(known, by_organization)
-                    reasons.append((Verdict.UNKNOWN_NUMBER, nowhere[index]))
-                continue
-            if not event.recipients and received is winner.received:
-                reasons.append(
-                    (Verdict.UNKNOWN_NUMBER, _("The request does not say which number it is for."))
-                )
-            told = len(reasons)
-            numbers_of_event: set[int] = set()
-            for recipient in event.recipients:
-                numbers = named.get(recipient, [])
-                whose = numbers[0].organization_id if len(numbers) == 1 else 0
-                if whose in here and here[whose].integration.enabled:
-                    if numbers[0].pk not in numbers_of_event:
-                        numbers_of_event.add(numbers[0].pk)
-                        by = here[whose]
-                        rows.append(_event(owner, event, index, by, by.integration, numbers[0], equal))
-                elif received is winner.received and (whose in here or whose not in vouching):
-                    reasons.append(_why_not(owner, recipient, numbers, found.integrations))
-            if len(reasons) > told and not numbers_of_event:
-                nowhere[index] = reasons[told][1]
-    reading = _summed_up(found, readings, winner, rows, reasons, uuid)
-    if rows or not reasons:
-        places = winner.received.places() if nowhere else ()
-        aside = {places[index]: reason for index, reason in nowhere.items()}
-        reading.events += _unfit(
-            owner, readings.request, winner, list(vouching.values()), reading.integration, aside
-        )
-    return reading
+                self._add_status(event, index, here, told=received is self.winner.received)
+            elif not isinstance(event, Ignored):
+                self._add_for_numbers(event, index, here, told=received is self.winner.received)
+
+    def unfit(self) -> dict[str, str]:
+        """By place, why something fits no event of any reading, or is for nobody."""
+        found = dict(self.winner.received.unfit)
+        for other in self.vouching.values():
+            found = {place: found[place] for place, _ in other.received.unfit if place in found}
+        places = self.winner.received.places() if self.nowhere else ()
+        return found | {places[index]: reason for index, reason in self.nowhere.items()}
+
+    def _add_status(
+        self, event: StatusUpdate, index: int, here: Mapping[int, VerifiedReading], *, told: bool
+    ) -> None:
+        """Files it for the organization that sent the message; only what the winner says is `told`."""
+        ids = self.found.ids
+        known = ids.get(event.messageid, set()) | ids.get(event.message_uuid, set())
+        vouched = known & self.vouching.keys()
+        mine = known & here.keys()
+        if len(vouched) > 1:
+            if told:
+                self._tell(index, _ambiguous(event))
+        elif mine:
+            by = here[mine.pop()]
+            self._file(event, index, by, by.integration)
+        elif told and not known:
+            self._file(event, index, self.winner, self.winner.integration if self.found.is_sure else None)
+        elif told and not vouched:
+            self._tell(index, _not_theirs(known, self.found.integrations))
+
+    def _add_for_numbers(
+        self,
+        event: InboundMessage | Consent,
+        index: int,
+        here: Mapping[int, VerifiedReading],
+        *,
+        told: bool,
+    ) -> None:
+        """Files it for each of our numbers among its recipients; only what the winner says is `told`."""
+        before = len(self.reasons)
+        if told and not event.recipients:
+            reason = _("The request does not say which number it is for.")
+            self.reasons.append((Verdict.UNKNOWN_NUMBER, reason))
+            return
+        filed: set[int] = set()
+        for recipient in event.recipients:
+            numbers = self.named.get(recipient, [])
+            whose = numbers[0].organization_id if len(numbers) == 1 else 0
+            if whose in here and here[whose].integration.enabled:
+                if numbers[0].pk not in filed:
+                    filed.add(numbers[0].pk)
+                    self._file(event, index, here[whose], here[whose].integration, numbers[0])
+            elif told and (whose in here or whose not in self.vouching):
+                self.reasons.append(_why_not(self.owner, recipient, numbers, self.found.integrations))
+        if len(self.reasons) > before and not filed:
+            self.nowhere[index] = self.reasons[before][1]
+
+    def _file(
+        self,
+        event: InboundMessage | StatusUpdate | Consent,
+        index: int,
+        by: VerifiedReading,
+        integration: Integration | None,
+        number: Number | None = None,
+    ) -> None:
+        row = rows.of_event(self.owner, event, integration, number, self.equal)
+        self.rows.append(VerifiedEvent(row, by, index))
+
+    def _tell(self, index: int, reason: str) -> None:
+        self.nowhere[index] = reason
+        self.reasons.append((Verdict.UNKNOWN_NUMBER, reason))
 
 
 def _summed_up(
     found: Candidates,
     readings: Readings,
     winner: VerifiedReading,
-    rows: list[VerifiedEvent],
+    events: list[VerifiedEvent],
     reasons: list[tuple[str, str]],
     uuid: UUID,
 ) -> Reading:
     received, integration = winner.received, winner.integration
-    verdict, reason = (received.verdict, "") if rows or not reasons else reasons[0]
+    verdict, reason = (received.verdict, "") if events or not reasons else reasons[0]
     if verdict in (Verdict.UNKNOWN_NUMBER, Verdict.DISABLED):
         answer = received.aside
         # It is not known whose it is: only the account's admins see it, unless the URL names an organization.
@@ -135,15 +198,15 @@ def _summed_up(
     else:
         answer = received.answer
         reason = " ".join(text for _verdict, text in reasons)
-        whose = {item.row.integration_id for item in rows}
-        if rows:
-            mine = rows[0].reading.integration if len(whose) == 1 and None not in whose else None
+        whose = {item.row.integration_id for item in events}
+        if events:
+            mine = events[0].reading.integration if len(whose) == 1 and None not in whose else None
         else:
             sure = found.is_sure or (received.verified and readings.alone(integration, found.integrations))
             mine = integration if sure else None
-    if rows:
-        rows[0].row.message_uuid = uuid
-    return Reading(verdict, reason, answer, received.tried, mine, rows)
+    if events:
+        events[0].row.message_uuid = uuid
+    return Reading(verdict, reason, answer, received.tried, mine, events)
 
 
 def _ambiguous(event: StatusUpdate) -> str:
@@ -152,11 +215,13 @@ def _ambiguous(event: StatusUpdate) -> str:
     }
 
 
-def _not_theirs(known: Set[int], by_organization: dict[int, Integration]) -> str:
+def _not_theirs(known: Set[int], candidates: Sequence[Integration]) -> str:
     """Why a delivery report changes nothing: nobody vouches for it whose message it is about."""
-    names = [str(by_organization[key].organization) for key in sorted(known) if key in by_organization]
+    theirs = sorted(
+        (item for item in candidates if item.organization_id in known), key=lambda item: item.organization_id
+    )
     return _("Nothing in the request proves that it is for %(organization)s.") % {
-        "organization": ", ".join(names)
+        "organization": ", ".join(str(item.organization) for item in theirs)
     }
 
 
@@ -182,69 +247,3 @@ def _why_not(
         "%(number)s is not an active number of %(owner)s with %(provider)s set up. "
         "Add the number, or correct how the provider writes it."
     ) % {"number": recipient[:40], "owner": whom, "provider": owner.template}
-
-
-def _unfit(
-    owner: Owner,
-    request: InboundRequest,
-    winner: VerifiedReading,
-    others: list[VerifiedReading],
-    whose: Integration | None,
-    aside: dict[str, str],
-) -> list[VerifiedEvent]:
-    """What fits no event of any reading, or is `aside` as nobody's: failed, seen, and readable again."""
-    found = dict(winner.received.unfit)
-    for other in others:
-        found = {place: found[place] for place, _ in other.received.unfit if place in found}
-    found |= aside
-    rows = []
-    for place, reason in list(found.items())[:MAX_EVENTS]:
-        key = hashlib.sha256(f"{digest_of(owner, request)} {place}".encode("utf-8", "replace")).hexdigest()
-        row = WebhookEvent(
-            organization_id=whose.organization_id if whose else None,
-            integration_id=whose.pk if whose else None,
-            type=UNFIT,
-            payload=to_json(Unfit(place)),
-            key=key,
-            state=EventState.FAILED,
-            reason=reason[:500],
-        )
-        rows.append(VerifiedEvent(row, winner, -1))
-    return rows
-
-
-def _event(
-    owner: Owner,
-    event: InboundMessage | StatusUpdate | Consent,
-    index: int,
-    by: VerifiedReading,
-    integration: Integration | None,
-    number: Number | None,
-    equal: Counter[str],
-) -> VerifiedEvent:
-    """`by` vouches for the event. `equal` counts what else the request says with the same id."""
-    provider_id = event.messageid.replace("\0", "\ufffd")
-    kind = "status" if isinstance(event, StatusUpdate) else event.type
-    key = None
-    if provider_id or isinstance(event, StatusUpdate):
-        whose = integration.pk if integration else f"{owner.template.pk} of {owner.account.pk}"
-        parts: list[object] = [whose, number.pk if number else "", kind, provider_id]
-        if isinstance(event, StatusUpdate):
-            parts += [event.status, event.message_uuid]
-        else:
-            parts.append(event.sender)
-        if isinstance(event, InboundMessage) and event.concat_id:
-            parts += [event.concat_id, event.concat_part]
-        same = "\x1f".join(map(str, parts))
-        key = hashlib.sha256(f"{same}\x1f{equal[same]}".encode("utf-8", "replace")).hexdigest()
-        equal[same] += 1
-    row = WebhookEvent(
-        organization_id=integration.organization_id if integration else None,
-        integration_id=integration.pk if integration else None,
-        number=number,
-        type=kind,
-        payload=to_json(event),
-        provider_id=provider_id[:200],
-        key=key,
-    )
-    return VerifiedEvent(row, by, index)

@@ -16,7 +16,7 @@ from integrations.events import Consent, HttpResponse, Ignored, InboundMessage, 
 from integrations.language.document import compile_document
 from integrations.received import Hints
 from integrations.senders import normalise_number
-from integrations.webhooks import hints, read
+from integrations.webhooks import hints, owner_values, read
 
 PICTURES = compile_document(
     {
@@ -528,3 +528,64 @@ def test_a_probe_is_taken_by_an_event_for_it() -> None:
         {"event_type": "ignore", "request_parameters": {"a?": "x"}, "response": {"status": 202}}
     )
     assert read(service, InboundRequest("POST"), {}).answer.status == 202
+
+
+STATUS = {
+    "event_type": "messageDelivered",
+    "request_parameters": {"account": "$Account$", "id": "$messageid$"},
+}
+MAYBE = {
+    "event_type": "messageDelivered",
+    "request_parameters": {"account?": "$Account$", "id": "$messageid$"},
+}
+EITHER = {
+    "event_type": "messageDelivered",
+    "request_parameters": {"account": {"$first": ["$Account$", "all"]}, "id": "$messageid$"},
+}
+EACH = {
+    "event_type": "messageDelivered",
+    "request_parameters": {"items": [{"account?": "$Account$", "id": "$messageid$"}]},
+}
+ANYBODYS = {"event_type": "message", "request_parameters": {"from": "$from$", "content": "$content$"}}
+REST = {"event_type": "ignore", "request_parameters": {"id": "$_$"}}
+OTHER = {
+    "event_type": "messageSent",
+    "request_query": {"account": "$Account$"},
+    "request_parameters": {"id": "$messageid$"},
+}
+
+
+@pytest.mark.parametrize(
+    ("events", "said", "expected"),
+    [
+        ([STATUS], {"account": "a", "id": "1"}, {"Account": {"a"}}),
+        ([MAYBE], {"account": "a", "id": "1"}, {"Account": {"a"}}),
+        # An event that does not match says nothing of whose it is.
+        ([STATUS, ANYBODYS], {"account": "a", "id": "1"}, {"Account": {"a"}}),
+        # One that is not tried after the first may match for others.
+        ([STATUS, OTHER], {"account": "a", "id": "1"}, {"Account": {"a", "b"}}),
+        ([EACH], {"items": [{"account": "a", "id": "1"}, {"account": "c", "id": "2"}]}, {"Account": {"a", "c"}}),
+        # Whoever's key verifies these may read them.
+        ([STATUS, REST], {"account": "a", "id": "1"}, {}),
+        ([MAYBE], {"id": "1"}, {}),
+        ([MAYBE], {"account": "", "id": "1"}, {}),
+        ([STATUS], {"id": "1"}, {}),
+        ([EITHER], {"account": "all", "id": "1"}, {}),
+        ([EACH], {"items": [{"account": "a", "id": "1"}, {"id": "2"}]}, {}),
+        # No event matches.
+        ([STATUS], {"account": "a"}, {}),
+    ],
+)  # fmt: skip
+def test_whose_value_a_request_needs(events: list[Any], said: Any, expected: dict[str, set[str]]) -> None:
+    verify = {"type": "header", "name": "X-Key", "value": "$Key$"}
+    source = {
+        "id": "acme",
+        "name": "Acme",
+        "properties": [{"name": "Account", "secret": False}, "Key"],
+        "Webhook": {"verify": verify, "events": events},
+    }
+    request = replace(post(said), query="account=b")
+    assert owner_values(compile_document(source), request) == expected
+    del source["Webhook"]["verify"]  # type: ignore[attr-defined]
+    source["properties"] = [{"name": "Account", "secret": False}]
+    assert owner_values(compile_document(source), request) == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from integrations.bodies import parse, render
 from integrations.language.errors import RenderError
 from integrations.language.multipart import parse_multipart, render_multipart
+from integrations.language.urls import decode_pairs
 from integrations.language.xml import parse_xml, render_xml
 
 TEXT = st.text(
@@ -167,3 +169,8 @@ def test_multipart_takes_no_time(body: bytes) -> None:
 def test_multipart_that_is_none(content_type: str) -> None:
     with pytest.raises(ValueError, match="boundary"):
         parse(b"text", content_type)
+
+
+@given(st.text(st.sampled_from("ab=&+%C3A9;\0 é")))
+def test_the_fields_of_a_form_are_those_that_python_reads(source: str) -> None:
+    assert list(decode_pairs(source)) == parse_qsl(source, keep_blank_values=True)

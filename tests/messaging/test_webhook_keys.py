@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from integrations import compared_values, holds, properties, webhooks
 from integrations.models import ComparedValue, Integration, PropertyValues, Template
 from messaging.models import Number, WebhookEvent, WebhookRequest
-from messaging.webhooks import refusals
+from messaging.webhooks import refusals, routing
 from portal.models import Account, Organization
 
 MANY = 70  # more than are tried
@@ -119,11 +119,102 @@ def test_what_the_request_says_of_its_account_finds_the_key(
         assert post(account, {"id": f"m{index}", "account": f"ac{index}"}, f"key{index}") == 200
         assert tried == [f"key{index}"]
     assert WebhookEvent.objects.count() == 3
-    # Another's key shows that the provider sent this, but not that it means what it says.
-    assert post(account, {"id": "m", "account": "ac1"}, "key2") == 200
-    assert WebhookRequest.objects.latest("pk").verdict == "unmatched"
+    tried.clear()
+    assert post(account, {"id": "m", "account": "ac1"}, "key2") == 401
     assert post(account, {"id": "m", "account": "ac1"}, "wrong") == 401
+    assert tried == ["key1", "key1"]
     assert WebhookEvent.objects.count() == 3
+
+
+def test_where_there_are_few_another_key_shows_that_the_provider_sent_it(
+    account: Account, template: Template
+) -> None:
+    fill(account, template, 3)
+    # But not that it means what it says.
+    assert post(account, {"id": "m", "account": "ac1"}, "key2") == 200
+    assert WebhookRequest.objects.get().verdict == "unmatched"
+    assert post(account, {"id": "m", "account": "ac1"}, "wrong") == 401
+    assert WebhookEvent.objects.count() == 0
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many integrations are looked at when nothing says whose a request is: fewer than usual."""
+    monkeypatch.setattr(routing, "MOST_CANDIDATES", 2)
+    return 2
+
+
+def test_no_key_is_loaded_for_an_account_that_nobody_has(
+    account: Account, template: Template, tried: list[str], few: int
+) -> None:
+    fill(account, template, few + 2)
+    with CaptureQueriesContext(connection) as queries:
+        assert post(account, {"id": "m", "account": "none"}, "key1") == 401
+    assert tried == []
+    loads = [query["sql"] for query in queries if '"integrations_propertyvalues"."values"' in query["sql"]]
+    assert loads == []
+    assert WebhookRequest.objects.get().verdict == "unverified"
+    assert WebhookEvent.objects.count() == 0
+
+
+def test_a_wrong_key_takes_as_many_queries_for_a_known_account_however_many_there_are(
+    account: Account, template: Template, tried: list[str], few: int
+) -> None:
+    post(account, {"id": "m", "account": "none"}, "wrong")  # the first in a minute is stored
+    counts = []
+    for first in (0, few + 2):
+        fill(account, template, few + 2, first)
+        tried.clear()
+        with CaptureQueriesContext(connection) as queries:
+            assert post(account, {"id": "m", "account": "ac0"}, "wrong") == 401
+        assert tried == ["key0"]
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_whoever_has_the_account_from_a_default_is_tried_too(
+    account: Account, template: Template, tried: list[str], few: int
+) -> None:
+    source = json.loads(document())
+    source["properties"][0]["default"] = "usual"
+    template.revise(json.dumps(source))
+    fill(account, template, few + 1)
+    organization = Organization.objects.create(account=account, name="D", domain="d.example")
+    Integration.objects.create(organization=organization, template=template)
+    assert post(account, {"id": "m", "account": "usual"}, "wrong") == 401
+    assert tried == [""]
+    Integration.objects.filter(organization=organization).delete()
+    other = fill(account, template, 1, first=9)[0]
+    properties.store(other, {"Key": "own"})
+    assert post(account, {"id": "m", "account": "usual"}, "own") == 200
+    assert WebhookEvent.objects.count() == 1
+
+
+def test_a_pinned_revision_that_compares_nothing_has_its_keys_tried(
+    account: Account, template: Template, tried: list[str], few: int
+) -> None:
+    template.revise(document(HEADER, PLAIN))
+    items = fill(account, template, few + 1)
+    items[1].revision = template.published
+    items[1].save()
+    template.revise(document())
+    assert post(account, {"id": "m", "account": "none"}, "key1") == 200
+    assert "key1" in tried
+    assert WebhookEvent.objects.count() == 1
+
+
+def test_until_all_values_are_taken_over_others_are_tried(
+    account: Account, template: Template, tried: list[str], few: int
+) -> None:
+    items = fill(account, template, few + 1)
+    PropertyValues.objects.filter(integration=items[0]).update(blank=None)
+    ComparedValue.objects.filter(values__integration=items[0]).delete()
+    assert post(account, {"id": "m", "account": "none"}, "wrong") == 401
+    assert len(tried) == few + 1
+    compared_values.adopt()
+    tried.clear()
+    assert post(account, {"id": "m", "account": "none"}, "wrong") == 401
+    assert tried == []
 
 
 def test_the_user_name_of_a_basic_sign_in_finds_the_key(

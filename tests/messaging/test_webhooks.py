@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from integrations import holds
-from integrations.language.matching import MAX_EVENTS
+from integrations.language.frames import MAX_EVENTS
 from integrations.models import Integration, Template
 from messaging.inbound import file_events, quarantine, reprocess
 from messaging.models import (

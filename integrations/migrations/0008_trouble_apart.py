@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0006_scheduled_calls'),
+        ('integrations', '0007_values_not_adopted'),
     ]
 
     operations = [
