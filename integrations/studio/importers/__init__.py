@@ -9,9 +9,10 @@ from django.utils.translation import gettext as _
 from integrations.studio.importers import fusionpbx, kannel, postman, published, rapidpro
 from integrations.studio.importers.report import ImportProblem, ImportReport
 
-__all__ = ["KINDS", "MAX_TEXT", "ImportProblem", "ImportReport", "detect", "read"]
+__all__ = ["KINDS", "MAX_COLLECTION", "MAX_TEXT", "ImportProblem", "ImportReport", "detect", "read"]
 
-MAX_TEXT = 2 * 1024 * 1024
+# Collections of Postman are large, of which one request is read.
+MAX_TEXT, MAX_COLLECTION = 256 * 1024, 2 * 1024 * 1024
 _READERS: Mapping[str, Callable[[str, str], ImportReport]] = {
     "published": published.read,
     "kannel": kannel.read,
@@ -33,7 +34,7 @@ _DETECTORS = {
 def detect(text: str) -> str:
     """The kind of a text, one of KINDS; "" if it is none of them."""
     if len(text) > MAX_TEXT:
-        return ""
+        return "postman" if len(text) <= MAX_COLLECTION and postman.fits(text) else ""
     return next((kind for kind, fits in _DETECTORS.items() if fits(text)), "")
 
 
@@ -42,13 +43,15 @@ def read(text: str, kind: str = "", name: str = "") -> ImportReport:
 
     Without `kind`, the text tells it. `name` chooses among several: a request of a Postman collection, an
     smsc-id, a provider of FusionPBX. No secret of the text is in the report. Raises ImportProblem with a
-    sentence. Limit: 2 MiB of text.
+    sentence. Limits: 256 KiB of text; a collection has up to 2 MiB.
     """
-    if len(text) > MAX_TEXT:
-        raise ImportProblem(_("The text is larger than 2 MiB. Import a part of it."))
+    kind = kind or detect(text)
+    if len(text) > (MAX_COLLECTION if kind == "postman" else MAX_TEXT):
+        raise ImportProblem(
+            _("The text is larger than 256 KiB (a Postman collection: 2 MiB). Import a part of it.")
+        )
     if not text.strip():
         raise ImportProblem(_("There is nothing to import. Paste or upload what the other system has."))
-    kind = kind or detect(text)
     if kind not in _READERS:
         raise ImportProblem(
             _(

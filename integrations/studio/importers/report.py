@@ -21,7 +21,7 @@ from integrations.studio.guesses import is_secret
 from integrations.studio.words import label_of, plain
 from integrations.studio.writing import Vocabulary, literal
 
-MAX_CHOICES = 20
+MAX_CHOICES, MAX_SECRETS = 20, 200
 _RANDOM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~+/=-]{20,}")
 _SCHEME = re.compile(r"([A-Za-z][\w-]*) +(\S.*)", re.DOTALL)
 
@@ -92,19 +92,17 @@ class Draft:
         self.vocabulary = Vocabulary({}, {})
         self.auth: dict[str, Any] | None = None
         self.headers: dict[str, Any] = {}
-        self.taken: list[str] = []
-        self.left: list[str] = []
+        self.taken: dict[str, None] = {}
+        self.left: dict[str, None] = {}
         self._secrets: set[str] = set()
 
     def take(self, sentence: str) -> None:
         """Reports something that was taken, once."""
-        if sentence not in self.taken:
-            self.taken.append(sentence)
+        self.taken[sentence] = None
 
     def leave(self, sentence: str) -> None:
         """Reports something that was left out or must be looked at, once."""
-        if sentence not in self.left:
-            self.left.append(sentence)
+        self.left[sentence] = None
 
     def leave_key(self, key: str, why: str = "") -> None:
         """Reports a key of the text that was left out."""
@@ -114,6 +112,10 @@ class Draft:
         """Keeps a value out of the document and the report."""
         if is_secret(value):
             self._secrets.add(value)
+        if len(self._secrets) > MAX_SECRETS:
+            raise ImportProblem(
+                _("There are more than %(count)d secrets in this text.") % {"count": MAX_SECRETS}
+            )
 
     def secret(self, key: str, wanted: str, value: str) -> str:
         """The placeholder of a new secret property for a value, which is kept out of the document."""

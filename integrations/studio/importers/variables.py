@@ -86,7 +86,7 @@ class Variables:
 
     def fields(self, marked: str) -> dict[str, Any]:
         """The shape of a marked query or form."""
-        found: dict[str, Any] = {}
+        found: dict[str, list[str]] = {}
         for pair in marked.split("&"):
             name, _equals, value = pair.partition("=")
             name = _MARK.sub("", unquote_plus(name)).strip()
@@ -94,11 +94,8 @@ class Variables:
             shape = self.value(name, unquote_plus(value)) if key is not None else None
             if key is None or shape is None:
                 continue
-            if key in found:
-                found[key] = [*(found[key] if isinstance(found[key], list) else [found[key]]), shape]
-            else:
-                found[key] = shape
-        return found
+            found.setdefault(key, []).append(shape)
+        return {key: shapes if len(shapes) > 1 else shapes[0] for key, shapes in found.items()}
 
     def url(self, key: str, text: str) -> tuple[str, dict[str, Any], str]:
         """The shape of a URL without its query, that of the query, and the host. Raises ImportProblem."""

@@ -374,7 +374,7 @@ GENERIC = "group = smsc\nsmsc = http\nsystem-type = generic\n"
             "",
             "A secret of this text is also part of something else in it",
         ),
-        ("x" * (2 * 1024 * 1024 + 1), "", "The text is larger than 2 MiB. Import a part of it."),
+        ("x" * (256 * 1024 + 1), "", "The text is larger than 256 KiB (a Postman collection: 2 MiB)."),
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_a_sentence(text: str, kind: str, says: str) -> None:
