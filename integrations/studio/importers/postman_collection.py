@@ -34,7 +34,7 @@ class Request:
             known = self.variables.get(found[1], "")
             return known if known and not is_own(found[1]) and len(known) <= MAX_VALUE else found[0]
 
-        replaced = _VARIABLE.sub(value, well_formed(text)[:MAX_TEXT])
+        replaced = _VARIABLE.sub(value, well_formed(text)[:MAX_TEXT])[:MAX_TEXT]
         return replaced if depth == 0 or replaced == text else self.known(replaced, depth - 1)
 
 

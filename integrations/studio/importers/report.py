@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,12 +52,10 @@ def chosen(names: Iterable[str], name: str, several: str) -> int:
     Equal names are told apart by numbers, as in `main (2)`.
     """
     told: dict[str, int] = {}
-    for index, each in enumerate(names):
-        number, label = 1, each or "?"
-        while label in told:
-            number += 1
-            label = f"{each or '?'} ({number})"
-        told[label] = index
+    seen: Counter[str] = Counter()
+    for index, each in enumerate(each or "?" for each in names):
+        seen[each] += 1
+        told[each if seen[each] == 1 else f"{each} ({seen[each]})"] = index
     if name:
         for label, index in told.items():
             if label.casefold() == name.casefold():
