@@ -19,10 +19,10 @@ from integrations.language.document import compile_document
 from integrations.language.values import dump
 from integrations.requests import plan
 from integrations.responses import read as read_answer
-from integrations.studio.by_example import Draft, by_example, named_by_host
-from integrations.studio.guesses import Known, Meaning
-from integrations.studio.http_text import UnreadableText, read_text
-from integrations.studio.samples import Sample, Samples
+from integrations.studio.example.by_example import Draft, by_example, named_by_host
+from integrations.studio.example.guesses import Known, Meaning
+from integrations.studio.example.http_text import UnreadableText, read_text
+from integrations.studio.example.samples import Sample, Samples
 
 PROVIDERS = sorted(Path(__file__).parent.glob("samples/*.json"))
 

@@ -6,10 +6,10 @@ import re
 
 from django.utils.translation import gettext as _
 
-from integrations.studio import words
-from integrations.studio.meanings import Context, Meaning, by_name, date_filter
-from integrations.studio.samples import Leaf, Sample
-from integrations.studio.words import plain
+from integrations.studio.example import words
+from integrations.studio.example.meanings import Context, Meaning, by_name, date_filter
+from integrations.studio.example.samples import Leaf, Sample
+from integrations.studio.example.words import plain
 
 _NOT_AN_ID = 1000
 

@@ -14,9 +14,9 @@ from integrations.language.names import BUILT_IN
 from integrations.language.placeholders import STEP, Placeholder, only, parse
 from integrations.language.values import Number, Value, is_string
 from integrations.redact import Redactor
-from integrations.studio.meanings import Meaning, Meanings, is_secret
-from integrations.studio.samples import Leaf, Path, Sample
-from integrations.studio.words import placeholder
+from integrations.studio.example.meanings import Meaning, Meanings, is_secret
+from integrations.studio.example.samples import Leaf, Path, Sample
+from integrations.studio.example.words import placeholder
 
 IN_PATHS = "!&'()*+,;=:@~"
 _DIRECTIVES = ("$first", "$when", "$each", "$value", "$as")

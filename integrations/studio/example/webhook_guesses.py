@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
-from integrations.studio import numbers, words
-from integrations.studio.meanings import (
+from integrations.studio.example import numbers, words
+from integrations.studio.example.meanings import (
     Context,
     Meaning,
     Role,
@@ -17,8 +17,8 @@ from integrations.studio.meanings import (
     is_credential,
     scheme_of,
 )
-from integrations.studio.samples import Leaf, Sample
-from integrations.studio.words import plain
+from integrations.studio.example.samples import Leaf, Sample
+from integrations.studio.example.words import plain
 
 
 def in_webhook(context: Context, sample: Sample) -> dict[str, Meaning]:

@@ -7,8 +7,8 @@ import re
 from django.utils.translation import gettext as _
 
 from integrations.language.values import Number
-from integrations.studio import numbers, words
-from integrations.studio.meanings import (
+from integrations.studio.example import numbers, words
+from integrations.studio.example.meanings import (
     URL,
     Context,
     Meaning,
@@ -18,8 +18,8 @@ from integrations.studio.meanings import (
     property_label,
     scheme_of,
 )
-from integrations.studio.samples import Leaf
-from integrations.studio.words import placeholder, plain
+from integrations.studio.example.samples import Leaf
+from integrations.studio.example.words import placeholder, plain
 
 _SCHEMES = {
     "bearer": "API token",

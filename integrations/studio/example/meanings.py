@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 
 from integrations.language.filters import FILTERS
 from integrations.language.values import Number
-from integrations.studio import numbers, words
-from integrations.studio.samples import Leaf, Samples
-from integrations.studio.words import placeholder, plain
+from integrations.studio.example import numbers, words
+from integrations.studio.example.samples import Leaf, Samples
+from integrations.studio.example.words import placeholder, plain
 
 Role = Literal[
     "to", "from", "text", "file", "file_type", "file_name", "messageid", "reference", "status", "date",

@@ -10,20 +10,20 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from integrations import case_http, cases, webhooks
+from integrations import case_exchanges, case_http, cases, webhooks
 from integrations.case_events import shown_events
 from integrations.events import RenderedRequest
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError
 from integrations.language.values import dump
-from integrations.studio.events import Event, event_of, merged
-from integrations.studio.guesses import guess
-from integrations.studio.invented import CONTACT, FILE, OURS, TEXT, Inventor
-from integrations.studio.match_shapes import answer_keys, error_rules
-from integrations.studio.meanings import Choices, Known, Meanings
-from integrations.studio.request_shapes import MethodName, Written, written_request
-from integrations.studio.samples import Sample, Samples
-from integrations.studio.writing import Vocabulary, plain_value
+from integrations.studio.example.events import Event, event_of, merged
+from integrations.studio.example.guesses import guess
+from integrations.studio.example.invented import CONTACT, FILE, OURS, TEXT, Inventor
+from integrations.studio.example.match_shapes import answer_keys, error_rules
+from integrations.studio.example.meanings import Choices, Known, Meanings
+from integrations.studio.example.request_shapes import MethodName, Written, written_request
+from integrations.studio.example.samples import Sample, Samples
+from integrations.studio.example.writing import Vocabulary, plain_value
 
 MAX_WEBHOOKS = 8
 _SECOND_LEVEL = {"co", "com", "net", "org", "gov", "ac", "edu"}
@@ -265,7 +265,7 @@ class _Maker:
 
     def _requests_of(self, template: Template, case: dict[str, Any]) -> list[dict[str, Any]]:
         try:
-            parts = cases.requests_of(template, plain_value(case))
+            parts = case_exchanges.requests_of(template, plain_value(case))
         except (RenderError, ValueError):
             return []
         return [_expected(part.request) for part in parts]
@@ -280,7 +280,9 @@ class _Maker:
         answered = {**case, "responses": [inventor.answer(sample, self.meanings[name])]}
         try:
             outcomes = [
-                each for _part, _answer, each in cases.exchanges(template, plain_value(answered)) if each
+                each
+                for _part, _answer, each in case_exchanges.exchanges(template, plain_value(answered))
+                if each
             ]
         except (RenderError, ValueError, TypeError):
             return case
