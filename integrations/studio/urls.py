@@ -8,9 +8,10 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from integrations.studio import document, publish_page
+from integrations.studio import document, example_page, publish_page
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+    "example": ("example/", example_page.build),
     "document": ("", document.edit),
     "check": ("check/", document.check),
     "publish": ("publish/", publish_page.review),

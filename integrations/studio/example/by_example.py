@@ -49,16 +49,18 @@ def by_example(
     known: Known | None = None,
     choices: Choices | None = None,
     statuses: Mapping[str, str] | None = None,
+    named: tuple[str, str] = ("", ""),
 ) -> Draft:
     """The draft that samples make: guesses fill in what `choices` do not say.
 
-    `statuses` are our statuses for the provider's words, in reports. At most 8 webhooks are read.
+    `statuses` are our statuses for the provider's words, in reports. `named` are the id and name of the
+    document; those that are empty are made of the host. At most 8 webhooks are read.
     """
     samples = Samples(
         samples.request, samples.file_request, samples.answer, samples.error, samples.webhooks[:MAX_WEBHOOKS]
     )
     meanings = guess(samples, known or Known(), choices or {})
-    maker = _Maker(samples, meanings, statuses or {})
+    maker = _Maker(samples, meanings, statuses or {}, named)
     document = maker.document()
     template = compile_document(document)
     made = maker.cases(template)
@@ -78,15 +80,17 @@ def named_by_host(host: str) -> tuple[str, str]:
 
 
 class _Maker:
-    def __init__(self, samples: Samples, meanings: Meanings, statuses: Mapping[str, str]) -> None:
-        self.samples, self.meanings, self.statuses = samples, meanings, statuses
+    def __init__(
+        self, samples: Samples, meanings: Meanings, statuses: Mapping[str, str], named: tuple[str, str]
+    ) -> None:
+        self.samples, self.meanings, self.statuses, self.named = samples, meanings, statuses, named
         self.vocabulary = Vocabulary(samples.named(), meanings)
         self.events: list[Event] = []
 
     def document(self) -> dict[str, Any]:
         """The document; what the language does not take is left out of it, with a note."""
         host = next((each.host for each in (self.samples.request, self.samples.file_request) if each), "")
-        identifier, name = named_by_host(host)
+        identifier, name = (said or made for said, made in zip(self.named, named_by_host(host), strict=True))
         if self.vocabulary.hides(identifier) or self.vocabulary.hides(name):
             identifier, name = "provider", "Provider"
         document: dict[str, Any] = {"id": identifier, "name": name, "class": "sms"}
