@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from django.contrib import messages
@@ -18,6 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from integrations.language.webhook_events import STATUSES
 from integrations.models import CapturedRequest, Template, TemplateCase
+from integrations.studio.example.writing import laid_out
 from integrations.studio.example_form import WEBHOOKS, ExampleForm, statuses_of, text_of
 from integrations.studio.example_tree import done, missing, pasted
 from integrations.studio.pages import page, template_of
@@ -78,7 +78,7 @@ def _captured(template: Template) -> QuerySet[CapturedRequest]:
 
 
 def _source(form: ExampleForm) -> str:
-    return json.dumps(form.draft.document, ensure_ascii=False, indent=2) + "\n"
+    return laid_out(form.draft.document) + "\n"
 
 
 def _marked(source: str) -> list[str]:

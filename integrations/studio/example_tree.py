@@ -75,8 +75,9 @@ class Group:
 
     @property
     def open(self) -> bool:
-        """Whether there is something to look at: headers mostly say nothing."""
-        return self.title != _GROUPS["header"] or any(row.means or row.told for row in self.rows)
+        """Whether there is something to look at: an address and headers mostly say nothing."""
+        quiet = self.title in (_GROUPS["path"], _GROUPS["header"])
+        return not quiet or any(row.means or row.told for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def missing(form: ExampleForm) -> Iterator[str]:
         if KINDS[name] == "request":
             needed = ("to", "text") if name == "request" else ("to",)
             yield from (str(_REQUEST[role]) for role in needed if role not in roles)
-        elif name == "answer" and "messageid" not in roles:
+        elif name == "answer" and "messageid" not in roles and not _has_reference(form):
             yield _("Say which value of the answer is the message id, or no report can find its text.")
         elif name in WEBHOOKS and not roles & {"from", "messageid", "reference", "constant"}:
             yield _("Say what the values of webhook %(number)d are.") % {"number": WEBHOOKS.index(name) + 1}
@@ -164,6 +165,11 @@ _REQUEST = {
     "to": gettext_lazy("Say which value of the request is the recipient."),
     "text": gettext_lazy("Say which value of the request is the text of the message."),
 }
+
+
+def _has_reference(form: ExampleForm) -> bool:
+    sent = form.meanings.get("request", {}).values()
+    return any(meaning.role == "reference" for meaning in sent)
 
 
 def _status_is_known(form: ExampleForm, name: str, sample: Sample) -> bool:

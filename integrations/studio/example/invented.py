@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.cases import MESSAGE_UUID
 from integrations.language.values import Number, Value
 from integrations.language.xml import parse_xml
 from integrations.studio.example import numbers, words
@@ -123,7 +124,9 @@ class Inventor:
             return before + (TEXT if role == "text" else "Ann") + after
         if role == "file":
             return FILE
-        if role in ("messageid", "reference"):
+        if role == "reference":
+            return MESSAGE_UUID
+        if role == "messageid":
             return _like(
                 leaf.value, before + self._id(value[len(before) : len(value) - len(after)], leaf) + after
             )

@@ -15,6 +15,7 @@ from integrations.studio.example.meanings import (
     Role,
     account,
     by_name,
+    is_reference,
     property_label,
     scheme_of,
 )
@@ -46,6 +47,8 @@ def in_request(context: Context, leaf: Leaf) -> Meaning:
         return _segment(context, leaf, written)
     if words.CALLBACK.search(leaf.name.casefold()) and (URL.match(value) or written is not None):
         return Meaning("webhook_url", reason=by_name(leaf))
+    if value in context.references and is_reference(leaf):
+        return Meaning("reference", reason=_("This value returns, so that you find the message."))
     if found := account(leaf):
         return found
     is_text = not isinstance(leaf.value, Number | bool) and leaf.value is not None
