@@ -57,6 +57,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=200, verbose_name='name')),
                 ('source', models.TextField(verbose_name='case')),
+                ('by_example', models.BooleanField(default=False, verbose_name='built by example')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('template', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cases', to='integrations.template', verbose_name='template')),
             ],

@@ -20,6 +20,7 @@ from integrations.models import Template
 from portal.admin_base import user_of
 
 TABS = {
+    "example": gettext_lazy("Build by example"),
     "document": gettext_lazy("Document"),
     "captures": gettext_lazy("Capture"),
     "publish": gettext_lazy("Publish"),

@@ -8,9 +8,10 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from integrations.studio import capture_views, document, publish_page
+from integrations.studio import capture_views, document, example_page, publish_page
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+    "example": ("example/", example_page.build),
     "document": ("", document.edit),
     "check": ("check/", document.check),
     "captures": ("captures/", capture_views.index),

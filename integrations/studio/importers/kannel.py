@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.language.values import Number
+from integrations.studio.example.writing import literal, plain_value
 from integrations.studio.importers.report import Draft, ImportProblem, ImportReport, chosen
 from integrations.studio.importers.variables import Variables
-from integrations.studio.writing import literal, plain_value
 
 _GROUP = re.compile(r'(?m)^[ \t]*group[ \t]*=[ \t]*"?smsc"?[ \t]*$')
 _SETTING = re.compile(r"[ \t]*([\w-]+)[ \t]*=[ \t]*(.*?)[ \t]*")

@@ -13,11 +13,14 @@ from django.utils.translation import gettext_lazy
 
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import dump, load
-from integrations.studio.by_example import Draft as Example
-from integrations.studio.by_example import by_example
-from integrations.studio.curl import basic
-from integrations.studio.guesses import Meaning, guess
-from integrations.studio.http_text import UnreadableText, checked
+from integrations.studio.example.by_example import Draft as Example
+from integrations.studio.example.by_example import by_example
+from integrations.studio.example.curl import basic
+from integrations.studio.example.guesses import guess
+from integrations.studio.example.http_text import UnreadableText, checked
+from integrations.studio.example.meanings import Known, Meaning
+from integrations.studio.example.samples import Part, Sample, Samples
+from integrations.studio.example.words import label_of
 from integrations.studio.importers.postman_collection import (
     Request,
     collection_of,
@@ -35,8 +38,6 @@ from integrations.studio.importers.report import (
     is_credential,
     is_random,
 )
-from integrations.studio.samples import Part, Sample, Samples
-from integrations.studio.words import label_of
 
 _DYNAMIC = re.compile(r"\{\{\s*(\$\w+)")
 _IN_JSON = re.compile(r'("(?:[^"\\]|\\.)*+")|\{\{\s*([^{}]{1,80}?)\s*\}\}')
@@ -103,7 +104,7 @@ class _Importer:
     def _credentials(self, samples: Samples) -> dict[tuple[str, str], Meaning]:
         """What the collection says is a credential, or a name does, although the value looks like none."""
         found = {}
-        guessed = guess(samples)["request"]
+        guessed = guess(samples, Known(), {})["request"]
         for leaf in samples.request.leaves if samples.request else ():
             named = leaf.name in self.secret_names or is_credential(leaf.name)
             if guessed[leaf.key].role == "constant" and leaf.text and (named or is_random(leaf.text)):

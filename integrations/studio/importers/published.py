@@ -14,11 +14,11 @@ from integrations.language.errors import DocumentError
 from integrations.language.placeholders import Placeholder, parse
 from integrations.language.reading import read_document
 from integrations.language.values import is_string, text
-from integrations.studio.by_example import named_by_host
-from integrations.studio.guesses import is_secret
+from integrations.studio.example.by_example import named_by_host
+from integrations.studio.example.meanings import is_secret
+from integrations.studio.example.words import label_of, plain
+from integrations.studio.example.writing import plain_value
 from integrations.studio.importers.report import Draft, ImportProblem, ImportReport, is_credential
-from integrations.studio.words import label_of, plain
-from integrations.studio.writing import plain_value
 
 _LOOKS = re.compile(r'["“”](?:API|Webhook|event_type|request_url|request_parameters)["“”]')
 # What is secret in a section of authentication, whatever it is called elsewhere.

@@ -11,10 +11,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations.language.values import Number, load
-from integrations.studio.guesses import is_secret
+from integrations.studio.example.meanings import is_secret
+from integrations.studio.example.writing import literal, plain_value
 from integrations.studio.importers.report import Draft, ImportProblem, ImportReport, is_credential
 from integrations.studio.importers.variables import Variables
-from integrations.studio.writing import literal, plain_value
 
 _DEFAULT_BODY = (
     "id={{id}}&text={{text}}&to={{to}}&to_no_plus={{to_no_plus}}&from={{from}}"

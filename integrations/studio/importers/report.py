@@ -16,11 +16,11 @@ from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError, Problem
 from integrations.language.values import Value, dump
 from integrations.redact import Redactor
-from integrations.studio import words
-from integrations.studio.by_example import named_by_host
-from integrations.studio.guesses import is_secret
-from integrations.studio.words import label_of, plain
-from integrations.studio.writing import Vocabulary, literal
+from integrations.studio.example import words
+from integrations.studio.example.by_example import named_by_host
+from integrations.studio.example.meanings import is_secret
+from integrations.studio.example.words import label_of, plain
+from integrations.studio.example.writing import Vocabulary, literal
 
 MAX_CHOICES, MAX_SECRETS = 20, 200
 _RANDOM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~+/=-]{20,}")

@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote, unquote_plus
 from django.utils.translation import gettext as _
 
 from integrations.language.values import Number, Value, well_formed
+from integrations.studio.example.writing import IN_PATHS, literal, plain_value
 from integrations.studio.importers.report import Draft, ImportProblem
-from integrations.studio.writing import IN_PATHS, literal, plain_value
 
 # Characters of private use stand for variables until a text is taken apart.
 _FIRST, _LAST = 0xE000, 0xF8FF

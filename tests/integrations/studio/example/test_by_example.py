@@ -19,10 +19,10 @@ from integrations.language.document import compile_document
 from integrations.language.values import dump
 from integrations.requests import plan
 from integrations.responses import read as read_answer
-from integrations.studio.by_example import Draft, by_example, named_by_host
-from integrations.studio.guesses import Known, Meaning
-from integrations.studio.http_text import UnreadableText, read_text
-from integrations.studio.samples import Sample, Samples
+from integrations.studio.example.by_example import Draft, by_example, named_by_host
+from integrations.studio.example.guesses import Known, Meaning
+from integrations.studio.example.http_text import UnreadableText, read_text
+from integrations.studio.example.samples import Sample, Samples
 
 PROVIDERS = sorted(Path(__file__).parent.glob("samples/*.json"))
 
@@ -66,6 +66,7 @@ def test_a_draft_sends_the_request_of_the_sample(path):
         "to": "+" + "".join(each for each in known["to"] if each.isdigit()),
         "text": known["text"],
         "webhook_url": "https://sms.example.com/a1",
+        "message_uuid": cases.MESSAGE_UUID,
     }
     if "file_url" in known:
         message["media"] = [{"url": known["file_url"]}]
@@ -79,6 +80,8 @@ def test_a_draft_sends_the_request_of_the_sample(path):
     for leaf in wanted.leaves:
         if draft.meanings["request"][leaf.key].role == "webhook_url":
             expected[leaf.key] = "https://sms.example.com/a1"
+        elif draft.meanings["request"][leaf.key].role == "reference":
+            expected[leaf.key] = cases.MESSAGE_UUID
     found = Sample(
         "request",
         made_request.method,
@@ -115,15 +118,17 @@ def test_a_draft_reads_the_webhooks_of_the_samples(path):
     kinds, statuses, ids = [], [], []
     for sample in samples.webhooks:
         headers = {name.lower(): value for name, value in sample.headers}
-        query = sample.url.partition("?")[2]
-        received = webhooks.read(template, InboundRequest(sample.method, "", query, headers, sample.body), {})
+        query, body = sample.url.partition("?")[2], sample.body
+        if reference := shown.get("reference"):
+            body = body.replace(reference.encode(), cases.MESSAGE_UUID.encode())
+        received = webhooks.read(template, InboundRequest(sample.method, "", query, headers, body), {})
         (event,) = received.events
         kinds.append(template.webhook.events[received.event_index].type)
         statuses.append(event.status if isinstance(event, StatusUpdate) else "")
         if isinstance(event, StatusUpdate):
-            ids.append(event.messageid)
+            ids.append(event.messageid or event.message_uuid)
     assert (kinds, statuses) == (shown["events"], shown["statuses"])
-    assert set(ids) == {shown["messageid"]}
+    assert set(ids) == {shown["messageid"] or cases.MESSAGE_UUID}
 
 
 @pytest.mark.parametrize("path", PROVIDERS, ids=lambda path: path.stem)
@@ -212,6 +217,7 @@ def test_a_number_is_written_as_the_provider_writes_it(written, known, shape):
         ("Authorization: Bearer s3cr3t-key-1", {"auth": {"type": "Bearer", "token": "$API token$"}, "properties": ["API token"]}),
         ("Authorization: App s3cr3t-key-1", {"request_headers": {"Authorization": "App $API key$"}, "properties": ["API key"]}),
         ("X-API-KEY: s3cr3t-key-1", {"request_headers": {"X-API-KEY": "$API key$"}, "properties": ["API key"]}),
+        ("X-PRODUCTTOKEN: <YOUR PRODUCT TOKEN>", {"request_headers": {"X-PRODUCTTOKEN": "$Product token$"}, "properties": ["Product token"]}),
         ("X-TM-Username: ann-example", {"request_headers": {"X-TM-Username": "$TM user name$"}, "properties": [{"name": "TM user name", "secret": False}]}),
     ],
 )  # fmt: skip
@@ -231,6 +237,7 @@ def test_credentials_become_properties(header, document):
         ('{"type": "dlr", "message_id": "m-1", "status": "DELIVRD", "err": "0"}', {"event_type": "messageStatus", "request_parameters": {"message_id": "$messageid$", "status": "$status$", "err": "$error_code?|null_if:'0'$", "type": "dlr"}, "status_map": {"DELIVRD": "delivered", "ENROUTE": "sent", "ACCEPTD": "queued", "UNDELIV": "failed", "REJECTD": "failed", "EXPIRED": "failed", "DELETED": "failed"}}),
         ('{"event": "message.delivered", "id": "m-1"}', {"event_type": "messageStatus", "request_parameters": {"event": "$status$", "id": "$messageid$"}, "status_map": {"message.delivered": "delivered", "message.queued": "queued", "message.sent": "sent", "message.read": "read", "message.failed": "failed", "message.undelivered": "failed", "message.rejected": "failed", "message.expired": "failed"}}),
         ("POST /in HTTP/1.1\nX-Auth-Token: t0k3n-1\n\nfrom=1&text=a", {"event_type": "message", "request_parameters": {"from": "$from$", "text": "$content?$"}, "verify": {"type": "header", "name": "X-Auth-Token", "value": "$Webhook token$"}}),
+        ('{"to": {"number": "+15005550006"}, "from": {"number": "+15005550001", "name": "Ann"}, "text": "Hi"}', {"event_type": "message", "request_parameters": {"to": {"number": "$to$"}, "from": {"number": "$from$", "name": "$sendername?$"}, "text": "$content?$"}}),
         ('{"type": "ping"}', {"event_type": "ignore", "request_parameters": {"type": "ping"}}),
     ],
 )  # fmt: skip

@@ -14,9 +14,9 @@ from integrations.language.mending import mend
 from integrations.language.multipart import parse_multipart
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value, load, well_formed
-from integrations.studio.curl import BeyondWords, Call, basic, call_of, commands_in
-from integrations.studio.samples import Kind, Part, Sample, size_of
-from integrations.studio.shell_words import NoEnd
+from integrations.studio.example.curl import BeyondWords, Call, basic, call_of, commands_in
+from integrations.studio.example.samples import Kind, Part, Sample, size_of
+from integrations.studio.example.shell_words import NoEnd
 
 MAX_CHARACTERS, MAX_BYTES, MAX_VALUES, MAX_LEVELS, MAX_KEY = 256 * 1024, 48 * 1024, 300, 12, 200
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -52,7 +52,7 @@ def read_curl(text: str) -> Sample:
     Options that say nothing about the request are passed over. Limits: 256 KiB of text, and those of
     `checked`.
     """
-    _check_length(text)
+    text = _fitting(text)
     problem = _("There is no curl command. Paste one that begins with curl and names a URL.")
     found: Call | None = None
     for command in commands_in(text):
@@ -78,8 +78,7 @@ def read_http(text: str, kind: Kind | None = None) -> Sample:
     `kind` says what is wanted; without it, a status line or a bare body is an answer, and anything else a
     request. Raises UnreadableText. Limits: 256 KiB of text, and those of `checked`.
     """
-    _check_length(text)
-    lines = _FENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip("\n \t\ufeff")
+    lines = _FENCE.sub("", _fitting(text).replace("\r\n", "\n").replace("\r", "\n")).strip("\n \t\ufeff")
     if not lines:
         raise UnreadableText(_("Nothing is pasted. Paste what the documentation shows."))
     first, _newline, rest = lines.partition("\n")
@@ -155,9 +154,10 @@ def _longest_key(value: Value) -> int:
     return max(map(_longest_key, value), default=0) if isinstance(value, list) else 0
 
 
-def _check_length(text: str) -> None:
+def _fitting(text: str) -> str:
     if len(text) > MAX_CHARACTERS:
         raise UnreadableText(_("The text is longer than 256 KiB. Paste one request or answer only."))
+    return well_formed(text)
 
 
 def _is_target(target: str) -> bool:

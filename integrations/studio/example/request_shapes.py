@@ -14,11 +14,11 @@ from integrations import bodies
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value
 from integrations.language.xml import parse_xml
-from integrations.studio.meanings import Meaning
-from integrations.studio.samples import Leaf, Path, Sample, tokens
-from integrations.studio.words import placeholder
-from integrations.studio.writing import IN_PATHS, LEFT_OUT, Vocabulary, around, filters_of, literal
-from integrations.studio.xml_text import XmlText
+from integrations.studio.example.meanings import Meaning
+from integrations.studio.example.samples import Leaf, Path, Sample, tokens
+from integrations.studio.example.words import placeholder
+from integrations.studio.example.writing import IN_PATHS, LEFT_OUT, Vocabulary, around, filters_of, literal
+from integrations.studio.example.xml_text import XmlText
 
 MethodName = Literal["SendMessage", "SendFile"]
 _NOT_SENT = {

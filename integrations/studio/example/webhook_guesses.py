@@ -7,18 +7,19 @@ from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
-from integrations.studio import numbers, words
-from integrations.studio.meanings import (
+from integrations.studio.example import numbers, words
+from integrations.studio.example.meanings import (
     Context,
     Meaning,
     Role,
     by_name,
     date_filter,
     is_credential,
+    is_party,
     scheme_of,
 )
-from integrations.studio.samples import Leaf, Sample
-from integrations.studio.words import plain
+from integrations.studio.example.samples import Leaf, Sample
+from integrations.studio.example.words import plain
 
 
 def in_webhook(context: Context, sample: Sample) -> dict[str, Meaning]:
@@ -37,14 +38,19 @@ def in_webhook(context: Context, sample: Sample) -> dict[str, Meaning]:
     text = text or _first(body, words.TEXT, lambda leaf: isinstance(leaf.value, str))
     status = _status(body)
     returned = next((leaf for leaf in body if _returns(context, leaf)), None)
-    sender = _first(body, words.SENDER | words.NUMBER, lambda leaf: bool(leaf.text))
-    inbound = text is not None and sender is not None and returned is None
-    if not inbound and status is None and returned is None:
+    ours = next((leaf for leaf in body if leaf.text in context.references), None)
+    sender = next((leaf for leaf in body if leaf.text and is_party(leaf, words.SENDER)), None)
+    sender = sender or next((leaf for leaf in body if _is_anybody(leaf)), None)
+    inbound = text is not None and sender is not None and returned is None and ours is None
+    if not inbound and status is None and returned is None and ours is None:
         inbound = sender is not None and any(context.is_file(leaf) for leaf in body)
     if inbound and status is not None and words.status_of(status.text) in ("delivered", "failed"):
         inbound = False
     identifier = returned or _best_id(body)
-    if identifier is not None:
+    if ours is not None and returned in (None, ours):
+        identifier = ours
+        found[ours.key] = Meaning("reference", reason=_("It is the reference of the request."))
+    elif identifier is not None:
         reason = _("This value is also in the answer.") if returned else by_name(identifier)
         found[identifier.key] = Meaning("messageid", reason=reason)
     taken = {identifier.key} if identifier else set()
@@ -70,11 +76,13 @@ def _message(
     text: Leaf | None,
     sender: Leaf | None,
 ) -> None:
-    recipient = _first(body, words.RECIPIENT, lambda leaf: bool(leaf.text) and leaf is not sender)
+    others = [leaf for leaf in body if leaf.text and leaf is not sender]
+    recipient = next((leaf for leaf in others if is_party(leaf, words.RECIPIENT)), None)
     if recipient is None:
         other = [leaf for leaf in body if leaf is not sender and _is_number(leaf, context.known.sender)]
         recipient = next(iter(other), None)
     name = _first(body, words.NAME, lambda leaf: isinstance(leaf.value, str))
+    name = name or next((leaf for leaf in body if _is_sender_s(leaf)), None)
     roles: list[tuple[Role, Leaf | None]]
     roles = [("from", sender), ("text", text), ("to", recipient), ("sendername", name)]
     for role, leaf in roles:
@@ -114,12 +122,24 @@ def _constant_of(context: Context, leaf: Leaf) -> Meaning:
         reason = _("The provider shows with it that the request is its own.")
         return Meaning("credential", "Webhook token", "", scheme_of(value), "", reason)
     name = plain(leaf.name)
-    if name not in words.KIND or not re.fullmatch(r"[A-Za-z][A-Za-z_.:-]{1,39}", value):
+    if name not in words.KIND or _is_sender_s(leaf) or not re.fullmatch(r"[A-Za-z][A-Za-z_.:-]{1,39}", value):
         return Meaning("ignore")
     same = [sample.leaf(leaf.key) for sample in context.samples.webhooks]
     if len(same) > 1 and all(other is not None and other.text == value for other in same):
         return Meaning("ignore", reason=_("All webhooks have the same value here."))
     return Meaning("constant", reason=_("It says which kind of event this is."))
+
+
+def _is_anybody(leaf: Leaf) -> bool:
+    """Whether a value is a number, without saying whose; not that of the recipient."""
+    named = plain(leaf.name) in words.NUMBER
+    return bool(leaf.text) and named and not is_party(leaf, words.RECIPIENT)
+
+
+def _is_sender_s(leaf: Leaf) -> bool:
+    """Whether a value is the name of who wrote, by what it is in."""
+    around = {plain(step) for step in leaf.path[:-1] if isinstance(step, str)}
+    return plain(leaf.name) == "name" and bool(around & (words.SENDER | {"contact", "profile"}))
 
 
 def _returns(context: Context, leaf: Leaf) -> bool:

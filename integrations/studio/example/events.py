@@ -13,11 +13,11 @@ from integrations import bodies
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import dump
 from integrations.language.webhook_events import STATUSES
-from integrations.studio import words
-from integrations.studio.match_shapes import Entry, bound, event_hint, nested, text_shape
-from integrations.studio.meanings import Meaning
-from integrations.studio.samples import Leaf, Path, Sample
-from integrations.studio.writing import LEFT_OUT, Vocabulary, around, dotted, literal, written_key
+from integrations.studio.example import words
+from integrations.studio.example.match_shapes import Entry, bound, event_hint, nested, text_shape
+from integrations.studio.example.meanings import Meaning
+from integrations.studio.example.samples import Leaf, Path, Sample
+from integrations.studio.example.writing import LEFT_OUT, Vocabulary, around, dotted, literal, written_key
 
 _BODY = ("json", "form", "xml", "multipart", "text")
 _BY_HINT = {

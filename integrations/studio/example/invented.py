@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.cases import MESSAGE_UUID
 from integrations.language.values import Number, Value
 from integrations.language.xml import parse_xml
-from integrations.studio import numbers, words
-from integrations.studio.meanings import Meaning, date_filter
-from integrations.studio.samples import Leaf, Path, Sample, scalars, tokens
-from integrations.studio.words import plain
-from integrations.studio.writing import Vocabulary, around
-from integrations.studio.xml_text import XmlText
+from integrations.studio.example import numbers, words
+from integrations.studio.example.meanings import Meaning, date_filter
+from integrations.studio.example.samples import Leaf, Path, Sample, scalars, tokens
+from integrations.studio.example.words import plain
+from integrations.studio.example.writing import Vocabulary, around
+from integrations.studio.example.xml_text import XmlText
 
 CONTACT, OURS, TEXT, FILE = "+15005550001", "+15005550006", "Hello", "https://media.example.com/a.png"
 _KEPT_HEADERS = ("content-type",)
@@ -123,7 +124,9 @@ class Inventor:
             return before + (TEXT if role == "text" else "Ann") + after
         if role == "file":
             return FILE
-        if role in ("messageid", "reference"):
+        if role == "reference":
+            return MESSAGE_UUID
+        if role == "messageid":
             return _like(
                 leaf.value, before + self._id(value[len(before) : len(value) - len(after)], leaf) + after
             )

@@ -10,11 +10,11 @@ from integrations import bodies
 from integrations.language.placeholders import parse
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value
-from integrations.studio import words
-from integrations.studio.meanings import Meaning
-from integrations.studio.samples import Leaf, Path, Sample, tokens
-from integrations.studio.words import plain
-from integrations.studio.writing import LEFT_OUT, Vocabulary, around, dotted, filters_of, literal
+from integrations.studio.example import words
+from integrations.studio.example.meanings import Meaning
+from integrations.studio.example.samples import Leaf, Path, Sample, tokens
+from integrations.studio.example.words import plain
+from integrations.studio.example.writing import LEFT_OUT, Vocabulary, around, dotted, filters_of, literal
 
 _LONGEST_TEXT = 400
 # What a 4xx says is left to the language where that knows better: credentials, time-outs, and limits.

@@ -10,20 +10,20 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from integrations import case_http, cases, webhooks
+from integrations import case_exchanges, case_http, cases, webhooks
 from integrations.case_events import shown_events
 from integrations.events import RenderedRequest
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError
 from integrations.language.values import dump
-from integrations.studio.events import Event, event_of, merged
-from integrations.studio.guesses import guess
-from integrations.studio.invented import CONTACT, FILE, OURS, TEXT, Inventor
-from integrations.studio.match_shapes import answer_keys, error_rules
-from integrations.studio.meanings import Choices, Known, Meanings
-from integrations.studio.request_shapes import MethodName, Written, written_request
-from integrations.studio.samples import Sample, Samples
-from integrations.studio.writing import Vocabulary, plain_value
+from integrations.studio.example.events import Event, event_of, merged
+from integrations.studio.example.guesses import guess
+from integrations.studio.example.invented import CONTACT, FILE, OURS, TEXT, Inventor
+from integrations.studio.example.match_shapes import answer_keys, error_rules
+from integrations.studio.example.meanings import Choices, Known, Meanings
+from integrations.studio.example.request_shapes import MethodName, Written, written_request
+from integrations.studio.example.samples import Sample, Samples
+from integrations.studio.example.writing import Vocabulary, plain_value
 
 MAX_WEBHOOKS = 8
 _SECOND_LEVEL = {"co", "com", "net", "org", "gov", "ac", "edu"}
@@ -49,16 +49,18 @@ def by_example(
     known: Known | None = None,
     choices: Choices | None = None,
     statuses: Mapping[str, str] | None = None,
+    named: tuple[str, str] = ("", ""),
 ) -> Draft:
     """The draft that samples make: guesses fill in what `choices` do not say.
 
-    `statuses` are our statuses for the provider's words, in reports. At most 8 webhooks are read.
+    `statuses` are our statuses for the provider's words, in reports. `named` are the id and name of the
+    document; those that are empty are made of the host. At most 8 webhooks are read.
     """
     samples = Samples(
         samples.request, samples.file_request, samples.answer, samples.error, samples.webhooks[:MAX_WEBHOOKS]
     )
     meanings = guess(samples, known or Known(), choices or {})
-    maker = _Maker(samples, meanings, statuses or {})
+    maker = _Maker(samples, meanings, statuses or {}, named)
     document = maker.document()
     template = compile_document(document)
     made = maker.cases(template)
@@ -78,15 +80,17 @@ def named_by_host(host: str) -> tuple[str, str]:
 
 
 class _Maker:
-    def __init__(self, samples: Samples, meanings: Meanings, statuses: Mapping[str, str]) -> None:
-        self.samples, self.meanings, self.statuses = samples, meanings, statuses
+    def __init__(
+        self, samples: Samples, meanings: Meanings, statuses: Mapping[str, str], named: tuple[str, str]
+    ) -> None:
+        self.samples, self.meanings, self.statuses, self.named = samples, meanings, statuses, named
         self.vocabulary = Vocabulary(samples.named(), meanings)
         self.events: list[Event] = []
 
     def document(self) -> dict[str, Any]:
         """The document; what the language does not take is left out of it, with a note."""
         host = next((each.host for each in (self.samples.request, self.samples.file_request) if each), "")
-        identifier, name = named_by_host(host)
+        identifier, name = (said or made for said, made in zip(self.named, named_by_host(host), strict=True))
         if self.vocabulary.hides(identifier) or self.vocabulary.hides(name):
             identifier, name = "provider", "Provider"
         document: dict[str, Any] = {"id": identifier, "name": name, "class": "sms"}
@@ -265,7 +269,7 @@ class _Maker:
 
     def _requests_of(self, template: Template, case: dict[str, Any]) -> list[dict[str, Any]]:
         try:
-            parts = cases.requests_of(template, plain_value(case))
+            parts = case_exchanges.requests_of(template, plain_value(case))
         except (RenderError, ValueError):
             return []
         return [_expected(part.request) for part in parts]
@@ -280,7 +284,9 @@ class _Maker:
         answered = {**case, "responses": [inventor.answer(sample, self.meanings[name])]}
         try:
             outcomes = [
-                each for _part, _answer, each in cases.exchanges(template, plain_value(answered)) if each
+                each
+                for _part, _answer, each in case_exchanges.exchanges(template, plain_value(answered))
+                if each
             ]
         except (RenderError, ValueError, TypeError):
             return case

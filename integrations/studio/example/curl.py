@@ -12,8 +12,8 @@ from urllib.parse import quote
 from django.utils.translation import gettext as _
 
 from integrations.language.sections import MEDIA_TYPES
-from integrations.studio.samples import Part
-from integrations.studio.shell_words import words_of
+from integrations.studio.example.samples import Part
+from integrations.studio.example.shell_words import words_of
 
 _COMMAND = re.compile(r"(?m)(?:^|(?<=[\s$>#`]))curl(?:\.exe)?(?=[ \t\\^`])")
 _ADDRESS = re.compile(r"\w\.\w|/|:\d|^[$<{]|^localhost")

@@ -15,7 +15,7 @@ from integrations import bodies
 from integrations.language.errors import child
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value
-from integrations.studio.xml_text import XmlText
+from integrations.studio.example.xml_text import XmlText
 
 Kind = Literal["request", "response", "webhook"]
 Form = Literal["", "json", "form", "xml", "multipart", "text"]

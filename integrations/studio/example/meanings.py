@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 
 from integrations.language.filters import FILTERS
 from integrations.language.values import Number
-from integrations.studio import numbers, words
-from integrations.studio.samples import Leaf, Samples
-from integrations.studio.words import placeholder, plain
+from integrations.studio.example import numbers, words
+from integrations.studio.example.samples import Leaf, Samples
+from integrations.studio.example.words import placeholder, plain
 
 Role = Literal[
     "to", "from", "text", "file", "file_type", "file_name", "messageid", "reference", "status", "date",
@@ -64,7 +64,8 @@ class Context:
     """What the samples say together, and what the person says they used.
 
     `counts` are how often a value is in all samples, `answered` and `reported` the values of the answer and
-    of the webhooks. `seen` are the roles whose values the request has just as the person says.
+    of the webhooks. `seen` are the roles whose values the request has just as the person says, `references`
+    the values that the request names a message with, and that return.
     """
 
     def __init__(self, samples: Samples, known: Known) -> None:
@@ -75,6 +76,8 @@ class Context:
         self.answered = {leaf.text for leaf in answered if leaf.text}
         self.reported = {leaf.text for sample in samples.webhooks for leaf in sample.leaves if leaf.text}
         sent = samples.request.leaves if samples.request is not None else ()
+        returned = self.answered | self.reported
+        self.references = {leaf.text for leaf in sent if is_reference(leaf) and leaf.text in returned}
         self.seen = {meaning.role for leaf in sent if (meaning := self.used(leaf)) is not None}
 
     def number(self, leaf: Leaf) -> Meaning | None:
@@ -109,6 +112,19 @@ class Context:
         return named and URL.fullmatch(leaf.text) is not None
 
 
+def is_reference(leaf: Leaf) -> bool:
+    """Whether a value is the customer's own id of a message, by its name."""
+    return plain(leaf.name) in words.REFERENCE and isinstance(leaf.value, str) and bool(leaf.text)
+
+
+def is_party(leaf: Leaf, names: frozenset[str]) -> bool:
+    """Whether a value is the number or name of somebody, by its own name or that of what it is in."""
+    if plain(leaf.name) in names:
+        return True
+    around = {plain(step) for step in leaf.path[:-1] if isinstance(step, str)}
+    return plain(leaf.name) in words.NUMBER and bool(around & names)
+
+
 def is_secret(value: str) -> bool:
     """Whether a value is one that nobody may see: not what documentation writes in its place."""
     stands_for_one = placeholder(value) is not None or plain(value) in words.CREDENTIAL | words.ACCOUNT
@@ -138,6 +154,8 @@ def account(leaf: Leaf) -> Meaning | None:
     ):
         if name in names or name.endswith(ends):
             label = words.label_of(leaf.name) or words.label_of(written or "")
+            if " " in (said := words.label_of(written or "")) and plain(said) in name:
+                label = said  # of PRODUCTTOKEN, only <product token> shows that it is two words
             made = Meaning("credential") if role == "credential" else Meaning("property")
             return replace(made, label=label or "API key", reason=by_name(leaf))
     return None

@@ -7,19 +7,20 @@ import re
 from django.utils.translation import gettext as _
 
 from integrations.language.values import Number
-from integrations.studio import numbers, words
-from integrations.studio.meanings import (
+from integrations.studio.example import numbers, words
+from integrations.studio.example.meanings import (
     URL,
     Context,
     Meaning,
     Role,
     account,
     by_name,
+    is_reference,
     property_label,
     scheme_of,
 )
-from integrations.studio.samples import Leaf
-from integrations.studio.words import placeholder, plain
+from integrations.studio.example.samples import Leaf
+from integrations.studio.example.words import placeholder, plain
 
 _SCHEMES = {
     "bearer": "API token",
@@ -46,6 +47,8 @@ def in_request(context: Context, leaf: Leaf) -> Meaning:
         return _segment(context, leaf, written)
     if words.CALLBACK.search(leaf.name.casefold()) and (URL.match(value) or written is not None):
         return Meaning("webhook_url", reason=by_name(leaf))
+    if value in context.references and is_reference(leaf):
+        return Meaning("reference", reason=_("This value returns, so that you find the message."))
     if found := account(leaf):
         return found
     is_text = not isinstance(leaf.value, Number | bool) and leaf.value is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,9 +15,9 @@ from integrations.language.names import BUILT_IN
 from integrations.language.placeholders import STEP, Placeholder, only, parse
 from integrations.language.values import Number, Value, is_string
 from integrations.redact import Redactor
-from integrations.studio.meanings import Meaning, Meanings, is_secret
-from integrations.studio.samples import Leaf, Path, Sample
-from integrations.studio.words import placeholder
+from integrations.studio.example.meanings import Meaning, Meanings, is_secret
+from integrations.studio.example.samples import Leaf, Path, Sample
+from integrations.studio.example.words import placeholder
 
 IN_PATHS = "!&'()*+,;=:@~"
 _DIRECTIVES = ("$first", "$when", "$each", "$value", "$as")
@@ -63,6 +64,23 @@ def plain_value(value: Value) -> Any:
     if re.fullmatch(r"-?\d{1,400}", value):
         return int(value) if str(int(value)) == value else str(value)
     return float(value) if repr(float(value)) == value else str(value)
+
+
+def laid_out(value: Any, depth: int = 0) -> str:
+    """A document as a person would write it: what fits in 80 columns on one line."""
+    flat = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or not value or len(flat) + 2 * depth <= 80:
+        return flat
+    before = "  " * (depth + 1)
+    if isinstance(value, dict):
+        items = [
+            f"{before}{json.dumps(key, ensure_ascii=False)}: {laid_out(item, depth + 1)}"
+            for key, item in value.items()
+        ]
+    else:
+        items = [before + laid_out(item, depth + 1) for item in value]
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{begin}\n" + ",\n".join(items) + f"\n{'  ' * depth}{end}"
 
 
 class Vocabulary:

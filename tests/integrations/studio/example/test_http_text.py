@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from integrations.studio.http_text import UnreadableText, read_curl, read_http, read_text
-from integrations.studio.samples import Part
+from integrations.studio.example.http_text import UnreadableText, read_curl, read_http, read_text
+from integrations.studio.example.samples import Part
 
 URL = "https://api.example.com/sms"
 
@@ -185,6 +185,7 @@ TEXTS = st.lists(PIECES | st.text(max_size=8), max_size=25).map("".join)
 
 
 @given(TEXTS, st.sampled_from(["request", "response", "webhook"]))
+@example("--data-urlencode \ud800", "request")
 def test_any_text_is_a_sample_or_a_sentence(text, kind):
     for read in (
         lambda: read_text(text, kind),

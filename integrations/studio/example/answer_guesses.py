@@ -6,10 +6,10 @@ import re
 
 from django.utils.translation import gettext as _
 
-from integrations.studio import words
-from integrations.studio.meanings import Context, Meaning, by_name, date_filter
-from integrations.studio.samples import Leaf, Sample
-from integrations.studio.words import plain
+from integrations.studio.example import numbers, words
+from integrations.studio.example.meanings import Context, Meaning, by_name, date_filter
+from integrations.studio.example.samples import Leaf, Sample
+from integrations.studio.example.words import plain
 
 _NOT_AN_ID = 1000
 
@@ -35,6 +35,9 @@ def _rank(context: Context, leaf: Leaf) -> int:
     """How probably a value of the answer is the id of the message; the least is the best."""
     value, name = leaf.text, plain(leaf.name)
     if not value or isinstance(leaf.value, bool) or context.number(leaf) or leaf.where == "header":
+        return _NOT_AN_ID
+    is_party = name in words.RECIPIENT | words.SENDER | words.NUMBER and numbers.is_number(value)
+    if value in context.references or (is_party and value != context.known.messageid):
         return _NOT_AN_ID
     rank = words.IDS.index(name) if name in words.IDS else _NOT_AN_ID
     if value == context.known.messageid:

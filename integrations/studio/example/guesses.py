@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from django.utils.translation import gettext as _
 
-from integrations.studio import numbers
-from integrations.studio.answer_guesses import in_answer, in_error
-from integrations.studio.meanings import (
+from integrations.studio.example import numbers
+from integrations.studio.example.answer_guesses import in_answer, in_error
+from integrations.studio.example.meanings import (
     Choices,
     Context,
     Known,
@@ -19,9 +19,9 @@ from integrations.studio.meanings import (
     date_filter,
     property_label,
 )
-from integrations.studio.request_guesses import in_request
-from integrations.studio.samples import Leaf, Sample, Samples
-from integrations.studio.webhook_guesses import in_webhook
+from integrations.studio.example.request_guesses import in_request
+from integrations.studio.example.samples import Leaf, Sample, Samples
+from integrations.studio.example.webhook_guesses import in_webhook
 
 
 def guess(samples: Samples, known: Known, choices: Choices) -> Meanings:
