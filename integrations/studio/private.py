@@ -17,7 +17,7 @@ from integrations.language.urls import encode_pairs
 from integrations.language.values import Value, dump, load, text
 from integrations.language.xml import parse_xml, render_xml
 from integrations.redact import MASK, Redactor
-from integrations.studio.words import CREDENTIAL, CREDENTIAL_ENDS, plain
+from integrations.studio.example.words import CREDENTIAL, CREDENTIAL_ENDS, plain
 
 # What a connection and the proxies on its way add says nothing about the provider.
 _OF_CONNECTIONS = re.compile(
