@@ -23,6 +23,8 @@ _DATE = re.compile(
 )
 _EMAIL = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
 _URL = re.compile(r"(https?://)([^/?#\s]+)([^\s]*)", re.I)
+# A JSON Web Token; one without claims takes its place.
+_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 _TOKEN = re.compile(r"[^\W_]+")
 _WORDS = ("lorem", "ipsum", "dolor", "amet", "elit", "magna", "aliqua", "enim", "minim", "quis")
 # Under these names there is a word of the provider's, and nobody's own.
@@ -37,7 +39,7 @@ class Invented:
     """
 
     def __init__(self, template: Template, known: Mapping[str, str]) -> None:
-        self._kept = {str(item).casefold() for item in literals(template.document)}
+        self._kept = {"basic", "bearer", *(item.casefold() for item in literals(template.document))}
         self._known = {old: new for old, new in known.items() if len(old) >= 2}
         # Shorter ones are parts of other words by chance.
         ordered = sorted((old for old in self._known if len(old) >= MIN_LENGTH), key=len, reverse=True)
@@ -61,6 +63,7 @@ class Invented:
             return self._known[value]
         if self._stays(value, name):
             return value
+        value = _JWT.sub("e30.e30.e30", value)
         parts = self._pattern.split(value) if self._pattern else [value]
         between = self._pattern.findall(value) if self._pattern else []
         found = [self._part(parts[0])]
@@ -134,7 +137,7 @@ class Invented:
         """A word for a word; characters of the same kinds for what has digits in it."""
         if token.casefold() in self._kept and not token.isdigit():
             return token
-        if len(token) == 1 and not token.isdigit():
+        if (len(token) == 1 and not token.isdigit()) or token == "e30":
             return token
         if re.search(r"\d", token):
             return self._made.setdefault(token, _like(token, len(self._made)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Collection, Mapping
@@ -52,8 +53,8 @@ def invented_value(item: Property) -> Any:
         return item.choices[0]
     if item.secret and item.type not in _BY_TYPE:
         # Some are read as Base64.
-        word = "invented" + re.sub(r"[^A-Za-z0-9]", "", item.label)[:40]
-        return word + "x" * (-len(word) % 4)
+        word = f"invented {re.sub(r'[^A-Za-z0-9 ]', '', item.label)[:40]}"
+        return base64.b64encode((word + " " * (-len(word) % 3)).encode()).decode()
     slug = re.sub(r"[^a-z0-9]+", "-", item.label.casefold()).strip("-")
     return _BY_TYPE.get(item.type, f"invented-{slug or 'value'}"[:60])
 
@@ -79,7 +80,10 @@ def signed(
     for scheme in schemes:
         if scheme.get("type") == "ip" and (address := _first_address(scheme.get("ranges"))):
             request = replace(request, ip=address)
-    return sign(schemes, request, request, dict(values), hosted.signing_keys)
+    try:
+        return sign(schemes, request, request, dict(values), hosted.signing_keys)
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+        return request  # it has no place for a signature, or the values are no keys
 
 
 def _schemes(template: Template, event: int) -> list[Mapping[str, Value]]:
