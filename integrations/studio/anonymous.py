@@ -16,7 +16,8 @@ from integrations.studio.words import ERROR_CODE, KIND, STATUS, plain, status_of
 SHORTEST_NUMBER = 7  # digits
 LONGEST_NUMBER = 15  # of ITU-T E.164
 TEXT, NAME = "Hello", "Ann"
-_DIGITS = re.compile(r"\d(?:[ ().-]{0,2}\d)+")
+_DIGITS = re.compile(r"(?<![^\W_])\d(?:[ ().-]{0,2}\d)+(?![^\W_])")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)? ?(?:Z|[+-]\d\d:?\d\d)?"
     r"|(?:\w{3}, )?\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d (?:[+-]\d{4}|GMT|UTC)"
@@ -29,6 +30,9 @@ _TOKEN = re.compile(r"[^\W_]+")
 _WORDS = ("lorem", "ipsum", "dolor", "amet", "elit", "magna", "aliqua", "enim", "minim", "quis")
 # Under these names there is a word of the provider's, and nobody's own.
 _KINDS = STATUS | (KIND - {"name", "users"})
+
+
+_PIECES = re.compile("|".join(item.pattern for item in (_URL, _EMAIL, _UUID, _DIGITS)), re.I)
 
 
 class Invented:
@@ -97,24 +101,23 @@ class Invented:
     def _part(self, words: str) -> str:
         """A text without known parts, piece by piece."""
         result, position = "", 0
-        for found in re.finditer(f"{_URL.pattern}|{_EMAIL.pattern}|{_DIGITS.pattern}", words, re.I):
+        for found in _PIECES.finditer(words):
             result += self._tokens(words[position : found.start()])
             piece, position = found[0], found.end()
             if "://" in piece:
                 result += self._url(piece)
             elif "@" in piece:
                 result += self._once(piece, lambda number: f"person{number}@example.com")
+            elif _UUID.fullmatch(piece):
+                result += self._token(piece)
             else:
-                result += self._digits(
-                    piece, words[found.start() - 1 : found.start()], words[position : position + 1]
-                )
+                result += self._digits(piece)
         return result + self._tokens(words[position:])
 
-    def _digits(self, piece: str, before: str, after: str) -> str:
+    def _digits(self, piece: str) -> str:
         """A telephone number with the same beginning; other digits with the same length."""
         digits = re.sub(r"\D", "", piece)
-        inside = (before + after).strip("+ ()\"',;:=&?/<>#.").isalnum()
-        if inside or not SHORTEST_NUMBER <= len(digits) <= LONGEST_NUMBER:
+        if not SHORTEST_NUMBER <= len(digits) <= LONGEST_NUMBER:
             return self._token(piece)
         end = digits[-SHORTEST_NUMBER:]
         new = digits[:-SHORTEST_NUMBER] + self._numbers.setdefault(end, f"555{len(self._numbers) + 1:04}")

@@ -141,7 +141,8 @@ def webhook_case(
     if proven != made:
         written |= _signature(made, proven)
     case: dict[str, Any] = {"name": _("A webhook"), "kind": "receive"}
-    if given := _given(template, invented_values):
+    read = {label: value for label, value in invented_values.items() if label in template.webhook.reads}
+    if given := _given(template, read):
         case["properties"] = given
     case |= {"webhook_url": _webhook_url(template), "now": iso_text(now)}
     if country:
