@@ -26,6 +26,7 @@ _EMAIL = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
 _URL = re.compile(r"(https?://)([^/?#\s]+)([^\s]*)", re.I)
 # A JSON Web Token; one without claims takes its place.
 _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
+_NO_CLAIMS = "e30"  # {} in Base64
 _TOKEN = re.compile(r"[^\W_]+")
 _WORDS = ("lorem", "ipsum", "dolor", "amet", "elit", "magna", "aliqua", "enim", "minim", "quis")
 # Under these names there is a word of the provider's, and nobody's own.
@@ -67,7 +68,7 @@ class Invented:
             return self._known[value]
         if self._stays(value, name):
             return value
-        value = _JWT.sub("e30.e30.e30", value)
+        value = _JWT.sub(f"{_NO_CLAIMS}.{_NO_CLAIMS}.{_NO_CLAIMS}", value)
         parts = self._pattern.split(value) if self._pattern else [value]
         between = self._pattern.findall(value) if self._pattern else []
         found = [self._part(parts[0])]
@@ -140,7 +141,7 @@ class Invented:
         """A word for a word; characters of the same kinds for what has digits in it."""
         if token.casefold() in self._kept and not token.isdigit():
             return token
-        if (len(token) == 1 and not token.isdigit()) or token == "e30":
+        if (len(token) == 1 and not token.isdigit()) or token == _NO_CLAIMS:
             return token
         if re.search(r"\d", token):
             return self._made.setdefault(token, _like(token, len(self._made)))

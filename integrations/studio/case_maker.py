@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from integrations import bodies, case_http, cases, webhooks
 from integrations.case_events import shown_events
-from integrations.case_exchanges import exchanges
+from integrations.case_exchanges import exchanges, requests_of
 from integrations.events import HttpResponse, InboundRequest, Outcome, RenderedRequest
 from integrations.language.dates import iso_text
 from integrations.language.document import Template
@@ -44,36 +44,41 @@ class NoCase(ValueError):
 
 
 def send_case(
-    template: Template, message: Mapping[str, Value], answers: Iterable[Mapping[str, Value]]
+    template: Template, message: Mapping[str, Value], answer: Mapping[str, Value] | None = None
 ) -> dict[str, Any]:
-    """The case for a message and the answers to its requests, with what they make now as what is expected.
+    """The case for a message and the answer to its requests, which expects what is made of them now.
 
-    Its property values are invented. Raises NoCase for a message that makes no request.
+    Its property values are invented. Files are uploaded without an answer. Raises NoCase for a message that
+    makes no request.
     """
-    case: dict[str, Any] = {"name": "", "kind": "send", "properties": _given(template, values_for(template))}
+    case: dict[str, Any] = {"name": _("A text is sent"), "kind": "send"}
+    if message.get("media"):
+        case["name"] = _("A file is sent")
+    if given := _given(template, values_for(template)):
+        case["properties"] = given
     if reads(template, "now") or _signs(template):
         case["now"] = iso_text(datetime.now(UTC))
     if reads(template, "nonce"):
         case["nonce"] = NONCE
     case["message"] = dict(message)
-    case = {key: value for key, value in case.items() if value != {}}
-    case["responses"] = list(answers)
-    requests, outcome = [], None
     try:
-        for part, _response, found in exchanges(template, cases.completed(template, case)):
-            requests.append(expected_request(part.request))
-            outcome = found or outcome
+        parts = requests_of(template, cases.completed(template, case))
+        if answer is None or any(part.file is not None for part in parts):
+            return {**case, "expect": [expected_request(part.request) for part in parts]}
+        case["responses"] = [answer] * len(parts)
+        made = list(exchanges(template, cases.completed(template, case)))
     except RenderError as error:
-        if not requests:
-            raise NoCase(str(error.reason)) from None
-    if outcome is None:
-        del case["responses"]
-        name = _("A file is sent") if message.get("media") else _("A text is sent")
-        return {**case, "expect": requests, "name": name}
-    name = _("A message is accepted")
+        raise NoCase(error.reason) from None
+    outcome = made[-1][2]
+    assert outcome is not None
     if outcome.result != "sent":
-        name = _("An answer that means %(result)s") % {"result": outcome.result}
-    return {**case, "expect": requests, "outcome": _said(outcome), "name": name}
+        case["name"] = _("An answer that means %(result)s") % {"result": outcome.result}
+    case["responses"] = case["responses"][: len(made)]
+    return {
+        **case,
+        "expect": [expected_request(part.request) for part, *_rest in made],
+        "outcome": _said(outcome),
+    }
 
 
 def _signs(template: Template) -> bool:
@@ -107,10 +112,7 @@ def answer_case(
         invented = Invented(template, {MASK: "x", **dict.fromkeys(private, key)})
         response = {"status": answer.status} | _headers(template, answer.headers, invented)
         response |= _body(answer.body, answer.headers.get("content-type", ""), invented)
-    case = send_case(template, message, [response])
-    if len(case["expect"]) > 1 or "outcome" not in case:
-        case = send_case(template, message, [response] * 10)
-        case["responses"] = [response] * len(case["expect"])
+    case = send_case(template, message, response)
     return _checked(case, private)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from integrations import bodies, case_http
-from integrations.case_exchanges import exchanges
+from integrations import bodies, case_http, responses
+from integrations.case_exchanges import requests_of, response_of, values_of
 from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
 from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
 from integrations.language.document import Template
@@ -46,13 +46,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Step:
-    """A request of a message, in words and in rows, and what the answer to it means."""
+    """A request of a message, in words and in rows."""
 
     title: str
     method: str
     why: str
     rows: tuple[Row, ...]
-    answer: Answer | None
 
 
 @dataclass(frozen=True)
@@ -70,30 +69,39 @@ class Sent:
 
 
 def sent(template: Template, case: Mapping[str, Value], hide: Redactor) -> Sent:
-    """The requests that a case of kind "send" makes, one after the other, without what `hide` hides."""
-    steps: list[Step] = []
-    count, files = 0, bool((case.get("message") or {}).get("media"))
+    """The requests that a case of kind "send" makes if each succeeds, without what `hide` hides."""
+    files = bool((case.get("message") or {}).get("media"))
     try:
-        for part, response, outcome in exchanges(template, case):
-            count += 1
-            if count <= SHOWN_REQUESTS:
-                answer = None
-                if response is not None and outcome is not None:
-                    answer = _answer(template, part, response, outcome, hide)
-                steps.append(_step(template, part, answer, hide, files=files))
+        parts = requests_of(template, case)
     except RenderError as error:
         place = object_around(template, error.pointer)
-        return Sent(tuple(steps), count, hide.text(error.reason), error.pointer, place)
-    return Sent(tuple(steps), count)
+        return Sent((), 0, hide.text(error.reason), error.pointer, place)
+    steps = (_step(template, part, hide, files=files) for part in parts[:SHOWN_REQUESTS])
+    return Sent(tuple(steps), len(parts))
 
 
-def _step(template: Template, part: Part, answer: Answer | None, hide: Redactor, *, files: bool) -> Step:
+def answered(
+    template: Template, case: Mapping[str, Value], answer: Mapping[str, Value], hide: Redactor
+) -> Answer | None:
+    """What an answer, as cases write it, means to the first request that sends the message, if there is one."""
+    try:
+        part = next((part for part in requests_of(template, case) if part.file is None), None)
+    except RenderError:
+        return None
+    if part is None:
+        return None
+    response = response_of(answer)
+    outcome = responses.read(template, part.method, values_of(template, case), part.variables, response)
+    return _answer(template, part, response, outcome, hide)
+
+
+def _step(template: Template, part: Part, hide: Redactor, *, files: bool) -> Step:
     number = {"number": part.number, "total": part.total}
     title = _("Request %(number)d of %(total)d") % number if part.total > 1 else _("The request")
     if part.file is not None:
         title = _("Upload of file %(number)d") % {"number": part.file + 1}
     rows = _rows(template, template.methods[part.method], part.shown, hide)
-    return Step(title, part.method, _why(template, part, files=files), tuple(rows), answer)
+    return Step(title, part.method, _why(template, part, files=files), tuple(rows))
 
 
 def _why(template: Template, part: Part, *, files: bool) -> str:

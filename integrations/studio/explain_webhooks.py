@@ -20,6 +20,7 @@ from integrations.studio.excerpts import part_of
 from integrations.studio.explain import shown_response
 from integrations.studio.invented_values import signed
 
+MAX_ALONE = 20  # events that are tried by themselves, which takes time
 Check = Literal["off", "signed", "as it is"]
 STATUSES = {
     "queued": gettext_lazy("accepted, and on its way"),
@@ -128,12 +129,15 @@ def _tried(
 ) -> Iterator[TriedEvent]:
     reasons = dict(received.tried)
     matched = _matched(template, received)
+    alone = 0
     for index, event in enumerate(template.webhook.events):
         if index in matched:
             reason, bound = "", matched[index]
         else:
-            bound = ()
-            reason = reasons.get(event.pointer) or _alone(template, request, values, index, number)
+            bound, reason = (), reasons.get(event.pointer, "")
+            if not reason and alone < MAX_ALONE:
+                alone += 1
+                reason = _alone(template, request, values, index, number)
         yield TriedEvent(
             event.pointer, event.type, index in matched, reason, bound, part_of(template, event.pointer)
         )

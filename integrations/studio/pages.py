@@ -16,11 +16,14 @@ from django.utils.translation import gettext_lazy
 
 from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError, Problem
-from integrations.models import Template
+from integrations.models import Template, TemplateRevision
 from portal.admin_base import user_of
+from portal.ids import key_of
 
 TABS = {
     "document": gettext_lazy("Document"),
+    "preview": gettext_lazy("Preview"),
+    "cases": gettext_lazy("Cases"),
     "publish": gettext_lazy("Publish"),
 }
 _WRONG = re.compile(r"'([^']+)'")
@@ -33,10 +36,24 @@ def template_of(request: HttpRequest, pk: int) -> Template:
     return get_object_or_404(reach, pk=pk)
 
 
+def revision_of(
+    request: HttpRequest, template: Template, otherwise: TemplateRevision | None
+) -> TemplateRevision | None:
+    """The revision whose number the page is asked for, else another one."""
+    number = key_of(request.POST.get("revision") or request.GET.get("revision") or "")
+    return get_object_or_404(template.revisions, number=number) if number else otherwise
+
+
 def page(
-    request: HttpRequest, template: Template, tab: str, context: Mapping[str, Any], *, status: int = 200
+    request: HttpRequest,
+    template: Template,
+    tab: str,
+    context: Mapping[str, Any],
+    *,
+    view: str = "",
+    status: int = 200,
 ) -> HttpResponse:
-    """A page of the studio: one of the TABS."""
+    """A page of the studio: one of the TABS, or a `view` that belongs to it."""
     shared = {
         **admin.site.each_context(request),
         "title": _("%(name)s: %(tab)s") % {"name": template.name, "tab": TABS[tab]},
@@ -45,7 +62,9 @@ def page(
         "tab": tab,
         "max_bytes": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     }
-    return render(request, f"admin/integrations/studio/{tab}.html", {**shared, **context}, status=status)
+    return render(
+        request, f"admin/integrations/studio/{view or tab}.html", {**shared, **context}, status=status
+    )
 
 
 def problems_in(source: str) -> list[Problem]:

@@ -8,10 +8,10 @@ from integrations import case_http
 from integrations.events import InboundRequest
 from integrations.language.document import Template
 from integrations.language.sections import MEDIA_TYPES
-from integrations.studio.http_text import UnreadableText, read_text
+from integrations.studio.http_text import MAX_CHARACTERS, UnreadableText, read_text
 from integrations.studio.samples import Part, Sample
 
-__all__ = ["UnreadableText", "webhook_in"]
+__all__ = ["MAX_CHARACTERS", "UnreadableText", "webhook_in"]
 
 
 def webhook_in(words: str, template: Template) -> InboundRequest:

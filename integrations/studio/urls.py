@@ -8,11 +8,16 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from integrations.studio import document, publish_page
+from integrations.studio import cases_page, document, preview_page, publish_page
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
     "document": ("", document.edit),
     "check": ("check/", document.check),
+    "preview": ("preview/", preview_page.show),
+    "cases": ("cases/", cases_page.listed),
+    "case_add": ("cases/add/", cases_page.add),
+    "case": ("cases/<int:case>/", cases_page.edit),
+    "case_delete": ("cases/<int:case>/delete/", cases_page.delete),
     "publish": ("publish/", publish_page.review),
 }
 
