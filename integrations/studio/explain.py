@@ -83,7 +83,7 @@ def sent(template: Template, case: Mapping[str, Value], hide: Redactor) -> Sent:
 def answered(
     template: Template, case: Mapping[str, Value], answer: Mapping[str, Value], hide: Redactor
 ) -> Answer | None:
-    """What an answer, as cases write it, means to the first request that sends the message, if there is one."""
+    """What an answer, as cases write it, means to the first request that sends the message."""
     try:
         part = next((part for part in requests_of(template, case) if part.file is None), None)
     except RenderError:
