@@ -131,6 +131,7 @@ def webhook_case(
     """
     claimed = webhooks.hints(template, request).values
     used = {label for label, value in (values or {}).items() if value} | claimed.keys()
+    used |= set() if values else template.webhook.reads
     invented_values = values_for(template, optional=used)
     invented_values.pop("access_token", None)
     known = _known(template, request, invented_values, values or {}, private or {})

@@ -70,7 +70,7 @@ class Sent:
 
 def sent(template: Template, case: Mapping[str, Value], hide: Redactor) -> Sent:
     """The requests that a case of kind "send" makes if each succeeds, without what `hide` hides."""
-    files = bool((case.get("message") or {}).get("media"))
+    files = len((case.get("message") or {}).get("media") or [])
     try:
         parts = requests_of(template, case)
     except RenderError as error:
@@ -95,7 +95,7 @@ def answered(
     return _answer(template, part, response, outcome, hide)
 
 
-def _step(template: Template, part: Part, hide: Redactor, *, files: bool) -> Step:
+def _step(template: Template, part: Part, hide: Redactor, *, files: int) -> Step:
     number = {"number": part.number, "total": part.total}
     title = _("Request %(number)d of %(total)d") % number if part.total > 1 else _("The request")
     if part.file is not None:
@@ -104,7 +104,7 @@ def _step(template: Template, part: Part, hide: Redactor, *, files: bool) -> Ste
     return Step(title, part.method, _why(template, part, files=files), tuple(rows))
 
 
-def _why(template: Template, part: Part, *, files: bool) -> str:
+def _why(template: Template, part: Part, *, files: int) -> str:
     """Why it is this method that is called."""
     method = template.methods[part.method]
     if part.method == UPLOAD_FILE.name:
@@ -112,7 +112,7 @@ def _why(template: Template, part: Part, *, files: bool) -> str:
     why = _("The message has no file.")
     if part.method == SEND_FILE.name:
         why = _("The message has a file.")
-        if method.per_file and part.total > 1:
+        if method.per_file and files > 1:
             why = _("Each file has a request of its own.")
     elif files and SEND_FILE.name not in template.methods:
         why = _("There is no SendFile, so the URL of the file follows the text.")

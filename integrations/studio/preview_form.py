@@ -178,7 +178,7 @@ class PreviewForm(forms.Form):
         found: dict[str, Value] = {"from": self.value("sender"), "to": self.value("to")}
         found["text"] = self.value("text").replace("\r\n", "\n")
         for name in ("country", "reply_to"):
-            if value := self.value(name).strip():
+            if value := (self.value(name) or "").strip():
                 found[name] = value.upper() if name == "country" else value
         if kind := FILES.get(name := self.value("file") or ""):
             count, size = self.value("count") or 1, (self.value("size") or 1) * 1000

@@ -52,26 +52,32 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         filled = {**form.initial, **form.cleaned_data, **as_fields(form.written_answer)}
         form = PreviewForm(compiled, answers, webhooks, initial=filled, captured=name)
     values = values_for(compiled, form.properties)
+    # Who signs webhooks has entered a key, also where it is optional.
+    signing = values_for(compiled, form.properties, compiled.webhook.reads)
     wanted, problem = _wanted(form, compiled, captured)
     if keep := request.POST.get("keep"):
         try:
-            case = _case(form, compiled, keep, wanted, values)
+            case = _case(form, compiled, keep, wanted, signing)
             row = kept_cases.keep(template, case)
         except (case_maker.NoCase, ValidationError) as error:
             messages.error(request, " ".join(getattr(error, "messages", [str(error)])))
         else:
             messages.success(request, _("This is the new case. Property values in it are invented."))
             return redirect("admin:integrations_studio_case", template.pk, row.pk)
-    shown = _shown(form, compiled, values, wanted)
+    shown = _shown(form, compiled, values, signing, wanted)
     context = {"form": form, "revision": revision, "problem": problem, "captured": captured, **shown}
     return page(request, template, "preview", context)
 
 
 def _shown(
-    form: PreviewForm, compiled: Compiled, values: Mapping[str, Any], wanted: InboundRequest | None
+    form: PreviewForm,
+    compiled: Compiled,
+    values: Mapping[str, Any],
+    signing: Mapping[str, Any],
+    wanted: InboundRequest | None,
 ) -> dict[str, Any]:
     """What the template makes of what was entered."""
-    hide = Redactor(secrets_in(compiled, values))
+    hide = Redactor(secrets_in(compiled, {**values, **signing}))
     case = cases.completed(compiled, {"kind": "send", "properties": values, "message": form.message})
     found: dict[str, Any] = {"sent": sent(compiled, case, hide)}
     found["answer"] = answered(compiled, case, form.written_answer, hide)
@@ -79,7 +85,7 @@ def _shown(
         country = form.message.get("country") or None
         check: Check = form.value("check") or "signed"
         found["heard"] = heard(
-            compiled, wanted, values, hide, check=check, country=country, number=form.message["from"]
+            compiled, wanted, signing, hide, check=check, country=country, number=form.message["from"]
         )
         query = f"?{wanted.query}" if wanted.query else ""
         body = shown_body(wanted.body, wanted.headers.get("content-type", ""), hide)

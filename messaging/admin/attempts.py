@@ -110,7 +110,7 @@ class DeliveryAttemptAdmin(LogAdmin):
         return [path("<int:pk>/case/", view, name="messaging_attempt_case"), *super().get_urls()]
 
     def make_case(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Makes a case of the answer to an attempt, with nobody's values in it, and shows it in the studio."""
+        """Makes a case of the answer to an attempt, with nobody's values in it, and shows it."""
         if not self.in_reach(request, None):
             raise Http404
         found = get_object_or_404(DeliveryAttempt.objects.filter(pk__in=self.get_queryset(request)), pk=pk)
