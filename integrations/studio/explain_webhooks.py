@@ -139,7 +139,12 @@ def _tried(
                 alone += 1
                 reason = _alone(template, request, values, index, number)
         yield TriedEvent(
-            event.pointer, event.type, index in matched, reason, bound, part_of(template, event.pointer)
+            event.pointer,
+            event.type,
+            index in matched,
+            reason.removeprefix(f"{event.pointer}/"),
+            bound,
+            part_of(template, event.pointer),
         )
 
 

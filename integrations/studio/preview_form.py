@@ -75,7 +75,7 @@ class PreviewForm(forms.Form):
         label=gettext_lazy("Size of each (KB)"), required=False, min_value=1, max_value=100_000, initial=300
     )
     country = forms.CharField(
-        label=gettext_lazy("Country of our number (two letters)"), required=False, max_length=2, initial="US"
+        label=gettext_lazy("Our country (two letters)"), required=False, max_length=2, initial="US"
     )
     reply_to = forms.CharField(
         label=gettext_lazy("Reply to (the provider's id)"), required=False, max_length=200
@@ -110,8 +110,8 @@ class PreviewForm(forms.Form):
         label=gettext_lazy("Signature or key"),
         required=False,
         choices=[
-            ("signed", gettext_lazy("signed by us, with the values above")),
-            ("off", gettext_lazy("not checked in this preview")),
+            ("signed", gettext_lazy("signed by us")),
+            ("off", gettext_lazy("not checked")),
             ("as it is", gettext_lazy("checked as it is")),
         ],
     )

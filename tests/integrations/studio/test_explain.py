@@ -195,7 +195,7 @@ def test_a_webhook_matches_one_event_and_the_others_say_why_not() -> None:
     }  # fmt: skip
     assert json.loads(message.template) == PREVIEWED["Webhook"]["events"][0]
     assert not status.matches
-    assert status.reason == "/Webhook/events/1/request_parameters/event: expected 'dlr', got 'mo'"
+    assert status.reason == "request_parameters/event: expected 'dlr', got 'mo'"
     assert found.answer == "HTTP 200"
     assert found.checked == "It is signed by us with the values above, as the provider would."
 
