@@ -69,7 +69,7 @@ def exchanges(template: Template, case: Mapping[str, Value]) -> Iterator[Exchang
     """
     message, values = message_of(case), values_of(template, case)
     method = METHODS.get(text(case.get("method")), SEND_MESSAGE)
-    given = map(_response, case.get("responses", []))
+    given = map(response_of, case.get("responses", []))
     uploaded: dict[int, Mapping[str, Value]] = {}
     if case.get("method") == OAUTH2:
         if template.oauth is None:
@@ -110,5 +110,6 @@ def _outcome(
     return Outcome("sent", bound=bound)
 
 
-def _response(written: Mapping[str, Value]) -> HttpResponse | Fault:
+def response_of(written: Mapping[str, Value]) -> HttpResponse | Fault:
+    """The provider's response that a case writes, or why there is none."""
     return _FAULTS[written["error"]] if "error" in written else case_http.response(written)

@@ -123,7 +123,8 @@ Event = InboundMessage | StatusUpdate | Consent | Ignored
 class Outcome:
     """The outcome of one request; `text` is a sentence for a person, `retry_after` is in seconds.
 
-    `bound` is what the method's shapes bound in the response; `messageid` is among it.
+    `bound` is what the method's shapes bound in the response; `messageid` is among it. `rule` is the place of
+    what decided in the document (a JSON Pointer); "" if no part of it did.
     """
 
     result: Result
@@ -132,6 +133,7 @@ class Outcome:
     text: str = ""
     retry_after: float | None = None
     bound: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    rule: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

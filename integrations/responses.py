@@ -12,6 +12,7 @@ from integrations.language.api_methods import METHODS
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.dates import parse_date
 from integrations.language.document import Template
+from integrations.language.errors import child
 from integrations.language.methods import Method
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value, cleaned, text, well_formed
@@ -72,7 +73,13 @@ def _read(
             code = str(text(cleaned(rule.code(values)))) if rule.code else ""
             words = (text(cleaned(rule.text(values))) if rule.text else "") or said
             after = _retry_after(response) if rule.result in ("retry", "throttled") else None
-            return Outcome(rule.result, code=code, text=words, retry_after=after)  # type: ignore[arg-type]
+            return Outcome(
+                rule.result,  # type: ignore[arg-type]
+                code=code,
+                text=words,
+                retry_after=after,
+                rule=rule.pointer,
+            )
     if response.status == 401:
         return Outcome("unauthorized", text=said)
     if gave_up:
@@ -86,18 +93,23 @@ def _read(
 
 def _matched(method: Method, values: dict[str, Value], parsed: Value, unreadable: str, said: str) -> Outcome:
     frames = [{name: value for name, value in values.items() if name not in method.response.binds}]
-    reason = ""
-    for shape, value in ((method.response.headers, values["headers"]), (method.response.map, parsed)):
+    reason, rule = "", ""
+    for key, shape, value in (
+        ("response_headers", method.response.headers, values["headers"]),
+        ("response_map", method.response.map, parsed),
+    ):
         if shape is not None and not reason:
-            reason = shape(value, frames)
+            reason, rule = shape(value, frames), child(method.pointer, key)
     if reason and unreadable:
         return Outcome("unknown", text=f"{unreadable} {said}")
     if reason:
-        return Outcome("failed", text=f"{said} It does not match response_map ({reason}).")
+        return Outcome("failed", text=f"{said} It does not match response_map ({reason}).", rule=rule)
     if not method.response.success(frames[0]):
         if unreadable:
             return Outcome("unknown", text=f"{unreadable} {said}")
-        return Outcome("failed", text=f"{said} The condition response_success does not hold.")
+        rule = child(method.pointer, "response_success")
+        words = f"{said} The condition response_success does not hold."
+        return Outcome("failed", text=words, rule=rule)
     bound = {name: cleaned(frames[0][name]) for name in method.response.binds if name in frames[0]}
     messageid = text(bound.get("messageid")) if METHODS[method.name].binds is not None else ""
     return Outcome("sent", messageid=str(messageid).strip(), bound=bound)

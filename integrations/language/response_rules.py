@@ -38,9 +38,11 @@ RULE_KEYS = {
 class ErrorRule:
     """An element of `response_errors`: its condition, and the result, code and text of the outcome.
 
-    `statuses` are those that the condition names one by one, not in a range.
+    `pointer` is its place in the document. `statuses` are those that the condition names one by one, not in a
+    range.
     """
 
+    pointer: str
     when: Condition
     statuses: frozenset[str]
     result: str
@@ -107,7 +109,7 @@ def _rules(node: Value, scope: Scope, pointer: str) -> tuple[ErrorRule, ...]:
             )
         when = compile_condition(item.get("when", {}), scope, child(place, "when"))
         code, words = compile_shape("code", item, scope, place), compile_shape("text", item, scope, place)
-        rules.append(ErrorRule(when, frozenset(_statuses(item.get("when"))), result, code, words))
+        rules.append(ErrorRule(place, when, frozenset(_statuses(item.get("when"))), result, code, words))
     return tuple(rules)
 
 

@@ -101,7 +101,7 @@ def capture(request: HttpRequest, pk: int, capture: int) -> HttpResponse:
         "live": live,
         "follow": f"{request.path}changes/",
     }
-    return page(request, template, "captures", context, name="capture")
+    return page(request, template, "captures", context, view="capture")
 
 
 @require_safe

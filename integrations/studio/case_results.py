@@ -27,18 +27,29 @@ class StudioResult:
         """Whether the result is what the case expects."""
         return not self.difference
 
+    @property
+    def lines(self) -> list[str]:
+        """The difference, line by line."""
+        return self.difference.splitlines()
+
 
 def run(template: Template, compiled: Compiled) -> list[StudioResult]:
     """The results of all cases of a template with a document."""
     found = []
-    for name, case, row in _cases(template):
+    for name, case, row in cases_of(template):
         difference = cases.run(compiled, case)
         kind = text(case.get("kind")) if isinstance(case, Mapping) else ""
         found.append(StudioResult(name, kind, difference, row))
     return found
 
 
-def _cases(template: Template) -> Iterator[tuple[str, Value, TemplateCase | None]]:
+def difference(compiled: Compiled, source: str) -> str:
+    """How the result of a case differs from what it expects; "" if it does not."""
+    return cases.run(compiled, _loaded(source))
+
+
+def cases_of(template: Template) -> Iterator[tuple[str, Value, TemplateCase | None]]:
+    """The cases with their names; those of a built-in template's folder have no row."""
     for row in template.cases.all():
         yield row.name, _loaded(row.source), row
     folder = catalog.FOLDER / template.service_id

@@ -16,13 +16,16 @@ from django.utils.translation import gettext_lazy
 
 from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError, Problem
-from integrations.models import Template
+from integrations.models import Template, TemplateRevision
 from portal.admin_base import user_of
+from portal.ids import key_of
 
 TABS = {
     "example": gettext_lazy("Build by example"),
     "document": gettext_lazy("Document"),
     "captures": gettext_lazy("Capture"),
+    "preview": gettext_lazy("Preview"),
+    "cases": gettext_lazy("Cases"),
     "publish": gettext_lazy("Publish"),
 }
 _WRONG = re.compile(r"'([^']+)'")
@@ -35,16 +38,24 @@ def template_of(request: HttpRequest, pk: int) -> Template:
     return get_object_or_404(reach, pk=pk)
 
 
+def revision_of(
+    request: HttpRequest, template: Template, otherwise: TemplateRevision | None
+) -> TemplateRevision | None:
+    """The revision whose number the page is asked for, else another one."""
+    number = key_of(request.POST.get("revision") or request.GET.get("revision") or "")
+    return get_object_or_404(template.revisions, number=number) if number else otherwise
+
+
 def page(
     request: HttpRequest,
     template: Template,
     tab: str,
     context: Mapping[str, Any],
     *,
-    name: str = "",
+    view: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """A page of the studio: one of the TABS, or what is behind it under a `name` of its own."""
+    """A page of the studio: one of the TABS, or a `view` that belongs to it."""
     shared = {
         **admin.site.each_context(request),
         "title": _("%(name)s: %(tab)s") % {"name": template.name, "tab": TABS[tab]},
@@ -54,7 +65,7 @@ def page(
         "max_bytes": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     }
     return render(
-        request, f"admin/integrations/studio/{name or tab}.html", {**shared, **context}, status=status
+        request, f"admin/integrations/studio/{view or tab}.html", {**shared, **context}, status=status
     )
 
 

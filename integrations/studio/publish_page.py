@@ -7,12 +7,12 @@ from collections.abc import Collection
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from integrations.models import Template, TemplateRevision
 from integrations.studio import case_results
-from integrations.studio.pages import page, template_of
+from integrations.studio.pages import page, revision_of, template_of
 from integrations.studio.publishing import Change, publish
 from portal.admin_base import user_of
 from portal.ids import key_of
@@ -23,7 +23,7 @@ SHOWN = 20
 def review(request: HttpRequest, pk: int) -> HttpResponse:
     """What the draft, or an older revision, would change; publishes it for everybody or for some."""
     template = template_of(request, pk)
-    revision = _revision(request, template)
+    revision = revision_of(request, template, template.draft)
     if revision is None:
         return page(request, template, "publish", {"revisions": _revisions(template)})
     wanted = request.POST if request.method == "POST" else request.GET
@@ -75,12 +75,6 @@ def _publish(request: HttpRequest, change: Change, failed: Collection[object]) -
     else:
         messages.success(request, _("%(count)d organizations use revision %(number)d.") % number)
     return ""
-
-
-def _revision(request: HttpRequest, template: Template) -> TemplateRevision | None:
-    """The revision that the page is asked for, else the draft."""
-    number = key_of(request.POST.get("revision") or request.GET.get("revision") or "")
-    return get_object_or_404(template.revisions, number=number) if number else template.draft
 
 
 def _revisions(template: Template) -> list[TemplateRevision]:

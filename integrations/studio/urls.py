@@ -8,7 +8,14 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from integrations.studio import capture_views, document, example_page, publish_page
+from integrations.studio import (
+    capture_views,
+    cases_page,
+    document,
+    example_page,
+    preview_page,
+    publish_page,
+)
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
     "example": ("example/", example_page.build),
@@ -17,6 +24,11 @@ PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
     "captures": ("captures/", capture_views.index),
     "capture": ("captures/<int:capture>/", capture_views.capture),
     "capture_changes": ("captures/<int:capture>/changes/", capture_views.changes),
+    "preview": ("preview/", preview_page.show),
+    "cases": ("cases/", cases_page.listed),
+    "case_add": ("cases/add/", cases_page.add),
+    "case": ("cases/<int:case>/", cases_page.edit),
+    "case_delete": ("cases/<int:case>/delete/", cases_page.delete),
     "publish": ("publish/", publish_page.review),
 }
 

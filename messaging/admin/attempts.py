@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
 
+from integrations.studio.case_maker import NoCase
+from messaging import traced_cases
 from messaging.models import DeliveryAttempt
 from messaging.reporting import search, timeline
-from portal.admin_base import OrganizationFilter
+from portal.admin_base import OrganizationFilter, user_of
 from portal.ids import key_of
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
 
@@ -99,6 +104,26 @@ class DeliveryAttemptAdmin(LogAdmin):
     @admin.display(description=gettext_lazy("reason"))
     def reason(self, attempt: DeliveryAttempt) -> str:
         return Truncator(attempt.text).chars(80)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.make_case))
+        return [path("<int:pk>/case/", view, name="messaging_attempt_case"), *super().get_urls()]
+
+    def make_case(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Makes a case of the answer to an attempt, with nobody's values in it, and shows it."""
+        if not self.in_reach(request, None):
+            raise Http404
+        found = get_object_or_404(DeliveryAttempt.objects.filter(pk__in=self.get_queryset(request)), pk=pk)
+        if found.integration is None:
+            raise Http404
+        make = partial(traced_cases.of_attempt, found)
+        try:
+            case = traced_cases.keep(user_of(request), found.integration.template, make)
+        except (NoCase, ValidationError) as error:
+            messages.error(request, traced_cases.sentence(error))
+            return redirect("admin:messaging_message_change", found.message_id)
+        messages.success(request, _("This is the new case. All values in it are invented."))
+        return redirect("admin:integrations_studio_case", case.template_id, case.pk)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         own = self.get_queryset(request)

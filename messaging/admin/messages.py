@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from messaging import traced_cases
 from messaging.errors import Refused
 from messaging.models import BulkResend, Message
 from messaging.outbound import bulk_resend, settle, submit
@@ -93,6 +94,15 @@ class MessageAdmin(LogAdmin):
     @admin.display(description=gettext_lazy("text"))
     def excerpt(self, message: Message) -> str:
         return Truncator(message.text).chars(60)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        context = {
+            "case_templates": traced_cases.templates(user_of(request), key_of(object_id or "")),
+            **(extra_context or {}),
+        }
+        return super().changeform_view(request, object_id, form_url, context)
 
     def details(self, row: Message) -> dict[str, Any]:
         return timeline.of_message(row)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -15,6 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from integrations.studio.case_maker import NoCase
+from messaging import traced_cases
 from messaging.inbound import quarantine, reprocess
 from messaging.models import WebhookRequest
 from messaging.reporting import search, webhook_details
@@ -83,6 +87,14 @@ class WebhookRequestAdmin(LogAdmin):
             return reason
         return _("%(reason)s (and %(number)d similar requests)") % {"reason": reason, "number": request.more}
 
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        row = self.get_object(request, object_id) if object_id else None
+        may = row is not None and not row.polled and traced_cases.may_keep(user_of(request), row.template)
+        context = {"may_make_case": may, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
+
     def details(self, row: WebhookRequest) -> dict[str, Any]:
         row.refresh_from_db(fields=LONG_FIELDS)
         return webhook_details.of(row)
@@ -100,6 +112,7 @@ class WebhookRequestAdmin(LogAdmin):
             path("read-again/", posted(self.reprocess_all), name="messaging_reprocess_all"),
             path("<int:pk>/read-again/", posted(self.reprocess_one), name="messaging_reprocess"),
             path("<int:pk>/file/", posted(self.process_anyway), name="messaging_process_anyway"),
+            path("<int:pk>/case/", posted(self.make_case), name="messaging_webhook_case"),
         ]
         return [*own, *super().get_urls()]
 
@@ -122,6 +135,17 @@ class WebhookRequestAdmin(LogAdmin):
         else:
             messages.warning(request, _("The request contains nothing new to process."))
         return redirect("admin:messaging_webhookrequest_change", pk)
+
+    def make_case(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Makes a case of a request, with nobody's values in it, and shows it in the studio."""
+        row = self._own(request, pk)
+        try:
+            case = traced_cases.keep(user_of(request), row.template, partial(traced_cases.of_webhook, row))
+        except (NoCase, ValidationError) as error:
+            messages.error(request, traced_cases.sentence(error))
+            return redirect("admin:messaging_webhookrequest_change", pk)
+        messages.success(request, _("This is the new case. All values in it are invented."))
+        return redirect("admin:integrations_studio_case", case.template_id, case.pk)
 
     def process_anyway(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Processes a request that was taken for a duplicate."""

@@ -79,6 +79,8 @@ ROWS = {
     ("integrations_gallery", "pk"): "portal.Organization",
     ("integrations_setup", "pk"): "portal.Organization",
     ("integrations_setup", "template"): "integrations.Template",
+    ("integrations_studio_case", "case"): "integrations.TemplateCase",
+    ("integrations_studio_case_delete", "case"): "integrations.TemplateCase",
     ("integrations_account_values", "pk"): "portal.Account",
     ("integrations_account_values", "template"): "integrations.Template",
     ("integrations_studio_capture", "capture"): "integrations.Capture",
@@ -139,6 +141,7 @@ AREAS = {
 REFUSALS = {403, 404, 405}
 # Rows that belong to the account as a whole.
 OF_ACCOUNT = {"portal.Account", "integrations.Template", "integrations.Capture"}
+OF_ACCOUNT = {"portal.Account", "integrations.Template", "integrations.TemplateCase"}
 
 
 def row_of(route: Route, parameter: str) -> str | None:

@@ -1,0 +1,73 @@
+"""The cases that authors keep with a template, at most 100 of 64 KiB each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from integrations.case_schema import check_case
+from integrations.language.document import Template as Compiled
+from integrations.language.errors import Problem, json_problem
+from integrations.language.source import placed
+from integrations.language.values import Value, load, text
+from integrations.models import Template, TemplateCase
+
+MAX_CASES, MAX_BYTES = 100, 64 * 1024
+
+
+def problems_in(compiled: Compiled, source: str) -> list[Problem]:
+    """All that is wrong with the text of a case, each with its place."""
+    try:
+        found = load(source)
+    except json.JSONDecodeError as error:
+        return [json_problem(error)]
+    except (ValueError, RecursionError) as error:
+        return [Problem("", f"The case cannot be read: {error}", line=1, column=1)]
+    return placed(check_case(compiled, found), source)
+
+
+def written(case: Value) -> str:
+    """A case as text, line by line."""
+    return json.dumps(case, indent=2, ensure_ascii=False)
+
+
+def keep(template: Template, case: dict[str, Any]) -> TemplateCase:
+    """Stores a new case; it gets a number after its name if there is one of this name.
+
+    Raises ValidationError for one that is too many or too large.
+    """
+    with transaction.atomic():
+        Template.objects.select_for_update().get(pk=template.pk)
+        names = set(template.cases.values_list("name", flat=True))
+        if len(names) >= MAX_CASES:
+            raise ValidationError(
+                _("There are %(count)d cases already. Delete one of them first.") % {"count": MAX_CASES}
+            )
+        wanted = name = text(case.get("name")).strip()[:190] or _("A case")
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{wanted} ({number})"
+        source = written({**case, "name": name})
+        _check_size(source)
+        return template.cases.create(name=name, source=source)
+
+
+def change(case: TemplateCase, source: str) -> None:
+    """Stores another text of a case, whose name is in it. Raises ValidationError."""
+    _check_size(source)
+    found = load(source)
+    name = text(found.get("name")).strip()[:200] or case.name
+    if case.template.cases.filter(name=name).exclude(pk=case.pk).exists():
+        raise ValidationError(_("There is another case named %(name)s.") % {"name": name})
+    case.name, case.source = name, source
+    case.save(update_fields=["name", "source"])
+
+
+def _check_size(source: str) -> None:
+    if len(source.encode()) > MAX_BYTES:
+        raise ValidationError(_("The case is larger than 64 KiB."))
