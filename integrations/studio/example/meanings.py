@@ -152,7 +152,8 @@ def account(leaf: Leaf) -> Meaning | None:
         ("credential", words.CREDENTIAL, words.CREDENTIAL_ENDS),
         ("property", words.ACCOUNT, words.ACCOUNT_ENDS),
     ):
-        if name in names or name.endswith(ends):
+        last = words.label_of(leaf.name).casefold().rpartition(" ")[2]  # X-Key is a key
+        if name in names or name.endswith(ends) or (role == "credential" and last in names):
             label = words.label_of(leaf.name) or words.label_of(written or "")
             if " " in (said := words.label_of(written or "")) and plain(said) in name:
                 label = said  # of PRODUCTTOKEN, only <product token> shows that it is two words

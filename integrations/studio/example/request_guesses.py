@@ -66,7 +66,15 @@ def in_request(context: Context, leaf: Leaf) -> Meaning:
         return Meaning("text", reason=by_name(leaf))
     if written and (role := _role_of_placeholder(written)):
         return Meaning(role, reason=_("The documentation writes %(value)s here.") % {"value": value[:60]})
-    return Meaning("constant")
+    return _random(leaf) or Meaning("constant")
+
+
+def _random(leaf: Leaf) -> Meaning | None:
+    """A credential that has no name of one: rather asked of customers than written in the document."""
+    if not words.is_random(leaf.text):
+        return None
+    label = property_label(leaf, "credential")
+    return Meaning("credential", label, reason=_("It looks like a key that was made by a machine."))
 
 
 def _basic(context: Context, leaf: Leaf) -> Meaning:
@@ -98,7 +106,7 @@ def _header(context: Context, leaf: Leaf) -> Meaning:
         return Meaning("credential", label or "API key", "", before, "", reason)
     if found := account(leaf):
         return found
-    return context.used(leaf) or Meaning("constant")
+    return context.used(leaf) or _random(leaf) or Meaning("constant")
 
 
 def _segment(context: Context, leaf: Leaf, written: str | None) -> Meaning:
@@ -118,7 +126,7 @@ def _segment(context: Context, leaf: Leaf, written: str | None) -> Meaning:
     if is_id and plain(leaf.after).removesuffix("s") in words.ACCOUNT:
         reason = _("It follows “%(name)s” in the path.") % {"name": leaf.after}
         return Meaning("property", property_label(leaf, "property"), reason=reason)
-    return Meaning("constant")
+    return _random(leaf) or Meaning("constant")
 
 
 def _role_of_placeholder(name: str) -> Role | None:

@@ -144,6 +144,14 @@ def label_of(name: str) -> str:
     return label[:1].upper() + label[1:]
 
 
+_RANDOM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~+/=-]{20,}")
+
+
+def is_random(value: str) -> bool:
+    """Whether a value looks like a key that was made by a machine."""
+    return _RANDOM.fullmatch(value) is not None
+
+
 _PLACEHOLDER = re.compile(
     r"<(?P<angle>[^<>]{1,60})>|\{\{?(?P<brace>[^{}]{1,60})\}?\}|\$\{?(?P<dollar>[A-Za-z_]\w{0,60})\}?"
     r"|\[(?P<bracket>[A-Za-z_ -]{1,60})\]|:(?P<colon>[A-Za-z_]{2,40})"

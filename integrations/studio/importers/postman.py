@@ -20,7 +20,7 @@ from integrations.studio.example.guesses import guess
 from integrations.studio.example.http_text import UnreadableText, checked
 from integrations.studio.example.meanings import Known, Meaning
 from integrations.studio.example.samples import Part, Sample, Samples
-from integrations.studio.example.words import label_of
+from integrations.studio.example.words import is_random, label_of
 from integrations.studio.importers.postman_collection import (
     Request,
     collection_of,
@@ -36,7 +36,6 @@ from integrations.studio.importers.report import (
     ImportReport,
     chosen,
     is_credential,
-    is_random,
 )
 
 _DYNAMIC = re.compile(r"\{\{\s*(\$\w+)")

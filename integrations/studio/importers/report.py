@@ -23,7 +23,6 @@ from integrations.studio.example.words import label_of, plain
 from integrations.studio.example.writing import Vocabulary, literal
 
 MAX_CHOICES, MAX_SECRETS = 20, 200
-_RANDOM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~+/=-]{20,}")
 _SCHEME = re.compile(r"([A-Za-z][\w-]*) +(\S.*)", re.DOTALL)
 
 
@@ -77,11 +76,6 @@ def is_credential(name: str) -> bool:
 def is_account(name: str) -> bool:
     """Whether a field of this name says whose account it is."""
     return plain(name) in words.ACCOUNT or plain(name).endswith(words.ACCOUNT_ENDS)
-
-
-def is_random(value: str) -> bool:
-    """Whether a value looks like a key that was made by a machine."""
-    return _RANDOM.fullmatch(value) is not None
 
 
 class Draft:
@@ -140,7 +134,7 @@ class Draft:
             return self.secret(key, label_of(key) or "API key", value)
         if value and is_account(key):
             return self.own(key, label_of(key) or "Account", value)
-        if is_random(value):
+        if words.is_random(value):
             return self.secret(key, label_of(key) or "Key", value)
         return literal(value)
 

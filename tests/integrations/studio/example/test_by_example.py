@@ -218,6 +218,8 @@ def test_a_number_is_written_as_the_provider_writes_it(written, known, shape):
         ("Authorization: App s3cr3t-key-1", {"request_headers": {"Authorization": "App $API key$"}, "properties": ["API key"]}),
         ("X-API-KEY: s3cr3t-key-1", {"request_headers": {"X-API-KEY": "$API key$"}, "properties": ["API key"]}),
         ("X-PRODUCTTOKEN: <YOUR PRODUCT TOKEN>", {"request_headers": {"X-PRODUCTTOKEN": "$Product token$"}, "properties": ["Product token"]}),
+        ("X-Key: s3cr3t-key-1", {"request_headers": {"X-Key": "$Key$"}, "properties": ["Key"]}),
+        ("X-Customer: s3cr3ta1b2c3d4e5f6a7b8", {"request_headers": {"X-Customer": "$Customer$"}, "properties": ["Customer"]}),
         ("X-TM-Username: ann-example", {"request_headers": {"X-TM-Username": "$TM user name$"}, "properties": [{"name": "TM user name", "secret": False}]}),
     ],
 )  # fmt: skip
