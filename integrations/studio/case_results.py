@@ -38,6 +38,11 @@ def run(template: Template, compiled: Compiled) -> list[StudioResult]:
     return found
 
 
+def cases_of(template: Template) -> list[Mapping[str, Value]]:
+    """All cases of a template."""
+    return [case for _name, case, _row in _cases(template) if isinstance(case, Mapping)]
+
+
 def _cases(template: Template) -> Iterator[tuple[str, Value, TemplateCase | None]]:
     for row in template.cases.all():
         yield row.name, _loaded(row.source), row

@@ -21,6 +21,7 @@ from portal.admin_base import user_of
 
 TABS = {
     "document": gettext_lazy("Document"),
+    "trial": gettext_lazy("Try it"),
     "publish": gettext_lazy("Publish"),
 }
 _WRONG = re.compile(r"'([^']+)'")

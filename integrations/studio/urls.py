@@ -8,11 +8,12 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from integrations.studio import document, publish_page
+from integrations.studio import document, publish_page, trial_page
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
     "document": ("", document.edit),
     "check": ("check/", document.check),
+    "trial": ("trial/", trial_page.of_template),
     "publish": ("publish/", publish_page.review),
 }
 
