@@ -1,4 +1,4 @@
-"""Requests that Patchbay sends to its own webhook URLs, and the answers that only this installation can give."""
+"""Requests to our own webhook URLs, and the answer to them that only this installation can give."""
 
 from __future__ import annotations
 

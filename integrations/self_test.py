@@ -95,15 +95,15 @@ def _not_ours(answer: HttpResponse) -> str:
     if answer.status in (401, 403, 407):
         return (
             _(
-                "Something in front of Patchbay at %(url)s refuses the request with %(status)s. Let the proxy "
-                "pass what is below /services/ without a sign-in."
+                "Something in front of Patchbay at %(url)s refuses the request with %(status)s. Let the "
+                "proxy pass what is below /services/ without a sign-in."
             )
             % place
         )
     return (
         _(
-            "Another application answers at %(url)s, with %(status)s. Check the name, the port and the proxy, "
-            "and that it passes the path and the header X-Patchbay-Probe unchanged."
+            "Another application answers at %(url)s, with %(status)s. Check the name, the port and the "
+            "proxy, and that it passes the path and the header X-Patchbay-Probe unchanged."
         )
         % place
     )

@@ -6,44 +6,45 @@ What is invented is tried: only what the template itself understands is kept.
 from __future__ import annotations
 
 import base64
-import ipaddress
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from integrations import bodies, case_http
-from integrations.case_exchanges import exchanges
 from integrations.case_events import shown_events
-from integrations.events import HttpResponse, Ignored, Outcome
+from integrations.case_exchanges import exchanges
+from integrations.case_schema import OAUTH2, check_case
+from integrations.events import Event, Ignored, InboundMessage
 from integrations.language.api_methods import LOGIN, RECEIVE_MESSAGES, SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
-from integrations.language.placeholders import Placeholder, only, parse
+from integrations.language.placeholders import Placeholder, parse
 from integrations.language.properties import Property
-from integrations.language.shapes import optional_key
 from integrations.language.values import Number, Value, text
 from integrations.polled import as_request
+from integrations.properties import ACCESS_TOKEN
 from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.substitution import number_spellings
 from integrations.studio.invented import CONTACT, FILE, OURS, TEXT
+from integrations.studio.invented_shapes import address, filled, hold, signature_place
 from integrations.webhooks import read
 
 Case = Mapping[str, Value]
 
 MESSAGE: dict[str, Any] = {"from": OURS, "to": CONTACT, "text": TEXT}
+TOKEN = "token-1"  # noqa: S105
 _MOST_ANSWERS = 5
 # How providers write dates: the language reads one of these, if it reads any.
 _DATES = ("2026-01-01T00:00:00Z", "1767225600", "2026-01-01 00:00:00", "1767225600000")
 _ID, _UUID = "id-1000000001", "00000000-0000-4000-8000-000000000001"
-_WHOLE = ("from", "to", "text", "content", "url", "urls", "messageid", "message_uuid", "status")
 
 
 def entry_of(template: Template, cases: Sequence[Case]) -> CatalogEntry:
-    """The template as an entry that the sandbox can play: with its cases, and invented ones where some lack."""
+    """The template as an entry that the sandbox plays: its cases, and invented ones for what they lack."""
     cases = sorted(
-        (case for case in cases if isinstance(case, Mapping)),
+        (case for case in cases if _is_usable(template, case)),
         key=lambda case: (case.get("outcome") or {}).get("result") != "sent",
     )
     values = _values(template, cases)
@@ -51,6 +52,24 @@ def entry_of(template: Template, cases: Sequence[Case]) -> CatalogEntry:
     hosted = HostedEntry(CatalogEntry(template.document, template, (*cases, plain), b""), "")
     made = [*_sends(template, cases, hosted.values), *_receives(hosted, cases)]
     return CatalogEntry(template.document, template, (*cases, *made, plain), b"")
+
+
+def _is_usable(template: Template, case: Case) -> bool:
+    """Whether a case can be read by the document as it is now."""
+    if not isinstance(case, Mapping) or not isinstance(case.get("properties", {}), Mapping):
+        return False
+    method = text(case.get("method")) or SEND_MESSAGE.name
+    known = case.get("kind") == "receive" or method in (*template.methods, OAUTH2)
+    polled = case.get("kind") == "receive" and "method" in case
+    if not known or (polled and method not in template.methods) or check_case(template, case):
+        return False
+    try:
+        case_http.inbound(case.get("request") or {})
+        for answer in case.get("responses") or []:
+            case_http.response(answer)
+    except (RenderError, ValueError, TypeError, AttributeError):
+        return False
+    return True
 
 
 def _values(template: Template, cases: Sequence[Case]) -> dict[str, Value]:
@@ -75,7 +94,9 @@ def _value(item: Property) -> Any:
         "choice": next(iter(item.choices), ""),
         "list": ["value-1"],
     }
-    return made.get(item.type, "value-1" if not item.secret else base64.b64encode(b"invented-value-1").decode())
+    return made.get(
+        item.type, "value-1" if not item.secret else base64.b64encode(b"invented-value-1").decode()
+    )
 
 
 # --- What is sent ------------------------------------------------------------------------------------------
@@ -91,7 +112,7 @@ def _sends(template: Template, cases: Sequence[Case], values: Mapping[str, Any])
             continue
         case: dict[str, Any] = {"kind": "send", "properties": {**values}, "message": message, "responses": []}
         if template.grant is not None and method != LOGIN.name:
-            case["properties"]["access_token"] = "token-1"
+            case["properties"][ACCESS_TOKEN] = TOKEN
         if method == LOGIN.name:
             case["method"] = method
         if _answer(template, case):
@@ -126,15 +147,19 @@ def _answer(template: Template, case: dict[str, Any]) -> bool:
 
 def _response(template: Template, name: str) -> dict[str, Any]:
     document = template.document["API"][name]
-    known = {item: "token-1" if item == "access_token" else _ID for item in _names(document)}
+    known = {item: TOKEN if item == ACCESS_TOKEN else _ID for item in _names(document)}
     known |= {"expires_in": "3600", "expires_at": "2100-01-01T00:00:00Z", "messageid": _ID}
-    body = _filled(document.get("response_map", {}), known)
+    body = filled(document.get("response_map", {}), known)
     made: dict[str, Any] = {"status": Number("200")}
-    if headers := _filled(document.get("response_headers", {}), known):
+    if headers := filled(document.get("response_headers", {}), known):
         made["headers"] = {key: text(value) for key, value in headers.items()}
     found = {"response": body, **made}
-    _hold(document.get("response_success"), found)
-    return {"status": found["status"], **_headers(found), **_body(text(document.get("response_format")), found["response"])}
+    hold(document.get("response_success"), found)
+    return {
+        "status": found["status"],
+        **_headers(found),
+        **_body(text(document.get("response_format")), found["response"]),
+    }
 
 
 def _headers(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,8 +209,8 @@ def _receives(hosted: HostedEntry, cases: Sequence[Case]) -> Iterator[Case]:
             for word in words:
                 if event.type == "messageStatus" and shown & {word}:
                     continue
-                if (case := _received(hosted, index, written, word, polled=polled)) is not None:
-                    yield case
+                if (made := _received(hosted, index, written, word, polled=polled)) is not None:
+                    yield made
 
 
 def _written(template: Template, index: int, *, polled: bool) -> Mapping[str, Any]:
@@ -213,11 +238,13 @@ def _received(
 ) -> Case | None:
     template, values = hosted.entry.template, hosted.values
     spellings = [number_spellings(number) for number in (CONTACT, OURS)]
-    ways = itertools.product(zip(*spellings, strict=True), _DATES, (FILE, [FILE]))
-    for (contact, ours), date, urls in ways:
+    fallback: Case | None = None
+    others: list[dict[str, Value]] = [{}, {"_": TEXT}]  # the text may have a name of the author's own
+    ways = itertools.product(others, zip(*spellings, strict=True), _DATES, (FILE, [FILE]))
+    for other, (contact, ours), date, urls in ways:
         known = {**values, "event_key": written.get("event_key"), "from": contact, "to": ours, "date": date}
         known |= {"text": TEXT, "content": TEXT, "url": FILE, "urls": urls, "status": word}
-        known |= {"messageid": _ID, "message_uuid": _UUID, "sendername": "Ann"}
+        known |= {"messageid": _ID, "message_uuid": _UUID, "sendername": "Ann"} | other
         with suppress(RenderError, ValueError, TypeError, KeyError, AttributeError):
             case = _case(hosted, index, written, known, polled=polled)
             request = (
@@ -227,8 +254,16 @@ def _received(
             )
             found = read(template, request, values)
             if found.event_index == index and not isinstance(found.events[0], Ignored):
-                return {**case, "expect": {"events": shown_events(found)}}
-    return None
+                case["expect"] = {"events": shown_events(found)}
+                if _is_whole(found.events[0]):
+                    return case
+                fallback = fallback or case
+    return fallback
+
+
+def _is_whole(event: Event) -> bool:
+    """Whether an event has all that it can have."""
+    return not isinstance(event, InboundMessage) or event.text == TEXT or bool(event.urls)
 
 
 def _case(
@@ -237,19 +272,19 @@ def _case(
     methods = written.get("request_method", "POST")
     method = methods if isinstance(methods, str) else "POST" if "POST" in methods else text(methods[0])
     found: dict[str, Any] = {
-        "request": _filled(written.get("request_parameters", {}), known),
-        "query": _filled(written.get("request_query", {}), known),
-        "headers": _filled(written.get("request_headers", {}), known),
+        "request": filled(written.get("request_parameters", {}), known),
+        "query": filled(written.get("request_query", {}), known),
+        "headers": filled(written.get("request_headers", {}), known),
     }
-    _hold(written.get("when"), found, known)
+    hold(written.get("when"), found, known)
     form = text(written.get("request_content_type"))
     schemes = [] if polled else hosted.verify_of(index)
     for scheme in schemes:
         if scheme.get("type") == "field":
-            found["request"][text(scheme["name"])] = _filled(scheme["value"], known)
+            found["request"][text(scheme["name"])] = filled(scheme["value"], known)
         if scheme.get("type") == "url-and-form-hmac":
             form = form or "form"
-        found["headers"] |= _places(scheme)
+        found["headers"] |= signature_place(scheme)
     common: dict[str, Any] = {"kind": "receive", "properties": dict(hosted.values)}
     body = _body(form, found["request"]) if found["request"] else {}
     if polled:
@@ -262,100 +297,10 @@ def _case(
         "path": text(paths if isinstance(paths, str) else paths[0]),
         "query": found["query"],
         "headers": {name: text(value) for name, value in found["headers"].items()},
-        "ip": _address(schemes),
+        "ip": address(schemes),
         **body,
     }
     case = {**common, "webhook_url": "https://portal.example/services/x/a1", "request": request}
     made = case_http.inbound(request, case["webhook_url"])
     signed = sign(schemes, made, made, hosted.values, hosted.signing_keys)
     return {**case, "request": {**request, "headers": dict(signed.headers), "query": signed.query}}
-
-
-def _places(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """The header in which a signature is, with what the signature then takes the place of."""
-    if scheme.get("type") == "jwt":
-        found = "$headers.Authorization$" if "token" not in scheme else text(scheme["token"])
-        seed = "Bearer seed00.e30.seed00" if "token" not in scheme else "seed00.e30.seed00"
-    else:
-        source = scheme.get("signature", "")
-        source = source["$first"][0] if isinstance(source, Mapping) and source.get("$first") else source
-        found, seed = text(source), "seed-of-a-signature"
-    place = only(found)
-    if place is None or place.root != "headers" or len(place.steps) != 2:
-        return {}
-    return {text(place.steps[1]): seed}
-
-
-def _address(schemes: Sequence[Mapping[str, Any]]) -> str:
-    """An address from which a request may come."""
-    for scheme in schemes:
-        ranges = scheme.get("ranges")
-        if scheme.get("type") == "ip" and isinstance(ranges, list) and ranges:
-            with suppress(ValueError):
-                return str(ipaddress.ip_network(text(ranges[0]), strict=False)[0])
-    return "192.0.2.1"
-
-
-# --- Shapes ------------------------------------------------------------------------------------------------
-
-
-def _filled(shape: Any, known: Mapping[str, Any]) -> Any:
-    """A value that the shape probably matches."""
-    if isinstance(shape, str):
-        parts = parse(shape)
-        if (alone := only(shape)) is not None:
-            return _of(alone, known)
-        return "".join(part if isinstance(part, str) else text(_of(part, known)) for part in parts)
-    if isinstance(shape, list):
-        filled = [_filled(item, known) for item in shape]
-        return filled[0] if len(filled) == 1 and isinstance(filled[0], list) else filled
-    if not isinstance(shape, Mapping):
-        return shape
-    if "$first" in shape:
-        return _filled(shape["$first"][0], known)
-    made = {}
-    for key, value in shape.items():
-        name, optional = optional_key(key)
-        alone = only(value)
-        if value is None or ((optional or (alone and alone.optional)) and not (alone and alone.root in _WHOLE)):
-            continue
-        made[name] = _filled(value, known)
-    return made
-
-
-def _of(part: Placeholder, known: Mapping[str, Any]) -> Any:
-    value = known.get(part.root, "x")
-    for step in part.steps[1:]:
-        value = value[step]
-    names = {call.name for call in part.filters}
-    if isinstance(value, str) and "base64_decode" in names:
-        return base64.b64encode(value.encode()).decode()
-    return value
-
-
-def _hold(condition: Any, found: dict[str, Any], known: Mapping[str, Any] | None = None) -> None:
-    """Changes what was found so that the condition probably holds."""
-    if isinstance(condition, list):
-        condition = condition[0] if condition else {}
-    for key, expected in (condition or {}).items():
-        place = only(key)
-        if place is None or place.root not in found or isinstance(expected, Mapping):
-            continue
-        while isinstance(expected, list) and expected:
-            expected = expected[0]
-        value: Any = Number("1") if expected is True else expected
-        if isinstance(value, str):
-            value = _filled(value, known or {})
-        if expected in (None, False):
-            continue
-        if len(place.steps) == 1:
-            found[place.root] = value
-            continue
-        node = found[place.root]
-        for step in place.steps[1:-1]:
-            node = node.setdefault(step, {}) if isinstance(node, dict) else node[step]
-        if expected is not True or place.steps[-1] not in node:
-            node[place.steps[-1]] = value
-
-
-__all__ = ["MESSAGE", "entry_of"]

@@ -21,7 +21,7 @@ from integrations.models import Integration, Template, TemplateRevision
 from integrations.origins import Ask, Held
 from integrations.properties import ACCESS_TOKEN, Credentials, credentials_of
 from integrations.requests import Part, plan
-from integrations.studio.trial import Step, Trip, answered, shown_request
+from integrations.studio.trips import Step, Trip, answered, shown_request
 from portal import audit
 from portal.models import User
 from portal.throttling import HOUR, count
@@ -30,7 +30,7 @@ PER_HOUR = 10
 
 
 def integrations_for(user: User, template: Template) -> QuerySet[Integration]:
-    """Those through which the user may try the template: switched on, in an account that the user administers."""
+    """Those that are switched on, in the accounts that the user administers."""
     found = Integration.objects.ready().filter(template=template, enabled=True)
     if not user.is_operator:
         found = found.filter(organization__account__in=user.administered_accounts)
@@ -73,7 +73,7 @@ class Attempt:
         return origins.fixed_for(self.integration)
 
     def part(self, ours: str, contact: str, words: str) -> Part:
-        """The only request that the message takes. Raises ValidationError with the reason if there is none."""
+        """The only request that the message takes. Raises ValidationError with the reason why not."""
         if questions := self.questions:
             raise ValidationError(questions)
         if self.compiled.grant is not None and ACCESS_TOKEN not in self.credentials.values:

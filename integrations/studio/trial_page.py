@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import filetype
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.cache import cache
@@ -17,95 +15,23 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from integrations import setup
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.models.templates import webhook_url
 from integrations.studio import case_results, trial_for_real
 from integrations.studio.pages import page, template_of
-from integrations.studio.trial import Trial, Trip
+from integrations.studio.trial import Trial
 from integrations.studio.trial_for_real import Attempt
+from integrations.studio.trial_forms import RealForm, ReplyForm, SendForm
+from integrations.studio.trips import Trip
 from portal.admin_base import user_of
 from portal.ids import key_of
 from portal.models import Organization
 from portal.throttling import HOUR
 
 TRIPS = 10
-MOST_TEXT = 1_000  # characters
-MOST_BYTES = 512 * 1024
 CHOICES = 100  # integrations
-ANSWERS = {
-    "ok": gettext_lazy("As it should"),
-    "429": gettext_lazy("Too many requests (429)"),
-    "500": gettext_lazy("An error of its own (500)"),
-    "slow": gettext_lazy("Slowly"),
-    "garbage": gettext_lazy("Garbage: a web page"),
-    "lost": gettext_lazy("Not at all: the answer is lost"),
-}
-REPORTS = {
-    "delivered": gettext_lazy("Delivered"),
-    "failed": gettext_lazy("Failed"),
-    "": gettext_lazy("No report"),
-}
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
-
-
-class SendForm(forms.Form):
-    """A message to the simulated phone, and how the provider answers."""
-
-    prefix = "send"
-    text = forms.CharField(
-        label=gettext_lazy("Text"), required=False, max_length=MOST_TEXT, strip=False,
-        widget=forms.Textarea(attrs={"rows": 2}),
-    )  # fmt: skip
-    file = forms.FileField(label=gettext_lazy("File"), required=False)
-    answer = forms.ChoiceField(label=gettext_lazy("The provider answers"), choices=list(ANSWERS.items()))
-    report = forms.ChoiceField(
-        label=gettext_lazy("Delivery report"), required=False, choices=list(REPORTS.items())
-    )
-
-    def clean_file(self) -> UploadedFile | None:
-        file: UploadedFile | None = self.cleaned_data["file"]
-        if file is not None and (file.size or 0) > MOST_BYTES:
-            raise ValidationError(_("The file is larger than 512 KiB. Choose a smaller one."))
-        return file
-
-    def clean(self) -> dict[str, Any]:
-        found = super().clean() or {}
-        if not self.errors and not (found.get("text") or "").strip() and not found.get("file"):
-            self.add_error("text", _("Write a text, or choose a file."))
-        return found
-
-
-class ReplyForm(forms.Form):
-    """A message that is written on the phone."""
-
-    prefix = "reply"
-    text = forms.CharField(label=gettext_lazy("Answer"), required=False, max_length=MOST_TEXT, strip=False)
-    picture = forms.BooleanField(label=gettext_lazy("with a picture"), required=False)
-
-    def clean(self) -> dict[str, Any]:
-        found = super().clean() or {}
-        if not self.errors and not (found.get("text") or "").strip() and not found.get("picture"):
-            self.add_error("text", _("Write a text."))
-        return found
-
-
-class RealForm(forms.Form):
-    """A message that really is sent; `token` is used once."""
-
-    prefix = "real"
-    sender = forms.CharField(label=gettext_lazy("From, a number of the organization"), max_length=20)
-    to = forms.CharField(label=gettext_lazy("To, a phone of your own"), max_length=20)
-    text = forms.CharField(label=gettext_lazy("Text"), max_length=MOST_TEXT)
-    token = forms.CharField(widget=forms.HiddenInput)
-
-    def clean_to(self) -> str:
-        number = re.sub(r"[ ().-]", "", self.cleaned_data["to"])
-        if not _NUMBER.fullmatch(number):
-            raise ValidationError(_("Write the number with + and its country code, such as +61412345678."))
-        return number
 
 
 def of_template(request: HttpRequest, pk: int) -> HttpResponse:
@@ -115,7 +41,8 @@ def of_template(request: HttpRequest, pk: int) -> HttpResponse:
     revision = get_object_or_404(template.revisions, number=number) if number else template.latest
     if revision is None:
         return page(request, template, "trial", {})
-    answer = _respond(request, template, revision, "studio", template.account and template.account.accountid)
+    owner = template.account.accountid if template.account else ""
+    answer = _respond(request, template, revision, "studio", owner)
     if isinstance(answer, HttpResponse):
         return answer
     revisions = list(dict.fromkeys(filter(None, (template.draft, template.published, revision))))
@@ -133,7 +60,7 @@ def of_organization(request: HttpRequest, pk: int, template: int) -> HttpRespons
     integration = setup.integration_of(organization, chosen)
     revision = integration.revision or chosen.published
     assert revision is not None
-    answer = _respond(request, chosen, revision, f"of {pk}", organization.orgid, integration)
+    answer = _respond(request, chosen, revision, f"of-{pk}", organization.orgid, integration)
     if isinstance(answer, HttpResponse):
         return answer
     title = _("Try %(provider)s") % {"provider": chosen}
@@ -146,7 +73,7 @@ def _respond(
     template: Template,
     revision: TemplateRevision,
     place: str,
-    owner: str | None,
+    owner: str,
     integration: Integration | None = None,
 ) -> HttpResponse | dict[str, Any]:
     """What the page shows, or the redirect after something was done."""
@@ -177,7 +104,11 @@ def _respond(
         trip = _send_for_real(request, real, revision)
     if trip is not None:
         cache.set(key, [trip.as_data(), *cache.get(key, [])][:TRIPS], HOUR)
-        query = f"{'&' if '?' in here else '?'}integration={real['attempt'].integration.pk}" if do == "real" else ""
+        query = (
+            f"{'&' if '?' in here else '?'}integration={real['attempt'].integration.pk}"
+            if do == "real"
+            else ""
+        )
         return redirect(f"{here}{query}#trips")
     trips = [Trip.from_data(stored) for stored in cache.get(key, [])]
     status = 422 if do and (real["form"].errors or any(form.errors for form in forms_.values())) else 200
@@ -196,7 +127,7 @@ def _respond(
     }
 
 
-def _file(uploaded: UploadedFile | None) -> Mapping[str, Any] | None:
+def _file(uploaded: UploadedFile[Any] | None) -> Mapping[str, Any] | None:
     """An uploaded file as an element of `$media$`."""
     if uploaded is None:
         return None
