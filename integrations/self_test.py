@@ -31,7 +31,9 @@ def run(integration: Integration) -> list[str]:
     integration.tested_problem = " ".join(problems)
     if not problems:
         integration.tested_at = timezone.now()
-    integration.save(update_fields=["tested_at", "tested_problem"])
+    Integration.objects.filter(pk=integration.pk).update(
+        tested_at=integration.tested_at, tested_problem=integration.tested_problem
+    )
     return problems
 
 
