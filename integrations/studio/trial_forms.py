@@ -50,6 +50,7 @@ class SendForm(forms.Form):
     report = forms.ChoiceField(
         label=gettext_lazy("Delivery report"),
         required=False,
+        initial="delivered",
         choices=list(REPORTS.items()),
         widget=UnfoldAdminSelectWidget,
     )

@@ -92,7 +92,7 @@ def facts_of(event: Event, country: str) -> list[tuple[str, str]]:
 
 def answered(received: HttpResponse | Fault, outcome: Outcome, at: float, hide: Redactor) -> Step:
     """The provider's answer, with what it means."""
-    shown = received.text if isinstance(received, Fault) else shown_response(received, hide)
+    shown = "" if isinstance(received, Fault) else shown_response(received, hide)
     meanings: dict[str, Callable[[], str]] = {
         "sent": lambda: _("The provider has accepted it"),
         "failed": lambda: _("The provider refuses it: the message has failed"),
@@ -117,7 +117,7 @@ def answered(received: HttpResponse | Fault, outcome: Outcome, at: float, hide: 
         at,
         "answer",
         meanings[outcome.result](),
-        hide.text(shown),
+        shown,
         tuple((name, hide.text(value)[:500]) for name, value in facts if value),
         tones.get(outcome.result, "bad"),
     )

@@ -167,7 +167,7 @@ def test_a_slow_answer_is_lost_for_who_does_not_wait_that_long() -> None:
     played = trial(hasty)
     answer = step(played.send(*played.numbers, "Hello", answer="slow"), "answer")
     assert (answer.at, answer.tone) == (3, "bad")
-    assert "timed out after 3 seconds" in answer.shown
+    assert "timed out after 3 seconds" in dict(answer.facts)["reason"]
 
 
 def test_a_message_can_be_reported_as_failed_or_not_at_all() -> None:
