@@ -50,7 +50,7 @@ def _of(part: Placeholder, known: Mapping[str, Any]) -> Any:
     for step in part.steps[1:]:
         value = value[step]
     names = {call.name for call in part.filters}
-    if isinstance(value, str) and "base64_decode" in names:
+    if isinstance(value, str) and "unbase64" in names:
         return base64.b64encode(value.encode()).decode()
     return value
 
