@@ -14,11 +14,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import credentials, holds, logos, oauth, origins, setup
+from integrations import credentials, holds, logos, oauth, origins, setup, views
 from integrations.forms import TemplateForm, ValuesForm
 from integrations.language.api_methods import SUBSCRIBE
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.properties import ACCESS_TOKEN
+from integrations.studio import trial_page
 from integrations.studio.urls import studio_urls
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
@@ -147,10 +148,12 @@ class IntegrationAdmin(PortalAdmin):
         return super().changelist_view(request, {"organizations": organizations, **(extra_context or {})})
 
     def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
+        wrap, one = self.admin_site.admin_view, "organization/<int:pk>/<int:template>/"
         own: list[URLPattern] = [
             path("organization/<int:pk>/", wrap(self.gallery), name="integrations_gallery"),
-            path("organization/<int:pk>/<int:template>/", wrap(self.set_up), name="integrations_setup"),
+            path(one, wrap(self.set_up), name="integrations_setup"),
+            path(f"{one}trial/", wrap(trial_page.of_organization), name="integrations_trial"),
+            path(f"{one}test/", wrap(views.self_test), name="integrations_self_test"),
             path("account/<int:pk>/<int:template>/", wrap(self.for_all), name="integrations_account_values"),
         ]
         return own + super().get_urls()

@@ -27,6 +27,7 @@ class Action(models.TextChoices):
     CONNECTED = "connected", gettext_lazy("connected with OAuth")
     ORIGINS_CONFIRMED = "origins_confirmed", gettext_lazy("new hosts for secrets confirmed")
     RETRIED = "retried", gettext_lazy("paused integration retried")
+    TRIED = "tried", gettext_lazy("test message sent")
     MOVED = "moved", gettext_lazy("number moved")
     SIGNED_IN = "signed_in", gettext_lazy("signed in")
     SIGN_IN_FAILED = "sign_in_failed", gettext_lazy("sign-in failed")
@@ -57,6 +58,7 @@ SENTENCES: dict[str, Any] = {
         "%(who)s confirmed where the secrets of the %(kind)s %(name)s go."
     ),
     Action.RETRIED: gettext_lazy("%(who)s retried the paused %(kind)s %(name)s."),
+    Action.TRIED: gettext_lazy("%(who)s sent a test message through the %(kind)s %(name)s."),
     Action.MOVED: gettext_lazy("%(who)s moved the %(kind)s %(name)s to another organization."),
     Action.SIGNED_IN: gettext_lazy("%(who)s signed in."),
     Action.SIGN_IN_FAILED: gettext_lazy("%(who)s failed to sign in as %(name)s."),

@@ -97,6 +97,9 @@ class Integration(models.Model):
     held_since = models.DateTimeField(_("held since"), null=True, blank=True, editable=False)
     held_reason = models.TextField(_("held because"), blank=True, db_default="", default="", editable=False)
     holds_messages = models.BooleanField(db_default=False, default=False, editable=False)
+    # The self test: when it last passed, and what failed when it last ran, in sentences.
+    tested_at = models.DateTimeField(_("self test passed"), null=True, blank=True, editable=False)
+    tested_problem = models.TextField(blank=True, db_default="", default="", editable=False)
 
     objects = IntegrationQuerySet.as_manager()
 

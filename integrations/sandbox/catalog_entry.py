@@ -58,7 +58,8 @@ class HostedEntry:
     """An entry whose provider is the sandbox: its document, the values for it, and a signing key.
 
     Every host is replaced by the sandbox, with the same path below `/api`. A document that names hosts gets
-    an id and a name of its own, so that it can be used beside the built-in one.
+    an id and a name of its own, so that it can be used beside the built-in one. With "" as origin, all hosts
+    stay as they are: nothing is served, and requests are only compared.
     """
 
     def __init__(self, entry: CatalogEntry, origin: str) -> None:
@@ -74,7 +75,7 @@ class HostedEntry:
         made |= {key: self._rehosted(own[key]) for key in ("auth", "OAuth2", "API") if key in own}
         if "Webhook" in own:
             made["Webhook"] = self._webhook(own["Webhook"])
-        if made == own:
+        if made == own or not self._origin:
             return made
         return {**made, "id": f"{own['id']}-sandbox"[:64], "name": f"{own['name']} (sandbox)"}
 
@@ -131,6 +132,8 @@ class HostedEntry:
         return [scheme for event in events for scheme in self.verify_of(event)]
 
     def _at(self, url: str) -> str:
+        if not self._origin:
+            return url
         return _LITERAL.sub(lambda _: self._origin + API, url, count=1)
 
     def _rehosted(self, value: Value) -> Value:
@@ -147,9 +150,9 @@ class HostedEntry:
         if not isinstance(value, Mapping):
             return value
         made = {key: self._webhook(item) for key, item in value.items()}
-        if isinstance(made.get("media_auth"), list):
+        if isinstance(made.get("media_auth"), list) and self._origin:
             made["media_auth"] = [urlsplit(self._origin).hostname]
-        if "media_path" in made:
+        if "media_path" in made and self._origin:
             made["media_path"] = API + made["media_path"]
         if made.get("type") == "ip" and "ranges" in made:
             made["ranges"] = ["127.0.0.0/8", "::1/128"]

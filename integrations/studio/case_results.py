@@ -43,6 +43,11 @@ def run(template: Template, compiled: Compiled) -> list[StudioResult]:
     return found
 
 
+def contents_of(template: Template) -> list[Mapping[str, Value]]:
+    """All cases of a template, without those that are no objects."""
+    return [case for _name, case, _row in cases_of(template) if isinstance(case, Mapping)]
+
+
 def difference(compiled: Compiled, source: str) -> str:
     """How the result of a case differs from what it expects; "" if it does not."""
     return cases.run(compiled, _loaded(source))

@@ -26,6 +26,7 @@ TABS = {
     "captures": gettext_lazy("Capture"),
     "preview": gettext_lazy("Preview"),
     "cases": gettext_lazy("Cases"),
+    "trial": gettext_lazy("Try it"),
     "publish": gettext_lazy("Publish"),
 }
 _WRONG = re.compile(r"'([^']+)'")

@@ -15,6 +15,7 @@ from integrations.studio import (
     example_page,
     preview_page,
     publish_page,
+    trial_page,
 )
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
@@ -29,6 +30,7 @@ PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
     "case_add": ("cases/add/", cases_page.add),
     "case": ("cases/<int:case>/", cases_page.edit),
     "case_delete": ("cases/<int:case>/delete/", cases_page.delete),
+    "trial": ("trial/", trial_page.of_template),
     "publish": ("publish/", publish_page.review),
 }
 

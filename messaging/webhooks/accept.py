@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from integrations import webhooks
+from integrations import probes, webhooks
 from integrations.events import HttpResponse, InboundRequest
 from integrations.received import Accepted, Probe, Received, Refused
 from messaging.models import WebhookRequest
@@ -41,6 +41,8 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
     owner = routing.owner_of(service_id, owner_id)
     if owner is None:
         return None
+    if (proof := probes.proof(service_id, owner_id, request.headers)) is not None:
+        return _probed(service_id, HttpResponse(200, proof))
     if request.method in webhooks.PROBES:  # they have no event, and anybody can send many
         return _probed(service_id, HttpResponse(200))
     with process.get(_Turns).of(len(request.body)):

@@ -550,7 +550,7 @@ def test_a_literal_address_is_checked_again_where_the_socket_is_made(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(allow=False)
-    monkeypatch.setattr(guard, "permit", lambda url: (guard.origin_of(url), True))
+    monkeypatch.setattr(guard, "permit", lambda url, **_: (guard.origin_of(url), True))
     assert fault(by_send(server.origin)).kind == "blocked"
     assert fault(by_fetch(server.origin)).kind == "blocked"
     assert server.connections == 0

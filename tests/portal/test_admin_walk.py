@@ -96,6 +96,9 @@ def extra_urls(rows: dict[str, Any]) -> list[str]:
         reverse("admin:integrations_gallery", args=[organization.pk]),
         reverse("admin:integrations_setup", args=[organization.pk, generic.pk]),
         reverse("admin:integrations_setup", args=[organization.pk, template.pk]),
+        reverse("admin:integrations_trial", args=[organization.pk, generic.pk]),
+        reverse("admin:integrations_trial", args=[organization.pk, template.pk]),
+        reverse("admin:integrations_studio_trial", args=[template.pk]),
         reverse("admin:integrations_account_values", args=[organization.account_id, generic.pk]),
         reverse("admin:integrations_template_revision", args=[template.pk, 1]),
         reverse("admin:messaging_number_move", args=[rows["messaging.Number"].pk]),
@@ -160,7 +163,7 @@ def test_owners_see_their_own(everything: dict[str, Any], request: pytest.Fixtur
         assert change.status_code == (404 if label in limited else 200) or change.status_code == 403, label
         assert "sandbox-key" not in change.content.decode(), label
     for url in extra_urls(everything):
-        account_wide = "account" in url.split("integration/")[-1] or "revisions" in url
+        account_wide = "account" in url.split("integration/")[-1] or "revisions" in url or "studio" in url
         expected = 404 if who == "admin_of_acme" and account_wide else 200
         page = client.get(url)
         assert page.status_code == expected, url

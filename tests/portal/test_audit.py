@@ -429,11 +429,14 @@ def test_captures_are_recorded(private: Number, reseller: User) -> None:
 BESIDE: dict[str, str] = {
     "integrations_account_values": "test_of_values_only_the_labels_are_kept",
     "integrations_gallery": "only shows",
+    "integrations_self_test": "only notes when it passed",
     "integrations_setup": "test_of_values_only_the_labels_are_kept",
     "integrations_studio_capture": "test_captures_are_recorded",
     "integrations_studio_capture_changes": "only shows",
     "integrations_studio_captures": "test_captures_are_recorded",
+    "integrations_studio_trial": "test_a_message_that_is_tried_for_real_is_recorded",
     "integrations_template_revision": "only shows",
+    "integrations_trial": "test_a_message_that_is_tried_for_real_is_recorded",
     "messaging_number_move": "test_a_move_is_recorded_for_both_organizations",
     "messaging_process_anyway": "test_the_quarantine_is_recorded",
     "messaging_reprocess": "test_the_quarantine_is_recorded",
@@ -454,6 +457,15 @@ def test_every_page_beside_the_forms_is_known() -> None:
     own = {name for name in names if "_" in name and not name.endswith(tuple(f"_{each}" for each in COMMON))}
     assert own - {"password_change", "password_change_done", "app_list", "view_on_site"} == set(BESIDE)
     assert {proof for proof in BESIDE.values() if proof.startswith("test_")} <= set(globals())
+
+
+def test_a_message_that_is_tried_for_real_is_recorded(service: Integration, reseller: User) -> None:
+    url = reverse("admin:integrations_trial", args=[service.organization_id, service.template_id])
+    message = {"real-sender": "+61855555501", "real-to": "+61412345678", "real-text": "Hello"}
+    before = last()
+    form = {"do": "real", "integration": service.pk, "real-token": "once", **message}
+    signed_in(reseller).post(url, form)
+    assert told(since(before)) == [("tried", "integrations.integration", str(service))]
 
 
 def test_a_retried_integration_is_recorded(service: Integration, admin_of_acme: User) -> None:
