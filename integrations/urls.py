@@ -1,12 +1,19 @@
-"""Logos of providers, the JSON Schema of templates, and the redirects of OAuth2."""
+"""Logos of providers, the JSON Schema of templates, captures, and the redirects of OAuth2."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from integrations import oauth_views, views
+from integrations.studio import capture_views
 
 urlpatterns = [
     path("logos/<int:pk>", views.logo, name="service_logo"),
     path("schemas/template.json", views.template_schema, name="template_schema"),
     path("oauth/connect/<int:organization>/<int:template>/", oauth_views.start, name="oauth_connect"),
     path("oauth/callback", oauth_views.callback, name="oauth_callback"),
+    re_path(
+        r"^captures/(?P<key>[A-Za-z0-9_-]{43})(?P<path>(?s:/.*)?)\Z",
+        capture_views.CaptureView.as_view(),
+        name="capture",
+    ),
+    path("understood/<str:key>/", capture_views.shared, name="understood"),
 ]

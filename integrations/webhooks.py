@@ -79,7 +79,7 @@ def _accepted(
     template: Template,
     request: InboundRequest,
     base: Frame,
-    verified: Verified,
+    verified: Verified | None,
     found: Matches,
     message_uuid: str,
 ) -> Accepted:
@@ -99,7 +99,8 @@ def _accepted(
         unfit=tuple(found.unfit()),
         places=found.places,
         aside=_response(section.ignored, base),
-        verified=all(verified.proves(section.events[index]) for index, _ in found.matched),
+        verified=verified is not None
+        and all(verified.proves(section.events[index]) for index, _ in found.matched),
         cursor=_cursor(frames) if request.polled else "",
     )
 
@@ -107,6 +108,31 @@ def _accepted(
 def _cursor(frames: Sequence[Frame]) -> str:
     """The cursor that was bound last, as it can be stored."""
     return next((text(cleaned(frame["cursor"])) for frame in reversed(frames) if "cursor" in frame), "")
+
+
+def unproven(template: Template, request: InboundRequest, *, work: int = MAX_WORK) -> Received:
+    """What a request says if it is believed: properties match anything, and nothing is verified.
+
+    Any request gives a Received, never an exception. `work` is what reading it may cost, in units of the
+    language's budget.
+    """
+    try:
+        with budget(work):
+            return _unproven(template, request)
+    except (TooMuchWork, RecursionError):
+        return _too_much(template)
+
+
+def _unproven(template: Template, request: InboundRequest) -> Received:
+    if request.method in PROBES:
+        return _probe(request)
+    base = _wild(template, request)
+    found = match(template, request, base, None)
+    if found.matched:
+        return _accepted(template, request, base, None, found, "")
+    if _says_nothing(request):
+        return _probe(request)
+    return _refused(found, HttpResponse(200))
 
 
 def hints(template: Template, request: InboundRequest) -> Hints:

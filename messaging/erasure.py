@@ -19,6 +19,7 @@ from django.utils.translation import ngettext
 
 from integrations.language import phones
 from integrations.senders import sender
+from integrations.studio import captures
 from messaging import numbers, retention, wakeups
 from messaging.models import Contact, Conversation, Erasure, Message, OptOut, WebhookEvent, WebhookRequest
 from messaging.models.erasures import fingerprints, masked
@@ -86,6 +87,8 @@ def carry_out(key: int) -> bool:
     for counted in _webhooks(organization, address, whole_account=row.whole_account):
         counts += counted
         _go_on(key, counts)
+    if row.whole_account and (pattern := _pattern(address)) is not None:
+        counts["captured"] += captures.erase(organization.account, pattern)
     done = _messages(organization, address).filter(queue_state=QueueState.DONE)
     for counted in retention.delete_messages(done):
         counts += counted
@@ -272,6 +275,9 @@ def in_words(counts: Mapping[str, int]) -> list[str]:
             "the content of %(count)d webhook",
             "the content of %(count)d webhooks",
             counts.get("webhooks", 0),
+        ),
+        "captured": ngettext(
+            "%(count)d captured request", "%(count)d captured requests", counts.get("captured", 0)
         ),
         "events": ngettext("%(count)d event", "%(count)d events", counts.get("events", 0)),
         "conversations": ngettext(

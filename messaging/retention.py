@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from integrations.studio import captures
 from messaging import media
 from messaging.inbound import delivery_reports
 from messaging.models import (
@@ -31,7 +32,7 @@ BATCH = 500
 
 
 def clean_up() -> None:
-    """Deletes what is older than its account, or else the installation, keeps it; and sessions that ended."""
+    """Deletes what is older than its account, or else the installation, keeps it; and what has ended."""
     delivery_reports.release_all()
     for days, accounts in _accounts_by("webhook_days", settings.WEBHOOK_DAYS).items():
         _delete(_webhooks(days, accounts))
@@ -51,6 +52,7 @@ def clean_up() -> None:
         AuditEntry.objects.filter(account=None).expire(before)
     Invitation.objects.filter(created_at__lt=timezone.now() - Invitation.VALID).delete()
     SessionStore.clear_expired()
+    captures.expire()
 
 
 def delete_messages(messages: QuerySet[Message]) -> Iterator[Counter[str]]:

@@ -72,6 +72,8 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\?[^\s'\"<>]*=[^\s'\"<>]*"), f"?{MASK}"),
     # Links that open something for whoever has them.
     (re.compile(r"(?<=/media/)[^\s'\"]+"), MASK),
+    (re.compile(r"(?<=/captures/)[^\s'\"]+"), MASK),
+    (re.compile(r"(?<=/understood/)[^\s'\"]+"), MASK),
     (re.compile(r"(?<=/password/reset/key/)[^\s'\"]+"), MASK),
     (re.compile(r"(?<=/account/email/)[^\s'\"]+"), MASK),
     (re.compile(r"(?<=/account/invitation/)[^\s'\"]+"), MASK),

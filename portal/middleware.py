@@ -33,7 +33,10 @@ logger = logging.getLogger(__name__)
 
 # Paths that providers and programs call. Middleware that only pages need would take longer than the rest of
 # such a request.
-MACHINE_PATHS = ("/services/", "/api/", "/media/", "/healthz", "/readyz", "/metrics")
+MACHINE_PATHS = ("/services/", "/captures/", "/api/", "/media/", "/healthz", "/readyz", "/metrics")
+
+# Answered as templates say.
+PROVIDER_PATHS = ("/services/", "/captures/")
 
 ANY_HOST_PATHS = ("/services/", "/healthz", "/readyz", "/metrics")
 
@@ -107,7 +110,7 @@ def security_headers(get_response: View) -> View:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         # Sentences are translated; but what providers are answered is written by templates.
         plain = response.get("Content-Type") == "text/plain" and not response.streaming
-        if plain and not request.path_info.startswith("/services/"):
+        if plain and not request.path_info.startswith(PROVIDER_PATHS):
             response.headers["Content-Type"] = "text/plain; charset=utf-8"
         if getattr(request, "has_signed_out", False):
             response.headers["Clear-Site-Data"] = '"storage"'

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0007_values_not_adopted'),
+        ('integrations', '0008_trouble_apart'),
         ('portal', '0006_key_check'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -57,6 +57,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=200, verbose_name='name')),
                 ('source', models.TextField(verbose_name='case')),
+                ('by_example', models.BooleanField(default=False, verbose_name='built by example')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('template', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cases', to='integrations.template', verbose_name='template')),
             ],

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import chain, count
+from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -15,15 +19,40 @@ from portal.encryption import EncryptedJSONField
 from portal.models import Account
 
 LIFETIME = timedelta(days=1)
+NAME_LENGTH = 200
+
+
+class TemplateCaseQuerySet(models.QuerySet["TemplateCase"]):
+    def replace_by_example(self, template: Template, cases: Iterable[Mapping[str, Any]]) -> None:
+        """Puts cases that were built by example in the place of earlier ones; an author's own stay.
+
+        A name that one of these has, or an earlier one of the cases, gets a number.
+        """
+        with transaction.atomic():
+            self.filter(template=template, by_example=True).delete()
+            taken = set(self.filter(template=template).values_list("name", flat=True))
+            for case in cases:
+                wanted = str(case["name"])[:NAME_LENGTH]
+                numbered = (f"{wanted[: NAME_LENGTH - 6]} ({number})" for number in count(2))
+                name = next(each for each in chain([wanted], numbered) if each not in taken)
+                taken.add(name)
+                source = json.dumps({**case, "name": name}, ensure_ascii=False, indent=2)
+                self.create(template=template, name=name, source=source, by_example=True)
 
 
 class TemplateCase(models.Model):
-    """A test of a template: what is sent or received, and what the result must be, as JSON."""
+    """A test of a template: what is sent or received, and what the result must be, as JSON.
+
+    One that was built `by_example` is replaced when the template is built again.
+    """
 
     template = models.ForeignKey(Template, models.CASCADE, verbose_name=_("template"), related_name="cases")
-    name = models.CharField(_("name"), max_length=200)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
     source = models.TextField(_("case"))
+    by_example = models.BooleanField(_("built by example"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects = TemplateCaseQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("case")

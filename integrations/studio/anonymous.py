@@ -11,7 +11,7 @@ from typing import Any
 from integrations.language.document import Template
 from integrations.language.values import Number, Value, is_number, text
 from integrations.redact import MIN_LENGTH
-from integrations.studio.words import ERROR_CODE, KIND, STATUS, plain, status_of
+from integrations.studio.example.words import ERROR_CODE, KIND, STATUS, plain, status_of
 
 SHORTEST_NUMBER = 7  # digits
 LONGEST_NUMBER = 15  # of ITU-T E.164

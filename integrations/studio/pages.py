@@ -21,7 +21,9 @@ from portal.admin_base import user_of
 from portal.ids import key_of
 
 TABS = {
+    "example": gettext_lazy("Build by example"),
     "document": gettext_lazy("Document"),
+    "captures": gettext_lazy("Capture"),
     "preview": gettext_lazy("Preview"),
     "cases": gettext_lazy("Cases"),
     "publish": gettext_lazy("Publish"),
@@ -50,10 +52,10 @@ def page(
     tab: str,
     context: Mapping[str, Any],
     *,
-    view: str = "",
+    name: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """A page of the studio: one of the TABS, or a `view` that belongs to it."""
+    """A page of the studio: one of the TABS, or what is behind it under a `name` of its own."""
     shared = {
         **admin.site.each_context(request),
         "title": _("%(name)s: %(tab)s") % {"name": template.name, "tab": TABS[tab]},
@@ -63,7 +65,7 @@ def page(
         "max_bytes": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     }
     return render(
-        request, f"admin/integrations/studio/{view or tab}.html", {**shared, **context}, status=status
+        request, f"admin/integrations/studio/{name or tab}.html", {**shared, **context}, status=status
     )
 
 

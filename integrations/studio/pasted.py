@@ -8,8 +8,8 @@ from integrations import case_http
 from integrations.events import InboundRequest
 from integrations.language.document import Template
 from integrations.language.sections import MEDIA_TYPES
-from integrations.studio.http_text import MAX_CHARACTERS, UnreadableText, read_text
-from integrations.studio.samples import Part, Sample
+from integrations.studio.example.http_text import MAX_CHARACTERS, UnreadableText, read_text
+from integrations.studio.example.samples import Part, Sample
 
 __all__ = ["MAX_CHARACTERS", "UnreadableText", "webhook_in"]
 

@@ -120,9 +120,9 @@ class Change:
 def publish(change: Change, user: User, answers: Collection[str] = (), *, moves: bool = False) -> None:
     """Has the organizations use the revision; the secrets in `answers` may go to their new origins.
 
-    `answers` are those of `NewOrigin.answer`; for all else, the integrations wait. If everybody uses it, those
-    that were pinned to the revision follow what is published again; if only some do, they are pinned. Raises
-    ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL.
+    `answers` are those of `NewOrigin.answer`; for all else, the integrations wait. If everybody uses it,
+    those that were pinned to the revision follow what is published again; if only some do, they are pinned.
+    Raises ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL.
     """
     confirmed = [found for found in change.origins if found.answer in answers]
     integrations = {item.pk: item for item in change.integrations}

@@ -8,11 +8,22 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from integrations.studio import cases_page, document, preview_page, publish_page
+from integrations.studio import (
+    capture_views,
+    cases_page,
+    document,
+    example_page,
+    preview_page,
+    publish_page,
+)
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+    "example": ("example/", example_page.build),
     "document": ("", document.edit),
     "check": ("check/", document.check),
+    "captures": ("captures/", capture_views.index),
+    "capture": ("captures/<int:capture>/", capture_views.capture),
+    "capture_changes": ("captures/<int:capture>/changes/", capture_views.changes),
     "preview": ("preview/", preview_page.show),
     "cases": ("cases/", cases_page.listed),
     "case_add": ("cases/add/", cases_page.add),

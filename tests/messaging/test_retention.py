@@ -15,7 +15,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from integrations.events import InboundRequest
+from integrations.models import Template
 from integrations.sandbox import Sandbox
+from integrations.studio import captures
 from messaging import erasure, media, retention, wakeups
 from messaging.inbound import file_events
 from messaging.models import (
@@ -440,6 +443,22 @@ def test_an_organizations_admin_erases_nothing_of_which_nobody_knows_whose_it_is
     erasure.start(full.organization, ANNA, reseller)
     erasure.drain()
     assert sorted(bool(row.body) for row in unknown.all()) == [False, True]
+
+
+def test_captured_requests_with_the_number_go(full: Number, admin_of_acme: User, reseller: User) -> None:
+    template = Template(account=full.account)
+    template.revise('{"id": "own", "name": "Own", "Webhook": []}')
+    capture = captures.open_for(template, reseller)
+    for query, body in (("to=0412+345+678", b""), ("", ANNA.encode()), ("", BERT.encode())):
+        captures.record(capture, InboundRequest("POST", "", query, {}, body))
+    erasure.start(full.organization, ANNA, admin_of_acme)
+    erasure.drain()
+    assert capture.requests.count() == 3
+    row = erasure.start(full.organization, ANNA, reseller)
+    erasure.drain()
+    row.refresh_from_db()
+    assert [kept.request.get("text") for kept in capture.requests.all()] == [BERT]
+    assert "2 captured requests" in erasure.in_words(row.counts)
 
 
 @pytest.mark.parametrize("name", ["ACME", "Alice@example.com", "0400"])

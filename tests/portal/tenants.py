@@ -20,7 +20,17 @@ from django.utils import timezone
 from PIL import Image
 
 from integrations import catalog, properties
-from integrations.models import AccessToken, Integration, Poll, PropertyValues, Subscription, Template
+from integrations.models import (
+    AccessToken,
+    Capture,
+    CapturedRequest,
+    Integration,
+    Poll,
+    PropertyValues,
+    Subscription,
+    Template,
+    TemplateCase,
+)
 from messaging import erasure, media
 from messaging.models import (
     Assignment,
@@ -78,8 +88,6 @@ def make_account(word: str, secret: str) -> Account:
         "API": {"SendMessage": {"request_url": "https://x.example/", "request_headers": {"K": "$Key$"}}},
     }
     template.revise(json.dumps(document))
-    case = {"name": f"Case of {word} {secret}", "kind": "send", "message": {"text": "x"}, "expect": []}
-    template.cases.create(name=case["name"], source=json.dumps(case))
     PropertyValues.objects.create(
         account=account, template=template, values={"Key": f"{SESAME}-{secret}".lower()}
     )
@@ -106,6 +114,10 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
     )
     values = {"API URL": f"https://{domain}/", "API key": f"{SESAME}-{secret}".lower()}
     properties.store(integration, values)
+    case = TemplateCase.objects.create(template=template, name=f"Case of {account.name}, {word}", source="{}")
+    capture = Capture.objects.create(account=account, template=template, author=admin)
+    said = {"method": "POST", "text": f"Captured by {account.name}"}
+    captured = CapturedRequest.objects.create(capture=capture, request=said)
     access = AccessToken.objects.create(integration=integration, secrets={"access_token": SESAME})
     poll = Poll.objects.create(integration=integration, problem=f"Not polled for {name}")
     subscription = Subscription.objects.create(integration=integration, problem=f"Not subscribed for {name}")
@@ -183,7 +195,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(template.cases.get(), poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
+        *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))
     tenant.rows = {row._meta.label: row for row in rows}

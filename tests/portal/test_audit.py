@@ -410,11 +410,29 @@ def test_the_quarantine_is_recorded(
     assert since(before) == []  # it contains nothing to process
 
 
+def test_captures_are_recorded(private: Number, reseller: User) -> None:
+    template = Template(account=private.account)
+    template.revise('{"id": "acme-sms", "name": "Acme SMS", "Webhook": []}')
+    client, before = signed_in(reseller), last()
+    page = client.post(reverse("admin:integrations_studio_captures", args=[template.pk]))["Location"]
+    for do in ("share", "share", "unshare", "nonsense", "close"):
+        client.post(page, {"do": do})
+    entries = since(before)
+    assert told(entries) == [
+        (action, "integrations.capture", "Acme SMS") for action in ("added", "changed", "changed", "deleted")
+    ]
+    assert {entry.account for entry in entries} == {private.account}
+    assert [entry.changes for entry in entries[1:3]] == [{"shared": ["no", "yes"]}, {"shared": ["yes", "no"]}]
+
+
 # Pages beside the forms, and what proves that they are recorded: another test, or that they change nothing.
 BESIDE: dict[str, str] = {
     "integrations_account_values": "test_of_values_only_the_labels_are_kept",
     "integrations_gallery": "only shows",
     "integrations_setup": "test_of_values_only_the_labels_are_kept",
+    "integrations_studio_capture": "test_captures_are_recorded",
+    "integrations_studio_capture_changes": "only shows",
+    "integrations_studio_captures": "test_captures_are_recorded",
     "integrations_template_revision": "only shows",
     "messaging_number_move": "test_a_move_is_recorded_for_both_organizations",
     "messaging_process_anyway": "test_the_quarantine_is_recorded",

@@ -83,6 +83,10 @@ ROWS = {
     ("integrations_studio_case_delete", "case"): "integrations.TemplateCase",
     ("integrations_account_values", "pk"): "portal.Account",
     ("integrations_account_values", "template"): "integrations.Template",
+    ("integrations_studio_capture", "capture"): "integrations.Capture",
+    ("integrations_studio_capture_changes", "capture"): "integrations.Capture",
+    ("capture", "key"): "integrations.Capture.key",
+    ("understood", "key"): "integrations.Capture.key",
     ("messaging_resend_progress", "pk"): "messaging.BulkResend",
     ("view_on_site", "object_id"): "messaging.Number",
     ("service_logo", "pk"): "integrations.Template",
@@ -109,6 +113,7 @@ OTHERS = {
     ("view_on_site", "content_type_id"): "1",
     ("webhook", "service_id"): "generic",
     ("webhook", "path"): "",
+    ("capture", "path"): "",
     ("public_media", "until"): "1",
     ("public_media", "signature"): "x",
     ("public_media", "name"): "x.png",
@@ -125,6 +130,8 @@ AREAS = {
     "logos": "open",
     "schemas": "open",
     "services": "open",
+    "captures": "open",
+    "understood": "open",
     "media": "open",
     "admin": "administration",
     "inbox": "pages",
@@ -133,7 +140,12 @@ AREAS = {
 }
 REFUSALS = {403, 404, 405}
 # Rows that belong to the account as a whole.
-OF_ACCOUNT = {"portal.Account", "integrations.Template", "integrations.TemplateCase"}
+OF_ACCOUNT = {
+    "portal.Account",
+    "integrations.Template",
+    "integrations.TemplateCase",
+    "integrations.Capture",
+}
 
 
 def row_of(route: Route, parameter: str) -> str | None:

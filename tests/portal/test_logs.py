@@ -59,6 +59,8 @@ def log() -> Iterator[Any]:
         ("alice@acme.example cannot sign in", "*** cannot sign in"),
         ("GET https://user:hunter2@host/path?to=1&text=Hi failed", "GET https://***@host/path?*** failed"),
         ("Not Found: /media/17/99/sig/photo.jpg", "Not Found: /media/***"),
+        ("POST /captures/k-1_x/hunter2 failed", "POST /captures/*** failed"),
+        ("Not Found: /understood/k-1_x/", "Not Found: /understood/***"),
         ("Gone: /account/password/reset/key/3-abc/", "Gone: /account/password/reset/key/***"),
         (f"POST '/services/x/a{ACCOUNT}/hunter2' from 10.0.0.1", f"POST '/services/x/a{ACCOUNT}/***' from 10.0.0.1"),
         ("Authorization: Bearer abc.def-ghi", "Authorization: *** ***"),
