@@ -88,8 +88,6 @@ def make_account(word: str, secret: str) -> Account:
         "API": {"SendMessage": {"request_url": "https://x.example/", "request_headers": {"K": "$Key$"}}},
     }
     template.revise(json.dumps(document))
-    case = {"name": f"Case of {word} {secret}", "kind": "send", "message": {"text": "x"}, "expect": []}
-    template.cases.create(name=case["name"], source=json.dumps(case))
     PropertyValues.objects.create(
         account=account, template=template, values={"Key": f"{SESAME}-{secret}".lower()}
     )
@@ -198,7 +196,6 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
-        *(template.cases.get(), poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))
     tenant.rows = {row._meta.label: row for row in rows}

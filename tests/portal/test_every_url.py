@@ -144,8 +144,12 @@ AREAS = {
 }
 REFUSALS = {403, 404, 405}
 # Rows that belong to the account as a whole.
-OF_ACCOUNT = {"portal.Account", "integrations.Template", "integrations.Capture"}
-OF_ACCOUNT = {"portal.Account", "integrations.Template", "integrations.TemplateCase"}
+OF_ACCOUNT = {
+    "portal.Account",
+    "integrations.Template",
+    "integrations.TemplateCase",
+    "integrations.Capture",
+}
 
 
 def row_of(route: Route, parameter: str) -> str | None:
