@@ -102,4 +102,4 @@ def _edited(
         context["problems"] = kept_cases.problems_in(compiled, source)
         if row is not None and not context["problems"]:
             context["difference"] = case_results.difference(compiled, source)
-    return page(request, template, "cases", context, name="case", status=422 if problem else 200)
+    return page(request, template, "cases", context, view="case", status=422 if problem else 200)
