@@ -1,4 +1,4 @@
-"""The tool for authors of templates: check, render, receive, test. It needs no database."""
+"""The tool for authors of templates: check, render, receive, test, import. It needs no database."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from integrations.language.properties import check_values
 from integrations.language.source import placed
 from integrations.language.values import Value, dump, load, text
 from integrations.redact import Redactor
+from integrations.studio import importers
 
 _MISSING = "There is no such file or folder."
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="check|render|receive|test")
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="check|render|receive|test|import")
         check = verbs.add_parser("check", help="list the problems in templates")
         check.add_argument("files", nargs="+", type=Path, metavar="FILE")
         render = verbs.add_parser("render", help="show the requests that send a message")
@@ -51,6 +52,16 @@ class Command(BaseCommand):
         test = verbs.add_parser("test", help="run the cases of templates")
         test.add_argument("paths", nargs="+", type=Path, metavar="PATH")
         test.add_argument("--json", action="store_true", help="print the results as JSON")
+
+        importing = verbs.add_parser("import", help="write a template of what another system has")
+        importing.add_argument("file", type=Path, metavar="FILE")
+        importing.add_argument(
+            "--kind", choices=importers.KINDS, default="", help="without it, FILE tells it"
+        )
+        importing.add_argument(
+            "--name", default="", help="the request of a collection, smsc-id or provider, if FILE has several"
+        )
+        importing.add_argument("-o", "--output", type=Path, metavar="FILE", help="where the document goes")
 
     def handle(self, *args: Any, **options: Any) -> None:
         getattr(self, f"_{options['verb']}")(options)
@@ -145,6 +156,29 @@ class Command(BaseCommand):
             self.stdout.write(f"{len(results) - len(failed)} passed, {len(failed)} failed.")
         if failed:
             raise SystemExit(1)
+
+    def _import(self, options: dict[str, Any]) -> None:
+        try:
+            source = read_file(options["file"]).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise CommandError(f"{options['file']}: The file is not text in UTF-8.") from None
+        try:
+            report = importers.read(source, options["kind"], options["name"])
+        except importers.ImportProblem as error:
+            raise CommandError(f"{options['file']}: {error}") from None
+        for heading, sentences in (("Taken:", report.taken), ("To look at, or not taken:", report.left)):
+            if sentences:
+                self.stderr.write("\n".join([heading, *(f"  {each}" for each in sentences)]), str)
+        document = json.dumps(report.document, indent=2, ensure_ascii=False)
+        if options["output"] is None:
+            self.stdout.write(document)
+            return
+        try:
+            options["output"].write_text(f"{document}\n")
+        except OSError as error:
+            raise CommandError(
+                f"{options['output']}: The file cannot be written: {error.strerror}."
+            ) from None
 
 
 def line_of(path: Path, problem: Problem) -> str:
