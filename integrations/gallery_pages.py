@@ -83,11 +83,10 @@ def organizations(request: HttpRequest, pk: int, template: int) -> HttpResponse:
     compiled = chosen.published.compiled
     known = properties.shown(compiled, setup.account_row(account, chosen))
     filled = known.saved | known.values.keys()
-    lacking = [
-        item.label for item in compiled.properties if item.required and item.label not in filled
-    ]
+    lacking = [item.label for item in compiled.properties if item.required and item.label not in filled]
     context = {
-        "title": _("%(provider)s for organizations of %(account)s") % {"provider": chosen, "account": account},
+        "title": _("%(provider)s for organizations of %(account)s")
+        % {"provider": chosen, "account": account},
         "account": account,
         "template": chosen,
         "logo": logos.url_of(chosen),

@@ -77,7 +77,7 @@ LIMITS = {
     "media_types": 'the types of files, such as `["image/*", "video/mp4"]`',
 }
 COUNTRY = "[A-Z]{2}"
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
         reason = f"Unknown key {key!r}, which has no meaning here."
         replace(scope, at_key=True).warn(child("", key), reason, did_you_mean(key, KEYS))
     identifier = text(document.get("id"))
-    if not _ID.fullmatch(identifier):
+    if not ID.fullmatch(identifier):
         reason = (
             f"{identifier!r} is not a valid id. Use 2 to 64 letters, digits, _ and -, starting with a letter "
             "or digit."

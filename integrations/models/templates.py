@@ -56,7 +56,8 @@ class TemplateQuerySet(models.QuerySet["Template"]):
 
     def copied_by(self, user: User) -> TemplateQuerySet:
         """Those that the user may copy: those of `editable_by`, and the built-in ones."""
-        return self if user.is_operator else self.filter(Q(account=None) | Q(account__in=user.administered_accounts))
+        mine = Q(account=None) | Q(account__in=user.administered_accounts)
+        return self if user.is_operator else self.filter(mine)
 
     def published_in(self, account: Account) -> TemplateQuerySet:
         """The templates of `visible_to` that organizations may enable."""

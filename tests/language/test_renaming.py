@@ -32,7 +32,7 @@ def test_only_id_and_name_change(source: str, expected: str) -> None:
 
 
 def test_what_is_missing_is_added() -> None:
-    found = renamed("{/* nameless */ %s}" % REST, "two", "Two")
+    found = renamed(f"{{/* nameless */ {REST}}}", "two", "Two")
     assert json.loads(found) == {"id": "two", "name": "Two", "Webhook": {"event_type": "ignore"}}
 
 
@@ -44,7 +44,7 @@ def test_entries_of_the_catalogue_keep_their_lines(slug: str) -> None:
     assert [after for _, after in changed] == ['  "id": "two",', '  "name": "Two",']
 
 
-@pytest.mark.parametrize(("source", "service_id"), [("no json", "two"), ("{%s}" % REST, "t w o")])
+@pytest.mark.parametrize(("source", "service_id"), [("no json", "two"), (f"{{{REST}}}", "t w o")])
 def test_what_is_no_document_is_refused(source: str, service_id: str) -> None:
     with pytest.raises(DocumentError):
         renamed(source, service_id, "Two")

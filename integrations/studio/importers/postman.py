@@ -17,7 +17,7 @@ from integrations.language.values import load, well_formed
 from integrations.studio.by_example import Draft as Example
 from integrations.studio.by_example import by_example
 from integrations.studio.curl import basic
-from integrations.studio.guesses import Meaning, guess
+from integrations.studio.guesses import guess
 from integrations.studio.http_text import UnreadableText, checked
 from integrations.studio.importers.report import (
     Draft,
@@ -28,6 +28,7 @@ from integrations.studio.importers.report import (
     is_credential,
     is_random,
 )
+from integrations.studio.meanings import Known, Meaning
 from integrations.studio.samples import Part, Sample, Samples
 from integrations.studio.words import label_of
 
@@ -142,7 +143,7 @@ class _Importer:
     def _credentials(self, samples: Samples) -> dict[tuple[str, str], Meaning]:
         """What the collection says is a credential, or a name does, although the value looks like none."""
         found = {}
-        guessed = guess(samples)["request"]
+        guessed = guess(samples, Known(), {})["request"]
         for leaf in samples.request.leaves if samples.request else ():
             named = leaf.name in self.secret_names or is_credential(leaf.name)
             if guessed[leaf.key].role == "constant" and leaf.text and (named or is_random(leaf.text)):

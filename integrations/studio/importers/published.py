@@ -15,8 +15,8 @@ from integrations.language.placeholders import Placeholder, parse
 from integrations.language.reading import read_document
 from integrations.language.values import is_string, text
 from integrations.studio.by_example import named_by_host
-from integrations.studio.guesses import is_secret
 from integrations.studio.importers.report import Draft, ImportProblem, ImportReport, is_credential
+from integrations.studio.meanings import is_secret
 from integrations.studio.words import label_of, plain
 from integrations.studio.writing import plain_value
 

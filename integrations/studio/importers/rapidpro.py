@@ -11,9 +11,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations.language.values import Number, load
-from integrations.studio.guesses import is_secret
 from integrations.studio.importers.report import Draft, ImportProblem, ImportReport, is_credential
 from integrations.studio.importers.variables import Variables
+from integrations.studio.meanings import is_secret
 from integrations.studio.writing import literal, plain_value
 
 _DEFAULT_BODY = (

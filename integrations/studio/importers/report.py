@@ -17,7 +17,7 @@ from integrations.language.values import Value, dump
 from integrations.redact import Redactor
 from integrations.studio import words
 from integrations.studio.by_example import named_by_host
-from integrations.studio.guesses import is_secret
+from integrations.studio.meanings import is_secret
 from integrations.studio.words import label_of, plain
 from integrations.studio.writing import Vocabulary, literal
 
