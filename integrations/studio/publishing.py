@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from integrations import holds, origins
 from integrations.language.document import Template as Compiled
-from integrations.models import Integration, Template, TemplateRevision
+from integrations.models import Integration, Template, TemplateRevision, webhook_url
 from integrations.origins import Ask
 from integrations.properties import credentials_of
 from integrations.studio.wording import differences
@@ -68,6 +68,12 @@ class Change:
         """Whether the webhook URL changes."""
         return self.template.published is not None and self.revision.compiled.id != self.template.service_id
 
+    @property
+    def urls(self) -> tuple[str, str]:
+        """The account's webhook URL as it is, and as the revision would have it."""
+        owner = self.template.account.accountid if self.template.account else "…"
+        return webhook_url(self.template.service_id, owner), webhook_url(self.revision.compiled.id, owner)
+
     @cached_property
     def integrations(self) -> list[Integration]:
         """The integrations that will use the revision, and do not use it yet."""
@@ -120,9 +126,9 @@ class Change:
 def publish(change: Change, user: User, answers: Collection[str] = (), *, moves: bool = False) -> None:
     """Has the organizations use the revision; the secrets in `answers` may go to their new origins.
 
-    `answers` are those of `NewOrigin.answer`; for all else, the integrations wait. If everybody uses it, those
-    that were pinned to the revision follow what is published again; if only some do, they are pinned. Raises
-    ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL.
+    `answers` are those of `NewOrigin.answer`; for all else, the integrations wait. If everybody uses it,
+    those that were pinned to the revision follow what is published again; if only some do, they are pinned.
+    Raises ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL.
     """
     confirmed = [found for found in change.origins if found.answer in answers]
     integrations = {item.pk: item for item in change.integrations}
