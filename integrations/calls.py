@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.db.models.signals import post_save
 from django.utils.translation import gettext as _
@@ -17,6 +20,7 @@ from integrations import holds, oauth, origins
 from integrations.events import Fault, HttpRequest, HttpResponse, Outcome
 from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE, ApiMethod
 from integrations.language.errors import DocumentError, RenderError
+from integrations.language.methods import Method
 from integrations.models import Integration, Poll, PropertyValues, Subscription, Template
 from integrations.models.calls import ScheduledCall
 from integrations.origins import Held
@@ -33,6 +37,8 @@ LONGEST_WAIT = 6 * 3600  # seconds
 HOLD_SECONDS = 300  # a confirmation ends the wait
 # Of what may pass by itself, people are told when it has happened this often in a row.
 TOLD_AFTER = 3
+# Multiples of the golden ratio, without their integers, are spread evenly however many there are.
+SPREAD = 0.618034
 SCHEDULES: tuple[tuple[Any, ApiMethod], ...] = (
     (Poll, RECEIVE_MESSAGES),
     (Subscription, SUBSCRIBE),
@@ -108,21 +114,20 @@ def postpone(row: ScheduledCall, obstacle: NotNow, first: float, most: float) ->
     if obstacle.held:
         holds.review([row.integration_id])
     else:
-        row.integration.note_trouble(str(obstacle))
+        row.integration.note_arrival_trouble(str(obstacle))
 
 
 def note_problem(integration: Integration, row: ScheduledCall, outcome: Outcome) -> None:
     """Shows the problem at the integration, unless it may pass by itself."""
     lasting = outcome.result in ("failed", "opted_out", "unauthorized")
     if lasting or row.failures + 1 >= TOLD_AFTER:
-        integration.note_trouble(outcome.text)
+        integration.note_arrival_trouble(outcome.text)
 
 
 def clear_problem(row: ScheduledCall) -> None:
     """Shows the problem of the last call no more."""
     if row.problem:
-        shown = Integration.objects.filter(pk=row.integration_id, trouble=row.problem)
-        shown.update(trouble="", trouble_since=None)
+        Integration.objects.filter(pk=row.integration_id, arrival_trouble=row.problem).clear_arrival_trouble()
 
 
 def go_on(integration_ids: Collection[int]) -> None:
@@ -133,26 +138,45 @@ def go_on(integration_ids: Collection[int]) -> None:
 
 
 def plan(rows: QuerySet[Integration]) -> None:
-    """Has these integrations polled and subscribed from now on as their templates say, in batches."""
+    """Has these integrations polled and subscribed from now on as their templates say, in batches.
+
+    The first poll is made at once, the others are spread over their intervals.
+    """
     keys = list(rows.order_by("pk").values_list("pk", flat=True))
+    polls = count()
     for start in range(0, len(keys), BATCH):
         batch = keys[start : start + BATCH]
         some = Integration.objects.filter(pk__in=batch)
         # One object for all integrations of a template; with a join each would get its own document.
         found = list(some.prefetch_related("template__published", "revision"))
         for model, method in SCHEDULES:
-            wanted = [item.pk for item in found if item.enabled and method.name in _methods(item)]
+            wanted = [
+                model(integration_id=item.pk, due_at=_first(compiled, polls))
+                for item in found
+                if item.enabled and (compiled := _methods(item).get(method.name)) is not None
+            ]
             if wanted:
-                new = [model(integration_id=key) for key in wanted]
-                model.objects.bulk_create(new, ignore_conflicts=True)
-            model.objects.filter(integration__in=batch).update(due_at=Now(), failures=0)
+                model.objects.bulk_create(
+                    wanted,
+                    update_conflicts=True,
+                    unique_fields=["integration"],
+                    update_fields=["due_at", "failures"],
+                )
+            others = set(batch) - {row.integration_id for row in wanted}
+            model.objects.filter(integration__in=others).update(due_at=Now(), failures=0)
 
 
-def _methods(integration: Integration) -> Collection[str]:
+def _first(method: Method, polls: Iterator[int]) -> Combinable:
+    if method.receiving is None:
+        return Now()
+    return Now() + timedelta(seconds=method.receiving.interval * (next(polls) * SPREAD % 1))
+
+
+def _methods(integration: Integration) -> Mapping[str, Method]:
     try:
         return integration.compiled.methods
     except (DocumentError, LookupError):
-        return ()
+        return {}
 
 
 def connect() -> None:

@@ -217,7 +217,7 @@ def _store(
 
 def _has_access(integration: Integration) -> None:
     """Clears the trouble and retries at once what waited for a token."""
-    Integration.objects.filter(pk=integration.pk).update(trouble="", trouble_since=None)
+    Integration.objects.filter(pk=integration.pk).clear_trouble()
     credentials_changed.send(sender=None, integration_ids=[integration.pk])
 
 

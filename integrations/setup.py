@@ -64,7 +64,7 @@ def state_of(integration: Integration) -> str:
         "unconnected": _("Not connected yet"),
         "held": _("Waits for you: %(reason)s") % {"reason": integration.held_reason},
         "trouble": _("Not working: %(reason)s")
-        % {"reason": integration.trouble or _("It is paused after repeated failures.")},
+        % {"reason": integration.problem or _("It is paused after repeated failures.")},
         "on": _("Switched on"),
     }
     return words[kind_of(integration)]
@@ -106,10 +106,10 @@ def save(integration: Integration, entered: Entered, user: User | None = None) -
     """
     before = properties.credentials_of([integration]) if integration.pk else {}
     own, added = integration.own_values if integration.pk else {}, not integration.pk
-    integration.trouble, integration.trouble_since = "", None
+    integration.trouble, integration.arrival_trouble, integration.trouble_since = "", "", None
     with audit.covered():
         if integration.pk:
-            integration.save(update_fields=["trouble", "trouble_since"])
+            integration.save(update_fields=["trouble", "arrival_trouble", "trouble_since"])
         else:
             integration.save()
     row = properties.store(integration, entered.values)
@@ -214,7 +214,9 @@ def arrival_of(integration: Integration) -> list[tuple[str, str]]:
     if SUBSCRIBE.name in methods:
         row = Subscription.objects.filter(integration=integration.pk).first()
         text = _("Patchbay subscribes to the webhooks of this provider by itself. It has not done so yet.")
-        if row is not None and row.expires_at is not None:
+        if row is not None and not integration.enabled:
+            text = _ending(row)
+        elif row is not None and row.expires_at is not None:
             text = _(
                 "Patchbay is subscribed to the webhooks of this provider until %(time)s, and renews this by "
                 "itself."
@@ -244,3 +246,21 @@ def _polled(integration: Integration, poll: Poll | None) -> str:
         last = _("The last answer came on %(time)s.")
         last %= {"time": date_format(localtime(poll.polled_at), "j M, H:i:s")}
     return f"{text} {last}"
+
+
+def _ending(row: Subscription) -> str:
+    """Whether a subscription is ended, of an integration that is switched off."""
+    if row.subscribed_at is not None:
+        return _("Switched off, but still subscribed at the provider. Patchbay is unsubscribing.")
+    if not row.problem:
+        return _("Switched off, and not subscribed at the provider.")
+    if not row.subscription_id:
+        return _(
+            "Switched off, but the provider has not ended the subscription, and is asked no more. "
+            "Delete it at the provider."
+        )
+    text = _(
+        "Switched off, but the provider has not ended the subscription %(id)s, and is asked no more. "
+        "Delete it at the provider."
+    )
+    return text % {"id": row.subscription_id}

@@ -82,15 +82,25 @@ def _begin(row: Subscription, service: PreparedIntegration | None) -> Call | Non
     if SUBSCRIBE.name in service.compiled.methods and service.integration.enabled:
         row.finish(_until_renewal(row))
     else:
-        row.finish(None, **_NONE)
+        _end(row)
     return None
+
+
+def _end(row: Subscription) -> None:
+    """Nothing more is asked of the provider; what it could not be made to end is still shown."""
+    calls.clear_problem(row)
+    if row.subscribed_at is not None and row.failures >= MOST_ENDINGS:
+        row.finish(None, subscribed_at=None, expires_at=None, stamp="", replaced="")
+    else:
+        row.finish(None, **_NONE)
 
 
 def _next(row: Subscription, service: PreparedIntegration) -> _Step:
     methods = service.compiled.methods
     ends = UNSUBSCRIBE.name in methods and row.failures < MOST_ENDINGS
     if not service.integration.enabled or SUBSCRIBE.name not in methods:
-        return _Step(UNSUBSCRIBE.name, row.subscription_id) if row.subscribed_at and ends else _Step()
+        last = row.replaced or row.subscription_id
+        return _Step(UNSUBSCRIBE.name, last) if row.subscribed_at and ends else _Step()
     left = _until_renewal(row)
     if row.subscribed_at is None or row.stamp != stamp_of(service) or (left is not None and left <= 0):
         return _Step(SUBSCRIBE.name, row.subscription_id)
@@ -126,21 +136,24 @@ def _until_renewal(row: Subscription) -> float | None:
 def _record(row: Subscription, call: Call, response: HttpResponse | Fault) -> None:
     outcome = call.read(response)
     gone = isinstance(response, HttpResponse) and response.status in (404, 410)
+    replaced = bool(row.replaced) and call.variables.get("subscription_id") == row.replaced
     if outcome.result == "unauthorized" and call.renews_access():
         row.finish(SHORTEST)
     elif call.method == SUBSCRIBE.name and outcome.result == "sent":
         _subscribed(row, call, outcome)
     elif call.method == UNSUBSCRIBE.name and (outcome.result == "sent" or gone):
-        replaced = row.replaced and call.variables.get("subscription_id") == row.replaced
         calls.clear_problem(row)
+        enabled = call.service.integration.enabled
         if replaced:
-            row.finish(_until_renewal(row), replaced="", failures=0, problem="")
+            row.finish(_until_renewal(row) if enabled else 0, replaced="", failures=0, problem="")
         else:
-            row.finish(0 if call.service.integration.enabled else None, **_NONE)
+            row.finish(0 if enabled else None, **_NONE)
     else:
         calls.note_problem(call.service.integration, row, outcome)
         seconds = calls.wait(row.failures + 1, RETRY_SECONDS, calls.LONGEST_WAIT, outcome.retry_after)
-        row.finish(seconds, failures=row.failures + 1, problem=outcome.text)
+        # Who cannot say whether it has ended must subscribe again when the integration is switched on.
+        unsure = {"stamp": ""} if call.method == UNSUBSCRIBE.name and not replaced else {}
+        row.finish(seconds, failures=row.failures + 1, problem=outcome.text, **unsure)
 
 
 def _subscribed(row: Subscription, call: Call, outcome: Outcome) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
@@ -14,8 +15,12 @@ from integrations.language.document import Template
 from integrations.language.frames import BATCH, COMPARED, ELEMENTS, Compared, Frame
 from integrations.language.names import BOUND
 from integrations.language.values import Value, cleaned
-from integrations.language.webhook_events import WebhookEvent
+from integrations.language.webhook_events import STATUS_TYPES, WebhookEvent
 from integrations.webhook_body import Body, Verified
+
+# What is inside of the other kind is not another reading of it, but something else that is said.
+_KINDS = {"message": "text", "mms": "text", **dict.fromkeys(STATUS_TYPES, "report")}
+_LEFT = 'Another event has taken what this is in. With "continue": true, it leaves it to the next'
 
 
 class Found(NamedTuple):
@@ -48,7 +53,6 @@ class Matches:
     documents: Callable[[], list[Value]]
     matched: list[tuple[int, Found]] = field(default_factory=list)
     elements: list[Key | None] = field(default_factory=list)
-    whole: bool = False
     refusals: list[tuple[str, str]] = field(default_factory=list)
     compared: Compared = field(default_factory=dict)
     unverified: str = ""
@@ -61,8 +65,8 @@ class Matches:
         return tuple(self.refusals)
 
     def unfit(self) -> list[tuple[str, str]]:
-        """The elements of lists that fit no event, unless an event has taken the request whole."""
-        if self.whole or not self.batch.misses:
+        """The elements of lists that fit no event, or that an event has taken without reading them."""
+        if not self.batch.misses:
             return []
         return self.batch.unfit(self.documents())
 
@@ -76,12 +80,13 @@ class Matches:
         for label, values in compared.items():
             self.compared.setdefault(label, set()).update(map(cleaned, values))
         elements = [item.frame.get(ELEMENTS, ()) for item in found]
-        self.elements += [(keys[-1] if event.continues else keys[0]) if keys else None for keys in elements]
+        self.elements += [keys[-1] if keys else None for keys in elements]
         if elements[0] or event.continues:
             self.batch.take(elements, continues=event.continues)
         else:
             # Without a list in its shapes, it takes the request whole, or all that earlier events have left.
-            self.whole = not self.batch.taking or isinstance(found[0].event, Ignored)
+            if not self.batch.taking or isinstance(found[0].event, Ignored):
+                self.batch = Batch()
             self.ended = True
 
     def refuse(self, event: WebhookEvent, why: Mismatch) -> None:
@@ -103,7 +108,8 @@ def match(
     body, batch = verified.body if verified is not None else Body(request, base["query"]), Batch()
     result = Matches(batch, body.documents)
     base = {**base, BATCH: batch}
-    for index, event in enumerate(template.section(polled=request.polled).events):
+    events = template.section(polled=request.polled).events
+    for index, event in enumerate(events):
         over = batch.taking and not batch.misses
         if over and not event.iterates and event.type == "ignore":
             continue
@@ -120,8 +126,39 @@ def match(
             result.add(index, event, found, compared)
         if result.ended:
             break
+    again = partial(
+        attempt,
+        request=request,
+        base={**base, BATCH: Batch()},
+        body=body,
+        verified=verified,
+        number_to=number_to,
+    )
+    _note_left(result, events, again)
     result.problem = body.problem
     return result
+
+
+def _note_left(
+    result: Matches,
+    events: Sequence[WebhookEvent],
+    again: Callable[[WebhookEvent], list[Found] | Mismatch],
+) -> None:
+    """Notes the texts inside of what a report has taken whole, and the reports inside of what a text has."""
+    owners = {
+        next(iter(item.frame.get(ELEMENTS, ())), None): _KINDS.get(events[index].type)
+        for index, item in result.matched
+        if not events[index].continues
+    }
+    for event in events if owners else ():
+        kind = _KINDS.get(event.type)
+        if kind is None or event.continues or not (event.nests or (event.iterates and None in owners)):
+            continue
+        found = again(event)
+        for item in found if not isinstance(found, Mismatch) else ():
+            keys = item.frame.get(ELEMENTS)
+            if keys and owners.get(keys[0], owners.get(None)) not in (None, kind):
+                result.batch.leave(keys[-1], _LEFT)
 
 
 def _miss_unproven(batch: Batch, reason: str, said: list[Found] | Mismatch) -> None:

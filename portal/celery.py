@@ -32,9 +32,10 @@ def check(**_: Any) -> None:
 
 @beat_init.connect
 def check_beat(**_: Any) -> None:
-    """Ends a beat that could wake nobody."""
+    """Ends a beat that could wake nobody, or has not the keys of the others."""
     with startup.in_words():
         startup.separate_process()
+        startup.check()
 
 
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -72,7 +72,8 @@ LOGIN = ApiMethod(
 RECEIVE_MESSAGES = ApiMethod(
     "ReceiveMessages",
     "asks for what has arrived, at a provider that calls no webhook",
-    "every `interval` seconds, while the integration is switched on and not paused",
+    "every `interval` seconds, while the integration is switched on and not held; if it is paused, only once "
+    "the pause is over",
     CHECK_CREDENTIALS.variables | {"cursor"},
     sends_message=False,
     binds=frozenset(),

@@ -30,6 +30,7 @@ class Batch:
         self._whole: set[Key] = set()
         self._missed: dict[Key, list[str]] = {}
         self._pending: list[tuple[Key, str]] = []
+        self._left: set[Key] = set()
 
     def rest(self, value: Value) -> list[tuple[Key, Value]]:
         """The elements that no event has taken; a value that is no list is the only element of one."""
@@ -50,6 +51,11 @@ class Batch:
         if by_elements:
             self._note()
         self._pending.clear()
+
+    def leave(self, key: Key, reason: str) -> None:
+        """Notes an element that no event has read, though one has taken what it is in."""
+        self._missed[key] = [reason]
+        self._left.add(key)
 
     def take(self, elements: Iterable[tuple[Key, ...]], *, continues: bool) -> None:
         """The event that was tried matches with these; the next events see the rest, or `continues`."""
@@ -79,7 +85,7 @@ class Batch:
         """The place of each element that fits no event, as a JSON Pointer, and the reasons."""
         found: list[tuple[str, str]] = []
         for key, place, covered in self._places(documents):
-            if key in self._missed and key not in self._fitted and not covered:
+            if key in self._missed and key not in self._fitted and (not covered or key in self._left):
                 reasons = dict.fromkeys(self._missed[key])
                 found.append((place, "; ".join(reason.rstrip(".") for reason in reasons)))
         # Of an element that does not fit, the elements inside need not be told.

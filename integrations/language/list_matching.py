@@ -78,9 +78,14 @@ def elements_that_match(inner: Match, pointer: str, elements: Elements) -> Match
             return _TOO_MANY.format(pointer)
         collected: list[Frame] = []
         reason = ""
-        for item in items:
+        alone = not isinstance(value, list)
+        for index, item in enumerate(items):
             spend(len(frames))
             copies = [dict(frame) for frame in frames]
+            if ELEMENTS in copies[0]:
+                key = (id(value), -1 if alone else index)
+                for frame in copies:
+                    frame[ELEMENTS] = (*frame[ELEMENTS], key)
             reason = inner(item, copies)
             if reason and elements == "all":
                 return reason

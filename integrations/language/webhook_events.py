@@ -103,7 +103,7 @@ class WebhookEvent:
     `concat` reads id, part and count of a text that arrives in several requests. `media_hosts` are the hosts
     from which its files are fetched with the outgoing auth, below `media_path`; empty: the hosts of the API.
     With `reads_query`, the fields of the query must be in its character set. It `iterates` if its shapes take
-    the elements of a list one by one.
+    the elements of a list one by one, and `nests` if those of lists inside of these, too.
     """
 
     name: str
@@ -121,6 +121,7 @@ class WebhookEvent:
     status_map: Table | None
     continues: bool
     iterates: bool
+    nests: bool
     reads_query: bool
     verify: Verification | None
     concat: tuple[Render, Render, Render] | None
@@ -205,11 +206,18 @@ def compile_event(
         _charset(node, scope, at("request_charset")), when, shapes, variables,
         STATUS_TYPES.get(kind, ""), status_map, continues,
         any(iterates(node.get(key)) for key in ("request_query", "request_headers", "request_parameters")),
+        _nests(node.get("request_parameters")),
         "query" in scope.used or "request_query" in node,
         verify, concat,
         _media_hosts(node, polled or verify is not None, scope, at("media_auth")),
         _media_path(node, scope, at("media_path")), response,
     )  # fmt: skip
+
+
+def _nests(node: Value) -> bool:
+    if isinstance(node, Mapping):
+        return any(map(_nests, node.values()))
+    return isinstance(node, list) and any(iterates(item) or _nests(item) for item in node)
 
 
 def _has_files(node: Mapping[str, Value]) -> bool:

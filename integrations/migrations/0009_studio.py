@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0007_values_not_adopted'),
+        ('integrations', '0008_trouble_apart'),
         ('portal', '0006_key_check'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -16,12 +16,12 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
         return self.exclude(granted_at=None).exclude(expires_at__lte=timezone.now())
 
     def due(self) -> AccessTokenQuerySet:
-        """The tokens to renew now, of integrations that are switched on and not held; no process is at it."""
+        """The tokens to renew now, of integrations that are in use and not held; no process is at it."""
         now = timezone.now()
         free = Q(lease_until=None) | Q(lease_until__lt=now)
-        return self.filter(
-            free, renew_at__lte=now, integration__enabled=True, integration__holds_messages=False
-        )
+        # One that is switched off needs access until it is unsubscribed.
+        used = Q(integration__enabled=True) | Q(integration__subscription__subscribed_at__isnull=False)
+        return self.filter(free, used, renew_at__lte=now, integration__holds_messages=False)
 
 
 class AccessToken(models.Model):

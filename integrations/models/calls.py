@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F, ProtectedError, Q
 from django.db.models.functions import Now
 
 from integrations.models.integrations import Integration
@@ -40,9 +40,9 @@ class PollQuerySet(ScheduledCallQuerySet["Poll"]):
     def due(self) -> Self:
         """Those of integrations that are switched on, not held, and not paused.
 
-        When a pause ends, a provider that has refused to be polled is asked again: nothing else may be sent.
+        When a pause ends, polls probe, too: nothing else may be sent that would end it.
         """
-        runs = Q(integration__paused_until=None) | Q(integration__paused_until__lte=Now(), failures__gt=0)
+        runs = Q(integration__paused_until=None) | Q(integration__paused_until__lte=Now())
         return super().due().filter(runs, integration__enabled=True, integration__holds_messages=False)
 
 
@@ -109,11 +109,23 @@ class Poll(ScheduledCall):
         return f"Poll of {self.integration}"
 
 
+def unless_subscribed(collector: Any, field: Any, rows: Any, using: str) -> None:
+    """Protects what is still subscribed: nobody could end it then, and the provider would go on calling.
+
+    An integration that is switched off is unsubscribed.
+    """
+    live = {row for row in rows if row.subscribed_at is not None or row.lease_until is not None}
+    if live:
+        raise ProtectedError("The provider still has a subscription.", live)
+    models.CASCADE(collector, field, rows, using)
+
+
 class Subscription(ScheduledCall):
     """An integration's subscription to its provider's webhooks, since `subscribed_at`; null: there is none.
 
-    `stamp` tells with which webhook URL and values it was made. `replaced` is the id of a former one that is
-    to be ended.
+    `stamp` tells with which webhook URL and values it was made; empty: the provider may have ended it.
+    `replaced` is the id of a former one that is to be ended. Of one that cannot be ended, `subscription_id`
+    and `problem` remain. Until it is ended or given up, its integration cannot be deleted.
     """
 
     subscription_id = models.CharField(max_length=500, blank=True)
@@ -121,6 +133,8 @@ class Subscription(ScheduledCall):
     stamp = models.CharField(max_length=64, blank=True)
     subscribed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+
+    integration = models.OneToOneField(Integration, unless_subscribed, related_name="subscription")
 
     objects = SubscriptionQuerySet.as_manager()
 

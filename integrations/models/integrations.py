@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -37,7 +37,7 @@ def state_now() -> Case:
         When(enabled=False, then=Value(State.OFF)),
         When(held_since__isnull=False, then=Value(State.HELD)),
         When(paused_until__isnull=False, then=Value(State.PAUSED)),
-        When(~Q(trouble=""), then=Value(State.TROUBLE)),
+        When(~Q(trouble="", arrival_trouble=""), then=Value(State.TROUBLE)),
         default=Value(State.ON),
         output_field=models.CharField(),
     )
@@ -47,6 +47,18 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
     def ready(self) -> IntegrationQuerySet:
         """With all rows that `properties` and `compiled` read, in one query."""
         return self.select_related("organization__account", "template__published", "revision", "values_row")
+
+    def clear_trouble(self) -> None:
+        """Shows no more that they do not send; what keeps messages from arriving is still shown."""
+        self.update(trouble="", trouble_since=_since_if("arrival_trouble"))
+
+    def clear_arrival_trouble(self) -> None:
+        """Shows no more that nothing arrives; what keeps them from sending is still shown."""
+        self.update(arrival_trouble="", trouble_since=_since_if("trouble"))
+
+
+def _since_if(other: str) -> Case:
+    return Case(When(**{other: ""}, then=Value(None)), default=F("trouble_since"))
 
 
 class Integration(models.Model):
@@ -68,7 +80,11 @@ class Integration(models.Model):
         help_text=_("Leave empty to always use the published revision."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
+    # Why it does not send, and why nothing arrives: the one says nothing about the other.
     trouble = models.CharField(_("trouble"), max_length=500, blank=True, editable=False)
+    arrival_trouble = models.CharField(
+        _("trouble of what arrives"), max_length=500, blank=True, editable=False, default="", db_default=""
+    )
     trouble_since = models.DateTimeField(_("trouble since"), null=True, blank=True, editable=False)
     # The circuit breaker: consecutive failures, and until when only a single probe is sent.
     failures = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -129,13 +145,24 @@ class Integration(models.Model):
             return State.HELD
         if self.paused_until is not None:
             return State.PAUSED
-        return State.TROUBLE if self.trouble else State.ON
+        return State.TROUBLE if self.problem else State.ON
+
+    @property
+    def problem(self) -> str:
+        """Why it does not work: what keeps it from sending, else what keeps messages from arriving."""
+        return self.trouble or self.arrival_trouble
 
     def note_trouble(self, text: str) -> None:
-        """Marks the integration as not working, since the first report of trouble."""
-        Integration.objects.filter(pk=self.pk).update(
-            trouble=text[:500], trouble_since=Coalesce("trouble_since", Now())
-        )
+        """Says why it does not send, since the first report of trouble."""
+        self._note(trouble=text[:500])
+
+    def note_arrival_trouble(self, text: str) -> None:
+        """Says why nothing arrives, since the first report of trouble."""
+        self._note(arrival_trouble=text[:500])
+
+    def _note(self, **trouble: str) -> None:
+        noted = Coalesce("trouble_since", Now())
+        Integration.objects.filter(pk=self.pk).update(**trouble, trouble_since=noted)
 
     @property
     def account_webhook_url(self) -> str:

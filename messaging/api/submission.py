@@ -70,8 +70,8 @@ def submit_all(
         item if isinstance(item, Exception) else _prepared(user, numbers_of[item["sender"]], item, uuid)
         for item, uuid in zip(wanted, ids, strict=True)
     ]
-    known = submit.to_known([item for item in prepared if isinstance(item, Submission)])
-    submitted = iter(zip(known, enqueue.enqueue_many(known), strict=True))
+    complete = [item for item in prepared if isinstance(item, Submission)]
+    submitted = iter(zip(complete, enqueue.enqueue_many(complete), strict=True))
     return [_accepted(*next(submitted)) if isinstance(item, Submission) else item for item in prepared]
 
 
@@ -112,7 +112,7 @@ def _accepted(given: Submission, submitted: Submitted | Exception) -> Accepted |
     if isinstance(submitted, Exception):
         return submitted
     accepted = Accepted(
-        given.uuid, given.number.number, given.address, given.text, replayed=submitted.before is not None
+        given.uuid, given.number.number, submitted.address, given.text, replayed=submitted.before is not None
     )
     if submitted.before is not None and _content(submitted.before) != (
         accepted.sender,

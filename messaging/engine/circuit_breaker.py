@@ -1,4 +1,7 @@
-"""Circuit breakers: an integration pauses after many failures in a row, and is probed by one message."""
+"""Circuit breakers: an integration pauses after many failures in a row, and is probed by one message.
+
+`trouble` is only about messages. A pause without it began because the credentials were refused to a poll.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class Tally:
     failures: int = 0  # since the last success
     sent: bool = False
     refused: bool = False  # the credentials were, and no new access token will help
-    probed: bool = False  # the message that probed a paused integration is among the failures
+    probed: bool = False  # what probed a paused integration is among the failures
     reason: str = ""
 
     def add(self, result: str, reason: str, *, probing: bool, renewing: bool) -> None:
@@ -69,6 +72,11 @@ def close(keys: Collection[int]) -> None:
     _close(keys, "failures > 0 OR paused_until IS NOT NULL")
 
 
+def receives(key: int) -> None:
+    """Sends everything again after a poll that has succeeded, unless it was messages that failed."""
+    _close([key], "paused_until IS NOT NULL AND trouble = ''")
+
+
 def _works(keys: Collection[int]) -> None:
     news = "failures > 0 OR paused_until IS NOT NULL OR trouble <> ''"
     late = f"last_sent_at IS NULL OR last_sent_at < {sql.later(f'-{NOTED_EVERY_SECONDS}')}"
@@ -81,7 +89,8 @@ def _close(keys: Collection[int], condition: str, also: str = "") -> None:
     statement = f"""
         UPDATE integrations_integration
         SET tell_at = CASE WHEN paused_until IS NULL THEN tell_at ELSE {sql.now()} END,
-            failures = 0, paused_until = NULL, pause_seconds = 0, trouble = '', trouble_since = NULL{also}
+            failures = 0, paused_until = NULL, pause_seconds = 0, trouble = '',
+            trouble_since = CASE WHEN arrival_trouble = '' THEN NULL ELSE trouble_since END{also}
         WHERE {sql.among("id")} AND ({condition})
     """  # noqa: S608 (constants)
     with connection.cursor() as cursor:
@@ -98,7 +107,8 @@ def _fails(row: Integration, tally: Tally) -> None:
         row.pause_seconds = min(2 * row.pause_seconds, settings.BREAKER_MOST_SECONDS)
     if opens or tally.probed:
         row.paused_until = Now() + timedelta(seconds=row.pause_seconds)
-        row.trouble, row.trouble_since = tally.reason[:500], Coalesce("trouble_since", Now())
+        if tally.reason:
+            row.trouble, row.trouble_since = tally.reason[:500], Coalesce("trouble_since", Now())
     row.save(
         update_fields=["failures", "paused_until", "pause_seconds", "tell_at", "trouble", "trouble_since"]
     )

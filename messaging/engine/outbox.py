@@ -36,9 +36,10 @@ class Submission:
 
 
 class Submitted(NamedTuple):
-    """A committed message: its key, and the message itself if it existed before."""
+    """A committed message: its key, the contact's address, and the message itself if it existed before."""
 
     key: int
+    address: str
     before: Message | None = None
 
     @property
@@ -197,7 +198,7 @@ def insert(entries: Sequence[Entry]) -> None:
     last: dict[int, int] = {}
     for uuid, key, conversation in rows:
         entry = made[sql.uuid_of(uuid)]
-        entry.result = Submitted(key)
+        entry.result = Submitted(key, entry.submission.address)
         last[conversation] = max(key, last.get(conversation, 0))
         for position, attachment in enumerate(entry.submission.attachments):
             attachment.message_id, attachment.position = key, position

@@ -19,7 +19,7 @@ from integrations import calls, http, prepared
 from integrations.calls import Call, NotNow
 from integrations.events import Fault, HttpResponse, InboundRequest, Outcome
 from integrations.language.api_methods import RECEIVE_MESSAGES
-from integrations.models import Poll
+from integrations.models import Integration, Poll
 from integrations.polled import as_request, is_nothing
 from messaging import wakeups
 from messaging.drain import Drain
@@ -92,7 +92,8 @@ def _claim(free: int) -> list[tuple[Poll, Call]]:
         service = services.get(poll.integration_id)
         try:
             if service is not None and RECEIVE_MESSAGES.name not in service.compiled.methods:
-                poll.finish(None)  # the template has it no more
+                calls.clear_problem(poll)
+                poll.finish(None, failures=0, problem="")  # the template has it no more
                 continue
             found.append((poll, calls.prepare(service, RECEIVE_MESSAGES.name, cursor=poll.cursor)))
         except NotNow as obstacle:
@@ -139,7 +140,7 @@ def _received(poll: Poll, call: Call, response: HttpResponse) -> str:
         )
         calls.clear_problem(poll)
         if poll.integration.paused_until is not None:
-            circuit_breaker.close([poll.integration_id])
+            circuit_breaker.receives(poll.integration_id)
     return "received" if new else "nothing"
 
 
@@ -213,16 +214,20 @@ def _digests(poll: Poll, events: Sequence[VerifiedEvent]) -> list[str]:
 
 
 def _failed(poll: Poll, call: Call, outcome: Outcome, **fields: Any) -> str:
-    """Has a poll made again later, and says why it has failed. Refused credentials pause the integration."""
+    """Has a poll made again later, and says why it has failed.
+
+    Refused credentials pause the integration, unless messages are sent although nothing arrives.
+    """
     receiving = call.service.compiled.methods[RECEIVE_MESSAGES.name].receiving
     interval = receiving.interval if receiving is not None else LONGEST_SECONDS
     renewing = outcome.result == "unauthorized" and call.renews_access()
     probing = poll.integration.paused_until is not None
+    refused = outcome.result == "unauthorized" and not _still_sends(poll.integration)
     seconds = calls.wait(poll.failures + 1, interval, LONGEST_SECONDS, outcome.retry_after)
     with transaction.atomic():
-        tally = circuit_breaker.Tally()
-        if probing or outcome.result == "unauthorized":
-            tally.add(outcome.result, outcome.text, probing=probing, renewing=renewing)
+        if refused:
+            tally = circuit_breaker.Tally()
+            tally.add(outcome.result, "", probing=probing, renewing=renewing)
             circuit_breaker.record({poll.integration_id: tally})
         if not renewing:
             calls.note_problem(poll.integration, poll, outcome)
@@ -234,3 +239,10 @@ def _failed(poll: Poll, call: Call, outcome: Outcome, **fields: Any) -> str:
             **fields,
         )
     return outcome.result
+
+
+def _still_sends(integration: Integration) -> bool:
+    """Whether a message was accepted since nothing arrives: what polls are refused says nothing of others."""
+    if not integration.arrival_trouble or integration.last_sent_at is None:
+        return False
+    return integration.trouble_since is not None and integration.last_sent_at > integration.trouble_since

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language import phones
 from messaging import numbers
+from portal.database import locks
 from portal.models import Organization
 
 
@@ -17,22 +18,34 @@ class ContactQuerySet(models.QuerySet["Contact"]):
         """The address of each contact, given by organization and by one of the ways in which it is written.
 
         That is how it was written first. A query is only needed for numbers that are written in several ways.
+        Until the caller's transaction ends, nobody else is told an address for those that are not known yet.
         """
         found = {pair: pair[1] for pair in written}
         several = {pair: ways for pair in found if len(ways := phones.ways(pair[1])) > 1}
         if not several:
             return found
-        rows = self.filter(
-            organization__in={organization for organization, _ in several},
-            address__in={way for ways in several.values() for way in ways},
-        )
-        known = set(rows.values_list("organization", "address"))
+        known = self._stored(several)
+        new = {
+            locks.key_of(f"contact {organization} {ways[0]}")
+            for (organization, _), ways in several.items()
+            if known.isdisjoint((organization, way) for way in ways)
+        }
+        if new:
+            locks.hold(*new)
+            known = self._stored(several)
         for (organization, address), ways in several.items():
             if (organization, address) not in known:
                 before = (way for way in ways if (organization, way) in known)
                 found[organization, address] = next(before, address)
                 known.add((organization, found[organization, address]))
         return found
+
+    def _stored(self, several: Mapping[tuple[int, str], Iterable[str]]) -> set[tuple[int, str]]:
+        rows = self.filter(
+            organization__in={organization for organization, _ in several},
+            address__in={way for ways in several.values() for way in ways},
+        )
+        return set(rows.values_list("organization", "address"))
 
 
 class Contact(models.Model):

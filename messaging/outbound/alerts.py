@@ -65,6 +65,12 @@ def _notify(integration: Integration) -> None:
             "The messages wait in the queue, and Patchbay sends a single one from time to time. The others "
             "follow when it is accepted, or when you save other credentials:\n\n%(url)s"
         )
+    elif integration.arrival_trouble:
+        subject = _("%(provider)s sends again for %(organization)s, but nothing arrives") % names
+        text = _(
+            "The waiting messages of %(organization)s are being sent through %(provider)s. But it cannot be "
+            "asked for what has arrived:\n\n%(reason)s\n\n%(url)s"
+        )
     else:
         subject = _("%(provider)s has recovered for %(organization)s") % names
         text = _(
@@ -73,7 +79,7 @@ def _notify(integration: Integration) -> None:
     page = reverse("admin:integrations_setup", args=[integration.organization_id, integration.template_id])
     body = text % {
         **names,
-        "reason": integration.held_reason or integration.trouble,
+        "reason": integration.held_reason or integration.problem,
         "url": f"{settings.PUBLIC_URL}{page}",
     }
     line = " ".join(subject.split())  # names may contain line breaks

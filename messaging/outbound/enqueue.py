@@ -7,6 +7,7 @@ send through a number, who has opted out, and what was sent before are read in t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from django.db.models import Q
@@ -18,7 +19,7 @@ from messaging.engine.group_commit import GroupCommit
 from messaging.engine.outbox import Entry, Submission, Submitted
 from messaging.engine.quotas import Quotas
 from messaging.errors import Refused
-from messaging.models import Conversation, Message, Number
+from messaging.models import Contact, Conversation, Message, Number
 from messaging.rules import stickiness
 from messaging.wakeups import Task
 from portal import metrics, process
@@ -71,7 +72,7 @@ def without_integration(number: Number) -> Refused:
 
 def _write(batch: Sequence[Submission]) -> list[Submitted | Refused]:
     """The result of each submission, in the caller's transaction: a message, or why there is none."""
-    entries = [Entry(submission) for submission in batch]
+    entries = [Entry(submission) for submission in _to_known(batch)]
     outbox.look_up(entries)
     first: dict[UUID, Entry] = {}
     for entry in entries:
@@ -86,6 +87,16 @@ def _write(batch: Sequence[Submission]) -> list[Submitted | Refused]:
     outbox.insert(new)
     _find_those_before(_open(entries), {uuid: entry.result for uuid, entry in first.items()})
     return [entry.result for entry in entries if entry.result is not None]
+
+
+def _to_known(batch: Sequence[Submission]) -> list[Submission]:
+    """The submissions with the addresses under which their contacts are known."""
+    pairs = [(each.number.organization_id, each.address) for each in batch]
+    known = Contact.objects.known_as(pairs)
+    return [
+        each if known[pair] == pair[1] else replace(each, address=known[pair])
+        for each, pair in zip(batch, pairs, strict=True)
+    ]
 
 
 def _open(entries: Sequence[Entry]) -> list[Entry]:
@@ -165,4 +176,4 @@ def _find_those_before(entries: Sequence[Entry], results: Mapping[UUID, Submitte
                 lambda: _("This message has been sent already. Reload the page and write a new one.")
             )
         else:
-            entry.result = Submitted(message.pk, message)
+            entry.result = Submitted(message.pk, entry.submission.address, message)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,7 +14,7 @@ from integrations.language import phones
 from messaging import media, numbers
 from messaging.engine.outbox import Submission
 from messaging.errors import Refused
-from messaging.models import Attachment, Contact, Message, Number
+from messaging.models import Attachment, Message, Number
 from messaging.outbound import enqueue, uploads
 from messaging.statuses import AttachmentState, Direction, Status
 from portal import audit
@@ -41,7 +40,6 @@ def submit(
     """
     submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4())
     try:
-        (submission,) = to_known([submission])
         submitted = enqueue.enqueue(submission)
     except BaseException:
         media.discard(submission.attachments)
@@ -76,16 +74,6 @@ def prepare(
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
     attachments = _stored(author, number, files) if files else []
     return Submission(uuid, author, number, address, text, attachments)
-
-
-def to_known(submissions: Sequence[Submission]) -> list[Submission]:
-    """The submissions with the addresses under which their contacts are known, by at most one query."""
-    pairs = [(each.number.organization_id, each.address) for each in submissions]
-    known = Contact.objects.known_as(pairs)
-    return [
-        each if known[pair] == pair[1] else replace(each, address=known[pair])
-        for each, pair in zip(submissions, pairs, strict=True)
-    ]
 
 
 def resend(author: User, message: Message) -> Message:

@@ -100,11 +100,11 @@ def _failing_integrations(reach: Q) -> list[dict[str, str]]:
 
 
 def _problem_of(row: Integration) -> str:
-    names = {"provider": row.template, "organization": row.organization, "reason": row.trouble}
+    names = {"provider": row.template, "organization": row.organization, "reason": row.problem}
     if row.state == State.HELD:
         waits = _("%(provider)s waits for an administrator of %(organization)s: %(reason)s")
         return waits % {**names, "reason": row.held_reason}
-    if row.trouble:
+    if row.problem:
         return _("%(provider)s is not working for %(organization)s: %(reason)s") % names
     return _("%(provider)s is paused for %(organization)s after repeated failures.") % names
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import ProtectedError
 from django.utils import timezone
 
 from integrations import setup, subscriptions
@@ -79,16 +80,35 @@ def test_it_calls_from_the_subscription_until_its_end(provider: Sandbox, ours: N
     assert provider.text(CONTACT, ours.number, "too late") == 0
 
 
+def test_it_can_be_deleted_when_the_provider_has_ended_the_subscription(
+    provider: Sandbox, acme: Organization, alice: User
+) -> None:
+    connected(provider, acme, alice)
+    subscriptions.renew_due()
+    Number.objects.all().delete()
+    WebhookRequest.objects.all().delete()
+    with pytest.raises(ProtectedError):
+        Integration.objects.get().delete()
+    assert len(provider.provider.subscriptions) == 1
+    setup.switch(Integration.objects.get(), on=False)
+    subscriptions.renew_due()
+    assert [method for method, _ in asked(provider)] == ["POST", "DELETE"]
+    assert provider.provider.subscriptions == {}
+    Integration.objects.get().delete()
+    subscriptions.renew_due()
+    assert [method for method, _ in asked(provider)] == ["POST", "DELETE"]
+
+
 def test_a_webhook_that_does_not_answer_is_shown_and_tried_again(
     provider: Sandbox, ours: Number, settings: Any
 ) -> None:
     url, settings.PUBLIC_URL = settings.PUBLIC_URL, "http://127.0.0.1:9"
     subscriptions.renew_due()
     integration = Integration.objects.get()
-    assert "does not answer the validation call" in integration.trouble
+    assert "does not answer the validation call" in integration.problem
     assert provider.provider.subscriptions == {} and Subscription.objects.get().failures == 1
     settings.PUBLIC_URL = url
     Subscription.objects.update(due_at=timezone.now())
     subscriptions.renew_due()
     integration.refresh_from_db()
-    assert integration.trouble == "" and len(provider.provider.subscriptions) == 1
+    assert integration.problem == "" and len(provider.provider.subscriptions) == 1

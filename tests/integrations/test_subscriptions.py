@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import ProtectedError
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from integrations import holds, setup, subscriptions
-from integrations.models import Integration, Subscription, Template
+from integrations import holds, oauth, setup, subscriptions
+from integrations.models import AccessToken, Integration, Subscription, Template
 from integrations.prepared import PreparedIntegration
 from messaging.engine.sweep import due_tasks
 from messaging.models import WebhookRequest
@@ -204,11 +205,90 @@ def test_failures_are_retried_ever_later_and_shown_until_they_end(
     second = (row().due_at - timezone.now()).total_seconds()  # type: ignore[operator]
     assert 47 < first < 73 and 95 < second < 145
     subscribed.refresh_from_db()
-    assert "no such plan" in subscribed.trouble
+    assert "no such plan" in subscribed.problem
     provider.answer = provider.well
     later()
     subscribed.refresh_from_db()
-    assert (subscribed.trouble, row().failures, row().subscription_id) == ("", 0, "sub-1")
+    assert (subscribed.problem, row().failures, row().subscription_id) == ("", 0, "sub-1")
+
+
+def test_what_is_subscribed_cannot_be_deleted_before_it_is_ended(
+    provider: Provider, subscribed: Integration
+) -> None:
+    subscriptions.renew_due()
+    with pytest.raises(ProtectedError, match="Subscription of Subscribed SMS, Acme"):
+        Integration.objects.filter(pk=subscribed.pk).delete()
+    assert Integration.objects.exists() and row().subscribed_at is not None
+    setup.switch(subscribed, on=False)
+    subscriptions.renew_due()
+    Integration.objects.filter(pk=subscribed.pk).delete()
+    assert not Subscription.objects.exists()
+    assert provider.calls == [("POST", "/subscriptions"), ("DELETE", "/subscriptions/sub-1")]
+
+
+def test_what_is_being_subscribed_cannot_be_deleted(provider: Provider, subscribed: Integration) -> None:
+    Subscription.objects.due().claim(1)
+    with pytest.raises(ProtectedError):
+        subscribed.delete()
+    assert Integration.objects.exists()
+
+
+def test_a_former_subscription_is_ended_too_when_it_is_switched_off(
+    provider: Provider, subscribed: Integration
+) -> None:
+    subscriptions.renew_due()
+    Subscription.objects.update(replaced="sub-0")
+    setup.switch(subscribed, on=False)
+    subscriptions.renew_due()
+    assert provider.calls[1:] == [("DELETE", "/subscriptions/sub-0"), ("DELETE", "/subscriptions/sub-1")]
+    assert row().subscribed_at is None
+
+
+def test_an_end_that_the_provider_refuses_is_left_to_the_administrator(
+    provider: Provider, subscribed: Integration
+) -> None:
+    subscriptions.renew_due()
+    provider.answer = lambda *_: (500, {"error": "broken"})
+    setup.switch(subscribed, on=False)
+    subscriptions.renew_due()
+    ((said, problem),) = setup.arrival_of(Integration.objects.get())
+    assert said == "Switched off, but still subscribed at the provider. Patchbay is unsubscribing."
+    assert "status 500" in problem
+    for _ in range(subscriptions.MOST_ENDINGS):
+        later()
+    assert provider.calls[1:] == [("DELETE", "/subscriptions/sub-1")] * subscriptions.MOST_ENDINGS
+    ((said, problem),) = setup.arrival_of(Integration.objects.get())
+    assert said == (
+        "Switched off, but the provider has not ended the subscription sub-1, and is asked no more. "
+        "Delete it at the provider."
+    )
+    assert "status 500" in problem
+    Integration.objects.all().delete()
+
+
+def test_what_may_have_been_ended_is_subscribed_again(provider: Provider, subscribed: Integration) -> None:
+    subscriptions.renew_due()
+    provider.answer = lambda *_: (500, {})
+    setup.switch(subscribed, on=False)
+    subscriptions.renew_due()
+    provider.answer = provider.well
+    setup.switch(subscribed, on=True)
+    subscriptions.renew_due()
+    assert provider.calls[2] == ("POST", "/subscriptions") and provider.bodies[2]["renews"] == "sub-1"
+
+
+def test_access_is_renewed_until_it_is_ended(provider: Provider, subscribed: Integration) -> None:
+    AccessToken.objects.create(integration=subscribed, renew_at=timezone.now())
+    subscriptions.renew_due()
+    setup.switch(subscribed, on=False)
+    assert Task.RENEW_TOKENS in due_tasks()[0]
+    subscriptions.renew_due()
+    assert Task.RENEW_TOKENS not in due_tasks()[0]
+    oauth.renew_due()
+    assert AccessToken.objects.get().renew_at is not None
+    Subscription.objects.update(subscribed_at=timezone.now())
+    oauth.renew_due()
+    assert AccessToken.objects.get().renew_at is None  # tried; this template has no grant
 
 
 def test_what_the_provider_has_ended_itself_needs_no_end(provider: Provider, subscribed: Integration) -> None:
@@ -217,7 +297,7 @@ def test_what_the_provider_has_ended_itself_needs_no_end(provider: Provider, sub
     setup.switch(subscribed, on=False)
     subscriptions.renew_due()
     subscribed.refresh_from_db()
-    assert (row().subscribed_at, row().due_at, subscribed.trouble) == (None, None, "")
+    assert (row().subscribed_at, row().due_at, subscribed.problem) == (None, None, "")
 
 
 def test_a_secret_is_not_sent_where_nobody_has_confirmed(

@@ -391,6 +391,72 @@ def test_lists_of_several_kinds_in_one_request():
     assert [place for place, _ in received.unfit] == ["/texts/1"]
 
 
+TEXT_ALONE = {"event_type": "message", "request_parameters": {"from": "$from$", "text": "$text$"}}
+TEXT_INSIDE = {
+    "event_type": "message",
+    "request_parameters": {"entry": [{"texts": [{"from": "$from$", "text": "$text$"}]}]},
+}
+REPORTS = {"event_type": "messageDelivered", "request_parameters": {"reports": [{"id": "$messageid$"}]}}
+REPORTS_INSIDE = {
+    "event_type": "messageDelivered",
+    "request_parameters": {"entry": [{"reports": [{"id": "$messageid$"}]}]},
+}
+PING = {"event_type": "ignore", "request_parameters": {"ping": "1"}}
+SAID, DONE = {"from": "+1", "text": "Hi"}, {"id": "7"}
+LEFT = 'Another event has taken what this is in. With "continue": true, it leaves it to the next'
+
+
+@pytest.mark.parametrize(
+    ("events", "body", "taken", "unfit"),
+    [
+        ([TEXT_ALONE, REPORTS], {**SAID, "reports": [DONE]}, [TEXT], [("/reports/0", LEFT)]),
+        (
+            [REPORTS_INSIDE, TEXT_INSIDE],
+            {"entry": [{"texts": [SAID], "reports": [DONE]}, {"texts": [SAID]}]},
+            [StatusUpdate("delivered", "7"), TEXT],
+            [("/entry/0/texts/0", LEFT)],
+        ),
+        ([TEXT_ALONE, TEXT_INSIDE], {**SAID, "entry": [{"texts": [SAID]}]}, [TEXT], []),
+        (
+            [
+                TEXT_ALONE,
+                {**REPORTS, "request_parameters": {"from": "$messageid$", "reports?": [{"id": "$_$"}]}},
+            ],
+            SAID,
+            [TEXT],
+            [],
+        ),
+        ([PING, REPORTS], {"ping": "1", "reports": [DONE]}, [Ignored()], []),
+        (
+            [{**TEXT_INSIDE, "continue": True}, REPORTS_INSIDE],
+            {"entry": [{"texts": [SAID], "reports": [DONE]}]},
+            [TEXT, StatusUpdate("delivered", "7")],
+            [],
+        ),
+        (
+            [TEXT_INSIDE],
+            {"entry": [{"texts": [SAID, {"from": "+1"}]}, {"texts": [SAID]}]},
+            [TEXT],
+            [("/entry/0", "/Webhook/0/request_parameters/entry/0/texts/0/text: $text$ is missing or empty")],
+        ),
+    ],
+    ids=[
+        "beside a list",
+        "inside",
+        "the same kind",
+        "no list",
+        "ignored",
+        "continue",
+        "one that does not fit",
+    ],
+)
+def test_nothing_that_is_taken_whole_is_lost_in_silence(
+    events: list[Any], body: dict[str, Any], taken: list[Any], unfit: list[Any]
+) -> None:
+    received = read(compile_document({**LISTS, "Webhook": events}), post(body), {})
+    assert (list(received.events), list(received.unfit)) == (taken, unfit)
+
+
 def test_what_is_not_proven_beside_what_need_not_be_is_noted() -> None:
     texts = {"event_type": "message", "request_parameters": {"texts": [{"from": "$from$", "text": "$text$"}]}}
     reports = {
@@ -480,7 +546,7 @@ EACH = {
     "event_type": "messageDelivered",
     "request_parameters": {"items": [{"account?": "$Account$", "id": "$messageid$"}]},
 }
-TEXT = {"event_type": "message", "request_parameters": {"from": "$from$", "content": "$content$"}}
+ANYBODYS = {"event_type": "message", "request_parameters": {"from": "$from$", "content": "$content$"}}
 REST = {"event_type": "ignore", "request_parameters": {"id": "$_$"}}
 OTHER = {
     "event_type": "messageSent",
@@ -495,7 +561,7 @@ OTHER = {
         ([STATUS], {"account": "a", "id": "1"}, {"Account": {"a"}}),
         ([MAYBE], {"account": "a", "id": "1"}, {"Account": {"a"}}),
         # An event that does not match says nothing of whose it is.
-        ([STATUS, TEXT], {"account": "a", "id": "1"}, {"Account": {"a"}}),
+        ([STATUS, ANYBODYS], {"account": "a", "id": "1"}, {"Account": {"a"}}),
         # One that is not tried after the first may match for others.
         ([STATUS, OTHER], {"account": "a", "id": "1"}, {"Account": {"a", "b"}}),
         ([EACH], {"items": [{"account": "a", "id": "1"}, {"account": "c", "id": "2"}]}, {"Account": {"a", "c"}}),

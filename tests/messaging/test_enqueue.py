@@ -81,7 +81,7 @@ def test_a_uuid_is_one_message_also_within_a_moment(
         ]
     )
     assert isinstance(first, Submitted)
-    assert (first.before, second) == (None, Submitted(first.key, first.message))
+    assert (first.before, second) == (None, Submitted(first.key, first.address, first.message))
     assert isinstance(stranger, Refused)
     assert write([submission(alice, private, 1, uuid)]) == [second]
     assert Message.objects.count() == 1

@@ -9,18 +9,21 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.db import OperationalError
+from django.core import mail
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from integrations import calls, holds, media_access, properties
 from integrations.models import AccessToken, Integration, Poll, Template
+from messaging.engine import circuit_breaker
 from messaging.engine.sweep import due_tasks
 from messaging.inbound import file_events, poll, reprocess
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
+from messaging.outbound import alerts
 from messaging.statuses import Verdict
 from messaging.wakeups import Task
 from messaging.webhooks import store
-from portal.models import Account, Organization
+from portal.models import Account, Organization, User
 from tests.local_server import LocalServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -241,7 +244,7 @@ def test_refused_credentials_pause_the_integration_until_a_poll_succeeds(
     provider.answer = lambda query: (401, {}, {"error": "wrong key"})
     later()
     polled.refresh_from_db()
-    assert polled.paused_until is not None and "401" in polled.trouble
+    assert polled.paused_until is not None and "401" in polled.problem
     later()
     assert len(provider.asked) == 1
     provider.answer = provider.page
@@ -249,7 +252,107 @@ def test_refused_credentials_pause_the_integration_until_a_poll_succeeds(
     Integration.objects.update(paused_until=timezone.now() - timedelta(seconds=1))
     later()
     polled.refresh_from_db()
-    assert (texts(), polled.paused_until, polled.trouble) == (["at last"], None, "")
+    assert (texts(), polled.paused_until, polled.problem) == (["at last"], None, "")
+
+
+def test_many_are_not_polled_at_once_when_they_are_loaded(
+    provider: Provider, polled: Integration, account: Account
+) -> None:
+    revise(polled, provider, EVENTS, interval=100)
+    for number in range(9):
+        organization = Organization.objects.create(account=account, name="O", domain=f"o{number}.example")
+        Integration.objects.create(organization=organization, template=polled.template)
+    Poll.objects.update(due_at=timezone.now() - timedelta(hours=1), failures=3)
+    began = timezone.now()
+    calls.plan(Integration.objects.all())
+    due = sorted((at - began).total_seconds() for at in Poll.objects.values_list("due_at", flat=True))  # type: ignore[operator]
+    fifths = [int(seconds // 20) for seconds in due]
+    assert sorted(set(fifths)) == [0, 1, 2, 3, 4] and max(map(fifths.count, fifths)) <= 3
+    assert due[0] < 5 and set(Poll.objects.values_list("failures", flat=True)) == {0}
+
+
+def refuse(provider: Provider) -> None:
+    provider.answer = lambda query: (401, {}, {"error": "wrong key"})
+
+
+def message_outcome(polled: Integration, result: str, *, probing: bool = False) -> None:
+    tally = circuit_breaker.Tally()
+    tally.add(
+        result,
+        'The provider responded with status 401: {"error": "wrong key"}',
+        probing=probing,
+        renewing=False,
+    )
+    with transaction.atomic():
+        circuit_breaker.record({polled.pk: tally})
+
+
+def end_the_pause() -> None:
+    Integration.objects.update(paused_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_a_message_that_is_sent_does_not_hide_that_polls_are_refused(
+    provider: Provider, polled: Integration
+) -> None:
+    refuse(provider)
+    later()
+    message_outcome(polled, "sent")
+    polled.refresh_from_db()
+    assert (polled.paused_until, polled.trouble) == (None, "")
+    assert "401" in polled.problem and polled.trouble_since is not None
+    later()
+    polled.refresh_from_db()
+    assert (len(provider.asked), polled.paused_until) == (2, None)
+    provider.answer = provider.page
+    later()
+    polled.refresh_from_db()
+    assert (polled.problem, polled.trouble_since) == ("", None)
+
+
+def test_a_poll_that_succeeds_does_not_hide_that_messages_are_refused(
+    provider: Provider, polled: Integration
+) -> None:
+    refuse(provider)
+    later()
+    end_the_pause()
+    message_outcome(polled, "unauthorized", probing=True)
+    provider.answer = provider.page
+    provider.text("meanwhile")
+    later()
+    assert texts() == []
+    end_the_pause()
+    later()
+    polled.refresh_from_db()
+    assert (texts(), polled.arrival_trouble) == (["meanwhile"], "")
+    assert polled.paused_until is not None and polled.trouble_since is not None
+    assert "401" in polled.trouble
+    provider.text("it goes on")
+    later()
+    assert texts() == ["meanwhile", "it goes on"]
+
+
+def test_whoever_is_told_that_messages_are_sent_again_hears_that_nothing_arrives(
+    provider: Provider, polled: Integration, admin_of_acme: User
+) -> None:
+    refuse(provider)
+    later()
+    message_outcome(polled, "sent")
+    alerts.send_due()
+    (told,) = mail.outbox
+    assert told.subject == "Polled SMS sends again for Acme, but nothing arrives"
+    assert "status 401" in str(told.body)
+
+
+def test_a_template_that_polls_no_more_is_in_no_trouble(provider: Provider, polled: Integration) -> None:
+    refuse(provider)
+    later()
+    made = json.loads(document(provider.origin, EVENTS))
+    made["API"] = {"SendMessage": {"request_url": f"{provider.origin}/send", "request_parameters": "$text$"}}
+    polled.template.revise(json.dumps(made))
+    end_the_pause()
+    later()
+    polled.refresh_from_db()
+    assert (polled.problem, row().problem, len(provider.asked)) == ("", "", 1)
 
 
 def test_a_provider_that_asks_to_wait_is_left_alone_for_so_long(
@@ -271,11 +374,11 @@ def test_failures_are_retried_ever_later_and_shown_until_they_end(
         waits.append((row().due_at - timezone.now()).total_seconds())  # type: ignore[operator]
     assert 45 < waits[0] < 73 and 90 < waits[1] < 145 and waits[-1] < 3600 * 1.2
     polled.refresh_from_db()
-    assert "503" in polled.trouble and polled.paused_until is None
+    assert "503" in polled.problem and polled.paused_until is None
     provider.answer = provider.page
     later()
     polled.refresh_from_db()
-    assert (polled.trouble, row().failures, row().problem) == ("", 0, "")
+    assert (polled.problem, row().failures, row().problem) == ("", 0, "")
 
 
 def test_an_answer_that_the_template_cannot_read_waits_in_quarantine(
@@ -291,7 +394,7 @@ def test_an_answer_that_the_template_cannot_read_waits_in_quarantine(
     kept = WebhookRequest.objects.get()
     assert (kept.verdict, kept.more, texts()) == (Verdict.UNMATCHED, 1, [])
     polled.refresh_from_db()
-    assert polled.trouble == "No event of the template matches the request."
+    assert polled.problem == "No event of the template matches the request."
     shape = {"nr": "$messageid$", "who": "$from$", "to": "$to$", "body": "$content$"}
     revise(polled, provider, [{"event_type": "message", "request_parameters": {"items": [shape]}}])
     assert reprocess.reprocess(kept)
@@ -300,7 +403,7 @@ def test_an_answer_that_the_template_cannot_read_waits_in_quarantine(
     later()
     assert texts() == ["hi"]
     polled.refresh_from_db()
-    assert polled.trouble == ""
+    assert polled.problem == ""
 
 
 def test_a_text_for_an_unknown_number_waits_in_quarantine(provider: Provider, polled: Integration) -> None:

@@ -18,7 +18,6 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations import holds
 from integrations.models import Integration, Template
-from messaging import numbers
 from messaging.inbound import file_events, quarantine, reprocess
 from messaging.models import Message, Number, OptOut, WebhookEvent, WebhookRequest
 from messaging.reporting import webhook_details
@@ -205,7 +204,7 @@ def test_an_event_that_could_not_be_filed_is_read_again(
         raise ValueError("Nobody expected this.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(numbers, "sender", poisoned)
+        patched.setattr(file_events, "sender", poisoned)
         row = post(client, private, private.number, **{"from": "tel=0412345678;x"})
         assert (texts(), WebhookEvent.objects.get().state) == ([], "failed")
     document = json.loads(generic.published.source)
@@ -342,3 +341,34 @@ def test_elements_that_fit_no_event_are_kept_and_read_again(client: Client, priv
     reprocess.reprocess(row)
     assert (texts(), unfit.all().count(), WebhookEvent.objects.count()) == (["a", "b", "", ""], 0, 5)
     assert row not in quarantine.quarantined(WebhookRequest.objects.all())
+
+
+def test_a_text_inside_of_what_a_report_has_taken_is_kept_and_read_again(
+    client: Client, private: Number
+) -> None:
+    text_of = {"from": "$from$", "to": "$to$", "text": "$content$"}
+    reports = {
+        "event_type": "messageDelivered",
+        "request_parameters": {"entry": [{"reports": [{"id": "$messageid$"}]}]},
+    }
+    document = {
+        **BATCH,
+        "Webhook": [
+            reports,
+            {"event_type": "message", "request_parameters": {"entry": [{"texts": [text_of]}]}},
+        ],
+    }
+    template = Template(account=private.account)
+    template.revise(json.dumps(document))
+    Integration.objects.create(organization=private.organization, template=template, enabled=True)
+    said = [{"from": FROM, "to": private.number, "text": text} for text in ("one", "two")]
+    body = {"entry": [{"reports": [{"id": "7"}], "texts": said}]}
+    url = f"/services/batch/a{private.account.accountid}"
+    assert client.post(url, json.dumps(body), content_type="application/json").status_code == 200
+    file_events.drain()
+    kept = WebhookEvent.objects.filter(type="unfit").order_by("pk")
+    assert [event.payload["place"] for event in kept] == ["/entry/0/texts/0", "/entry/0/texts/1"]
+    document["Webhook"] = [{**reports, "continue": True}, *document["Webhook"][1:]]
+    template.revise(json.dumps(document))
+    assert reprocess.reprocess(WebhookRequest.objects.get())
+    assert texts() == ["one", "two"] and not kept.all()

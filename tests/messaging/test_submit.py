@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import OperationalError
+from django.db import OperationalError, connections, transaction
 
 from integrations.models import Integration, Template
 from integrations.sandbox import Sandbox
 from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number, OptOut
-from messaging.outbound import dispatch
+from messaging.outbound import dispatch, enqueue
 from messaging.outbound import submit as outbound
 from messaging.outbound.submit import MAX_TEXT, Refused, resend, submit
 from messaging.statuses import QueueState, Status
@@ -132,13 +134,55 @@ def test_refusals_say_why_and_store_nothing(
 def test_files_are_not_left_behind_when_the_database_is_away(
     private: Number, alice: User, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(submissions: Any) -> Any:
+    def away(submission: Any) -> Any:
         raise OperationalError
 
-    monkeypatch.setattr(outbound, "to_known", away)
+    monkeypatch.setattr(enqueue, "enqueue", away)
     with pytest.raises(OperationalError):
         submit(alice, private, CONTACT, files=[upload()])
     assert (Message.objects.count(), Attachment.objects.count(), list(media.rglob("*.*"))) == (0, 0, [])
+
+
+def test_a_new_contact_written_in_two_ways_at_once_is_one(private: Number, alice: User) -> None:
+    ways = ["+5215512345678", "+525512345678", "+541123456789", "+5491123456789"]
+    prepared = [outbound.prepare(alice, private, way, text="hola", uuid=uuid4()) for way in ways]
+    results = enqueue.enqueue_many(prepared)
+    assert not [result for result in results if isinstance(result, Exception)]
+    assert Message.objects.count() == 4
+    assert sorted(Contact.objects.values_list("address", flat=True)) == ["+5215512345678", "+541123456789"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_for_a_new_contact_waits_for_whoever_makes_it(private: Number) -> None:
+    organization, begun = private.organization_id, Event()
+
+    def ask() -> dict[tuple[int, str], str]:
+        begun.set()
+        with transaction.atomic():
+            known = Contact.objects.known_as([(organization, "+525512345678")])
+        connections.close_all()
+        return known
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Contact.objects.known_as([(organization, "+5215512345678")])
+            asked = pool.submit(ask)
+            begun.wait()
+            Contact.objects.create(organization=private.organization, address="+5215512345678")
+        assert asked.result() == {(organization, "+525512345678"): "+5215512345678"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_six_who_write_to_a_new_contact_at_once_make_one(private: Number, alice: User) -> None:
+    ways = ["+5215512345678", "+525512345678"] * 3
+
+    def send(way: str) -> None:
+        submit(alice, private, way, text="hola")
+        connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(send, ways))
+    assert (Contact.objects.count(), Conversation.objects.count(), Message.objects.count()) == (1, 1, 6)
 
 
 def test_a_stranger_and_a_colleague_do_not_send_through_a_private_number(

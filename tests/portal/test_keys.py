@@ -294,6 +294,7 @@ COMMANDS = {
     "install": ["manage.py", "install"],
     "web": ["-m", "granian", "--interface", "wsgi", "portal.wsgi:application", "--port"],
     "worker": ["-m", "celery", "-A", "portal", "worker", "--pool", "threads"],
+    "beat": ["-m", "celery", "-A", "portal", "beat"],
 }
 
 
@@ -335,7 +336,7 @@ def test_a_wrong_key_is_one_sentence_at_the_start(
     assert listed not in process.output
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "install"])
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "install"])
 def test_a_missing_key_is_one_sentence_at_the_start(tmp_path: Path, name: str) -> None:
     environment = {
         "PATCHBAY_DATA": str(tmp_path / "data"),

@@ -25,7 +25,7 @@ export function completionFrom(schema, phrases) {
     const taken = new Set(object.getChildren("Property").filter((item) => !(item.from <= pos && pos <= item.to)).map((item) => nameIn(state, item.firstChild)));
     const whole = inKey && state.sliceDoc(node.to, node.to + 20).match(/^\s*:/);
     const options = [...schema.keys(pathOf(state, object))].filter(([key]) => !taken.has(key)).map(([key, value]) => ({
-      label: `"${key}"`, displayLabel: key, type: "property", info: value.description || schema.description([...pathOf(state, object), key]) || undefined,
+      label: `"${key}"`, displayLabel: key, type: "property", info: shownInfo(value.description || schema.description([...pathOf(state, object), key])),
       apply: (view, _completion, from, to) => {
         const opening = whole ? "" : `: ${schema.opening(value)}`;
         const text = `"${key}"${opening}`;
@@ -37,13 +37,13 @@ export function completionFrom(schema, phrases) {
   }
 
   function words(state, node, pos) {
-    const options = [...schema.words(pathOf(state, node))].filter(([word]) => typeof word === "string").map(([word, info]) => ({ label: word, type: "enum", info: info || undefined }));
+    const options = [...schema.words(pathOf(state, node))].filter(([word]) => typeof word === "string").map(([word, info]) => ({ label: word, type: "enum", info: shownInfo(info) }));
     return options.length ? { from: node.from + 1, to: Math.max(pos, node.to - 1), options } : null;
   }
 
   function values(state, node, pos) {
     const path = pathOf(state, node);
-    const options = [...schema.words(path)].map(([word, info]) => ({ label: JSON.stringify(word), type: "enum", info: info || undefined }));
+    const options = [...schema.words(path)].map(([word, info]) => ({ label: JSON.stringify(word), type: "enum", info: shownInfo(info) }));
     return options.length ? { from: pos, options } : null;
   }
 
@@ -56,7 +56,7 @@ export function completionFrom(schema, phrases) {
       const from = begin;
       const options = [
         ...propertiesIn(state).map((label) => ({ label, type: "constant", detail: phrases.property, boost: 1 })),
-        ...[...schema.variables(pathOf(state, node))].map(([label, info]) => ({ label, type: "variable", info })),
+        ...[...schema.variables(pathOf(state, node))].map(([label, info]) => ({ label, type: "variable", info: shownInfo(info) })),
       ].map(closing(state));
       return { from, options, validFor: /^[^$|"]*$/ };
     }
@@ -67,7 +67,7 @@ export function completionFrom(schema, phrases) {
       return { from, options: tablesIn(state).map((label) => ({ label, type: "constant", detail: phrases.table })), validFor: /^[^'$|"]*$/ };
     }
     if (written.includes(":")) return null;
-    const options = Object.entries(schema.filters).map(([label, filter]) => ({ label, type: "function", detail: filter.usage.slice(label.length), info: filter.description })).map(closing(state));
+    const options = Object.entries(schema.filters).map(([label, filter]) => ({ label, type: "function", detail: filter.usage.slice(label.length), info: shownInfo(filter.description) })).map(closing(state));
     return { from: begin + bar + 1, options, validFor: /^\w*$/ };
   }
 
@@ -120,12 +120,26 @@ function explained(state, node, pos, schema, phrases) {
 }
 
 function helpBox({ title, text }) {
-  const box = document.createElement("div"), head = document.createElement("code"), body = document.createElement("p");
+  const box = document.createElement("div"), head = document.createElement("code");
   box.className = "cm-help";
   head.textContent = title;
-  body.textContent = text;
-  box.append(head, body);
+  box.append(head, paragraph(text));
   return box;
+}
+
+function shownInfo(text) {
+  return text ? () => paragraph(text) : undefined;
+}
+
+/** A text in which what stands between backticks is code. */
+function paragraph(text) {
+  const body = document.createElement("p");
+  for (const [index, part] of text.split("`").entries()) {
+    const piece = index % 2 ? document.createElement("code") : document.createTextNode(part);
+    if (index % 2) piece.textContent = part;
+    body.append(piece);
+  }
+  return body;
 }
 
 /** The labels of the document's own properties, also while it is not valid JSON. */

@@ -66,7 +66,8 @@ function attach(area, schema) {
       highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(), syntaxHighlighting(colors), placeholderColors,
       json(), autocompletion({ override: [completionFrom(schema, words)], icons: false }), helpFrom(schema, words),
       area.readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false)] : [lintGutter(), problemsFrom(area)],
-      EditorState.phrases.of(phrases), EditorView.lineWrapping,
+      EditorState.phrases.of(phrases), EditorView.lineWrapping, EditorView.editorAttributes.of({ class: "pb-editor" }),
+      EditorView.darkTheme.of(document.documentElement.classList.contains("dark")),
       keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap, indentWithTab]),
       EditorView.contentAttributes.of({ "aria-label": area.dataset.label || area.labels?.[0]?.textContent.trim() || "" }),
       EditorView.updateListener.of((update) => update.docChanged && keep()),
@@ -81,7 +82,6 @@ function attach(area, schema) {
   const keep = () => (waiting = waiting || window.setTimeout(store, 300));
   area.form?.addEventListener("submit", () => (area.value = view.state.doc.toString()), { capture: true });
   area.form?.addEventListener("formdata", (event) => event.formData.set(area.name, view.state.doc.toString()));
-  view.dom.classList.add("pb-editor");
   area.hidden = true;
   area.before(view.dom);
   area.editor = {

@@ -45,10 +45,9 @@ function colors(view) {
       const text = view.state.sliceDoc(node.from, node.to);
       for (const found of placeholdersIn(text)) {
         const bar = found.inside.indexOf("|");
-        const middle = bar < 0 ? found.to - 1 : found.from + 1 + bar;
+        const middle = bar < 0 ? found.to : found.from + 1 + bar;
         marks.push(name.range(node.from + found.from, node.from + middle));
-        if (bar >= 0) marks.push(filter.range(node.from + middle, node.from + found.to - 1));
-        marks.push(name.range(node.from + found.to - 1, node.from + found.to));
+        if (bar >= 0) marks.push(filter.range(node.from + middle, node.from + found.to));
       }
     } });
   }
