@@ -162,7 +162,7 @@ def printed(words: list[str]) -> str:
     out = io.StringIO()
     with redirect_stdout(out):
         try:
-            call_command(*words[2:], stdout=out)
+            call_command(*words[2:], stdout=out, stderr=out)
         except CommandError as error:
             print(f"CommandError: {error}")
         except SystemExit:

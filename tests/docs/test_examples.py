@@ -12,6 +12,7 @@ from tests.processes import ROOT
 PAGES = [
     ROOT / "docs/reference/template-language.md",
     ROOT / "docs/how-to/describe-a-provider.md",
+    ROOT / "docs/how-to/import-from-another-system.md",
 ]
 
 

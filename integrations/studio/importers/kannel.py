@@ -181,7 +181,10 @@ def _webhook(group: dict[str, str], draft: Draft, identified: bool) -> dict[str,
         if group.get("smsc-username"):
             draft.leave_key("smsc-username", _("The password alone proves who calls."))
     elif addresses := group.get("connect-allow-ip"):
-        section["verify"] = {"type": "ip", "ranges": re.split(r"[;,\s]+", addresses.strip("; "))}
+        section["verify"] = {
+            "type": "ip",
+            "ranges": [*map(_network, re.split(r"[;,\s]+", addresses.strip("; ")))],
+        }
         draft.take(_("“connect-allow-ip” says from which addresses webhooks may come."))
     else:
         draft.leave(_("Nothing proves who calls the webhook URL, as in Kannel. Add “verify” if you can."))
@@ -213,6 +216,13 @@ def _webhook(group: dict[str, str], draft: Draft, identified: bool) -> dict[str,
     draft.leave(_("“port” was not taken: have the provider call the webhook URL of the integration instead."))
     section["events"] = events
     return section
+
+
+def _network(address: str) -> str:
+    """The range of an address whose last parts may be asterisks."""
+    parts = address.removesuffix(".").split(".")
+    known = next((index for index, part in enumerate(parts) if part == "*"), 4)
+    return address if known == 4 else ".".join([*parts[:known], *["0"] * (4 - known)]) + f"/{8 * known}"
 
 
 def _status(group: dict[str, str], key: str) -> int | None:

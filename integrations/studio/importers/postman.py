@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,18 +12,26 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.language.sections import MEDIA_TYPES
-from integrations.language.values import load, well_formed
+from integrations.language.values import dump, load
 from integrations.studio.by_example import Draft as Example
 from integrations.studio.by_example import by_example
 from integrations.studio.curl import basic
 from integrations.studio.guesses import guess
 from integrations.studio.http_text import UnreadableText, checked
+from integrations.studio.importers.postman_collection import (
+    Request,
+    collection_of,
+    fields_of,
+    is_own,
+    requests_of,
+    text_of,
+    values_of,
+)
 from integrations.studio.importers.report import (
     Draft,
     ImportProblem,
     ImportReport,
     chosen,
-    is_account,
     is_credential,
     is_random,
 )
@@ -32,10 +39,7 @@ from integrations.studio.meanings import Known, Meaning
 from integrations.studio.samples import Part, Sample, Samples
 from integrations.studio.words import label_of
 
-MAX_REQUESTS = 2000
-# A text of a request with all its variables; a sample is smaller.
-MAX_TEXT, MAX_VALUE = 60_000, 2_000
-_VARIABLE = re.compile(r"\{\{\s*([^{}]{1,80}?)\s*\}\}")
+_DYNAMIC = re.compile(r"\{\{\s*(\$\w+)")
 _IN_JSON = re.compile(r'("(?:[^"\\]|\\.)*+")|\{\{\s*([^{}]{1,80}?)\s*\}\}')
 _ROLES = {
     "to": gettext_lazy("the recipient"),
@@ -52,20 +56,10 @@ _ROLES = {
 }
 
 
-@dataclass(frozen=True)
-class _Request:
-    """A request of the collection; `auths` and `variables` are of its folders, too, the nearest last."""
-
-    name: str
-    item: dict[str, Any]
-    auths: tuple[Any, ...]
-    variables: Mapping[str, str]
-
-
 def fits(text: str) -> bool:
     """Whether the text is a collection."""
     try:
-        _collection(text)
+        collection_of(text)
     except ImportProblem:
         return False
     return True
@@ -73,8 +67,8 @@ def fits(text: str) -> bool:
 
 def read(text: str, name: str) -> ImportReport:
     """The document for a request, chosen by its name, with its folders or without. Raises ImportProblem."""
-    collection = _collection(text)
-    requests = list(_requests(collection, "", (), {}))
+    collection = collection_of(text)
+    requests = list(requests_of(collection, "", (), {}))
     if not requests:
         raise ImportProblem(_("There is no request in this collection."))
     names = [request.name for request in requests]
@@ -83,41 +77,8 @@ def read(text: str, name: str) -> ImportReport:
     return _Importer(requests[chosen(names, alone[0] if len(alone) == 1 else name, several)]).report()
 
 
-def _collection(text: str) -> dict[str, Any]:
-    if text.lstrip()[:1] != "{":
-        raise ImportProblem(_("A Postman collection is exported as JSON."))
-    try:
-        found = load(text)
-    except (ValueError, RecursionError) as error:
-        raise ImportProblem(_("The JSON cannot be read: %(problem)s") % {"problem": error}) from None
-    if isinstance(found.get("collection"), dict):
-        found = found["collection"]
-    if not isinstance(found.get("item"), list) or not isinstance(found.get("info"), dict):
-        raise ImportProblem(_("This is no Postman collection of version 2: “info” or “item” is missing."))
-    return dict(found)
-
-
-def _requests(
-    node: dict[str, Any], path: str, auths: tuple[Any, ...], variables: Mapping[str, str]
-) -> Iterator[_Request]:
-    auths = (*auths, node.get("auth"))
-    variables = {**variables, **_pairs(node.get("variable"))}
-    items = node.get("item")
-    for item in items[:MAX_REQUESTS] if isinstance(items, list) else ():
-        if not isinstance(item, dict):
-            continue
-        name = f"{path}{_text(item.get('name')) or '?'}"
-        if isinstance(item.get("request"), str):
-            item = {**item, "request": {"url": item["request"]}}
-        if isinstance(item.get("request"), dict):
-            own = {**variables, **_pairs(item.get("variable"))}
-            yield _Request(name, item, (*auths, item.get("auth"), item["request"].get("auth")), own)
-        else:
-            yield from _requests(item, f"{name} / ", auths, variables)
-
-
 class _Importer:
-    def __init__(self, request: _Request) -> None:
+    def __init__(self, request: Request) -> None:
         self.request, self.draft = request, Draft()
         self.secret_names: set[str] = set()
         for key, value in request.variables.items():
@@ -175,24 +136,28 @@ class _Importer:
         if samples.answer is None:
             self.draft.leave(_("There is no saved answer, so the provider's id of a message is not known."))
         self.draft.leave(_("A collection says nothing of webhooks. Add samples of them in the studio."))
+        for variable in dict.fromkeys(_DYNAMIC.findall(dump(self.node))):
+            self.draft.leave(
+                _("The variable %(name)s of Postman has no counterpart.") % {"name": variable[:60]}
+            )
         for note in example.notes:
             self.draft.leave(note)
         for event in self.request.item.get("event") or []:
             if isinstance(event, dict):
-                self.draft.leave_key(_text(event.get("listen")) or "event", _("Scripts are not run."))
+                self.draft.leave_key(text_of(event.get("listen")) or "event", _("Scripts are not run."))
 
     def _samples(self) -> Samples:
         request = self._sample()
         answer = error = None
         responses = self.request.item.get("response")
         for each in responses if isinstance(responses, list) else ():
-            status = _text(each.get("code")) if isinstance(each, dict) else ""
+            status = text_of(each.get("code")) if isinstance(each, dict) else ""
             if not re.fullmatch(r"[1-5]\d\d", status):
                 continue
             try:
                 sample = checked(self._answer(each, int(status)))
             except UnreadableText as problem:
-                self.draft.leave_key(_text(each.get("name")) or "response", str(problem))
+                self.draft.leave_key(text_of(each.get("name")) or "response", str(problem))
                 continue
             if status[0] == "2":
                 answer = answer or sample
@@ -202,15 +167,19 @@ class _Importer:
 
     def _answer(self, node: dict[str, Any], status: int) -> Sample:
         headers = tuple(
-            (name, value) for name, value in _list(node.get("header")) if name.casefold() == "content-type"
+            (name, value)
+            for name, value in fields_of(node.get("header"))
+            if name.casefold() == "content-type"
         )
         return Sample(
-            "response", headers=headers, body=_text(node.get("body")).strip().encode(), status=status
+            "response", headers=tuple(headers), body=text_of(node.get("body")).strip().encode(), status=status
         )
 
     def _sample(self) -> Sample:
-        method = _text(self.node.get("method")).upper() or "GET"
-        headers = [(name, self._known(value)) for name, value in _list(self.node.get("header")) if name]
+        method = text_of(self.node.get("method")).upper() or "GET"
+        headers = [
+            (name, self.request.known(value)) for name, value in fields_of(self.node.get("header")) if name
+        ]
         url = self._url()
         query: list[tuple[str, str]] = []
         self._authorize(headers, query)
@@ -224,50 +193,35 @@ class _Importer:
     def _url(self) -> str:
         node = self.node.get("url")
         if isinstance(node, dict):
-            raw = _text(node.get("raw"))
+            raw = text_of(node.get("raw"))
             if not raw:
                 host, path = node.get("host"), node.get("path")
-                raw = ".".join(map(_text, host)) if isinstance(host, list) else _text(host)
-                segments = map(_text, path) if isinstance(path, list) else [_text(path)]
-                raw = f"{_text(node.get('protocol')) or 'https'}://{raw}/" + "/".join(segments)
+                raw = ".".join(map(text_of, host)) if isinstance(host, list) else text_of(host)
+                segments = map(text_of, path) if isinstance(path, list) else [text_of(path)]
+                raw = f"{text_of(node.get('protocol')) or 'https'}://{raw}/" + "/".join(segments)
             query = node.get("query")
             self._leave_disabled(query)
             if isinstance(query, list):
-                pairs = [f"{_quoted(key)}={_quoted(value)}" for key, value in _list(query) if key]
+                pairs = [f"{_quoted(key)}={_quoted(value)}" for key, value in fields_of(query) if key]
                 raw = raw.partition("?")[0] + ("?" + "&".join(pairs) if pairs else "")
-            for key, value in _pairs(node.get("variable")).items():
-                if value and not _is_own(key) and not _VARIABLE.search(value):
+            for key, value in values_of(node.get("variable")).items():
+                if value and not is_own(key) and "{{" not in value:
                     raw = re.sub(rf"(?<=/):{re.escape(key)}(?=[/?#]|$)", lambda _m: quote(value), raw)  # noqa: B023
         else:
-            raw = _text(node)
-        url = self._known(raw).strip()
+            raw = text_of(node)
+        url = self.request.known(raw).strip()
         return url if "://" in url.partition("?")[0] or url.startswith("{{") else f"https://{url}"
-
-    def _known(self, text: str, depth: int = 3) -> str:
-        """The text with the values of variables that are the same for everybody."""
-
-        def value(found: re.Match[str]) -> str:
-            name = found[1]
-            known = self.request.variables.get(name, "")
-            if name.startswith("$"):
-                self.draft.leave(
-                    _("The variable %(name)s of Postman has no counterpart.") % {"name": name[:60]}
-                )
-            return known if known and not _is_own(name) and len(known) <= MAX_VALUE else found[0]
-
-        replaced = _VARIABLE.sub(value, well_formed(text)[:MAX_TEXT])
-        return replaced if depth == 0 or replaced == text else self._known(replaced, depth - 1)
 
     def _authorize(self, headers: list[tuple[str, str]], query: list[tuple[str, str]]) -> None:
         """Writes what the nearest `auth` adds to the request."""
         auth = next((each for each in reversed(self.request.auths) if isinstance(each, dict)), None)
-        kind = _text(auth.get("type")) if auth else ""
+        kind = text_of(auth.get("type")) if auth else ""
         if auth is None or kind in ("", "noauth"):
             return
         fields = auth.get(kind)
         said = {
-            key: self._known(_text(value))
-            for key, value in (fields.items() if isinstance(fields, dict) else _pairs(fields).items())
+            key: self.request.known(text_of(value))
+            for key, value in (fields.items() if isinstance(fields, dict) else values_of(fields).items())
         }
         if kind == "basic":
             user, password = said.get("username", ""), said.get("password", "")
@@ -289,16 +243,18 @@ class _Importer:
         node = self.node.get("body")
         if not isinstance(node, dict) or node.get("disabled") is True:
             return "", ()
-        mode = _text(node.get("mode"))
+        mode = text_of(node.get("mode"))
         declared = next((value for name, value in headers if name.casefold() == "content-type"), "")
         if mode == "raw":
-            return self._raw(_text(node.get("raw")), node, headers, declared), ()
+            return self._raw(text_of(node.get("raw")), node, headers, declared), ()
         fields = node.get(mode) if mode in ("urlencoded", "formdata") else None
         self._leave_disabled(fields)
         if mode == "urlencoded":
             if not declared:
                 headers.append(("Content-Type", MEDIA_TYPES["form"]))
-            return urlencode([(key, self._known(value)) for key, value in _list(fields) if key]), ()
+            return urlencode(
+                [(key, self.request.known(value)) for key, value in fields_of(fields) if key]
+            ), ()
         if mode == "formdata":
             headers[:] = [item for item in headers if item[0].casefold() != "content-type"]
             return "", tuple(self._parts(fields))
@@ -309,23 +265,23 @@ class _Importer:
     def _leave_disabled(self, fields: Any) -> None:
         for each in fields if isinstance(fields, list) else ():
             if isinstance(each, dict) and each.get("disabled") is True:
-                self.draft.leave_key(_text(each.get("key")), _("It is disabled."))
+                self.draft.leave_key(text_of(each.get("key")), _("It is disabled."))
 
     def _parts(self, fields: Any) -> Iterator[Part]:
         for each in fields if isinstance(fields, list) else ():
-            key = _text(each.get("key")) if isinstance(each, dict) else ""
+            key = text_of(each.get("key")) if isinstance(each, dict) else ""
             if not key or each.get("disabled") is True:
                 continue
             if each.get("type") == "file":
-                yield Part(key, "", "file", _text(each.get("contentType")))
+                yield Part(key, "", "file", text_of(each.get("contentType")))
             else:
-                yield Part(key, self._known(_text(each.get("value"))))
+                yield Part(key, self.request.known(text_of(each.get("value"))))
 
     def _raw(self, raw: str, node: dict[str, Any], headers: list[tuple[str, str]], declared: str) -> str:
         options = node.get("options")
         raw_options = options.get("raw") if isinstance(options, dict) else None
-        language = _text(raw_options.get("language")) if isinstance(raw_options, dict) else ""
-        body = self._known(raw).strip()
+        language = text_of(raw_options.get("language")) if isinstance(raw_options, dict) else ""
+        body = self.request.known(raw).strip()
         kind = (declared or language).lower()
         is_json = "json" in kind or (not kind and body[:1] in ("{", "["))
         if is_json:
@@ -342,29 +298,5 @@ class _Importer:
         return body
 
 
-def _is_own(name: str) -> bool:
-    """Whether a variable is a credential or an account, so that its value is a property."""
-    return is_credential(name) or is_account(name)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, str | int | float) else ""
-
-
 def _quoted(text: str) -> str:
     return quote(text, safe="{}$%/:,+@<> ").replace(" ", "%20").replace("&", "%26")
-
-
-def _list(value: Any) -> list[tuple[str, str]]:
-    """The key and value of each element that is not disabled."""
-    return [
-        (_text(each.get("key")).strip(), well_formed(_text(each.get("value"))))
-        for each in (value if isinstance(value, list) else [])
-        if isinstance(each, dict) and each.get("disabled") is not True
-    ]
-
-
-def _pairs(value: Any) -> dict[str, str]:
-    return {key: item for key, item in _list(value) if key}

@@ -122,20 +122,21 @@ class _Secrets:
             if item.get("name") in hidden and is_secret(text(item.get("default"))):
                 self.draft.secret(str(item["name"]), str(item["name"]), text(item.pop("default")))
 
-    def _scheme(self, place: str, scheme: dict[str, Any]) -> None:
+    def _scheme(self, section: str, scheme: dict[str, Any]) -> None:
         for key in _SECRET:
-            value = scheme.get(key)
-            if isinstance(value, dict) and set(value) == {"default"}:
-                value = value["default"]
+            place, own = _unwrapped(scheme, key)
+            value = place.get(own)
             if self._is_literal(value):
                 wanted = label_of(key) if key != "value" else "API key"
-                scheme[key] = self.draft.secret(f"{place} / {key}", wanted, value.replace("$$", "$"))
+                scheme[key] = self.draft.secret(f"{section} / {key}", wanted, value.replace("$$", "$"))
         for key in ("token_parameters", "authorization_parameters"):
             self._parts(scheme, (key,))
 
     def _headers(self, node: dict[str, Any]) -> None:
         headers = node.get("request_headers")
-        for name, value in headers.items() if isinstance(headers, dict) else ():
+        if not isinstance(headers, dict):
+            return
+        for name, value in headers.items():
             if not self._is_literal(value):
                 continue
             found = _SCHEME.fullmatch(value)
@@ -150,11 +151,7 @@ class _Secrets:
         keys: tuple[str, ...] = ("request_url", "request_query", "request_parameters"),
     ) -> None:
         for key in keys:
-            inner = node.get(key)
-            place: dict[str, Any] = node
-            own = key
-            if isinstance(inner, dict) and set(inner) == {"default"}:
-                place, own = inner, "default"
+            place, own = _unwrapped(node, key)
             if isinstance(place.get(own), str):
                 place[own] = _PAIR.sub(self._pair, place[own])
             else:
@@ -180,6 +177,12 @@ class _Secrets:
         if not is_string(value) or any(isinstance(part, Placeholder) for part in parse(value)):
             return False
         return is_secret(value.replace("$$", "$"))
+
+
+def _unwrapped(node: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """Where the value of a key stands: some fields of OAuth2 are `{"default": value}`."""
+    inner = node.get(key)
+    return (inner, "default") if isinstance(inner, dict) and set(inner) == {"default"} else (node, key)
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

@@ -110,7 +110,7 @@ def test_a_kannel_group_sends_and_receives_the_same() -> None:
     report = imported("kannel.conf")
     assert labels(report) == ["(User)", "Pass"]
     assert report.document["limits"] == {"per_second": 20}
-    query = {
+    query: dict[str, str] = {
         "user": "value of User", "pass": "value of Pass", "to": THEIRS, "from": OURS, "msg": "Fog at 5 & 6?",
         "enc": "0", "cs": "UTF-8", "ref": MESSAGE_ID, "fixed": "a b",
     }  # fmt: skip
@@ -122,7 +122,7 @@ def test_a_kannel_group_sends_and_receives_the_same() -> None:
     assert not answers(report, {"status": 200, "text": "OK id=77ab"}, {"result": "sent", "messageid": "77ab"})
     assert not answers(report, {"status": 200, "text": "BUSY"}, {"result": "retry", "text": "BUSY"})
     assert not answers(report, {"status": 200, "text": "ERR 4"}, {"result": "failed", "text": "ERR 4"})
-    here = {"method": "GET", "ip": "198.51.100.8"}
+    here: dict[str, Any] = {"method": "GET", "ip": "198.51.100.8"}
     sms = {**here, "query": {"msisdn": THEIRS, "shortcode": OURS, "body": "Ahoy"}}
     event = {"type": "message", "from": THEIRS, "to": OURS, "content": "Ahoy"}
     assert not receives(report, sms, event, status=200, text="ACK")
@@ -153,7 +153,7 @@ def test_the_password_of_a_kannel_group_proves_who_calls() -> None:
     """
     report = importers.read(text)
     assert labels(report) == ["Webhook password"]
-    request = {"method": "GET", "query": {"from": THEIRS, "to": OURS, "text": "x"}}
+    request: dict[str, Any] = {"method": "GET", "query": {"from": THEIRS, "to": OURS, "text": "x"}}
     right = {**request, "query": {**request["query"], "password": "value of Webhook password"}}
     assert not receives(report, right, {"type": "message", "from": THEIRS, "to": OURS, "content": "x"})
     assert not receives(report, request, status=401)
@@ -180,7 +180,7 @@ def test_settings_of_fusionpbx_send_and_receive_the_same() -> None:
         "to": [{"phone_number": OURS}],
         "text": "Ahoy",
     }
-    event = {"type": "message", "from": THEIRS, "to": OURS, "content": "Ahoy"}
+    event: dict[str, Any] = {"type": "message", "from": THEIRS, "to": OURS, "content": "Ahoy"}
     assert not receives(report, {"method": "POST", "json": {"data": {"payload": payload}}}, event)
     payload["media"] = [{"url": "https://x.example/1.png"}, {"url": "https://x.example/2.png"}]
     event = {**event, "type": "mms", "urls": ["https://x.example/1.png", "https://x.example/2.png"]}
@@ -223,7 +223,7 @@ def test_lists_of_fusionpbx_are_lists() -> None:
         "text": "Ahoy",
         "media": ["https://x.example/1.png"],
     }
-    event = {"type": "mms", "from": THEIRS, "to": OURS, "content": "Ahoy", "urls": message["media"]}
+    event = {"type": "mms", "from": THEIRS, "to": [OURS], "content": "Ahoy", "urls": message["media"]}
     assert not receives(report, {"method": "POST", "json": [{"message": message}]}, event)
 
 
@@ -388,6 +388,18 @@ def test_an_expression_that_cannot_be_used_is_left_out() -> None:
     report = importers.read(text)
     assert "response_success" not in report.document["API"]["SendMessage"]
     assert any(each.startswith("This was left out: ") for each in report.left)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(FILES)), st.from_regex(r"[a-z]{3}-[A-Z0-9]{5,40}", fullmatch=True), st.data())
+def test_no_secret_is_in_any_document(file: str, secret: str, data: st.DataObject) -> None:
+    text = text_of(file).replace(data.draw(st.sampled_from(FILES[file][2])), secret)
+    try:
+        report = importers.read(text, name=FILES[file][1])
+    except ImportProblem as problem:
+        assert secret not in str(problem)
+        return
+    assert secret not in dump([report.document, report.taken, report.left])
 
 
 @settings(max_examples=60, deadline=None)
