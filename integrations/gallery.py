@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
@@ -16,11 +15,11 @@ from integrations import logos, setup
 from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template
+from integrations.search import LONGEST, found
 from integrations.studio import case_results
 from integrations.studio.case_results import Score
 from portal.models import Account, Organization
 
-LONGEST_SEARCH = 100
 FILES = {"media", "url", "urls"}
 
 
@@ -56,7 +55,7 @@ class Wanted:
     def of(cls, query: QueryDict) -> Wanted:
         """What the address of a gallery asks for; what is unknown is left out."""
         return cls(
-            query.get("q", "").strip()[:LONGEST_SEARCH],
+            query.get("q", "").strip()[:LONGEST],
             frozenset(query.getlist("can")) & ABILITIES.keys(),
             query.get("country", "")[:2].upper(),
         )
@@ -73,17 +72,6 @@ class Wanted:
     def choices(self) -> list[tuple[str, str, bool]]:
         """Each ability with its name, and whether it is looked for."""
         return [(key, str(name), key in self.abilities) for key, (name, _test) in ABILITIES.items()]
-
-
-def found(search: str, names: Iterable[str]) -> bool:
-    """Whether each word of a search is part of one of the names, whatever its accents and case."""
-    plain = [_plain(name) for name in names]
-    return all(any(word in name for name in plain) for word in _plain(search).split())
-
-
-def _plain(words: str) -> str:
-    parts = unicodedata.normalize("NFKD", words)
-    return "".join(part for part in parts if not unicodedata.combining(part)).casefold()
 
 
 @dataclass(frozen=True)
@@ -164,12 +152,12 @@ class Row:
     state: str = ""
 
 
-def rows(account: Account, template: Template, search: str, most: int) -> tuple[list[Row], int]:
+def rows(account: Account, template: Template, words: str, most: int) -> tuple[list[Row], int]:
     """The account's organizations whose name or domain has these words, and how many there are.
 
     At most so many are returned. Takes three queries.
     """
-    matching = _named(account, search)
+    matching = _named(account, words)
     shown = list(matching[:most])
     integrations = Integration.objects.filter(template=template, organization__in=shown)
     has: dict[int, str] = {}
@@ -179,14 +167,14 @@ def rows(account: Account, template: Template, search: str, most: int) -> tuple[
     return [Row(item, has.get(item.pk, "")) for item in shown], matching.count()
 
 
-def without(account: Account, template: Template, search: str) -> list[int]:
+def without(account: Account, template: Template, words: str) -> list[int]:
     """The keys of the account's organizations that match the words and have not set up the provider."""
-    lacking = _named(account, search).exclude(integrations__template=template)
+    lacking = _named(account, words).exclude(integrations__template=template)
     return list(lacking.values_list("pk", flat=True))
 
 
-def _named(account: Account, search: str) -> QuerySet[Organization]:
-    found = Organization.objects.filter(account=account)
-    for word in search[:LONGEST_SEARCH].split():
-        found = found.filter(Q(name__icontains=word) | Q(domain__icontains=word))
-    return found.order_by("name", "pk")
+def _named(account: Account, words: str) -> QuerySet[Organization]:
+    named = Organization.objects.filter(account=account)
+    for word in words[:LONGEST].split():
+        named = named.filter(Q(name__icontains=word) | Q(domain__icontains=word))
+    return named.order_by("name", "pk")

@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations import gallery, logos, properties, setup
-from integrations.gallery import LONGEST_SEARCH, Wanted
+from integrations.gallery import Wanted
 from integrations.models import Template
+from integrations.search import LONGEST
 from portal.admin_base import user_of
 from portal.ids import key_of
 from portal.models import Account, Organization
@@ -121,7 +122,7 @@ def _account(request: HttpRequest, pk: int) -> Account:
 
 
 def _search(request: HttpRequest) -> str:
-    return request.GET.get("q", "").strip()[:LONGEST_SEARCH]
+    return request.GET.get("q", "").strip()[:LONGEST]
 
 
 def _gallery(

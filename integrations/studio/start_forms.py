@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -82,9 +83,13 @@ class TextForm(StartForm):
         widget=forms.FileInput(attrs={"accept": ".json,.jsonc,.txt,.conf,.csv,.sql"}),
     )  # fmt: skip
     part = forms.CharField(
-        label=gettext_lazy("Which one"), required=False, max_length=NAME, widget=UnfoldAdminTextInputWidget,
-        help_text=gettext_lazy("If there are several: its name in the text. Otherwise leave it empty."),
-    )  # fmt: skip
+        label=gettext_lazy("Which one"), required=False, max_length=NAME, widget=forms.HiddenInput
+    )
+
+    def offer(self, parts: Iterable[str]) -> None:
+        """Has one of several be chosen that a text has."""
+        if choices := [(each, each) for each in parts]:
+            self.fields["part"].widget = UnfoldAdminSelectWidget(choices=choices)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

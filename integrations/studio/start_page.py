@@ -14,9 +14,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import gallery, logos
+from integrations import logos
 from integrations.language.errors import DocumentError
 from integrations.models import Template
+from integrations.search import LONGEST, found
 from integrations.studio import importers, starting
 from integrations.studio.importers import ImportProblem, ImportReport
 from integrations.studio.pages import as_data
@@ -35,15 +36,15 @@ WAYS = {
         ),
     ),
     "copy": (
-        gettext_lazy("A copy"),
+        gettext_lazy("Copy"),
         gettext_lazy("Take a provider that works alike, and change what differs. Its cases are copied, too."),
     ),
     "document": (
-        gettext_lazy("A text or file"),
+        gettext_lazy("Text or file"),
         gettext_lazy("Paste or upload a template, or what another system knows of the provider."),
     ),
     "blank": (
-        gettext_lazy("A sample"),
+        gettext_lazy("Sample"),
         gettext_lazy("Write the document yourself, beginning with a sample that explains itself."),
     ),
 }
@@ -74,7 +75,7 @@ def _named(request: HttpRequest, way: str) -> HttpResponse:
 def _copy(request: HttpRequest, asked: QueryDict) -> HttpResponse:
     user = user_of(request)
     if "template" not in asked:
-        search = asked.get("q", "").strip()[: gallery.LONGEST_SEARCH]
+        search = asked.get("q", "").strip()[:LONGEST]
         return _page(request, "copy", None, {"copies": _copies(user, search), "search": search})
     reach = Template.objects.copied_by(user).select_related("published", "draft")
     original = get_object_or_404(reach, pk=key_of(asked.get("template", "")))
@@ -90,12 +91,12 @@ def _copy(request: HttpRequest, asked: QueryDict) -> HttpResponse:
 
 
 def _copies(user: User, search: str) -> list[tuple[Template, str]]:
-    found = []
+    copies = []
     for template in Template.objects.copied_by(user).select_related("account", "published", "draft"):
         latest = template.latest
-        if latest and gallery.found(search, (template.name, template.service_id, *latest.compiled.aliases)):
-            found.append((template, logos.url_of(template)))
-    return found
+        if latest and found(search, (template.name, template.service_id, *latest.compiled.aliases)):
+            copies.append((template, logos.url_of(template)))
+    return copies
 
 
 def _read(request: HttpRequest, asked: QueryDict) -> HttpResponse:
@@ -127,6 +128,7 @@ def _imported(form: TextForm) -> ImportReport | None:
             form.problems = []
             form.errors.pop("source", None)
             form.add_error("part" if problem.choices else "source", str(problem))
+            form.offer(problem.choices)
         return None
     return report
 

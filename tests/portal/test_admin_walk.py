@@ -96,7 +96,9 @@ def extra_urls(rows: dict[str, Any]) -> list[str]:
         reverse("admin:integrations_gallery", args=[organization.pk]),
         reverse("admin:integrations_setup", args=[organization.pk, generic.pk]),
         reverse("admin:integrations_setup", args=[organization.pk, template.pk]),
+        reverse("admin:integrations_account_gallery", args=[organization.account_id]),
         reverse("admin:integrations_account_values", args=[organization.account_id, generic.pk]),
+        reverse("admin:integrations_enable", args=[organization.account_id, generic.pk]),
         reverse("admin:integrations_template_revision", args=[template.pk, 1]),
         reverse("admin:messaging_number_move", args=[rows["messaging.Number"].pk]),
     ]

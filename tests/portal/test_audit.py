@@ -303,6 +303,37 @@ def test_of_values_only_the_labels_are_kept(
     assert SECRET not in json.dumps(list(AuditEntry.objects.values()), default=str)
 
 
+def test_a_provider_for_many_is_recorded_for_each(
+    generic: Template, acme: Organization, globex: Organization, reseller: User
+) -> None:
+    before = last()
+    page = reverse("admin:integrations_enable", args=[acme.account_id, generic.pk])
+    signed_in(reseller).post(page, {"organization": [acme.pk, globex.pk]})
+    assert [(entry.action, entry.name, entry.organization, entry.actor) for entry in since(before)] == [
+        ("added", f"Generic HTTP SMS, {each}", each, reseller) for each in (acme, globex)
+    ]
+
+
+def test_a_template_is_recorded_from_its_start(account: Account, reseller: User) -> None:
+    before, client = last(), signed_in(reseller)
+    client.post(
+        reverse("admin:integrations_template_add"), {"from": "example", "account": account.pk, "name": "Own"}
+    )
+    template = Template.objects.get()
+    source = '{"id": "own", "name": "Ours", "API": {}}'
+    client.post(reverse("admin:integrations_studio_document", args=[template.pk]), {"source": source})
+    client.post(
+        reverse("admin:integrations_studio_publish", args=[template.pk]), {"revision": 2, "for": "all"}
+    )
+    entries = since(before)
+    assert [(entry.action, entry.changes) for entry in entries] == [
+        ("revised", {"draft": ["", "1"]}),
+        ("revised", {"draft": ["1", "2"]}),
+        ("revised", {"published revision": ["", "2"]}),
+    ]
+    assert {(entry.account, entry.actor) for entry in entries} == {(account, reseller)}
+
+
 def test_setting_up_is_recorded_once(generic: Template, globex: Organization, admin_of_globex: User) -> None:
     assert generic.published is not None
     before = last()
@@ -412,8 +443,13 @@ def test_the_quarantine_is_recorded(
 
 # Pages beside the forms, and what proves that they are recorded: another test, or that they change nothing.
 BESIDE: dict[str, str] = {
+    "integrations_account_gallery": "only shows",
     "integrations_account_values": "test_of_values_only_the_labels_are_kept",
     "integrations_gallery": "only shows",
+    "integrations_enable": "test_a_provider_for_many_is_recorded_for_each",
+    "integrations_studio_check": "only shows",
+    "integrations_studio_document": "test_a_template_is_recorded_from_its_start",
+    "integrations_studio_publish": "test_a_template_is_recorded_from_its_start",
     "integrations_setup": "test_of_values_only_the_labels_are_kept",
     "integrations_template_revision": "only shows",
     "messaging_number_move": "test_a_move_is_recorded_for_both_organizations",

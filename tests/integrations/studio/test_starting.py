@@ -170,6 +170,18 @@ def test_what_another_system_knows_is_shown_first_and_saved_next(reseller: User,
     )
 
 
+def test_one_of_several_is_chosen(reseller: User, account: Account) -> None:
+    both = (
+        KANNEL + "\n" + KANNEL.replace("smsc-id = acme", "smsc-id = other").replace("sms.acme", "sms.other")
+    )
+    client, form = signed_in(reseller), {"from": "document", "account": account.pk, "source": both}
+    answer = client.post(ADD, form)
+    page = answer.content.decode()
+    assert (answer.status_code, '<option value="other">other</option>' in page) == (422, True)
+    assert "https://sms.other.example" in client.post(ADD, {**form, "part": "other"}).content.decode()
+    assert Template.objects.count() == 0
+
+
 @pytest.mark.parametrize(
     "source",
     [
