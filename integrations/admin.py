@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
-from integrations import credentials, holds, logos, oauth, origins, setup, views
-from integrations.forms import TemplateForm, ValuesForm
+from integrations import credentials, gallery_pages, holds, logos, oauth, origins, setup, views
+from integrations.forms import ValuesForm
 from integrations.language.api_methods import SUBSCRIBE
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.properties import ACCESS_TOKEN
-from integrations.studio import trial_page
+from integrations.studio import start_page, trial_page
 from integrations.studio.urls import studio_urls
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
@@ -29,20 +30,20 @@ from portal.permissions import in_reach_of
 
 @admin.register(Template)
 class TemplateAdmin(PortalAdmin):
-    """Templates: an account's own can be edited, built-in ones only viewed."""
+    """Templates: an account's own are changed in the studio, built-in ones only viewed and copied."""
 
     organization_lookup, account_lookup = "", "account"
-    form = TemplateForm
-    list_display = ["name", "service_id", "owner", "revision_number"]
-    list_select_related = ["account", "published"]
+    list_display = ["name", "service_id", "owner", "state"]
+    list_select_related = ["account", "published", "draft"]
     search_fields = ["name", "service_id"]
-    change_form_before_template = "admin/integrations/document.html"
-    change_form_after_template = "admin/integrations/revisions.html"
+    fields = readonly_fields = ["name", "service_id", "document_text"]
+    change_form_before_template = "admin/integrations/built_in.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        user = user_of(request)
-        rows = Template.objects.select_related("account", "published")
-        return rows if user.is_operator else rows.filter(Q(account=None) | in_reach_of(user, "", "account"))
+        rows = Template.objects.copied_by(user_of(request)).select_related("account", "published", "draft")
+        mine = Organization.objects.administered_by(user_of(request))
+        users = Count("integrations", filter=Q(integrations__organization__in=mine))
+        return rows.annotate(users=users)
 
     def in_reach(self, request: HttpRequest, obj: Any) -> bool:
         user = request.user
@@ -54,46 +55,25 @@ class TemplateAdmin(PortalAdmin):
         built_in = obj is not None and obj.account_id is None
         return self.in_reach(request, obj) and (user_of(request).is_operator or not built_in)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        if obj is not None and not self.has_change_permission(request, obj):
-            return ["name", "service_id", "document_text"]
-        return ["source", "moves_to"] if obj else ["account", "source"]
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """What a new template begins with."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return start_page.start(request)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["name", "service_id", "document_text"]
-
-    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if db_field.name == "account" and not user_of(request).is_operator:
-            field.required, field.empty_label, field.help_text = True, None, ""
-        return field
-
-    def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
-        source = form.cleaned_data["source"].replace("\r\n", "\n")
-        before = obj.published.compiled.logo if obj.published else ""
-        if obj.published is not None and obj.published.source == source:
-            messages.info(request, _("The document has not changed, so there is no new revision."))
-        else:
-            # The form has asked whether the webhook URL may change.
-            obj.revise(source, user_of(request), moves=True)
-        transaction.on_commit(lambda: self._fetch_logo(request, obj, before))
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """Recorded by `Template.revise`, like every new revision."""
-
-    log_change = log_addition
-
-    def _fetch_logo(self, request: HttpRequest, template: Template, before: str) -> None:
-        if problem := logos.refresh(template, before):
-            messages.warning(request, problem)
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        found = self.get_object(request, object_id)
+        if found is not None and self.has_change_permission(request, found):
+            return redirect("admin:integrations_studio_document", found.pk)
+        return super().change_view(request, object_id, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("owner"))
     def owner(self, template: Template) -> str:
         return str(template.account or _("built in"))
 
-    @admin.display(description=gettext_lazy("revision"))
-    def revision_number(self, template: Template) -> str:
-        return str(template.published.number) if template.published else _("none")
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, template: Any) -> str:
+        return " · ".join(_states(template, template.users))
 
     @admin.display(description=gettext_lazy("document"))
     def document_text(self, template: Template) -> str:
@@ -122,6 +102,19 @@ class TemplateAdmin(PortalAdmin):
         return render(request, "admin/integrations/revision.html", context)
 
 
+def _states(template: Template, users: int) -> Iterator[str]:
+    """What is published, whether a draft waits, and how many organizations use the template."""
+    if template.published is None:
+        yield _("Not published")
+    else:
+        yield _("Revision %(number)d is published") % {"number": template.published.number}
+    if template.draft is not None:
+        yield _("draft %(number)d waits") % {"number": template.draft.number}
+    if users:
+        used = ngettext("used by %(count)d organization", "used by %(count)d organizations", users)
+        yield used % {"count": users}
+
+
 @admin.register(Integration)
 class IntegrationAdmin(PortalAdmin):
     """Integrations: for each organization a gallery of providers, and a page for each of them."""
@@ -130,10 +123,6 @@ class IntegrationAdmin(PortalAdmin):
     list_select_related = ["template__published", "revision", "organization", "access_token"]
     list_filter = ["enabled", OrganizationFilter]
     search_fields = ["template__name", "organization__name"]
-    change_list_template = "admin/integrations/integrations.html"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, integration: Integration) -> str:
@@ -143,33 +132,28 @@ class IntegrationAdmin(PortalAdmin):
         found = get_object_or_404(self.get_queryset(request), pk=key_of(object_id))
         return redirect("admin:integrations_setup", found.organization_id, found.template_id)
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        organizations = Organization.objects.administered_by(user_of(request))[:50]
-        return super().changelist_view(request, {"organizations": organizations, **(extra_context or {})})
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Leads to the gallery of an organization, or of an account."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return gallery_pages.choose(request)
 
     def get_urls(self) -> list[URLPattern]:
         wrap, one = self.admin_site.admin_view, "organization/<int:pk>/<int:template>/"
         own: list[URLPattern] = [
-            path("organization/<int:pk>/", wrap(self.gallery), name="integrations_gallery"),
+            path("organization/<int:pk>/", wrap(gallery_pages.of_organization), name="integrations_gallery"),
             path(one, wrap(self.set_up), name="integrations_setup"),
             path(f"{one}trial/", wrap(trial_page.of_organization), name="integrations_trial"),
             path(f"{one}test/", wrap(views.self_test), name="integrations_self_test"),
+            path("account/<int:pk>/", wrap(gallery_pages.of_account), name="integrations_account_gallery"),
             path("account/<int:pk>/<int:template>/", wrap(self.for_all), name="integrations_account_values"),
+            path(
+                "account/<int:pk>/<int:template>/organizations/",
+                wrap(gallery_pages.organizations),
+                name="integrations_enable",
+            ),
         ]
         return own + super().get_urls()
-
-    def gallery(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """All providers that the organization can set up, as cards."""
-        organization = get_object_or_404(Organization.objects.administered_by(user_of(request)), pk=pk)
-        search = request.GET.get("q", "").strip()[:100]
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Integrations of %(organization)s") % {"organization": organization},
-            "organization": organization,
-            "cards": setup.cards(organization, search),
-            "search": search,
-        }
-        return render(request, "admin/integrations/gallery.html", context)
 
     def set_up(self, request: HttpRequest, pk: int, template: int) -> HttpResponse:
         """The page of one integration: property values, webhook URLs, on or off."""

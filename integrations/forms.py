@@ -1,4 +1,4 @@
-"""Forms for an organization's property values and for a template's document."""
+"""The form of an organization's property values."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -18,10 +16,8 @@ from unfold.widgets import (
 
 from integrations import origins, properties
 from integrations.language.document import Template as Compiled
-from integrations.language.document import compile_document
-from integrations.language.errors import DocumentError, Problem
 from integrations.language.properties import Property, check_values
-from integrations.models import AccessToken, PropertyValues, Template
+from integrations.models import AccessToken, PropertyValues
 from integrations.properties import Credentials
 from integrations.setup import Entered
 
@@ -167,89 +163,3 @@ def _widget(item: Property, placeholder: str, lines: int) -> forms.Widget:
     if lines > 1:  # such as a public key: a field of one line would join them
         return UnfoldAdminTextareaWidget(attrs={**attrs, "rows": min(lines, 6)})
     return UnfoldAdminTextInputWidget(attrs=attrs)
-
-
-class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A template's document as text, and the problems in it."""
-
-    source = forms.CharField(
-        label=gettext_lazy("Document"),
-        strip=False,
-        widget=UnfoldAdminTextareaWidget(
-            attrs={"rows": 24, "class": "document", "spellcheck": "false", "wrap": "off"}
-        ),
-        help_text=gettext_lazy(
-            "The JSON document that describes the provider: which values it needs, how to send messages, and "
-            "how to read webhooks."
-        ),
-    )
-
-    moves_to = forms.CharField(
-        label=gettext_lazy("Change the webhook URL"), required=False, widget=forms.HiddenInput
-    )
-
-    class Meta:
-        model = Template
-        fields = ["account"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.problems: list[Problem] = []
-        published = self.instance.published if self.instance.pk else None
-        if "source" in self.fields and published is not None:
-            self.fields["source"].initial = published.source
-            self.problems = list(published.compiled.warnings)
-
-    def clean(self) -> Any:
-        data = super().clean() or self.cleaned_data
-        if "source" not in data:
-            return data
-        try:
-            compiled = compile_document(data["source"])
-        except DocumentError as error:
-            self.problems = error.problems
-            count = len([problem for problem in error.problems if problem.severity == "error"])
-            self.add_error(
-                "source",
-                ngettext(
-                    "The document has not been saved. The problem is shown above.",
-                    "The document has not been saved. The %(count)d problems are shown above.",
-                    count,
-                )
-                % {"count": count},
-            )
-            return data
-        self.problems = list(compiled.warnings)
-        if "account" in data:
-            self.instance.account = data["account"]
-        try:
-            self.instance.check_id(compiled.id, moves=data.get("moves_to") == compiled.id)
-        except ValidationError as error:
-            self.add_error("source", error)
-            if error.code == "moves":
-                self._ask(compiled.id)
-        return data
-
-    def _ask(self, service_id: str) -> None:
-        """Has the form ask if the webhook URL shall be that of this id."""
-        self.fields["moves_to"].widget = forms.CheckboxInput(attrs={"value": service_id})
-        self.data = {**{name: self.data[name] for name in self.data}, "moves_to": ""}
-
-    @property
-    def marked_lines(self) -> list[tuple[int, str, list[Problem]]]:
-        """The lines around each problem: number, text, and problems."""
-        text = self.data.get("source") if self.is_bound else self.fields["source"].initial
-        lines = str(text or "").replace("\r\n", "\n").split("\n")
-        shown = {
-            near
-            for problem in self.problems
-            for near in range((problem.line or 1) - 1, (problem.line or 1) + 2)
-            if 1 <= near <= len(lines)
-        }
-        return [
-            (number, lines[number - 1][:300], [item for item in self.problems if (item.line or 1) == number])
-            for number in sorted(shown)
-        ]
-
-
-__all__ = ["TemplateForm", "ValuesForm"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Now
-from django.utils import timezone
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext as _
 
 from integrations import origins
@@ -158,6 +158,7 @@ def _review(keys: list[int]) -> None:
             Integration.objects.ready().select_for_update(of=("self",)).filter(pk__in=keys).order_by("pk")
         )
         released = []
+        changes: dict[tuple[str, bool, str], list[int]] = defaultdict(list)
         for row, credentials in _readable(rows):
             fixed = origins.fixed_for(row)
             asks = origins.asks_of(row.compiled, credentials, fixed)
@@ -167,14 +168,17 @@ def _review(keys: list[int]) -> None:
                 continue
             if row.held_reason:
                 released.append(row.pk)
-            news: dict[str, Any] = {}
+            told = "as before"
             if reason and reason != row.held_reason and row.enabled:
-                news = {"tell_at": Now()}
+                told = "now"
             elif not reason and row.paused_until is None:
-                news = {"tell_at": None}
-            Integration.objects.filter(pk=row.pk).update(
+                told = "never"
+            changes[reason, holds, told].append(row.pk)
+        for (reason, holds, told), pks in changes.items():
+            news = {} if told == "as before" else {"tell_at": Now() if told == "now" else None}
+            Integration.objects.filter(pk__in=pks).update(
                 held_reason=reason,
-                held_since=(row.held_since or timezone.now()) if reason else None,
+                held_since=Coalesce("held_since", Now()) if reason else None,
                 holds_messages=holds,
                 **news,
             )

@@ -54,7 +54,8 @@ def _fetch(template: Template, url: str) -> str:
                 reason = _("The logo cannot be stored (%(reason)s).") % {"reason": error.strerror or error}
             else:
                 return ""
-    return _("The template is saved without a logo. %(reason)s Save it again to retry.") % {"reason": reason}
+    told = _("The template is published without a logo. %(reason)s The next revision tries again.")
+    return told % {"reason": reason}
 
 
 def read(template: Template) -> tuple[bytes, str]:

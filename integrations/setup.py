@@ -1,8 +1,8 @@
-"""Sets up integrations for organizations: the gallery, the state of each integration, and its values."""
+"""Sets up integrations for organizations, one or many: their states and values."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations import holds, logos, oauth, properties
+from integrations import calls, holds, oauth, properties
 from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE
 from integrations.models import (
     NOT_WORKING,
@@ -30,16 +30,7 @@ from portal import audit
 from portal.audit import Action
 from portal.models import Account, Organization, User
 
-
-@dataclass(frozen=True)
-class Card:
-    """A provider in the gallery."""
-
-    template: Template
-    logo: str
-    description: str
-    state: str
-    kind: str
+BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -65,27 +56,6 @@ class AccessStatus:
         return not self.by_consent or (row is not None and bool(row.secrets.get("refresh_token")))
 
 
-def cards(organization: Organization, search: str = "") -> list[Card]:
-    """The providers that an organization may use, those set up first, in two queries."""
-    templates = Template.objects.published_in(organization.account).select_related("published")
-    if search:
-        templates = templates.filter(name__icontains=search)
-    own = {
-        item.template_id: item
-        for item in organization.integrations.select_related("revision", "access_token")
-    }
-    found = []
-    for template in templates:
-        integration = own.get(template.pk) or Integration(organization=organization, template=template)
-        integration.template = template
-        assert template.published is not None
-        description = template.published.compiled.description
-        found.append(
-            Card(template, logos.url_of(template), description, state_of(integration), _kind(integration))
-        )
-    return sorted(found, key=lambda card: (card.kind == "none", card.template.name.casefold()))
-
-
 def state_of(integration: Integration) -> str:
     """The integration's state in plain words."""
     words = {
@@ -97,7 +67,19 @@ def state_of(integration: Integration) -> str:
         % {"reason": integration.problem or _("It is paused after repeated failures.")},
         "on": _("Switched on"),
     }
-    return words[_kind(integration)]
+    return words[kind_of(integration)]
+
+
+def kind_of(integration: Integration) -> str:
+    """The integration's state in a word: none, off, held, unconnected, trouble or on."""
+    if not integration.pk:
+        return "none"
+    if integration.state in (State.OFF, State.HELD):
+        return integration.state
+    access = access_status(integration)
+    if access is not None and access.by_consent and access.state == "none":
+        return "unconnected"
+    return "trouble" if integration.state in NOT_WORKING else "on"
 
 
 def integration_of(organization: Organization, template: Template) -> Integration:
@@ -136,6 +118,35 @@ def save(integration: Integration, entered: Entered, user: User | None = None) -
     if added or changes:
         audit.record(Action.ADDED if added else Action.VALUES, integration, changes)
     _apply([integration], before)
+
+
+def enable(template: Template, organizations: Iterable[int], user: User) -> int:
+    """Sets up a provider with the account's values for organizations, by key, that have not done so.
+
+    Takes the same number of queries for each batch, whatever its size. Where a required value is missing, the
+    integration waits for it, and its administrators are told. Returns how many were set up.
+    """
+    keys, count = sorted(set(organizations)), 0
+    for start in range(0, len(keys), BATCH):
+        count += _enable(template, keys[start : start + BATCH], user)
+    return count
+
+
+@transaction.atomic
+def _enable(template: Template, organizations: Collection[int], user: User) -> int:
+    having = Integration.objects.filter(template=template, organization__in=organizations)
+    known = set(having.values_list("organization", flat=True))
+    new = [key for key in organizations if key not in known]
+    # Nothing that is kept of values depends on an integration without any, so `save` would do no more.
+    Integration.objects.bulk_create(
+        [Integration(organization_id=key, template=template) for key in new], ignore_conflicts=True
+    )
+    added = Integration.objects.filter(template=template, organization__in=new)
+    audit.record_each(Action.ADDED, added.select_related("template", "organization"), user)
+    calls.plan(added)
+    oauth.request_missing(template)
+    holds.review(added.values_list("pk", flat=True))
+    return len(new)
 
 
 @transaction.atomic
@@ -253,14 +264,3 @@ def _ending(row: Subscription) -> str:
         "Delete it at the provider."
     )
     return text % {"id": row.subscription_id}
-
-
-def _kind(integration: Integration) -> str:
-    if not integration.pk:
-        return "none"
-    if integration.state in (State.OFF, State.HELD):
-        return integration.state
-    access = access_status(integration)
-    if access is not None and access.by_consent and access.state == "none":
-        return "unconnected"
-    return "trouble" if integration.state in NOT_WORKING else "on"

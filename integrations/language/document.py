@@ -53,6 +53,9 @@ KEYS = {
     "class": '`"sms"`, or any other word for messaging; optional. `crm` and `sso` are for other products, '
     "and "
     "refused",
+    "aliases": "other names of the service, such as a former one, by which people find it",
+    "countries": 'the countries whose numbers it has, such as `["US", "CA"]`, by their two letters (ISO '
+    "3166-1), if it is not for all",
     "description": "what people see of the service besides its name",
     "documentation_url": "the URL of the provider's documentation",
     "properties": "[the values that an administrator enters](#properties)",
@@ -73,7 +76,8 @@ LIMITS = {
     "media_count": "the number of files in one request; more files go as further requests",
     "media_types": 'the types of files, such as `["image/*", "video/mp4"]`',
 }
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
+COUNTRY = "[A-Z]{2}"
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class Template:
     id: str
     name: str
     description: str
+    aliases: tuple[str, ...]
+    countries: tuple[str, ...]
     logo: str
     properties: tuple[Property, ...]
     methods: Mapping[str, Method]
@@ -194,7 +200,7 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
         reason = f"Unknown key {key!r}, which has no meaning here."
         replace(scope, at_key=True).warn(child("", key), reason, did_you_mean(key, KEYS))
     identifier = text(document.get("id"))
-    if not _ID.fullmatch(identifier):
+    if not ID.fullmatch(identifier):
         reason = (
             f"{identifier!r} is not a valid id. Use 2 to 64 letters, digits, _ and -, starting with a letter "
             "or digit."
@@ -237,9 +243,21 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
     if "API" not in document and "Webhook" not in document:
         scope.report("", "The template needs 'API' or 'Webhook', or both.")
     return Template(
-        identifier, text(document.get("name")), text(document.get("description")), text(document.get("logo")),
+        identifier, text(document.get("name")), text(document.get("description")),
+        _words(document, "aliases", "(?s).*", scope, '["Nexmo"]'),
+        _words(document, "countries", COUNTRY, scope, '["US", "CA"]'), text(document.get("logo")),
         properties, methods, webhook, oauth, _limits(document.get("limits", {}), scope), tables, (), document,
     )  # fmt: skip
+
+
+def _words(
+    document: Mapping[str, Value], key: str, pattern: str, scope: Scope, example: str
+) -> tuple[str, ...]:
+    node = document.get(key, [])
+    if isinstance(node, list) and all(is_string(each) and re.fullmatch(pattern, each) for each in node):
+        return tuple(map(text, node))
+    scope.refuse(f"/{key}", f"{key!r} must be a list, such as {example}.")
+    return ()
 
 
 def _addresses(document: Mapping[str, Value]) -> tuple[set[str], set[str]]:

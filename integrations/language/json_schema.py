@@ -118,6 +118,8 @@ def _document() -> dict[str, Schema]:
         "name": {"type": ["string", "number", "boolean"], "pattern": r"\S"},
         "class": {**TEXT, "pattern": other},
         **dict.fromkeys(["logo", "description", "documentation_url"], TEXT),
+        "aliases": {"type": "array", "items": {"type": "string"}},
+        "countries": {"type": "array", "items": {"type": "string", "pattern": f"^{document.COUNTRY}$"}},
         "properties": {"type": "array", "items": ref("property")},
         "auth": _ANY,
         "OAuth2": {"if": {"type": "object"}, "then": ref("oauth")},

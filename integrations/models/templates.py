@@ -17,6 +17,8 @@ from integrations.language.errors import DocumentError
 from portal import audit
 from portal.models import Account, User
 
+NAME = 200  # characters
+
 
 @lru_cache(maxsize=1024)
 def compiled_document(source: str) -> document.Template:
@@ -52,6 +54,11 @@ class TemplateQuerySet(models.QuerySet["Template"]):
         """Those whose document the user may see and change: of the accounts that the user administers."""
         return self if user.is_operator else self.filter(account__in=user.administered_accounts)
 
+    def copied_by(self, user: User) -> TemplateQuerySet:
+        """Those that the user may copy: those of `editable_by`, and the built-in ones."""
+        mine = Q(account=None) | Q(account__in=user.administered_accounts)
+        return self if user.is_operator else self.filter(mine)
+
     def published_in(self, account: Account) -> TemplateQuerySet:
         """The templates of `visible_to` that organizations may enable."""
         return self.visible_to(account).filter(published__isnull=False)
@@ -70,7 +77,7 @@ class Template(models.Model):
         help_text=_("Leave empty for a built-in template, which all accounts can see."),
     )
     service_id = models.CharField(_("id"), max_length=64, editable=False)
-    name = models.CharField(_("name"), max_length=200, editable=False)
+    name = models.CharField(_("name"), max_length=NAME, editable=False)
     logo = models.FileField(_("logo"), upload_to="logos", blank=True, editable=False)
     published = models.ForeignKey(
         "TemplateRevision",
@@ -145,7 +152,7 @@ class Template(models.Model):
     def _add(self, source: str, author: User | None) -> TemplateRevision:
         if not self.pk:
             compiled = compiled_document(source)
-            self.service_id, self.name = compiled.id, compiled.name
+            self.service_id, self.name = compiled.id, compiled.name[:NAME]
             with audit.covered():
                 self.save()
         last = self.revisions.aggregate(last=Max("number"))["last"] or 0
@@ -163,7 +170,7 @@ class Template(models.Model):
         if self.published is not None and compiled.id != self.service_id:
             changes[str(_("id"))] = (self.service_id, compiled.id)
         with transaction.atomic(), audit.covered():
-            self.service_id, self.name = compiled.id, compiled.name
+            self.service_id, self.name = compiled.id, compiled.name[:NAME]
             self.published = revision
             if self.draft is not None and self.draft.number <= revision.number:
                 self.draft = None

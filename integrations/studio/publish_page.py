@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
+from integrations import logos
 from integrations.models import Template, TemplateRevision
 from integrations.studio import case_results
 from integrations.studio.pages import page, revision_of, template_of
@@ -65,10 +66,13 @@ def _publish(request: HttpRequest, change: Change, failed: Collection[object]) -
         return _("Some cases fail. Mend them, or say that you publish anyway.")
     if change.moves and "moves" not in request.POST:
         return _("The webhook URL changes. Say that you have told the provider, or will.")
+    logo = change.before.logo if change.before else ""
     try:
         publish(change, user_of(request), request.POST.getlist("answer"), moves="moves" in request.POST)
     except ValidationError as error:
         return " ".join(error.messages)
+    if change.organizations is None and (missing := logos.refresh(change.template, logo)):
+        messages.warning(request, missing)
     number = {"number": change.revision.number, "count": len(change.integrations)}
     if change.organizations is None:
         messages.success(request, _("Revision %(number)d is published.") % number)

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from integrations import holds, origins
 from integrations.language.document import Template as Compiled
-from integrations.models import Integration, Template, TemplateRevision
+from integrations.models import Integration, Template, TemplateRevision, webhook_url
 from integrations.origins import Ask
 from integrations.properties import credentials_of
 from integrations.studio.wording import differences
@@ -67,6 +67,12 @@ class Change:
     def moves(self) -> bool:
         """Whether the webhook URL changes."""
         return self.template.published is not None and self.revision.compiled.id != self.template.service_id
+
+    @property
+    def urls(self) -> tuple[str, str]:
+        """The account's webhook URL as it is, and as the revision would have it."""
+        owner = self.template.account.accountid if self.template.account else "…"
+        return webhook_url(self.template.service_id, owner), webhook_url(self.revision.compiled.id, owner)
 
     @cached_property
     def integrations(self) -> list[Integration]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import models
@@ -59,6 +59,26 @@ def record_change(row: models.Model, before: Snapshot, after: Snapshot) -> Audit
         # Nobody but the owner of the link in an email sets a password without being signed in.
         action = Action.PASSWORD_RESET if origin.current().anonymous else Action.PASSWORD_CHANGED
     return record(action, row, changes)
+
+
+def record_each(action: Action, rows: Iterable[models.Model], actor: User | None = None) -> None:
+    """Records what was done to each of several rows, in one statement beside those that read the rows."""
+    shared = _origin(actor)
+    entries = []
+    for row in rows:
+        account, organization = scope_of(row)
+        entries.append(
+            AuditEntry(
+                **shared,
+                action=action,
+                kind=kind_of(row._meta.model),
+                object_id=str(row.pk),
+                name=_name(row)[:NAME],
+                account_id=account,
+                organization_id=organization,
+            )
+        )
+    AuditEntry.objects.bulk_create(entries)
 
 
 def record_many(

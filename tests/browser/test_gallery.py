@@ -15,8 +15,7 @@ pytestmark = pytest.mark.browser
 
 
 def open_gallery(page: Page, demo: Demo) -> None:
-    page.goto(f"{demo.url}/admin/integrations/integration/")
-    page.locator("a[href*='integration/organization/']").first.click()
+    page.goto(f"{demo.url}/admin/integrations/integration/add/")  # leads to the only organization
     page.wait_for_load_state("networkidle")
 
 
@@ -38,10 +37,9 @@ def test_each_service_shows_its_logo_on_a_desk_and_on_a_phone(
     del people.complaints[before:]
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.get_by_label("Search providers").fill("twil")
-    page.get_by_label("Search providers").press("Enter")
+    page.get_by_label("Search providers").press_sequentially("nexmo")  # found while one types
     expect(page.locator(".pb-card")).to_have_count(1)
-    page.get_by_role("link", name="Set up Twilio").click()
+    page.get_by_role("link", name="Set up Vonage").click()
     expect(page.locator("img.pb-logo")).to_be_visible()
 
 
@@ -54,7 +52,34 @@ def test_a_logo_that_cannot_be_fetched_is_a_warning(demo: Demo, people: People) 
         "logo": "https://127.0.0.1/logo.png",
         "API": {"SendMessage": {"request_url": "https://x.example/"}},
     }
-    page.get_by_label("Document").fill(json.dumps(document))
-    page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("The template is saved without a logo")).to_be_visible()
-    expect(page.get_by_role("link", name="Without a logo").last).to_be_visible()
+    page.get_by_role("link", name="Text or file").click()
+    page.get_by_label("Text", exact=True).fill(json.dumps(document))
+    page.get_by_role("button", name="Read it").click()
+    expect(page.get_by_text("Without a logo is saved as a draft.")).to_be_visible()
+    page.get_by_role("link", name="Publish").first.click()
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(page.get_by_text("The template is published without a logo")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_provider_is_set_up_for_all_organizations_that_lack_it(
+    demo: Demo, people: People, width: int
+) -> None:
+    page = people.page("rita@southernvoice.example")
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{demo.url}/admin/integrations/integration/add/")
+    page.get_by_role("link", name="Choose a provider Southern Voice").click()
+    page.get_by_label("MMS").check()
+    page.get_by_label("Search providers").press_sequentially("plivo" if width == 390 else "twil")
+    expect(page.locator(".pb-card")).to_have_count(1)
+    page.get_by_role("link", name="Choose organizations").click()
+    boxes = page.locator("input[name=organization]")
+    page.get_by_label("Search organizations").press_sequentially("acme")
+    expect(boxes).to_have_count(1)
+    page.get_by_label("Search organizations").fill("")
+    expect(boxes).to_have_count(2)
+    page.get_by_label("Select all").check()
+    expect(page.locator("input[name=organization]:checked")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Set up for the selected").click()
+    expect(page.get_by_text("is set up for 2 organizations.")).to_be_visible()

@@ -6,7 +6,6 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from integrations import catalog, logos
 from integrations.models import Template
 from portal.models import Account, Membership, Organization, User
 from tests.conftest import person
-
-Committed = Callable[..., AbstractContextManager[list[Callable[[], Any]]]]
 
 
 @pytest.fixture(autouse=True)
@@ -80,19 +77,14 @@ def signed_in(user: User) -> Client:
 
 
 @pytest.fixture
-def save(
-    reseller: User, account: Account, django_capture_on_commit_callbacks: Committed
-) -> Callable[[str], list[str]]:
-    """Saves a document as the reseller does; gives what the page then says."""
-    client = signed_in(reseller)
+def save(reseller: User, account: Account) -> Callable[[str], list[str]]:
+    """Publishes a document as the reseller does; gives what the page then says of the logo."""
 
     def saved(source: str) -> list[str]:
-        template = Template.objects.filter(account=account).first()
-        place = f"{template.pk}/change" if template else "add"
-        with django_capture_on_commit_callbacks(execute=True):
-            answer = client.post(
-                f"/admin/integrations/template/{place}/", {"account": account.pk, "source": source}
-            )
+        template = Template.objects.filter(account=account).first() or Template(account=account)
+        revision = template.save_draft(source)
+        page = f"/admin/integrations/template/{template.pk}/studio/publish/"
+        answer = signed_in(reseller).post(page, {"revision": revision.number, "for": "all"})
         assert answer.status_code == 302
         said = [str(message) for message in get_messages(answer.wsgi_request)]
         return [text for text in said if "logo" in text]
@@ -104,7 +96,7 @@ def mine() -> Template:
     return Template.objects.get(service_id="mine")
 
 
-def test_a_logo_is_fetched_when_the_template_is_saved(
+def test_a_logo_is_fetched_when_the_template_is_published(
     save: Callable[[str], list[str]], site: str, reseller: User
 ) -> None:
     assert save(document(logo=f"{site}/logo.png")) == []
@@ -152,7 +144,7 @@ def test_a_logo_that_cannot_be_had_is_a_warning_and_can_be_tried_again(
     Site.answers[path] = answer
     source = document(logo=site + path)
     [warning] = save(source)
-    assert "The template is saved" in warning and reason in warning
+    assert "The template is published" in warning and reason in warning
     assert (mine().name, bool(mine().logo), list(folder.rglob("*.*"))) == ("Mine", False, [])
     Site.answers[path] = (200, picture())
     assert save(source) == []
@@ -164,7 +156,7 @@ def test_a_logo_that_cannot_be_had_is_a_warning_and_can_be_tried_again(
 )
 def test_only_the_guarded_door_is_used(save: Callable[[str], list[str]], url: str, folder: Path) -> None:
     [warning] = save(document(logo=url))
-    assert "saved without a logo" in warning
+    assert "published without a logo" in warning
     assert list(folder.rglob("*.*")) == []
 
 

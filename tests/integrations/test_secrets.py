@@ -105,7 +105,9 @@ def pages(integration: Integration, *users: User) -> str:
         ACCOUNT.format(organization.account_id, template.pk),
         f"/admin/integrations/integration/organization/{organization.pk}/",
         "/admin/integrations/integration/",
-        f"/admin/integrations/template/{template.pk}/change/",
+        f"/admin/integrations/template/{template.pk}/studio/",
+        f"/admin/integrations/integration/account/{organization.account_id}/",
+        f"/admin/integrations/integration/account/{organization.account_id}/{template.pk}/organizations/",
     ]
     found = ""
     for user in users:

@@ -41,7 +41,6 @@ from tests.processes import ROOT
 LIST = "/admin/portal/auditentry/"
 EXPORT = "/admin/portal/auditentry/export/"
 SECRET = "planted-secret-9f3a"
-DOCUMENT = '{"id": "own", "name": "Own", "API": {"SendMessage": {"request_url": "https://x.example/"}}}'
 
 
 def signed_in(user: User) -> Client:
@@ -92,19 +91,17 @@ ADDED: dict[str, dict[str, Any]] = {
         "is_operator": "on",
         "new_password": SECRET,
     },
-    "integrations.Template": {"source": DOCUMENT.replace("own", "other")},
     "messaging.Number": {"number": "+61855555509", "country": "AU", "sticky_hours": "0"},
 }
 CHANGED: dict[str, dict[str, Any]] = {
     "portal.Account": {"name": "Northern Voice"},
     "portal.Organization": {"name": "Acme Ltd"},
     "portal.User": {"name": "Alison", "new_password": SECRET},
-    "integrations.Template": {"source": DOCUMENT.replace("Own", "Renamed")},
     "messaging.Number": {"display_name": "Front desk"},
 }
 # Pages without such a form are tried below.
 WITHOUT_FORM = {
-    "integrations.Integration", "portal.PersonalToken", "portal.Invitation", "messaging.Erasure",
+    "integrations.Integration", "integrations.Template", "portal.PersonalToken", "portal.Invitation", "messaging.Erasure",
 }  # fmt: skip
 EDITABLE = sorted(
     (
@@ -123,9 +120,7 @@ def test_all_pages_share_the_base_that_records() -> None:
 
 @pytest.fixture
 def rows(private: Number, alice: User) -> dict[str, Any]:
-    own = Template(account=private.account)
-    own.revise(DOCUMENT)
-    found = [private.account, private.organization, alice, own, private]
+    found = [private.account, private.organization, alice, private]
     return {row._meta.label: row for row in found}
 
 
@@ -147,7 +142,7 @@ def test_adding_leaves_one_entry(rows: dict[str, Any], operator: User, label: st
     assert answer.status_code == 302, answer.context and answer.context["errors"]
     (entry,) = since(before)
     assert (entry.kind, entry.actor, entry.address) == (row._meta.label_lower, operator, "127.0.0.1")
-    assert entry.action == ("revised" if label == "integrations.Template" else "added")
+    assert entry.action == "added"
     assert LogEntry.objects.count() == 0
 
 
@@ -181,7 +176,6 @@ def test_changing_leaves_one_entry(rows: dict[str, Any], operator: User, label: 
         "portal.Account": {"name": ["Southern Voice", "Northern Voice"]},
         "portal.Organization": {"name": ["Acme", "Acme Ltd"]},
         "portal.User": {"name": ["Alice", "Alison"], "password": None},
-        "integrations.Template": {"published revision": ["1", "2"]},
         "messaging.Number": {"display name": ["", "Front desk"]},
     }
     assert entry.changes == expected[label]
@@ -301,6 +295,37 @@ def test_of_values_only_the_labels_are_kept(
     assert (entry.action, entry.changes) == ("values", {"API key": None})
     assert (entry.account, entry.organization) == (service.organization.account, None)
     assert SECRET not in json.dumps(list(AuditEntry.objects.values()), default=str)
+
+
+def test_a_provider_for_many_is_recorded_for_each(
+    generic: Template, acme: Organization, globex: Organization, reseller: User
+) -> None:
+    before = last()
+    page = reverse("admin:integrations_enable", args=[acme.account_id, generic.pk])
+    signed_in(reseller).post(page, {"organization": [acme.pk, globex.pk]})
+    assert [(entry.action, entry.name, entry.organization, entry.actor) for entry in since(before)] == [
+        ("added", f"Generic HTTP SMS, {each}", each, reseller) for each in (acme, globex)
+    ]
+
+
+def test_a_template_is_recorded_from_its_start(account: Account, reseller: User) -> None:
+    before, client = last(), signed_in(reseller)
+    client.post(
+        reverse("admin:integrations_template_add"), {"from": "example", "account": account.pk, "name": "Own"}
+    )
+    template = Template.objects.get()
+    source = '{"id": "own", "name": "Ours", "API": {}}'
+    client.post(reverse("admin:integrations_studio_document", args=[template.pk]), {"source": source})
+    client.post(
+        reverse("admin:integrations_studio_publish", args=[template.pk]), {"revision": 2, "for": "all"}
+    )
+    entries = since(before)
+    assert [(entry.action, entry.changes) for entry in entries] == [
+        ("revised", {"draft": ["", "1"]}),
+        ("revised", {"draft": ["1", "2"]}),
+        ("revised", {"published revision": ["", "2"]}),
+    ]
+    assert {(entry.account, entry.actor) for entry in entries} == {(account, reseller)}
 
 
 def test_setting_up_is_recorded_once(generic: Template, globex: Organization, admin_of_globex: User) -> None:
@@ -427,9 +452,14 @@ def test_captures_are_recorded(private: Number, reseller: User) -> None:
 
 # Pages beside the forms, and what proves that they are recorded: another test, or that they change nothing.
 BESIDE: dict[str, str] = {
+    "integrations_account_gallery": "only shows",
     "integrations_account_values": "test_of_values_only_the_labels_are_kept",
     "integrations_gallery": "only shows",
     "integrations_self_test": "only notes when it passed",
+    "integrations_enable": "test_a_provider_for_many_is_recorded_for_each",
+    "integrations_studio_check": "only shows",
+    "integrations_studio_document": "test_a_template_is_recorded_from_its_start",
+    "integrations_studio_publish": "test_a_template_is_recorded_from_its_start",
     "integrations_setup": "test_of_values_only_the_labels_are_kept",
     "integrations_studio_capture": "test_captures_are_recorded",
     "integrations_studio_capture_changes": "only shows",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -205,12 +206,54 @@ def test_nothing_is_published_while_a_case_fails(studio: Studio) -> None:
     assert (studio.publish(anyway="on"), studio.number_in_use()) == (302, 2)
 
 
+def test_a_document_is_saved_once(studio: Studio, reseller: User) -> None:
+    studio.save(studio.document(name="Acme Text"))
+    studio.save(studio.document(name="Acme Text"))
+    assert list(studio.template.revisions.values_list("number", "author")) == [(2, reseller.pk), (1, None)]
+
+
+def test_a_snippet_is_saved_as_it_was_written_and_shown_mended(studio: Studio) -> None:
+    source = f"// model\n{studio.document()}"
+    studio.save(source)
+    assert studio.template.revisions.get(number=2).source == source
+    page = studio.client.get(studio.url).content.decode()
+    assert "It was read without its comments:" in page
+    assert '<pre class="document">{' in page
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "no json", "[]", "[" * 100_000, '{"id": "x"}', '{"id": "generic", "name": "x", "API": {}}'],
+)
+def test_wrong_documents_are_refused(studio: Studio, generic: Template, source: str) -> None:
+    answer = studio.client.post(studio.url, {"source": source})
+    assert (answer.status_code, studio.template.revisions.count()) == (422, 1)
+
+
 def test_another_webhook_url_must_be_wanted(studio: Studio) -> None:
     studio.save(studio.document(id="acme-text"))
+    studio.template.refresh_from_db()
+    assert studio.template.service_id == "acme-sms"
+    owner = studio.template.account
+    assert owner is not None
+    page = studio.page()
+    assert re.search(r'<input type="checkbox" name="moves"[^>]*>', page)
+    assert "checked" not in page.partition('name="moves"')[2].partition(">")[0]
+    assert f"/services/acme-sms/a{owner.accountid}" in page
+    assert f"/services/acme-text/a{owner.accountid}" in page
     assert (studio.publish(), studio.number_in_use()) == (422, 1)
     assert (studio.publish(moves="on"), studio.number_in_use()) == (302, 2)
     studio.template.refresh_from_db()
     assert studio.template.service_id == "acme-text"
+    assert Client().get(f"/services/acme-sms/a{owner.accountid}").status_code == 404
+
+
+def test_an_id_that_is_taken_is_neither_saved_nor_published(studio: Studio, acme: Organization) -> None:
+    taken = Template(account=acme.account)
+    taken.save_draft(studio.document(id="taken"))
+    answer = studio.client.post(studio.url, {"source": studio.document(id="taken")})
+    assert (answer.status_code, "already has the id" in answer.content.decode()) == (422, True)
+    assert studio.template.revisions.count() == 1
 
 
 def test_what_changes_is_said_in_words_and_as_text(studio: Studio) -> None:

@@ -1,0 +1,66 @@
+"""A new template from something: each begins as a draft, which nobody uses until it is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.db import transaction
+
+from integrations.language.renaming import renamed
+from integrations.models import Template, TemplateCase
+from integrations.models.templates import NAME
+from integrations.studio import case_results
+from portal.models import Account, User
+
+SAMPLE = Path(__file__).with_name("sample.jsonc")
+
+
+def blank(service_id: str, name: str) -> str:
+    """A document that can be saved and does nothing yet, for what is built by example."""
+    return json.dumps({"id": service_id, "name": name, "API": {}}, indent=2, ensure_ascii=False)
+
+
+def sample(service_id: str, name: str) -> str:
+    """A document of a provider that does not exist, with comments."""
+    return renamed(SAMPLE.read_text(), service_id, name)
+
+
+def begin(
+    account: Account | None, source: str, author: User, cases: Iterable[tuple[str, str]] = ()
+) -> Template:
+    """A template with only a draft, and its cases by name; without an account, a built-in one.
+
+    Raises DocumentError for a wrong document, ValidationError for an id that is taken, and IntegrityError if
+    it is taken at this very moment.
+    """
+    template = Template(account=account)
+    with transaction.atomic():
+        template.save_draft(source, author)
+        TemplateCase.objects.bulk_create(
+            [TemplateCase(template=template, name=name, source=case) for name, case in cases]
+        )
+    return template
+
+
+def copy(original: Template, account: Account | None, service_id: str, name: str, author: User) -> Template:
+    """A template with the latest document of another under a new id and name, and its cases.
+
+    Raises what `begin` raises.
+    """
+    latest = original.latest
+    assert latest is not None
+    source = renamed(latest.source, service_id, name)
+    return begin(account, source, author, _named_apart(original))
+
+
+def _named_apart(original: Template) -> list[tuple[str, str]]:
+    """The cases, whose names must differ within a template; the catalogue's need not."""
+    found: dict[str, str] = {}
+    for name, source, _row in case_results.sources(original):
+        chosen, number = name[:NAME], 2
+        while chosen in found:
+            chosen, number = f"{name[: NAME - 6]} ({number})", number + 1
+        found[chosen] = source
+    return list(found.items())
