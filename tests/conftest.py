@@ -42,7 +42,7 @@ PASSWORD = "correct-horse-battery"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that use the database: only these differ on PostgreSQL."""
+    """Marks the tests that use the database of the tests: only these may differ on PostgreSQL."""
     for item in items:
         if "db" in item.fixturenames or item.get_closest_marker("django_db"):  # type: ignore[attr-defined]
             item.add_marker("database")
