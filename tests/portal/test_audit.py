@@ -820,11 +820,13 @@ def test_the_history_of_an_object_is_its_part_of_the_audit(
 
 def test_the_page_of_an_integration_leads_to_its_history(service: Integration, admin_of_acme: User) -> None:
     client = signed_in(admin_of_acme)
+    service.enabled = False
+    service.save()
     setup = reverse("admin:integrations_setup", args=[service.organization_id, service.template_id])
     history = reverse("admin:integrations_integration_history", args=[service.pk])
     assert f'href="{history}"' in client.get(setup).content.decode()
     found = client.get(history, follow=True).context["cl"].result_list
-    assert [(entry.action, entry.object_id) for entry in found] == [("added", str(service.pk))]
+    assert [(entry.action, entry.object_id) for entry in found] == [("changed", str(service.pk))]
 
 
 def test_the_export_is_what_the_list_shows_and_is_recorded(

@@ -92,6 +92,7 @@ def as_python(model: type[models.Model], name: str, value: Any) -> Any:
     return field.to_python(value)
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.stem)
 def test_each_value_survives(empty_database: None, version: Path) -> None:
     old = json.loads(version.read_text())
@@ -117,6 +118,7 @@ def test_each_value_survives(empty_database: None, version: Path) -> None:
     assert PropertyValues.objects.exists() and not PropertyValues.objects.filter(blank=None).exists()
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("version", VERSIONS[-1:], ids=lambda path: path.stem)
 def test_the_version_before_works_on_the_new_tables(empty_database: None, version: Path) -> None:
     """While the new version is rolled out, and after it is taken back, the old one writes and reads."""
