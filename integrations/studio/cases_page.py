@@ -84,7 +84,7 @@ def edit(request: HttpRequest, pk: int, case: int) -> HttpResponse:
 def delete(request: HttpRequest, pk: int, case: int) -> HttpResponse:
     """Deletes a case."""
     template = template_of(request, pk)
-    get_object_or_404(template.cases, pk=case).delete()
+    kept_cases.delete(get_object_or_404(template.cases, pk=case))
     messages.success(request, _("The case is deleted."))
     return redirect("admin:integrations_studio_cases", template.pk)
 

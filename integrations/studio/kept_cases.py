@@ -15,6 +15,7 @@ from integrations.language.errors import Problem, json_problem
 from integrations.language.source import placed
 from integrations.language.values import Value, load, text
 from integrations.models import Template, TemplateCase
+from portal import audit
 
 MAX_CASES, MAX_BYTES = 100, 64 * 1024
 
@@ -54,7 +55,9 @@ def keep(template: Template, case: dict[str, Any]) -> TemplateCase:
             name = f"{wanted} ({number})"
         source = written({**case, "name": name})
         _check_size(source)
-        return template.cases.create(name=name, source=source)
+        case_kept = template.cases.create(name=name, source=source)
+        _record(template, ("", name))
+    return case_kept
 
 
 def change(case: TemplateCase, source: str) -> None:
@@ -64,8 +67,21 @@ def change(case: TemplateCase, source: str) -> None:
     name = text(found.get("name")).strip()[:200] or case.name
     if case.template.cases.filter(name=name).exclude(pk=case.pk).exists():
         raise ValidationError(_("There is another case named %(name)s.") % {"name": name})
-    case.name, case.source = name, source
-    case.save(update_fields=["name", "source"])
+    before, case.name, case.source = case.name, name, source
+    with transaction.atomic():
+        case.save(update_fields=["name", "source"])
+        _record(case.template, (before, name))
+
+
+@transaction.atomic
+def delete(case: TemplateCase) -> None:
+    """Deletes a case."""
+    case.delete()
+    _record(case.template, (case.name, ""))
+
+
+def _record(template: Template, names: tuple[str, str]) -> None:
+    audit.record(audit.Action.REVISED, template, {_("case"): names})
 
 
 def _check_size(source: str) -> None:

@@ -450,6 +450,24 @@ def test_captures_are_recorded(private: Number, reseller: User) -> None:
     assert [entry.changes for entry in entries[1:3]] == [{"shared": ["no", "yes"]}, {"shared": ["yes", "no"]}]
 
 
+def test_cases_are_recorded(private: Number, reseller: User) -> None:
+    template = Template(account=private.account)
+    template.revise('{"id": "acme-sms", "name": "Acme SMS", "Webhook": []}')
+    client, before = signed_in(reseller), last()
+    case = {"name": "A text", "kind": "receive", "request": {"text": SECRET}}
+    add = reverse("admin:integrations_studio_case_add", args=[template.pk])
+    page = client.post(add, {"source": json.dumps(case)})["Location"]
+    client.post(page, {"source": json.dumps({**case, "name": "The text"})})
+    client.post(f"{page}delete/")
+    entries = since(before)
+    assert told(entries) == [("revised", "integrations.template", "Acme SMS")] * 3
+    assert [entry.changes for entry in entries] == [
+        {"case": ["", "A text"]},
+        {"case": ["A text", "The text"]},
+        {"case": ["The text", ""]},
+    ]
+
+
 # Pages beside the forms, and what proves that they are recorded: another test, or that they change nothing.
 BESIDE: dict[str, str] = {
     "integrations_account_gallery": "only shows",
@@ -457,8 +475,12 @@ BESIDE: dict[str, str] = {
     "integrations_gallery": "only shows",
     "integrations_self_test": "only notes when it passed",
     "integrations_enable": "test_a_provider_for_many_is_recorded_for_each",
+    "integrations_studio_case": "test_cases_are_recorded",
+    "integrations_studio_cases": "only shows",
     "integrations_studio_check": "only shows",
     "integrations_studio_document": "test_a_template_is_recorded_from_its_start",
+    "integrations_studio_example": "test_a_template_is_recorded_from_its_start",
+    "integrations_studio_preview": "only shows",
     "integrations_studio_publish": "test_a_template_is_recorded_from_its_start",
     "integrations_setup": "test_of_values_only_the_labels_are_kept",
     "integrations_studio_capture": "test_captures_are_recorded",
@@ -467,6 +489,7 @@ BESIDE: dict[str, str] = {
     "integrations_studio_trial": "test_a_message_that_is_tried_for_real_is_recorded",
     "integrations_template_revision": "only shows",
     "integrations_trial": "test_a_message_that_is_tried_for_real_is_recorded",
+    "messaging_attempt_case": "test_cases_are_recorded",
     "messaging_number_move": "test_a_move_is_recorded_for_both_organizations",
     "messaging_process_anyway": "test_the_quarantine_is_recorded",
     "messaging_reprocess": "test_the_quarantine_is_recorded",
@@ -476,6 +499,7 @@ BESIDE: dict[str, str] = {
     "messaging_resend_progress": "only shows",
     "messaging_retry_integration": "test_a_retried_integration_is_recorded",
     "messaging_settle": "test_a_decided_outcome_is_recorded",
+    "messaging_webhook_case": "test_cases_are_recorded",
     "portal_auditentry_export": "test_the_export_is_what_the_list_shows_and_is_recorded",
 }
 COMMON = ("add", "change", "changelist", "delete", "history")

@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 
-from integrations.models import AccessToken, Integration, PropertyValues
+from integrations.models import AccessToken, Capture, Integration, PropertyValues
 from messaging import erasure
 from messaging.models import Erasure, Number, WebhookEvent, WebhookRequest
 from messaging.outbound.submit import submit
@@ -53,6 +53,8 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
     Authenticator.objects.create(
         user=alice, type="totp", data={"secret": get_adapter().encrypt("PLANTEDSECRET"), "other": 1}
     )
+    capture = Capture.objects.create(account=service.organization.account, author=alice)
+    capture.requests.create(request={"text": "planted-request"})
     KeyCheck.objects.all().delete()
     keys.remember()
     for item in keys.encrypted_models():
@@ -81,6 +83,7 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("mfa.authenticator", ("secret", "seed")),
         ("integrations.propertyvalues", ("values",)),
         ("integrations.accesstoken", ("secrets",)),
+        ("integrations.capturedrequest", ("request",)),
         ("messaging.attachment", ("uploaded",)),
         ("messaging.erasure", ("address",)),
         ("messaging.webhookrequest", ("query", "headers", "body")),
@@ -95,10 +98,10 @@ def test_a_rotation_step_by_step(stored: Integration, settings: Any) -> None:
     with pytest.raises(CommandError, match=rf"Key 2 \({fingerprint(OLD)}\) is still needed"):
         run("check_keys")
     said = run("rotate_keys")
-    assert "Encrypted again: 8 of them." in said
+    assert "Encrypted again: 9 of them." in said
     assert contents() == before
     said += run("check_keys")
-    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 8 rows" in said
+    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 9 rows" in said
     assert f"Key 2 ({fingerprint(OLD)}), old: 0 rows\n  It may be removed from the list." in said
     settings.ENCRYPTION_KEYS = [NEW]
     assert contents() == before
@@ -124,10 +127,10 @@ def test_the_counts_say_which_model_needs_which_key(stored: Integration, setting
     assert out.getvalue() == (
         f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows "
         "(integrations.propertyvalues 1, messaging.webhookrequest 1)\n"
-        f"Key 2 ({fingerprint(OLD)}), old: 7 rows (integrations.accesstoken 1, messaging.attachment 1, messaging.erasure 1, messaging.webhookevent 1, "
+        f"Key 2 ({fingerprint(OLD)}), old: 8 rows (integrations.accesstoken 1, integrations.capturedrequest 1, messaging.attachment 1, messaging.erasure 1, messaging.webhookevent 1, "
         "messaging.webhookrequest 1, mfa.authenticator 1, portal.keycheck 1)\n"
     )
-    assert "Encrypted again: 7 of them." in run("rotate_keys")
+    assert "Encrypted again: 8 of them." in run("rotate_keys")
     run("check_keys")
 
 
@@ -144,6 +147,7 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
         (0, name): 1
         for name in [
             "integrations.accesstoken",
+            "integrations.capturedrequest",
             "integrations.propertyvalues",
             "messaging.attachment",
             "messaging.erasure",
@@ -157,9 +161,9 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
 def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User) -> None:
     settings.ENCRYPTION_KEYS = [NEW]
     said = (
-        "8 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
-        "messaging.attachment 1, messaging.erasure 1, messaging.webhookrequest 1, messaging.webhookevent 1, "
-        "portal.keycheck 1)"
+        "9 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
+        "integrations.capturedrequest 1, messaging.attachment 1, messaging.erasure 1, "
+        "messaging.webhookrequest 1, messaging.webhookevent 1, portal.keycheck 1)"
     )
     with pytest.raises(CommandError) as refused:
         run("give_up_keys")
@@ -167,14 +171,15 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
         f"No key of the list decrypts {said}. Nothing was changed. If the key is lost for ever, make a "
         "backup, then add --yes to delete them."
     )
-    assert keys.needed().unreadable.total() == 8
+    assert keys.needed().unreadable.total() == 9
     out = StringIO()
     call_command("give_up_keys", "--yes", stdout=out)
-    assert out.getvalue().startswith("Given up: 8 rows (messaging.webhookevent 1, messaging.webhookrequest 1")
+    assert out.getvalue().startswith("Given up: 9 rows (messaging.webhookevent 1, messaging.webhookrequest 1")
     keys.require()
     assert contents() == {
         "integrations.propertyvalues.values": [],
         "integrations.accesstoken.secrets": [],
+        "integrations.capturedrequest.request": [],
         "messaging.attachment.uploaded": [None, None],
         "messaging.erasure.address": [""],
         "messaging.webhookrequest.query": [],
@@ -270,7 +275,7 @@ def test_the_work_grows_with_the_rows_and_no_faster(stored: Integration, setting
 
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
-    assert statements.count("UPDATE") == 107
+    assert statements.count("UPDATE") == 108
     statements.clear()
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
