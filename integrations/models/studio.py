@@ -88,7 +88,7 @@ class Capture(models.Model):
 
     account = models.ForeignKey(Account, models.CASCADE, verbose_name=_("account"), related_name="captures")
     template = models.ForeignKey(
-        Template, models.CASCADE, verbose_name=_("template"), related_name="captures", null=True, blank=True
+        Template, models.CASCADE, verbose_name=_("template"), related_name="captures"
     )
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("author"), related_name="+"
@@ -110,12 +110,20 @@ class Capture(models.Model):
         return f"Capture {self.pk}"
 
 
+class CapturedRequestQuerySet(models.QuerySet["CapturedRequest"]):
+    def open(self) -> CapturedRequestQuerySet:
+        """Those of captures that have not expired."""
+        return self.filter(capture__expires_at__gt=timezone.now())
+
+
 class CapturedRequest(models.Model):
     """A request to the URL of a capture, without credentials, as cases write requests."""
 
     capture = models.ForeignKey(Capture, models.CASCADE, related_name="requests")
     request = EncryptedJSONField()
     received_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CapturedRequestQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
