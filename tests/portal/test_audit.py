@@ -460,7 +460,7 @@ def test_cases_are_recorded(private: Number, reseller: User) -> None:
     client.post(page, {"source": json.dumps({**case, "name": "The text"})})
     client.post(f"{page}delete/")
     entries = since(before)
-    assert told(entries) == [("revised", "integrations.template", "Acme SMS")] * 3
+    assert told(entries) == [("changed", "integrations.template", "Acme SMS")] * 3
     assert [entry.changes for entry in entries] == [
         {"case": ["", "A text"]},
         {"case": ["A text", "The text"]},
