@@ -14,19 +14,18 @@ from integrations.language import auth, document, methods, names, properties, ve
 from integrations.language.api_methods import METHODS, ApiMethod
 from integrations.language.filters import FILTERS
 from integrations.language.json_web_tokens import ALGORITHMS
-from integrations.language.published import KEYS as PUBLISHED_KEYS
 from integrations.language.published import OTHER_CLASSES
-from integrations.language.receiving import LONGEST, RECEIVING_KEYS, SHORTEST
-from integrations.language.response_rules import FORMATS, RESULTS, RULE_KEYS
+from integrations.language.receiving import RECEIVING_KEYS
+from integrations.language.schema_methods import method, rule
 from integrations.language.schema_parts import (
+    ANY,
+    BOOLEAN,
     MEDIA_RANGE,
     NUMERIC,
     STEP,
     TEXT,
-    URL,
     Schema,
     any_case,
-    body,
     chosen,
     definitions,
     described,
@@ -41,15 +40,10 @@ from integrations.language.schema_parts import (
     spelled,
     words,
 )
-from integrations.language.sections import REQUEST_METHODS
+from integrations.language.schema_webhooks import answer, event, needs, webhook
 from integrations.language.signatures import ALGORITHMS as DIGESTS
 from integrations.language.signatures import ENCODINGS, MAX_TOLERANCE
-from integrations.language.webhook import SECTION_KEYS
-from integrations.language.webhook_responses import HIGHEST, LOWEST, OTHER_KEYS
-from integrations.language.webhook_responses import KEYS as RESPONSE_KEYS
 
-_ANY: Schema = {}
-_BOOLEAN: Schema = {"type": "boolean"}
 # The places of placeholders: whether a shape is rendered or matched there, and which groups of variables it
 # reads and binds. What an API method reads and binds is its own; secrets are properties like any other.
 PLACES: dict[str, dict[str, Any]] = {
@@ -121,14 +115,14 @@ def _document() -> dict[str, Schema]:
         "aliases": {"type": "array", "items": {"type": "string"}},
         "countries": {"type": "array", "items": {"type": "string", "pattern": f"^{document.COUNTRY}$"}},
         "properties": {"type": "array", "items": ref("property")},
-        "auth": _ANY,
+        "auth": ANY,
         "OAuth2": {"if": {"type": "object"}, "then": ref("oauth")},
         "request_headers": {"x-patchbay": {"place": "credentials"}},
         "tables": {"type": "object", "additionalProperties": {"type": "object"}},
         "limits": only(keyed(document.LIMITS, limits)),
         "API": only(api),
         "Webhook": ref("webhook"),
-        "$schema": _ANY,
+        "$schema": ANY,
     }
 
 
@@ -140,25 +134,25 @@ def _definitions() -> dict[str, Schema]:
         ),
         "oauth": _oauth(),
         "grant": {"type": "object", "properties": {"when": ref("condition")}},
-        "method": _method(methods.KEYS),
-        "receiving": _method(methods.KEYS | RECEIVING_KEYS),
-        "rule": only(_rule()),
-        "webhook": chosen((has("events"), _section()), otherwise=_of_each(_complete())),
-        "event": _event(webhook_events.KEYS),
-        "polled": {"allOf": [_event(webhook_events.POLLED_KEYS), *_needs()]},
+        "method": method(methods.KEYS),
+        "receiving": method(methods.KEYS | RECEIVING_KEYS),
+        "rule": rule(),
+        "webhook": webhook(),
+        "event": event(webhook_events.KEYS),
+        "polled": {"allOf": [event(webhook_events.POLLED_KEYS), *needs()]},
         "verify": list_or_one(_by_type(verify.TYPES, _ways())),
-        "answer": {**only(_answer()), **body("body", "content_type", answer=True)},
+        "answer": {**answer()},
     }  # fmt: skip
 
 
 def _property() -> Schema:
     label = {"type": ["string", "boolean"], "pattern": f"^{STEP}$"}
     keys = {
-        **dict.fromkeys(["required", "secret"], _BOOLEAN),
+        **dict.fromkeys(["required", "secret"], BOOLEAN),
         "name": label,
         "type": words(properties.TYPES),
         "choices": {"type": "array"},
-        "default": _ANY,
+        "default": ANY,
         "help": TEXT,
     }
     of_choice = chosen(
@@ -201,7 +195,7 @@ def _schemes() -> dict[str, Schema]:
         **dict.fromkeys({key for fields in auth.FIELDS.values() for key in fields}, shape),
         **dict.fromkeys(["claims", "header"], claims),
         "name": ref("header name"),
-        "type": _ANY,
+        "type": ANY,
         "when": ref("condition"),
         "algorithm": words(ALGORITHMS),
         "expires": number(1, auth.LONGEST),
@@ -223,8 +217,8 @@ def _oauth() -> Schema:
     keys = {
         **dict.fromkeys(["client_id", "client_secret", "request_auth"], wrapped(ref("shape"))),
         **dict.fromkeys(["authorization_endpoint", "token_endpoint"], wrapped(ref("url"))),
-        "type": _ANY,
-        "when": _ANY,
+        "type": ANY,
+        "when": ANY,
         "flow_type": wrapped({"enum": [*auth.FLOWS, 0]}),
         "authorization_parameters": wrapped(encoded),
         "token_parameters": wrapped({**encoded, "properties": {"content_type": media_type()}}),
@@ -239,148 +233,10 @@ def _oauth() -> Schema:
     }
 
 
-def _method(declared: Mapping[str, str]) -> Schema:
-    split = {
-        "max": number(1, methods.MAX_PART),
-        "unit": words(methods.UNITS),
-        "into": words(methods.INTO),
-    }
-    keys = {
-        "request_method": _http_method(),
-        "request_url": {"pattern": URL},
-        "request_path": {"type": "string"},
-        "request_content_type": media_type(),
-        "request_parameters": ref("shape"),
-        "request_query": ref("query"),
-        "request_headers": ref("headers"),
-        "when": ref("condition"),
-        "variables": ref("variables"),
-        "split": only(keyed(methods.SPLIT, split), "max"),
-        "for_each": {"enum": ["media", None]},
-        "response_format": {"enum": [*FORMATS, None]},
-        "response_map": ref("matched"),
-        "response_headers": ref("matched"),
-        "response_success": ref("condition"),
-        "response_errors": list_or_one(ref("rule")),
-        "timeout": number(methods.SHORTEST, methods.LONGEST),
-        "idempotent": _BOOLEAN,
-        "interval": number(SHORTEST, LONGEST),
-        "events": chosen(
-            ({"type": "array"}, {"minItems": 1, "items": ref("polled")}), otherwise=ref("polled")
-        ),
-    }
-    requested = ["url", "parameters", "query", "headers"]
-    places = {
-        **dict.fromkeys([f"request_{part}" for part in requested] + ["when", "variables"], "request"),
-        **dict.fromkeys(["response_map", "response_headers"], "response"),
-        **dict.fromkeys(["response_success", "response_errors"], "outcome"),
-    }
-    get = {**has("request_method"), "properties": {"request_method": {"pattern": f"^{any_case(['GET'])}$"}}}
-    required = ["events"] if "events" in declared else []
-    return {
-        **only(keyed({**declared, **PUBLISHED_KEYS}, keys, places), *required),
-        "allOf": [
-            chosen(
-                (has("request_path"), {"properties": {"request_url": {"type": ["string", "null"]}}}),
-                otherwise={"required": ["request_url"], "properties": {"request_url": {"type": "string"}}},
-            ),
-            chosen(
-                (get, {"properties": {"request_parameters": ref("query")}}),
-                otherwise=body("request_parameters", "request_content_type"),
-            ),
-        ],
-    }
-
-
-def _rule() -> dict[str, Schema]:
-    shape = ref("shape")
-    keys = {"when": ref("condition"), "result": words(RESULTS), "code": shape, "text": shape}
-    return keyed(RULE_KEYS, keys, dict.fromkeys(RULE_KEYS.keys() - {"result"}, "outcome"))
-
-
-def _event(declared: Mapping[str, str]) -> Schema:
-    keys = {
-        "event_type": words(webhook_events.TYPES),
-        "event_key": _ANY,
-        "path": {"type": ["string", "array", "null"], "items": {"type": "string"}},
-        "request_method": list_or_one(_http_method()),
-        **dict.fromkeys(["request_query", "request_headers", "request_parameters"], ref("matched")),
-        "request_content_type": media_type(optional=True),
-        "request_charset": {"type": ["string", "number", "null"]},
-        "when": ref("condition"),
-        "variables": ref("variables"),
-        "status_map": {"type": "object", "additionalProperties": words(webhook_events.STATUSES)},
-        "continue": _BOOLEAN,
-        "concat": only(keyed(webhook_events.CONCAT, dict.fromkeys(webhook_events.CONCAT, ref("shape"))),
-                       *webhook_events.CONCAT),
-        "verify": ref("verify"),
-        "media_auth": {"anyOf": [_BOOLEAN, {"type": "array", "minItems": 1, "items": _host()}]},
-        "media_path": {"type": "string", "pattern": "^/"},
-        "response": ref("answer"),
-    }  # fmt: skip
-    places = {
-        **dict.fromkeys(["request_query", "request_headers", "request_parameters"], "event"),
-        "when": "exchange",
-        **dict.fromkeys(["variables", "concat", "response"], "bound"),
-        "verify": "verify",
-    }
-    other = {**has("event_type"), "properties": {"event_type": {"not": {"const": "messageStatus"}}}}
-    return {
-        **only(keyed(declared, keys, places)),
-        "if": other,
-        "then": {"properties": {"status_map": False}},
-    }
-
-
-def _needs() -> list[Schema]:
-    """What an event needs that has no defaults: its type, and what that asks for."""
-    return [{"required": ["event_type"]}, _needs_map()]
-
-
-def _needs_map() -> Schema:
-    of_status = {**has("event_type"), "properties": {"event_type": {"const": "messageStatus"}}}
-    return {"if": of_status, "then": {"required": ["status_map"]}}
-
-
-def _complete() -> Schema:
-    return {"allOf": [ref("event"), *_needs()]}
-
-
-def _of_each(event: Schema) -> Schema:
-    """One event, a list of them, or an object of named ones."""
-    named = {"not": {"additionalProperties": {"not": has("event_type")}}}
-    is_named = {"type": "object", "allOf": [{"not": has("event_type")}, named]}
-    return chosen(
-        ({"type": "array"}, {"items": event}),
-        (is_named, {"additionalProperties": event}),
-        otherwise=event,
-    )
-
-
-def _section() -> Schema:
-    """The object with `events`; the other keys are their defaults."""
-    others = keyed(
-        OTHER_KEYS, dict.fromkeys(OTHER_KEYS, ref("answer")), dict.fromkeys(OTHER_KEYS, "exchange")
-    )
-    answer = {**only(_answer() | others), **body("body", "content_type", answer=True)}
-    keys = {**_event(webhook_events.KEYS)["properties"]}
-    keys["response"] = {**keys["response"], "allOf": [answer]}
-    events = keyed(SECTION_KEYS, {"events": _of_each(ref("event"))})
-
-    def without(key: str, needed: Schema) -> Schema:
-        return {"if": {"not": has(key)}, "then": {"properties": {"events": _of_each(needed)}}}
-
-    typed: Schema = {"required": ["event_type"]}
-    return {
-        **only(events | keys),
-        "allOf": [without("event_type", typed), without("status_map", _needs_map())],
-    }
-
-
 def _ways() -> dict[str, Schema]:
     keys = {
         **dict.fromkeys(verify.KEYS, ref("shape")),
-        "type": _ANY,
+        "type": ANY,
         "when": ref("condition"),
         "variables": ref("variables"),
         "name": TEXT,
@@ -394,30 +250,6 @@ def _ways() -> dict[str, Schema]:
         declared = {key: verify.KEYS[key] for key in [*verify.COMMON, *required, *optional]}
         ways[kind] = only(keyed(declared, own, dict.fromkeys(declared, "verify")), "type", *required)
     return ways
-
-
-def _answer() -> dict[str, Schema]:
-    digits = {"type": "string", "pattern": "^[2-5][0-9][0-9]$"}
-    keys = {
-        "status": {"anyOf": [{"type": "integer", "minimum": LOWEST, "maximum": HIGHEST}, digits]},
-        "content_type": media_type(optional=True),
-        "headers": ref("headers"),
-        "body": ref("shape"),
-    }
-    return keyed(RESPONSE_KEYS, keys)
-
-
-def _http_method() -> Schema:
-    return {
-        "anyOf": [
-            {"enum": REQUEST_METHODS},
-            {"type": "string", "pattern": f"^(?:{any_case(REQUEST_METHODS)})$"},
-        ]
-    }
-
-
-def _host() -> Schema:
-    return {"type": "string", "pattern": r"^[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"}
 
 
 def _method_name(method: ApiMethod) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from integrations.language.conditions import OPERATORS
-from integrations.language.sections import MEDIA_TYPES, RESERVED
+from integrations.language.sections import MEDIA_TYPES, REQUEST_METHODS, RESERVED
 
 Schema = dict[str, Any]
 
@@ -18,6 +18,8 @@ _ARGUMENT = rf"'(?:[^']|'')*'|-?[0-9]+(?:\.[0-9]+)?|{_NAME}"
 WHOLE = rf"^\${_NAME}\??(?:\|[A-Za-z0-9_]+(?::(?:{_ARGUMENT}))*)*\$$"
 MEDIA_RANGE = r"^[^\x00-*,/:-@\[-^`{-\x7f]+/[^\x00-),/:-@\[-^`{-\x7f]+$"
 URL = r"^(?:https?://|\$)"
+ANY: Schema = {}
+BOOLEAN: Schema = {"type": "boolean"}
 TEXT: Schema = {"type": ["string", "number", "boolean", "null"]}
 _NUMERAL = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 # A number, or a text that is one.
@@ -219,3 +221,13 @@ def body(key: str, type_key: str, *, answer: bool = False) -> Schema:
         return chosen(*cases, otherwise=under("shape"))
     cases.append(({"not": has(type_key)}, under("json")))
     return chosen(*cases, otherwise=under("shape"))
+
+
+def http_method() -> Schema:
+    """A method of HTTP, in any case."""
+    return {
+        "anyOf": [
+            {"enum": REQUEST_METHODS},
+            {"type": "string", "pattern": f"^(?:{any_case(REQUEST_METHODS)})$"},
+        ]
+    }

@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField(default=integrations.models.studio.end_of_life, verbose_name='expires')),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='captures', to='portal.account', verbose_name='account')),
                 ('author', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='author')),
-                ('template', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='captures', to='integrations.template', verbose_name='template')),
+                ('template', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='captures', to='integrations.template', verbose_name='template')),
             ],
             options={
                 'verbose_name': 'capture',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import chain, count
 from typing import Any
@@ -22,6 +22,13 @@ LIFETIME = timedelta(days=1)
 NAME_LENGTH = 200
 
 
+def named_apart(name: str, taken: Container[str]) -> str:
+    """The name of a case, with a number after it if it is taken; at most 200 characters."""
+    shortened = name[: NAME_LENGTH - 6]
+    names = chain([name[:NAME_LENGTH]], (f"{shortened} ({number})" for number in count(2)))
+    return next(each for each in names if each not in taken)
+
+
 class TemplateCaseQuerySet(models.QuerySet["TemplateCase"]):
     def replace_by_example(self, template: Template, cases: Iterable[Mapping[str, Any]]) -> None:
         """Puts cases that were built by example in the place of earlier ones; an author's own stay.
@@ -32,9 +39,7 @@ class TemplateCaseQuerySet(models.QuerySet["TemplateCase"]):
             self.filter(template=template, by_example=True).delete()
             taken = set(self.filter(template=template).values_list("name", flat=True))
             for case in cases:
-                wanted = str(case["name"])[:NAME_LENGTH]
-                numbered = (f"{wanted[: NAME_LENGTH - 6]} ({number})" for number in count(2))
-                name = next(each for each in chain([wanted], numbered) if each not in taken)
+                name = named_apart(str(case["name"]), taken)
                 taken.add(name)
                 source = json.dumps({**case, "name": name}, ensure_ascii=False, indent=2)
                 self.create(template=template, name=name, source=source, by_example=True)
@@ -88,7 +93,7 @@ class Capture(models.Model):
 
     account = models.ForeignKey(Account, models.CASCADE, verbose_name=_("account"), related_name="captures")
     template = models.ForeignKey(
-        Template, models.CASCADE, verbose_name=_("template"), related_name="captures", null=True, blank=True
+        Template, models.CASCADE, verbose_name=_("template"), related_name="captures"
     )
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("author"), related_name="+"
@@ -110,12 +115,20 @@ class Capture(models.Model):
         return f"Capture {self.pk}"
 
 
+class CapturedRequestQuerySet(models.QuerySet["CapturedRequest"]):
+    def open(self) -> CapturedRequestQuerySet:
+        """Those of captures that have not expired."""
+        return self.filter(capture__expires_at__gt=timezone.now())
+
+
 class CapturedRequest(models.Model):
     """A request to the URL of a capture, without credentials, as cases write requests."""
 
     capture = models.ForeignKey(Capture, models.CASCADE, related_name="requests")
     request = EncryptedJSONField()
     received_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CapturedRequestQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]

@@ -88,7 +88,6 @@ class Template(models.Model):
         blank=True,
         editable=False,
     )
-
     draft = models.ForeignKey(
         "TemplateRevision",
         models.SET_NULL,
@@ -155,6 +154,8 @@ class Template(models.Model):
             self.service_id, self.name = compiled.id, compiled.name[:NAME]
             with audit.covered():
                 self.save()
+        # Two people who save at once get different numbers.
+        Template.objects.select_for_update().get(pk=self.pk)
         last = self.revisions.aggregate(last=Max("number"))["last"] or 0
         return self.revisions.create(number=last + 1, source=source, author=author)
 
@@ -174,8 +175,7 @@ class Template(models.Model):
             self.published = revision
             if self.draft is not None and self.draft.number <= revision.number:
                 self.draft = None
-            self.save(update_fields=["service_id", "name", "draft"])
-            self.save(update_fields=["published"])
+            self.save(update_fields=["service_id", "name", "published", "draft"])
             audit.record(audit.Action.REVISED, self, changes)
             transaction.on_commit(partial(signals.published.send, sender=None, template=self))
 

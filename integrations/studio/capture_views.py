@@ -150,7 +150,7 @@ class Live:
 def stamp_of(capture: Capture) -> str:
     """Changes with what the capture has received, and with the document that it is read by."""
     latest = CapturedRequest.objects.filter(capture=capture).aggregate(latest=Max("pk"))["latest"]
-    revision = capture.template.latest if capture.template is not None else None
+    revision = capture.template.latest
     return f"{latest or 0}-{revision.pk if revision else 0}"
 
 

@@ -54,13 +54,13 @@ def share(capture: Capture, *, shared: bool) -> None:
         capture.save(update_fields=["shared"])
         said = {True: str(_("yes")), False: str(_("no"))}
         changes = {str(_("shared")): (said[not shared], said[shared])}
-        audit.record(audit.Action.CHANGED, capture, changes, name=str(capture.template or capture))
+        audit.record(audit.Action.CHANGED, capture, changes, name=str(capture.template))
 
 
 def close(capture: Capture) -> None:
     """Ends a capture, and deletes what it has received."""
     with transaction.atomic(), audit.covered():
-        audit.record(audit.Action.DELETED, capture, name=str(capture.template or capture))
+        audit.record(audit.Action.DELETED, capture, name=str(capture.template))
         capture.delete()
 
 
@@ -90,7 +90,7 @@ def record(capture: Capture, request: InboundRequest) -> HttpResponse | None:
 
 def compiled_of(capture: Capture) -> Compiled | None:
     """The document that the capture's requests are read by: the draft, else what is published."""
-    latest = capture.template.latest if capture.template is not None else None
+    latest = capture.template.latest
     return latest.compiled if latest is not None else None
 
 
@@ -119,15 +119,11 @@ def _text_of(row: CapturedRequest) -> str:
 
 def _redactor(capture: Capture) -> Redactor:
     """Masks the secrets of all integrations of the account that use the template."""
-    template = capture.template
-    if template is None:
-        return Redactor([])
-    integrations = Integration.objects.ready().filter(
-        template=template, organization__account=capture.account_id
-    )
+    template, account = capture.template_id, capture.account_id
+    integrations = Integration.objects.ready().filter(template=template, organization__account=account)
     private = [value for each in credentials_of(integrations).values() for value in each.private]
     compiled = compiled_of(capture)
-    inherited = PropertyValues.objects.filter(account=capture.account_id, template=template).first()
+    inherited = PropertyValues.objects.filter(account=account, template=template).first()
     if compiled is not None and inherited is not None:
         private += combined(compiled, None, inherited).private
     return Redactor(set(private))

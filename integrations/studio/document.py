@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from integrations.language.errors import DocumentError, Problem
+from integrations.language.errors import DocumentError
 from integrations.models import Template
 from integrations.studio.pages import as_data, page, problems_in, template_of
 from portal.admin_base import user_of
@@ -96,5 +96,4 @@ def check(request: HttpRequest, pk: int) -> JsonResponse:
     """The problems of a document that is being written, for the editor."""
     template_of(request, pk)
     source = request.POST.get("source", "").replace("\r\n", "\n")
-    found: list[Problem] = problems_in(source)
-    return JsonResponse({"problems": [as_data(problem, source) for problem in found]})
+    return JsonResponse({"problems": [as_data(problem, source) for problem in problems_in(source)]})

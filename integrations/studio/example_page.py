@@ -7,10 +7,9 @@ import re
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
@@ -70,11 +69,8 @@ def _shown(request: HttpRequest, template: Template, form: ExampleForm) -> HttpR
 
 
 def _captured(template: Template) -> QuerySet[CapturedRequest]:
-    """The requests that were captured for the template, or for any of its account; the latest first."""
-    mine = Q(capture__template=template)
-    if template.account_id is not None:
-        mine |= Q(capture__template=None, capture__account=template.account_id)
-    return CapturedRequest.objects.filter(mine, capture__expires_at__gt=timezone.now())
+    """The requests that were captured for the template, the latest first."""
+    return CapturedRequest.objects.open().filter(capture__template=template)
 
 
 def _source(form: ExampleForm) -> str:

@@ -98,8 +98,8 @@ def signature_place(scheme: Mapping[str, Any]) -> dict[str, str]:
 def address(schemes: Sequence[Mapping[str, Any]]) -> str:
     """An address from which a request may come."""
     for scheme in schemes:
-        ranges = scheme.get("ranges")
-        if scheme.get("type") == "ip" and isinstance(ranges, list) and ranges:
+        ranges = scheme.get("ranges") if scheme.get("type") == "ip" else []
+        for each in ranges if isinstance(ranges, list) else [ranges]:
             with suppress(ValueError):
-                return str(ipaddress.ip_network(text(ranges[0]), strict=False)[0])
+                return str(ipaddress.ip_network(text(each).strip(), strict=False)[0])
     return "192.0.2.1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -13,10 +12,10 @@ from typing import Any
 from integrations.events import InboundRequest
 from integrations.language.document import Template
 from integrations.language.properties import Property, check_values
-from integrations.language.values import Value
 from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.signing_keys import SigningKeys
+from integrations.studio.invented_shapes import address
 
 URL = "https://api.example.com"
 ACCESS_TOKEN = "invented-access-token"  # noqa: S105 (invented)
@@ -76,34 +75,13 @@ def signed(
     if not template.webhook.events:
         return request
     hosted = _hosted(template, values)
-    schemes = _schemes(template, event or 0)
-    for scheme in schemes:
-        if scheme.get("type") == "ip" and (address := _first_address(scheme.get("ranges"))):
-            request = replace(request, ip=address)
+    schemes = hosted.verify_of(event or 0)
+    if any(scheme.get("type") == "ip" for scheme in schemes):
+        request = replace(request, ip=address(schemes))
     try:
         return sign(schemes, request, request, dict(values), hosted.signing_keys)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
         return request  # it has no place for a signature, or the values are no keys
-
-
-def _schemes(template: Template, event: int) -> list[Mapping[str, Value]]:
-    """The verification of an event, else of the section; the document may describe a single event."""
-    section = template.document.get("Webhook", {})
-    shared = section if isinstance(section, Mapping) else {}
-    events = shared.get("events", section)
-    events = events if isinstance(events, list) else [events]
-    own = events[event] if event < len(events) and isinstance(events[event], Mapping) else {}
-    found = own.get("verify", shared.get("verify", []))
-    return [item for item in (found if isinstance(found, list) else [found]) if isinstance(item, Mapping)]
-
-
-def _first_address(ranges: Value) -> str:
-    for item in ranges if isinstance(ranges, list) else [ranges]:
-        try:
-            return str(ipaddress.ip_network(str(item).strip(), strict=False)[0])
-        except ValueError:
-            continue
-    return ""
 
 
 def _hosted(template: Template, values: Mapping[str, Any]) -> HostedEntry:

@@ -15,6 +15,7 @@ from integrations.language.errors import Problem, json_problem
 from integrations.language.source import placed
 from integrations.language.values import Value, load, text
 from integrations.models import Template, TemplateCase
+from integrations.models.studio import NAME_LENGTH, named_apart
 from portal import audit
 
 MAX_CASES, MAX_BYTES = 100, 64 * 1024
@@ -48,11 +49,7 @@ def keep(template: Template, case: dict[str, Any]) -> TemplateCase:
             raise ValidationError(
                 _("There are %(count)d cases already. Delete one of them first.") % {"count": MAX_CASES}
             )
-        wanted = name = text(case.get("name")).strip()[:190] or _("A case")
-        number = 1
-        while name in names:
-            number += 1
-            name = f"{wanted} ({number})"
+        name = named_apart(text(case.get("name")).strip() or _("A case"), names)
         source = written({**case, "name": name})
         _check_size(source)
         case_kept = template.cases.create(name=name, source=source)
@@ -64,11 +61,12 @@ def change(case: TemplateCase, source: str) -> None:
     """Stores another text of a case, whose name is in it. Raises ValidationError."""
     _check_size(source)
     found = load(source)
-    name = text(found.get("name")).strip()[:200] or case.name
-    if case.template.cases.filter(name=name).exclude(pk=case.pk).exists():
-        raise ValidationError(_("There is another case named %(name)s.") % {"name": name})
-    before, case.name, case.source = case.name, name, source
+    name = text(found.get("name")).strip()[:NAME_LENGTH] or case.name
     with transaction.atomic():
+        Template.objects.select_for_update().get(pk=case.template_id)
+        if case.template.cases.filter(name=name).exclude(pk=case.pk).exists():
+            raise ValidationError(_("There is another case named %(name)s.") % {"name": name})
+        before, case.name, case.source = case.name, name, source
         case.save(update_fields=["name", "source"])
         _record(case.template, (before, name))
 
@@ -81,7 +79,7 @@ def delete(case: TemplateCase) -> None:
 
 
 def _record(template: Template, names: tuple[str, str]) -> None:
-    audit.record(audit.Action.REVISED, template, {_("case"): names})
+    audit.record(audit.Action.CHANGED, template, {_("case"): names})
 
 
 def _check_size(source: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -155,11 +154,9 @@ def _presets(template: Template) -> tuple[Presets, Presets]:
 
 
 def _captured(request: HttpRequest, template: Template) -> CapturedRequest | None:
-    """The captured request that the page is asked for, of this template or its account."""
+    """The captured request that the page is asked for, of an open capture of the template."""
     key = request.POST.get("capture") or request.GET.get("capture") or ""
     if not key:
         return None
-    own = Q(capture__template=template)
-    if template.account_id is not None:
-        own |= Q(capture__account=template.account_id)
-    return get_object_or_404(CapturedRequest.objects.filter(own), pk=key_of(key))
+    own = CapturedRequest.objects.open().filter(capture__template=template)
+    return get_object_or_404(own, pk=key_of(key))

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from integrations.language.renaming import renamed
 from integrations.models import Template, TemplateCase
-from integrations.models.templates import NAME
+from integrations.models.studio import named_apart
 from integrations.studio import case_results
 from portal.models import Account, User
 
@@ -59,8 +59,5 @@ def _named_apart(original: Template) -> list[tuple[str, str]]:
     """The cases, whose names must differ within a template; the catalogue's need not."""
     found: dict[str, str] = {}
     for name, source, _row in case_results.sources(original):
-        chosen, number = name[:NAME], 2
-        while chosen in found:
-            chosen, number = f"{name[: NAME - 6]} ({number})", number + 1
-        found[chosen] = source
+        found[named_apart(name, found)] = source
     return list(found.items())

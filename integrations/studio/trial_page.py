@@ -20,7 +20,7 @@ from integrations import setup
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.models.templates import webhook_url
 from integrations.studio import case_results, trial_for_real
-from integrations.studio.pages import page, template_of
+from integrations.studio.pages import page, revision_of, template_of
 from integrations.studio.trial import Trial
 from integrations.studio.trial_for_real import Attempt
 from integrations.studio.trial_forms import RealForm, ReplyForm, SendForm
@@ -37,8 +37,7 @@ CHOICES = 100  # integrations
 def of_template(request: HttpRequest, pk: int) -> HttpResponse:
     """A draft, or another revision of a template, for those who may change it."""
     template = template_of(request, pk)
-    number = key_of(request.POST.get("revision") or request.GET.get("revision") or "")
-    revision = get_object_or_404(template.revisions, number=number) if number else template.latest
+    revision = revision_of(request, template, template.latest)
     if revision is None:
         return page(request, template, "trial", {})
     owner = template.account.accountid if template.account else ""

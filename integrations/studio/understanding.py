@@ -18,18 +18,11 @@ from integrations.language.document import Template as Compiled
 from integrations.language.values import dump, load, text, well_formed
 from integrations.models import CapturedRequest
 from integrations.received import Accepted, Probe, Received
+from integrations.studio.explain_webhooks import STATUSES
 
 # A page shows twenty of them, to anybody who has its link.
 WORK = webhooks.MAX_WORK // 4
 SHOWN_BODY = 20_000  # characters
-STATUSES = {
-    "queued": gettext_lazy("accepted, on its way"),
-    "sent": gettext_lazy("sent"),
-    "delivered": gettext_lazy("delivered"),
-    "read": gettext_lazy("read"),
-    "failed": gettext_lazy("failed"),
-    "retrying": gettext_lazy("tried again"),
-}
 KINDS = {
     "message": gettext_lazy("message"),
     "mms": gettext_lazy("message with files"),

@@ -454,13 +454,13 @@ def test_cases_are_recorded(private: Number, reseller: User) -> None:
     template = Template(account=private.account)
     template.revise('{"id": "acme-sms", "name": "Acme SMS", "Webhook": []}')
     client, before = signed_in(reseller), last()
-    case = {"name": "A text", "kind": "receive", "request": {"text": SECRET}}
+    case = {"name": "A text", "kind": "receive", "request": {"text": SECRET}, "expect": {"events": []}}
     add = reverse("admin:integrations_studio_case_add", args=[template.pk])
     page = client.post(add, {"source": json.dumps(case)})["Location"]
     client.post(page, {"source": json.dumps({**case, "name": "The text"})})
     client.post(f"{page}delete/")
     entries = since(before)
-    assert told(entries) == [("revised", "integrations.template", "Acme SMS")] * 3
+    assert told(entries) == [("changed", "integrations.template", "Acme SMS")] * 3
     assert [entry.changes for entry in entries] == [
         {"case": ["", "A text"]},
         {"case": ["A text", "The text"]},

@@ -53,7 +53,9 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
     Authenticator.objects.create(
         user=alice, type="totp", data={"secret": get_adapter().encrypt("PLANTEDSECRET"), "other": 1}
     )
-    capture = Capture.objects.create(account=service.organization.account, author=alice)
+    capture = Capture.objects.create(
+        account=service.organization.account, template=service.template, author=alice
+    )
     capture.requests.create(request={"text": "planted-request"})
     KeyCheck.objects.all().delete()
     keys.remember()

@@ -17,7 +17,6 @@ from integrations.studio.example.writing import Vocabulary, around
 from integrations.studio.example.xml_text import XmlText
 
 CONTACT, OURS, TEXT, FILE = "+15005550001", "+15005550006", "Hello", "https://media.example.com/a.png"
-_KEPT_HEADERS = ("content-type",)
 
 
 class Inventor:

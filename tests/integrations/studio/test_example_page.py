@@ -211,7 +211,7 @@ def test_another_webhook_can_be_added(template: Template, client: Client) -> Non
 CAPTURED = {"method": "POST", "query": {"kind": "mo"}, "headers": {"X-Event": "in"}, "json": {"from": "+15005550001", "text": "Moin"}}  # fmt: skip
 
 
-def capture(account: Account, author: User, template: Template | None) -> CapturedRequest:
+def capture(account: Account, author: User, template: Template) -> CapturedRequest:
     made = Capture.objects.create(account=account, author=author, template=template)
     return CapturedRequest.objects.create(capture=made, request=CAPTURED)
 
@@ -237,8 +237,9 @@ def test_only_one_s_own_captures_can_be_used(
     other = make_reseller()
     northern = Account.objects.get(name="Northern Voice")
     neighbor = Template.objects.create(account=template.account, service_id="n", name="N")
-    mine = capture(template.account, reseller, None)  # type: ignore[arg-type]
-    foreign = [capture(northern, other, None), capture(template.account, reseller, neighbor)]  # type: ignore[arg-type]
+    mine = capture(template.account, reseller, template)  # type: ignore[arg-type]
+    strange = Template.objects.create(account=northern, service_id="s", name="S")
+    foreign = [capture(northern, other, strange), capture(template.account, reseller, neighbor)]  # type: ignore[arg-type]
     assert client.post(url_of(template), {"capture": mine.pk}).status_code == 200
     for item in foreign:
         assert client.post(url_of(template), {"capture": item.pk}).status_code == 404

@@ -112,6 +112,7 @@ def test_a_case_of_a_webhook_has_nobodys_number_or_words(previewed: Previewed) -
 def captured(previewed: Previewed) -> CapturedRequest:
     capture = Capture.objects.create(
         account=previewed.template.account,
+        template=previewed.template,
         author=User.objects.get(memberships__role="account_admin"),
         expires_at=timezone.now() + timedelta(hours=1),
     )
@@ -123,6 +124,13 @@ def test_a_captured_request_is_previewed(previewed: Previewed, captured: Capture
     assert "“Meet Ann”" in page
     assert previewed.client.get(f"{previewed.url}preview/?capture={captured.pk + 1}").status_code == 404
     assert previewed.client.get(f"{previewed.url}preview/?capture=x").status_code == 404
+
+
+def test_a_request_is_not_previewed_after_its_capture_has_expired(
+    previewed: Previewed, captured: CapturedRequest
+) -> None:
+    Capture.objects.update(expires_at=timezone.now())
+    assert previewed.client.get(f"{previewed.url}preview/?capture={captured.pk}").status_code == 404
 
 
 def test_nobody_previews_what_another_account_has_captured(
