@@ -55,7 +55,7 @@ class Demo:
             {"PATCHBAY_DEMO_PASSWORD": "correct-horse-battery"},
             folder / "log",
         )
-        self.process.wait_until_ready(self.url, 60)
+        self.process.wait_until_ready(self.url, 180)
         wait_for(lambda: "is ready at" in self.process.output)
 
 

@@ -139,7 +139,7 @@ def test_an_idle_worker_goes_on_after_the_server_has_closed_its_connections(sepa
             patchbay.query(
                 "UPDATE messaging_message SET next_attempt_at = now() WHERE text = %s", f"acme {number}"
             )
-            wait_for(lambda: patchbay.one(sent) > number, 20, lambda: worker.output)  # noqa: B023
+            wait_for(lambda: patchbay.one(sent) > number, 60, lambda: worker.output)  # noqa: B023
             patchbay.query(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
