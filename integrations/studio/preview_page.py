@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -162,4 +163,5 @@ def _captured(request: HttpRequest, template: Template) -> CapturedRequest | Non
     own = Q(capture__template=template)
     if template.account_id is not None:
         own |= Q(capture__account=template.account_id)
-    return get_object_or_404(CapturedRequest.objects.filter(own), pk=key_of(key))
+    found = CapturedRequest.objects.filter(own, capture__expires_at__gt=timezone.now())
+    return get_object_or_404(found, pk=key_of(key))
