@@ -65,7 +65,7 @@ def record_each(
     action: Action,
     rows: Iterable[models.Model],
     actor: User | None = None,
-    changes: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Change] | None = None,
 ) -> None:
     """Records what was done to each of several rows, in one statement beside those that read the rows.
 
