@@ -57,6 +57,13 @@ def renew(rows: QuerySet[PropertyValues]) -> None:
         _renew_readable(keys[start : start + BATCH])
 
 
+def renew_for(integrations: QuerySet[Integration]) -> None:
+    """Keeps the compared values of integrations of one template that use another revision now."""
+    own = Q(integration__in=integrations.values("pk")) & NOT_BLANK
+    accounts, templates = integrations.values("organization__account"), integrations.values("template")
+    renew(PropertyValues.objects.filter(own | Q(account__in=accounts, template__in=templates)))
+
+
 def adopt() -> None:
     """Takes over the values of version 0.1, which are not yet known to be blank or not.
 

@@ -154,10 +154,14 @@ class Template(models.Model):
             self.service_id, self.name = compiled.id, compiled.name[:NAME]
             with audit.covered():
                 self.save()
-        # Two people who save at once get different numbers.
-        Template.objects.select_for_update().get(pk=self.pk)
+        self._lock()
         last = self.revisions.aggregate(last=Max("number"))["last"] or 0
         return self.revisions.create(number=last + 1, source=source, author=author)
+
+    def _lock(self) -> None:
+        """Has others who save or publish wait, and reads the draft that they have left."""
+        locked = Template.objects.select_for_update(of=("self",)).select_related("draft").get(pk=self.pk)
+        self.draft = locked.draft
 
     def publish(self, revision: TemplateRevision, *, moves: bool = False) -> None:
         """Has all organizations use the revision that are not pinned to another one; also an older one.
@@ -171,6 +175,7 @@ class Template(models.Model):
         if self.published is not None and compiled.id != self.service_id:
             changes[str(_("id"))] = (self.service_id, compiled.id)
         with transaction.atomic(), audit.covered():
+            self._lock()
             self.service_id, self.name = compiled.id, compiled.name[:NAME]
             self.published = revision
             if self.draft is not None and self.draft.number <= revision.number:

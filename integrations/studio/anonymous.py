@@ -15,6 +15,7 @@ from integrations.studio.example.words import ERROR_CODE, KIND, STATUS, plain, s
 
 SHORTEST_NUMBER = 7  # digits
 LONGEST_NUMBER = 15  # of ITU-T E.164
+NESTED = 4  # URLs within a URL
 TEXT, NAME = "Hello", "Ann"
 _DIGITS = re.compile(r"(?<![^\W_])\d(?:[ ().-]{0,2}\d)+(?![^\W_])")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
@@ -22,10 +23,11 @@ _DATE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)? ?(?:Z|[+-]\d\d:?\d\d)?"
     r"|(?:\w{3}, )?\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d (?:[+-]\d{4}|GMT|UTC)"
 )
-_EMAIL = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
+# From the beginning of a word only: to try each of its places takes long.
+_EMAIL = re.compile(r"(?<![^\s@<>,;:])[^\s@<>,;:]+@[^\s@<>,;:]+")
 _URL = re.compile(r"(https?://)([^/?#\s]+)([^\s]*)", re.I)
 # A JSON Web Token; one without claims takes its place.
-_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
+_JWT = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _NO_CLAIMS = "e30"  # {} in Base64
 _TOKEN = re.compile(r"[^\W_]+")
 _WORDS = ("lorem", "ipsum", "dolor", "amet", "elit", "magna", "aliqua", "enim", "minim", "quis")
@@ -45,6 +47,7 @@ class Invented:
 
     def __init__(self, template: Template, known: Mapping[str, str]) -> None:
         self._kept = {"basic", "bearer", *(item.casefold() for item in literals(template.document))}
+        self._said = "\n".join(self._kept)
         self._known = {old: new for old, new in known.items() if len(old) >= 2}
         # Shorter ones are parts of other words by chance.
         ordered = sorted((old for old in self._known if len(old) >= MIN_LENGTH), key=len, reverse=True)
@@ -128,11 +131,12 @@ class Invented:
     def _url(self, url: str) -> str:
         found = _URL.fullmatch(url)
         assert found is not None
-        host = found[2] if any(found[2].casefold() in item for item in self._kept) else "media.example.com"
+        host = found[2] if found[2].casefold() in self._said else "media.example.com"
+        replaced = self._part if found[3].count("://") < NESTED else self._tokens
         path, dot, ending = found[3].rpartition(".")
         if dot and re.fullmatch(r"[A-Za-z0-9]{2,4}", ending):
-            return f"{found[1]}{host}{self._part(path)}.{ending}"
-        return f"{found[1]}{host}{self._part(found[3])}"
+            return f"{found[1]}{host}{replaced(path)}.{ending}"
+        return f"{found[1]}{host}{replaced(found[3])}"
 
     def _tokens(self, words: str) -> str:
         return _TOKEN.sub(lambda found: self._token(found[0]), words)

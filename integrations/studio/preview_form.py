@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isinf
 from typing import Any
 
 from django import forms
@@ -232,10 +233,16 @@ def _body(words: str) -> dict[str, Value]:
     if not words.strip():
         return {}
     try:
-        found = json.loads(dump(load(words)))
+        found = json.loads(dump(load(words)), parse_float=_finite)
     except (ValueError, RecursionError):
         return {"text": words}
     return {"json": found} if isinstance(found, dict | list) else {"text": words}
+
+
+def _finite(number: str) -> float:
+    if isinf(found := float(number)):
+        raise ValueError(number)
+    return found
 
 
 def _property_field(item: Property) -> forms.Field:

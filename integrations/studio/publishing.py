@@ -10,13 +10,15 @@ from functools import cached_property
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
-from integrations import holds, origins
+from integrations import calls, compared_values, holds, origins
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template, TemplateRevision, webhook_url
 from integrations.origins import Ask
 from integrations.properties import credentials_of
 from integrations.studio.wording import differences
+from portal import audit
 from portal.models import Organization, User
 
 BATCH = 500
@@ -135,9 +137,10 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
     with transaction.atomic():
         if change.organizations is None:
             change.template.publish(change.revision, moves=moves)
-            _pin(change.template.integrations.filter(revision=change.revision), None)
+            pinned = change.template.integrations.filter(revision=change.revision)
+            _pin(pinned, None, change.revision.number)
         else:
-            _pin(Integration.objects.filter(pk__in=integrations), change.revision)
+            _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)
     asked: dict[int, set[tuple[str, str]]] = defaultdict(set)
     for found in confirmed:
         for key in found.integrations:
@@ -147,11 +150,18 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
     holds.review(integrations)
 
 
-def _pin(integrations: QuerySet[Integration], revision: TemplateRevision | None) -> None:
-    """Saves each, since what is kept of their values depends on the revision."""
-    for item in integrations.select_related("organization"):
-        item.revision = revision
-        item.save(update_fields=["revision"])
+def _pin(integrations: QuerySet[Integration], revision: TemplateRevision | None, number: int) -> None:
+    """Pins integrations to a revision, or those that are pinned to it to none; `number` is the revision's.
+
+    Takes the same number of queries for each batch, and keeps what depends on the revision.
+    """
+    rows = Integration.objects.filter(pk__in=list(integrations.values_list("pk", flat=True)))
+    rows.update(revision=revision)
+    compared_values.renew_for(rows)
+    calls.plan(rows)
+    said = ("", str(number)) if revision is not None else (str(number), "")
+    changes = {str(_("pinned revision")): said}
+    audit.record_each(audit.Action.CHANGED, rows.select_related("template", "organization"), None, changes)
 
 
 def _batches(integrations: list[Integration]) -> Iterator[list[Integration]]:

@@ -61,8 +61,16 @@ def record_change(row: models.Model, before: Snapshot, after: Snapshot) -> Audit
     return record(action, row, changes)
 
 
-def record_each(action: Action, rows: Iterable[models.Model], actor: User | None = None) -> None:
-    """Records what was done to each of several rows, in one statement beside those that read the rows."""
+def record_each(
+    action: Action,
+    rows: Iterable[models.Model],
+    actor: User | None = None,
+    changes: Mapping[str, Change] | None = None,
+) -> None:
+    """Records what was done to each of several rows, in one statement beside those that read the rows.
+
+    `changes` are the same for all.
+    """
     shared = _origin(actor)
     entries = []
     for row in rows:
@@ -76,6 +84,7 @@ def record_each(action: Action, rows: Iterable[models.Model], actor: User | None
                 name=_name(row)[:NAME],
                 account_id=account,
                 organization_id=organization,
+                changes=dict(changes or {}),
             )
         )
     AuditEntry.objects.bulk_create(entries)

@@ -16,6 +16,7 @@ from integrations.studio.example.samples import Part
 from integrations.studio.example.shell_words import words_of
 
 _COMMAND = re.compile(r"(?m)(?:^|(?<=[\s$>#`]))curl(?:\.exe)?(?=[ \t\\^`])")
+MAX_WORK = 256 * 1024  # characters
 _ADDRESS = re.compile(r"\w\.\w|/|:\d|^[$<{]|^localhost")
 _SHORT = {
     "X": "request", "H": "header", "d": "data", "F": "form", "u": "user", "G": "get", "b": "cookie",
@@ -68,8 +69,15 @@ class Call:
 
 
 def commands_in(text: str) -> Iterator[str]:
-    """Where curl commands may begin in a text, each with all that follows: the first 50."""
-    for found in islice(_COMMAND.finditer(text), 50):
+    """Where curl commands may begin in a text, each with all that follows: the first 50.
+
+    They end sooner if reading them all takes long: the first, and further ones of 256 KiB together.
+    """
+    work = MAX_WORK
+    for index, found in enumerate(islice(_COMMAND.finditer(text), 50)):
+        work -= len(text) - found.end() if index else 0
+        if work < 0:
+            return
         yield text[found.end() :]
 
 

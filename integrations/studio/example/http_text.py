@@ -21,7 +21,8 @@ from integrations.studio.example.shell_words import NoEnd
 MAX_CHARACTERS, MAX_BYTES, MAX_VALUES, MAX_LEVELS, MAX_KEY = 256 * 1024, 48 * 1024, 300, 12, 200
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _STATUS_LINE = re.compile(r"HTTP/[\d.]+[ \t]+(\d{3})\b.*")
-_REQUEST_LINE = re.compile(r"([A-Z]{3,7})[ \t]+(\S.*?)(?:[ \t]+HTTP/[\d.]+)?[ \t]*")
+_REQUEST_LINE = re.compile(r"([A-Z]{3,7})[ \t]+(\S.*)")
+_VERSION = re.compile(r"HTTP/[\d.]+")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
 _KNOWN_HEADERS = re.compile(r"(?im)^(content-type|authorization|host|accept|user-agent|x-[\w-]+):")
 _FENCE = re.compile(r"(?m)^[ \t]*```.*\n?")
@@ -87,7 +88,7 @@ def read_http(text: str, kind: Kind | None = None) -> Sample:
             raise UnreadableText(_("This is an answer. Paste a request: with GET or POST, a URL, or a body."))
         headers, body = _head(rest)
         return checked(_with_body(Sample("response", headers=headers, status=int(status[1])), body))
-    if (asked := _REQUEST_LINE.fullmatch(first)) and _is_target(asked[2]):
+    if (asked := _REQUEST_LINE.fullmatch(_without_version(first))) and _is_target(asked[2]):
         if kind == "response":
             raise UnreadableText(_("This is a request. Paste the answer to it: its status line or body."))
         headers, body = _head(rest)
@@ -160,6 +161,13 @@ def _fitting(text: str) -> str:
     return well_formed(text)
 
 
+def _without_version(line: str) -> str:
+    """A request line without HTTP/1.1 at its end."""
+    line = line.rstrip(" \t")
+    words = line.rsplit(None, 1)
+    return words[0] if len(words) == 2 and _VERSION.fullmatch(words[1]) else line
+
+
 def _is_target(target: str) -> bool:
     return target.startswith(("/", "http://", "https://", "{", "$", "<")) or target == "*"
 
@@ -172,21 +180,22 @@ def _has_head(lines: str) -> bool:
 
 def _head(lines: str) -> tuple[tuple[tuple[str, str], ...], str]:
     """The headers at the beginning of the lines, and what follows them."""
-    headers: list[tuple[str, str]] = []
+    headers: list[tuple[str, list[str]]] = []
     rest = lines.split("\n")
-    while rest:
-        line = rest[0]
+    end = len(rest)
+    for place, line in enumerate(rest):
         if not line.strip():
-            rest = rest[1:]
+            end = place + 1
             break
         if headers and line[0] in " \t":
-            headers[-1] = headers[-1][0], f"{headers[-1][1]} {line.strip()}"
+            headers[-1][1].append(line.strip())
         elif found := _HEADER.fullmatch(line):
-            headers.append((found[1], found[2].strip()))
+            headers.append((found[1], [found[2].strip()]))
         else:
+            end = place
             break
-        rest = rest[1:]
-    return tuple(headers), "\n".join(rest).strip("\n")
+    joined = tuple((name, " ".join(values)) for name, values in headers)
+    return joined, "\n".join(rest[end:]).strip("\n")
 
 
 def _request(method: str, target: str, headers: tuple[tuple[str, str], ...], kind: Kind) -> Sample:

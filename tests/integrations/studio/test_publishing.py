@@ -18,7 +18,7 @@ from messaging.models import DeliveryAttempt, Message, Number
 from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
 from messaging.statuses import QueueState
-from portal.models import Organization, User
+from portal.models import AuditEntry, Organization, User
 
 KEY = "planted-secret-1"
 WRONG = {"name": "Wrong", "kind": "send", "message": {"from": "+1", "to": "+2", "text": "x"}, "expect": []}
@@ -295,3 +295,20 @@ def test_who_may_open_the_studio(
         assert client.get(f"{studio.url}{page}").status_code in allowed
     assert client.post(f"{studio.url}{page}", {"source": "x", "revision": 1}).status_code in allowed
     assert studio.template.revisions.count() == 1
+
+
+def test_pinning_many_takes_no_more_queries_than_pinning_two(
+    studio: Studio, acme: Organization, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(12):
+        other = Organization.objects.create(
+            account=acme.account, name=f"O{number}", domain=f"o{number}.example"
+        )
+        Integration.objects.create(organization=other, template=studio.template)
+    studio.save(studio.document(name="Acme Text"))
+    everybody = list(Organization.objects.values_list("pk", flat=True))
+    for wanted in ({"for": "some", "organization": everybody}, {}):
+        with django_assert_max_num_queries(110):
+            assert studio.publish(**wanted) == 302
+    assert set(Integration.objects.values_list("revision", flat=True)) == {None}
+    assert AuditEntry.objects.filter(changes__has_key="pinned revision").count() == 26
