@@ -92,8 +92,12 @@ class TemplateAdmin(PortalAdmin):
     def revision_view(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         """One revision, as it was written."""
         reach = self.get_queryset(request) if self.in_reach(request, None) else Template.objects.none()
+        revisions = TemplateRevision.objects.select_related("template", "author")
+        if not user_of(request).is_operator:  # the drafts of built-in templates are for operators
+            published = Q(number__lte=F("template__published__number"))
+            revisions = revisions.filter(published | Q(template__account__isnull=False))
         revision = get_object_or_404(
-            TemplateRevision.objects.select_related("template", "author"),
+            revisions,
             template__in=reach,
             number=number,
             template=pk,

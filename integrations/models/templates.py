@@ -55,8 +55,8 @@ class TemplateQuerySet(models.QuerySet["Template"]):
         return self if user.is_operator else self.filter(account__in=user.administered_accounts)
 
     def copied_by(self, user: User) -> TemplateQuerySet:
-        """Those that the user may copy: those of `editable_by`, and the built-in ones."""
-        mine = Q(account=None) | Q(account__in=user.administered_accounts)
+        """Those that the user may copy: those of `editable_by`, and the built-in ones that are published."""
+        mine = Q(account=None, published__isnull=False) | Q(account__in=user.administered_accounts)
         return self if user.is_operator else self.filter(mine)
 
     def published_in(self, account: Account) -> TemplateQuerySet:

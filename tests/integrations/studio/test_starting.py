@@ -301,3 +301,17 @@ def test_the_list_says_the_state_of_each(
         Template(account=account).save_draft(DOCUMENT.format(id=f"more-{number}", path=""))
     found, many = states()
     assert (len(found), many) == (6, few)
+
+
+def test_the_draft_of_a_built_in_template_is_for_operators(
+    reseller: User, operator: User, account: Account, generic: Template
+) -> None:
+    assert generic.published is not None
+    draft = generic.save_draft(generic.published.source.replace("Any messaging provider", "secret plan"))
+    url = f"/admin/integrations/template/{generic.pk}/revisions/{draft.number}/"
+    assert signed_in(reseller).get(url).status_code == 404
+    assert "secret plan" in signed_in(operator).get(url).content.decode()
+    form = {**NAMED, "from": "copy", "account": account.pk, "template": generic.pk}
+    assert signed_in(reseller).post(ADD, form).status_code == 302
+    copied = only(account).draft
+    assert copied is not None and "secret plan" not in copied.source
