@@ -94,6 +94,7 @@ def organizations(request: HttpRequest, pk: int, template: int) -> HttpResponse:
         "rows": rows,
         "count": count,
         "without": sum(not row.state for row in rows),
+        "used": any(row.state for row in rows),
         "lacking": lacking,
         "search": search,
     }
@@ -110,8 +111,8 @@ def _enable(request: HttpRequest, account: Account, chosen: Template, search: st
         messages.warning(request, _("Choose organizations that have not set it up."))
         return
     done = ngettext(
-        "%(provider)s is set up for %(count)d organization. Add its numbers next.",
-        "%(provider)s is set up for %(count)d organizations. Add their numbers next.",
+        "%(provider)s is set up for %(count)d organization. Enter what it needs, then add its numbers.",
+        "%(provider)s is set up for %(count)d organizations. Enter what they need, then add their numbers.",
         count,
     )
     messages.success(request, done % {"provider": chosen, "count": count})

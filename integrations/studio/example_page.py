@@ -41,7 +41,7 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
         if not form.add(text_of(captured.request)):
             form.errors[WEBHOOKS[-1]] = _("There are %(count)d webhooks already.") % {"count": len(WEBHOOKS)}
     if do in ("save", "json") and form.check() and _saved(request, template, form):
-        tab = "document" if do == "json" else "publish"
+        tab = "document" if do == "json" else "preview"
         return redirect(f"admin:integrations_studio_{tab}", template.pk)
     return _shown(request, template, form)
 

@@ -29,6 +29,7 @@ TABS = {
     "trial": gettext_lazy("Try it"),
     "publish": gettext_lazy("Publish"),
 }
+NEXT = {"preview": "cases", "cases": "trial", "trial": "publish"}
 _WRONG = re.compile(r"'([^']+)'")
 _MEANT = re.compile(r"Did you mean '([^']+)'\?")
 
@@ -63,11 +64,18 @@ def page(
         "template": template,
         "tabs": [(name, f"admin:integrations_studio_{name}", label) for name, label in TABS.items()],
         "tab": tab,
+        "following": _following(template, view or tab),
         "max_bytes": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     }
     return render(
         request, f"admin/integrations/studio/{view or tab}.html", {**shared, **context}, status=status
     )
+
+
+def _following(template: Template, tab: str) -> tuple[str, str] | None:
+    """The view and the name of the tab that comes next, while there is a draft to go on with."""
+    following = NEXT.get(tab) if template.draft else None
+    return (f"admin:integrations_studio_{following}", str(TABS[following])) if following else None
 
 
 def problems_in(source: str) -> list[Problem]:

@@ -162,7 +162,7 @@ def _page(
 ) -> HttpResponse:
     shared = {
         **admin.site.each_context(request),
-        "title": _("Start from something"),
+        "title": _("Start a template"),
         "ways": [(key, name) for key, (name, _purpose) in WAYS.items()],
         "way": way,
         "purpose": WAYS[way][1],

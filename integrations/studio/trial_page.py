@@ -108,7 +108,7 @@ def _respond(
             if do == "real"
             else ""
         )
-        return redirect(f"{here}{query}#trips")
+        return redirect(f"{here}{query}#{'trips' if do == 'real' else 'phone'}")
     trips = [Trip.from_data(stored) for stored in cache.get(key, [])]
     status = 422 if do and (real["form"].errors or any(form.errors for form in forms_.values())) else 200
     return {

@@ -14,8 +14,6 @@ from tests.browser.conftest import Demo, People
 pytestmark = pytest.mark.browser
 
 DOCUMENT = {
-    "id": "hello-sms",
-    "name": "Hello SMS",
     "properties": ["API key"],
     "auth": {"type": "Bearer", "token": "$API key$"},
     "API": {
@@ -27,14 +25,20 @@ DOCUMENT = {
 }
 
 
+def read_it(page: Page, demo: Demo, name: str) -> None:
+    """The page of a new template's document."""
+    page.goto(f"{demo.url}/admin/integrations/template/add/?from=document")
+    document = {"id": name.lower().replace(" ", "-"), "name": name, **DOCUMENT}
+    page.get_by_label("Text", exact=True).fill(json.dumps(document, indent=2))
+    page.get_by_role("button", name="Read it").click()
+
+
 def open_studio(page: Page, demo: Demo) -> None:
     """The page of a new template, whose document is published."""
-    page.goto(f"{demo.url}/admin/integrations/template/add/")
-    page.get_by_label("Document").fill(json.dumps(DOCUMENT, indent=2))
-    page.get_by_role("button", name="Save", exact=True).click()
-    page.goto(f"{demo.url}/admin/integrations/template/?q=hello")
-    page.get_by_role("link", name="Hello SMS").last.click()
-    page.goto(re.sub(r"/change/.*", "/studio/", page.url))
+    read_it(page, demo, "Hello SMS")
+    page.get_by_role("link", name="Publish", exact=True).click()
+    page.get_by_role("button", name="Publish", exact=True).click()
+    page.get_by_role("link", name="Document", exact=True).click()
     expect(page.locator(".cm-content")).to_be_visible()
 
 
@@ -80,12 +84,8 @@ def test_from_a_mistake_to_what_is_published(demo: Demo, people: People, images:
 
 
 def test_without_javascript_it_is_a_text_area(demo: Demo, people: People) -> None:
-    page = people.page("rita@southernvoice.example")
-    page.goto(f"{demo.url}/admin/integrations/template/?q=hello")
-    page.get_by_role("link", name="Hello SMS").last.click()
-    url = re.sub(r"/change/.*", "/studio/", page.url)
     plain = people.page("rita@southernvoice.example", java_script_enabled=False)
-    plain.goto(url)
+    read_it(plain, demo, "Plain SMS")
     area = plain.get_by_label("The JSON document")
     area.fill(area.input_value().replace("request_url", "request_uri"))
     plain.get_by_role("button", name="Save draft").click()

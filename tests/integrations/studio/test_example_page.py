@@ -65,7 +65,7 @@ def field_of(name: str, key: str, what: str = "role") -> str:
 
 def test_samples_become_a_draft_with_cases(template: Template, client: Client) -> None:
     answer = client.post(url_of(template), {**SAMPLES, "do": "save"})
-    assert (answer.status_code, answer["Location"]) == (302, url_of(template).replace("example", "publish"))
+    assert (answer.status_code, answer["Location"]) == (302, url_of(template).replace("example", "preview"))
     template.refresh_from_db()
     assert template.published is None and template.draft is not None
     compiled = template.draft.compiled

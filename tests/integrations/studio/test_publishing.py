@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from integrations import holds
 from integrations.models import Integration, Template, TemplateCase
@@ -312,3 +313,16 @@ def test_pinning_many_takes_no_more_queries_than_pinning_two(
             assert studio.publish(**wanted) == 302
     assert set(Integration.objects.values_list("revision", flat=True)) == {None}
     assert AuditEntry.objects.filter(changes__has_key="pinned revision").count() == 26
+
+
+@pytest.mark.parametrize("built_in", [False, True])
+def test_what_is_published_leads_to_setting_it_up(studio: Studio, operator: User, built_in: bool) -> None:
+    template = studio.template
+    account = template.account_id
+    if built_in:
+        Template.objects.filter(pk=template.pk).update(account=None)
+    page = signed_in(operator).get(f"{studio.url}publish/").content.decode()
+    one = reverse("admin:integrations_enable", args=[account, template.pk])
+    assert (f'href="{one}"' in page) is not built_in
+    assert "Set it up for an organization" in page
+    assert "Next:" not in page

@@ -113,7 +113,7 @@ def test_a_simulated_round_trip_is_shown_and_nothing_is_stored(
     client, url = signed_in(reseller), getattr(tried, place)
     before = rows()
     answer = client.post(url, SEND)
-    assert (answer.status_code, answer["Location"].partition("#")[2]) == (302, "trips")
+    assert (answer.status_code, answer["Location"].partition("#")[2]) == (302, "phone")
     page = shown(client, url)
     assert page.count("Hello &lt;b&gt;") >= 3  # on the phone, in the request, and in the time line
     assert "The seconds are simulated" in page

@@ -69,7 +69,7 @@ function attach(area, schema) {
       EditorState.phrases.of(phrases), EditorView.lineWrapping, EditorView.editorAttributes.of({ class: "pb-editor" }),
       EditorView.darkTheme.of(document.documentElement.classList.contains("dark")),
       keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap, indentWithTab]),
-      EditorView.contentAttributes.of({ "aria-label": area.dataset.label || area.labels?.[0]?.textContent.trim() || "" }),
+      EditorView.contentAttributes.of({ tabindex: "0", "aria-label": area.dataset.label || area.labels?.[0]?.textContent.trim() || "" }),
       EditorView.updateListener.of((update) => update.docChanged && keep()),
     ],
   });
