@@ -163,7 +163,7 @@ class Invented:
 
 def _like(token: str, number: int) -> str:
     """Other characters of the same kinds, which do not depend on the old ones."""
-    some = random.Random(number + 1)
+    some = random.Random(number + 1)  # nosec B311 # made-up values, which protect nothing
     is_hex = bool(re.fullmatch(r"[0-9a-fA-F-]+", token))
     letters = "abcdef" if is_hex else string.ascii_lowercase
 
