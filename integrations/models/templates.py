@@ -159,8 +159,11 @@ class Template(models.Model):
         return self.revisions.create(number=last + 1, source=source, author=author)
 
     def _lock(self) -> None:
-        """Has others who save or publish wait, and reads the draft that they have left."""
-        locked = Template.objects.select_for_update(of=("self",)).select_related("draft").get(pk=self.pk)
+        """Has others who save or publish wait, and reads the draft that they have left.
+
+        Rows that refer to the template can be added meanwhile: webhooks do not wait.
+        """
+        locked = Template.objects.select_for_update(of=("self",), no_key=True).select_related("draft").get(pk=self.pk)
         self.draft = locked.draft
 
     def publish(self, revision: TemplateRevision, *, moves: bool = False) -> None:

@@ -34,7 +34,7 @@ def open_for(template: Template, author: User) -> Capture:
     if template.account_id is None:
         raise ValidationError(_("A built-in template belongs to no account. Copy it into one first."))
     with transaction.atomic(), audit.covered():
-        account = Account.objects.select_for_update().get(pk=template.account_id)
+        account = Account.objects.select_for_update(no_key=True).get(pk=template.account_id)
         if account.captures.open().count() >= MAX_OPEN:
             count = {"count": MAX_OPEN}
             raise ValidationError(
@@ -80,7 +80,7 @@ def record(capture: Capture, request: InboundRequest) -> HttpResponse | None:
         answer = received.answer if isinstance(received, Accepted) else answer
     row = CapturedRequest(capture=capture, request=written(request, _redactor(capture), proofs))
     with transaction.atomic():
-        if not Capture.objects.select_for_update().open().filter(pk=capture.pk):
+        if not Capture.objects.select_for_update(no_key=True).open().filter(pk=capture.pk):
             return None
         row.save()
         kept = list(capture.requests.values_list("pk", flat=True)[:MAX_REQUESTS])

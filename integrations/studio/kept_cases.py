@@ -43,7 +43,7 @@ def keep(template: Template, case: dict[str, Any]) -> TemplateCase:
     Raises ValidationError for one that is too many or too large.
     """
     with transaction.atomic():
-        Template.objects.select_for_update().get(pk=template.pk)
+        Template.objects.select_for_update(no_key=True).get(pk=template.pk)
         names = set(template.cases.values_list("name", flat=True))
         if len(names) >= MAX_CASES:
             raise ValidationError(
@@ -63,7 +63,7 @@ def change(case: TemplateCase, source: str) -> None:
     found = load(source)
     name = text(found.get("name")).strip()[:NAME_LENGTH] or case.name
     with transaction.atomic():
-        Template.objects.select_for_update().get(pk=case.template_id)
+        Template.objects.select_for_update(no_key=True).get(pk=case.template_id)
         if case.template.cases.filter(name=name).exclude(pk=case.pk).exists():
             raise ValidationError(_("There is another case named %(name)s.") % {"name": name})
         before, case.name, case.source = case.name, name, source
