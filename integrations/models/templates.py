@@ -163,7 +163,11 @@ class Template(models.Model):
 
         Rows that refer to the template can be added meanwhile: webhooks do not wait.
         """
-        locked = Template.objects.select_for_update(of=("self",), no_key=True).select_related("draft").get(pk=self.pk)
+        locked = (
+            Template.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("draft")
+            .get(pk=self.pk)
+        )
         self.draft = locked.draft
 
     def publish(self, revision: TemplateRevision, *, moves: bool = False) -> None:
