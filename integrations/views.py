@@ -55,7 +55,7 @@ def _template_schema() -> bytes:
 
 @require_POST
 def self_test(request: HttpRequest, pk: int, template: int) -> HttpResponse:
-    """Runs the self test of an organization's integration, and tells what came of it."""
+    """Runs the self test of an organization's integration, and shows the result."""
     reach = Organization.objects.administered_by(user_of(request))
     integration = get_object_or_404(
         Integration.objects.ready().filter(organization__in=reach), organization=pk, template=template

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -65,7 +64,6 @@ def page(
         "tabs": [(name, f"admin:integrations_studio_{name}", label) for name, label in TABS.items()],
         "tab": tab,
         "following": _following(template, view or tab),
-        "max_bytes": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     }
     return render(
         request, f"admin/integrations/studio/{view or tab}.html", {**shared, **context}, status=status

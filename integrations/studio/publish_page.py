@@ -38,7 +38,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         problem = _publish(request, change, failed)
         if not problem:
             return redirect("admin:integrations_studio_publish", template.pk)
-    everyone = Change(template, revision)
+    everyone = change if chosen is None else Change(template, revision)
     return page(
         request,
         template,

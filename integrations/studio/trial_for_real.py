@@ -99,7 +99,7 @@ class Attempt:
 
 
 def send(attempt: Attempt, revision: TemplateRevision, part: Part, user: User, token: str) -> Trip:
-    """Sends the request, once for each token, and tells what came of it; raises ValidationError instead.
+    """Sends the request once for each token, and returns the result; raises ValidationError instead.
 
     Nothing is stored but the entry in the audit, which is written first.
     """
