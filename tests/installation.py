@@ -167,7 +167,7 @@ class Redis:
             str(self._folder),
         ]
         self.process = Process(command, {}, self._folder / "redis.log")
-        wait_for(lambda: "Ready to accept connections" in self.process.output, 20)  # type: ignore[union-attr]
+        wait_for(lambda: "Ready to accept connections" in self.process.output, 60)  # type: ignore[union-attr]
 
     def stop(self) -> None:
         if self.process is not None:
@@ -237,7 +237,7 @@ def pgbouncer(folder: Path, server: str) -> tuple[Process, int]:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
-    wait_for(listens, 10, lambda: process.output)
+    wait_for(listens, 60, lambda: process.output)
     return process, port
 
 

@@ -51,7 +51,7 @@ def test_the_clocks_of_workers_jump_while_they_send(
         wait_for(lambda: patchbay.output.count("celery@") == 2, 60, lambda: patchbay.output)
         for worker in workers:
             worker.popen.send_signal(signal.SIGUSR2)
-        wait_for(lambda: patchbay.output.count("The clock is") == 2, 20, lambda: patchbay.output)
+        wait_for(lambda: patchbay.output.count("The clock is") == 2, 60, lambda: patchbay.output)
 
         patchbay.query("UPDATE messaging_message SET next_attempt_at = now() WHERE queue_state = 0")
         open_ones = "SELECT count(*) FROM messaging_message WHERE queue_state < 2 AND text NOT LIKE 'held%'"

@@ -107,7 +107,7 @@ def test_it_ends_tls_and_says_who_called(tmp_path: Path) -> None:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     try:
-        wait_for(listens, 10, lambda: proxy.output)
+        wait_for(listens, 60, lambda: proxy.output)
         answer = requests.get(
             f"https://localhost:{port}/",
             headers={"X-Forwarded-For": "192.0.2.1"},
