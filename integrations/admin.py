@@ -204,6 +204,10 @@ class IntegrationAdmin(PortalAdmin):
             **self.admin_site.each_context(request),
             "title": _("%(provider)s for %(organization)s")
             % {"provider": chosen, "organization": organization},
+            "breadcrumbs": [
+                (_("Integrations"), reverse("admin:integrations_integration_changelist")),
+                (organization, reverse("admin:integrations_gallery", args=[organization.pk])),
+            ],
             "organization": organization,
             "integration": integration,
             "template": chosen,
@@ -260,6 +264,10 @@ class IntegrationAdmin(PortalAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": _("%(provider)s for all of %(account)s") % {"provider": chosen, "account": account},
+            "breadcrumbs": [
+                (_("Integrations"), reverse("admin:integrations_integration_changelist")),
+                (account, reverse("admin:integrations_account_gallery", args=[account.pk])),
+            ],
             "template": chosen,
             "logo": logos.url_of(chosen),
             "form": form,

@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -134,5 +135,6 @@ def _gallery(
 
 
 def _page(request: HttpRequest, name: str, context: Mapping[str, Any]) -> HttpResponse:
-    context = {**admin.site.each_context(request), **context}
+    trail = [(_("Integrations"), reverse("admin:integrations_integration_changelist"))]
+    context = {**admin.site.each_context(request), "breadcrumbs": trail, **context}
     return render(request, f"admin/integrations/{name}.html", context)

@@ -43,6 +43,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 # Browsers take a cookie of such a name from this host alone, and by TLS alone.
 _cookie = "__Host-" if SESSION_COOKIE_SECURE else ""
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie}sessionid", f"{_cookie}csrftoken"
+CSRF_FAILURE_VIEW = "portal.views.out_of_date"
 CSRF_COOKIE_HTTPONLY = True
 TRUSTED_PROXIES = environment.read_number(
     "PATCHBAY_TRUSTED_PROXIES",

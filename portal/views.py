@@ -21,6 +21,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "400.html", context, status=400)
 
 
+def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Says that a form cannot be accepted: it was opened before the sign-in, or by another site."""
+    return render(request, "403_csrf.html", status=403)
+
+
 def healthz(request: HttpRequest) -> HttpResponse:
     """Responds 200 while the process serves requests; it checks nothing else."""
     return HttpResponse("ok\n", content_type="text/plain")

@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -60,6 +61,7 @@ def page(
     shared = {
         **admin.site.each_context(request),
         "title": _("%(name)s: %(tab)s") % {"name": template.name, "tab": TABS[tab]},
+        "breadcrumbs": [(_("Templates"), reverse("admin:integrations_template_changelist"))],
         "template": template,
         "tabs": [(name, f"admin:integrations_studio_{name}", label) for name, label in TABS.items()],
         "tab": tab,

@@ -48,6 +48,13 @@ class Health:
         return bool(row.last_sent_at or vars(row)["last_received_at"] or self.attempts)
 
     @property
+    def failing(self) -> bool:
+        """Whether all attempts of the last hour have failed; of the last 24 hours, if it had none."""
+        if self.attempts_of_hour:
+            return self.failures_of_hour == self.attempts_of_hour
+        return bool(self.attempts) and self.failures == self.attempts
+
+    @property
     def label(self) -> str:
         """The state in words."""
         state = self.integration.state
@@ -63,12 +70,14 @@ class Health:
             return text % {"number": failures}
         if state == State.TROUBLE:
             return _("not working")
+        if self.failing:
+            return _("all attempts fail")
         return _("working") if self.used else _("not used yet")
 
     @property
     def tone(self) -> str:
         """Whether the state is good, bad, or plain."""
-        if self.integration.state in NOT_WORKING:
+        if self.integration.state in NOT_WORKING or (self.integration.state == State.ON and self.failing):
             return "bad"
         return "good" if self.integration.state == State.ON and self.used else "plain"
 

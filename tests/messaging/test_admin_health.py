@@ -72,6 +72,17 @@ def test_a_service_that_did_nothing_yet(service: Integration) -> None:
     assert [(hour.good, hour.bad) for hour in row.hours] == [(0, 0)] * 24
 
 
+def test_that_all_attempts_fail_is_no_working_state(private: Number) -> None:
+    message = write_many(private, 1)[0]
+    attempt(message, "sent", timedelta(hours=5))
+    assert (found().label, found().tone) == ("working", "good")
+    attempt(message, "failed", timedelta(minutes=2))
+    attempt(message, "unknown", timedelta(minutes=1), answer_status=None)
+    assert (found().label, found().tone) == ("all attempts fail", "bad")
+    attempt(message, "sent", timedelta(minutes=1))
+    assert (found().label, found().tone) == ("working", "good")
+
+
 @pytest.mark.parametrize(
     ("fields", "label"),
     [

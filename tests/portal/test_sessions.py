@@ -168,3 +168,14 @@ def test_passwords_are_masked_and_filled_in_by_managers(alice: User, settings: A
     assert 'type="password"' in page
     assert 'autocomplete="current-password"' in page
     assert "onpaste" not in page
+
+
+def test_a_form_from_before_the_sign_in_is_explained(alice: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    answer = client.post("/account/logout/")
+    assert answer.status_code == 403
+    page = answer.content.decode()
+    assert "<h1>This page is out of date</h1>" in page
+    assert "Nothing was saved." in page
+    assert is_in(client)
