@@ -158,7 +158,7 @@ def _review(keys: list[int]) -> None:
             Integration.objects.ready().select_for_update(of=("self",)).filter(pk__in=keys).order_by("pk")
         )
         released = []
-        changes: dict[tuple[str, bool, str], list[int]] = defaultdict(list)
+        changes: dict[tuple[str, bool], list[int]] = defaultdict(list)
         for row, credentials in _readable(rows):
             fixed = origins.fixed_for(row)
             asks = origins.asks_of(row.compiled, credentials, fixed)
@@ -168,19 +168,13 @@ def _review(keys: list[int]) -> None:
                 continue
             if row.held_reason:
                 released.append(row.pk)
-            told = "as before"
-            if reason and reason != row.held_reason and row.enabled:
-                told = "now"
-            elif not reason and row.paused_until is None:
-                told = "never"
-            changes[reason, holds, told].append(row.pk)
-        for (reason, holds, told), pks in changes.items():
-            news = {} if told == "as before" else {"tell_at": Now() if told == "now" else None}
+            changes[reason, holds].append(row.pk)
+        for (reason, holds), pks in changes.items():
             Integration.objects.filter(pk__in=pks).update(
                 held_reason=reason,
                 held_since=Coalesce("held_since", Now()) if reason else None,
                 holds_messages=holds,
-                **news,
+                tell_at=Now(),
             )
         if released:
             credentials_changed.send(sender=None, integration_ids=released)

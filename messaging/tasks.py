@@ -5,11 +5,11 @@ from __future__ import annotations
 from celery import shared_task
 
 from integrations import oauth, subscriptions
-from messaging import erasure, retention, wakeups
+from messaging import alerts, erasure, retention, wakeups
 from messaging.inbound import fetch_media as media
 from messaging.inbound import file_events as events
 from messaging.inbound import poll
-from messaging.outbound import alerts, bulk_resend, dispatch
+from messaging.outbound import bulk_resend, dispatch
 from messaging.wakeups import Task
 
 
@@ -49,6 +49,11 @@ def renew_subscriptions() -> None:
 def send_alerts() -> None:
     wakeups.taken(Task.SEND_ALERTS)
     alerts.send_due()
+
+
+@shared_task(name=Task.REVIEW_ALERTS)
+def review_alerts() -> None:
+    alerts.review()
 
 
 @shared_task(name=Task.RESEND)

@@ -3,6 +3,7 @@
 from django.urls import include, path, re_path
 
 from messaging import monitoring, views
+from messaging.alerts.pages import alerts
 from messaging.api import pages
 from messaging.webhooks.views import WebhookView
 
@@ -15,6 +16,7 @@ urlpatterns = [
         name="webhook",
     ),
     path("media/<uuid:uuid>/<int:until>/<str:signature>/<str:name>", views.public_media, name="public_media"),
+    path("account/alerts/", alerts, name="alerts"),
     path("account/tokens/", pages.programs, name="programs"),
     path("account/tokens/<int:pk>/revoke/", pages.revoke, name="programs_revoke"),
     path("api/", include("messaging.api.urls")),

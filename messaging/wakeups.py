@@ -29,6 +29,7 @@ class Task(StrEnum):
     POLL_SERVICES = "messaging.poll_services"
     RENEW_SUBSCRIPTIONS = "messaging.renew_subscriptions"
     SEND_ALERTS = "messaging.send_alerts"
+    REVIEW_ALERTS = "messaging.review_alerts"
     RESEND = "messaging.resend"
     ERASE = "messaging.erase"
     EXPIRE_HELD = "messaging.expire_held"

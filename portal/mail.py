@@ -17,6 +17,11 @@ def is_configured() -> bool:
     return bool(settings.EMAIL_HOST)
 
 
+def sender() -> str:
+    """Whom mails are from."""
+    return str(settings.DEFAULT_FROM_EMAIL)
+
+
 def url(name: str, *args: Any) -> str:
     """The absolute URL of a page, whatever the Host header of the request says."""
     return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"

@@ -259,6 +259,11 @@ CELERY_DB_REUSE_MAX = 10_000
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "clean-up": {"task": "messaging.clean_up", "schedule": crontab(hour="3", minute="17")},
+    "review-alerts": {
+        "task": "messaging.review_alerts",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 300},
+    },
     # Each minute; while no worker runs, none is left over from before.
     "expire-held": {"task": "messaging.expire_held", "schedule": crontab(), "options": {"expires": 60}},
 }
@@ -310,7 +315,7 @@ EMAIL_HOST_PASSWORD = environment.read("EMAIL_HOST_PASSWORD")
 EMAIL_USE_TLS = environment.read("EMAIL_USE_TLS") == "true"
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = environment.read("EMAIL_FROM", f"patchbay@{_public.hostname}")
+DEFAULT_FROM_EMAIL = environment.read("EMAIL_FROM", f"Patchbay <patchbay@{_public.hostname}>")
 
 # --- Language, time, files ---
 LANGUAGE_CODE = "en"

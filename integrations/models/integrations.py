@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +29,8 @@ class State(StrEnum):
     ON = "on"
 
 
+# How long trouble lasts that may pass by itself before the administrators are told.
+LASTING = timedelta(minutes=5)
 NOT_WORKING = (State.HELD, State.PAUSED, State.TROUBLE)
 
 
@@ -50,15 +53,22 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
 
     def clear_trouble(self) -> None:
         """Shows no more that they do not send; what keeps messages from arriving is still shown."""
-        self.update(trouble="", trouble_since=_since_if("arrival_trouble"))
+        self.update(trouble="", trouble_since=_since_if("arrival_trouble"), tell_at=_told_if("trouble"))
 
     def clear_arrival_trouble(self) -> None:
         """Shows no more that nothing arrives; what keeps them from sending is still shown."""
-        self.update(arrival_trouble="", trouble_since=_since_if("trouble"))
+        self.update(
+            arrival_trouble="", trouble_since=_since_if("trouble"), tell_at=_told_if("arrival_trouble")
+        )
 
 
 def _since_if(other: str) -> Case:
     return Case(When(**{other: ""}, then=Value(None)), default=F("trouble_since"))
+
+
+def _told_if(trouble: str) -> Case:
+    """When to notify the administrators after this trouble, if there was any, is over."""
+    return Case(When(**{trouble: ""}, then=F("tell_at")), default=Now())
 
 
 class Integration(models.Model):
@@ -165,7 +175,9 @@ class Integration(models.Model):
 
     def _note(self, **trouble: str) -> None:
         noted = Coalesce("trouble_since", Now())
-        Integration.objects.filter(pk=self.pk).update(**trouble, trouble_since=noted)
+        # Told of if it lasts: access tokens and polls are tried again after a while.
+        told = Coalesce("tell_at", Now() + LASTING)
+        Integration.objects.filter(pk=self.pk).update(**trouble, trouble_since=noted, tell_at=told)
 
     @property
     def account_webhook_url(self) -> str:

@@ -88,7 +88,7 @@ def _close(keys: Collection[int], condition: str, also: str = "") -> None:
         return
     statement = f"""
         UPDATE integrations_integration
-        SET tell_at = CASE WHEN paused_until IS NULL THEN tell_at ELSE {sql.now()} END,
+        SET tell_at = CASE WHEN paused_until IS NULL AND trouble = '' THEN tell_at ELSE {sql.now()} END,
             failures = 0, paused_until = NULL, pause_seconds = 0, trouble = '',
             trouble_since = CASE WHEN arrival_trouble = '' THEN NULL ELSE trouble_since END{also}
         WHERE {sql.among("id")} AND ({condition})

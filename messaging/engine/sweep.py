@@ -33,7 +33,8 @@ def due_tasks() -> tuple[set[Task], bool]:
             EXISTS (SELECT 1 FROM messaging_attachment
                     WHERE state = '{AttachmentState.WAITING}' AND next_attempt_at <= {sql.now()}),
             {tokens}, {polls}, {subscriptions},
-            EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()}),
+            EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()})
+                OR EXISTS (SELECT 1 FROM messaging_alert WHERE tell_at <= {sql.now()}),
             EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL),
             EXISTS (SELECT 1 FROM messaging_erasure WHERE finished_at IS NULL
                     AND (claimed_until IS NULL OR claimed_until < {sql.now()}))""",  # noqa: S608 (constants)

@@ -1,5 +1,6 @@
 """Numbers and their users, conversations, messages, delivery attempts and webhook requests."""
 
+from messaging.models.alerts import Alert, AlertChoice, AlertKind
 from messaging.models.attachments import Attachment
 from messaging.models.bulk_resends import BulkResend
 from messaging.models.contacts import Contact
@@ -10,6 +11,9 @@ from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
 
 __all__ = [
+    "Alert",
+    "AlertChoice",
+    "AlertKind",
     "Assignment",
     "Attachment",
     "AutoReply",

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from integrations.models import NOT_WORKING, Integration, State, state_now
 from messaging.inbound import quarantine
-from messaging.models import Assignment, Message, Number
+from messaging.models import Alert, AlertKind, Assignment, Message, Number
 from messaging.reporting import charts
 from messaging.reporting.charts import Hour
 from messaging.statuses import Direction, QueueState, Status
@@ -39,7 +39,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def problems(user: User) -> list[dict[str, str]]:
     """What needs attention: sentences, each with the URL of the page that helps."""
     reach = in_reach_of(user, "organization", "organization__account")
-    return [*_failing_integrations(reach), *_overdue_messages(reach), *_quarantine(user)]
+    return [
+        *_failing_integrations(reach),
+        *_overdue_messages(reach),
+        *_quarantine(user),
+        *_near_limit(user),
+    ]
 
 
 def today(user: User) -> dict[str, Any]:
@@ -137,6 +142,12 @@ def _quarantine(user: User) -> list[dict[str, str]]:
         number,
     )
     return [{"text": text % {"number": number}, "url": quarantine.url()}] if number else []
+
+
+def _near_limit(user: User) -> list[dict[str, str]]:
+    rows = Alert.objects.filter(in_reach_of(user), kind=AlertKind.LIMIT, over_at__isnull=True)
+    url = reverse("alerts")
+    return [{"text": row.reason, "url": url} for row in rows.order_by("-began_at")[:MAX_INTEGRATIONS]]
 
 
 def _columns(by_hour: dict[datetime, list[int]]) -> list[tuple[int, ...]]:

@@ -23,9 +23,9 @@ from integrations import holds
 from integrations.models import Integration, PropertyValues, Template
 from integrations.prepared import prepare
 from integrations.sandbox import Sandbox
-from messaging import tasks
+from messaging import alerts, tasks
 from messaging.models import Message, Number
-from messaging.outbound import alerts, dispatch
+from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
 from portal.celery import app
 from portal.models import Account, Organization, User
@@ -80,7 +80,9 @@ def test_publishing_tells_the_administrators_at_once(
     with django_capture_on_commit_callbacks(execute=True):
         moved(integration.template, "https://a.example")
     integration.refresh_from_db()
-    assert (integration.held_since, integration.held_reason, integration.tell_at) == (None, "", None)
+    assert (integration.held_since, integration.held_reason) == (None, "")
+    alerts.send_due()
+    assert [sent.subject for sent in mail.outbox[2:]] == ["Own needs no confirmation any more for Acme"] * 2
 
 
 def test_the_page_asks_once_what_must_be_answered(

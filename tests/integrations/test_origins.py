@@ -21,9 +21,10 @@ from django.utils import timezone
 from integrations import holds, oauth, properties
 from integrations.language.errors import DocumentError
 from integrations.models import AccessToken, Integration, PropertyValues, Template
+from messaging import alerts
 from messaging.inbound import fetch_media, file_events
 from messaging.models import Assignment, Attachment, Message, Number
-from messaging.outbound import alerts, dispatch
+from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
 from messaging.statuses import AttachmentState, QueueState
 from portal.models import Organization, User

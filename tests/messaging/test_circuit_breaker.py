@@ -16,10 +16,10 @@ from django.utils import timezone
 from integrations import setup
 from integrations.models import Integration
 from integrations.sandbox import Sandbox
-from messaging import worker
+from messaging import alerts, worker
 from messaging.engine import circuit_breaker, claim, sweep
-from messaging.models import Message, Number, OptOut
-from messaging.outbound import alerts, dispatch
+from messaging.models import Alert, Message, Number, OptOut
+from messaging.outbound import dispatch
 from messaging.statuses import Status
 from messaging.wakeups import Task
 from portal.models import User
@@ -283,9 +283,9 @@ def test_an_email_that_is_not_taken_is_tried_again_and_holds_nothing_up(
         patch.setattr(EmailBackend, "send_messages", away)
         worker.sweep()
         alerts.send_due()
-    service.refresh_from_db()
     assert mail.outbox == []
-    assert service.tell_at is not None and service.tell_at > timezone.now() + timedelta(minutes=4)
-    Integration.objects.update(tell_at=timezone.now() - timedelta(seconds=1))
+    alert = Alert.objects.get()
+    assert alert.tell_at is not None and alert.tell_at > timezone.now() + timedelta(minutes=4)
+    Alert.objects.update(tell_at=timezone.now() - timedelta(seconds=1))
     alerts.send_due()
     assert len(mail.outbox) == 1

@@ -15,11 +15,11 @@ from django.utils import timezone
 
 from integrations import calls, holds, media_access, properties
 from integrations.models import AccessToken, Integration, Poll, Template
+from messaging import alerts
 from messaging.engine import circuit_breaker
 from messaging.engine.sweep import due_tasks
 from messaging.inbound import file_events, poll, reprocess
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
-from messaging.outbound import alerts
 from messaging.statuses import Verdict
 from messaging.wakeups import Task
 from messaging.webhooks import store
@@ -339,7 +339,7 @@ def test_whoever_is_told_that_messages_are_sent_again_hears_that_nothing_arrives
     message_outcome(polled, "sent")
     alerts.send_due()
     (told,) = mail.outbox
-    assert told.subject == "Polled SMS sends again for Acme, but nothing arrives"
+    assert told.subject == "Nothing arrives from Polled SMS for Acme"
     assert "status 401" in str(told.body)
 
 
