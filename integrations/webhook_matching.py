@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NamedTuple
 
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
@@ -31,8 +30,7 @@ class Found(NamedTuple):
     names: list[str]
 
 
-@dataclass(frozen=True)
-class Mismatch:
+class Mismatch(NamedTuple):
     """Why an event of the template does not match.
 
     After one that is `final` or `unverified`, no further event is tried. It may be `by_elements` of lists
@@ -108,33 +106,29 @@ def match(
     body, batch = verified.body if verified is not None else Body(request, base["query"]), Batch()
     result = Matches(batch, body.documents)
     base = {**base, BATCH: batch}
-    events = template.section(polled=request.polled).events
+    section = template.section(polled=request.polled)
+    events = section.events
     for index, event in enumerate(events):
         over = batch.taking and not batch.misses
         if over and not event.iterates and event.type == "ignore":
             continue
         compared: Compared = {}
-        frame = base if verified is not None else {**base, COMPARED: compared}
-        found = attempt(event, request, frame, body, verified, number_to)
+        if verified is None:
+            base[COMPARED] = compared
+        found = attempt(event, base, body, verified, number_to)
         if isinstance(found, Mismatch):
             batch.refused(by_elements=found.by_elements)
             if found.unverified and batch.taking:
-                _miss_unproven(batch, found.reason, attempt(event, request, frame, body, None, number_to))
+                _miss_unproven(batch, found.reason, attempt(event, base, body, None, number_to))
             if not over:
                 result.refuse(event, found)
         else:
             result.add(index, event, found, compared)
         if result.ended:
             break
-    again = partial(
-        attempt,
-        request=request,
-        base={**base, BATCH: Batch()},
-        body=body,
-        verified=verified,
-        number_to=number_to,
-    )
-    _note_left(result, events, again)
+    if result.matched and section.iterates:
+        fresh = {**base, BATCH: Batch()}
+        _note_left(result, events, lambda event: attempt(event, fresh, body, verified, number_to))
     result.problem = body.problem
     return result
 
@@ -172,14 +166,13 @@ def _miss_unproven(batch: Batch, reason: str, said: list[Found] | Mismatch) -> N
 
 def attempt(
     event: WebhookEvent,
-    request: InboundRequest,
     base: Frame,
     body: Body,
     verified: Verified | None,
     number_to: str = "",
 ) -> list[Found] | Mismatch:
     """What one event of the template finds in a request."""
-    frame = _opened(event, request, base, body, verified)
+    frame = _opened(event, base, body, verified)
     if isinstance(frame, Mismatch):
         return frame
     frames = [frame]
@@ -207,10 +200,9 @@ def attempt(
     return found or Mismatch(reason, final=final, by_elements=bool(refused))
 
 
-def _opened(
-    event: WebhookEvent, request: InboundRequest, base: Frame, body: Body, verified: Verified | None
-) -> Frame | Mismatch:
+def _opened(event: WebhookEvent, base: Frame, body: Body, verified: Verified | None) -> Frame | Mismatch:
     """The variables with which an event's shapes begin, if all but these let it match."""
+    request = body.request
     if event.paths is not None and request.path.strip("/") not in event.paths:
         return Mismatch(f"The path is {request.path!r}, not {' or '.join(map(repr, event.paths))}.")
     if request.method not in event.methods:
