@@ -17,7 +17,7 @@ from integrations.language.values import Value, cleaned
 from integrations.language.webhook_events import STATUS_TYPES, WebhookEvent
 from integrations.webhook_body import Body, Verified
 
-# What is inside of the other kind is not another reading of it, but something else that is said.
+# What is inside of the other kind is never another reading of it, but something else that is said.
 _KINDS = {"message": "text", "mms": "text", **dict.fromkeys(STATUS_TYPES, "report")}
 _LEFT = 'Another event has taken what this is in. With "continue": true, it leaves it to the next'
 
@@ -138,12 +138,12 @@ def _note_left(
     events: Sequence[WebhookEvent],
     again: Callable[[WebhookEvent], list[Found] | Mismatch],
 ) -> None:
-    """Notes the texts inside of what a report has taken whole, and the reports inside of what a text has."""
-    owners = {
-        next(iter(item.frame.get(ELEMENTS, ())), None): _KINDS.get(events[index].type)
-        for index, item in result.matched
-        if not events[index].continues
-    }
+    """Notes what is said inside of what an event has taken whole, besides what this event says."""
+    owners: dict[Key | None, list[tuple[str, Event]]] = {}
+    for index, item in result.matched:
+        kind = _KINDS.get(events[index].type)
+        if kind is not None and not events[index].continues:
+            owners.setdefault(next(iter(item.frame.get(ELEMENTS, ())), None), []).append((kind, item.event))
     for event in events if owners else ():
         kind = _KINDS.get(event.type)
         if kind is None or event.continues or not (event.nests or (event.iterates and None in owners)):
@@ -151,8 +151,18 @@ def _note_left(
         found = again(event)
         for item in found if not isinstance(found, Mismatch) else ():
             keys = item.frame.get(ELEMENTS)
-            if keys and owners.get(keys[0], owners.get(None)) not in (None, kind):
+            taken = owners.get(keys[0], owners.get(None)) if keys else None
+            if taken and all(other != kind or _adds(item.event, whole) for other, whole in taken):
                 result.batch.leave(keys[-1], _LEFT)
+
+
+def _adds(said: Event, taken: Event) -> bool:
+    """Whether a text is not just another reading of one that is taken, but has words or files of its own."""
+    if not isinstance(said, InboundMessage) or not isinstance(taken, InboundMessage):
+        return False
+    same = bool(said.messageid) and said.messageid == taken.messageid
+    repeats = said.sender == taken.sender and said.text in taken.text
+    return not (same or repeats) or not set(said.urls) <= set(taken.urls)
 
 
 def _miss_unproven(batch: Batch, reason: str, said: list[Found] | Mismatch) -> None:

@@ -402,6 +402,13 @@ REPORTS_INSIDE = {
     "request_parameters": {"entry": [{"reports": [{"id": "$messageid$"}]}]},
 }
 PING = {"event_type": "ignore", "request_parameters": {"ping": "1"}}
+SAID_AS = {"from": "$from$", "text": "$text$"}
+PARTS = {"event_type": "message", "request_parameters": {"from": "$from$", "parts": [{"text": "$text$"}]}}
+FILES = {"event_type": "mms", "request_parameters": {"from": "$from$", "media": [{"url": "$url$"}]}}
+NUMBERED = {
+    "event_type": "message",
+    "request_parameters": {"items": [{**SAID_AS, "id": "$messageid$"}]},
+}
 SAID, DONE = {"from": "+1", "text": "Hi"}, {"id": "7"}
 LEFT = 'Another event has taken what this is in. With "continue": true, it leaves it to the next'
 
@@ -417,6 +424,31 @@ LEFT = 'Another event has taken what this is in. With "continue": true, it leave
             [("/entry/0/texts/0", LEFT)],
         ),
         ([TEXT_ALONE, TEXT_INSIDE], {**SAID, "entry": [{"texts": [SAID]}]}, [TEXT], []),
+        (
+            [TEXT_ALONE, TEXT_INSIDE],
+            {**SAID, "entry": [{"texts": [SAID, {**SAID, "text": "Bye"}, {**SAID, "from": "+2"}]}]},
+            [TEXT],
+            [("/entry/0/texts/1", LEFT), ("/entry/0/texts/2", LEFT)],
+        ),
+        ([TEXT_ALONE, PARTS], {**SAID, "parts": [{"text": "H"}, {"text": "i"}]}, [TEXT], []),
+        (
+            [TEXT_ALONE, FILES],
+            {**SAID, "media": [{"url": "https://files.example.com/1"}]},
+            [TEXT],
+            [("/media/0", LEFT)],
+        ),
+        (
+            [{**NUMBERED, "request_parameters": {**SAID_AS, "id": "$messageid$"}}, NUMBERED],
+            {"id": "1", **SAID, "items": [{"id": "1", "from": "+1", "text": "<b>Hi</b>"}]},
+            [replace(TEXT, messageid="1")],
+            [],
+        ),
+        (
+            [NUMBERED, {**NUMBERED, "request_parameters": {"items": [{"quoted": [SAID_AS]}]}}],
+            {"items": [{"id": "1", **SAID, "quoted": [SAID, {**SAID, "text": "Bye"}]}]},
+            [replace(TEXT, messageid="1")],
+            [("/items/0/quoted/1", LEFT)],
+        ),
         (
             [
                 TEXT_ALONE,
@@ -443,7 +475,12 @@ LEFT = 'Another event has taken what this is in. With "continue": true, it leave
     ids=[
         "beside a list",
         "inside",
-        "the same kind",
+        "the same text again",
+        "other texts",
+        "parts of the text",
+        "a picture",
+        "another form of the text",
+        "other texts inside",
         "no list",
         "ignored",
         "continue",
