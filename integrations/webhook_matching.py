@@ -141,17 +141,18 @@ def _note_left(
     """Notes what is said inside of what an event has taken whole, besides what this event says."""
     owners: dict[Key | None, list[tuple[str, Event]]] = {}
     for index, item in result.matched:
-        kind = _KINDS.get(events[index].type)
-        if kind is not None and not events[index].continues:
-            owners.setdefault(next(iter(item.frame.get(ELEMENTS, ())), None), []).append((kind, item.event))
+        if not events[index].continues:
+            taken = owners.setdefault(next(iter(item.frame.get(ELEMENTS, ())), None), [])
+            if kind := _KINDS.get(events[index].type):
+                taken.append((kind, item.event))
     for event in events if owners else ():
         kind = _KINDS.get(event.type)
         if kind is None or event.continues or not (event.nests or (event.iterates and None in owners)):
             continue
         found = again(event)
         for item in found if not isinstance(found, Mismatch) else ():
-            keys = item.frame.get(ELEMENTS)
-            taken = owners.get(keys[0], owners.get(None)) if keys else None
+            keys = item.frame.get(ELEMENTS, ())
+            taken = owners.get(keys[0], owners.get(None, [])) if keys else []
             if taken and all(other != kind or _adds(item.event, whole) for other, whole in taken):
                 result.batch.leave(keys[-1], _LEFT)
 
@@ -160,6 +161,7 @@ def _adds(said: Event, taken: Event) -> bool:
     """Whether a text is not just another reading of one that is taken, but has words or files of its own."""
     if not isinstance(said, InboundMessage) or not isinstance(taken, InboundMessage):
         return False
+    spend(1 + (len(taken.text) >> 10))
     same = bool(said.messageid) and said.messageid == taken.messageid
     repeats = said.sender == taken.sender and said.text in taken.text
     return not (same or repeats) or not set(said.urls) <= set(taken.urls)

@@ -460,6 +460,16 @@ LEFT = 'Another event has taken what this is in. With "continue": true, it leave
         ),
         ([PING, REPORTS], {"ping": "1", "reports": [DONE]}, [Ignored()], []),
         (
+            [
+                {"event_type": "ignore", "request_parameters": {"reports": [{"ping": "1"}]}},
+                TEXT_ALONE,
+                REPORTS,
+            ],
+            {**SAID, "reports": [{**DONE, "ping": "1"}, DONE]},
+            [Ignored(), TEXT],
+            [("/reports/1", LEFT)],
+        ),
+        (
             [{**TEXT_INSIDE, "continue": True}, REPORTS_INSIDE],
             {"entry": [{"texts": [SAID], "reports": [DONE]}]},
             [TEXT, StatusUpdate("delivered", "7")],
@@ -483,6 +493,7 @@ LEFT = 'Another event has taken what this is in. With "continue": true, it leave
         "other texts inside",
         "no list",
         "ignored",
+        "an element that is ignored",
         "continue",
         "one that does not fit",
     ],
