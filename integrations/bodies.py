@@ -82,15 +82,18 @@ def pairs(source: str, charset: str = "utf-8", *, inbound: bool = False) -> dict
 
     Raises ValueError for percent escapes that are not valid in the character set, if `inbound`; U+0000 stays.
     """
-    found: dict[str, Value] = {}
-    if source.count("&") >= MAX_FIELDS:
-        return found
+    if not source or source.count("&") >= MAX_FIELDS:
+        return {}
     try:
-        for name, value in decode_pairs(well_formed(source), charset, "strict" if inbound else "replace"):
-            add(found, name, value)
+        fields = decode_pairs(well_formed(source), charset, "strict" if inbound else "replace")
     except UnicodeError:
         reason = f"The percent escapes of a form or query are not valid {charset}."
         raise ValueError(f"{reason} If another character set is meant, set 'request_charset'.") from None
+    found: dict[str, Value] = dict(fields)
+    if len(found) < len(fields):
+        found = {}
+        for name, value in fields:
+            add(found, name, value)
     if not inbound and ("\0" in source or "%00" in source):
         return cleaned(found)  # type: ignore[no-any-return]
     return found

@@ -36,7 +36,8 @@ def put_aliases(bound: Frame) -> None:
 
 def text(value: Value) -> str:
     """The value as a text that can be stored."""
-    return str(cleaned(str(text_of(value))))
+    found: str = cleaned(str(text_of(value)))
+    return found
 
 
 def _texts(value: Value) -> tuple[str, ...]:

@@ -86,8 +86,8 @@ class Body:
             return self.fields(charset)
         declared = request.headers.get("content-type", "")
         # Only the header has the boundary of a multipart body.
-        same = bodies.essence(content_type) == bodies.essence(declared)
-        kind = declared if same or not content_type else content_type
+        same = not content_type or bodies.essence(content_type) == bodies.essence(declared)
+        kind = declared if same else content_type
         value = bodies.parse(request.body, kind, charset, strict=bool(content_type), inbound=True)
         merged = bodies.is_form(kind) or (request.method == "GET" and isinstance(value, dict))
         return {**self.fields(charset), **value} if merged else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NamedTuple
 
 from integrations.event_makers import MAKERS, put, put_aliases, recipients_of
@@ -18,7 +17,7 @@ from integrations.language.values import Value, cleaned
 from integrations.language.webhook_events import STATUS_TYPES, WebhookEvent
 from integrations.webhook_body import Body, Verified
 
-# What is inside of the other kind is not another reading of it, but something else that is said.
+# What is inside of the other kind is never another reading of it, but something else that is said.
 _KINDS = {"message": "text", "mms": "text", **dict.fromkeys(STATUS_TYPES, "report")}
 _LEFT = 'Another event has taken what this is in. With "continue": true, it leaves it to the next'
 
@@ -31,8 +30,7 @@ class Found(NamedTuple):
     names: list[str]
 
 
-@dataclass(frozen=True)
-class Mismatch:
+class Mismatch(NamedTuple):
     """Why an event of the template does not match.
 
     After one that is `final` or `unverified`, no further event is tried. It may be `by_elements` of lists
@@ -108,33 +106,29 @@ def match(
     body, batch = verified.body if verified is not None else Body(request, base["query"]), Batch()
     result = Matches(batch, body.documents)
     base = {**base, BATCH: batch}
-    events = template.section(polled=request.polled).events
+    section = template.section(polled=request.polled)
+    events = section.events
     for index, event in enumerate(events):
         over = batch.taking and not batch.misses
         if over and not event.iterates and event.type == "ignore":
             continue
         compared: Compared = {}
-        frame = base if verified is not None else {**base, COMPARED: compared}
-        found = attempt(event, request, frame, body, verified, number_to)
+        if verified is None:
+            base[COMPARED] = compared
+        found = attempt(event, base, body, verified, number_to)
         if isinstance(found, Mismatch):
             batch.refused(by_elements=found.by_elements)
             if found.unverified and batch.taking:
-                _miss_unproven(batch, found.reason, attempt(event, request, frame, body, None, number_to))
+                _miss_unproven(batch, found.reason, attempt(event, base, body, None, number_to))
             if not over:
                 result.refuse(event, found)
         else:
             result.add(index, event, found, compared)
         if result.ended:
             break
-    again = partial(
-        attempt,
-        request=request,
-        base={**base, BATCH: Batch()},
-        body=body,
-        verified=verified,
-        number_to=number_to,
-    )
-    _note_left(result, events, again)
+    if result.matched and section.iterates:
+        fresh = {**base, BATCH: Batch()}
+        _note_left(result, events, lambda event: attempt(event, fresh, body, verified, number_to))
     result.problem = body.problem
     return result
 
@@ -144,21 +138,33 @@ def _note_left(
     events: Sequence[WebhookEvent],
     again: Callable[[WebhookEvent], list[Found] | Mismatch],
 ) -> None:
-    """Notes the texts inside of what a report has taken whole, and the reports inside of what a text has."""
-    owners = {
-        next(iter(item.frame.get(ELEMENTS, ())), None): _KINDS.get(events[index].type)
-        for index, item in result.matched
-        if not events[index].continues
-    }
+    """Notes what is said inside of what an event has taken whole, besides what this event says."""
+    owners: dict[Key | None, list[tuple[str, Event]]] = {}
+    for index, item in result.matched:
+        if not events[index].continues:
+            taken = owners.setdefault(next(iter(item.frame.get(ELEMENTS, ())), None), [])
+            if kind := _KINDS.get(events[index].type):
+                taken.append((kind, item.event))
     for event in events if owners else ():
         kind = _KINDS.get(event.type)
         if kind is None or event.continues or not (event.nests or (event.iterates and None in owners)):
             continue
         found = again(event)
         for item in found if not isinstance(found, Mismatch) else ():
-            keys = item.frame.get(ELEMENTS)
-            if keys and owners.get(keys[0], owners.get(None)) not in (None, kind):
+            keys = item.frame.get(ELEMENTS, ())
+            taken = owners.get(keys[0], owners.get(None, [])) if keys else []
+            if taken and all(other != kind or _adds(item.event, whole) for other, whole in taken):
                 result.batch.leave(keys[-1], _LEFT)
+
+
+def _adds(said: Event, taken: Event) -> bool:
+    """Whether a text is not just another reading of one that is taken, but has words or files of its own."""
+    if not isinstance(said, InboundMessage) or not isinstance(taken, InboundMessage):
+        return False
+    spend(1 + (len(taken.text) >> 10))
+    same = bool(said.messageid) and said.messageid == taken.messageid
+    repeats = said.sender == taken.sender and said.text in taken.text
+    return not (same or repeats) or not set(said.urls) <= set(taken.urls)
 
 
 def _miss_unproven(batch: Batch, reason: str, said: list[Found] | Mismatch) -> None:
@@ -172,14 +178,13 @@ def _miss_unproven(batch: Batch, reason: str, said: list[Found] | Mismatch) -> N
 
 def attempt(
     event: WebhookEvent,
-    request: InboundRequest,
     base: Frame,
     body: Body,
     verified: Verified | None,
     number_to: str = "",
 ) -> list[Found] | Mismatch:
     """What one event of the template finds in a request."""
-    frame = _opened(event, request, base, body, verified)
+    frame = _opened(event, base, body, verified)
     if isinstance(frame, Mismatch):
         return frame
     frames = [frame]
@@ -207,10 +212,9 @@ def attempt(
     return found or Mismatch(reason, final=final, by_elements=bool(refused))
 
 
-def _opened(
-    event: WebhookEvent, request: InboundRequest, base: Frame, body: Body, verified: Verified | None
-) -> Frame | Mismatch:
+def _opened(event: WebhookEvent, base: Frame, body: Body, verified: Verified | None) -> Frame | Mismatch:
     """The variables with which an event's shapes begin, if all but these let it match."""
+    request = body.request
     if event.paths is not None and request.path.strip("/") not in event.paths:
         return Mismatch(f"The path is {request.path!r}, not {' or '.join(map(repr, event.paths))}.")
     if request.method not in event.methods:

@@ -184,7 +184,7 @@ def _owner_values(template: Template, request: InboundRequest) -> Compared:
     body, compared = Body(request, base["query"]), Compared()
     for event in section.events:
         # By itself: of those that match for any properties, only some do for those of one integration.
-        found = attempt(event, request, {**base, BATCH: Batch(), COMPARED: compared}, body, None)
+        found = attempt(event, {**base, BATCH: Batch(), COMPARED: compared}, body, None)
         if isinstance(found, Mismatch):
             continue
         if not all(OWNED in item.frame for item in found):

@@ -26,7 +26,7 @@ def leaf(value: Value) -> Value:
 
 def text_leaf(value: Value) -> Value:
     """The value where a text is expected."""
-    return plain(leaf(value))
+    return value if isinstance(value, str) else plain(leaf(value))
 
 
 def _stripped(value: str) -> str:

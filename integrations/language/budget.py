@@ -6,8 +6,6 @@ microsecond.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 
@@ -15,24 +13,22 @@ class TooMuchWork(Exception):
     """The budget is spent. No ValueError: a filter that fails is unset, but this ends the whole."""
 
 
-class _Budget:
-    __slots__ = ("left",)
+class budget:
+    """Limits the work inside to so many units; what spends more raises TooMuchWork."""
+
+    __slots__ = ("_token", "left")
 
     def __init__(self, units: int) -> None:
         self.left = units
 
+    def __enter__(self) -> None:
+        self._token = _current.set(self)
 
-_current: ContextVar[_Budget | None] = ContextVar("budget", default=None)
+    def __exit__(self, *raised: object) -> None:
+        _current.reset(self._token)
 
 
-@contextmanager
-def budget(units: int) -> Iterator[None]:
-    """Limits the work inside to so many units; what spends more raises TooMuchWork."""
-    token = _current.set(_Budget(units))
-    try:
-        yield
-    finally:
-        _current.reset(token)
+_current: ContextVar[budget | None] = ContextVar("budget", default=None)
 
 
 def spend(units: int) -> None:

@@ -45,13 +45,14 @@ def compile_condition(node: Value, scope: Scope, pointer: str) -> Condition:
     """A function that tells whether the condition holds for given variables; problems go to the scope."""
     spend(1)
     if isinstance(node, list):
-        options = [compile_condition(item, scope, child(pointer, index)) for index, item in enumerate(node)]
-        return lambda variables: any(option(variables) for option in options)
+        return _any(
+            [compile_condition(item, scope, child(pointer, index)) for index, item in enumerate(node)]
+        )
     if not isinstance(node, Mapping):
         scope.report(pointer, "A condition must be an object (all must hold) or a list (one must hold).")
         return lambda variables: False
     tests = [_test(key, expected, scope, child(pointer, key)) for key, expected in node.items()]
-    return lambda variables: all(test(variables) for test in tests)
+    return _all(tests)
 
 
 def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
@@ -71,16 +72,26 @@ def _test(key: str, expected: Value, scope: Scope, pointer: str) -> Condition:
     return test
 
 
+def _all(tests: list[Test]) -> Test:
+    """Holds if each test does; mostly there is one."""
+    return tests[0] if len(tests) == 1 else lambda value: all(test(value) for test in tests)
+
+
+def _any(tests: list[Test]) -> Test:
+    """Holds if some test does."""
+    return tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
+
+
 def _expectation(expected: Value, scope: Scope, pointer: str) -> Test:
     spend(1)
     if isinstance(expected, bool):
         return lambda value: is_empty(value) is not expected
     if isinstance(expected, list):
-        options = [_expectation(item, scope, child(pointer, index)) for index, item in enumerate(expected)]
-        return lambda value: any(option(value) for option in options)
+        return _any([_expectation(item, scope, child(pointer, index)) for index, item in enumerate(expected)])
     if isinstance(expected, Mapping):
-        tests = [_operator(name, operand, scope, child(pointer, name)) for name, operand in expected.items()]
-        return lambda value: all(test(value) for test in tests)
+        return _all(
+            [_operator(name, operand, scope, child(pointer, name)) for name, operand in expected.items()]
+        )
     if expected is None:
         return lambda value: value is None
     literal = text(expected)

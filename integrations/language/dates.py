@@ -27,7 +27,10 @@ def parse_iso(value: str) -> datetime | None:
 
 def _from_iso(value: str) -> datetime:
     """What Python reads, and what it does not: a day of the year (2025-154), and a leap second."""
-    leap = _LEAP_SECOND.fullmatch(value)
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        leap = _LEAP_SECOND.fullmatch(value)
     value = f"{leap[1]}59{leap[2]}" if leap else value
     if day := _DAY_OF_YEAR.fullmatch(value):
         begin = datetime.strptime(f"{day[1]} {day[2]}", "%Y %j")
@@ -43,7 +46,7 @@ def parse_date(value: str) -> datetime | None:
 
 def _in_utc(read: Callable[[str], datetime], value: str) -> datetime | None:
     try:
-        if len(value) > 64:
+        if not 0 < len(value) <= 64:
             return None
         date = read(value)
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

@@ -58,7 +58,8 @@ def _text(source: str, scope: Scope, pointer: str) -> Match:
 
 
 def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Elements) -> Match:
-    entries: list[tuple[str, str, bool, Match]] = []
+    literals: list[tuple[str, str, bool, Match]] = []
+    others: list[tuple[str, str, bool, Match]] = []
     for key, value in node.items():
         place = child(pointer, key)
         name, optional = optional_key(key)
@@ -66,7 +67,10 @@ def _object(node: Mapping[str, Value], scope: Scope, pointer: str, elements: Ele
             scope.report(place, f"{key!r} can only be rendered, not matched.", at_key=True)
         elif any(isinstance(part, Placeholder) for part in parse(key)):
             scope.report(place, "Keys hold no placeholders.", at_key=True)
-        entries.append((name, _local(name), optional, compile_match(value, scope, place, elements=elements)))
+        inner = compile_match(value, scope, place, elements=elements)
+        (literals if _is_literal(value) else others).append((name, _local(name), optional, inner))
+    # Literals bind nothing, and are what most requests for other events lack.
+    entries = literals + others
 
     def match(value: Value, frames: list[Frame]) -> str:
         value = leaf(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, unquote_to_bytes, urlsplit
 
 from integrations.language.budget import spend
 from integrations.language.errors import RenderError
@@ -121,18 +121,26 @@ def encode_pairs(values: Value, pointer: str, *, form: bool = False) -> str:
     return "&".join(pairs)
 
 
-def decode_pairs(source: str, charset: str = "utf-8", errors: str = "replace") -> Iterator[tuple[str, str]]:
+def decode_pairs(source: str, charset: str = "utf-8", errors: str = "replace") -> list[tuple[str, str]]:
     """Each name and value of a query or form, in their order.
 
     With the `errors` "strict", percent escapes that are not valid in the character set raise UnicodeError.
     """
-    for field in source.replace("+", " ").split("&"):
-        if field:
-            name, _, value = field.partition("=")
-            yield (
-                unquote(name, charset, errors) if "%" in name else name,
-                unquote(value, charset, errors) if "%" in value else value,
-            )
+    fields = [field.partition("=") for field in source.replace("+", " ").split("&") if field]
+    return [
+        (
+            _unquoted(name, charset, errors) if "%" in name else name,
+            _unquoted(value, charset, errors) if "%" in value else value,
+        )
+        for name, _, value in fields
+    ]
+
+
+def _unquoted(source: str, charset: str, errors: str) -> str:
+    """The text without percent escapes; Python's `unquote` takes twice as long for ASCII."""
+    if source.isascii():
+        return unquote_to_bytes(source).decode(charset, errors)
+    return unquote(source, charset, errors)
 
 
 def _render(pieces: list[str | tuple[str, Getter]], variables: Variables, pointer: str) -> str:

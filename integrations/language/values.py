@@ -77,7 +77,7 @@ def well_formed(value: str) -> str:
 def cleaned(value: Value, *, nul: bool = False) -> Value:
     """The value with every text in it well formed; U+0000, not for databases, becomes U+FFFD, or stays."""
     if isinstance(value, str):
-        if isinstance(value, Number) or (value.isascii() and (nul or "\0" not in value)):
+        if (value.isascii() and (nul or "\0" not in value)) or isinstance(value, Number):
             return value
         return well_formed(value) if nul else well_formed(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, Mapping):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from integrations.language.errors import child
 from integrations.language.names import EXCHANGE
@@ -40,6 +41,11 @@ class Webhook:
     compared: frozenset[str] = frozenset()
     claims: tuple[tuple[str, Callable[[Variables], Value]], ...] = ()
     reads: frozenset[str] = frozenset()
+
+    @cached_property
+    def iterates(self) -> bool:
+        """Whether some event takes the elements of a list one by one."""
+        return any(event.iterates for event in self.events)
 
     @property
     def open(self) -> bool:

@@ -402,6 +402,13 @@ REPORTS_INSIDE = {
     "request_parameters": {"entry": [{"reports": [{"id": "$messageid$"}]}]},
 }
 PING = {"event_type": "ignore", "request_parameters": {"ping": "1"}}
+SAID_AS = {"from": "$from$", "text": "$text$"}
+PARTS = {"event_type": "message", "request_parameters": {"from": "$from$", "parts": [{"text": "$text$"}]}}
+FILES = {"event_type": "mms", "request_parameters": {"from": "$from$", "media": [{"url": "$url$"}]}}
+NUMBERED = {
+    "event_type": "message",
+    "request_parameters": {"items": [{**SAID_AS, "id": "$messageid$"}]},
+}
 SAID, DONE = {"from": "+1", "text": "Hi"}, {"id": "7"}
 LEFT = 'Another event has taken what this is in. With "continue": true, it leaves it to the next'
 
@@ -418,6 +425,31 @@ LEFT = 'Another event has taken what this is in. With "continue": true, it leave
         ),
         ([TEXT_ALONE, TEXT_INSIDE], {**SAID, "entry": [{"texts": [SAID]}]}, [TEXT], []),
         (
+            [TEXT_ALONE, TEXT_INSIDE],
+            {**SAID, "entry": [{"texts": [SAID, {**SAID, "text": "Bye"}, {**SAID, "from": "+2"}]}]},
+            [TEXT],
+            [("/entry/0/texts/1", LEFT), ("/entry/0/texts/2", LEFT)],
+        ),
+        ([TEXT_ALONE, PARTS], {**SAID, "parts": [{"text": "H"}, {"text": "i"}]}, [TEXT], []),
+        (
+            [TEXT_ALONE, FILES],
+            {**SAID, "media": [{"url": "https://files.example.com/1"}]},
+            [TEXT],
+            [("/media/0", LEFT)],
+        ),
+        (
+            [{**NUMBERED, "request_parameters": {**SAID_AS, "id": "$messageid$"}}, NUMBERED],
+            {"id": "1", **SAID, "items": [{"id": "1", "from": "+1", "text": "<b>Hi</b>"}]},
+            [replace(TEXT, messageid="1")],
+            [],
+        ),
+        (
+            [NUMBERED, {**NUMBERED, "request_parameters": {"items": [{"quoted": [SAID_AS]}]}}],
+            {"items": [{"id": "1", **SAID, "quoted": [SAID, {**SAID, "text": "Bye"}]}]},
+            [replace(TEXT, messageid="1")],
+            [("/items/0/quoted/1", LEFT)],
+        ),
+        (
             [
                 TEXT_ALONE,
                 {**REPORTS, "request_parameters": {"from": "$messageid$", "reports?": [{"id": "$_$"}]}},
@@ -427,6 +459,16 @@ LEFT = 'Another event has taken what this is in. With "continue": true, it leave
             [],
         ),
         ([PING, REPORTS], {"ping": "1", "reports": [DONE]}, [Ignored()], []),
+        (
+            [
+                {"event_type": "ignore", "request_parameters": {"reports": [{"ping": "1"}]}},
+                TEXT_ALONE,
+                REPORTS,
+            ],
+            {**SAID, "reports": [{**DONE, "ping": "1"}, DONE]},
+            [Ignored(), TEXT],
+            [("/reports/1", LEFT)],
+        ),
         (
             [{**TEXT_INSIDE, "continue": True}, REPORTS_INSIDE],
             {"entry": [{"texts": [SAID], "reports": [DONE]}]},
@@ -443,9 +485,15 @@ LEFT = 'Another event has taken what this is in. With "continue": true, it leave
     ids=[
         "beside a list",
         "inside",
-        "the same kind",
+        "the same text again",
+        "other texts",
+        "parts of the text",
+        "a picture",
+        "another form of the text",
+        "other texts inside",
         "no list",
         "ignored",
+        "an element that is ignored",
         "continue",
         "one that does not fit",
     ],
