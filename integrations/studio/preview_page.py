@@ -48,7 +48,12 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_bound:
         form.is_valid()
     if "fill" in request.POST:
-        filled = {**form.initial, **form.cleaned_data, **as_fields(form.written_answer)}
+        try:
+            answer = as_fields(form.written_answer)
+        except (ValueError, TypeError, AttributeError):
+            answer = {}
+            messages.error(request, _("The answer of this case cannot be read."))
+        filled = {**form.initial, **form.cleaned_data, **answer}
         form = PreviewForm(compiled, answers, webhooks, initial=filled, captured=name)
     values = values_for(compiled, form.properties)
     # Who signs webhooks has entered a key, also where it is optional.
