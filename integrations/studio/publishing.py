@@ -34,6 +34,7 @@ class NewOrigin:
     origin: str
     inherited: bool
     integrations: frozenset[int]
+    signs: bool = False
 
     @property
     def answer(self) -> str:
@@ -99,7 +100,7 @@ class Change:
             if ask.origin:
                 found[ask].add(item.pk)
         return [
-            NewOrigin(ask.label, ask.name, ask.origin, ask.inherited, frozenset(keys))
+            NewOrigin(ask.label, ask.name, ask.origin, ask.inherited, frozenset(keys), ask.signs)
             for ask, keys in sorted(found.items())
         ]
 

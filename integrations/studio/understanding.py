@@ -24,7 +24,7 @@ from integrations.studio.explain_webhooks import STATUSES
 # A page shows twenty of them, to anybody who has its link.
 WORK = webhooks.MAX_WORK // 4
 ALL_READ, ALWAYS_READ = 512 * 1024, 8 * 1024  # bytes: of all bodies of a page, and one that costs nothing
-SHOWN_BODY = 20_000  # characters
+SHOWN_BODY, SHOWN_UNREAD = 20_000, 2_000  # characters
 _AS_IT_IS = ("json", "xml")  # need not be read to be shown
 KINDS = {
     "message": gettext_lazy("message"),
@@ -87,6 +87,7 @@ def understood(
     One that is `unread` is only shown, as it came.
     """
     body = request.body.decode("utf-8", "replace") if unread else _body(request)
+    most = SHOWN_UNREAD if unread else SHOWN_BODY
     said: list[Said] = []
     reason, tried = "", []
     if unread:
@@ -106,8 +107,8 @@ def understood(
             for name, value in parse_qsl(well_formed(request.query), keep_blank_values=True)
         ],
         sorted((name, well_formed(value)) for name, value in request.headers.items() if value),
-        well_formed(body[:SHOWN_BODY]),
-        len(body) > SHOWN_BODY,
+        well_formed(body[:most]),
+        len(body) > most,
         said,
         reason,
         tried,
