@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -33,7 +33,7 @@ class TemplateAdmin(PortalAdmin):
     """Templates: an account's own are changed in the studio, built-in ones only viewed and copied."""
 
     organization_lookup, account_lookup = "", "account"
-    list_display = ["name", "service_id", "owner", "state"]
+    list_display = ["name", "service_id", "owner", "state", "studio"]
     list_select_related = ["account", "published", "draft"]
     search_fields = ["name", "service_id"]
     fields = readonly_fields = ["name", "service_id", "document_text"]
@@ -43,7 +43,7 @@ class TemplateAdmin(PortalAdmin):
         rows = Template.objects.copied_by(user_of(request)).select_related("account", "published", "draft")
         mine = Organization.objects.administered_by(user_of(request))
         users = Count("integrations", filter=Q(integrations__organization__in=mine))
-        return rows.annotate(users=users)
+        return rows.annotate(users=users, changeable=Value(user_of(request).is_operator))
 
     def in_reach(self, request: HttpRequest, obj: Any) -> bool:
         user = request.user
@@ -74,6 +74,13 @@ class TemplateAdmin(PortalAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, template: Any) -> str:
         return " · ".join(_states(template, template.users))
+
+    @admin.display(description=gettext_lazy("studio"))
+    def studio(self, template: Any) -> str:
+        if template.account_id is None and not template.changeable:
+            return ""
+        url = reverse("admin:integrations_studio_document", args=[template.pk])
+        return format_html('<a href="{}">{}</a>', url, _("Open in the studio"))
 
     @admin.display(description=gettext_lazy("document"))
     def document_text(self, template: Template) -> str:

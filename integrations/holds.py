@@ -79,7 +79,7 @@ def confirm(
 
 def allow(holder: int, reached: Mapping[str, Iterable[str]], user: User | None) -> None:
     """Lets the secrets of a row of values, by their labels, go to these origins. Needs a transaction."""
-    row = PropertyValues.objects.select_for_update().get(pk=holder)
+    row = PropertyValues.objects.select_for_update(no_key=True).get(pk=holder)
     for label, found in reached.items():
         if (row.secret_origins or {}).get(label) is not None or label == ACCESS_TOKEN:
             row.confirm(label, found, user)
@@ -155,7 +155,10 @@ def _compiled(row: PropertyValues, users: list[Integration]) -> Compiled | None:
 def _review(keys: list[int]) -> None:
     with transaction.atomic():
         rows = list(
-            Integration.objects.ready().select_for_update(of=("self",)).filter(pk__in=keys).order_by("pk")
+            Integration.objects.ready()
+            .select_for_update(of=("self",), no_key=True)  # webhooks, which refer to them, do not wait
+            .filter(pk__in=keys)
+            .order_by("pk")
         )
         released = []
         changes: dict[tuple[str, bool], list[int]] = defaultdict(list)

@@ -36,13 +36,14 @@ class Ask:
     """What an administrator must answer: may a secret be sent to an origin; without one: enter it again.
 
     `inherited` is a value of the account, which only an administrator of the account may confirm. What is
-    `missing` is a required value that nobody has entered.
+    `missing` is a required value that nobody has entered. A key that only `signs` is not sent itself.
     """
 
     label: str
     origin: str = ""
     inherited: bool = False
     missing: bool = False
+    signs: bool = False
 
     @property
     def name(self) -> str:
@@ -62,6 +63,12 @@ class Ask:
                 )
                 % names
             )
+        if self.signs and self.inherited:
+            return (
+                _("%(provider)s will now sign requests to %(origin)s with the account's %(label)s.") % names
+            )
+        if self.signs:
+            return _("%(provider)s will now sign requests to %(origin)s with your %(label)s.") % names
         if self.inherited:
             return _("%(provider)s will now send the account's %(label)s to %(origin)s.") % names
         return _("%(provider)s will now send your %(label)s to %(origin)s.") % names
@@ -198,7 +205,7 @@ def _asks_of(reads: Collection[str], origin: str, credentials: Credentials) -> I
         if label in credentials.cleared:
             yield Ask(label)
         elif origin and label in credentials.holders and (label, origin) not in credentials.allowed:
-            yield Ask(label, origin, label in credentials.inherited)
+            yield Ask(label, origin, label in credentials.inherited, signs=label in credentials.signing)
 
 
 def _variables(method: Method, values: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:

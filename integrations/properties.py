@@ -25,7 +25,8 @@ class Credentials:
     each with the key of the PropertyValues that it belongs to (the access token: whose secrets obtain it);
     `inherited` are those of the account. `allowed` has a pair of label and origin for each place to which a
     secret may be sent. `cleared` are stored as secret but no longer secret in the document: they count as
-    blank until they are entered again. `private` is all that must not be shown, used or not.
+    blank until they are entered again. `private` is all that must not be shown, used or not. `signing` are
+    those with which requests are only signed: they are confirmed as the others, in other words.
     """
 
     values: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -34,6 +35,7 @@ class Credentials:
     allowed: frozenset[tuple[str, str]] = frozenset()
     cleared: frozenset[str] = frozenset()
     private: tuple[str, ...] = field(default=(), repr=False)
+    signing: frozenset[str] = frozenset()
 
     def redactor(self, *more: str) -> Redactor:
         """Masks all that is private, and `more`."""
@@ -142,6 +144,7 @@ def combined(
         frozenset(allowed),
         cleared,
         tuple(dict.fromkeys(private)),
+        compiled.signing_keys,
     )
 
 

@@ -16,6 +16,13 @@ from rest_framework.views import APIView
 from integrations import events
 from integrations.events import InboundRequest
 from portal import callers
+from portal.middleware import SANDBOX
+
+# What these say is kept by browsers for all pages of the portal.
+OF_THE_PORTAL = {
+    "clear-site-data", "content-security-policy", "service-worker-allowed", "set-cookie",
+    "strict-transport-security", "x-content-type-options",
+}  # fmt: skip
 
 
 class BrokenOff(Exception):
@@ -105,9 +112,11 @@ def plain(status: int, text: str) -> HttpResponse:
 
 
 def answered(answer: events.HttpResponse) -> HttpResponse:
-    """The answer that a template has made."""
+    """The answer that a template has made, which means nothing to a browser: authors are not the portal."""
     response = plain(answer.status, "")
     response.content = answer.body
     for name, value in answer.headers.items():
-        response.headers[name] = value
+        if name.casefold() not in OF_THE_PORTAL:
+            response.headers[name] = value
+    response.headers["Content-Security-Policy"] = SANDBOX
     return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from integrations.language.api_methods import (
@@ -34,6 +35,7 @@ from integrations.language.published import OTHER_CLASSES, Plain, plain
 from integrations.language.reading import read_document
 from integrations.language.scope import Scope
 from integrations.language.sections import check_keys, check_texts
+from integrations.language.signing_keys import only_signing
 from integrations.language.source import placed, places
 from integrations.language.urls import labels_in
 from integrations.language.values import Table, Value, is_number, is_string, text
@@ -120,6 +122,13 @@ class Template:
             return Grant(self.oauth.reads, self.oauth.flow == "authorization_code")
         login = self.methods.get(LOGIN.name)
         return Grant(login.reads) if login is not None else None
+
+    @cached_property
+    def signing_keys(self) -> frozenset[str]:
+        """The labels of secrets with which requests are signed, and which are never sent themselves."""
+        asking = self.oauth.reads | self.oauth.consent_reads if self.oauth is not None else frozenset()
+        secrets = {item.label for item in self.properties if item.secret}
+        return only_signing(self.document, secrets - asking)
 
     @property
     def needs_content(self) -> bool:

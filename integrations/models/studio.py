@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container
 from datetime import datetime, timedelta
 from itertools import chain, count
-from typing import Any
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -29,22 +27,6 @@ def named_apart(name: str, taken: Container[str]) -> str:
     return next(each for each in names if each not in taken)
 
 
-class TemplateCaseQuerySet(models.QuerySet["TemplateCase"]):
-    def replace_by_example(self, template: Template, cases: Iterable[Mapping[str, Any]]) -> None:
-        """Puts cases that were built by example in the place of earlier ones; an author's own stay.
-
-        A name that one of these has, or an earlier one of the cases, gets a number.
-        """
-        with transaction.atomic():
-            self.filter(template=template, by_example=True).delete()
-            taken = set(self.filter(template=template).values_list("name", flat=True))
-            for case in cases:
-                name = named_apart(str(case["name"]), taken)
-                taken.add(name)
-                source = json.dumps({**case, "name": name}, ensure_ascii=False, indent=2)
-                self.create(template=template, name=name, source=source, by_example=True)
-
-
 class TemplateCase(models.Model):
     """A test of a template: what is sent or received, and what the result must be, as JSON.
 
@@ -56,8 +38,6 @@ class TemplateCase(models.Model):
     source = models.TextField(_("case"))
     by_example = models.BooleanField(_("built by example"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
-
-    objects = TemplateCaseQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("case")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache, partial
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Max, Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from integrations import signals
@@ -138,12 +141,15 @@ class Template(models.Model):
     def save_draft(self, source: str, author: User | None = None) -> TemplateRevision:
         """A new revision that nobody uses until it is published; what is published stays in use.
 
+        It takes the place of an earlier draft: `studio.saving` does so only if its author has seen that.
+
         Raises DocumentError for a wrong document, and ValidationError for an id that is taken.
         """
         self.check_id(compiled_document(source).id, moves=True)
         with transaction.atomic(), audit.covered():
+            revision = self._add(source, author)
             before = self.draft.number if self.draft else ""
-            self.draft = self._add(source, author)
+            self.draft = revision
             self.save(update_fields=["draft"])
             audit.record(audit.Action.REVISED, self, {str(_("draft")): (str(before), str(self.draft.number))})
         return self.draft
@@ -152,23 +158,21 @@ class Template(models.Model):
         if not self.pk:
             compiled = compiled_document(source)
             self.service_id, self.name = compiled.id, compiled.name[:NAME]
-            with audit.covered():
+            with audit.covered(), _id_not_taken_meanwhile():
                 self.save()
-        self._lock()
+        self.lock()
         last = self.revisions.aggregate(last=Max("number"))["last"] or 0
         return self.revisions.create(number=last + 1, source=source, author=author)
 
-    def _lock(self) -> None:
-        """Has others who save or publish wait, and reads the draft that they have left.
+    def lock(self) -> None:
+        """Has others who save or publish wait, and reads what they have left. Needs a transaction.
 
         Rows that refer to the template can be added meanwhile: webhooks do not wait.
         """
-        locked = (
-            Template.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("draft")
-            .get(pk=self.pk)
-        )
-        self.draft = locked.draft
+        # Without joins: of a row that was waited for, PostgreSQL joins what it referred to before.
+        locked = Template.objects.select_for_update(no_key=True).get(pk=self.pk)
+        self.draft_id, self.published_id = locked.draft_id, locked.published_id
+        self.service_id = locked.service_id
 
     def publish(self, revision: TemplateRevision, *, moves: bool = False) -> None:
         """Has all organizations use the revision that are not pinned to another one; also an older one.
@@ -176,20 +180,23 @@ class Template(models.Model):
         Raises ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL.
         """
         compiled = revision.compiled
-        self.check_id(compiled.id, moves=moves)
-        before = self.published.number if self.published else ""
-        changes = {str(_("published revision")): (str(before), str(revision.number))}
-        if self.published is not None and compiled.id != self.service_id:
-            changes[str(_("id"))] = (self.service_id, compiled.id)
-        with transaction.atomic(), audit.covered():
-            self._lock()
+        with transaction.atomic():
+            self.lock()
+            self.check_id(compiled.id, moves=moves)
+            before = self.published.number if self.published else ""
+            changes = {str(_("published revision")): (str(before), str(revision.number))}
+            if self.published is not None and compiled.id != self.service_id:
+                changes[str(_("id"))] = (self.service_id, compiled.id)
             self.service_id, self.name = compiled.id, compiled.name[:NAME]
             self.published = revision
             if self.draft is not None and self.draft.number <= revision.number:
                 self.draft = None
-            self.save(update_fields=["service_id", "name", "published", "draft"])
+            revision.mark_published()
+            with audit.covered(), _id_not_taken_meanwhile():
+                self.save(update_fields=["service_id", "name", "published", "draft"])
             audit.record(audit.Action.REVISED, self, changes)
-            transaction.on_commit(partial(signals.published.send, sender=None, template=self))
+            # Before the commit: after a crash, integrations must know that they wait for answers.
+            signals.published.send(sender=None, template=self)
 
     def check_id(self, service_id: str, *, moves: bool = False) -> None:
         """Raises ValidationError for an id that is taken or, unless it `moves`, changes the webhook URL.
@@ -218,6 +225,16 @@ class Template(models.Model):
             raise ValidationError(taken % {"id": service_id, "name": other.name, "owner": other.account})
 
 
+@contextmanager
+def _id_not_taken_meanwhile() -> Iterator[None]:
+    """Raises ValidationError if somebody else takes the id between its check and its use."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise ValidationError(_("This id has just been taken. Choose another id.")) from None
+
+
 class TemplateRevision(models.Model):
     """An immutable version of a template's document, as it was written."""
 
@@ -235,6 +252,8 @@ class TemplateRevision(models.Model):
         blank=True,
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    # When organizations could use it first, all or some; null for one that has only been a draft.
+    published_at = models.DateTimeField(_("published"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("revision")
@@ -249,6 +268,10 @@ class TemplateRevision(models.Model):
         if self.pk:
             raise TypeError("A revision cannot be changed. Make a new one.")
         super().save(*args, **kwargs)
+
+    def mark_published(self) -> None:
+        """Keeps that organizations could use it, since the first time."""
+        TemplateRevision.objects.filter(pk=self.pk, published_at=None).update(published_at=Now())
 
     @cached_property
     def compiled(self) -> document.Template:

@@ -22,7 +22,7 @@ from integrations.models.studio import CaptureQuerySet
 from integrations.provider_views import BrokenOff, ProviderView, TooLarge, answered, plain
 from integrations.studio import captures
 from integrations.studio.pages import page, template_of
-from integrations.studio.understanding import Understood, understood
+from integrations.studio.understanding import Understood, all_understood
 from portal import callers, throttling
 from portal.admin_base import user_of
 
@@ -144,7 +144,7 @@ class Live:
     def of(cls, capture: Capture) -> Live:
         """All that the capture has received, the latest first."""
         stamp, compiled = stamp_of(capture), captures.compiled_of(capture)
-        return cls(stamp, [understood(compiled, row) for row in capture.requests.all()])
+        return cls(stamp, list(all_understood(compiled, capture.requests.all())))
 
 
 def stamp_of(capture: Capture) -> str:

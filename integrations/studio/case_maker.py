@@ -21,6 +21,7 @@ from integrations.studio.anonymous import NAME, TEXT, Invented, literals
 from integrations.studio.explain import reads
 from integrations.studio.explain_webhooks import unverified
 from integrations.studio.invented_values import secrets_in, signed, values_for
+from integrations.studio.kept_cases import MAX_BYTES, written
 
 OURS, CONTACT = "+15005550006", "+15005550001"
 PICTURE: dict[str, Value] = {
@@ -107,6 +108,7 @@ def answer_case(
     if answer is None:
         response: dict[str, Any] = {"error": "timeout" if result == "unknown" else "connect"}
     else:
+        _check_size(answer.body, answer.headers.get("content-type", ""))
         values = values_for(template)
         key = _first(secrets_in(template, values))
         invented = Invented(template, {MASK: "x", **dict.fromkeys(private, key)})
@@ -129,6 +131,7 @@ def webhook_case(
     `values` are the properties with which it was received, `private` further secrets with their labels.
     Raises NoCase if something of `private` would remain.
     """
+    _check_size(request.body, request.headers.get("content-type", ""))
     claimed = webhooks.hints(template, request).values
     used = {label for label, value in (values or {}).items() if value} | claimed.keys()
     used |= set() if values else template.webhook.reads
@@ -136,13 +139,13 @@ def webhook_case(
     invented_values.pop("access_token", None)
     known = _known(template, request, invented_values, values or {}, private or {})
     invented = Invented(template, known)
-    written = _written(template, request, invented)
+    sent = _written(template, request, invented)
     now = datetime.now(UTC)
-    made = _as_received(template, written)
+    made = _as_received(template, sent)
     believed = webhooks.read(unverified(template), made, invented_values)
     proven = signed(template, made, invented_values, believed.event_index)
     if proven != made:
-        written |= _signature(made, proven)
+        sent |= _signature(made, proven)
     case: dict[str, Any] = {"name": _("A webhook"), "kind": "receive"}
     read = {label: value for label, value in invented_values.items() if label in template.webhook.reads}
     if given := _given(template, read):
@@ -150,8 +153,8 @@ def webhook_case(
     case |= {"webhook_url": _webhook_url(template), "now": iso_text(now)}
     if country:
         case["country"] = country
-    case["request"] = written
-    received = webhooks.read(template, _as_received(template, written), invented_values, now=now)
+    case["request"] = sent
+    received = webhooks.read(template, _as_received(template, sent), invented_values, now=now)
     expect: dict[str, Any] = {"response": {"status": received.answer.status}}
     if received.events:
         expect["events"] = shown_events(received, country or None)
@@ -282,6 +285,15 @@ def _checked(case: dict[str, Any], private: Iterable[str]) -> dict[str, Any]:
     if Redactor(private).text(written) != written:
         raise NoCase(_("A secret could not be replaced, so no case has been made. Write it by hand."))
     return case
+
+
+def _check_size(body: bytes, kind: str) -> None:
+    """Refuses what would be too large to be kept, before it takes long; files are left out of cases."""
+    found = case_http.shown_body(body, kind) if len(body) > MAX_BYTES // 16 else {}
+    if not {"base64", "multipart"} & found.keys() and len(written(found)) > MAX_BYTES:
+        raise NoCase(
+            _("It is too long for a case, which has at most 64 KiB. Shorten it, and write the case.")
+        )
 
 
 def _first(items: list[str]) -> str:

@@ -8,7 +8,9 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from integrations.language.document import Template as Compiled
@@ -17,6 +19,7 @@ from integrations.models import Template, TemplateCase
 from integrations.studio import case_results, kept_cases
 from integrations.studio.pages import page, revision_of, template_of
 
+_NO_DOCUMENT = gettext_lazy("Write the document first: a case is checked by it.")
 BLANK = {
     "name": "A text is sent",
     "kind": "send",
@@ -48,8 +51,9 @@ def add(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _edited(request, template, None, source)
     compiled = _compiled(template)
-    problems = kept_cases.problems_in(compiled, source) if compiled is not None else []
-    if not problems:
+    if compiled is None:
+        return _edited(request, template, None, source, _NO_DOCUMENT)
+    if not kept_cases.problems_in(compiled, source):
         try:
             row = kept_cases.keep(template, load(source))
         except ValidationError as error:
@@ -69,7 +73,9 @@ def edit(request: HttpRequest, pk: int, case: int) -> HttpResponse:
     if request.method != "POST":
         return _edited(request, template, row, source)
     compiled = _compiled(template)
-    if compiled is not None and kept_cases.problems_in(compiled, source):
+    if compiled is None:
+        return _edited(request, template, row, source, _NO_DOCUMENT)
+    if kept_cases.problems_in(compiled, source):
         problem = _("The case has not been saved. What is wrong is listed below.")
         return _edited(request, template, row, source, problem)
     try:
@@ -94,7 +100,11 @@ def _compiled(template: Template) -> Compiled | None:
 
 
 def _edited(
-    request: HttpRequest, template: Template, row: TemplateCase | None, source: str, problem: str = ""
+    request: HttpRequest,
+    template: Template,
+    row: TemplateCase | None,
+    source: str,
+    problem: Promise | str = "",
 ) -> HttpResponse:
     compiled = _compiled(template)
     context: dict[str, Any] = {"row": row, "source": source, "problem": problem, "problems": []}

@@ -16,7 +16,9 @@ from django.views.decorators.http import require_POST
 
 from integrations.language.errors import DocumentError
 from integrations.models import Template
+from integrations.studio import saving
 from integrations.studio.pages import as_data, page, problems_in, template_of
+from integrations.studio.saving import Overtaken
 from portal.admin_base import user_of
 
 
@@ -24,6 +26,8 @@ class DocumentForm(forms.Form):
     """A document; `problems` are those of what was entered."""
 
     source = forms.CharField(label=gettext_lazy("Document"), strip=False, widget=forms.Textarea)
+    based = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    overtaken: Overtaken | None = None
 
     def clean_source(self) -> str:
         return str(self.cleaned_data["source"]).replace("\r\n", "\n")
@@ -42,8 +46,15 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     form = DocumentForm(request.POST or None, initial={"source": latest.source if latest else ""})
     if request.method == "POST" and form.is_valid() and _saved(request, template, form):
         return redirect(request.path)
-    context = {"form": form, "words": json.dumps(_words()), "phrases": json.dumps(_phrases())}
-    return page(request, template, "document", context, status=422 if form.errors else 200)
+    context = {
+        "form": form,
+        "based": saving.based_on(request, template, form.overtaken),
+        "overtaken": form.overtaken,
+        "words": json.dumps(_words()),
+        "phrases": json.dumps(_phrases()),
+    }
+    status = 409 if form.overtaken else 422 if form.errors else 200
+    return page(request, template, "document", context, status=status)
 
 
 def _words() -> dict[str, str]:
@@ -72,18 +83,21 @@ def _phrases() -> dict[str, str]:
 
 
 def _saved(request: HttpRequest, template: Template, form: DocumentForm) -> bool:
-    source = form.cleaned_data["source"]
-    if template.latest is not None and template.latest.source == source:
-        messages.info(request, _("The document has not changed, so there is no new draft."))
-        return True
+    source, based = form.cleaned_data["source"], form.cleaned_data["based"]
     try:
-        draft = template.save_draft(source, user_of(request))
+        draft = saving.save(template, source, user_of(request), based)
+    except Overtaken as overtaken:
+        form.overtaken = overtaken
+        return False
     except DocumentError:
         form.add_error("source", _("The document has not been saved. What is wrong is listed below it."))
         return False
     except ValidationError as error:
         form.add_error("source", error)
         return False
+    if draft is None:
+        messages.info(request, _("The document has not changed, so there is no new draft."))
+        return True
     messages.success(
         request,
         _("Saved as draft %(number)d. Nobody uses it until you publish it.") % {"number": draft.number},

@@ -20,6 +20,7 @@ from integrations.studio.example.http_text import UnreadableText, read_text
 from integrations.studio.example.meanings import Known, Meaning, Meanings, Role
 from integrations.studio.example.roles import ROLES
 from integrations.studio.example.samples import Kind, Leaf, Sample, Samples
+from integrations.studio.saving import Overtaken
 
 MAX_LEAVES, MAX_WORDS, MAX_SHORT = 700, 100, 200  # each value is a field, of which Django reads 1000
 WEBHOOKS = tuple(f"webhook-{index}" for index in range(MAX_WEBHOOKS))
@@ -36,6 +37,7 @@ class ExampleForm:
 
     def __init__(self, data: QueryDict, *, known_as: tuple[str, str] = ("", "")) -> None:
         self.data, self.errors = data, dict[str, str]()
+        self.overtaken: Overtaken | None = None
         self.texts = {name: data.get(name, "").replace("\r\n", "\n") for name in KINDS}
         self.short = {name: data.get(f"known-{name}", "")[:MAX_SHORT] for name in _KNOWN}
         self.id = data.get("id", known_as[0])[:MAX_SHORT].strip()

@@ -14,12 +14,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 
+from integrations.language.errors import DocumentError
 from integrations.language.webhook_events import STATUSES
-from integrations.models import CapturedRequest, Template, TemplateCase
+from integrations.models import CapturedRequest, Template
+from integrations.studio import kept_cases, saving
 from integrations.studio.example.writing import laid_out
 from integrations.studio.example_form import WEBHOOKS, ExampleForm, statuses_of, text_of
 from integrations.studio.example_tree import done, missing, pasted
 from integrations.studio.pages import page, template_of
+from integrations.studio.saving import Overtaken, whole_number
 from portal.admin_base import user_of
 from portal.ids import key_of
 
@@ -55,6 +58,8 @@ def _shown(request: HttpRequest, template: Template, form: ExampleForm) -> HttpR
         "webhooks": [fields[name] for name in WEBHOOKS],
         "captured": list(_captured(template)[:SHOWN]),
         "draft": draft,
+        "based": saving.based_on(request, template, form.overtaken),
+        "overtaken": form.overtaken,
     }
     if draft is not None:
         context |= {
@@ -65,7 +70,8 @@ def _shown(request: HttpRequest, template: Template, form: ExampleForm) -> HttpR
             "statuses": [(word, status, word in form.said) for word, status in statuses_of(draft).items()],
             "meanings": STATUSES,
         }
-    return page(request, template, "example", context, status=422 if form.errors else 200)
+    status = 409 if form.overtaken else 422 if form.errors else 200
+    return page(request, template, "example", context, status=status)
 
 
 def _captured(template: Template) -> QuerySet[CapturedRequest]:
@@ -87,9 +93,14 @@ def _saved(request: HttpRequest, template: Template, form: ExampleForm) -> bool:
     source, cases = _source(form), form.draft.cases
     try:
         with transaction.atomic():
-            if template.latest is None or template.latest.source != source:
-                template.save_draft(source, user_of(request))
-            TemplateCase.objects.replace_by_example(template, cases)
+            saving.save(template, source, user_of(request), whole_number(request.POST.get("based")))
+            kept_cases.replace_by_example(template, cases)
+    except Overtaken as overtaken:
+        form.overtaken = overtaken
+        return False
+    except DocumentError as error:
+        form.errors["id"] = " ".join(problem.reason for problem in error.problems)
+        return False
     except ValidationError as error:
         form.errors["id"] = " ".join(error.messages)
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -69,6 +70,31 @@ def change(case: TemplateCase, source: str) -> None:
         before, case.name, case.source = case.name, name, source
         case.save(update_fields=["name", "source"])
         _record(case.template, (before, name))
+
+
+@transaction.atomic
+def replace_by_example(template: Template, cases: Iterable[Mapping[str, Any]]) -> None:
+    """Puts cases that were built by example in the place of earlier ones; an author's own stay.
+
+    A name that one of these has, or an earlier one of the cases, gets a number. Raises ValidationError for
+    cases that are too many, with the author's own, or too large.
+    """
+    Template.objects.select_for_update(no_key=True).get(pk=template.pk)
+    template.cases.filter(by_example=True).delete()
+    taken = set(template.cases.values_list("name", flat=True))
+    made = []
+    for case in cases:
+        name = named_apart(str(case["name"]), taken)
+        taken.add(name)
+        source = written({**case, "name": name})
+        _check_size(source)
+        made.append(TemplateCase(template=template, name=name, source=source, by_example=True))
+    if len(taken) > MAX_CASES:
+        raise ValidationError(
+            _("With those of this document, there are more than %(count)d cases. Delete some of yours first.")
+            % {"count": MAX_CASES}
+        )
+    TemplateCase.objects.bulk_create(made)
 
 
 @transaction.atomic

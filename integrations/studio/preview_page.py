@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from integrations import case_http, cases
+from integrations.case_exchanges import response_of
 from integrations.events import InboundRequest
 from integrations.language.document import Template as Compiled
 from integrations.language.values import Value, text
@@ -148,9 +149,19 @@ def _presets(template: Template) -> tuple[Presets, Presets]:
             and isinstance(first, dict)
             and not known
             and len(answers) < MAX_PRESETS
+            and _is_readable(first)
         ):
             answers[f"case-{index}"] = name, first
     return answers, webhooks
+
+
+def _is_readable(answer: Mapping[str, Value]) -> bool:
+    """Whether it is an answer: cases that do not pass their checks are kept, too."""
+    try:
+        response_of(answer)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return False
+    return True
 
 
 def _captured(request: HttpRequest, template: Template) -> CapturedRequest | None:

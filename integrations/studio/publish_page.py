@@ -45,7 +45,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         "publish",
         {
             "revision": revision,
-            "back": template.published is not None and revision.number < template.published.number,
+            "back": revision.published_at is not None,
             "change": change,
             "everyone": everyone,
             "some": chosen is not None,

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from integrations import calls, compared_values, holds, origins
+from integrations.confirming import confirm_each
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template, TemplateRevision, webhook_url
 from integrations.origins import Ask
@@ -33,6 +34,7 @@ class NewOrigin:
     origin: str
     inherited: bool
     integrations: frozenset[int]
+    signs: bool = False
 
     @property
     def answer(self) -> str:
@@ -98,7 +100,7 @@ class Change:
             if ask.origin:
                 found[ask].add(item.pk)
         return [
-            NewOrigin(ask.label, ask.name, ask.origin, ask.inherited, frozenset(keys))
+            NewOrigin(ask.label, ask.name, ask.origin, ask.inherited, frozenset(keys), ask.signs)
             for ask, keys in sorted(found.items())
         ]
 
@@ -134,6 +136,10 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
     """
     confirmed = [found for found in change.origins if found.answer in answers]
     integrations = {item.pk: item for item in change.integrations}
+    asked: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    for found in confirmed:
+        for key in found.integrations:
+            asked[key].add((found.label, found.origin))
     with transaction.atomic():
         if change.organizations is None:
             change.template.publish(change.revision, moves=moves)
@@ -141,13 +147,12 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
             _pin(pinned, None, change.revision.number)
         else:
             _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)
-    asked: dict[int, set[tuple[str, str]]] = defaultdict(set)
-    for found in confirmed:
-        for key in found.integrations:
-            asked[key].add((found.label, found.origin))
-    for item in Integration.objects.ready().filter(pk__in=asked):
-        holds.confirm(item, asked[item.pk], user, for_account=True)
-    holds.review(integrations)
+            change.revision.mark_published()
+        confirm_each(asked, user)
+        if any(found.inherited for found in confirmed):  # others wait for the same answer
+            holds.review_template(change.template)
+        else:
+            holds.review(integrations)
 
 
 def _pin(integrations: QuerySet[Integration], revision: TemplateRevision | None, number: int) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -146,8 +145,6 @@ def _made(form: StartForm, begin: Callable[[dict[str, Any]], Template]) -> Templ
         form.add_error(None, _("The document has not been saved. What is wrong is listed below."))
     except ValidationError as error:
         form.add_error(field, error)
-    except IntegrityError:
-        form.add_error(field, _("This id has just been taken. Choose another id."))
     return None
 
 

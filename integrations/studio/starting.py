@@ -32,8 +32,7 @@ def begin(
 ) -> Template:
     """A template with only a draft, and its cases by name; without an account, a built-in one.
 
-    Raises DocumentError for a wrong document, ValidationError for an id that is taken, and IntegrityError if
-    it is taken at this very moment.
+    Raises DocumentError for a wrong document, and ValidationError for an id that is taken.
     """
     template = Template(account=account)
     with transaction.atomic():

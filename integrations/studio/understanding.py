@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations import case_http, webhooks
+from integrations.bodies import essence
 from integrations.events import Consent, Event, InboundMessage, InboundRequest, StatusUpdate
 from integrations.language.document import Template as Compiled
 from integrations.language.values import dump, load, text, well_formed
@@ -22,7 +23,9 @@ from integrations.studio.explain_webhooks import STATUSES
 
 # A page shows twenty of them, to anybody who has its link.
 WORK = webhooks.MAX_WORK // 4
-SHOWN_BODY = 20_000  # characters
+ALL_READ, ALWAYS_READ = 512 * 1024, 8 * 1024  # bytes: of all bodies of a page, and one that costs nothing
+SHOWN_BODY, SHOWN_UNREAD = 20_000, 2_000  # characters
+_AS_IT_IS = ("json", "xml")  # need not be read to be shown
 KINDS = {
     "message": gettext_lazy("message"),
     "mms": gettext_lazy("message with files"),
@@ -67,13 +70,29 @@ class Understood:
         return "good" if self.said else "bad" if self.tried or self.reason else "plain"
 
 
-def understood(compiled: Compiled | None, row: CapturedRequest) -> Understood:
-    """What the document understands of a request; signatures and keys are not checked."""
-    request = case_http.inbound(row.request)
-    body = _body(request)
+def all_understood(compiled: Compiled | None, rows: Iterable[CapturedRequest]) -> Iterator[Understood]:
+    """What the document understands of each request; of many large ones, the first are read."""
+    left = ALL_READ
+    for row in rows:
+        request = case_http.inbound(row.request)
+        left -= len(request.body)
+        yield understood(compiled, row, request, unread=left < 0 and len(request.body) > ALWAYS_READ)
+
+
+def understood(
+    compiled: Compiled | None, row: CapturedRequest, request: InboundRequest, *, unread: bool = False
+) -> Understood:
+    """What the document understands of a request; signatures and keys are not checked.
+
+    One that is `unread` is only shown, as it came.
+    """
+    body = request.body.decode("utf-8", "replace") if unread else _body(request)
+    most = SHOWN_UNREAD if unread else SHOWN_BODY
     said: list[Said] = []
     reason, tried = "", []
-    if compiled is not None:
+    if unread:
+        reason = _("There are many large requests, so this one has not been read. Preview it instead.")
+    elif compiled is not None:
         received = webhooks.unproven(compiled, request, work=WORK)
         said = [_said(event) for event in received.events]
         if not said:
@@ -88,8 +107,8 @@ def understood(compiled: Compiled | None, row: CapturedRequest) -> Understood:
             for name, value in parse_qsl(well_formed(request.query), keep_blank_values=True)
         ],
         sorted((name, well_formed(value)) for name, value in request.headers.items() if value),
-        well_formed(body[:SHOWN_BODY]),
-        len(body) > SHOWN_BODY,
+        well_formed(body[:most]),
+        len(body) > most,
         said,
         reason,
         tried,
@@ -165,7 +184,8 @@ def _body(request: InboundRequest) -> str:
     """The body as it is read best: JSON and forms line by line."""
     if not request.body:
         return ""
-    shown = case_http.shown_body(request.body, request.headers.get("content-type", ""))
+    kind = request.headers.get("content-type", "")
+    shown = case_http.shown_body(request.body, "text/plain" if essence(kind).endswith(_AS_IT_IS) else kind)
     if isinstance(form := shown.get("form"), dict):
         return "\n".join(f"{name} = {text(value)}" for name, value in form.items())
     if "multipart" in shown:

@@ -32,22 +32,31 @@ def test_a_document_is_saved_and_revised(
     call_command("save_template", accountid, document(tmp_path, "mine"))
     call_command("save_template", accountid, document(tmp_path, "mine"))
     assert saved(acme) == [("mine", 2)]
+    template = Template.objects.get(account=acme.account)
+    assert (template.published, template.draft.number) == (None, 2)  # type: ignore[union-attr]
     assert capsys.readouterr().out.endswith(
-        f"Saved Mine, revision 2. Its webhook URL is http://localhost:8000/services/mine/a{accountid}.\n"
+        "Saved draft 2 of Mine. Nobody uses it until it is published: in the studio, or with --publish.\n"
+    )
+    call_command("save_template", accountid, document(tmp_path, "mine"), "--publish")
+    template.refresh_from_db()
+    assert (template.published.number, template.draft) == (3, None)  # type: ignore[union-attr]
+    assert capsys.readouterr().out.endswith(
+        "Published revision 3 of Mine. "
+        f"Its webhook URL is http://localhost:8000/services/mine/a{accountid}.\n"
     )
 
 
 def test_another_id_is_asked_back(acme: Organization, tmp_path: Path) -> None:
     accountid = acme.account.accountid
-    call_command("save_template", accountid, document(tmp_path, "mine"))
+    call_command("save_template", accountid, document(tmp_path, "mine"), "--publish")
     other = document(tmp_path, "other")
     with pytest.raises(CommandError) as caught:
-        call_command("save_template", accountid, other, "--replace", "mine")
+        call_command("save_template", accountid, other, "--replace", "mine", "--publish")
     assert f"/services/mine/a{accountid} becomes" in str(caught.value)
     assert f"/services/other/a{accountid}." in str(caught.value)
     assert str(caught.value).endswith("Add --change-url to confirm.")
     assert saved(acme) == [("mine", 1)]
-    call_command("save_template", accountid, other, "--replace", "mine", "--change-url")
+    call_command("save_template", accountid, other, "--replace", "mine", "--publish", "--change-url")
     assert saved(acme) == [("other", 2)]
 
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from integrations import holds
-from integrations.models import Integration, Template, TemplateCase
+from integrations.models import Integration, PropertyValues, Template, TemplateCase, TemplateRevision
 from integrations.sandbox import Sandbox
+from integrations.studio import publishing
 from messaging.models import DeliveryAttempt, Message, Number
 from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
@@ -326,3 +329,139 @@ def test_what_is_published_leads_to_setting_it_up(studio: Studio, operator: User
     assert (f'href="{one}"' in page) is not built_in
     assert "Set it up for an organization" in page
     assert "Next:" not in page
+
+
+def test_only_what_was_published_is_gone_back_to(studio: Studio) -> None:
+    for name in ("Never published", "Acme Text", "Acme Chat"):
+        studio.save(studio.document(name=name))
+    studio.publish(revision=3)
+    page = studio.page()
+    assert re.findall(r'href="\?revision=(\d+)">([^<]+)', page) == [("1", "Go back to it…")]
+    assert "Go back to revision 1" in studio.page("?revision=1")
+    assert "Go back" not in studio.page("?revision=2").partition('id="revisions"')[0]
+
+
+def test_what_some_have_used_is_gone_back_to(studio: Studio, acme: Organization) -> None:
+    studio.save(studio.document(name="Acme Text"))
+    assert studio.publish(**{"for": "some", "organization": acme.pk}) == 302
+    studio.save(studio.document(name="Acme Chat"))
+    assert studio.publish() == 302
+    assert re.findall(r'href="\?revision=(\d+)"', studio.page()) == ["2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("where", "for_some"),
+    [
+        ("confirm_each", False), ("holds.review", False), ("holds.review_template", False), ("_pin", False),
+        ("confirm_each", True), ("holds.review", True), ("_pin", True),
+    ],
+)  # fmt: skip
+def test_who_stops_while_publishing_has_published_nothing(
+    studio: Studio, acme: Organization, monkeypatch: pytest.MonkeyPatch, where: str, for_some: bool
+) -> None:
+    studio.save(studio.moved())
+    target: Any = publishing
+    *path, name = where.split(".")
+    for step in path:
+        target = getattr(target, step)
+
+    def stop(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(target, name, stop)
+    answers: dict[str, Any] = {"answer": f"API key {studio.other.origin}"}
+    if for_some:
+        answers |= {"for": "some", "organization": acme.pk}
+    before = AuditEntry.objects.count()
+    with pytest.raises(KeyboardInterrupt):
+        studio.publish(**answers)
+    studio.template.refresh_from_db()
+    assert (studio.number_in_use(), studio.template.draft.number) == (1, 2)  # type: ignore[union-attr]
+    row = PropertyValues.objects.get()
+    assert list(row.secret_origins["API key"]) == [studio.sandbox.origin]
+    assert studio.integration.revision is None and studio.integration.held_reason == ""
+    assert AuditEntry.objects.count() == before
+    assert not TemplateRevision.objects.get(number=2).published_at
+
+
+def crowd(studio: Studio, acme: Organization, count: int, *, inherit: bool) -> None:
+    """So many more organizations that use the template, with the account's key or each with its own."""
+    names = [f"O{number}" for number in range(count)]
+    made = Organization.objects.bulk_create(
+        Organization(account=acme.account, name=name, domain=f"{name}.example") for name in names
+    )
+    rows = Integration.objects.bulk_create(
+        Integration(organization=each, template=studio.template) for each in made
+    )
+    reached = {"API key": {studio.sandbox.origin: {"by": None, "at": ""}}}
+    owners = (
+        [{"account": acme.account, "template": studio.template}]
+        if inherit
+        else [{"integration": row} for row in rows]
+    )
+    PropertyValues.objects.bulk_create(
+        PropertyValues(**owner, values={"API key": f"key-of-{index}"}, secret_origins=reached, blank=False)
+        for index, owner in enumerate(owners)
+    )
+
+
+@pytest.mark.parametrize("inherit", [False, True])
+def test_publishing_for_a_crowd_takes_no_more_queries_than_for_a_few(
+    studio: Studio, acme: Organization, inherit: bool
+) -> None:
+    def queries(call: Callable[[], Any], wanted: Any) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert call() == wanted
+        return len(captured)
+
+    counts = []
+    gallery = reverse("admin:integrations_account_gallery", args=[acme.account_id])
+    for size in (3, 100):
+        sid = transaction.savepoint()
+        crowd(studio, acme, size, inherit=inherit)
+        studio.save(studio.moved())
+        page = queries(lambda: studio.client.get(f"{studio.url}publish/").status_code, 200)
+        cards = queries(lambda: studio.client.get(gallery).status_code, 200)
+        done = queries(lambda: studio.publish(answer=f"API key {studio.other.origin}"), 302)
+        assert Integration.objects.exclude(held_reason="").count() == 0
+        assert PropertyValues.objects.filter(secret_origins__has_key="API key").count() == (
+            2 if inherit else size + 1
+        )
+        counts.append((page, cards, done))
+        transaction.savepoint_rollback(sid)
+    few, many = counts
+    assert all(more <= less + 2 for less, more in zip(few, many, strict=True))  # SQLite inserts in batches
+
+
+SIGNED: list[dict[str, Any]] = [
+    {"auth": {"type": "JWT", "algorithm": "HS256", "key": "$API key$"}},
+    {"auth": {"type": "Header", "name": "X-Sign", "value": "$now|hmac_sha256:API key$"}},
+]
+SENT: list[dict[str, Any]] = [
+    {"auth": {"type": "Bearer", "token": "$API key$"}},
+    {"auth": {"type": "Basic", "username": "x", "password": "$API key$"}},
+    {"auth": {"type": "JWT", "algorithm": "HS256", "key": "$API key$", "claims": {"sub": "$API key$"}}},
+    {"auth": {"type": "JWT", "algorithm": "HS256", "key": "$API key|upper$"}},
+    {"auth": {"type": "Header", "name": "X-Sign", "value": "$API key|hmac_sha256:API key$"}},
+    {"auth": {"type": "Header", "name": "X-Sign", "value": "$API key|sha256$"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "signs"), [*((item, True) for item in SIGNED), *((item, False) for item in SENT)]
+)
+def test_a_key_that_signs_is_not_said_to_be_sent(
+    studio: Studio, changes: dict[str, Any], *, signs: bool
+) -> None:
+    studio.save(json.dumps({**document(studio.other), **changes}))
+    page = studio.page()
+    origin = studio.other.origin
+    assert (f"Requests to <strong>{origin}</strong> will be signed with the API key of one" in page) is signs
+    assert (f"The API key of one organization will be sent to <strong>{origin}</strong>" in page) is not signs
+    assert studio.publish() == 302
+    said = (
+        f"will now sign requests to {origin} with your API key."
+        if signs
+        else f"will now send your API key to {origin}."
+    )
+    assert Integration.objects.get().held_reason == f"Acme SMS {said}"
