@@ -16,8 +16,8 @@ from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template
 from integrations.search import LONGEST, found
-from integrations.studio import case_results
-from integrations.studio.case_results import Score
+from integrations.studio.cases import results
+from integrations.studio.cases.results import Score
 from portal.models import Account, Organization
 
 FILES = {"media", "url", "urls"}
@@ -140,7 +140,7 @@ def _card(template: Template, kind: str, state: str) -> Card:
     assert template.published is not None
     compiled = template.published.compiled
     can = tuple(str(name) for name, test in ABILITIES.values() if test(compiled))
-    score = case_results.score(template, template.published)
+    score = results.score(template, template.published)
     return Card(template, logos.url_of(template), compiled.description, can, score, kind, state)
 
 

@@ -16,9 +16,9 @@ from integrations.events import RenderedRequest
 from integrations.language.document import Template, compile_document
 from integrations.language.errors import DocumentError, RenderError
 from integrations.language.values import dump
+from integrations.studio.example.anonymous import CONTACT, FILE, OURS, TEXT, Inventor
 from integrations.studio.example.events import Event, event_of, merged
 from integrations.studio.example.guesses import guess
-from integrations.studio.example.invented import CONTACT, FILE, OURS, TEXT, Inventor
 from integrations.studio.example.match_shapes import answer_keys, error_rules
 from integrations.studio.example.meanings import Choices, Known, Meanings
 from integrations.studio.example.request_shapes import MethodName, Written, written_request

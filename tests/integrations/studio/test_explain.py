@@ -10,10 +10,10 @@ import pytest
 from integrations import cases
 from integrations.language.document import compile_document
 from integrations.redact import Redactor
-from integrations.studio.explain import Sent, answered, sent
-from integrations.studio.explain_webhooks import heard
-from integrations.studio.invented_values import secrets_in, values_for
-from integrations.studio.pasted import webhook_in
+from integrations.studio.invented.values import secrets_in, values_for
+from integrations.studio.preview.pasted import webhook_in
+from integrations.studio.preview.receiving import heard
+from integrations.studio.preview.sending import Sent, answered, sent
 from tests.integrations.studio.conftest import PREVIEWED
 
 COMPILED = compile_document(PREVIEWED)

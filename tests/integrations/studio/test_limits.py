@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from integrations.language.document import compile_document
 from integrations.models import Capture, Template
-from integrations.studio.anonymous import Invented
+from integrations.studio.cases.anonymous import Invented
 from integrations.studio.example.curl import commands_in
 from integrations.studio.example.http_text import UnreadableText, read_http
-from integrations.studio.preview_form import _body
+from integrations.studio.preview.forms import _body
 from portal.models import User
 from tests.integrations.studio.conftest import PREVIEWED, Previewed
 

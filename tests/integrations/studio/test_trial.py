@@ -11,8 +11,8 @@ import pytest
 from integrations import http
 from integrations.language.document import compile_document
 from integrations.sandbox.catalog_entry import read_entry, services
-from integrations.studio.trial import Answer, Trial
-from integrations.studio.trips import Step, Trip
+from integrations.studio.trial.simulated import Answer, Trial
+from integrations.studio.trial.trips import Step, Trip
 
 URL = "https://portal.example/services/acme/a1"
 WORDS = 'He said "hi" & left\n100% €5 😀'

@@ -16,9 +16,9 @@ from integrations.language.values import text
 from integrations.received import Received
 from integrations.redact import Redactor
 from integrations.senders import sender
-from integrations.studio.excerpts import part_of
-from integrations.studio.explain import shown_response
-from integrations.studio.invented_values import signed
+from integrations.studio.invented.values import signed
+from integrations.studio.preview.excerpts import part_of
+from integrations.studio.preview.sending import shown_response
 
 MAX_ALONE = 20  # events that are tried by themselves, which takes time
 Check = Literal["off", "signed", "as it is"]

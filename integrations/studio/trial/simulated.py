@@ -32,8 +32,16 @@ from integrations.sandbox import ACCESS_TOKEN as SANDBOX_TOKEN
 from integrations.sandbox.inbox import Inbox
 from integrations.sandbox.provider import AcceptedMessage, Provider
 from integrations.senders import sender
-from integrations.studio.invented_cases import MESSAGE, entry_of
-from integrations.studio.trips import Bubble, Step, Trip, answered, facts_of, shown_request, shown_response
+from integrations.studio.invented.cases import MESSAGE, entry_of
+from integrations.studio.trial.trips import (
+    Bubble,
+    Step,
+    Trip,
+    answered,
+    facts_of,
+    shown_request,
+    shown_response,
+)
 from integrations.webhooks import read
 
 Answer = Literal["ok", "429", "500", "slow", "garbage", "lost"]

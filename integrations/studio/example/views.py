@@ -16,9 +16,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from integrations.language.webhook_events import STATUSES
 from integrations.models import CapturedRequest, Template, TemplateCase
+from integrations.studio.example.forms import WEBHOOKS, ExampleForm, statuses_of, text_of
+from integrations.studio.example.tree import done, missing, pasted
 from integrations.studio.example.writing import laid_out
-from integrations.studio.example_form import WEBHOOKS, ExampleForm, statuses_of, text_of
-from integrations.studio.example_tree import done, missing, pasted
 from integrations.studio.pages import page, template_of
 from portal.admin_base import user_of
 from portal.ids import key_of

@@ -27,8 +27,8 @@ from integrations.properties import ACCESS_TOKEN
 from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.substitution import number_spellings
-from integrations.studio.example.invented import CONTACT, FILE, OURS, TEXT
-from integrations.studio.invented_shapes import address, filled, hold, signature_place
+from integrations.studio.example.anonymous import CONTACT, FILE, OURS, TEXT
+from integrations.studio.invented.shapes import address, filled, hold, signature_place
 from integrations.webhooks import read
 
 Case = Mapping[str, Value]

@@ -21,8 +21,8 @@ from integrations.models import Capture, CapturedRequest
 from integrations.models.studio import CaptureQuerySet
 from integrations.provider_views import BrokenOff, ProviderView, TooLarge, answered, plain
 from integrations.studio import captures
+from integrations.studio.captures.understanding import Understood, understood
 from integrations.studio.pages import page, template_of
-from integrations.studio.understanding import Understood, understood
 from portal import callers, throttling
 from portal.admin_base import user_of
 

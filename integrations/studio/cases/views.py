@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from integrations.language.document import Template as Compiled
 from integrations.language.values import load
 from integrations.models import Template, TemplateCase
-from integrations.studio import case_results, kept_cases
+from integrations.studio.cases import results, storage
 from integrations.studio.pages import page, revision_of, template_of
 
 BLANK = {
@@ -29,14 +29,14 @@ def listed(request: HttpRequest, pk: int) -> HttpResponse:
     """Runs all cases against the draft, or another revision, and shows the results."""
     template = template_of(request, pk)
     revision = revision_of(request, template, template.latest)
-    results = case_results.run(template, revision.compiled) if revision is not None else []
-    failed = sum(not item.passed for item in results)
+    found = results.run(template, revision.compiled) if revision is not None else []
+    failed = sum(not item.passed for item in found)
     context = {
         "revision": revision,
-        "results": sorted(results, key=lambda item: item.passed),
+        "results": sorted(found, key=lambda item: item.passed),
         "failed": failed,
-        "passed": len(results) - failed,
-        "most": kept_cases.MAX_CASES,
+        "passed": len(found) - failed,
+        "most": storage.MAX_CASES,
     }
     return page(request, template, "cases", context)
 
@@ -44,14 +44,14 @@ def listed(request: HttpRequest, pk: int) -> HttpResponse:
 def add(request: HttpRequest, pk: int) -> HttpResponse:
     """A new case, written as JSON."""
     template = template_of(request, pk)
-    source = request.POST.get("source", kept_cases.written(BLANK)).replace("\r\n", "\n")
+    source = request.POST.get("source", storage.written(BLANK)).replace("\r\n", "\n")
     if request.method != "POST":
         return _edited(request, template, None, source)
     compiled = _compiled(template)
-    problems = kept_cases.problems_in(compiled, source) if compiled is not None else []
+    problems = storage.problems_in(compiled, source) if compiled is not None else []
     if not problems:
         try:
-            row = kept_cases.keep(template, load(source))
+            row = storage.keep(template, load(source))
         except ValidationError as error:
             return _edited(request, template, None, source, " ".join(error.messages))
         messages.success(request, _("The case is saved."))
@@ -69,11 +69,11 @@ def edit(request: HttpRequest, pk: int, case: int) -> HttpResponse:
     if request.method != "POST":
         return _edited(request, template, row, source)
     compiled = _compiled(template)
-    if compiled is not None and kept_cases.problems_in(compiled, source):
+    if compiled is not None and storage.problems_in(compiled, source):
         problem = _("The case has not been saved. What is wrong is listed below.")
         return _edited(request, template, row, source, problem)
     try:
-        kept_cases.change(row, source)
+        storage.change(row, source)
     except ValidationError as error:
         return _edited(request, template, row, source, " ".join(error.messages))
     messages.success(request, _("The case is saved."))
@@ -84,7 +84,7 @@ def edit(request: HttpRequest, pk: int, case: int) -> HttpResponse:
 def delete(request: HttpRequest, pk: int, case: int) -> HttpResponse:
     """Deletes a case."""
     template = template_of(request, pk)
-    kept_cases.delete(get_object_or_404(template.cases, pk=case))
+    storage.delete(get_object_or_404(template.cases, pk=case))
     messages.success(request, _("The case is deleted."))
     return redirect("admin:integrations_studio_cases", template.pk)
 
@@ -99,7 +99,7 @@ def _edited(
     compiled = _compiled(template)
     context: dict[str, Any] = {"row": row, "source": source, "problem": problem, "problems": []}
     if compiled is not None:
-        context["problems"] = kept_cases.problems_in(compiled, source)
+        context["problems"] = storage.problems_in(compiled, source)
         if row is not None and not context["problems"]:
-            context["difference"] = case_results.difference(compiled, source)
+            context["difference"] = results.difference(compiled, source)
     return page(request, template, "cases", context, view="case", status=422 if problem else 200)

@@ -18,10 +18,11 @@ from integrations import logos
 from integrations.language.errors import DocumentError
 from integrations.models import Template
 from integrations.search import LONGEST, found
-from integrations.studio import importers, starting
+from integrations.studio import importers
 from integrations.studio.importers import ImportProblem, ImportReport
 from integrations.studio.pages import as_data
-from integrations.studio.start_forms import NamedForm, StartForm, TextForm
+from integrations.studio.start import drafts
+from integrations.studio.start.forms import NamedForm, StartForm, TextForm
 from integrations.studio.urls import PAGES
 from portal.admin_base import user_of
 from portal.ids import key_of
@@ -64,8 +65,8 @@ def _named(request: HttpRequest, way: str) -> HttpResponse:
     form = NamedForm(user, request.POST or None)
 
     def begin(data: dict[str, Any]) -> Template:
-        make = starting.blank if way == "example" else starting.sample
-        return starting.begin(data["account"], make(data["service_id"], data["name"]), user)
+        make = drafts.blank if way == "example" else drafts.sample
+        return drafts.begin(data["account"], make(data["service_id"], data["name"]), user)
 
     if made := _made(form, begin):
         return _to_studio(request, made, "example" if way == "example" else "document")
@@ -83,7 +84,7 @@ def _copy(request: HttpRequest, asked: QueryDict) -> HttpResponse:
     form = NamedForm(user, request.POST or None, initial=initial)
 
     def begin(data: dict[str, Any]) -> Template:
-        return starting.copy(original, data["account"], data["service_id"], data["name"], user)
+        return drafts.copy(original, data["account"], data["service_id"], data["name"], user)
 
     if made := _made(form, begin):
         return _to_studio(request, made, "document")
@@ -105,7 +106,7 @@ def _read(request: HttpRequest, asked: QueryDict) -> HttpResponse:
     form = TextForm(user, request.POST or None, request.FILES or None)
 
     def begin(data: dict[str, Any]) -> Template:
-        return starting.begin(data["account"], data["source"], user)
+        return drafts.begin(data["account"], data["source"], user)
 
     if made := _made(form, begin):
         return _to_studio(request, made, "document")

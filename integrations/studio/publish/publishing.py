@@ -17,7 +17,7 @@ from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template, TemplateRevision, webhook_url
 from integrations.origins import Ask
 from integrations.properties import credentials_of
-from integrations.studio.wording import differences
+from integrations.studio.publish.wording import differences
 from portal import audit
 from portal.models import Organization, User
 

@@ -19,12 +19,13 @@ from django.utils.translation import gettext as _
 from integrations import setup
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.models.templates import webhook_url
-from integrations.studio import case_results, trial_for_real
+from integrations.studio.cases import results
 from integrations.studio.pages import page, revision_of, template_of
-from integrations.studio.trial import Trial
-from integrations.studio.trial_for_real import Attempt
-from integrations.studio.trial_forms import RealForm, ReplyForm, SendForm
-from integrations.studio.trips import Trip
+from integrations.studio.trial import for_real
+from integrations.studio.trial.for_real import Attempt
+from integrations.studio.trial.forms import RealForm, ReplyForm, SendForm
+from integrations.studio.trial.simulated import Trial
+from integrations.studio.trial.trips import Trip
 from portal.admin_base import user_of
 from portal.ids import key_of
 from portal.models import Organization
@@ -84,7 +85,7 @@ def _respond(
         cache.delete(key)
         return redirect(here)
     url = webhook_url(revision.compiled.id, owner or "0" * 20)
-    trial = Trial(revision.compiled, case_results.contents_of(template), url)
+    trial = Trial(revision.compiled, results.contents_of(template), url)
     ours, contact = trial.numbers
     real = _real(request, template, revision, integration)
     forms_ = {
@@ -147,7 +148,7 @@ def _real(
     request: HttpRequest, template: Template, revision: TemplateRevision, integration: Integration | None
 ) -> dict[str, Any]:
     """What the page shows of sending for real: the integrations to choose from, and the chosen one."""
-    reach = trial_for_real.integrations_for(user_of(request), template)
+    reach = for_real.integrations_for(user_of(request), template)
     if integration is not None:
         reach = reach.filter(pk=integration.pk)
     choices = list(reach[:CHOICES])
@@ -172,7 +173,7 @@ def _send_for_real(request: HttpRequest, real: Mapping[str, Any], revision: Temp
     found = form.cleaned_data
     try:
         part = attempt.part(found["sender"], found["to"], found["text"])
-        trip = trial_for_real.send(attempt, revision, part, user_of(request), found["token"])
+        trip = for_real.send(attempt, revision, part, user_of(request), found["token"])
     except ValidationError as error:
         form.add_error(None, error)
         return None

@@ -17,10 +17,10 @@ from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.values import Value, dump, text
 from integrations.redact import MASK, Redactor
-from integrations.studio.anonymous import NAME, TEXT, Invented, literals
-from integrations.studio.explain import reads
-from integrations.studio.explain_webhooks import unverified
-from integrations.studio.invented_values import secrets_in, signed, values_for
+from integrations.studio.cases.anonymous import NAME, TEXT, Invented, literals
+from integrations.studio.invented.values import secrets_in, signed, values_for
+from integrations.studio.preview.receiving import unverified
+from integrations.studio.preview.sending import reads
 
 OURS, CONTACT = "+15005550006", "+15005550001"
 PICTURE: dict[str, Value] = {

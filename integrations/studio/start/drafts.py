@@ -11,7 +11,7 @@ from django.db import transaction
 from integrations.language.renaming import renamed
 from integrations.models import Template, TemplateCase
 from integrations.models.studio import named_apart
-from integrations.studio import case_results
+from integrations.studio.cases import results
 from portal.models import Account, User
 
 SAMPLE = Path(__file__).with_name("sample.jsonc")
@@ -59,6 +59,6 @@ def copy(original: Template, account: Account | None, service_id: str, name: str
 def _named_apart(original: Template) -> list[tuple[str, str]]:
     """The cases, whose names must differ within a template; the catalogue's need not."""
     found: dict[str, str] = {}
-    for name, source, _row in case_results.sources(original):
+    for name, source, _row in results.sources(original):
         found[named_apart(name, found)] = source
     return list(found.items())

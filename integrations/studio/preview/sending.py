@@ -19,7 +19,7 @@ from integrations.language.values import Value, dump, load, text
 from integrations.redact import Redactor
 from integrations.requests import Part
 from integrations.responses import GAVE_UP
-from integrations.studio.excerpts import object_around, part_of, shortened
+from integrations.studio.preview.excerpts import object_around, part_of, shortened
 
 SHOWN_REQUESTS = 10
 

@@ -15,7 +15,7 @@ from integrations.language.properties import Property, check_values
 from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.signing_keys import SigningKeys
-from integrations.studio.invented_shapes import address
+from integrations.studio.invented.shapes import address
 
 URL = "https://api.example.com"
 ACCESS_TOKEN = "invented-access-token"  # noqa: S105 (invented)

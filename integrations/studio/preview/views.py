@@ -18,13 +18,13 @@ from integrations.language.document import Template as Compiled
 from integrations.language.values import Value, text
 from integrations.models import CapturedRequest, Template
 from integrations.redact import Redactor
-from integrations.studio import case_maker, case_results, kept_cases
-from integrations.studio.explain import answered, sent, shown_body
-from integrations.studio.explain_webhooks import Check, heard
-from integrations.studio.invented_values import secrets_in, values_for
+from integrations.studio.cases import making, results, storage
+from integrations.studio.invented.values import secrets_in, values_for
 from integrations.studio.pages import page, revision_of, template_of
-from integrations.studio.pasted import UnreadableText, webhook_in
-from integrations.studio.preview_form import Presets, PreviewForm, as_fields
+from integrations.studio.preview.forms import Presets, PreviewForm, as_fields
+from integrations.studio.preview.pasted import UnreadableText, webhook_in
+from integrations.studio.preview.receiving import Check, heard
+from integrations.studio.preview.sending import answered, sent, shown_body
 from portal.ids import key_of
 
 MAX_PRESETS = 40
@@ -57,8 +57,8 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     if keep := request.POST.get("keep"):
         try:
             case = _case(form, compiled, keep, wanted, signing)
-            row = kept_cases.keep(template, case)
-        except (case_maker.NoCase, ValidationError) as error:
+            row = storage.keep(template, case)
+        except (making.NoCase, ValidationError) as error:
             messages.error(request, " ".join(getattr(error, "messages", [str(error)])))
         else:
             messages.success(request, _("This is the new case. Property values in it are invented."))
@@ -120,13 +120,13 @@ def _case(
 ) -> dict[str, Any]:
     """The case for a part of the preview. Raises NoCase."""
     if keep == "answer":
-        return case_maker.send_case(compiled, form.message, form.written_answer)
+        return making.send_case(compiled, form.message, form.written_answer)
     if keep != "webhook":
-        return case_maker.send_case(compiled, form.message)
+        return making.send_case(compiled, form.message)
     if wanted is None:
-        raise case_maker.NoCase(_("There is no webhook to make a case of."))
+        raise making.NoCase(_("There is no webhook to make a case of."))
     private = {text(value): label for label, value in form.properties.items()}
-    return case_maker.webhook_case(
+    return making.webhook_case(
         compiled, wanted, country=form.message.get("country", ""), values=values, private=private
     )
 
@@ -135,7 +135,7 @@ def _presets(template: Template) -> tuple[Presets, Presets]:
     """The answers and the webhook requests in the template's cases."""
     answers: dict[str, tuple[str, Mapping[str, Value]]] = {}
     webhooks: dict[str, tuple[str, Mapping[str, Value]]] = {}
-    for index, (name, case, _row) in enumerate(case_results.cases_of(template)):
+    for index, (name, case, _row) in enumerate(results.cases_of(template)):
         if not isinstance(case, dict):
             continue
         if isinstance(case.get("request"), dict) and len(webhooks) < MAX_PRESETS:

@@ -17,9 +17,9 @@ from integrations.events import HttpResponse
 from integrations.language.document import Template
 from integrations.language.properties import Property, check_values
 from integrations.language.values import Value, dump, load, text
-from integrations.studio.case_maker import CONTACT, OURS
-from integrations.studio.invented_values import invented_value
-from integrations.studio.pasted import MAX_CHARACTERS
+from integrations.studio.cases.making import CONTACT, OURS
+from integrations.studio.invented.values import invented_value
+from integrations.studio.preview.pasted import MAX_CHARACTERS
 
 # What breaks templates that were only tried with "Hello": quotes, lines, XML, percent signs, emoji, length.
 NASTY = (

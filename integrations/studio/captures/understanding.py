@@ -18,7 +18,7 @@ from integrations.language.document import Template as Compiled
 from integrations.language.values import dump, load, text, well_formed
 from integrations.models import CapturedRequest
 from integrations.received import Accepted, Probe, Received
-from integrations.studio.explain_webhooks import STATUSES
+from integrations.studio.preview.receiving import STATUSES
 
 # A page shows twenty of them, to anybody who has its link.
 WORK = webhooks.MAX_WORK // 4

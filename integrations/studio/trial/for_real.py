@@ -21,7 +21,7 @@ from integrations.models import Integration, Template, TemplateRevision
 from integrations.origins import Ask, Held
 from integrations.properties import ACCESS_TOKEN, Credentials, credentials_of
 from integrations.requests import Part, plan
-from integrations.studio.trips import Step, Trip, answered, shown_request
+from integrations.studio.trial.trips import Step, Trip, answered, shown_request
 from portal import audit
 from portal.models import User
 from portal.throttling import HOUR, count

@@ -11,11 +11,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.studio.example.forms import KINDS, WEBHOOKS, ExampleForm, name_of, statuses_of
 from integrations.studio.example.meanings import Meaning
 from integrations.studio.example.roles import ROLES
 from integrations.studio.example.samples import Leaf, Sample
 from integrations.studio.example.words import placeholder
-from integrations.studio.example_form import KINDS, WEBHOOKS, ExampleForm, name_of, statuses_of
 
 LONGEST = 160
 _GROUPS = {

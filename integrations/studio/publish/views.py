@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 
 from integrations import logos
 from integrations.models import Template, TemplateRevision
-from integrations.studio import case_results
+from integrations.studio.cases import results
 from integrations.studio.pages import page, revision_of, template_of
-from integrations.studio.publishing import Change, publish
+from integrations.studio.publish.publishing import Change, publish
 from portal.admin_base import user_of
 from portal.ids import key_of
 
@@ -32,7 +32,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         [key_of(item) for item in wanted.getlist("organization")] if wanted.get("for") == "some" else None
     )
     change = Change(template, revision, chosen)
-    failed = [item for item in case_results.run(template, revision.compiled) if not item.passed]
+    failed = [item for item in results.run(template, revision.compiled) if not item.passed]
     problem = ""
     if request.method == "POST":
         problem = _publish(request, change, failed)
