@@ -19,8 +19,6 @@ from integrations.language.values import Value, dump, text
 from integrations.redact import MASK, Redactor
 from integrations.studio.cases.anonymous import NAME, TEXT, Invented, literals
 from integrations.studio.invented.values import secrets_in, signed, values_for
-from integrations.studio.preview.receiving import unverified
-from integrations.studio.preview.sending import reads
 
 OURS, CONTACT = "+15005550006", "+15005550001"
 PICTURE: dict[str, Value] = {
@@ -56,9 +54,9 @@ def send_case(
         case["name"] = _("A file is sent")
     if given := _given(template, values_for(template)):
         case["properties"] = given
-    if reads(template, "now") or _signs(template):
+    if template.reads("now") or _signs(template):
         case["now"] = iso_text(datetime.now(UTC))
-    if reads(template, "nonce"):
+    if template.reads("nonce"):
         case["nonce"] = NONCE
     case["message"] = dict(message)
     try:
@@ -139,7 +137,7 @@ def webhook_case(
     written = _written(template, request, invented)
     now = datetime.now(UTC)
     made = _as_received(template, written)
-    believed = webhooks.read(unverified(template), made, invented_values)
+    believed = webhooks.read(template.unverified, made, invented_values)
     proven = signed(template, made, invented_values, believed.event_index)
     if proven != made:
         written |= _signature(made, proven)
@@ -184,7 +182,7 @@ def _known(
     given = {label: value for label, value in values.items() if value is not None}
     for label, claimed in webhooks.hints(template, request).values.items():
         given.setdefault(label, next(iter(claimed), ""))
-    received = webhooks.read(unverified(template), request, {**invented, **given})
+    received = webhooks.read(template.unverified, request, {**invented, **given})
     texts: list[str] = []
     said = {literal.casefold() for literal in literals(template.document)}
     for _kind, bound in received.bindings:

@@ -56,12 +56,6 @@ class Heard:
     answer: str
 
 
-def unverified(template: Template) -> Template:
-    """The template, with webhooks that anybody may send."""
-    events = tuple(replace(event, verify=None) for event in template.webhook.events)
-    return replace(template, webhook=replace(template.webhook, verify=None, events=events))
-
-
 def heard(
     template: Template,
     request: InboundRequest,
@@ -76,12 +70,12 @@ def heard(
 
     `number` is the recipient if the request names none; senders are read with the two-letter `country`.
     """
-    believed = webhooks.read(unverified(template), request, values, number_to=number)
+    believed = webhooks.read(template.unverified, request, values, number_to=number)
     read, checked = template, _("It is checked as it is.")
     if not any(event.verify for event in template.webhook.events):
         checked = _("The template does not verify webhooks: anybody who knows the URL can send them.")
     elif check == "off":
-        read, checked = unverified(template), _("Its signature or key is not checked in this preview.")
+        read, checked = template.unverified, _("Its signature or key is not checked in this preview.")
     elif check == "signed":
         request = signed(template, request, values, believed.event_index)
         checked = _("It is signed by us with the values above, as the provider would.")

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from integrations import bodies, case_http, responses
 from integrations.case_exchanges import requests_of, response_of, values_of
 from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
-from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
+from integrations.language.api_methods import SEND_FILE, UPLOAD_FILE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
@@ -223,9 +223,3 @@ def _decided(response: HttpResponse | Fault, outcome: Outcome) -> str:
     return _("No rule of response_errors holds, so the status %(status)d decides.") % {
         "status": response.status
     }
-
-
-def reads(template: Template, name: str) -> bool:
-    """Whether the requests for messages read a variable."""
-    methods = (template.methods.get(method.name) for method in (SEND_MESSAGE, SEND_FILE, UPLOAD_FILE))
-    return any(method is not None and name in method.reads for method in methods)
