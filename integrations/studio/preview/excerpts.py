@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from integrations.as_text import shortened
 from integrations.language.document import Template
 from integrations.language.values import Value, dump
-
-SHOWN = 12_000  # characters
 
 
 def part_of(template: Template, pointer: str, keys: Iterable[str] | None = None) -> str:
@@ -33,11 +32,6 @@ def object_around(template: Template, pointer: str) -> str:
 def pretty(value: Value) -> str:
     """A value as JSON, line by line."""
     return shortened(json.dumps(json.loads(dump(value)), indent=2, ensure_ascii=False))
-
-
-def shortened(words: str) -> str:
-    """As much of a text as a page shows."""
-    return words if len(words) <= SHOWN else f"{words[:SHOWN]}\n[…]"
 
 
 def _at(node: Value, pointer: str) -> Value:

@@ -7,29 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from integrations import webhooks
-from integrations.events import Consent, Event, InboundMessage, InboundRequest, StatusUpdate
+from integrations import as_text, in_words, webhooks
+from integrations.events import InboundRequest
 from integrations.language.document import Template
 from integrations.language.values import text
 from integrations.received import Received
 from integrations.redact import Redactor
-from integrations.senders import sender
 from integrations.studio.invented.values import signed
 from integrations.studio.preview.excerpts import part_of
-from integrations.studio.preview.sending import shown_response
 
 MAX_ALONE = 20  # events that are tried by themselves, which takes time
 Check = Literal["off", "signed", "as it is"]
-STATUSES = {
-    "queued": gettext_lazy("accepted, and on its way"),
-    "sent": gettext_lazy("sent"),
-    "delivered": gettext_lazy("delivered"),
-    "read": gettext_lazy("read"),
-    "failed": gettext_lazy("failed"),
-    "retrying": gettext_lazy("tried again by the provider"),
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +34,7 @@ class TriedEvent:
 
 
 @dataclass(frozen=True)
-class Heard:
+class WebhookPreview:
     """What becomes of a webhook request: `filed` in sentences, and the answer that the provider gets."""
 
     received: Received
@@ -56,7 +45,7 @@ class Heard:
     answer: str
 
 
-def heard(
+def preview_webhook(
     template: Template,
     request: InboundRequest,
     values: Mapping[str, Any],
@@ -65,7 +54,7 @@ def heard(
     check: Check = "signed",
     country: str | None = None,
     number: str = "",
-) -> Heard:
+) -> WebhookPreview:
     """What the template makes of a request; `check` says whether it is signed by us, or not checked at all.
 
     `number` is the recipient if the request names none; senders are read with the two-letter `country`.
@@ -80,42 +69,14 @@ def heard(
         request = signed(template, request, values, believed.event_index)
         checked = _("It is signed by us with the values above, as the provider would.")
     received = webhooks.read(read, request, values, number_to=number)
-    return Heard(
+    return WebhookPreview(
         received,
         checked,
-        tuple(filed(event, country) for event in received.events),
+        tuple(in_words.sentence(event, country) for event in received.events),
         received.unfit,
         tuple(_tried(read, request, values, received, number)),
-        shown_response(received.answer, hide),
+        as_text.response(received.answer, hide),
     )
-
-
-def filed(event: Event, country: str | None = None) -> str:
-    """What an event does, in plain words."""
-    if isinstance(event, InboundMessage):
-        said = {
-            "sender": sender(event.sender, country),
-            "to": ", ".join(event.recipients) or _("the only number of the integration"),
-            "text": event.text,
-            "files": ", ".join(event.urls),
-        }
-        if event.urls and event.text:
-            return _("A message from %(sender)s to %(to)s: “%(text)s”, with %(files)s") % said
-        if event.urls:
-            return _("A message from %(sender)s to %(to)s with %(files)s") % said
-        return _("A message from %(sender)s to %(to)s: “%(text)s”") % said
-    if isinstance(event, StatusUpdate):
-        status = str(STATUSES.get(event.status, event.status))
-        said = {"id": event.messageid or event.message_uuid, "status": status}
-        why = ": ".join(filter(None, [event.code, event.text]))
-        report = _("The message with the id %(id)s is %(status)s.") % said
-        return f"{report} ({why})" if why else report
-    if isinstance(event, Consent):
-        said = {"sender": sender(event.sender, country)}
-        if event.type == "optOut":
-            return _("%(sender)s wants no more messages.") % said
-        return _("%(sender)s wants messages again.") % said
-    return _("Nothing: the template knows this event, and it has no effect.")
 
 
 def _tried(

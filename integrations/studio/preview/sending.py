@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from integrations import bodies, case_http, responses
+from integrations import as_text, bodies, in_words, responses
+from integrations.as_text import shortened
 from integrations.case_exchanges import requests_of, response_of, values_of
 from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
 from integrations.language.api_methods import SEND_FILE, UPLOAD_FILE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
-from integrations.language.values import Value, dump, load, text
+from integrations.language.values import Value
 from integrations.redact import Redactor
 from integrations.requests import Part
 from integrations.responses import GAVE_UP
-from integrations.studio.preview.excerpts import object_around, part_of, shortened
+from integrations.studio.preview.excerpts import object_around, part_of
 
 SHOWN_REQUESTS = 10
 
@@ -132,76 +132,29 @@ def _rows(template: Template, method: Method, request: RenderedRequest, hide: Re
     keys = ["request_method", "request_url", "variables", "when", "for_each", "split"]
     yield Row(_("URL"), f"{request.method} {hide.text(url)}", part_of(template, own, keys))
     if query:
-        fields = "\n".join(f"{name} = {text(value)}" for name, value in bodies.pairs(query).items())
+        fields = as_text.fields(bodies.pairs(query), hide)
         keys = ["request_query", *(["request_parameters"] if is_get else [])]
-        yield Row(_("Query"), shortened(hide.text(fields)), part_of(template, own, keys))
-    headers = "\n".join(f"{name}: {value}" for name, value in hide.headers(request.headers).items())
+        yield Row(_("Query"), shortened(fields), part_of(template, own, keys))
+    headers = as_text.headers(request.headers, hide)
     shared = part_of(template, "", ["auth", "OAuth2", "request_headers"] if method.name != "Login" else [])
     written = part_of(template, own, ["request_content_type", "request_headers"])
     yield Row(_("Headers"), shortened(headers), "\n".join(filter(None, [shared, written])))
     if request.body is not None:
         written = part_of(template, own, ["request_parameters"])
-        yield Row(_("Body"), shown_body(request.body, _kind(request.headers), hide), written)
-
-
-def shown_body(body: bytes, content_type: str, hide: Redactor) -> str:
-    """A body as it is read best, line by line, without what `hide` hides."""
-    found = case_http.shown_body(body, content_type)
-    if "multipart" in found:
-        return shortened(hide.text("\n".join(map(_part, found["multipart"]))))
-    if isinstance(form := found.get("form"), dict):
-        return shortened(hide.text("\n".join(f"{name} = {text(value)}" for name, value in form.items())))
-    clean = hide.body(body)
-    if "json" in found:
-        try:
-            return shortened(json.dumps(json.loads(dump(load(clean))), indent=2, ensure_ascii=False))
-        except (ValueError, RecursionError):
-            pass
-    return shortened(clean)
-
-
-def _part(part: Mapping[str, Value]) -> str:
-    if "filename" not in part:
-        return f"{part['name']} = {part['text']}"
-    about = {"name": part["name"], "file": part["filename"], "type": part["content_type"]}
-    return _("%(name)s = the file %(file)s (%(type)s)") % about
-
-
-def _kind(headers: Mapping[str, str]) -> str:
-    return next((value for name, value in headers.items() if name.casefold() == "content-type"), "")
+        body = as_text.body(request.body, request.headers, hide)
+        yield Row(_("Body"), shortened(body), written)
 
 
 def _answer(
     template: Template, part: Part, response: HttpResponse | Fault, outcome: Outcome, hide: Redactor
 ) -> Answer:
-    shown = response.text if isinstance(response, Fault) else shown_response(response, hide)
+    shown = response.text if isinstance(response, Fault) else as_text.response(response, hide)
     method = template.methods[part.method]
     written = part_of(template, outcome.rule)
     if not outcome.rule:
         keys = ["response_format", "response_headers", "response_map", "response_success"]
         written = part_of(template, method.pointer, keys) if outcome.result == "sent" else ""
-    return Answer(shown, outcome, meaning(outcome), _decided(response, outcome), written)
-
-
-def shown_response(response: HttpResponse, hide: Redactor) -> str:
-    """An answer as text: its status, headers and body."""
-    headers = "\n".join(f"{name}: {value}" for name, value in hide.headers(response.headers).items())
-    body = shown_body(response.body, _kind(response.headers), hide)
-    return "\n".join(filter(None, [f"HTTP {response.status}", headers, "\n" + body if body else ""]))
-
-
-def meaning(outcome: Outcome) -> str:
-    """What happens to the message, in a sentence."""
-    sentences = {
-        "sent": _("The provider has accepted the message."),
-        "failed": _("The message has failed, and is not sent again."),
-        "retry": _("The message waits, and is sent again later."),
-        "throttled": _("Patchbay slows down, and sends the message again later."),
-        "opted_out": _("The message has failed, because the contact has opted out."),
-        "unauthorized": _("The credentials are wrong: the integration is paused, and its messages wait."),
-        "unknown": _("Nobody knows whether the message was sent: a person has to decide."),
-    }
-    return sentences[outcome.result]
+    return Answer(shown, outcome, in_words.outcome(outcome), _decided(response, outcome), written)
 
 
 def _decided(response: HttpResponse | Fault, outcome: Outcome) -> str:

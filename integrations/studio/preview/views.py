@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from integrations import case_http, cases
+from integrations import as_text, case_http, cases
 from integrations.events import InboundRequest
 from integrations.language.document import Template as Compiled
 from integrations.language.values import Value, text
@@ -23,8 +23,8 @@ from integrations.studio.invented.values import secrets_in, values_for
 from integrations.studio.pages import page, revision_of, template_of
 from integrations.studio.preview.forms import Presets, PreviewForm, as_fields
 from integrations.studio.preview.pasted import UnreadableText, webhook_in
-from integrations.studio.preview.receiving import Check, heard
-from integrations.studio.preview.sending import answered, sent, shown_body
+from integrations.studio.preview.receiving import Check, preview_webhook
+from integrations.studio.preview.sending import answered, sent
 from portal.ids import key_of
 
 MAX_PRESETS = 40
@@ -83,13 +83,10 @@ def _shown(
     if wanted is not None:
         country = form.message.get("country") or None
         check: Check = form.value("check") or "signed"
-        found["heard"] = heard(
+        found["webhook"] = preview_webhook(
             compiled, wanted, signing, hide, check=check, country=country, number=form.message["from"]
         )
-        query = f"?{wanted.query}" if wanted.query else ""
-        body = shown_body(wanted.body, wanted.headers.get("content-type", ""), hide)
-        headers = "".join(f"{name}: {value}\n" for name, value in hide.headers(wanted.headers).items())
-        found["request_text"] = f"{wanted.method} /{wanted.path}{hide.text(query)}\n{headers}\n{body}"
+        found["request_text"] = as_text.received(wanted, hide)
     return found
 
 

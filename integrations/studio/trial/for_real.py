@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from integrations import http, origins, responses
+from integrations import as_text, http, origins, responses
 from integrations.language import phones
 from integrations.language.document import Template as Compiled
 from integrations.language.errors import RenderError
@@ -21,7 +21,7 @@ from integrations.models import Integration, Template, TemplateRevision
 from integrations.origins import Ask, Held
 from integrations.properties import ACCESS_TOKEN, Credentials, credentials_of
 from integrations.requests import Part, plan
-from integrations.studio.trial.trips import Step, Trip, answered, shown_request
+from integrations.studio.trial.trips import Step, Trip, answered
 from portal import audit
 from portal.models import User
 from portal.throttling import HOUR, count
@@ -116,7 +116,7 @@ def send(attempt: Attempt, revision: TemplateRevision, part: Part, user: User, t
         raise ValidationError(reason % {"number": PER_HOUR, "minutes": wait // 60 + 1})
     audit.record(audit.Action.TRIED, attempt.integration, {str(_("revision")): ("", str(revision.number))})
     trip = Trip(str(part.variables["text"]), simulated=False)
-    trip.steps.append(Step(0.0, "out", _("Patchbay sends a request"), shown_request(part.shown, hide)))
+    trip.steps.append(Step(0.0, "out", _("Patchbay sends a request"), as_text.request(part.shown, hide)))
     began = time.monotonic()
     received = http.send(request).result()
     seconds = time.monotonic() - began

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from django.utils.translation import gettext as _
 
-from integrations import responses, token_requests
+from integrations import as_text, in_words, responses, token_requests
 from integrations.case_exchanges import message_of
 from integrations.events import Fault, HttpResponse, InboundRequest, Outcome, RenderedRequest
 from integrations.http import faults
@@ -38,9 +38,6 @@ from integrations.studio.trial.trips import (
     Step,
     Trip,
     answered,
-    facts_of,
-    shown_request,
-    shown_response,
 )
 from integrations.webhooks import read
 
@@ -189,10 +186,10 @@ class Trial:
             return {ACCESS_TOKEN: SANDBOX_TOKEN}
         variables = {**fresh(), "webhook_url": self.webhook_url, **_FIXED}
         request = build(self.template, LOGIN.name, self.values, variables)
-        trip.steps.append(Step(0.0, "out", _("Patchbay logs in"), shown_request(request, self.hide)))
+        trip.steps.append(Step(0.0, "out", _("Patchbay logs in"), as_text.request(request, self.hide)))
         response, _accepted = self.provider.respond(request, "ok")
         token = token_requests.read(self.template, self.values, variables, response, self.hide)
-        shown = shown_response(response, Redactor([*self._private, token.access_token]))
+        shown = as_text.response(response, Redactor([*self._private, token.access_token]))
         good = bool(token.access_token)
         title = _("The provider issues a token") if good else token.problem
         trip.steps.append(Step(ANSWERS, "answer", title, shown, tone="good" if good else "bad"))
@@ -217,7 +214,7 @@ class Trial:
         elif part.total > 1:
             title = _("Patchbay sends request %(number)d of %(total)d")
             title %= {"number": part.number, "total": part.total}
-        return Step(at, "out", title, shown_request(part.shown, self.hide))
+        return Step(at, "out", title, as_text.request(part.shown, self.hide))
 
     def _exchange(
         self, part: Part, values: Mapping[str, Any], answer: Answer, trip: Trip, at: float
@@ -278,12 +275,12 @@ class Trial:
         variables = {**fresh(), "webhook_url": self.webhook_url, **_FIXED}
         request = build(self.template, RECEIVE_MESSAGES.name, values, variables)
         title = _("Patchbay asks for new messages")
-        trip.steps.append(Step(at, "out", title, shown_request(request, self.hide)))
+        trip.steps.append(Step(at, "out", title, as_text.request(request, self.hide)))
         response, _accepted = self.provider.respond(request, "ok")
         method = self.template.methods[RECEIVE_MESSAGES.name]
         found = read(self.template, as_request(method, response), self.values)
         title = _("The provider answers with what has arrived")
-        shown = shown_response(response, self.hide)
+        shown = as_text.response(response, self.hide)
         trip.steps.append(Step(at + ANSWERS, "answer", title, shown))
         trip.steps.append(self._understood(found, at + ANSWERS + READ, contact))
 
@@ -291,10 +288,10 @@ class Trial:
         rendered = RenderedRequest(request.method, request.url, request.headers, request.body)
         signed = any(scheme.get("type") not in (None, "none", "ip") for scheme in self._schemes())
         title = _("The provider calls the webhook, signed") if signed else _("The provider calls the webhook")
-        trip.steps.append(Step(at, "in", title, shown_request(rendered, self.hide)))
+        trip.steps.append(Step(at, "in", title, as_text.request(rendered, self.hide)))
         found = read(self.template, request, self.values, message_uuid=str(uuid4()))
         trip.steps.append(self._understood(found, at + READ, contact, messageid))
-        shown = shown_response(found.answer, self.hide)
+        shown = as_text.response(found.answer, self.hide)
         trip.steps.append(Step(at + 2 * READ, "reply", _("Patchbay answers"), shown))
 
     def _schemes(self) -> list[Mapping[str, Value]]:
@@ -307,8 +304,8 @@ class Trial:
             return Step(at, "note", self.hide.text(title), facts=found.tried, tone="bad")
         facts = tuple(
             fact
-            for (kind, _bound), event in zip(found.bindings, found.events, strict=True)
-            for fact in ((_("event"), kind), *facts_of(event, _country(contact) or ""))
+            for event in found.events
+            for fact in ((_("event"), in_words.title(event)), *in_words.facts(event, _country(contact)))
         )
         if messageid:
             facts += ((_("is of"), _("the message that was sent")),)

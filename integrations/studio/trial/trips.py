@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from django.utils.translation import gettext as _
 
-from integrations.events import (
-    Consent,
-    Event,
-    Fault,
-    HttpResponse,
-    InboundMessage,
-    Outcome,
-    RenderedRequest,
-    StatusUpdate,
-)
+from integrations import as_text, in_words
+from integrations.events import Fault, HttpResponse, Outcome
 from integrations.redact import Redactor
-from integrations.senders import sender
 
 Lane = Literal["out", "answer", "phone", "in", "reply", "note"]
-
-SHOWN = 4_000  # characters of a request or an answer
 
 
 @dataclass(frozen=True)
@@ -77,33 +65,9 @@ class Trip:
         return cls(stored["title"], steps, bubbles, stored["simulated"])
 
 
-def facts_of(event: Event, country: str) -> list[tuple[str, str]]:
-    """What an event says, as pairs of a name and a text."""
-    found: list[tuple[str, Any]] = []
-    if isinstance(event, InboundMessage | Consent):
-        found = [(_("from"), sender(event.sender, country)), (_("to"), ", ".join(event.recipients))]
-    if isinstance(event, InboundMessage):
-        found += [(_("text"), event.text), (_("files"), "\n".join(event.urls))]
-    if isinstance(event, StatusUpdate):
-        found = [(_("status"), event.status), (_("code"), event.code), (_("reason"), event.text)]
-    found.append((_("message id"), getattr(event, "messageid", "")))
-    return [(name, str(value)) for name, value in found if value]
-
-
 def answered(received: HttpResponse | Fault, outcome: Outcome, at: float, hide: Redactor) -> Step:
     """The provider's answer, with what it means."""
-    shown = "" if isinstance(received, Fault) else shown_response(received, hide)
-    meanings: dict[str, Callable[[], str]] = {
-        "sent": lambda: _("The provider has accepted it"),
-        "failed": lambda: _("The provider refuses it: the message has failed"),
-        "retry": lambda: _("Not accepted now: Patchbay tries again later, by itself"),
-        "throttled": lambda: _("Too many requests: Patchbay slows down, and tries again by itself"),
-        "opted_out": lambda: _("The contact has opted out: the message has failed"),
-        "unauthorized": lambda: _("The credentials are wrong: messages wait until they are corrected"),
-        "unknown": lambda: _(
-            "It may have been sent or not: Patchbay does not send it twice, a person decides"
-        ),
-    }
+    text = "" if isinstance(received, Fault) else as_text.response(received, hide)
     facts = [(_("message id"), outcome.messageid), (_("code"), outcome.code)]
     facts.append((_("reason"), outcome.text if outcome.result != "sent" else ""))
     if outcome.retry_after is not None:
@@ -116,36 +80,8 @@ def answered(received: HttpResponse | Fault, outcome: Outcome, at: float, hide: 
     return Step(
         at,
         "answer",
-        meanings[outcome.result](),
-        shown,
+        in_words.outcome(outcome),
+        text,
         tuple((name, hide.text(value)[:500]) for name, value in facts if value),
         tones.get(outcome.result, "bad"),
     )
-
-
-def shown_request(request: RenderedRequest, hide: Redactor) -> str:
-    """A request as text, without secrets."""
-    lines = [f"{request.method} {hide.text(request.url)}"]
-    lines += [f"{name}: {value}" for name, value in hide.headers(request.headers).items()]
-    return _cut("\n".join([*lines, *_shown_body(request.body, request.headers, hide)]))
-
-
-def shown_response(response: HttpResponse, hide: Redactor) -> str:
-    """An answer as text, without secrets."""
-    lines = [str(response.status)]
-    lines += [f"{name}: {value}" for name, value in hide.headers(response.headers).items()]
-    return _cut("\n".join([*lines, *_shown_body(response.body, response.headers, hide)]))
-
-
-def _shown_body(body: bytes | None, headers: Mapping[str, str], hide: Redactor) -> list[str]:
-    if not body:
-        return []
-    shown = hide.body(body)
-    try:
-        return ["", json.dumps(json.loads(shown), indent=2, ensure_ascii=False)]
-    except (ValueError, RecursionError):
-        return ["", shown]
-
-
-def _cut(shown: str) -> str:
-    return shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"

@@ -12,7 +12,7 @@ from integrations.language.document import compile_document
 from integrations.redact import Redactor
 from integrations.studio.invented.values import secrets_in, values_for
 from integrations.studio.preview.pasted import webhook_in
-from integrations.studio.preview.receiving import heard
+from integrations.studio.preview.receiving import preview_webhook
 from integrations.studio.preview.sending import Sent, answered, sent
 from tests.integrations.studio.conftest import PREVIEWED
 
@@ -182,7 +182,7 @@ INBOUND = {"event": "mo", "id": "7", "from": "+15005550001", "to": "+15005550006
 
 
 def pasted(body: Any, **options: Any) -> Any:
-    return heard(COMPILED, webhook_in(json.dumps(body), COMPILED), VALUES, HIDE, **options)
+    return preview_webhook(COMPILED, webhook_in(json.dumps(body), COMPILED), VALUES, HIDE, **options)
 
 
 def test_a_webhook_matches_one_event_and_the_others_say_why_not() -> None:
