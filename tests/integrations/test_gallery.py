@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from integrations import catalog, setup
-from integrations.gallery import Wanted
+from integrations.gallery import GallerySearch
 from integrations.language.document import compile_document
 from integrations.models import AccessToken, Integration, Poll, PropertyValues, Template
 from integrations.search import found
@@ -36,8 +36,8 @@ def names(page: str) -> list[str]:
     return re.findall(r"<h2>([^<]+)</h2>", page)
 
 
-def wanted(query: str) -> Wanted:
-    return Wanted.of(RequestFactory().get(f"/?{query}").GET)
+def wanted(query: str) -> GallerySearch:
+    return GallerySearch.of(RequestFactory().get(f"/?{query}").GET)
 
 
 def fitting(query: str) -> list[str]:

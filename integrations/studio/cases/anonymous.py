@@ -16,7 +16,6 @@ from integrations.studio.example.words import ERROR_CODE, KIND, STATUS, plain, s
 SHORTEST_NUMBER = 7  # digits
 LONGEST_NUMBER = 15  # of ITU-T E.164
 NESTED = 4  # URLs within a URL
-TEXT, NAME = "Hello", "Ann"
 _DIGITS = re.compile(r"(?<![^\W_])\d(?:[ ().-]{0,2}\d)+(?![^\W_])")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
 _DATE = re.compile(
@@ -38,7 +37,7 @@ _KINDS = STATUS | (KIND - {"name", "users"})
 _PIECES = re.compile("|".join(item.pattern for item in (_URL, _EMAIL, _UUID, _DIGITS)), re.I)
 
 
-class Invented:
+class Anonymizer:
     """Replaces values consistently: what is equal in a request is equal afterwards.
 
     `known` has the texts for which there is a certain replacement, such as a secret. What the document itself

@@ -9,24 +9,18 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations import bodies, case_http, cases, webhooks
-from integrations.case_events import shown_events
+from integrations.case_events import shown_events, shown_outcome
 from integrations.case_exchanges import exchanges, requests_of
-from integrations.events import HttpResponse, InboundRequest, Outcome, RenderedRequest
+from integrations.events import HttpResponse, InboundRequest
 from integrations.language.dates import iso_text
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.values import Value, dump, text
 from integrations.redact import MASK, Redactor
-from integrations.studio.cases.anonymous import NAME, TEXT, Invented, literals
+from integrations.studio.cases.anonymous import Anonymizer, literals
+from integrations.studio.invented.messages import MESSAGE, NAME, PICTURE, TEXT
 from integrations.studio.invented.values import secrets_in, signed, values_for
 
-OURS, CONTACT = "+15005550006", "+15005550001"
-PICTURE: dict[str, Value] = {
-    "url": "https://sms.example.com/media/a.gif",
-    "content_type": "image/gif",
-    "filename": "a.gif",
-    "base64": "R0lGODlhAQABAAAAACw=",
-}
 NONCE = "0123456789abcdef0123456789abcdef"
 _KINDS = {
     "message": "A text arrives",
@@ -62,7 +56,7 @@ def send_case(
     try:
         parts = requests_of(template, cases.completed(template, case))
         if answer is None or any(part.file is not None for part in parts):
-            return {**case, "expect": [expected_request(part.request) for part in parts]}
+            return {**case, "expect": [case_http.expected(part.request) for part in parts]}
         case["responses"] = [answer] * len(parts)
         made = list(exchanges(template, cases.completed(template, case)))
     except RenderError as error:
@@ -74,8 +68,8 @@ def send_case(
     case["responses"] = case["responses"][: len(made)]
     return {
         **case,
-        "expect": [expected_request(part.request) for part, *_rest in made],
-        "outcome": _said(outcome),
+        "expect": [case_http.expected(part.request) for part, *_rest in made],
+        "outcome": shown_outcome(outcome),
     }
 
 
@@ -85,13 +79,6 @@ def _signs(template: Template) -> bool:
     return any(scheme.signs for group in groups for scheme in group)
 
 
-def _said(outcome: Outcome) -> dict[str, str]:
-    said = {"result": outcome.result, "messageid": outcome.messageid, "code": outcome.code}
-    if outcome.result != "sent":
-        said["text"] = outcome.text
-    return {key: value for key, value in said.items() if value}
-
-
 def answer_case(
     template: Template, answer: HttpResponse | None, result: str, *, files: bool, private: Iterable[str]
 ) -> dict[str, Any]:
@@ -99,7 +86,7 @@ def answer_case(
 
     `answer` is None if there was none, for a `result`. Raises NoCase if something of `private` would remain.
     """
-    message: dict[str, Value] = {"from": OURS, "to": CONTACT, "text": TEXT}
+    message = dict(MESSAGE)
     if files:
         message["media"] = [PICTURE]
     if answer is None:
@@ -107,9 +94,9 @@ def answer_case(
     else:
         values = values_for(template)
         key = _first(secrets_in(template, values))
-        invented = Invented(template, {MASK: "x", **dict.fromkeys(private, key)})
-        response = {"status": answer.status} | _headers(template, answer.headers, invented)
-        response |= _body(answer.body, answer.headers.get("content-type", ""), invented)
+        anonymizer = Anonymizer(template, {MASK: "x", **dict.fromkeys(private, key)})
+        response = {"status": answer.status} | _headers(template, answer.headers, anonymizer)
+        response |= _body(answer.body, answer.headers.get("content-type", ""), anonymizer)
     case = send_case(template, message, response)
     return _checked(case, private)
 
@@ -133,8 +120,8 @@ def webhook_case(
     invented_values = values_for(template, optional=used)
     invented_values.pop("access_token", None)
     known = _known(template, request, invented_values, values or {}, private or {})
-    invented = Invented(template, known)
-    written = _written(template, request, invented)
+    anonymizer = Anonymizer(template, known)
+    written = _written(template, request, anonymizer)
     now = datetime.now(UTC)
     made = _as_received(template, written)
     believed = webhooks.read(template.unverified, made, invented_values)
@@ -201,21 +188,21 @@ def _given(template: Template, values: Mapping[str, Any]) -> dict[str, Any]:
     return {label: item for label, item in values.items() if label in labels and item != defaults.get(label)}
 
 
-def _written(template: Template, request: InboundRequest, invented: Invented) -> dict[str, Any]:
+def _written(template: Template, request: InboundRequest, anonymizer: Anonymizer) -> dict[str, Any]:
     written: dict[str, Any] = {"method": request.method} if request.method != "POST" else {}
     if path := request.path.strip("/"):
-        written["path"] = "/".join(invented.text(step) for step in path.split("/"))
+        written["path"] = "/".join(anonymizer.text(step) for step in path.split("/"))
     if request.query:
-        written["query"] = invented.tree(bodies.pairs(request.query))
-    written |= _headers(template, request.headers, invented)
+        written["query"] = anonymizer.tree(bodies.pairs(request.query))
+    written |= _headers(template, request.headers, anonymizer)
     if request.ip and any(event.verify for event in template.webhook.events):
         written["ip"] = "192.0.2.1"
     if request.body:
-        written |= _body(request.body, request.headers.get("content-type", ""), invented)
+        written |= _body(request.body, request.headers.get("content-type", ""), anonymizer)
     return written
 
 
-def _headers(template: Template, headers: Mapping[str, str], invented: Invented) -> dict[str, Any]:
+def _headers(template: Template, headers: Mapping[str, str], anonymizer: Anonymizer) -> dict[str, Any]:
     """The content type, and the headers that the document names."""
     document = dump(template.document).casefold()
     kept: dict[str, str] = {}
@@ -224,23 +211,23 @@ def _headers(template: Template, headers: Mapping[str, str], invented: Invented)
             if not value.casefold().startswith("multipart/"):
                 kept[name] = value
         elif name.casefold() in document or (name == "authorization" and template.webhook.events):
-            kept[name] = invented.text(value, name)
+            kept[name] = anonymizer.text(value, name)
     return {"headers": kept} if kept else {}
 
 
-def _body(body: bytes, kind: str, invented: Invented) -> dict[str, Any]:
+def _body(body: bytes, kind: str, anonymizer: Anonymizer) -> dict[str, Any]:
     found = case_http.shown_body(body, kind)
     if "base64" in found:
         return {"base64": "eA=="}
     if "multipart" in found:
-        return {"multipart": [_part(part, invented) for part in found["multipart"]]}
-    return {way: invented.tree(value) for way, value in found.items()}
+        return {"multipart": [_part(part, anonymizer) for part in found["multipart"]]}
+    return {way: anonymizer.tree(value) for way, value in found.items()}
 
 
-def _part(part: Mapping[str, Any], invented: Invented) -> dict[str, Any]:
+def _part(part: Mapping[str, Any], anonymizer: Anonymizer) -> dict[str, Any]:
     if "filename" in part:
-        return {**part, "filename": invented.text(part["filename"]), "base64": "eA=="}
-    return {"name": part["name"], "text": invented.text(part["text"], part["name"])}
+        return {**part, "filename": anonymizer.text(part["filename"]), "base64": "eA=="}
+    return {"name": part["name"], "text": anonymizer.text(part["text"], part["name"])}
 
 
 def _as_received(template: Template, written: Mapping[str, Any]) -> InboundRequest:
@@ -263,16 +250,6 @@ def _signature(made: InboundRequest, proven: InboundRequest) -> dict[str, Any]:
     if proven.body != made.body:
         found["text"] = proven.body.decode("utf-8", "replace")
     return found
-
-
-def expected_request(request: RenderedRequest) -> dict[str, Any]:
-    """A request as a case expects it; the boundary of a multipart body is of no interest."""
-    shown = case_http.shown(request)
-    if "multipart" in shown:
-        shown["headers"] = {
-            name: value for name, value in shown["headers"].items() if name.casefold() != "content-type"
-        }
-    return shown
 
 
 def _checked(case: dict[str, Any], private: Iterable[str]) -> dict[str, Any]:

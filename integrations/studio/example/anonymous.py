@@ -15,18 +15,17 @@ from integrations.studio.example.samples import Leaf, Path, Sample, scalars, tok
 from integrations.studio.example.words import plain
 from integrations.studio.example.writing import Vocabulary, around
 from integrations.studio.example.xml_text import XmlText
+from integrations.studio.invented.messages import CONTACT, FILE, NAME, OURS, TEXT
 
-CONTACT, OURS, TEXT, FILE = "+15005550001", "+15005550006", "Hello", "https://media.example.com/a.png"
 
-
-class Inventor:
+class Anonymizer:
     """Puts invented values in the place of those of samples: equal ones in the place of equal ones.
 
     `properties` are the values of the properties by their labels; credentials of a webhook have these.
     """
 
-    def __init__(self, vocabulary: Vocabulary, properties: Mapping[str, str]) -> None:
-        self.vocabulary, self.properties = vocabulary, properties
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary, self.properties = vocabulary, _values(vocabulary)
         self._ids: dict[str, str] = {}
 
     def answer(self, sample: Sample, meanings: Mapping[str, Meaning]) -> dict[str, Any]:
@@ -120,7 +119,7 @@ class Inventor:
             ours = (role == "from") is (kind == "request")
             return _number(leaf.value, OURS if ours else CONTACT, before, after)
         if role in ("text", "sendername"):
-            return before + (TEXT if role == "text" else "Ann") + after
+            return before + (TEXT if role == "text" else NAME) + after
         if role == "file":
             return FILE
         if role == "reference":
@@ -162,6 +161,15 @@ class Inventor:
             plain(leaf.name) in words.KIND | words.STATUS or words.status_of(leaf.text) or date_filter(leaf)
         )
         return leaf.text if known and len(leaf.text) <= 40 and not self.vocabulary.hides(leaf.text) else "x"
+
+
+def _values(vocabulary: Vocabulary) -> dict[str, str]:
+    """An invented value for each property."""
+    found = {}
+    for number, (label, item) in enumerate(vocabulary.properties.items(), 1):
+        word = "secret" if item["secret"] else "account"
+        found[label] = "https://api.example.com" if item.get("type") == "url" else f"{word}-{number}"
+    return found
 
 
 def _number(value: Value, number: str, before: str, after: str) -> Value:

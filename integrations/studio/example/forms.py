@@ -17,7 +17,7 @@ from integrations.language.webhook_events import STATUSES
 from integrations.studio.example.by_example import MAX_WEBHOOKS, Draft, by_example
 from integrations.studio.example.guesses import guess
 from integrations.studio.example.http_text import UnreadableText, read_text
-from integrations.studio.example.meanings import Known, Meaning, Meanings, Role
+from integrations.studio.example.meanings import Meaning, Meanings, Role, SampleMessage
 from integrations.studio.example.roles import ROLES
 from integrations.studio.example.samples import Kind, Leaf, Sample, Samples
 
@@ -117,8 +117,8 @@ class ExampleForm:
         return {name: WEBHOOKS[webhooks.index(name)] if name in webhooks else name for name in self.samples}
 
     @property
-    def _known(self) -> Known:
-        return Known(**{name: value.strip() for name, value in self.short.items()})
+    def _known(self) -> SampleMessage:
+        return SampleMessage(**{name: value.strip() for name, value in self.short.items()})
 
     @cached_property
     def _choices(self) -> dict[tuple[str, str], Meaning]:

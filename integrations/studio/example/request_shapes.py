@@ -29,7 +29,7 @@ _HOST = re.compile(r"https?://[A-Za-z0-9._-]+(?::\d{1,5})?")
 
 
 @dataclass(frozen=True)
-class Written:
+class MethodDraft:
     """A method, and what the document says for all of them: `auth` and headers."""
 
     method: dict[str, Any]
@@ -39,10 +39,10 @@ class Written:
 
 def written_request(
     sample: Sample, meanings: Mapping[str, Meaning], vocabulary: Vocabulary, name: MethodName
-) -> Written:
+) -> MethodDraft:
     """The method that makes the request of a sample; of one without files, its files are left out."""
     writer = _Writer(sample, meanings, vocabulary, name)
-    return Written(writer.method(), writer.auth(), writer.headers())
+    return MethodDraft(writer.method(), writer.auth(), writer.headers())
 
 
 class _Writer:

@@ -18,7 +18,7 @@ from integrations.studio.example.by_example import by_example
 from integrations.studio.example.curl import basic
 from integrations.studio.example.guesses import guess
 from integrations.studio.example.http_text import UnreadableText, checked
-from integrations.studio.example.meanings import Known, Meaning
+from integrations.studio.example.meanings import Meaning, SampleMessage
 from integrations.studio.example.samples import Part, Sample, Samples
 from integrations.studio.example.words import is_random, label_of
 from integrations.studio.importers.postman_collection import (
@@ -103,7 +103,7 @@ class _Importer:
     def _credentials(self, samples: Samples) -> dict[tuple[str, str], Meaning]:
         """What the collection says is a credential, or a name does, although the value looks like none."""
         found = {}
-        guessed = guess(samples, Known(), {})["request"]
+        guessed = guess(samples, SampleMessage(), {})["request"]
         for leaf in samples.request.leaves if samples.request else ():
             named = leaf.name in self.secret_names or is_credential(leaf.name)
             if guessed[leaf.key].role == "constant" and leaf.text and (named or is_random(leaf.text)):

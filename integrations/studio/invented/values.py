@@ -18,7 +18,7 @@ from integrations.sandbox.signing_keys import SigningKeys
 from integrations.studio.invented.shapes import address
 
 URL = "https://api.example.com"
-ACCESS_TOKEN = "invented-access-token"  # noqa: S105 (invented)
+TOKEN = "invented-access-token"  # noqa: S105 (invented)
 _BY_TYPE: dict[str, Any] = {"url": URL, "boolean": True, "number": 1, "list": ["one", "two"]}
 
 
@@ -41,7 +41,7 @@ def values_for(
         if any(item.label == label and item.type == "url" for item in template.properties)
     }
     values, _errors = check_values(template.properties, {**found, **(given or {})})
-    return values | ({"access_token": ACCESS_TOKEN} if template.grant is not None else {})
+    return values | ({"access_token": TOKEN} if template.grant is not None else {})
 
 
 def invented_value(item: Property) -> Any:

@@ -17,7 +17,7 @@ from integrations.events import HttpResponse
 from integrations.language.document import Template
 from integrations.language.properties import Property, check_values
 from integrations.language.values import Value, dump, load, text
-from integrations.studio.cases.making import CONTACT, OURS
+from integrations.studio.invented.messages import CONTACT, OURS, PICTURE
 from integrations.studio.invented.values import invented_value
 from integrations.studio.preview.pasted import MAX_CHARACTERS
 
@@ -35,7 +35,6 @@ FILES = {
     "letter.pdf": "application/pdf",
     "card.vcf": "text/vcard",
 }
-_CONTENT = "R0lGODlhAQABAAAAACw="
 WRITTEN = "written"
 PASTED = "pasted"
 _HEADERS = "content-type: application/json"
@@ -189,7 +188,7 @@ class PreviewForm(forms.Form):
                     "content_type": kind,
                     "filename": name,
                     "size": size,
-                    "base64": _CONTENT,
+                    "base64": PICTURE["base64"],
                 }
                 for number in range(1, count + 1)
             ]

@@ -34,7 +34,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerPreview:
     """What an answer means: `decided` says by what, `template` is that part of it."""
 
     shown: str
@@ -45,7 +45,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Step:
+class RequestPreview:
     """A request of a message, in words and in rows."""
 
     title: str
@@ -55,34 +55,34 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Sent:
+class MessagePreview:
     """The requests of a message, of which the page shows the first 10 of `count`.
 
     `problem` says why there are no more, and `pointer` where in the template.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[RequestPreview, ...]
     count: int
     problem: str = ""
     pointer: str = ""
     template: str = ""
 
 
-def sent(template: Template, case: Mapping[str, Value], hide: Redactor) -> Sent:
+def preview_message(template: Template, case: Mapping[str, Value], hide: Redactor) -> MessagePreview:
     """The requests that a case of kind "send" makes if each succeeds, without what `hide` hides."""
     files = len((case.get("message") or {}).get("media") or [])
     try:
         parts = requests_of(template, case)
     except RenderError as error:
         place = object_around(template, error.pointer)
-        return Sent((), 0, hide.text(error.reason), error.pointer, place)
+        return MessagePreview((), 0, hide.text(error.reason), error.pointer, place)
     steps = (_step(template, part, hide, files=files) for part in parts[:SHOWN_REQUESTS])
-    return Sent(tuple(steps), len(parts))
+    return MessagePreview(tuple(steps), len(parts))
 
 
-def answered(
+def preview_answer(
     template: Template, case: Mapping[str, Value], answer: Mapping[str, Value], hide: Redactor
-) -> Answer | None:
+) -> AnswerPreview | None:
     """What an answer, as cases write it, means to the first request that sends the message."""
     try:
         part = next((part for part in requests_of(template, case) if part.file is None), None)
@@ -95,13 +95,13 @@ def answered(
     return _answer(template, part, response, outcome, hide)
 
 
-def _step(template: Template, part: Part, hide: Redactor, *, files: int) -> Step:
+def _step(template: Template, part: Part, hide: Redactor, *, files: int) -> RequestPreview:
     number = {"number": part.number, "total": part.total}
     title = _("Request %(number)d of %(total)d") % number if part.total > 1 else _("The request")
     if part.file is not None:
         title = _("Upload of file %(number)d") % {"number": part.file + 1}
     rows = _rows(template, template.methods[part.method], part.shown, hide)
-    return Step(title, part.method, _why(template, part, files=files), tuple(rows))
+    return RequestPreview(title, part.method, _why(template, part, files=files), tuple(rows))
 
 
 def _why(template: Template, part: Part, *, files: int) -> str:
@@ -147,14 +147,14 @@ def _rows(template: Template, method: Method, request: RenderedRequest, hide: Re
 
 def _answer(
     template: Template, part: Part, response: HttpResponse | Fault, outcome: Outcome, hide: Redactor
-) -> Answer:
+) -> AnswerPreview:
     shown = response.text if isinstance(response, Fault) else as_text.response(response, hide)
     method = template.methods[part.method]
     written = part_of(template, outcome.rule)
     if not outcome.rule:
         keys = ["response_format", "response_headers", "response_map", "response_success"]
         written = part_of(template, method.pointer, keys) if outcome.result == "sent" else ""
-    return Answer(shown, outcome, in_words.outcome(outcome), _decided(response, outcome), written)
+    return AnswerPreview(shown, outcome, in_words.outcome(outcome), _decided(response, outcome), written)
 
 
 def _decided(response: HttpResponse | Fault, outcome: Outcome) -> str:

@@ -24,7 +24,7 @@ from integrations.studio.pages import page, revision_of, template_of
 from integrations.studio.preview.forms import Presets, PreviewForm, as_fields
 from integrations.studio.preview.pasted import UnreadableText, webhook_in
 from integrations.studio.preview.receiving import Check, preview_webhook
-from integrations.studio.preview.sending import answered, sent
+from integrations.studio.preview.sending import preview_answer, preview_message
 from portal.ids import key_of
 
 MAX_PRESETS = 40
@@ -78,8 +78,8 @@ def _shown(
     """What the template makes of what was entered."""
     hide = Redactor(secrets_in(compiled, {**values, **signing}))
     case = cases.completed(compiled, {"kind": "send", "properties": values, "message": form.message})
-    found: dict[str, Any] = {"sent": sent(compiled, case, hide)}
-    found["answer"] = answered(compiled, case, form.written_answer, hide)
+    found: dict[str, Any] = {"sent": preview_message(compiled, case, hide)}
+    found["answer"] = preview_answer(compiled, case, form.written_answer, hide)
     if wanted is not None:
         country = form.message.get("country") or None
         check: Check = form.value("check") or "signed"

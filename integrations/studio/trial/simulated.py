@@ -32,7 +32,8 @@ from integrations.sandbox import ACCESS_TOKEN as SANDBOX_TOKEN
 from integrations.sandbox.inbox import Inbox
 from integrations.sandbox.provider import AcceptedMessage, Provider
 from integrations.senders import sender
-from integrations.studio.invented.cases import MESSAGE, entry_of
+from integrations.studio.invented.messages import MESSAGE, NAME
+from integrations.studio.trial.cases import entry_of
 from integrations.studio.trial.trips import (
     Bubble,
     Step,
@@ -47,7 +48,7 @@ Report = Literal["delivered", "failed", ""]
 MOST_REQUESTS = 10
 # How long things take, in simulated seconds.
 ANSWERS, SLOW, ARRIVES, REPORTED, READ = 0.2, 5.0, 1.0, 2.0, 0.1
-_FIXED = {"orgid": "1", "domain": "acme.example", "extension": "101", "userid": "1", "username": "Ann"}
+_FIXED = {"orgid": "1", "domain": "acme.example", "extension": "101", "userid": "1", "username": NAME}
 _GARBAGE = HttpResponse(200, {"content-type": "text/html"}, b"<html><body><h1>It works!</h1></body></html>")
 
 

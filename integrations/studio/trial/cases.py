@@ -5,7 +5,6 @@ What is invented is tried: only what the template itself understands is kept.
 
 from __future__ import annotations
 
-import base64
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,21 +19,19 @@ from integrations.language.api_methods import LOGIN, RECEIVE_MESSAGES, SEND_FILE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.placeholders import Placeholder, parse
-from integrations.language.properties import Property
 from integrations.language.values import Number, Value, text
 from integrations.polled import as_request
 from integrations.properties import ACCESS_TOKEN
 from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry
 from integrations.sandbox.signing import sign
 from integrations.sandbox.substitution import number_spellings
-from integrations.studio.example.anonymous import CONTACT, FILE, OURS, TEXT
+from integrations.studio.invented.messages import CONTACT, FILE, MESSAGE, NAME, OURS, PICTURE, TEXT
 from integrations.studio.invented.shapes import address, filled, hold, signature_place
+from integrations.studio.invented.values import TOKEN, invented_value
 from integrations.webhooks import read
 
 Case = Mapping[str, Value]
 
-MESSAGE: dict[str, Any] = {"from": OURS, "to": CONTACT, "text": TEXT}
-TOKEN = "token-1"  # noqa: S105
 _MOST_ANSWERS = 5
 # How providers write dates: the language reads one of these, if it reads any.
 _DATES = ("2026-01-01T00:00:00Z", "1767225600", "2026-01-01 00:00:00", "1767225600000")
@@ -78,25 +75,10 @@ def _values(template: Template, cases: Sequence[Case]) -> dict[str, Value]:
     for case in cases:
         shown = {**(case.get("properties") or {}), **shown}
     return {
-        item.label: shown.get(item.label, _value(item))
+        item.label: shown.get(item.label, invented_value(item))
         for item in template.properties
         if item.required or item.label in shown
     }
-
-
-def _value(item: Property) -> Any:
-    if item.default is not None:
-        return item.default
-    made: dict[str, Any] = {
-        "url": "https://api.provider.example",
-        "boolean": True,
-        "number": Number("1"),
-        "choice": next(iter(item.choices), ""),
-        "list": ["value-1"],
-    }
-    return made.get(
-        item.type, "value-1" if not item.secret else base64.b64encode(b"invented-value-1").decode()
-    )
 
 
 # --- What is sent ------------------------------------------------------------------------------------------
@@ -105,8 +87,7 @@ def _value(item: Property) -> Any:
 def _sends(template: Template, cases: Sequence[Case], values: Mapping[str, Any]) -> Iterator[Case]:
     """A case for each method that sends, and whose answer no case shows."""
     known = _answered(template, cases)
-    file = {"url": FILE, "content_type": "image/png", "filename": "a.png", "base64": "iVBORw0KGgo="}
-    wanted = {SEND_MESSAGE.name: MESSAGE, SEND_FILE.name: {**MESSAGE, "media": [file]}, LOGIN.name: {}}
+    wanted = {SEND_MESSAGE.name: MESSAGE, SEND_FILE.name: {**MESSAGE, "media": [PICTURE]}, LOGIN.name: {}}
     for method, message in wanted.items():
         if method not in template.methods or method in known:
             continue
@@ -244,7 +225,7 @@ def _received(
     for other, (contact, ours), date, urls in ways:
         known = {**values, "event_key": written.get("event_key"), "from": contact, "to": ours, "date": date}
         known |= {"text": TEXT, "content": TEXT, "url": FILE, "urls": urls, "status": word}
-        known |= {"messageid": _ID, "message_uuid": _UUID, "sendername": "Ann"} | other
+        known |= {"messageid": _ID, "message_uuid": _UUID, "sendername": NAME} | other
         with suppress(RenderError, ValueError, TypeError, KeyError, AttributeError):
             case = _case(hosted, index, written, known, polled=polled)
             request = (
