@@ -19,9 +19,8 @@ from integrations.origins import Ask
 from integrations.properties import credentials_of
 from integrations.studio.publish.wording import differences
 from portal import audit
+from portal.batches import batches
 from portal.models import Organization, User
-
-BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class Change:
 
     @cached_property
     def _asks(self) -> list[tuple[Integration, Ask]]:
-        return [pair for batch in _batches(self.integrations) for pair in self._asked(batch)]
+        return [pair for batch in batches(self.integrations) for pair in self._asked(batch)]
 
     def _asked(self, integrations: Collection[Integration]) -> Iterator[tuple[Integration, Ask]]:
         used, compiled = credentials_of(integrations), self.revision.compiled
@@ -162,7 +161,3 @@ def _pin(integrations: QuerySet[Integration], revision: TemplateRevision | None,
     said = ("", str(number)) if revision is not None else (str(number), "")
     changes = {str(_("pinned revision")): said}
     audit.record_each(audit.Action.CHANGED, rows.select_related("template", "organization"), None, changes)
-
-
-def _batches(integrations: list[Integration]) -> Iterator[list[Integration]]:
-    return (integrations[start : start + BATCH] for start in range(0, len(integrations), BATCH))
