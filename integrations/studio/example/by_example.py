@@ -14,7 +14,8 @@ from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError
 from integrations.studio.example.anonymous import Anonymizer
 from integrations.studio.example.cases import CaseMaker
-from integrations.studio.example.events import Event, event_of, merged
+from integrations.studio.example.event_merging import Event, merged
+from integrations.studio.example.events import event_of
 from integrations.studio.example.guesses import guess
 from integrations.studio.example.match_shapes import answer_keys, error_rules
 from integrations.studio.example.meanings import Choices, Meanings, SampleMessage

@@ -12,7 +12,7 @@ from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.values import dump
 from integrations.studio.example.anonymous import Anonymizer
-from integrations.studio.example.events import Event
+from integrations.studio.example.event_merging import Event
 from integrations.studio.example.meanings import Meanings
 from integrations.studio.example.samples import Samples
 from integrations.studio.example.writing import Vocabulary, plain_value

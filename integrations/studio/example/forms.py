@@ -16,9 +16,10 @@ from integrations.language.values import Value
 from integrations.language.webhook_events import STATUSES
 from integrations.studio.example.by_example import MAX_WEBHOOKS, Draft, by_example
 from integrations.studio.example.guesses import guess
-from integrations.studio.example.http_text import UnreadableText, read_text
+from integrations.studio.example.http_text import read_text
 from integrations.studio.example.meanings import Meaning, Meanings, Role, SampleMessage
 from integrations.studio.example.roles import ROLES
+from integrations.studio.example.sample_limits import UnreadableText
 from integrations.studio.example.samples import Kind, Leaf, Sample, Samples
 
 MAX_LEAVES, MAX_WORDS, MAX_SHORT = 700, 100, 200  # each value is a field, of which Django reads 1000

@@ -8,7 +8,8 @@ from integrations import case_http
 from integrations.events import InboundRequest
 from integrations.language.document import Template
 from integrations.language.sections import MEDIA_TYPES
-from integrations.studio.example.http_text import MAX_CHARACTERS, UnreadableText, read_text
+from integrations.studio.example.http_text import read_text
+from integrations.studio.example.sample_limits import MAX_CHARACTERS, UnreadableText
 from integrations.studio.example.samples import Part, Sample
 
 __all__ = ["MAX_CHARACTERS", "UnreadableText", "webhook_in"]

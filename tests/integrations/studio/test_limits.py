@@ -13,7 +13,8 @@ from integrations.language.document import compile_document
 from integrations.models import Capture, Template
 from integrations.studio.cases.anonymous import Anonymizer
 from integrations.studio.example.curl import commands_in
-from integrations.studio.example.http_text import UnreadableText, read_http
+from integrations.studio.example.http_text import read_http
+from integrations.studio.example.sample_limits import UnreadableText
 from integrations.studio.preview.forms import _body
 from portal.models import User
 from tests.integrations.studio.conftest import PREVIEWED, Previewed

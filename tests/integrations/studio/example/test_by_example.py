@@ -21,7 +21,8 @@ from integrations.requests import plan
 from integrations.responses import read as read_answer
 from integrations.studio.example.by_example import Draft, by_example, named_by_host
 from integrations.studio.example.guesses import Meaning, SampleMessage
-from integrations.studio.example.http_text import UnreadableText, read_text
+from integrations.studio.example.http_text import read_text
+from integrations.studio.example.sample_limits import UnreadableText
 from integrations.studio.example.samples import Sample, Samples
 
 PROVIDERS = sorted(Path(__file__).parent.glob("samples/*.json"))
