@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from django.utils.translation import gettext as _
 
-from integrations import as_text, in_words, responses, token_requests
+from integrations import as_text, responses, token_requests
 from integrations.case_exchanges import message_of
 from integrations.events import Fault, HttpResponse, InboundRequest, Outcome, RenderedRequest
 from integrations.http import faults
@@ -24,7 +24,6 @@ from integrations.language.errors import RenderError
 from integrations.language.values import Value, text
 from integrations.polled import as_request
 from integrations.properties import ACCESS_TOKEN
-from integrations.received import Received
 from integrations.redact import Redactor
 from integrations.rendering import fresh
 from integrations.requests import Part, build, plan
@@ -34,12 +33,7 @@ from integrations.sandbox.provider import AcceptedMessage, Provider
 from integrations.senders import sender
 from integrations.studio.invented.messages import MESSAGE, NAME
 from integrations.studio.trial.cases import entry_of
-from integrations.studio.trial.trips import (
-    Bubble,
-    Step,
-    Trip,
-    answered,
-)
+from integrations.studio.trial.trips import Bubble, Step, Trip, answered, requested, understood
 from integrations.webhooks import read
 
 Answer = Literal["ok", "429", "500", "slow", "garbage", "lost"]
@@ -162,7 +156,7 @@ class Trial:
                 trip.steps.append(Step(clock, "note", _("Further requests are not shown.")))
                 break
             asked = clock
-            trip.steps.append(self._requested(part, clock))
+            trip.steps.append(requested(part, clock, self.hide))
             outcome, accepted, clock = self._exchange(part, values, answer, trip, clock)
             if accepted is not None:
                 taken.append(accepted)
@@ -207,15 +201,6 @@ class Trial:
         while parts:
             yield from parts
             parts = plan(self.template, values, message, uploaded) if parts[-1].file is not None else []
-
-    def _requested(self, part: Part, at: float) -> Step:
-        title = _("Patchbay sends a request")
-        if part.file is not None:
-            title = _("Patchbay uploads the file")
-        elif part.total > 1:
-            title = _("Patchbay sends request %(number)d of %(total)d")
-            title %= {"number": part.number, "total": part.total}
-        return Step(at, "out", title, as_text.request(part.shown, self.hide))
 
     def _exchange(
         self, part: Part, values: Mapping[str, Any], answer: Answer, trip: Trip, at: float
@@ -283,7 +268,7 @@ class Trial:
         title = _("The provider answers with what has arrived")
         shown = as_text.response(response, self.hide)
         trip.steps.append(Step(at + ANSWERS, "answer", title, shown))
-        trip.steps.append(self._understood(found, at + ANSWERS + READ, contact))
+        trip.steps.append(understood(found, at + ANSWERS + READ, _country(contact), self.hide))
 
     def _called(self, trip: Trip, request: InboundRequest, at: float, contact: str, messageid: str) -> None:
         rendered = RenderedRequest(request.method, request.url, request.headers, request.body)
@@ -291,26 +276,13 @@ class Trial:
         title = _("The provider calls the webhook, signed") if signed else _("The provider calls the webhook")
         trip.steps.append(Step(at, "in", title, as_text.request(rendered, self.hide)))
         found = read(self.template, request, self.values, message_uuid=str(uuid4()))
-        trip.steps.append(self._understood(found, at + READ, contact, messageid))
+        trip.steps.append(understood(found, at + READ, _country(contact), self.hide, messageid))
         shown = as_text.response(found.answer, self.hide)
         trip.steps.append(Step(at + 2 * READ, "reply", _("Patchbay answers"), shown))
 
     def _schemes(self) -> list[Mapping[str, Value]]:
         events = range(len(self.template.webhook.events))
         return [scheme for event in events for scheme in self.provider.hosted.verify_of(event)]
-
-    def _understood(self, found: Received, at: float, contact: str, messageid: str = "") -> Step:
-        if not found.events:
-            title = _("Patchbay does not understand it: %(reason)s") % {"reason": found.reason}
-            return Step(at, "note", self.hide.text(title), facts=found.tried, tone="bad")
-        facts = tuple(
-            fact
-            for event in found.events
-            for fact in ((_("event"), in_words.title(event)), *in_words.facts(event, _country(contact)))
-        )
-        if messageid:
-            facts += ((_("is of"), _("the message that was sent")),)
-        return Step(at, "note", _("What Patchbay reads"), facts=facts, tone="good")
 
 
 def _country(number: str) -> str | None:

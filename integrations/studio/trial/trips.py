@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 
 from integrations import as_text, in_words
 from integrations.events import Fault, HttpResponse, Outcome
+from integrations.received import Received
 from integrations.redact import Redactor
+from integrations.requests import Part
 
 Lane = Literal["out", "answer", "phone", "in", "reply", "note"]
 
@@ -65,6 +67,17 @@ class Trip:
         return cls(stored["title"], steps, bubbles, stored["simulated"])
 
 
+def requested(part: Part, at: float, hide: Redactor) -> Step:
+    """A request of a message."""
+    title = _("Patchbay sends a request")
+    if part.file is not None:
+        title = _("Patchbay uploads the file")
+    elif part.total > 1:
+        title = _("Patchbay sends request %(number)d of %(total)d")
+        title %= {"number": part.number, "total": part.total}
+    return Step(at, "out", title, as_text.request(part.shown, hide))
+
+
 def answered(received: HttpResponse | Fault, outcome: Outcome, at: float, hide: Redactor) -> Step:
     """The provider's answer, with what it means."""
     text = "" if isinstance(received, Fault) else as_text.response(received, hide)
@@ -85,3 +98,18 @@ def answered(received: HttpResponse | Fault, outcome: Outcome, at: float, hide: 
         tuple((name, hide.text(value)[:500]) for name, value in facts if value),
         tones.get(outcome.result, "bad"),
     )
+
+
+def understood(found: Received, at: float, country: str | None, hide: Redactor, messageid: str = "") -> Step:
+    """What is read in a webhook request, or why it is not understood; with the id of what it reports on."""
+    if not found.events:
+        title = _("Patchbay does not understand it: %(reason)s") % {"reason": found.reason}
+        return Step(at, "note", hide.text(title), facts=found.tried, tone="bad")
+    facts = tuple(
+        fact
+        for event in found.events
+        for fact in ((_("event"), in_words.title(event)), *in_words.facts(event, country))
+    )
+    if messageid:
+        facts += ((_("is of"), _("the message that was sent")),)
+    return Step(at, "note", _("What Patchbay reads"), facts=facts, tone="good")
