@@ -20,7 +20,8 @@ from integrations.forms import ValuesForm
 from integrations.language.api_methods import SUBSCRIBE
 from integrations.models import Integration, Template, TemplateRevision
 from integrations.properties import ACCESS_TOKEN
-from integrations.studio import start_page, trial_page
+from integrations.studio.start import views as start
+from integrations.studio.trial import views as trial
 from integrations.studio.urls import studio_urls
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
@@ -59,7 +60,7 @@ class TemplateAdmin(PortalAdmin):
         """What a new template begins with."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        return start_page.start(request)
+        return start.start(request)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         found = self.get_object(request, object_id)
@@ -154,7 +155,7 @@ class IntegrationAdmin(PortalAdmin):
         own: list[URLPattern] = [
             path("organization/<int:pk>/", wrap(gallery_pages.of_organization), name="integrations_gallery"),
             path(one, wrap(self.set_up), name="integrations_setup"),
-            path(f"{one}trial/", wrap(trial_page.of_organization), name="integrations_trial"),
+            path(f"{one}trial/", wrap(trial.of_organization), name="integrations_trial"),
             path(f"{one}test/", wrap(views.self_test), name="integrations_self_test"),
             path("account/<int:pk>/", wrap(gallery_pages.of_account), name="integrations_account_gallery"),
             path("account/<int:pk>/<int:template>/", wrap(self.for_all), name="integrations_account_values"),

@@ -28,10 +28,10 @@ from integrations.prepared import PreparedIntegration
 from integrations.properties import ACCESS_TOKEN
 from integrations.rendering import fresh
 from integrations.requests import build
+from portal.batches import batches
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500
 JITTER = 0.2
 LONGEST_WAIT = 6 * 3600  # seconds
 HOLD_SECONDS = 300  # a confirmation ends the wait
@@ -144,8 +144,7 @@ def plan(rows: QuerySet[Integration]) -> None:
     """
     keys = list(rows.order_by("pk").values_list("pk", flat=True))
     polls = count()
-    for start in range(0, len(keys), BATCH):
-        batch = keys[start : start + BATCH]
+    for batch in batches(keys):
         some = Integration.objects.filter(pk__in=batch)
         # One object for all integrations of a template; with a join each would get its own document.
         found = list(some.prefetch_related("template__published", "revision"))

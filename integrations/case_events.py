@@ -1,10 +1,10 @@
-"""Events as cases write them: the type, and the variables that the template bound."""
+"""Events and outcomes as cases write them: of events the type, and the variables that the template bound."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from integrations.events import InboundMessage, StatusUpdate
+from integrations.events import InboundMessage, Outcome, StatusUpdate
 from integrations.language.dates import iso_text, parse_iso
 from integrations.language.values import Number, Value, text
 from integrations.received import Received
@@ -32,3 +32,11 @@ def shown_events(received: Received, country: str | None = None) -> list[dict[st
 def _spelled(value: Value) -> Value:
     """Numbers as texts: whether a provider writes an id as a number makes no difference."""
     return str(value) if isinstance(value, Number) else value
+
+
+def shown_outcome(outcome: Outcome) -> dict[str, str]:
+    """An outcome as cases write it."""
+    found = {"result": outcome.result, "messageid": outcome.messageid, "code": outcome.code}
+    if outcome.result != "sent":
+        found["text"] = outcome.text
+    return {key: value for key, value in found.items() if value}

@@ -87,6 +87,16 @@ def shown(request: RenderedRequest) -> dict[str, Any]:
     return found | (shown_body(request.body, kind) if request.body is not None else {})
 
 
+def expected(request: RenderedRequest) -> dict[str, Any]:
+    """A request as a case expects it; the boundary of a multipart body is of no interest."""
+    found = shown(request)
+    if "multipart" in found:
+        found["headers"] = {
+            name: value for name, value in found["headers"].items() if name.casefold() != "content-type"
+        }
+    return found
+
+
 def shown_body(body: bytes, content_type: str) -> dict[str, Any]:
     """A body in the form for its content type; one that cannot be read in that form is text or base64."""
     kind = bodies.essence(content_type)

@@ -21,12 +21,12 @@ from integrations.language.errors import DocumentError
 from integrations.language.properties import check_values
 from integrations.language.values import text
 from integrations.models import ComparedValue, Integration, PropertyValues, Template, TemplateRevision
+from portal.batches import batches
 from portal.encryption import WrongKey
 from portal.models import Account
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500
 # Rows are locked in this order, or two that renew would wait for each other. An account's row is first, since
 # it is locked already by whoever saves it.
 ORDER = F("account").asc(nulls_last=True), F("pk").asc()
@@ -53,8 +53,8 @@ def renew(rows: QuerySet[PropertyValues]) -> None:
     Rows whose encryption key is lost are left as they are, and logged.
     """
     keys = list(rows.order_by(*ORDER).values_list("pk", flat=True))
-    for start in range(0, len(keys), BATCH):
-        _renew_readable(keys[start : start + BATCH])
+    for batch in batches(keys):
+        _renew_readable(batch)
 
 
 def renew_for(integrations: QuerySet[Integration]) -> None:

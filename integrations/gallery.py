@@ -16,8 +16,8 @@ from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template
 from integrations.search import LONGEST, found
-from integrations.studio import case_results
-from integrations.studio.case_results import Score
+from integrations.studio.cases import results
+from integrations.studio.cases.results import Score
 from portal.models import Account, Organization
 
 FILES = {"media", "url", "urls"}
@@ -44,7 +44,7 @@ ABILITIES: dict[str, tuple[Promise | str, Callable[[Compiled], bool]]] = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GallerySearch:
     """What somebody looks for: words, what the provider must be able to do, and a country."""
 
     search: str = ""
@@ -52,7 +52,7 @@ class Wanted:
     country: str = ""
 
     @classmethod
-    def of(cls, query: QueryDict) -> Wanted:
+    def of(cls, query: QueryDict) -> GallerySearch:
         """What the address of a gallery asks for; what is unknown is left out."""
         return cls(
             query.get("q", "").strip()[:LONGEST],
@@ -100,7 +100,7 @@ def providers(account: Account) -> list[Template]:
     return list(rows.prefetch_related("cases"))
 
 
-def cards(organization: Organization, templates: Collection[Template], wanted: Wanted) -> list[Card]:
+def cards(organization: Organization, templates: Collection[Template], wanted: GallerySearch) -> list[Card]:
     """The providers that an organization may use, those set up first, in one query."""
     own = {
         item.template_id: item
@@ -114,7 +114,7 @@ def cards(organization: Organization, templates: Collection[Template], wanted: W
     return _sorted(made)
 
 
-def account_cards(account: Account, templates: Collection[Template], wanted: Wanted) -> list[Card]:
+def account_cards(account: Account, templates: Collection[Template], wanted: GallerySearch) -> list[Card]:
     """The providers that the account's organizations may use, those in use first, in one query."""
     rows = Integration.objects.filter(organization__account=account)
     used = dict(rows.values_list("template").annotate(count=Count("pk")).order_by())
@@ -128,7 +128,7 @@ def account_cards(account: Account, templates: Collection[Template], wanted: Wan
     return _sorted(made)
 
 
-def _fitting(templates: Iterable[Template], wanted: Wanted) -> list[Template]:
+def _fitting(templates: Iterable[Template], wanted: GallerySearch) -> list[Template]:
     return [item for item in templates if item.published and wanted.fits(item.published.compiled)]
 
 
@@ -140,7 +140,7 @@ def _card(template: Template, kind: str, state: str) -> Card:
     assert template.published is not None
     compiled = template.published.compiled
     can = tuple(str(name) for name, test in ABILITIES.values() if test(compiled))
-    score = case_results.score(template, template.published)
+    score = results.score(template, template.published)
     return Card(template, logos.url_of(template), compiled.description, can, score, kind, state)
 
 

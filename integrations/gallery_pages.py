@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations import gallery, logos, properties, setup
-from integrations.gallery import Wanted
+from integrations.gallery import GallerySearch
 from integrations.models import Template
 from integrations.search import LONGEST
 from portal.admin_base import user_of
@@ -51,7 +51,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 def of_organization(request: HttpRequest, pk: int) -> HttpResponse:
     """All providers that the organization can set up, as cards."""
     organization = get_object_or_404(Organization.objects.administered_by(user_of(request)), pk=pk)
-    wanted, templates = Wanted.of(request.GET), gallery.providers(organization.account)
+    wanted, templates = GallerySearch.of(request.GET), gallery.providers(organization.account)
     context = {
         "title": _("Integrations of %(organization)s") % {"organization": organization},
         "organization": organization,
@@ -63,7 +63,7 @@ def of_organization(request: HttpRequest, pk: int) -> HttpResponse:
 def of_account(request: HttpRequest, pk: int) -> HttpResponse:
     """All providers that the account's organizations can set up, as cards: one is chosen for many."""
     account = _account(request, pk)
-    wanted, templates = Wanted.of(request.GET), gallery.providers(account)
+    wanted, templates = GallerySearch.of(request.GET), gallery.providers(account)
     context = {
         "title": _("Providers for the organizations of %(account)s") % {"account": account},
         "account": account,
@@ -128,7 +128,7 @@ def _search(request: HttpRequest) -> str:
 
 
 def _gallery(
-    request: HttpRequest, context: Mapping[str, Any], templates: list[Template], wanted: Wanted
+    request: HttpRequest, context: Mapping[str, Any], templates: list[Template], wanted: GallerySearch
 ) -> HttpResponse:
     shared = {"wanted": wanted, "countries": gallery.countries(templates)}
     return _page(request, "gallery", {**shared, **context})

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from integrations import http, origins, token_requests
 from integrations.events import Fault, HttpResponse
-from integrations.language.auth import Grant, OAuth2
 from integrations.language.errors import RenderError
+from integrations.language.oauth import Grant, OAuth2
 from integrations.language.values import Value, text
 from integrations.models import Integration
 from integrations.properties import Credentials

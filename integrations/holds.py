@@ -18,11 +18,10 @@ from integrations.origins import Ask
 from integrations.properties import ACCESS_TOKEN, Credentials, combined, credentials_of, store
 from integrations.signals import credentials_changed
 from portal import audit
+from portal.batches import batches
 from portal.models import User
 
 logger = logging.getLogger(__name__)
-
-BATCH = 500
 
 
 def asks_of(integration: Integration) -> list[Ask]:
@@ -33,9 +32,8 @@ def asks_of(integration: Integration) -> list[Ask]:
 
 def review(keys: Iterable[int]) -> None:
     """Holds the integrations that need an answer and has people told; lets the others go on."""
-    keys = sorted(set(keys))
-    for start in range(0, len(keys), BATCH):
-        _review(keys[start : start + BATCH])
+    for batch in batches(sorted(set(keys))):
+        _review(batch)
 
 
 def review_template(template: Template) -> None:

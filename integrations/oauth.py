@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 
 from integrations import grants, holds, origins
 from integrations.events import RenderedRequest
-from integrations.language.auth import Grant
 from integrations.language.errors import RenderError
+from integrations.language.oauth import Grant
 from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import text
 from integrations.models import AccessToken, Integration, Template

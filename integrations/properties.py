@@ -43,7 +43,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class VisibleValues:
     """What a page may know of stored values: those that are not secret, and which secrets are `saved`.
 
     The value of a label that is `cleared` must be entered again.
@@ -148,7 +148,7 @@ def combined(
     )
 
 
-def shown(compiled: Template, row: PropertyValues | None) -> Shown:
+def shown(compiled: Template, row: PropertyValues | None) -> VisibleValues:
     """What a page may know of a row."""
     values: dict[str, Any] = {}
     saved, cleared = set(), set()
@@ -161,7 +161,7 @@ def shown(compiled: Template, row: PropertyValues | None) -> Shown:
             cleared.add(item.label)
         else:
             values[item.label] = row.values[item.label]
-    return Shown(values, frozenset(saved), frozenset(cleared))
+    return VisibleValues(values, frozenset(saved), frozenset(cleared))
 
 
 def store(integration: Integration, values: Mapping[str, Any]) -> PropertyValues:

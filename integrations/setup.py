@@ -28,9 +28,8 @@ from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.signals import credentials_changed
 from portal import audit
 from portal.audit import Action
+from portal.batches import batches
 from portal.models import Account, Organization, User
-
-BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,8 @@ def enable(template: Template, organizations: Iterable[int], user: User) -> int:
     integration waits for it, and its administrators are told. Returns how many were set up.
     """
     keys, count = sorted(set(organizations)), 0
-    for start in range(0, len(keys), BATCH):
-        count += _enable(template, keys[start : start + BATCH], user)
+    for batch in batches(keys):
+        count += _enable(template, batch, user)
     return count
 
 

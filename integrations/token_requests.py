@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 from integrations import bodies, responses
 from integrations.events import Fault, HttpResponse, RenderedRequest
 from integrations.language.api_methods import LOGIN
-from integrations.language.auth import OAuth2, basic
+from integrations.language.auth import basic
 from integrations.language.dates import parse_date
 from integrations.language.document import Template
+from integrations.language.oauth import OAuth2
 from integrations.language.values import Value, is_number, text
 from integrations.redact import Redactor
 from integrations.rendering import fresh

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from integrations import oauth_views, views
-from integrations.studio import capture_views
+from integrations.studio.captures.views import CaptureView, shared
 
 urlpatterns = [
     path("logos/<int:pk>", views.logo, name="service_logo"),
@@ -12,8 +12,8 @@ urlpatterns = [
     path("oauth/callback", oauth_views.callback, name="oauth_callback"),
     re_path(
         r"^captures/(?P<key>[A-Za-z0-9_-]{43})(?P<path>(?s:/.*)?)\Z",
-        capture_views.CaptureView.as_view(),
+        CaptureView.as_view(),
         name="capture",
     ),
-    path("understood/<str:key>/", capture_views.shared, name="understood"),
+    path("understood/<str:key>/", shared, name="understood"),
 ]

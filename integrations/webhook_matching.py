@@ -22,7 +22,7 @@ _KINDS = {"message": "text", "mms": "text", **dict.fromkeys(STATUS_TYPES, "repor
 _LEFT = 'Another event has taken what this is in. With "continue": true, it leaves it to the next'
 
 
-class Found(NamedTuple):
+class EventMatch(NamedTuple):
     """An event of a request, the variables from which it was made, and which of them its shapes bound."""
 
     frame: Frame
@@ -49,7 +49,7 @@ class Matches:
 
     batch: Batch
     documents: Callable[[], list[Value]]
-    matched: list[tuple[int, Found]] = field(default_factory=list)
+    matched: list[tuple[int, EventMatch]] = field(default_factory=list)
     elements: list[Key | None] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     compared: Compared = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Matches:
         """Where in the request each event is."""
         return self.batch.places(self.documents(), self.elements)
 
-    def add(self, index: int, event: WebhookEvent, found: list[Found], compared: Compared) -> None:
+    def add(self, index: int, event: WebhookEvent, found: list[EventMatch], compared: Compared) -> None:
         """Adds what an event has found, and takes it out of the request for the next events."""
         self.matched += [(index, item) for item in found]
         for label, values in compared.items():
@@ -136,7 +136,7 @@ def match(
 def _note_left(
     result: Matches,
     events: Sequence[WebhookEvent],
-    again: Callable[[WebhookEvent], list[Found] | Mismatch],
+    again: Callable[[WebhookEvent], list[EventMatch] | Mismatch],
 ) -> None:
     """Notes what is said inside of what an event has taken whole, besides what this event says."""
     owners: dict[Key | None, list[tuple[str, Event]]] = {}
@@ -167,7 +167,7 @@ def _adds(said: Event, taken: Event) -> bool:
     return not (same or repeats) or not set(said.urls) <= set(taken.urls)
 
 
-def _miss_unproven(batch: Batch, reason: str, said: list[Found] | Mismatch) -> None:
+def _miss_unproven(batch: Batch, reason: str, said: list[EventMatch] | Mismatch) -> None:
     """Notes what an event would have taken, had it been proven, beside what another event has taken."""
     if not isinstance(said, Mismatch):
         for item in said:
@@ -182,7 +182,7 @@ def attempt(
     body: Body,
     verified: Verified | None,
     number_to: str = "",
-) -> list[Found] | Mismatch:
+) -> list[EventMatch] | Mismatch:
     """What one event of the template finds in a request."""
     frame = _opened(event, base, body, verified)
     if isinstance(frame, Mismatch):
@@ -193,12 +193,12 @@ def attempt(
         if reason := shape(frame[source], frames):
             return Mismatch(reason, final=final, by_elements=isinstance(reason, NoElementFits))
     proven = verified is None or verified.proves(event)
-    found: list[Found] = []
+    found: list[EventMatch] = []
     refused: set[Key] = set()
     reason = ""
     for bound in frames:
         made = _made(event, bound, number_to, proven=proven)
-        if isinstance(made, Found):
+        if isinstance(made, EventMatch):
             found.append(made)
             continue
         reason = made
@@ -236,7 +236,7 @@ def _opened(event: WebhookEvent, base: Frame, body: Body, verified: Verified | N
     return frame
 
 
-def _made(event: WebhookEvent, bound: Frame, number_to: str, *, proven: bool) -> Found | str:
+def _made(event: WebhookEvent, bound: Frame, number_to: str, *, proven: bool) -> EventMatch | str:
     """The event that the variables make, else the reason why they make none.
 
     The files of one that is not `proven` to be from the provider are fetched without its credentials.
@@ -252,4 +252,4 @@ def _made(event: WebhookEvent, bound: Frame, number_to: str, *, proven: bool) ->
     if isinstance(made, InboundMessage) and made.media_auth and not proven:
         made = replace(made, media_auth=False)
     names += [name for name, _ in event.variables if name in BOUND and name not in names]
-    return Found(bound, made, names)
+    return EventMatch(bound, made, names)

@@ -12,8 +12,8 @@ from integrations.events import HttpResponse
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template, TemplateCase
 from integrations.properties import Credentials, credentials_of
-from integrations.studio import kept_cases
-from integrations.studio.case_maker import NoCase, answer_case, webhook_case
+from integrations.studio.cases import storage
+from integrations.studio.cases.making import NoCase, answer_case, webhook_case
 from messaging.models import DeliveryAttempt, WebhookRequest
 from portal.models import User
 
@@ -52,7 +52,7 @@ def of_attempt(attempt: DeliveryAttempt) -> dict[str, Any]:
 def keep(user: User, template: Template, make: Callable[[], dict[str, Any]]) -> TemplateCase:
     """The new case that `make` makes. Raises NoCase or ValidationError, and Http404 for others' templates."""
     template = get_object_or_404(Template.objects.editable_by(user), pk=template.pk)
-    return kept_cases.keep(template, make())
+    return storage.keep(template, make())
 
 
 def may_keep(user: User, template: Template | None) -> bool:

@@ -20,8 +20,8 @@ from django.utils.translation import ngettext
 
 from portal import callers
 from portal.audit import sign_ins
-from portal.audit_entries import Action
 from portal.models import User
+from portal.models.audit_entries import Action
 from portal.throttling import SignIn
 
 logger = logging.getLogger(__name__)

@@ -21,9 +21,9 @@ from portal import audit
 from portal.admin_base import LISTED, OrganizationFilter, user_of
 from portal.audit import export
 from portal.audit.recording import kind_of
-from portal.audit_entries import Action
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
 from portal.models import AuditEntry, Membership, User
+from portal.models.audit_entries import Action
 from portal.permissions import in_reach_of
 
 NOBODY = "none"

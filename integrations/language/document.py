@@ -16,7 +16,6 @@ from integrations.language.api_methods import (
     SEND_MESSAGE,
     UPLOAD_FILE,
 )
-from integrations.language.auth import Grant, OAuth2, compile_oauth
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.errors import (
     MAX_PROBLEMS,
@@ -28,21 +27,22 @@ from integrations.language.errors import (
     child,
     did_you_mean,
 )
+from integrations.language.limits import Limits, compile_limits
 from integrations.language.methods import Method, compile_method
 from integrations.language.names import BUILT_IN
+from integrations.language.oauth import Grant, OAuth2, compile_oauth
 from integrations.language.properties import Property, compile_properties
 from integrations.language.published import OTHER_CLASSES, Plain, plain
 from integrations.language.reading import read_document
 from integrations.language.scope import Scope
-from integrations.language.sections import check_keys, check_texts
+from integrations.language.sections import check_texts
 from integrations.language.signing_keys import only_signing
 from integrations.language.source import placed, places
 from integrations.language.urls import labels_in
-from integrations.language.values import Table, Value, is_number, is_string, text
+from integrations.language.values import Table, Value, is_string, text
 from integrations.language.webhook import Webhook, compile_webhook
 from integrations.language.webhook_events import WebhookEvent
 
-MAX_LIMIT = 2**40
 # A value, a placeholder and 100 characters cost 1. What several methods or events share counts for each.
 MAX_WORK = 20_000
 # As in every declaration of keys, each has its line in the reference, which editors show without its links.
@@ -71,29 +71,8 @@ KEYS = {
     '`{"events": […]}` with defaults for all',
     "$schema": "the URL of [the JSON Schema](#editors) by which an editor helps; Patchbay does not read it",
 }
-LIMITS = {
-    "per_second": "how many messages per second, in total",
-    "per_number_per_second": "how many messages per second from one number",
-    "media_bytes": "the total size in bytes of the files in one request",
-    "media_count": "the number of files in one request; more files go as further requests",
-    "media_types": 'the types of files, such as `["image/*", "video/mp4"]`',
-}
 COUNTRY = "[A-Z]{2}"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,63}")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the provider accepts: messages per second; size, types and number of files in one request.
-
-    0 and empty mean no limit.
-    """
-
-    per_second: float = 0
-    per_number_per_second: float = 0
-    media_bytes: int = 0
-    media_types: tuple[str, ...] = ()
-    media_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,6 +115,12 @@ class Template:
         return any(method.needs_content for method in self.methods.values())
 
     @property
+    def unverified(self) -> Template:
+        """The template, with webhooks that anybody may send."""
+        events = tuple(replace(event, verify=None) for event in self.webhook.events)
+        return replace(self, webhook=replace(self.webhook, verify=None, events=events))
+
+    @property
     def media_method(self) -> Method | None:
         """The method whose headers files are fetched with: the first that may have an access token."""
         return next((method for name, method in self.methods.items() if name != LOGIN.name), None)
@@ -144,6 +129,11 @@ class Template:
     def events(self) -> tuple[WebhookEvent, ...]:
         """All events, whichever way they come."""
         return self.webhook.events + self.section(polled=True).events
+
+    def reads(self, name: str) -> bool:
+        """Whether the requests for messages read a variable."""
+        methods = (self.methods.get(method.name) for method in (SEND_MESSAGE, SEND_FILE, UPLOAD_FILE))
+        return any(method is not None and name in method.reads for method in methods)
 
     def section(self, *, polled: bool) -> Webhook:
         """The events of webhook requests, or those of the answers to ReceiveMessages."""
@@ -255,7 +245,8 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
         identifier, text(document.get("name")), text(document.get("description")),
         _words(document, "aliases", "(?s).*", scope, '["Nexmo"]'),
         _words(document, "countries", COUNTRY, scope, '["US", "CA"]'), text(document.get("logo")),
-        properties, methods, webhook, oauth, _limits(document.get("limits", {}), scope), tables, (), document,
+        properties, methods, webhook, oauth, compile_limits(document.get("limits", {}), scope), tables, (),
+        document,
     )  # fmt: skip
 
 
@@ -287,26 +278,3 @@ def _tables(node: Value, scope: Scope) -> dict[str, Table]:
         scope.report("/tables", "Tables must be an object of objects.")
     tables = node.items() if isinstance(node, dict) else ()
     return {name: Table(entries if isinstance(entries, dict) else {}) for name, entries in tables}
-
-
-def _limits(node: Value, scope: Scope) -> Limits:
-    if not isinstance(node, dict):
-        scope.report("/limits", "Limits must be an object.")
-        return Limits()
-    check_keys(node, LIMITS, scope, "/limits")
-    names = [name for name in LIMITS if name != "media_types"]
-    numbers = {name: node[name] for name in names if name in node}
-    for name, value in numbers.items():
-        if is_string(value) or not is_number(value) or float(text(value)) <= 0:
-            scope.report(child("/limits", name), f"{name!r} must be a number greater than 0.")
-            numbers[name] = 0
-    if not float(text(numbers.get("media_count", 0))).is_integer():
-        scope.report("/limits/media_count", "'media_count' must be a whole number.")
-    types = node.get("media_types", [])
-    if not isinstance(types, list) or not all(
-        re.fullmatch(r"[\w.+-]+/[\w.+*-]+", text(item)) for item in types
-    ):
-        scope.report("/limits/media_types", 'media_types must be a list, such as ["image/*", "video/mp4"].')
-        types = []
-    amounts = [min(float(text(numbers.get(name, 0))), MAX_LIMIT) for name in names]
-    return Limits(amounts[0], amounts[1], int(amounts[2]), tuple(map(text, types)), int(amounts[3]))

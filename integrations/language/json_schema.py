@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from integrations.language import auth, document, methods, names, properties, verify, webhook_events
+from integrations.language import auth, document, methods, names, oauth, properties, verify, webhook_events
 from integrations.language.api_methods import METHODS, ApiMethod
 from integrations.language.filters import FILTERS
 from integrations.language.json_web_tokens import ALGORITHMS
+from integrations.language.limits import LIMITS
 from integrations.language.published import OTHER_CLASSES
 from integrations.language.receiving import RECEIVING_KEYS
 from integrations.language.schema_methods import method, rule
@@ -96,8 +97,8 @@ def schema() -> Schema:
 
 def _document() -> dict[str, Schema]:
     positive: Schema = {"type": "number", "exclusiveMinimum": 0}
-    numbers = dict.fromkeys(document.LIMITS, positive)
-    limits = numbers | {
+    numbers = dict.fromkeys(LIMITS, positive)
+    accepted = numbers | {
         "media_count": {**positive, "type": "integer"},
         "media_types": {"type": "array", "items": {"type": "string", "pattern": MEDIA_RANGE}},
     }
@@ -119,7 +120,7 @@ def _document() -> dict[str, Schema]:
         "OAuth2": {"if": {"type": "object"}, "then": ref("oauth")},
         "request_headers": {"x-patchbay": {"place": "credentials"}},
         "tables": {"type": "object", "additionalProperties": {"type": "object"}},
-        "limits": only(keyed(document.LIMITS, limits)),
+        "limits": only(keyed(LIMITS, accepted)),
         "API": only(api),
         "Webhook": ref("webhook"),
         "$schema": ANY,
@@ -204,7 +205,7 @@ def _schemes() -> dict[str, Schema]:
     schemes = {}
     for kind, fields in auth.FIELDS.items():
         required = [key for key in fields if key not in auth.OPTIONAL]
-        schemes[kind] = only(keyed(auth.COMMON | fields, keys, places), "type", *required)
+        schemes[kind] = only(keyed(oauth.COMMON | fields, keys, places), "type", *required)
     return schemes | {"OAuth2": {"allOf": [ref("oauth"), ref("grant")]}}
 
 
@@ -219,15 +220,15 @@ def _oauth() -> Schema:
         **dict.fromkeys(["authorization_endpoint", "token_endpoint"], wrapped(ref("url"))),
         "type": ANY,
         "when": ANY,
-        "flow_type": wrapped({"enum": [*auth.FLOWS, 0]}),
+        "flow_type": wrapped({"enum": [*oauth.FLOWS, 0]}),
         "authorization_parameters": wrapped(encoded),
         "token_parameters": wrapped({**encoded, "properties": {"content_type": media_type()}}),
-        "token_auth": wrapped(words(auth.TOKEN_AUTH)),
+        "token_auth": wrapped(words(oauth.TOKEN_AUTH)),
     }  # fmt: skip
-    places = dict.fromkeys(auth.OAUTH_KEYS.keys() - auth.COMMON.keys() - {"flow_type", "token_auth"}, "oauth")
-    without = [word for word, flow in auth.FLOWS.items() if flow != "authorization_code"]
+    places = dict.fromkeys(oauth.KEYS.keys() - oauth.COMMON.keys() - {"flow_type", "token_auth"}, "oauth")
+    without = [word for word, flow in oauth.FLOWS.items() if flow != "authorization_code"]
     return {
-        **only(keyed(auth.OAUTH_KEYS, keys, places), "client_id", "token_endpoint"),
+        **only(keyed(oauth.KEYS, keys, places), "client_id", "token_endpoint"),
         "if": {**has("flow_type"), "properties": {"flow_type": wrapped({"enum": without})}},
         "else": {"required": ["authorization_endpoint"]},
     }
@@ -271,7 +272,7 @@ def _variables() -> dict[str, dict[str, str]]:
     groups = {
         "method": request | names.KEPT_VARIABLES | names.RESULT_VARIABLES,
         "token": {"access_token": request["access_token"]},
-        "oauth": {name: request[name] for name in sorted(auth.READS)},
+        "oauth": {name: request[name] for name in sorted(oauth.READS)},
         "response": names.RESPONSE_VARIABLES,
         "exchange": names.EXCHANGE_VARIABLES | names.EVENT_KEY,
         "bound": names.BOUND_VARIABLES | {"cursor": names.KEPT_VARIABLES["cursor"]},

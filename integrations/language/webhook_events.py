@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from integrations.language.sections import REQUEST_METHODS, boolean, check_keys,
 from integrations.language.shapes import Render, compile_render
 from integrations.language.values import Table, Value, is_charset, is_string, text
 from integrations.language.verify import Verification, compile_verify
+from integrations.language.webhook_files import has_files, media_hosts, media_path
 from integrations.language.webhook_responses import WebhookResponse, compile_webhook_response
 
 STATUS_TYPES = {
@@ -86,7 +86,6 @@ POLLED_KEYS = {
 }
 # Two names for one thing: a template may bind one and read the other.
 ALIASES = {"content": "text", "text": "content", "url": "urls", "urls": "url"}
-_HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 NEEDS: dict[str, list[set[str]]] = {
     "message": [{"from"}],
     "mms": [{"from"}, {"url", "urls"}],
@@ -168,7 +167,7 @@ def compile_event(
     section_scope = scope
     scope = replace(
         scope, names=dict.fromkeys(names, True), bindable=bindable, exchange=EXCHANGE, own={}, used=set(),
-        blank_texts=kind in ("message", "mms") and _has_files(node),
+        blank_texts=kind in ("message", "mms") and has_files(node),
     )  # fmt: skip
     continues = boolean(node, "continue", scope, at("continue"))
     when = compile_condition(node["when"], scope, at("when")) if "when" in node else None
@@ -209,8 +208,8 @@ def compile_event(
         _nests(node.get("request_parameters")),
         "query" in scope.used or "request_query" in node,
         verify, concat,
-        _media_hosts(node, polled or verify is not None, scope, at("media_auth")),
-        _media_path(node, scope, at("media_path")), response,
+        media_hosts(node, polled or verify is not None, scope, at("media_auth")),
+        media_path(node, scope, at("media_path")), response,
     )  # fmt: skip
 
 
@@ -218,21 +217,6 @@ def _nests(node: Value) -> bool:
     if isinstance(node, Mapping):
         return any(map(_nests, node.values()))
     return isinstance(node, list) and any(iterates(item) or _nests(item) for item in node)
-
-
-def _has_files(node: Mapping[str, Value]) -> bool:
-    """Whether the event may bind files."""
-    shapes = [node.get(key) for key in ("request_query", "request_headers", "request_parameters")]
-    variables = node.get("variables")
-    made = isinstance(variables, Mapping) and bool({"url", "urls"} & variables.keys())
-    return made or any(_binds_files(shape) for shape in shapes)
-
-
-def _binds_files(shape: Value) -> bool:
-    if isinstance(shape, Mapping | list):
-        return any(map(_binds_files, shape.values() if isinstance(shape, Mapping) else shape))
-    parts = parse(shape) if is_string(shape) else []
-    return any(isinstance(part, Placeholder) and part.steps in (("url",), ("urls",)) for part in parts)
 
 
 def _add_aliases(scope: Scope) -> None:
@@ -306,27 +290,3 @@ def _concat(node: Value, scope: Scope, pointer: str) -> tuple[Render, Render, Re
         return None
     identifier, part, count = (compile_render(node.get(key), scope, child(pointer, key)) for key in CONCAT)
     return identifier, part, count
-
-
-def _media_hosts(
-    node: Mapping[str, Value], trusted: bool, scope: Scope, pointer: str
-) -> tuple[str, ...] | None:
-    given = node.get("media_auth", False)
-    if given is False:
-        return None
-    if not trusted:
-        reason = "Files are fetched with credentials only if the webhook is verified."
-        scope.report(pointer, reason, "Add 'verify'.")
-    if given is True:
-        return ()
-    if not isinstance(given, list) or not given or not all(_HOST.fullmatch(text(item)) for item in given):
-        scope.report(pointer, "'media_auth' must be true (the hosts of the API) or a list of host names.")
-        return None
-    return tuple(text(item).casefold() for item in given)
-
-
-def _media_path(node: Mapping[str, Value], scope: Scope, pointer: str) -> str:
-    path = text(node.get("media_path", "/"))
-    if not path.startswith("/"):
-        scope.report(pointer, "'media_path' must begin with a slash, such as \"/media\".")
-    return path

@@ -8,30 +8,28 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from integrations.studio import (
-    capture_views,
-    cases_page,
-    document,
-    example_page,
-    preview_page,
-    publish_page,
-    trial_page,
-)
+from integrations.studio.captures import views as captures
+from integrations.studio.cases import views as cases
+from integrations.studio.editor import views as editor
+from integrations.studio.example import views as example
+from integrations.studio.preview import views as preview
+from integrations.studio.publish import views as publish
+from integrations.studio.trial import views as trial
 
 PAGES: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
-    "example": ("example/", example_page.build),
-    "document": ("", document.edit),
-    "check": ("check/", document.check),
-    "captures": ("captures/", capture_views.index),
-    "capture": ("captures/<int:capture>/", capture_views.capture),
-    "capture_changes": ("captures/<int:capture>/changes/", capture_views.changes),
-    "preview": ("preview/", preview_page.show),
-    "cases": ("cases/", cases_page.listed),
-    "case_add": ("cases/add/", cases_page.add),
-    "case": ("cases/<int:case>/", cases_page.edit),
-    "case_delete": ("cases/<int:case>/delete/", cases_page.delete),
-    "trial": ("trial/", trial_page.of_template),
-    "publish": ("publish/", publish_page.review),
+    "example": ("example/", example.build),
+    "document": ("", editor.edit),
+    "check": ("check/", editor.check),
+    "captures": ("captures/", captures.index),
+    "capture": ("captures/<int:capture>/", captures.capture),
+    "capture_changes": ("captures/<int:capture>/changes/", captures.changes),
+    "preview": ("preview/", preview.show),
+    "cases": ("cases/", cases.listed),
+    "case_add": ("cases/add/", cases.add),
+    "case": ("cases/<int:case>/", cases.edit),
+    "case_delete": ("cases/<int:case>/delete/", cases.delete),
+    "trial": ("trial/", trial.of_template),
+    "publish": ("publish/", publish.review),
 }
 
 

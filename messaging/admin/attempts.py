@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from integrations.studio.case_maker import NoCase
+from integrations.studio.cases.making import NoCase
 from messaging import traced_cases
 from messaging.models import DeliveryAttempt
 from messaging.reporting import search, timeline

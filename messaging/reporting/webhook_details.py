@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from integrations import as_text
 from integrations.models import Integration
 from integrations.properties import credentials_of
 from integrations.redact import Redactor
@@ -22,9 +21,7 @@ _RELATED = ("message__conversation__contact", "message__conversation__number", "
 def of(request: WebhookRequest) -> dict[str, Any]:
     """The template context of a webhook request's page, without secrets."""
     hide = Redactor(_secrets(request))
-    body = hide.body(bytes(request.body))
-    with suppress(ValueError):
-        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    body = as_text.body(bytes(request.body), request.headers, hide)
     events = list(request.events.select_related(*_RELATED).order_by("pk"))
     failed = any(event.state == EventState.FAILED for event in events)
     return {

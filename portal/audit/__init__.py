@@ -3,7 +3,7 @@
 from portal.audit.changes import Snapshot, difference, differing_labels, labels, snapshot
 from portal.audit.recording import record, record_each, record_many, scope_of
 from portal.audit.watching import covered, watch, watched
-from portal.audit_entries import Action
+from portal.models.audit_entries import Action
 
 __all__ = [
     "Action",

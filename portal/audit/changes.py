@@ -10,8 +10,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.utils.translation import gettext as _
 
-from portal.audit_entries import Change
 from portal.encryption import Secret
+from portal.models.audit_entries import Change
 
 MAX_TEXT = 300  # characters of a value
 MAX_LISTED = 10  # items of a list; of longer ones only what was added and removed

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from portal.audit_entries import AuditEntry, AuditEntryQuerySet
+from portal.models.audit_entries import AuditEntry, AuditEntryQuerySet
 
 MAX_ROWS = 100_000  # of one export, newest first
 BLOCK = 1000

@@ -10,8 +10,8 @@ from django.db.models import Count
 
 from portal.audit import origin
 from portal.audit.changes import EMPTY, Snapshot, difference
-from portal.audit_entries import Action, AuditEntry, Change
 from portal.models import Account, Organization, User
+from portal.models.audit_entries import Action, AuditEntry, Change
 
 Scope = tuple[int | None, int | None]
 NAME = 400  # characters

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from portal.audit import origin
 from portal.audit.recording import record
-from portal.audit_entries import Action
 from portal.models import User
+from portal.models.audit_entries import Action
 from portal.throttling import HOUR
 
 # Within an hour, so many failures are recorded of one address, as one user, and of all together. What comes

@@ -17,7 +17,7 @@ from django.db.models.signals import post_save, pre_delete, pre_save
 
 from portal.audit import recording
 from portal.audit.changes import EMPTY, snapshot, tracked
-from portal.audit_entries import Action
+from portal.models.audit_entries import Action
 
 _covered: ContextVar[bool] = ContextVar("audit_covered", default=False)
 _watched: set[type[Model]] = set()

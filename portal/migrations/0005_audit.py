@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import portal.audit_entries
+import portal.models.audit_entries
 from django.conf import settings
 from django.db import migrations, models
 
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('token', models.CharField(blank=True, max_length=60, verbose_name='API token')),
                 ('address', models.CharField(blank=True, max_length=60, verbose_name='IP address')),
                 ('request_id', models.CharField(blank=True, max_length=64, verbose_name='request id')),
-                ('action', models.CharField(choices=portal.audit_entries.actions, max_length=30, verbose_name='action')),
+                ('action', models.CharField(choices=portal.models.audit_entries.actions, max_length=30, verbose_name='action')),
                 ('kind', models.CharField(blank=True, max_length=60, verbose_name='kind')),
                 ('object_id', models.CharField(blank=True, max_length=40, verbose_name='object id')),
                 ('name', models.CharField(blank=True, max_length=400, verbose_name='object')),

@@ -1,6 +1,6 @@
 """Who: accounts of resellers, their organizations, users with their roles, and API tokens."""
 
-from portal.audit_entries import AuditEntry
+from portal.models.audit_entries import AuditEntry
 from portal.models.invitations import Invitation
 from portal.models.keys import KeyCheck
 from portal.models.organizations import Account, Organization, is_domain

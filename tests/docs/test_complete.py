@@ -11,8 +11,10 @@ from integrations.language import (
     api_methods,
     auth,
     document,
+    limits,
     methods,
     names,
+    oauth,
     properties,
     receiving,
     sections,
@@ -27,7 +29,7 @@ from tests.processes import ROOT
 PAGE = (ROOT / "docs/reference/template-language.md").read_text()
 WORDS = {
     "document": document.KEYS,
-    "limits": document.Limits.__dataclass_fields__,
+    "limits": limits.Limits.__dataclass_fields__,
     "methods": [*api_methods.METHODS, *methods.KEYS, *receiving.RECEIVING_KEYS],
     "kept from call to call": names.KEPT,
     "variables": names.SENDING,
@@ -46,8 +48,8 @@ WORDS = {
     "signatures": [*signatures.ALGORITHMS, *signatures.ENCODINGS, *verify.NAMES - {"now"}],
     "auth": [
         *auth.FIELDS,
-        *auth.OAUTH_KEYS,
-        *auth.FLOWS,
+        *oauth.KEYS,
+        *oauth.FLOWS,
         *(key for keys in auth.FIELDS.values() for key in keys),
     ],
     "properties": [*properties.TYPES, "name", "required", "secret", "default", "choices", "help"],

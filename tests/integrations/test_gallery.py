@@ -11,11 +11,11 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from integrations import catalog, setup
-from integrations.gallery import Wanted
+from integrations.gallery import GallerySearch
 from integrations.language.document import compile_document
 from integrations.models import AccessToken, Integration, Poll, PropertyValues, Template
 from integrations.search import found
-from integrations.studio import case_results
+from integrations.studio.cases import results
 from portal.models import Account, AuditEntry, Membership, Organization, User
 from tests.conftest import person
 
@@ -36,8 +36,8 @@ def names(page: str) -> list[str]:
     return re.findall(r"<h2>([^<]+)</h2>", page)
 
 
-def wanted(query: str) -> Wanted:
-    return Wanted.of(RequestFactory().get(f"/?{query}").GET)
+def wanted(query: str) -> GallerySearch:
+    return GallerySearch.of(RequestFactory().get(f"/?{query}").GET)
 
 
 def fitting(query: str) -> list[str]:
@@ -88,7 +88,7 @@ def test_the_gallery_of_an_organization(
     page = client.get(f"{url}?q=Nexmo").content.decode()
     assert names(page) == ["Mine", "Vonage"]
     assert page.count("your own") == 1
-    score = case_results.score(vonage := Template.objects.get(service_id="vonage"), vonage.published)  # type: ignore[arg-type]
+    score = results.score(vonage := Template.objects.get(service_id="vonage"), vonage.published)  # type: ignore[arg-type]
     assert score.passed == score.count > 100
     assert f"{score.count} of {score.count} cases pass" in page
     for ability in ("MMS", "Delivery reports", "Verified webhooks"):
@@ -102,13 +102,13 @@ def test_cases_run_once(monkeypatch: pytest.MonkeyPatch, account: Account) -> No
     template.revise('{"id": "once", "name": "Once", "API": {}}')
     case = template.cases.create(name="One", source='{"kind": "send"}')
     ran = []
-    monkeypatch.setattr(case_results.cases, "run", lambda *given: ran.append(given) or "differs")
+    monkeypatch.setattr(results.cases, "run", lambda *given: ran.append(given) or "differs")
     for passed in (0, 0):
-        assert case_results.score(template, template.published).passed == passed  # type: ignore[arg-type]
+        assert results.score(template, template.published).passed == passed  # type: ignore[arg-type]
     assert len(ran) == 1
     case.source = '{"kind": "receive"}'
     case.save()
-    case_results.score(template, template.published)  # type: ignore[arg-type]
+    results.score(template, template.published)  # type: ignore[arg-type]
     assert len(ran) == 2
 
 

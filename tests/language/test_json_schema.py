@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from integrations import catalog
-from integrations.language import auth, methods, names, properties, verify, webhook_events
+from integrations.language import methods, names, oauth, properties, verify, webhook_events
 from integrations.language.api_methods import METHODS
 from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError
@@ -244,7 +244,7 @@ def test_every_place_has_variables_with_help() -> None:
         ("method", methods.KEYS),
         ("event", webhook_events.KEYS),
         ("polled", webhook_events.POLLED_KEYS),
-        ("oauth", auth.OAUTH_KEYS),
+        ("oauth", oauth.KEYS),
     ],
 )
 def test_every_key_has_help(definition: str, declared: dict[str, str]) -> None:

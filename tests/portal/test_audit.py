@@ -32,9 +32,9 @@ from portal import audit
 from portal.admin_base import PortalAdmin
 from portal.audit.changes import is_shown, tracked
 from portal.audit.export import safe
-from portal.audit_entries import SENTENCES, Action
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField
 from portal.models import Account, AuditEntry, Membership, Organization, PersonalToken, User
+from portal.models.audit_entries import SENTENCES, Action
 from tests.conftest import PASSWORD, person
 from tests.processes import ROOT
 

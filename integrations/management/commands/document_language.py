@@ -12,8 +12,10 @@ from django.core.management.base import BaseCommand
 from integrations.language import (
     auth,
     document,
+    limits,
     methods,
     names,
+    oauth,
     properties,
     receiving,
     response_rules,
@@ -34,11 +36,11 @@ KEY, VARIABLE = "| key | meaning |\n|---|---|\n", "| variable | value |\n|---|--
 # The tables of the reference with a row for each word, by the name in their marks.
 TABLES = {
     "keys of a document": (KEY, document.KEYS),
-    "limits": (KEY, document.LIMITS),
+    "limits": (KEY, limits.LIMITS),
     "keys of a property": (KEY, properties.KEYS),
     "types of properties": ("| type | value |\n|---|---|\n", properties.TYPES),
     "JWT": (KEY, auth.FIELDS["JWT"]),
-    "OAuth2": (KEY, {key: auth.OAUTH_KEYS[key] for key in auth.OAUTH_KEYS if key not in auth.COMMON}),
+    "OAuth2": (KEY, {key: oauth.KEYS[key] for key in oauth.KEYS if key not in oauth.COMMON}),
     "keys of a method": (KEY, methods.KEYS),
     "variables of requests": (VARIABLE, names.REQUEST_VARIABLES),
     "split": (KEY, methods.SPLIT),

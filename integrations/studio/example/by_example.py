@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,24 +9,22 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from integrations import case_exchanges, case_http, cases, webhooks
-from integrations.case_events import shown_events
-from integrations.events import RenderedRequest
-from integrations.language.document import Template, compile_document
-from integrations.language.errors import DocumentError, RenderError
-from integrations.language.values import dump
-from integrations.studio.example.events import Event, event_of, merged
+from integrations import case_http, webhooks
+from integrations.language.document import compile_document
+from integrations.language.errors import DocumentError
+from integrations.studio.example.anonymous import Anonymizer
+from integrations.studio.example.cases import CaseMaker
+from integrations.studio.example.event_merging import Event, merged
+from integrations.studio.example.events import event_of
 from integrations.studio.example.guesses import guess
-from integrations.studio.example.invented import CONTACT, FILE, OURS, TEXT, Inventor
 from integrations.studio.example.match_shapes import answer_keys, error_rules
-from integrations.studio.example.meanings import Choices, Known, Meanings
-from integrations.studio.example.request_shapes import MethodName, Written, written_request
+from integrations.studio.example.meanings import Choices, Meanings, SampleMessage
+from integrations.studio.example.request_shapes import MethodDraft, MethodName, written_request
 from integrations.studio.example.samples import Sample, Samples
 from integrations.studio.example.writing import Vocabulary, plain_value
 
 MAX_WEBHOOKS = 8
 _SECOND_LEVEL = {"co", "com", "net", "org", "gov", "ac", "edu"}
-_GIF = base64.b64decode("R0lGODlhAQABAAAAACw=")
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Draft:
 
 def by_example(
     samples: Samples,
-    known: Known | None = None,
+    known: SampleMessage | None = None,
     choices: Choices | None = None,
     statuses: Mapping[str, str] | None = None,
     named: tuple[str, str] = ("", ""),
@@ -59,11 +56,11 @@ def by_example(
     samples = Samples(
         samples.request, samples.file_request, samples.answer, samples.error, samples.webhooks[:MAX_WEBHOOKS]
     )
-    meanings = guess(samples, known or Known(), choices or {})
+    meanings = guess(samples, known or SampleMessage(), choices or {})
     maker = _Maker(samples, meanings, statuses or {}, named)
     document = maker.document()
     template = compile_document(document)
-    made = maker.cases(template)
+    made = CaseMaker(samples, meanings, maker.vocabulary, maker.events).cases(template)
     notes = [note for sample in samples.named().values() for note in sample.notes]
     return Draft(document, made, meanings, tuple(dict.fromkeys([*notes, *maker.vocabulary.notes])))
 
@@ -99,7 +96,7 @@ class _Maker:
         api = {key: item.method for key, item in written.items()}
         if properties := self.vocabulary.listed():
             document["properties"] = properties
-        shared: Written | None = next(iter(written.values()), None)
+        shared: MethodDraft | None = next(iter(written.values()), None)
         if shared is not None and shared.auth is not None:
             document["auth"] = shared.auth
         if shared is not None and shared.headers:
@@ -118,8 +115,8 @@ class _Maker:
             document["Webhook"] = {"events": [event.node for event in self.events]}
         return self._valid(plain_value(document))
 
-    def _methods(self) -> dict[str, Written]:
-        found: dict[str, Written] = {}
+    def _methods(self) -> dict[str, MethodDraft]:
+        found: dict[str, MethodDraft] = {}
         for name, sample, method in self._requests():
             written = written_request(sample, self.meanings[name], self.vocabulary, method)
             if self.samples.answer is not None:
@@ -187,13 +184,15 @@ class _Maker:
             template = compile_document(plain_value(document))
         except DocumentError:
             return []
-        inventor = Inventor(self.vocabulary, self._values())
+        anonymizer = Anonymizer(self.vocabulary)
         found = []
         for event in self.events:
             for index in event.samples:
-                made = inventor.webhook(self.samples.webhooks[index], self.meanings[f"webhook-{index}"])
+                made = anonymizer.webhook(self.samples.webhooks[index], self.meanings[f"webhook-{index}"])
                 try:
-                    received = webhooks.read(template, case_http.inbound(plain_value(made)), self._values())
+                    received = webhooks.read(
+                        template, case_http.inbound(plain_value(made)), anonymizer.properties
+                    )
                 except (ValueError, TypeError, AttributeError):
                     continue
                 taken = getattr(received, "event_index", None)
@@ -218,124 +217,6 @@ class _Maker:
                 self.vocabulary.note(_("This was left out: %(problem)s") % {"problem": problem.reason})
                 _remove(document, problem.pointer.split("/")[1:])
         return document
-
-    def _values(self) -> dict[str, str]:
-        """An invented value for each property."""
-        found = {}
-        for number, (label, item) in enumerate(self.vocabulary.properties.items(), 1):
-            word = "secret" if item["secret"] else "account"
-            found[label] = "https://api.example.com" if item.get("type") == "url" else f"{word}-{number}"
-        return found
-
-    def cases(self, template: Template) -> list[dict[str, Any]]:
-        """The cases that pass: a text, a file, a refusal, and each webhook."""
-        inventor = Inventor(self.vocabulary, self._values())
-        labels = {item.label for item in template.properties}
-        properties = {label: value for label, value in self._values().items() if label in labels}
-        given = {"properties": properties} if properties else {}
-        made = [*self._send_cases(template, inventor, given), *self._receive_cases(template, inventor, given)]
-        found = []
-        for case in map(plain_value, made):
-            if self.vocabulary.hides(dump(case)) or cases.run(template, case):
-                self.vocabulary.note(_("A sample makes no case: “%(name)s”.") % {"name": case["name"]})
-            else:
-                found.append(case)
-        return found
-
-    def _send_cases(
-        self, template: Template, inventor: Inventor, given: dict[str, Any]
-    ) -> list[dict[str, Any]]:
-        message: dict[str, Any] = {"from": OURS, "to": CONTACT, "content": TEXT}
-        file = {"url": FILE, "content_type": "image/gif", "filename": "a.gif"}
-        file["base64"] = base64.b64encode(_GIF).decode()
-        webhook_url = f"https://sms.example.com/services/{template.id}/a1"
-        wanted = [("A text is sent", "SendMessage", message)]
-        wanted.append(
-            ("A file is sent", "SendFile", {"from": OURS, "to": CONTACT, "text": TEXT, "media": [file]})
-        )
-        made = []
-        for name, method, variables in wanted:
-            if method not in template.methods:
-                continue
-            case = {"name": name, "kind": "send", **given, "webhook_url": webhook_url, "message": variables}
-            case["message_uuid"] = cases.MESSAGE_UUID
-            if requests := self._requests_of(template, case):
-                made.append(self._answered(template, {**case, "expect": requests}, inventor, "answer"))
-        if made and self.samples.error is not None:
-            case = {key: value for key, value in made[0].items() if key not in ("expect", "outcome")}
-            case["name"] = "A text is refused"
-            made.append(self._answered(template, case, inventor, "error"))
-        return [case for case in made if "expect" in case or "outcome" in case]
-
-    def _requests_of(self, template: Template, case: dict[str, Any]) -> list[dict[str, Any]]:
-        try:
-            parts = case_exchanges.requests_of(template, plain_value(case))
-        except (RenderError, ValueError):
-            return []
-        return [_expected(part.request) for part in parts]
-
-    def _answered(
-        self, template: Template, case: dict[str, Any], inventor: Inventor, name: str
-    ) -> dict[str, Any]:
-        """The case with the sample of an answer, and what it means."""
-        sample = self.samples.answer if name == "answer" else self.samples.error
-        if sample is None:
-            return case
-        answered = {**case, "responses": [inventor.answer(sample, self.meanings[name])]}
-        try:
-            outcomes = [
-                each
-                for _part, _answer, each in case_exchanges.exchanges(template, plain_value(answered))
-                if each
-            ]
-        except (RenderError, ValueError, TypeError):
-            return case
-        if not outcomes:
-            return case
-        outcome = outcomes[-1]
-        said = {"result": outcome.result, "messageid": outcome.messageid, "code": outcome.code}
-        if outcome.result != "sent":
-            said["text"] = outcome.text
-        return {**answered, "outcome": {key: value for key, value in said.items() if value}}
-
-    def _receive_cases(
-        self, template: Template, inventor: Inventor, given: dict[str, Any]
-    ) -> list[dict[str, Any]]:
-        made = []
-        for event in sorted(self.events, key=lambda event: event.samples[0]):
-            for index in event.samples:
-                request = inventor.webhook(self.samples.webhooks[index], self.meanings[f"webhook-{index}"])
-                number = f" ({index + 1})" if len(self.samples.webhooks) > 1 else ""
-                name = f"{_SAID.get(event.node['event_type'], 'An event')}{number}"
-                case: dict[str, Any] = {"name": name, "kind": "receive", **given, "request": request}
-                try:
-                    inbound = case_http.inbound(plain_value(request))
-                except (ValueError, TypeError, AttributeError):
-                    continue
-                received = webhooks.read(template, inbound, given.get("properties", {}))
-                if received.events:
-                    made.append({**case, "expect": {"events": shown_events(received)}})
-                else:
-                    self.vocabulary.note(
-                        _("The document does not read one of the webhooks. Mark its values.")
-                    )
-        return made
-
-
-_SAID = {
-    "message": "A text arrives", "mms": "A file arrives", "messageStatus": "A report",
-    "ignore": "Nothing to do", "messageSent": "A report of sending", "messageRead": "A report of reading",
-    "messageDelivered": "A report of delivery", "messageFailed": "A report of failure",
-}  # fmt: skip
-
-
-def _expected(request: RenderedRequest) -> dict[str, Any]:
-    shown = case_http.shown(request)
-    if "multipart" in shown:  # its boundary is of no interest
-        shown["headers"] = {
-            name: value for name, value in shown["headers"].items() if name.casefold() != "content-type"
-        }
-    return shown
 
 
 def _remove(document: dict[str, Any], steps: list[str]) -> None:

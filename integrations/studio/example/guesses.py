@@ -12,10 +12,10 @@ from integrations.studio.example.answer_guesses import in_answer, in_error
 from integrations.studio.example.meanings import (
     Choices,
     Context,
-    Known,
     Meaning,
     Meanings,
     Role,
+    SampleMessage,
     date_filter,
     property_label,
 )
@@ -24,7 +24,7 @@ from integrations.studio.example.samples import Leaf, Sample, Samples
 from integrations.studio.example.webhook_guesses import in_webhook
 
 
-def guess(samples: Samples, known: Known, choices: Choices) -> Meanings:
+def guess(samples: Samples, known: SampleMessage, choices: Choices) -> Meanings:
     """The meaning of every leaf, by the names of the samples and the keys of the leaves.
 
     A choice takes the place of a guess, and is completed where it does not say how the value is written.

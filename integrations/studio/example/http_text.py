@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin
 
 from django.utils.translation import gettext as _
 
@@ -15,11 +15,17 @@ from integrations.language.multipart import parse_multipart
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value, load, well_formed
 from integrations.studio.example.curl import BeyondWords, Call, basic, call_of, commands_in
-from integrations.studio.example.samples import Kind, Part, Sample, size_of
+from integrations.studio.example.sample_limits import (
+    HOST,
+    MAX_CHARACTERS,
+    MAX_LEVELS,
+    PLACEHOLDER_HOST,
+    UnreadableText,
+    checked,
+)
+from integrations.studio.example.samples import Kind, Part, Sample
 from integrations.studio.example.shell_words import NoEnd
 
-MAX_CHARACTERS, MAX_BYTES, MAX_VALUES, MAX_LEVELS, MAX_KEY = 256 * 1024, 48 * 1024, 300, 12, 200
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _STATUS_LINE = re.compile(r"HTTP/[\d.]+[ \t]+(\d{3})\b.*")
 _REQUEST_LINE = re.compile(r"([A-Z]{3,7})[ \t]+(\S.*)")
 _VERSION = re.compile(r"HTTP/[\d.]+")
@@ -28,16 +34,10 @@ _KNOWN_HEADERS = re.compile(r"(?im)^(content-type|authorization|host|accept|user
 _FENCE = re.compile(r"(?m)^[ \t]*```.*\n?")
 _PAIRS = re.compile(r"[^\s=&?<{\[]+=[^\n]*(?:\n[^\s=&]+=[^\n]*)*")
 _PLUS = re.compile(r"(=)\+(?=\d{5})")
-_PLACEHOLDER_HOST = re.compile(r"\$\{?\w+\}?|\{\{?[^{}/]+\}?\}|<[^<>/]+>")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 _USER = re.compile(r"(?:https?://)?([^/?#@]*)@")
 _AUTHORITY = re.compile(r"(?i)(https?://)([^/?#]*)")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-class UnreadableText(ValueError):
-    """A text that is no request or answer; the message is a sentence that says what to paste."""
 
 
 def read_text(text: str, kind: Kind) -> Sample:
@@ -106,55 +106,6 @@ def read_http(text: str, kind: Kind | None = None) -> Sample:
     return checked(_with_body(Sample(kind or "response", method, headers=headers), body))
 
 
-def checked(sample: Sample) -> Sample:
-    """The sample, if a document can say it. Raises UnreadableText.
-
-    Limits: 48 KiB, 300 values, 12 levels, keys of 200 characters. A request needs a method of the language
-    and the URL of a host, which may be a placeholder.
-    """
-    words = [sample.url, *(value for _name, value in sample.headers), *(part.text for part in sample.parts)]
-    size = len(sample.body) + sum(len(well_formed(word).encode()) for word in words)
-    if size > MAX_BYTES:
-        raise UnreadableText(_("The sample is larger than 48 KiB. Paste a shorter one."))
-    if sample.form in ("json", "xml", "form"):
-        values, levels = size_of(sample.tree)
-    else:
-        values, levels = len(sample.parts), 1
-    count = values + len(sample.query) + len(sample.headers) + len(sample.segments)
-    if count > MAX_VALUES or levels > MAX_LEVELS:
-        raise UnreadableText(
-            _("The sample has more than 300 values, or more than 12 levels. Paste a shorter one.")
-        )
-    if _longest_key([sample.query, sample.tree, [part.name for part in sample.parts]]) > MAX_KEY:
-        raise UnreadableText(_("A name in the sample is longer than 200 characters. Paste a shorter sample."))
-    if sample.kind != "request":
-        return sample
-    if sample.method not in METHODS:
-        raise UnreadableText(
-            _("%(method)s requests cannot be sent. Paste one of GET, POST, PUT, PATCH or DELETE.")
-            % {"method": sample.method[:20]}
-        )
-    base = re.match(r"(?:https?://)?([^/?#]*)", sample.url)
-    host = base[1] if base else ""
-    try:
-        fits = _PLACEHOLDER_HOST.search(host) or (
-            _HOST.fullmatch(sample.host) and urlsplit(sample.url).port != 0
-        )
-    except ValueError:
-        fits = None
-    if not fits:
-        raise UnreadableText(
-            _("The request has no URL that begins with https:// and a host. Paste the whole request.")
-        )
-    return sample
-
-
-def _longest_key(value: Value) -> int:
-    if isinstance(value, dict):
-        return max((max(len(key), _longest_key(item)) for key, item in value.items()), default=0)
-    return max(map(_longest_key, value), default=0) if isinstance(value, list) else 0
-
-
 def _fitting(text: str) -> str:
     if len(text) > MAX_CHARACTERS:
         raise UnreadableText(_("The text is longer than 256 KiB. Paste one request or answer only."))
@@ -218,13 +169,13 @@ def _tidied(url: str) -> tuple[str, tuple[str, ...]]:
     """The URL with a scheme, without a fragment, blanks, user or dots, and what was changed in it."""
     notes: tuple[str, ...] = ()
     url = _CONTROLS.sub("", well_formed(url)).strip().partition("#")[0].replace("\\", "")
-    if not re.match(r"(?i)https?://", url) and not _PLACEHOLDER_HOST.match(url):
+    if not re.match(r"(?i)https?://", url) and not PLACEHOLDER_HOST.match(url):
         url = f"https://{url}"
         notes = (_("The URL has no https://; it was added."),)
     if parts := _AUTHORITY.match(url):
         host = parts[2].rpartition("@")[2]
         url = f"{parts[1].lower()}{host}{url[parts.end() :]}"
-        if _DOTS.search(url[len(parts[1]) + len(host) :].partition("?")[0]) and _HOST.fullmatch(host):
+        if _DOTS.search(url[len(parts[1]) + len(host) :].partition("?")[0]) and HOST.fullmatch(host):
             url = urljoin(url, url[len(parts[1]) + len(host) :])
     return url.replace(" ", "%20"), notes
 

@@ -45,7 +45,7 @@ class Meaning:
 
 
 @dataclass(frozen=True)
-class Known:
+class SampleMessage:
     """What the person says they used: numbers in any spelling, the text, and what else they may know."""
 
     to: str = ""
@@ -68,7 +68,7 @@ class Context:
     the values that the request names a message with, and that return.
     """
 
-    def __init__(self, samples: Samples, known: Known) -> None:
+    def __init__(self, samples: Samples, known: SampleMessage) -> None:
         self.samples, self.known = samples, known
         leaves = [leaf for sample in samples.named().values() for leaf in sample.leaves]
         self.counts = Counter(leaf.text for leaf in leaves)

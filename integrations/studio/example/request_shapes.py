@@ -14,6 +14,7 @@ from integrations import bodies
 from integrations.language.sections import MEDIA_TYPES
 from integrations.language.values import Value
 from integrations.language.xml import parse_xml
+from integrations.studio.example.file_lists import FileLists
 from integrations.studio.example.meanings import Meaning
 from integrations.studio.example.samples import Leaf, Path, Sample, tokens
 from integrations.studio.example.words import placeholder
@@ -29,7 +30,7 @@ _HOST = re.compile(r"https?://[A-Za-z0-9._-]+(?::\d{1,5})?")
 
 
 @dataclass(frozen=True)
-class Written:
+class MethodDraft:
     """A method, and what the document says for all of them: `auth` and headers."""
 
     method: dict[str, Any]
@@ -39,10 +40,10 @@ class Written:
 
 def written_request(
     sample: Sample, meanings: Mapping[str, Meaning], vocabulary: Vocabulary, name: MethodName
-) -> Written:
+) -> MethodDraft:
     """The method that makes the request of a sample; of one without files, its files are left out."""
     writer = _Writer(sample, meanings, vocabulary, name)
-    return Written(writer.method(), writer.auth(), writer.headers())
+    return MethodDraft(writer.method(), writer.auth(), writer.headers())
 
 
 class _Writer:
@@ -51,6 +52,7 @@ class _Writer:
     ) -> None:
         self.sample, self.meanings, self.vocabulary, self.name = sample, meanings, vocabulary, name
         self.leaves = {leaf.key: leaf for leaf in sample.leaves}
+        self.lists = FileLists(sample, meanings)
         self.element = ""
 
     def method(self) -> dict[str, Any]:
@@ -163,7 +165,7 @@ class _Writer:
         return LEFT_OUT if leaf is None else self._value(leaf)
 
     def _list(self, value: list[Value], path: Path) -> Any:
-        files = [index for index, _item in enumerate(value) if self._has_file(index, path)]
+        files = [index for index, _item in enumerate(value) if self.lists.holds_file((*path, index))]
         if not files:
             shapes = [self._json(item, (*path, index)) for index, item in enumerate(value)]
             return [shape for shape in shapes if shape is not LEFT_OUT]
@@ -175,31 +177,12 @@ class _Writer:
             return [shape for shape in rest if shape is not LEFT_OUT] or LEFT_OUT
         if not isinstance(first, Mapping | list):
             return "$urls$"
-        if self.element or not self._is_file_list(path, files[0]):
+        if self.element or not self.lists.is_file((*path, files[0])):
             return [self._json(item, (*path, index)) for index, item in enumerate(value)]
         self.element = "item"
         shape = self._json(first, (*path, files[0]))
         self.element = ""
         return [{"$each": "$media$", "$as": "item", "$value": shape}]
-
-    def _has_file(self, index: int, path: Path) -> bool:
-        """Whether an element of a list is the URL of a file, or an object that describes one."""
-        start = (*path, index)
-        return any(
-            leaf.path[: len(start)] == start and self.meanings[leaf.key].role == "file"
-            for leaf in self.leaves.values()
-            if leaf.where == "json" and not any(isinstance(step, int) for step in leaf.path[len(start) :])
-        ) and (self._is_file_list(path, index) or self._leaf("json", start) is not None)
-
-    def _is_file_list(self, path: Path, index: int) -> bool:
-        """Whether the elements of a list are files, not whole messages."""
-        start = (*path, index)
-        roles = {
-            self.meanings[leaf.key].role
-            for leaf in self.leaves.values()
-            if leaf.where == "json" and leaf.path[: len(start)] == start
-        }
-        return not roles & {"to", "from", "text"}
 
     def _xml(self) -> str:
         document = XmlText(re.sub(rb"(<\?xml[^>]*?)\s+encoding=[\"'][^\"']*[\"']", rb"\1", self.sample.body))

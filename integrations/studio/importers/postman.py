@@ -17,8 +17,8 @@ from integrations.studio.example.by_example import Draft as Example
 from integrations.studio.example.by_example import by_example
 from integrations.studio.example.curl import basic
 from integrations.studio.example.guesses import guess
-from integrations.studio.example.http_text import UnreadableText, checked
-from integrations.studio.example.meanings import Known, Meaning
+from integrations.studio.example.meanings import Meaning, SampleMessage
+from integrations.studio.example.sample_limits import UnreadableText, checked
 from integrations.studio.example.samples import Part, Sample, Samples
 from integrations.studio.example.words import is_random, label_of
 from integrations.studio.importers.postman_collection import (
@@ -26,6 +26,7 @@ from integrations.studio.importers.postman_collection import (
     collection_of,
     fields_of,
     is_own,
+    quoted,
     requests_of,
     text_of,
     values_of,
@@ -103,7 +104,7 @@ class _Importer:
     def _credentials(self, samples: Samples) -> dict[tuple[str, str], Meaning]:
         """What the collection says is a credential, or a name does, although the value looks like none."""
         found = {}
-        guessed = guess(samples, Known(), {})["request"]
+        guessed = guess(samples, SampleMessage(), {})["request"]
         for leaf in samples.request.leaves if samples.request else ():
             named = leaf.name in self.secret_names or is_credential(leaf.name)
             if guessed[leaf.key].role == "constant" and leaf.text and (named or is_random(leaf.text)):
@@ -201,7 +202,7 @@ class _Importer:
             query = node.get("query")
             self._leave_disabled(query)
             if isinstance(query, list):
-                pairs = [f"{_quoted(key)}={_quoted(value)}" for key, value in fields_of(query) if key]
+                pairs = [f"{quoted(key)}={quoted(value)}" for key, value in fields_of(query) if key]
                 raw = raw.partition("?")[0] + ("?" + "&".join(pairs) if pairs else "")
             for key, value in values_of(node.get("variable")).items():
                 if value and not is_own(key) and "{{" not in value:
@@ -295,7 +296,3 @@ class _Importer:
             kind = MEDIA_TYPES["json"] if is_json else kinds.get(language, "text/plain")
             headers.append(("Content-Type", kind))
         return body
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="{}$%/:,+@<> ").replace(" ", "%20").replace("&", "%26")

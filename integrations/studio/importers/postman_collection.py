@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
@@ -97,3 +98,8 @@ def values_of(value: Any) -> dict[str, str]:
 def is_own(name: str) -> bool:
     """Whether a variable is a credential or an account, so that its value is a property."""
     return is_credential(name) or is_account(name)
+
+
+def quoted(text: str) -> str:
+    """A name or value of a query, in which variables stay as they are."""
+    return quote(text, safe="{}$%/:,+@<> ").replace(" ", "%20").replace("&", "%26")

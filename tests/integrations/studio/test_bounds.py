@@ -14,8 +14,8 @@ from integrations.events import HttpResponse, InboundRequest
 from integrations.language.document import compile_document
 from integrations.models import Capture, Template, TemplateCase
 from integrations.provider_views import answered
-from integrations.studio import case_maker
-from integrations.studio.case_maker import NoCase
+from integrations.studio.cases import making
+from integrations.studio.cases.making import NoCase
 from portal.models import User
 from tests.integrations.studio.conftest import PREVIEWED, Previewed
 
@@ -33,12 +33,12 @@ def test_no_case_is_made_of_what_is_too_long_for_one() -> None:
     long = json.dumps({**EVENT, "n": list(range(120_000))}).encode()
     begun = process_time()
     with pytest.raises(NoCase, match="64 KiB"):
-        case_maker.webhook_case(compiled, webhook(long))
+        making.webhook_case(compiled, webhook(long))
     answer = HttpResponse(200, {"content-type": "application/json"}, long)
     with pytest.raises(NoCase, match="64 KiB"):
-        case_maker.answer_case(compiled, answer, "sent", files=False, private=[])
+        making.answer_case(compiled, answer, "sent", files=False, private=[])
     assert process_time() - begun < 5  # 14 s for each before
-    assert case_maker.webhook_case(compiled, webhook(json.dumps(EVENT).encode()))["expect"]["events"]
+    assert making.webhook_case(compiled, webhook(json.dumps(EVENT).encode()))["expect"]["events"]
 
 
 def test_a_file_is_not_too_long_for_a_case() -> None:
@@ -49,7 +49,7 @@ def test_a_file_is_not_too_long_for_a_case() -> None:
     file = '--x\r\nContent-Disposition: form-data; name="f"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
     body = f"{parts}{file}{'j' * 200_000}\r\n--x--\r\n".encode()
     compiled = compile_document(json.dumps(PREVIEWED))
-    case = case_maker.webhook_case(compiled, webhook(body, "multipart/form-data; boundary=x"))
+    case = making.webhook_case(compiled, webhook(body, "multipart/form-data; boundary=x"))
     assert len(json.dumps(case)) < 5_000
 
 

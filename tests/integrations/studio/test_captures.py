@@ -24,8 +24,9 @@ from integrations.events import InboundRequest
 from integrations.models import Capture, CapturedRequest, Integration, PropertyValues, Template
 from integrations.properties import store
 from integrations.redact import Redactor
-from integrations.studio import capture_views, captures
-from integrations.studio.private import is_private, written
+from integrations.studio import captures
+from integrations.studio.captures import views
+from integrations.studio.captures.private import is_private, written
 from messaging import retention
 from portal.models import Organization, User
 
@@ -122,7 +123,7 @@ def test_an_account_admin_captures_and_sees_what_arrives(template: Template, res
     shown = client.get(page).content.decode()
     assert f"http://localhost:8000/captures/{capture.key}" in shown
     assert "Nothing has arrived yet." in shown
-    seen = capture_views.stamp_of(capture)
+    seen = views.stamp_of(capture)
     assert client.get(f"{page}changes/?seen={seen}").status_code == 204
     assert post(f"/captures/{capture.key}", MESSAGE).status_code == 202
     fragment = client.get(f"{page}changes/?seen={seen}").content.decode()
@@ -301,7 +302,7 @@ def test_an_unknown_key_is_not_found(db: None, key: str) -> None:
 
 @pytest.mark.parametrize("limit", ["PER_MINUTE", "PER_MINUTE_FROM_ADDRESS"])
 def test_too_many_are_refused(url: str, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    monkeypatch.setattr(capture_views, limit, 2)
+    monkeypatch.setattr(views, limit, 2)
     assert [post(url, MESSAGE).status_code for _ in range(2)] == [202, 202]
     refused = post(url, MESSAGE)
     assert (refused.status_code, CapturedRequest.objects.count()) == (429, 2)
@@ -488,7 +489,7 @@ def test_a_provider_sees_what_is_understood(url: str, capture: Capture, reseller
 
 def test_the_shared_page_tells_only_what_is_new(url: str, capture: Capture, template: Template) -> None:
     captures.share(capture, shared=True)
-    shared, seen = f"/understood/{capture.key}/", capture_views.stamp_of(capture)
+    shared, seen = f"/understood/{capture.key}/", views.stamp_of(capture)
     assert Client().get(f"{shared}?seen={seen}").status_code == 204
     post(url, MESSAGE)
     fragment = Client().get(f"{shared}?seen={seen}").content.decode()
@@ -496,14 +497,14 @@ def test_the_shared_page_tells_only_what_is_new(url: str, capture: Capture, temp
     assert "<html" not in fragment
     # Another draft may understand more.
     capture.refresh_from_db()
-    seen = capture_views.stamp_of(capture)
+    seen = views.stamp_of(capture)
     template.save_draft(json.dumps({**DOCUMENT, "Webhook": []}))
     fragment = Client().get(f"{shared}?seen={seen}").content.decode()
     assert "No webhook events are described yet." in fragment
 
 
 def test_the_shared_page_is_limited(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture_views, "LOOKS_PER_MINUTE", 1)
+    monkeypatch.setattr(views, "LOOKS_PER_MINUTE", 1)
     captures.share(capture, shared=True)
     assert [Client().get(f"/understood/{capture.key}/").status_code for _ in range(2)] == [200, 429]
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from integrations import cases
 from integrations.models import Capture, CapturedRequest, Template, TemplateCase
+from integrations.studio.example.forms import MAX_LEAVES, ExampleForm, name_of
 from integrations.studio.example.http_text import read_text
 from integrations.studio.example.samples import Leaf
-from integrations.studio.example_form import MAX_LEAVES, ExampleForm, name_of
-from integrations.studio.example_tree import done, missing, pasted
+from integrations.studio.example.tree import done, missing, pasted
 from portal.models import Account, Organization, User
 from tests.integrations.studio.example.test_http_text import TEXTS
 

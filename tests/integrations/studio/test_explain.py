@@ -10,10 +10,10 @@ import pytest
 from integrations import cases
 from integrations.language.document import compile_document
 from integrations.redact import Redactor
-from integrations.studio.explain import Sent, answered, sent
-from integrations.studio.explain_webhooks import heard
-from integrations.studio.invented_values import secrets_in, values_for
-from integrations.studio.pasted import webhook_in
+from integrations.studio.invented.values import secrets_in, values_for
+from integrations.studio.preview.pasted import webhook_in
+from integrations.studio.preview.receiving import preview_webhook
+from integrations.studio.preview.sending import MessagePreview, preview_answer, preview_message
 from tests.integrations.studio.conftest import PREVIEWED
 
 COMPILED = compile_document(PREVIEWED)
@@ -28,14 +28,14 @@ def case(**changes: Any) -> dict[str, Any]:
     )
 
 
-def sent_by(document: dict[str, Any], **changes: Any) -> Sent:
+def sent_by(document: dict[str, Any], **changes: Any) -> MessagePreview:
     template = compile_document({"id": "xx", "name": "X", **document})
     wanted = {"kind": "send", "message": {**MESSAGE, **changes}}
-    return sent(template, cases.completed(template, wanted), Redactor(()))
+    return preview_message(template, cases.completed(template, wanted), Redactor(()))
 
 
 def test_each_part_of_a_request_stands_beside_the_part_of_the_template_that_made_it() -> None:
-    found = sent(COMPILED, case(), HIDE)
+    found = preview_message(COMPILED, case(), HIDE)
     (step,) = found.steps
     assert (found.count, found.problem, step.title, step.method) == (1, "", "The request", "SendMessage")
     assert step.why == "The message has no file."
@@ -172,7 +172,7 @@ RULES = PREVIEWED["API"]["SendMessage"]["response_errors"]
 def test_it_is_said_what_an_answer_means_and_what_decided(
     answer: dict[str, Any], result: str, decided: str, template: Any
 ) -> None:
-    found = answered(COMPILED, case(), answer, HIDE)
+    found = preview_answer(COMPILED, case(), answer, HIDE)
     assert found is not None
     assert (found.outcome.result, found.decided) == (result, decided)
     assert (json.loads(found.template) if found.template else None) == template
@@ -182,7 +182,7 @@ INBOUND = {"event": "mo", "id": "7", "from": "+15005550001", "to": "+15005550006
 
 
 def pasted(body: Any, **options: Any) -> Any:
-    return heard(COMPILED, webhook_in(json.dumps(body), COMPILED), VALUES, HIDE, **options)
+    return preview_webhook(COMPILED, webhook_in(json.dumps(body), COMPILED), VALUES, HIDE, **options)
 
 
 def test_a_webhook_matches_one_event_and_the_others_say_why_not() -> None:

@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from integrations.language.document import compile_document
 from integrations.models import Capture, Template
-from integrations.studio.anonymous import Invented
+from integrations.studio.cases.anonymous import Anonymizer
 from integrations.studio.example.curl import commands_in
-from integrations.studio.example.http_text import UnreadableText, read_http
-from integrations.studio.preview_form import _body
+from integrations.studio.example.http_text import read_http
+from integrations.studio.example.sample_limits import UnreadableText
+from integrations.studio.preview.forms import _body
 from portal.models import User
 from tests.integrations.studio.conftest import PREVIEWED, Previewed
 
@@ -23,13 +24,13 @@ LONG = 200_000  # characters, with which what is quadratic takes minutes
 
 @pytest.mark.parametrize("words", ["a" * LONG, "-eyJ" * (LONG // 4), "a+/9" * (LONG // 4)])
 def test_long_words_are_replaced_at_once(words: str) -> None:
-    invented = Invented(compile_document(json.dumps(PREVIEWED)), {})
-    assert invented.text(words) != words
+    anonymizer = Anonymizer(compile_document(json.dumps(PREVIEWED)), {})
+    assert anonymizer.text(words) != words
 
 
 def test_urls_within_urls_are_replaced() -> None:
-    invented = Invented(compile_document(json.dumps(PREVIEWED)), {})
-    assert "private" not in invented.text("http://private.example/" * 5_000)
+    anonymizer = Anonymizer(compile_document(json.dumps(PREVIEWED)), {})
+    assert "private" not in anonymizer.text("http://private.example/" * 5_000)
 
 
 def test_a_request_line_with_many_blanks_is_read_at_once() -> None:

@@ -50,7 +50,7 @@ def test_a_secret_that_is_entered_is_not_shown_again(previewed: Previewed) -> No
             '<q class="pb-quote">Acme says no.</q>',
         ),
         ({"answer": "timeout"}, "Nobody knows whether the message was sent"),
-        ({"answer": "connect"}, "The message waits, and is sent again later."),
+        ({"answer": "connect"}, "Not accepted now: Patchbay tries again later, by itself."),
         ({"body": '{"status": "accepted", "message_id": "m-5"}'}, "<code>m-5</code>"),
         ({"pasted": json.dumps(WEBHOOK)}, "“Meet Ann”"),
         ({"pasted": json.dumps(WEBHOOK), "check": "as it is"}, "Nothing is filed."),

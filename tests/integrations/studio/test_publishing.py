@@ -17,7 +17,7 @@ from django.urls import reverse
 from integrations import holds
 from integrations.models import Integration, PropertyValues, Template, TemplateCase, TemplateRevision
 from integrations.sandbox import Sandbox
-from integrations.studio import publishing
+from integrations.studio.publish import publishing
 from messaging.models import DeliveryAttempt, Message, Number
 from messaging.outbound import dispatch
 from messaging.outbound.submit import submit

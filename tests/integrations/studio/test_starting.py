@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations import catalog
 from integrations.models import Template, TemplateCase
-from integrations.studio import case_results
+from integrations.studio.cases import results
 from portal.models import Account, Organization, User
 
 ADD = "/admin/integrations/template/add/"
@@ -94,9 +94,9 @@ def test_an_entry_is_copied_with_its_cases(
     assert template.draft is not None
     expected = catalog.source(slug).replace(f'"id": "{slug}"', '"id": "ours"')
     assert template.draft.source == expected.replace(f'"name": "{original.name}"', '"name": "Ours"', 1)
-    results = case_results.run(template, template.draft.compiled)
-    assert [item.difference for item in results if not item.passed] == []
-    assert len(results) == case_results.score(original, original.published).count > 10  # type: ignore[arg-type]
+    found = results.run(template, template.draft.compiled)
+    assert [item.difference for item in found if not item.passed] == []
+    assert len(found) == results.score(original, original.published).count > 10  # type: ignore[arg-type]
 
 
 def test_a_draft_of_ones_own_is_copied(reseller: User, account: Account) -> None:

@@ -11,8 +11,8 @@ import pytest
 from integrations import http
 from integrations.language.document import compile_document
 from integrations.sandbox.catalog_entry import read_entry, services
-from integrations.studio.trial import Answer, Trial
-from integrations.studio.trips import Step, Trip
+from integrations.studio.trial.simulated import Answer, Trial
+from integrations.studio.trial.trips import Step, Trip
 
 URL = "https://portal.example/services/acme/a1"
 WORDS = 'He said "hi" & left\n100% €5 😀'
@@ -93,9 +93,9 @@ def test_every_service_plays_a_round_trip(folder: Path, shown: bool) -> None:
         (WORDS, ours, contact)
     ]
     # Kannel answers in words, which nothing in its document gives away.
-    assert any(each.title == "The provider has accepted it" for each in sent.steps) or not shown
+    assert any(each.title == "The provider has accepted it." for each in sent.steps) or not shown
     if shown and played.reports("delivered"):
-        assert understood(sent)["status"] == "delivered"
+        assert understood(sent)["event"] == "A delivery report: delivered."
 
     written = played.reply(contact, ours, "Yes, please")
     found = understood(written)
@@ -118,10 +118,9 @@ def test_a_draft_without_cases_is_played_from_what_is_invented() -> None:
     assert json.loads(request.partition("\n\n")[2])["to"] == "15005550001"
     messageid = dict(answer.facts)["message id"]
     assert (answer.title, understood(trip)) == (
-        "The provider has accepted it",
+        "The provider has accepted it.",
         {
-            "event": "messageStatus",
-            "status": "delivered",
+            "event": "A delivery report: delivered.",
             "message id": messageid,
             "is of": "the message that was sent",
         },
@@ -134,18 +133,18 @@ def test_a_draft_without_cases_is_played_from_what_is_invented() -> None:
 @pytest.mark.parametrize(
     ("answer", "title", "seconds", "arrives"),
     [
-        ("429", "Too many requests: Patchbay slows down, and tries again by itself", 0.2, False),
-        ("500", "Not accepted now: Patchbay tries again later, by itself", 0.2, False),
-        ("slow", "The provider has accepted it", 5.0, True),
+        ("429", "Too many requests: Patchbay slows down, and tries again by itself.", 0.2, False),
+        ("500", "Not accepted now: Patchbay tries again later, by itself.", 0.2, False),
+        ("slow", "The provider has accepted it.", 5.0, True),
         (
             "garbage",
-            "It may have been sent or not: Patchbay does not send it twice, a person decides",
+            "Nobody knows whether the message was sent: Patchbay does not send it twice, a person decides.",
             0.2,
             True,
         ),
         (
             "lost",
-            "It may have been sent or not: Patchbay does not send it twice, a person decides",
+            "Nobody knows whether the message was sent: Patchbay does not send it twice, a person decides.",
             30.0,
             True,
         ),
@@ -170,7 +169,10 @@ def test_a_slow_answer_is_lost_for_who_does_not_wait_that_long() -> None:
 
 def test_a_message_can_be_reported_as_failed_or_not_at_all() -> None:
     played = trial()
-    assert understood(played.send(*played.numbers, "Hello", report="failed"))["status"] == "failed"
+    assert (
+        understood(played.send(*played.numbers, "Hello", report="failed"))["event"]
+        == "A delivery report: failed."
+    )
     assert lanes(played.send(*played.numbers, "Hello", report="")) == ["out", "answer", "phone"]
 
 
@@ -180,7 +182,12 @@ def test_an_answer_from_the_phone_is_signed_and_read() -> None:
     trip = played.reply(contact, ours, WORDS)
     assert lanes(trip) == ["phone", "in", "note", "reply"]
     found = understood(trip)
-    assert (found["event"], found["from"], found["to"], found["text"]) == ("message", contact, ours, WORDS)
+    assert (found["event"], found["from"], found["to"], found["text"]) == (
+        "A text message.",
+        contact,
+        ours,
+        WORDS,
+    )
     assert "x-signature: " in step(trip, "in").shown
     assert [(bubble.mine, bubble.text) for bubble in trip.bubbles] == [(True, WORDS)]
 
@@ -202,7 +209,7 @@ def test_the_login_is_part_of_the_round_trip() -> None:
         "Patchbay logs in",
         "The provider issues a token",
         "Patchbay sends a request",
-        "The provider has accepted it",
+        "The provider has accepted it.",
     ]
 
 
@@ -245,7 +252,7 @@ def test_a_case_that_says_nothing_of_use_is_passed_over(case: Any) -> None:
             {"API": DOCUMENT["API"]},
             [
                 "Patchbay sends a request",
-                "The provider has accepted it",
+                "The provider has accepted it.",
                 "It is on the phone",
                 "The document describes no such delivery report, so the provider sends none.",
             ],

@@ -14,7 +14,9 @@ from django.db import connection
 from django.test import Client
 
 from integrations.models import Template, TemplateCase
-from integrations.studio import kept_cases, saving, starting
+from integrations.studio import saving
+from integrations.studio.cases import storage
+from integrations.studio.start import drafts
 from portal.models import Membership, Organization, User
 from tests.conftest import person
 from tests.integrations.studio.conftest import PREVIEWED, Previewed, signed_in
@@ -89,7 +91,7 @@ def test_an_odd_number_is_no_fault(previewed: Previewed, based: str) -> None:
 
 
 def test_building_by_example_replaces_no_draft_saved_meanwhile(previewed: Previewed, second: Client) -> None:
-    url, own = f"{previewed.url}example/", kept_cases.keep(previewed.template, {"name": "Own"})
+    url, own = f"{previewed.url}example/", storage.keep(previewed.template, {"name": "Own"})
     shown = previewed.client.post(url, {**EXAMPLE, "do": "show", "based": 1}).content.decode()
     assert 'name="based" value="1"' in shown
     second.post(previewed.url, {"source": source("Theirs"), "based": 1})
@@ -111,13 +113,13 @@ def test_building_by_example_replaces_no_draft_saved_meanwhile(previewed: Previe
 def test_cases_by_example_keep_the_limits(previewed: Previewed) -> None:
     TemplateCase.objects.bulk_create(
         TemplateCase(template=previewed.template, name=f"Own {number}", source="{}")
-        for number in range(kept_cases.MAX_CASES)
+        for number in range(storage.MAX_CASES)
     )
     answer = previewed.client.post(f"{previewed.url}example/", {**EXAMPLE, "do": "save", "based": 1})
     assert (answer.status_code, "more than 100" in answer.content.decode()) == (422, True)
     assert (drafts(previewed.template), previewed.template.cases.count()) == (["Acme SMS"], 100)
     with pytest.raises(ValidationError):
-        kept_cases.replace_by_example(previewed.template, [{"name": "x", "text": "y" * 70_000}])
+        storage.replace_by_example(previewed.template, [{"name": "x", "text": "y" * 70_000}])
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
@@ -166,10 +168,10 @@ def test_an_id_taken_between_check_and_use_is_a_form_error(
     previewed: Previewed, monkeypatch: pytest.MonkeyPatch, reseller: User, built_in: bool
 ) -> None:
     account = None if built_in else previewed.template.account
-    starting.begin(account, source("First", id="taken"), reseller)
+    drafts.begin(account, source("First", id="taken"), reseller)
     monkeypatch.setattr(Template, "check_id", lambda *args, **kwargs: None)
     with pytest.raises(ValidationError, match="just been taken"):
-        starting.begin(account, source("Second", id="taken"), reseller)
+        drafts.begin(account, source("Second", id="taken"), reseller)
     assert Template.objects.filter(service_id="taken").count() == 1
     if built_in:
         return
@@ -196,7 +198,7 @@ def test_of_two_who_take_an_id_at_once_one_is_refused(
     wait_after_the_check(monkeypatch, 2)
 
     def begin() -> Template:
-        return starting.begin(acme.account, source("x", id="taken"), reseller)
+        return drafts.begin(acme.account, source("x", id="taken"), reseller)
 
     results = at_once(begin, begin)
     assert sorted(type(result).__name__ for result in results) == ["Template", "ValidationError"]

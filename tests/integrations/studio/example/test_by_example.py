@@ -20,8 +20,9 @@ from integrations.language.values import dump
 from integrations.requests import plan
 from integrations.responses import read as read_answer
 from integrations.studio.example.by_example import Draft, by_example, named_by_host
-from integrations.studio.example.guesses import Known, Meaning
-from integrations.studio.example.http_text import UnreadableText, read_text
+from integrations.studio.example.guesses import Meaning, SampleMessage
+from integrations.studio.example.http_text import read_text
+from integrations.studio.example.sample_limits import UnreadableText
 from integrations.studio.example.samples import Sample, Samples
 
 PROVIDERS = sorted(Path(__file__).parent.glob("samples/*.json"))
@@ -39,7 +40,7 @@ def samples_of(shown: dict[str, Any]) -> Samples:
 
 def made(shown: dict[str, Any]) -> tuple[Samples, Draft]:
     samples = samples_of(shown)
-    return samples, by_example(samples, Known(**shown["known"]), statuses=shown.get("say", {}))
+    return samples, by_example(samples, SampleMessage(**shown["known"]), statuses=shown.get("say", {}))
 
 
 def values_of(samples: Samples, draft: Draft) -> dict[str, str]:
@@ -185,7 +186,7 @@ def test_what_a_person_says_takes_the_place_of_guesses():
         ("request", "form/from"): Meaning("property", "Sender name"),
         ("answer", "json/status"): Meaning("messageid"),
     }
-    draft = by_example(samples, Known(), choices)
+    draft = by_example(samples, SampleMessage(), choices)
     method = draft.document["API"]["SendMessage"]
     assert method["request_parameters"] == {"from": "$Sender name$", "to": "$to$", "message": "$content$"}
     assert method["response_map"] == {"status": "$messageid$"}
@@ -207,7 +208,7 @@ def test_what_a_person_says_takes_the_place_of_guesses():
 )
 def test_a_number_is_written_as_the_provider_writes_it(written, known, shape):
     samples = Samples(read_text(f"curl https://x.example.com/sms --json '{{\"x\": {written}}}'", "request"))
-    method = by_example(samples, Known(to=known)).document["API"]["SendMessage"]
+    method = by_example(samples, SampleMessage(to=known)).document["API"]["SendMessage"]
     assert method["request_parameters"] == {"x": shape}
 
 
@@ -261,7 +262,9 @@ def test_files_in_objects_are_sent_as_a_loop():
     request = """curl https://x.example.com/mms --json '{"to": "+15005550001", "text": "Look",
         "media": [{"url": "https://x.example/a.png", "type": "image/png"}]}'"""
     choices = {("request", "json/media/0/type"): Meaning("file_type")}
-    api = by_example(Samples(read_text(request, "request")), Known(text="Look"), choices).document["API"]
+    api = by_example(Samples(read_text(request, "request")), SampleMessage(text="Look"), choices).document[
+        "API"
+    ]
     assert api["SendMessage"]["request_parameters"] == {"to": "$to$", "text": "$content$"}
     media = [
         {"$each": "$media$", "$as": "item", "$value": {"url": "$item.url$", "type": "$item.content_type$"}}
@@ -271,7 +274,7 @@ def test_files_in_objects_are_sent_as_a_loop():
 
 def test_a_file_of_a_form_is_sent_as_a_part():
     request = "curl https://x.example.com/mms -F to=+15005550001 -F 'text=Look here' -F file=@a.png"
-    draft = by_example(Samples(read_text(request, "request")), Known(text="Look here"))
+    draft = by_example(Samples(read_text(request, "request")), SampleMessage(text="Look here"))
     method = draft.document["API"]["SendFile"]
     assert method["request_parameters"] == {"to": "$to$", "text?": "$text$", "file": "$media[0]$"}
     assert method["for_each"] == "media"
@@ -402,7 +405,10 @@ def test_every_draft_compiles_and_has_no_credentials(samples, data):
         for name, leaf in data.draw(st.lists(st.sampled_from(leaves), max_size=6) if leaves else st.just([]))
     }  # fmt: skip
     draft = by_example(
-        samples, Known("+1 500 555 0001", "Acme", "Hello", "m-17"), choices, {"delivered": "sent", "x": "y"}
+        samples,
+        SampleMessage("+1 500 555 0001", "Acme", "Hello", "m-17"),
+        choices,
+        {"delivered": "sent", "x": "y"},
     )
     template = compile_document(json.dumps(draft.document))
     for case in draft.cases:

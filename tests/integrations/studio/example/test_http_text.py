@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from integrations.studio.example.http_text import UnreadableText, read_curl, read_http, read_text
+from integrations.studio.example.http_text import read_curl, read_http, read_text
+from integrations.studio.example.sample_limits import UnreadableText
 from integrations.studio.example.samples import Part
 
 URL = "https://api.example.com/sms"

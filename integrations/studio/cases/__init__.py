@@ -1,0 +1,1 @@
+"""The cases of a template: made, kept and run."""

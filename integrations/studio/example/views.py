@@ -1,0 +1,110 @@
+"""Build by example: samples of documentation become a draft. What is pasted stays in the form."""
+
+from __future__ import annotations
+
+import re
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.debug import sensitive_post_parameters
+
+from integrations.language.errors import DocumentError
+from integrations.language.webhook_events import STATUSES
+from integrations.models import CapturedRequest, Template
+from integrations.studio import saving
+from integrations.studio.cases import storage
+from integrations.studio.example.forms import WEBHOOKS, ExampleForm, statuses_of, text_of
+from integrations.studio.example.tree import done, missing, pasted
+from integrations.studio.example.writing import laid_out
+from integrations.studio.pages import page, template_of
+from integrations.studio.saving import Overtaken, whole_number
+from portal.admin_base import user_of
+from portal.ids import key_of
+
+SHOWN = 5
+
+
+@sensitive_post_parameters()
+def build(request: HttpRequest, pk: int) -> HttpResponse:
+    """Shows what samples are understood to mean; saves the draft that they make, and its cases."""
+    template = template_of(request, pk)
+    latest = template.latest.compiled if template.latest else None
+    known_as = (latest.id, latest.name) if latest else (template.service_id, template.name)
+    form = ExampleForm(request.POST, known_as=known_as)
+    do = request.POST.get("do", "")
+    if do == "add":
+        form.add()
+    if chosen := request.POST.get("capture") or request.GET.get("capture"):
+        captured = get_object_or_404(_captured(template), pk=key_of(chosen))
+        if not form.add(text_of(captured.request)):
+            form.errors[WEBHOOKS[-1]] = _("There are %(count)d webhooks already.") % {"count": len(WEBHOOKS)}
+    if do in ("save", "json") and form.check() and _saved(request, template, form):
+        tab = "document" if do == "json" else "preview"
+        return redirect(f"admin:integrations_studio_{tab}", template.pk)
+    return _shown(request, template, form)
+
+
+def _shown(request: HttpRequest, template: Template, form: ExampleForm) -> HttpResponse:
+    fields = pasted(form)
+    draft = form.draft if form.samples else None
+    context = {
+        "form": form,
+        "fields": fields,
+        "webhooks": [fields[name] for name in WEBHOOKS],
+        "captured": list(_captured(template)[:SHOWN]),
+        "draft": draft,
+        "based": saving.based_on(request, template, form.overtaken),
+        "overtaken": form.overtaken,
+    }
+    if draft is not None:
+        context |= {
+            "source": _marked(_source(form)),
+            "named": draft.document,
+            "done": list(done(draft.document)),
+            "missing": list(dict.fromkeys(missing(form))),
+            "statuses": [(word, status, word in form.said) for word, status in statuses_of(draft).items()],
+            "meanings": STATUSES,
+        }
+    status = 409 if form.overtaken else 422 if form.errors else 200
+    return page(request, template, "example", context, status=status)
+
+
+def _captured(template: Template) -> QuerySet[CapturedRequest]:
+    """The requests that were captured for the template, the latest first."""
+    return CapturedRequest.objects.open().filter(capture__template=template)
+
+
+def _source(form: ExampleForm) -> str:
+    return laid_out(form.draft.document) + "\n"
+
+
+def _marked(source: str) -> list[str]:
+    """The text in pieces, of which every second one is a placeholder."""
+    return re.split(r"((?<!\$)\$[^$\n]+\$)", source)
+
+
+def _saved(request: HttpRequest, template: Template, form: ExampleForm) -> bool:
+    """Saves the draft and its cases; False if the id is taken, which is said at its field."""
+    source, cases = _source(form), form.draft.cases
+    try:
+        with transaction.atomic():
+            saving.save(template, source, user_of(request), whole_number(request.POST.get("based")))
+            storage.replace_by_example(template, cases)
+    except Overtaken as overtaken:
+        form.overtaken = overtaken
+        return False
+    except DocumentError as error:
+        form.errors["id"] = " ".join(problem.reason for problem in error.problems)
+        return False
+    except ValidationError as error:
+        form.errors["id"] = " ".join(error.messages)
+        return False
+    made = ngettext("Saved as a draft, with one case.", "Saved as a draft, with %(count)d cases.", len(cases))
+    messages.success(request, f"{made} {_('Nobody uses it until you publish it.')}" % {"count": len(cases)})
+    return True

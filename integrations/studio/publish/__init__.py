@@ -1,0 +1,1 @@
+"""What publishing changes, and who must confirm it."""
