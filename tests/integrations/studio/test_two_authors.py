@@ -16,7 +16,7 @@ from django.test import Client
 from integrations.models import Template, TemplateCase
 from integrations.studio import saving
 from integrations.studio.cases import storage
-from integrations.studio.start import drafts
+from integrations.studio.start.drafts import begin
 from portal.models import Membership, Organization, User
 from tests.conftest import person
 from tests.integrations.studio.conftest import PREVIEWED, Previewed, signed_in
@@ -168,10 +168,10 @@ def test_an_id_taken_between_check_and_use_is_a_form_error(
     previewed: Previewed, monkeypatch: pytest.MonkeyPatch, reseller: User, built_in: bool
 ) -> None:
     account = None if built_in else previewed.template.account
-    drafts.begin(account, source("First", id="taken"), reseller)
+    begin(account, source("First", id="taken"), reseller)
     monkeypatch.setattr(Template, "check_id", lambda *args, **kwargs: None)
     with pytest.raises(ValidationError, match="just been taken"):
-        drafts.begin(account, source("Second", id="taken"), reseller)
+        begin(account, source("Second", id="taken"), reseller)
     assert Template.objects.filter(service_id="taken").count() == 1
     if built_in:
         return
@@ -198,7 +198,7 @@ def test_of_two_who_take_an_id_at_once_one_is_refused(
     wait_after_the_check(monkeypatch, 2)
 
     def begin() -> Template:
-        return drafts.begin(acme.account, source("x", id="taken"), reseller)
+        return begin(acme.account, source("x", id="taken"), reseller)
 
     results = at_once(begin, begin)
     assert sorted(type(result).__name__ for result in results) == ["Template", "ValidationError"]
