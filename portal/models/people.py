@@ -19,6 +19,8 @@ from portal.encryption import SecretCharField
 from portal.ids import new_id
 from portal.models.organizations import Account, Organization
 
+is_extension = RegexValidator(r"\A[0-9*#]+\Z", _("An extension consists of digits, * and #."))
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
@@ -190,7 +192,7 @@ class Membership(models.Model):
         _("extension"),
         max_length=20,
         blank=True,
-        validators=[RegexValidator(r"\A[0-9*#]+\Z", _("An extension consists of digits, * and #."))],
+        validators=[is_extension],
         help_text=_("The user's extension in the organization's domain, for example 101."),
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
