@@ -31,6 +31,7 @@ urlpatterns = [
         allauth.password_reset_from_key,
         name="account_reset_password_from_key",
     ),
+    path("first-run/", views.hide_first_run, name="first_run_hide"),
     path("sessions/", account_sessions.sessions, name="account_sessions"),
     path(
         "with/cancelled/",

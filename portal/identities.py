@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import jwt
 from allauth.account.models import EmailAddress
@@ -214,7 +214,7 @@ class Adapter(DefaultSocialAccountAdapter):
             self._refuse(request, sociallogin, "another")
         sociallogin.user = user
 
-    def _refuse(self, request: HttpRequest, sociallogin: SocialLogin, why: str) -> None:
+    def _refuse(self, request: HttpRequest, sociallogin: SocialLogin, why: str) -> NoReturn:
         email = sociallogin.account.extra_data["email"]
         sign_ins.failed(email)
         context = {"why": why, "email": email, "provider": sociallogin.provider.name}

@@ -108,7 +108,7 @@ def _known(rows: list[tuple[int, list[str]]], inviter: User) -> _Known:
     used = Membership.objects.filter(in_reach_of(inviter), extension__in=cells).exclude(extension="")
     return _Known(
         organizations,
-        list(accounts[:2]),
+        list(accounts)[:2],
         set(members.values_list("organization", "user__email")),
         {
             (organization or 0, extension)

@@ -80,6 +80,14 @@ class IdentityServer:
 class _Handler(BaseHTTPRequestHandler):
     server: Any
 
+    def do_GET(self) -> None:
+        if urlsplit(self.path).path != "/authorize":
+            return self.do_POST()
+        self.send_response(302)
+        self.send_header("Location", self.server.owner.consent(self.path))
+        self.end_headers()
+        return None
+
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         fields = dict(parse_qsl(self.rfile.read(length).decode()))
@@ -92,8 +100,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    do_GET = do_POST
 
     def log_message(self, *args: Any) -> None:
         pass

@@ -66,6 +66,8 @@ class User(AbstractBaseUser):
     # Part of what sessions are checked against, so that a new mark ends all of them.
     session_mark = models.CharField(max_length=20, default="", db_default="", editable=False)
 
+    hides_first_run = models.BooleanField(default=False, db_default=False, editable=False)
+
     objects = UserManager()
 
     USERNAME_FIELD = "email"

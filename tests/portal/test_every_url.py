@@ -94,6 +94,7 @@ ROWS = {
     ("integrations_account_gallery", "pk"): "portal.Account",
     ("integrations_enable", "pk"): "portal.Account",
     ("integrations_enable", "template"): "integrations.Template",
+    ("messaging_leaving", "pk"): "portal.User",
     ("messaging_resend_progress", "pk"): "messaging.BulkResend",
     ("view_on_site", "object_id"): "messaging.Number",
     ("service_logo", "pk"): "integrations.Template",
@@ -112,6 +113,10 @@ ROWS = {
 OTHERS = {
     ("account_confirm_email", "key"): "x",
     ("invitation", "key"): "x",
+    ("openid_connect_login", "provider_id"): "oidc",
+    ("openid_connect_callback", "provider_id"): "oidc",
+    ("mfa_edit_webauthn", "pk"): "1",
+    ("mfa_remove_webauthn", "pk"): "1",
     ("account_reset_password_from_key", "uidb36"): "1",
     ("account_reset_password_from_key", "key"): "x",
     ("integrations_template_revision", "number"): "1",
