@@ -50,11 +50,12 @@ def seen(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpR
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        user = getattr(request, "user", None)
-        if user is not None and request.COOKIES and user.is_authenticated:
-            key = request.session.session_key
-            if key and cache.add(f"session-seen:{key}", True, NOTED_SECONDS):
-                _note(key, user, request)
+        session = getattr(request, "session", None)
+        key = session.session_key if session is not None else None
+        user = request.user if key else None  # a request without a cookie sends no query
+        signed_in = user is not None and user.is_authenticated
+        if signed_in and cache.add(f"session-seen:{key}", True, NOTED_SECONDS):
+            _note(str(key), user, request)
         return response
 
     return middleware

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
@@ -50,7 +48,7 @@ def test_sessions_are_listed_and_ended_by_their_user_alone(alice: User, bob: Use
     assert Client().get(PAGE).status_code == 302
 
 
-def test_a_session_is_noted_now_and_then(alice: User, django_assert_num_queries: Any) -> None:
+def test_a_session_is_noted_now_and_then(alice: User) -> None:
     client = sign_in(alice)
     noted = SeenSession.objects.get()
     client.get("/inbox/")
