@@ -118,6 +118,6 @@ def end(user: User, pk: int | None, current: str | None) -> int:
 
 def device(agent: str) -> str:
     """What a browser says of itself in two words, such as “Firefox, Windows”."""
-    browser = next((name for sign, name in BROWSERS if re.search(rf"\b{sign}/", agent)), "")
+    browser = next((name for sign, name in BROWSERS if re.search(rf"{sign}/", agent)), "")
     system = next((name for sign, name in SYSTEMS if sign in agent), "")
     return ", ".join(part for part in (browser, system) if part) or _("Unknown device")
