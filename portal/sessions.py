@@ -53,8 +53,7 @@ def seen(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpR
         session = getattr(request, "session", None)
         key = session.session_key if session is not None else None
         user = request.user if key else None  # a request without a cookie sends no query
-        signed_in = user is not None and user.is_authenticated
-        if signed_in and cache.add(f"session-seen:{key}", True, NOTED_SECONDS):
+        if isinstance(user, User) and cache.add(f"session-seen:{key}", True, NOTED_SECONDS):
             _note(str(key), user, request)
         return response
 

@@ -88,7 +88,7 @@ def test_from_the_mail_with_the_invitation_to_the_first_text(
     visitors.sign_in(nora, "nora@acme.example")
 
     rita.goto(f"{served.url}/admin/messaging/number/")
-    rita.locator("#result_list a").first.click()
+    rita.locator("#result_list a[href*='/change/']").first.click()
     rita.get_by_label("Nora New").check()
     rita.get_by_role("button", name="Save", exact=True).click()
     nora.goto(f"{served.url}/inbox/")

@@ -59,13 +59,16 @@ class Route:
         return found[1]
 
 
-def routes(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[Route]:
+def routes(
+    resolver: URLResolver | None = None, prefix: str = "/", given: tuple[str, ...] = ()
+) -> Iterator[Route]:
     for item in (resolver or get_resolver()).url_patterns:
-        template, parameters = normalize(item.pattern.regex.pattern)[0]
+        template, own = normalize(item.pattern.regex.pattern)[0]
+        parameters = (*given, *own)
         if isinstance(item, URLPattern):
-            yield Route(prefix + str(template), tuple(parameters), item.name or "")
+            yield Route(prefix + str(template), parameters, item.name or "")
         else:
-            yield from routes(item, prefix + str(template))
+            yield from routes(item, prefix + str(template), parameters)
 
 
 ROUTES = list(routes())
