@@ -52,7 +52,7 @@ class User(AbstractBaseUser):
         _("operator"), default=False, help_text=_("Operators run the installation and may do everything.")
     )
     is_active = models.BooleanField(
-        _("active"), default=True, help_text=_("Switch off to block the user. Their messages are kept.")
+        _("active"), default=True, help_text=_("Who is not active cannot sign in.")
     )
     time_zone = models.CharField(
         _("time zone"),
