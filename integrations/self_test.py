@@ -63,7 +63,7 @@ def webhook_problem(integration: Integration) -> str:
         timeout=TIMEOUT,
         max_bytes=MAX_BYTES,
         max_redirects=0,
-        ours=True,
+        trusted=[settings.PUBLIC_URL],
     )
     if isinstance(answer, Fault):
         return _unreached(answer)

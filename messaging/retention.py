@@ -50,7 +50,7 @@ def clean_up() -> None:
     if settings.AUDIT_DAYS:  # what operators did belongs to no account
         before = timezone.now() - timedelta(days=settings.AUDIT_DAYS)
         AuditEntry.objects.filter(account=None).expire(before)
-    Invitation.objects.filter(created_at__lt=timezone.now() - Invitation.VALID).delete()
+    Invitation.objects.filter(created_at__lt=timezone.now() - Invitation.KEPT).delete()
     SessionStore.clear_expired()
     captures.expire()
 

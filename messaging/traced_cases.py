@@ -12,7 +12,7 @@ from integrations.events import HttpResponse
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template, TemplateCase
 from integrations.properties import Credentials, credentials_of
-from integrations.studio.cases import storage
+from integrations.studio import case_storage
 from integrations.studio.cases.making import NoCase, answer_case, webhook_case
 from messaging.models import DeliveryAttempt, WebhookRequest
 from portal.models import User
@@ -52,7 +52,7 @@ def of_attempt(attempt: DeliveryAttempt) -> dict[str, Any]:
 def keep(user: User, template: Template, make: Callable[[], dict[str, Any]]) -> TemplateCase:
     """The new case that `make` makes. Raises NoCase or ValidationError, and Http404 for others' templates."""
     template = get_object_or_404(Template.objects.editable_by(user), pk=template.pk)
-    return storage.keep(template, make())
+    return case_storage.keep(template, make())
 
 
 def may_keep(user: User, template: Template | None) -> bool:

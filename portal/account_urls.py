@@ -4,6 +4,7 @@ from allauth.account import views as allauth
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from portal import account_sessions, identity_views
 from portal import account_views as views
 
 urlpatterns = [
@@ -30,5 +31,14 @@ urlpatterns = [
         allauth.password_reset_from_key,
         name="account_reset_password_from_key",
     ),
+    path("first-run/", views.hide_first_run, name="first_run_hide"),
+    path("sessions/", account_sessions.sessions, name="account_sessions"),
+    path(
+        "with/cancelled/",
+        RedirectView.as_view(pattern_name="account_login"),
+        name="socialaccount_login_cancelled",
+    ),
+    path("with/<slug:provider_id>/", identity_views.login, name="openid_connect_login"),
+    path("with/<slug:provider_id>/callback/", identity_views.callback, name="openid_connect_callback"),
     path("2fa/", include("allauth.mfa.urls")),
 ]

@@ -18,6 +18,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
 
 from portal import mail, throttling
 from portal.models import Invitation, User
@@ -200,6 +201,14 @@ def accept_invitation(request: HttpRequest, key: str) -> HttpResponseBase:
         messages.success(request, _("You have accepted the invitation."))
         return redirect("home")
     return render(request, "account/invitation.html", context)
+
+
+@require_POST
+@login_required
+def hide_first_run(request: SignedIn) -> HttpResponse:
+    """Hides the list of first steps from the start page of the administration, for this user."""
+    User.objects.filter(pk=request.user.pk).update(hides_first_run=True)
+    return redirect("admin:index")
 
 
 def reset_password(request: HttpRequest) -> HttpResponseBase:

@@ -15,6 +15,7 @@ from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
 from portal.admin_base import PortalAdmin, user_of
+from portal.admin_filters import MemberOrganizationFilter, MemberRoleFilter, UserStateFilter
 from portal.models import Account, Membership, Organization, PersonalToken, User
 from portal.permissions import in_reach_of
 
@@ -148,7 +149,8 @@ class UserAdmin(PortalAdmin):
     list_before_template = "admin/users_invite.html"
     inlines = [MembershipInline]
     list_display = ["name", "email", "roles", "is_active", "last_login"]
-    list_filter = ["is_active"]
+    list_filter = [MemberOrganizationFilter, MemberRoleFilter, UserStateFilter]
+    change_form_after_template = "admin/user_next.html"
     search_fields = ["name", "email"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -170,13 +172,13 @@ class UserAdmin(PortalAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         fields = ["name", "email", "time_zone", "is_active"]
-        if obj is None or self._may_edit(request, obj):
+        if obj is None or self.may_edit(request, obj):
             fields.append("new_password")
         return [*fields, "is_operator"] if user_of(request).is_operator else fields
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        if obj is not None and not self._may_edit(request, obj):
+        if obj is not None and not self.may_edit(request, obj):
             # A declared form field is read from the POST data even if the page does not show it.
             form.base_fields.pop("new_password")
         return form
@@ -184,13 +186,16 @@ class UserAdmin(PortalAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         # A user who also has a role outside the editor's reach keeps name, address and password. An address
         # that is refused since somebody else has it would tell so, hence only operators change those.
+        # A page of its own asks before somebody is deactivated.
+        asks = ["is_active"] if obj is None or obj.is_active else []
         if user_of(request).is_operator:
-            return []
-        if obj is None or self._may_edit(request, obj):
-            return ["email"]
+            return asks
+        if obj is None or self.may_edit(request, obj):
+            return ["email", *asks]
         return ["name", "email", "time_zone", "is_active"]
 
-    def _may_edit(self, request: HttpRequest, other: User) -> bool:
+    def may_edit(self, request: HttpRequest, other: User) -> bool:
+        """Whether the user may change more of the other than their roles in reach."""
         user = user_of(request)
         if user.is_operator or other.pk == user.pk:
             return True

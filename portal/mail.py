@@ -27,11 +27,16 @@ def url(name: str, *args: Any) -> str:
     return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"
 
 
-def send(to: str, subject: str, text: str) -> bool:
+def send(to: str, subject: str, text: str, connection: Any = None) -> bool:
     """Sends a mail; returns whether the mail server took it, and logs why not."""
     try:
-        EmailMessage(" ".join(subject.split()), text, to=[to]).send()
+        EmailMessage(" ".join(subject.split()), text, to=[to], connection=connection).send()
     except OSError as error:  # as are smtplib's
-        logger.error("A mail could not be sent: %s", type(error).__name__)
+        failed(error)
         return False
     return True
+
+
+def failed(error: OSError) -> None:
+    """Notes in the log that a mail could not be sent; the error itself may name people."""
+    logger.error("A mail could not be sent: %s", type(error).__name__)

@@ -13,7 +13,7 @@ from celery.schedules import crontab
 from cryptography.fernet import Fernet
 
 from messaging.navigation import UNFOLD as UNFOLD
-from portal import environment, logs
+from portal import environment, identity_settings, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.data_folder()
@@ -109,6 +109,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "django_htmx",
     "rest_framework",
     "drf_spectacular",
@@ -138,6 +139,7 @@ MIDDLEWARE = [
     "portal.middleware.HtmxMiddleware",
     "portal.middleware.sign_in_for_fragments",
     "portal.middleware.time_zone",
+    "portal.sessions.seen",
 ]
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -303,7 +305,14 @@ ACCOUNT_SESSION_REMEMBER = True
 # As a timedelta it counts from the sign-in, not from the last change of the session.
 ACCOUNT_SESSION_COOKIE_AGE = timedelta(hours=environment.read_number("PATCHBAY_SESSION_HOURS", 14 * 24))
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no content in cookies
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a passkey alone signs in, so it must not be usable by a thief
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = _public.hostname == "localhost"  # where browsers need no TLS
+IDENTITY_PROVIDERS = identity_settings.read()
+SOCIALACCOUNT_ADAPTER = "integrations.identity.Adapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a form may lead to no other site (form-action of the policy)
+MFA_FORMS = {"add_webauthn": "portal.passkeys.AddForm"}
 MFA_ADAPTER = "portal.second_factors.Adapter"
 # Nobody signs up. And whoever asks for a new password leaves an address that counts as not verified.
 MFA_ALLOW_UNVERIFIED_EMAIL = True

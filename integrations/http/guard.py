@@ -118,13 +118,13 @@ def is_allowed(url: str) -> bool:
         return False
 
 
-def permit(url: str, *, ours: bool = False) -> tuple[Origin, bool]:
+def permit(url: str, *, trusted: Iterable[str] = ()) -> tuple[Origin, bool]:
     """The URL's origin, and whether its addresses must be checked; raises BlockedAddress.
 
-    With `ours`, the portal's own public URL is permitted, too, wherever its name leads to from here.
+    The origins of the `trusted` URLs are permitted, too, wherever their names lead to from here.
     """
     origin = origin_of(url)
-    if origin in allowed_origins() or (ours and origin == origin_of(settings.PUBLIC_URL)):
+    if origin in allowed_origins() or origin in map(origin_of, trusted):
         return origin, False
     if refusal := _refusal(origin):
         raise BlockedAddress(refusal)

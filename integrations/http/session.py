@@ -8,7 +8,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from typing import IO, Any, Self, cast
@@ -40,7 +40,7 @@ def fetch(
     timeout: float = 30,
     max_redirects: int = 3,
     into: IO[bytes] | None = None,
-    ours: bool = False,
+    trusted: Iterable[str] = (),
 ) -> HttpResponse | Fault:
     """The response, whatever its status, or the Fault in its place; raises no network error.
 
@@ -50,7 +50,7 @@ def fetch(
     `timeout` (seconds) covers everything including redirects, except the resolution of names, which the
     system limits. GET and HEAD follow at most `max_redirects`, whose URLs are checked, too, and send no
     `headers` to another origin; other methods return the redirect. A decoded body of more than `max_bytes` is
-    a Fault "blocked". With `ours`, the portal may call its own public URL, at whatever address.
+    a Fault "blocked". The origins of the `trusted` URLs may be at whatever address.
     """
     headers = dict(headers or {})
     if reason := guard.check_headers(method, headers):
@@ -59,7 +59,7 @@ def fetch(
     home: guard.Origin | None = None
     for _ in range(max_redirects + 1):
         try:
-            origin, guarded = guard.permit(url, ours=ours)
+            origin, guarded = guard.permit(url, trusted=trusted)
         except guard.BlockedAddress as refusal:
             return faults.blocked(str(refusal))
         home = home or origin

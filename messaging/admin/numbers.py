@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 
+from messaging.admin import leaving
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
@@ -136,7 +137,10 @@ class NumberAdmin(PortalAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.move_view)
-        own: list[URLPattern] = [path("<int:pk>/move/", view, name="messaging_number_move")]
+        own: list[URLPattern] = [
+            path("<int:pk>/move/", view, name="messaging_number_move"),
+            path("leaving/<int:pk>/", self.admin_site.admin_view(leaving.view), name="messaging_leaving"),
+        ]
         return [*own, *super().get_urls()]
 
     def move_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -15,12 +15,12 @@ from django.utils.translation import ngettext
 
 from integrations.models import NOT_WORKING, Integration, State, state_now
 from messaging.inbound import quarantine
-from messaging.models import Alert, AlertKind, Assignment, Message, Number
-from messaging.reporting import charts
+from messaging.models import Alert, AlertKind, Message
+from messaging.reporting import charts, first_run
 from messaging.reporting.charts import Hour
 from messaging.statuses import Direction, QueueState, Status
 from portal.admin_base import user_of
-from portal.models import Organization, User
+from portal.models import User
 from portal.permissions import in_reach_of
 
 MAX_INTEGRATIONS = 5  # that are named
@@ -31,9 +31,17 @@ MAX_COUNTED = 1000
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The template context, in a constant number of queries; django-unfold's DASHBOARD_CALLBACK."""
     user = user_of(request)
-    to_do = steps(user)
-    all_done = all(step["done"] for step in to_do)
-    return {**context, "steps": to_do, "all_done": all_done, "problems": problems(user), **today(user)}
+    return {**context, **_first_run(user), "problems": problems(user), **today(user)}
+
+
+def _first_run(user: User) -> dict[str, Any]:
+    """The steps of the first run, until somebody who has done them all hides them."""
+    if user.hides_first_run:
+        return {}
+    to_do = first_run.steps(user)
+    next_step = next((step for step in to_do if not step.done and step.url), None)
+    done = sum(step.done for step in to_do)
+    return {"steps": to_do, "next_step": next_step, "done": done, "all_done": done == len(to_do)}
 
 
 def problems(user: User) -> list[dict[str, str]]:
@@ -162,39 +170,3 @@ def _hours(midnight: datetime) -> list[datetime]:
         found.append(datetime.fromtimestamp(start, midnight.tzinfo))
         start += 3600
     return found
-
-
-def steps(user: User) -> list[dict[str, Any]]:
-    """The steps from an empty installation to a first message, and which of them are done."""
-    reach = in_reach_of(user, "organization", "organization__account")
-    numbers = Number.objects.filter(reach, active=True)
-    first = Organization.objects.administered_by(user).first()
-    gallery = reverse("admin:integrations_gallery", args=[first.pk]) if first else ""
-    number_list = reverse("admin:messaging_number_changelist")
-    return [
-        {
-            "label": _("Add an organization"),
-            "done": first is not None,
-            "url": reverse("admin:portal_organization_add"),
-        },
-        {
-            "label": _("Set up a messaging provider for it"),
-            "done": Integration.objects.filter(reach).exists(),
-            "url": gallery,
-        },
-        {
-            "label": _("Add a number"),
-            "done": numbers.exists(),
-            "url": reverse("admin:messaging_number_add"),
-        },
-        {
-            "label": _("Assign users to the number"),
-            "done": Assignment.objects.filter(number__in=numbers).exists(),
-            "url": number_list,
-        },
-        {
-            "label": _("Send a first message from the inbox"),
-            "done": Message.objects.filter(reach, direction=Direction.OUT).exists(),
-            "url": reverse("inbox"),
-        },
-    ]

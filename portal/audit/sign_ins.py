@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.signals import user_logged_in
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.core.cache import cache
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
@@ -77,3 +78,14 @@ def _second_factor_added(instance: Authenticator, created: bool, **more: Any) ->
 @receiver(pre_delete, sender=Authenticator, dispatch_uid="audit")
 def _second_factor_removed(instance: Authenticator, **more: Any) -> None:
     record(Action.SECOND_FACTOR, instance.user, {instance.get_type_display(): ("", _("removed"))})
+
+
+@receiver(post_save, sender=SocialAccount, dispatch_uid="audit")
+def _identity_linked(instance: SocialAccount, created: bool, **more: Any) -> None:
+    if created:
+        record(Action.IDENTITY, instance.user, {instance.provider: ("", _("linked"))}, actor=instance.user)
+
+
+@receiver(pre_delete, sender=SocialAccount, dispatch_uid="audit")
+def _identity_removed(instance: SocialAccount, **more: Any) -> None:
+    record(Action.IDENTITY, instance.user, {instance.provider: ("", _("removed"))})

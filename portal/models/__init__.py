@@ -5,6 +5,7 @@ from portal.models.invitations import Invitation
 from portal.models.keys import KeyCheck
 from portal.models.organizations import Account, Organization, is_domain
 from portal.models.people import Membership, User
+from portal.models.sessions import SeenSession
 from portal.models.tokens import PersonalToken
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Membership",
     "Organization",
     "PersonalToken",
+    "SeenSession",
     "User",
     "is_domain",
 ]

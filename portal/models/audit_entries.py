@@ -35,6 +35,8 @@ class Action(models.TextChoices):
     PASSWORD_CHANGED = "password_changed", gettext_lazy("password changed")
     PASSWORD_RESET = "password_reset", gettext_lazy("password reset")
     SECOND_FACTOR = "second_factor", gettext_lazy("second factor changed")
+    IDENTITY = "identity", gettext_lazy("sign-in with a provider changed")
+    INVITED_AGAIN = "invited_again", gettext_lazy("invited again")
     RESENT = "resent", gettext_lazy("message resent")
     RESENT_MANY = "resent_many", gettext_lazy("messages resent in bulk")
     SETTLED = "settled", gettext_lazy("outcome of a message decided")
@@ -66,6 +68,8 @@ SENTENCES: dict[str, Any] = {
     Action.PASSWORD_CHANGED: gettext_lazy("%(who)s set a new password of the %(kind)s %(name)s."),
     Action.PASSWORD_RESET: gettext_lazy("%(who)s reset the password of %(name)s by the link in an email."),
     Action.SECOND_FACTOR: gettext_lazy("%(who)s changed the second factor of the %(kind)s %(name)s."),
+    Action.IDENTITY: gettext_lazy("%(who)s changed the sign-in with a provider of the %(kind)s %(name)s."),
+    Action.INVITED_AGAIN: gettext_lazy("%(who)s sent the %(kind)s %(name)s again."),
     Action.RESENT: gettext_lazy("%(who)s resent the %(name)s."),
     Action.SETTLED: gettext_lazy("%(who)s decided the outcome of the %(name)s."),
     Action.REPROCESSED: gettext_lazy("%(who)s reprocessed the %(kind)s %(name)s."),

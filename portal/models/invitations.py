@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.encryption import SecretCharField
 from portal.models.organizations import Account, Organization
-from portal.models.people import Membership, User
+from portal.models.people import Membership, User, is_extension
 from portal.models.tokens import digest_of
 
 
@@ -23,6 +23,14 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         found = rows.select_related("inviter", "organization", "account").first()
         return found if found is not None and found.is_allowed() else None
 
+    def open_to(self, email: str) -> list[Invitation]:
+        """The open invitations of an address, newest first, whose writers may still give the roles."""
+        since = timezone.now() - Invitation.VALID
+        rows = self.filter(email=email, created_at__gt=since).select_related(
+            "inviter", "organization", "account"
+        )
+        return [row for row in rows if row.is_allowed()]
+
 
 class Invitation(models.Model):
     """A role for whoever reads the mail to an address, until it is accepted, withdrawn, or a week old.
@@ -32,6 +40,7 @@ class Invitation(models.Model):
     """
 
     VALID = timedelta(days=7)
+    KEPT = timedelta(days=30)  # so that it can be sent again
     MOST_PER_HOUR = 50
 
     email = models.EmailField(_("email address"))
@@ -48,6 +57,15 @@ class Invitation(models.Model):
     )
     role = models.CharField(
         _("role"), max_length=20, choices=Membership.Role.choices, default=Membership.Role.USER
+    )
+    extension = models.CharField(
+        _("extension"),
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[is_extension],
+        help_text=_("Their extension in the organization's domain, for example 101."),
     )
     inviter = models.ForeignKey(User, models.CASCADE, verbose_name=_("invited by"), related_name="+")
     digest = SecretCharField(max_length=64, unique=True, editable=False)
@@ -75,25 +93,41 @@ class Invitation(models.Model):
             self.save()
         return key
 
+    def renew(self) -> str:
+        """Opens the invitation for another week; returns its new key, and the old one ends."""
+        key = secrets.token_urlsafe(32)
+        self.digest, self.created_at = digest_of(key), timezone.now()
+        self.save(update_fields=["digest", "created_at", "inviter"])
+        return key
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its link opens nothing any more, until it is sent again."""
+        return self.created_at <= timezone.now() - self.VALID
+
     def like_this(self) -> InvitationQuerySet:
         """All invitations of the same address to the same place."""
         return Invitation.objects.filter(
             email=self.email, account=self.account, organization=self.organization
         )
 
-    def is_allowed(self) -> bool:
-        """Whether the inviter may give this role."""
-        if self.inviter.is_operator or self.account_id in self.inviter.administered_accounts:
-            return self.inviter.is_active
+    def is_allowed(self, by: User | None = None) -> bool:
+        """Whether the inviter, or another user, may give this role."""
+        giver = by or self.inviter
+        if giver.is_operator or self.account_id in giver.administered_accounts:
+            return giver.is_active
         return (
-            self.inviter.is_active
+            giver.is_active
             and self.role != Membership.Role.ACCOUNT_ADMIN
-            and self.organization_id in self.inviter.administered_organizations
+            and self.organization_id in giver.administered_organizations
         )
 
     def accept(self, user: User) -> None:
         """Gives the user the role, unless they have one there, and ends all invitations like this."""
         place = {"user": user, "account": self.account, "organization": self.organization}
         with transaction.atomic():
-            Membership.objects.get_or_create(**place, defaults={"role": self.role})
+            taken = Membership.objects.filter(organization=self.organization, extension=self.extension)
+            extension = "" if self.extension and taken.exists() else self.extension
+            defaults = {"role": self.role, "extension": extension}
+            Membership.objects.get_or_create(**place, defaults=defaults)
             self.like_this().delete()

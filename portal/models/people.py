@@ -19,6 +19,8 @@ from portal.encryption import SecretCharField
 from portal.ids import new_id
 from portal.models.organizations import Account, Organization
 
+is_extension = RegexValidator(r"\A[0-9*#]+\Z", _("An extension consists of digits, * and #."))
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
@@ -50,7 +52,7 @@ class User(AbstractBaseUser):
         _("operator"), default=False, help_text=_("Operators run the installation and may do everything.")
     )
     is_active = models.BooleanField(
-        _("active"), default=True, help_text=_("Switch off to block the user. Their messages are kept.")
+        _("active"), default=True, help_text=_("Who is not active cannot sign in.")
     )
     time_zone = models.CharField(
         _("time zone"),
@@ -63,6 +65,8 @@ class User(AbstractBaseUser):
     date_joined = models.DateTimeField(_("joined"), auto_now_add=True)
     # Part of what sessions are checked against, so that a new mark ends all of them.
     session_mark = models.CharField(max_length=20, default="", db_default="", editable=False)
+
+    hides_first_run = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = UserManager()
 
@@ -190,7 +194,7 @@ class Membership(models.Model):
         _("extension"),
         max_length=20,
         blank=True,
-        validators=[RegexValidator(r"\A[0-9*#]+\Z", _("An extension consists of digits, * and #."))],
+        validators=[is_extension],
         help_text=_("The user's extension in the organization's domain, for example 101."),
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)

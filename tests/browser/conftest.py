@@ -37,7 +37,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Demo:
     """What `./run demo` starts, on free ports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         port, phone = free_port(), free_port()
         self.url, self.phone = f"http://localhost:{port}", f"http://127.0.0.1:{phone}"
         self.process = Process(
@@ -52,7 +52,7 @@ class Demo:
                 "--data",
                 str(folder / "data"),
             ],
-            {"PATCHBAY_DEMO_PASSWORD": "correct-horse-battery"},
+            {"PATCHBAY_DEMO_PASSWORD": "correct-horse-battery", **environment},
             folder / "log",
         )
         self.process.wait_until_ready(self.url, 180)

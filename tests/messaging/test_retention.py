@@ -482,7 +482,7 @@ def test_an_erasure_is_proven_after_the_secret_key_was_rotated(full: Number, set
 
 
 def test_old_invitations_go(acme: Organization, admin_of_acme: User) -> None:
-    for days, email in ((8, "old@x.example"), (1, "new@x.example")):
+    for days, email in ((31, "old@x.example"), (29, "new@x.example")):
         row = Invitation(
             email=email, name="N", account=acme.account, organization=acme, inviter=admin_of_acme
         )

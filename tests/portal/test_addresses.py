@@ -498,7 +498,6 @@ def test_who_proves_the_mailbox_is_not_locked_out(alice: User) -> None:
         "/account/login/code/",
         "/account/login/code/confirm/",
         "/account/3rdparty/",
-        "/account/sessions/",
         "/account/signup/passkey/",
     ],
 )

@@ -33,7 +33,7 @@ from portal.admin_base import PortalAdmin
 from portal.audit.changes import is_shown, tracked
 from portal.audit.export import safe
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField
-from portal.models import Account, AuditEntry, Membership, Organization, PersonalToken, User
+from portal.models import Account, AuditEntry, Invitation, Membership, Organization, PersonalToken, User
 from portal.models.audit_entries import SENTENCES, Action
 from tests.conftest import PASSWORD, person
 from tests.processes import ROOT
@@ -490,6 +490,7 @@ BESIDE: dict[str, str] = {
     "integrations_template_revision": "only shows",
     "integrations_trial": "test_a_message_that_is_tried_for_real_is_recorded",
     "messaging_attempt_case": "test_cases_are_recorded",
+    "messaging_leaving": "test_who_leaves_is_recorded",
     "messaging_number_move": "test_a_move_is_recorded_for_both_organizations",
     "messaging_process_anyway": "test_the_quarantine_is_recorded",
     "messaging_reprocess": "test_the_quarantine_is_recorded",
@@ -500,6 +501,8 @@ BESIDE: dict[str, str] = {
     "messaging_retry_integration": "test_a_retried_integration_is_recorded",
     "messaging_settle": "test_a_decided_outcome_is_recorded",
     "messaging_webhook_case": "test_cases_are_recorded",
+    "portal_invitation_again": "test_invitations_again_and_to_many_are_recorded",
+    "portal_invitation_many": "test_invitations_again_and_to_many_are_recorded",
     "portal_auditentry_export": "test_the_export_is_what_the_list_shows_and_is_recorded",
 }
 COMMON = ("add", "change", "changelist", "delete", "history")
@@ -511,6 +514,32 @@ def test_every_page_beside_the_forms_is_known() -> None:
     own = {name for name in names if "_" in name and not name.endswith(tuple(f"_{each}" for each in COMMON))}
     assert own - {"password_change", "password_change_done", "app_list", "view_on_site"} == set(BESIDE)
     assert {proof for proof in BESIDE.values() if proof.startswith("test_")} <= set(globals())
+
+
+def test_invitations_again_and_to_many_are_recorded(
+    settings: Any, admin_of_acme: User, acme: Organization
+) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    before, client = last(), signed_in(admin_of_acme)
+    people = "Ann <ann@x.example>, user\nBea <bea@x.example>, user"
+    client.post(reverse("admin:portal_invitation_many"), {"people": people, "confirm": "1"})
+    row = Invitation.objects.get(email="ann@x.example")
+    client.post(reverse("admin:portal_invitation_again", args=[row.pk]))
+    kind = "portal.invitation"
+    assert told(since(before)) == [
+        ("added", kind, "ann@x.example"),
+        ("added", kind, "bea@x.example"),
+        ("invited_again", kind, "ann@x.example"),
+    ]
+
+
+def test_who_leaves_is_recorded(private: Number, alice: User, bob: User, admin_of_acme: User) -> None:
+    before, client = last(), signed_in(admin_of_acme)
+    client.post(reverse("admin:messaging_leaving", args=[alice.pk]), {"heir": bob.pk})
+    assert [(entry.action, entry.kind, entry.changes) for entry in since(before)] == [
+        ("changed", "messaging.number", {"users": ["Alice", "Bob"]}),
+        ("changed", "portal.user", {"active": ["yes", "no"]}),
+    ]
 
 
 def test_a_message_that_is_tried_for_real_is_recorded(service: Integration, reseller: User) -> None:

@@ -59,13 +59,16 @@ class Route:
         return found[1]
 
 
-def routes(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[Route]:
+def routes(
+    resolver: URLResolver | None = None, prefix: str = "/", given: tuple[str, ...] = ()
+) -> Iterator[Route]:
     for item in (resolver or get_resolver()).url_patterns:
-        template, parameters = normalize(item.pattern.regex.pattern)[0]
+        template, own = normalize(item.pattern.regex.pattern)[0]
+        parameters = (*given, *own)
         if isinstance(item, URLPattern):
-            yield Route(prefix + str(template), tuple(parameters), item.name or "")
+            yield Route(prefix + str(template), parameters, item.name or "")
         else:
-            yield from routes(item, prefix + str(template))
+            yield from routes(item, prefix + str(template), parameters)
 
 
 ROUTES = list(routes())
@@ -94,6 +97,7 @@ ROWS = {
     ("integrations_account_gallery", "pk"): "portal.Account",
     ("integrations_enable", "pk"): "portal.Account",
     ("integrations_enable", "template"): "integrations.Template",
+    ("messaging_leaving", "pk"): "portal.User",
     ("messaging_resend_progress", "pk"): "messaging.BulkResend",
     ("view_on_site", "object_id"): "messaging.Number",
     ("service_logo", "pk"): "integrations.Template",
@@ -112,6 +116,10 @@ ROWS = {
 OTHERS = {
     ("account_confirm_email", "key"): "x",
     ("invitation", "key"): "x",
+    ("openid_connect_login", "provider_id"): "oidc",
+    ("openid_connect_callback", "provider_id"): "oidc",
+    ("mfa_edit_webauthn", "pk"): "1",
+    ("mfa_remove_webauthn", "pk"): "1",
     ("account_reset_password_from_key", "uidb36"): "1",
     ("account_reset_password_from_key", "key"): "x",
     ("integrations_template_revision", "number"): "1",

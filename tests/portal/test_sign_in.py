@@ -238,7 +238,12 @@ def test_a_password_that_one_changes_oneself_ends_all_but_this_session(alice: Us
 
 def test_a_block_ends_sessions_and_tokens_for_good(alice: User, admin_of_acme: User) -> None:
     browser, token = sign_in(alice.email), PersonalToken.objects.issue(alice, "One")
-    edit(admin_of_acme, alice, is_active="off")
+    admin = Client()
+    admin.force_login(admin_of_acme)
+    edit(admin_of_acme, alice, is_active="off")  # without the page that asks
+    assert (is_in(browser), lives(token)) == (True, True)
+    admin.post(f"/admin/messaging/number/leaving/{alice.pk}/")
+    assert not User.objects.get(pk=alice.pk).is_active
     edit(admin_of_acme, alice)
     assert User.objects.get(pk=alice.pk).is_active
     assert (is_in(browser), lives(token)) == (False, False)

@@ -17,8 +17,8 @@ from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.values import Value, dump, text
 from integrations.redact import MASK, Redactor
+from integrations.studio.case_storage import MAX_BYTES, written
 from integrations.studio.cases.anonymous import Anonymizer, literals
-from integrations.studio.cases.storage import MAX_BYTES, written
 from integrations.studio.invented.messages import MESSAGE, NAME, PICTURE, TEXT
 from integrations.studio.invented.values import secrets_in, signed, values_for
 

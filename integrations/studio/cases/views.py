@@ -16,7 +16,8 @@ from django.views.decorators.http import require_POST
 from integrations.language.document import Template as Compiled
 from integrations.language.values import load
 from integrations.models import Template, TemplateCase
-from integrations.studio.cases import results, storage
+from integrations.studio import case_storage
+from integrations.studio.cases import results
 from integrations.studio.pages import page, revision_of, template_of
 
 _NO_DOCUMENT = gettext_lazy("Write the document first: a case is checked by it.")
@@ -39,7 +40,7 @@ def listed(request: HttpRequest, pk: int) -> HttpResponse:
         "results": sorted(found, key=lambda item: item.passed),
         "failed": failed,
         "passed": len(found) - failed,
-        "most": storage.MAX_CASES,
+        "most": case_storage.MAX_CASES,
     }
     return page(request, template, "cases", context)
 
@@ -47,15 +48,15 @@ def listed(request: HttpRequest, pk: int) -> HttpResponse:
 def add(request: HttpRequest, pk: int) -> HttpResponse:
     """A new case, written as JSON."""
     template = template_of(request, pk)
-    source = request.POST.get("source", storage.written(BLANK)).replace("\r\n", "\n")
+    source = request.POST.get("source", case_storage.written(BLANK)).replace("\r\n", "\n")
     if request.method != "POST":
         return _edited(request, template, None, source)
     compiled = _compiled(template)
     if compiled is None:
         return _edited(request, template, None, source, _NO_DOCUMENT)
-    if not storage.problems_in(compiled, source):
+    if not case_storage.problems_in(compiled, source):
         try:
-            row = storage.keep(template, load(source))
+            row = case_storage.keep(template, load(source))
         except ValidationError as error:
             return _edited(request, template, None, source, " ".join(error.messages))
         messages.success(request, _("The case is saved."))
@@ -75,11 +76,11 @@ def edit(request: HttpRequest, pk: int, case: int) -> HttpResponse:
     compiled = _compiled(template)
     if compiled is None:
         return _edited(request, template, row, source, _NO_DOCUMENT)
-    if storage.problems_in(compiled, source):
+    if case_storage.problems_in(compiled, source):
         problem = _("The case has not been saved. What is wrong is listed below.")
         return _edited(request, template, row, source, problem)
     try:
-        storage.change(row, source)
+        case_storage.change(row, source)
     except ValidationError as error:
         return _edited(request, template, row, source, " ".join(error.messages))
     messages.success(request, _("The case is saved."))
@@ -90,7 +91,7 @@ def edit(request: HttpRequest, pk: int, case: int) -> HttpResponse:
 def delete(request: HttpRequest, pk: int, case: int) -> HttpResponse:
     """Deletes a case."""
     template = template_of(request, pk)
-    storage.delete(get_object_or_404(template.cases, pk=case))
+    case_storage.delete(get_object_or_404(template.cases, pk=case))
     messages.success(request, _("The case is deleted."))
     return redirect("admin:integrations_studio_cases", template.pk)
 
@@ -109,7 +110,7 @@ def _edited(
     compiled = _compiled(template)
     context: dict[str, Any] = {"row": row, "source": source, "problem": problem, "problems": []}
     if compiled is not None:
-        context["problems"] = storage.problems_in(compiled, source)
+        context["problems"] = case_storage.problems_in(compiled, source)
         if row is not None and not context["problems"]:
             context["difference"] = results.difference(compiled, source)
     return page(request, template, "cases", context, view="case", status=422 if problem else 200)

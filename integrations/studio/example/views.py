@@ -17,8 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from integrations.language.errors import DocumentError
 from integrations.language.webhook_events import STATUSES
 from integrations.models import CapturedRequest, Template
-from integrations.studio import saving
-from integrations.studio.cases import storage
+from integrations.studio import case_storage, saving
 from integrations.studio.example.forms import WEBHOOKS, ExampleForm, statuses_of, text_of
 from integrations.studio.example.tree import done, missing, pasted
 from integrations.studio.example.writing import laid_out
@@ -95,7 +94,7 @@ def _saved(request: HttpRequest, template: Template, form: ExampleForm) -> bool:
     try:
         with transaction.atomic():
             saving.save(template, source, user_of(request), whole_number(request.POST.get("based")))
-            storage.replace_by_example(template, cases)
+            case_storage.replace_by_example(template, cases)
     except Overtaken as overtaken:
         form.overtaken = overtaken
         return False

@@ -19,7 +19,8 @@ from integrations.language.document import Template as Compiled
 from integrations.language.values import Value, text
 from integrations.models import CapturedRequest, Template
 from integrations.redact import Redactor
-from integrations.studio.cases import making, results, storage
+from integrations.studio import case_storage
+from integrations.studio.cases import making, results
 from integrations.studio.invented.values import secrets_in, values_for
 from integrations.studio.pages import page, revision_of, template_of
 from integrations.studio.preview.forms import Presets, PreviewForm, as_fields
@@ -58,7 +59,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     if keep := request.POST.get("keep"):
         try:
             case = _case(form, compiled, keep, wanted, signing)
-            row = storage.keep(template, case)
+            row = case_storage.keep(template, case)
         except (making.NoCase, ValidationError) as error:
             messages.error(request, " ".join(getattr(error, "messages", [str(error)])))
         else:

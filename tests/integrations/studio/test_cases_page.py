@@ -10,7 +10,7 @@ import pytest
 
 from integrations import catalog
 from integrations.models import Template, TemplateCase
-from integrations.studio.cases import storage
+from integrations.studio import case_storage
 from portal.models import User
 from tests.integrations.studio.conftest import Previewed, signed_in
 
@@ -84,7 +84,7 @@ def test_a_case_with_problems_is_not_saved_and_says_them(
 
 
 def test_two_cases_have_two_names(previewed: Previewed) -> None:
-    rows = [storage.keep(previewed.template, GOOD) for _ in range(3)]
+    rows = [case_storage.keep(previewed.template, GOOD) for _ in range(3)]
     assert [row.name for row in rows] == ["A text", "A text (2)", "A text (3)"]
     answer = previewed.client.post(f"{previewed.url}cases/{rows[1].pk}/", {"source": json.dumps(GOOD)})
     assert answer.status_code == 422

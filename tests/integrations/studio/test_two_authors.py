@@ -14,8 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from integrations.models import Template, TemplateCase
-from integrations.studio import saving
-from integrations.studio.cases import storage
+from integrations.studio import case_storage, saving
 from integrations.studio.start.drafts import begin
 from portal.models import Membership, Organization, User
 from tests.conftest import person
@@ -91,7 +90,7 @@ def test_an_odd_number_is_no_fault(previewed: Previewed, based: str) -> None:
 
 
 def test_building_by_example_replaces_no_draft_saved_meanwhile(previewed: Previewed, second: Client) -> None:
-    url, own = f"{previewed.url}example/", storage.keep(previewed.template, {"name": "Own"})
+    url, own = f"{previewed.url}example/", case_storage.keep(previewed.template, {"name": "Own"})
     shown = previewed.client.post(url, {**EXAMPLE, "do": "show", "based": 1}).content.decode()
     assert 'name="based" value="1"' in shown
     second.post(previewed.url, {"source": source("Theirs"), "based": 1})
@@ -113,13 +112,13 @@ def test_building_by_example_replaces_no_draft_saved_meanwhile(previewed: Previe
 def test_cases_by_example_keep_the_limits(previewed: Previewed) -> None:
     TemplateCase.objects.bulk_create(
         TemplateCase(template=previewed.template, name=f"Own {number}", source="{}")
-        for number in range(storage.MAX_CASES)
+        for number in range(case_storage.MAX_CASES)
     )
     answer = previewed.client.post(f"{previewed.url}example/", {**EXAMPLE, "do": "save", "based": 1})
     assert (answer.status_code, "more than 100" in answer.content.decode()) == (422, True)
     assert (drafts(previewed.template), previewed.template.cases.count()) == (["Acme SMS"], 100)
     with pytest.raises(ValidationError):
-        storage.replace_by_example(previewed.template, [{"name": "x", "text": "y" * 70_000}])
+        case_storage.replace_by_example(previewed.template, [{"name": "x", "text": "y" * 70_000}])
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:

@@ -1,0 +1,81 @@
+"""The first run: the steps from an empty installation to a first text, which are done, and what is next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from integrations.models import Integration
+from messaging.models import Assignment, Message, Number
+from messaging.statuses import Direction
+from portal.models import Account, Membership, Organization, User
+from portal.permissions import in_reach_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what to do, why, where, and whether it is done."""
+
+    label: str
+    hint: str
+    url: str
+    done: bool
+
+
+def steps(user: User) -> list[Step]:
+    """The steps of whoever administers accounts, or the shorter list of an organization's administrator.
+
+    Each leads to where something is missing. Takes a constant number of queries.
+    """
+    reach = in_reach_of(user, "organization", "organization__account")
+    organizations = Organization.objects.administered_by(user)
+    numbers = Number.objects.filter(reach, active=True)
+    ready = Exists(Integration.objects.filter(organization=OuterRef("pk"), enabled=True))
+    place = organizations.annotate(ready=ready).order_by("ready", "pk").first()
+    holders = Assignment.objects.permitted().filter(number__in=numbers)
+    bare = numbers.exclude(pk__in=holders.values("number")).order_by("pk").first()
+    found = [
+        Step(
+            _("Set up a messaging provider"),
+            _("The service that carries your texts: its keys are entered once, and tried."),
+            reverse("admin:integrations_gallery", args=[place.pk]) if place else "",
+            Integration.objects.filter(reach, enabled=True).exists(),
+        ),
+        Step(
+            _("Add a number"),
+            _("The number or name that your texts come from."),
+            reverse("admin:messaging_number_add") if place else "",
+            numbers.exists(),
+        ),
+        _people(user, bare, holders.exists(), in_place=place is not None),
+        Step(
+            _("Send a first text"),
+            _("In the inbox, as somebody to whom a number is assigned."),
+            reverse("inbox"),
+            Message.objects.filter(reach, direction=Direction.OUT).exists(),
+        ),
+    ]
+    if not user.administers_accounts:
+        return found
+    add = reverse("admin:portal_organization_add")
+    why = _("A customer of yours, or your own firm: its people, numbers and conversations stay apart.")
+    found.insert(0, Step(_("Add an organization"), why, add, place is not None))
+    if user.is_operator:
+        add, why = reverse("admin:portal_account_add"), _("A reseller, to whom organizations belong.")
+        found.insert(0, Step(_("Add an account"), why, add, Account.objects.exists()))
+    return found
+
+
+def _people(user: User, bare: Number | None, done: bool, *, in_place: bool) -> Step:
+    """Leads to the invitations while there is nobody to assign, and to a number without users afterwards."""
+    label = _("Invite people, and assign them to the number")
+    reach = in_reach_of(user, "organization", "organization__account")
+    others = Membership.objects.filter(reach, organization__isnull=False).exists()
+    if others and bare is not None:
+        url = reverse("admin:messaging_number_change", args=[bare.pk])
+        return Step(label, _("Choose on the page of the number who sends and answers with it."), url, done)
+    url = reverse("admin:portal_invitation_changelist") if in_place else ""
+    return Step(label, _("They get a mail with a link, and choose a password."), url, done)

@@ -1,0 +1,177 @@
+"""Inviting many people at once: what somebody has pasted is read, judged line by line, and done in one go."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from portal import audit, invitations, throttling
+from portal.models import Account, Invitation, Membership, Organization, User
+from portal.models.people import is_extension
+from portal.permissions import in_reach_of
+
+MOST = 200
+MOST_PER_HOUR = 400
+_PERSON = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>")
+
+
+@dataclass
+class Line:
+    """One person of the list: what is wrong with the line, or the invitation that it makes."""
+
+    number: int
+    text: str
+    problem: str = ""
+    invitation: Invitation | None = None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the lines are compared with, read once for all of them."""
+
+    organizations: dict[str, list[Organization]]
+    accounts: list[Account]
+    members: set[tuple[int | None, str]]
+    extensions: set[tuple[int, str]]
+
+
+def read(text: str, inviter: User) -> list[Line]:
+    """The lines of `name <address>, role, extension, organization`, or the same in columns; at most 200.
+
+    Takes the same number of queries for each number of lines. Raises ValidationError for more lines.
+    """
+    rows = [(number, row) for number, row in enumerate(_rows(text), 1) if any(row)]
+    if len(rows) > MOST:
+        raise ValidationError(
+            _("These are %(number)d lines. Invite at most 200 people at once."), params={"number": len(rows)}
+        )
+    known = _known(rows, inviter)
+    lines, seen = [], set()
+    for number, row in rows:
+        line = Line(number, ", ".join(cell for cell in row if cell))
+        try:
+            line.invitation = found = _invitation(row, known, inviter)
+            place = (found.email, found.account_id, found.organization_id)
+            extension = (found.organization_id, found.extension)
+            if place in seen or (found.extension and extension in seen):
+                raise ValidationError(_("An earlier line has this person or extension already."))
+            seen |= {place, extension}
+        except ValidationError as error:
+            line.problem, line.invitation = " ".join(error.messages), None
+        lines.append(line)
+    return lines
+
+
+def invite(lines: Iterable[Line], inviter: User) -> list[tuple[Invitation, str]]:
+    """Opens the invitations of the lines without a problem; returns each with its link.
+
+    Raises ValidationError if somebody invites too many people within an hour.
+    """
+    found = [line.invitation for line in lines if line.invitation is not None]
+    for _invitation in found:
+        if throttling.count(f"invite-many:{inviter.pk}", MOST_PER_HOUR, throttling.HOUR) is not None:
+            raise ValidationError(_("You have invited many people. Please go on in an hour."))
+    with transaction.atomic(), audit.covered():
+        links = [(row, invitations.link(row)) for row in found]
+        audit.record_each(audit.Action.ADDED, found)
+    return links
+
+
+def _rows(text: str) -> list[list[str]]:
+    lines = text.splitlines()
+    delimiter = "\t" if "\t" in text else ";" if text.count(";") > text.count(",") else ","
+    rows = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), []) for line in lines]
+    return [[" ".join(cell.split()) for cell in row] for row in rows]
+
+
+def _known(rows: list[tuple[int, list[str]]], inviter: User) -> _Known:
+    organizations: dict[str, list[Organization]] = {}
+    mine = list(Organization.objects.administered_by(inviter).select_related("account"))
+    for item in mine:
+        for name in {item.name.lower(), item.domain}:
+            organizations.setdefault(name, []).append(item)
+    if len(mine) == 1:
+        organizations[""] = mine
+    accounts = Account.objects.filter(in_reach_of(inviter, "", "pk")) if inviter.administers_accounts else []
+    emails = {
+        email.lower() for _number, row in rows for email in re.findall(r"[^\s<>]+@[^\s<>]+", " ".join(row))
+    }
+    members = Membership.objects.filter(in_reach_of(inviter), user__email__in=emails)
+    cells = {cell for _number, row in rows for cell in row}
+    used = Membership.objects.filter(in_reach_of(inviter), extension__in=cells).exclude(extension="")
+    return _Known(
+        organizations,
+        list(accounts)[:2],
+        set(members.values_list("organization", "user__email")),
+        {
+            (organization or 0, extension)
+            for organization, extension in used.values_list("organization", "extension")
+        },
+    )
+
+
+def _invitation(row: list[str], known: _Known, inviter: User) -> Invitation:
+    name, email, rest = _person(row)
+    role, extension, place, *more = [*rest, "", "", ""]
+    if any(more):
+        raise ValidationError(_("The line has too many parts."))
+    if not name:
+        raise ValidationError(_("The name is missing."))
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise ValidationError(_("“%(email)s” is not an email address."), params={"email": email}) from None
+    if extension:
+        is_extension(extension)
+    found = Invitation(
+        email=email.lower(), name=name[:120], role=_role(role), extension=extension[:20], inviter=inviter
+    )
+    _place(found, place, known)
+    if not found.is_allowed():
+        raise ValidationError(_("You cannot give this role."))
+    if (found.organization_id, found.email) in known.members:
+        raise ValidationError(_("This user has a role there already."))
+    if (found.organization_id or 0, extension) in known.extensions:
+        raise ValidationError(_("Another user of the organization has this extension."))
+    return found
+
+
+def _person(row: list[str]) -> tuple[str, str, list[str]]:
+    """Name, address and the other cells, of `name <address>` in one cell or in two."""
+    if match := _PERSON.fullmatch(row[0]):
+        return match["name"].strip(' "'), match["email"].strip(), row[1:]
+    if len(row) > 1 and "@" in row[1]:
+        return row[0], row[1].strip("<>"), row[2:]
+    raise ValidationError(_("Begin the line with a name and an address, such as Ann Lee <ann@acme.example>."))
+
+
+def _role(text: str) -> str:
+    for role in Membership.Role:
+        if text.lower() in (str(role.label).lower(), role.value, role.value.replace("_", " ")):
+            return role
+    raise ValidationError(
+        _("Say the role: %(roles)s."),
+        params={"roles": ", ".join(str(role.label) for role in Membership.Role)},
+    )
+
+
+def _place(found: Invitation, name: str, known: _Known) -> None:
+    if found.role == Membership.Role.ACCOUNT_ADMIN and not name and len(known.accounts) == 1:
+        found.account = known.accounts[0]
+        return
+    choices = known.organizations.get(name.lower(), [])
+    if not choices:
+        wanted = _("Say the organization.") if not name else _("You administer no organization “%(name)s”.")
+        raise ValidationError(wanted, params={"name": name})
+    if len(choices) > 1:
+        raise ValidationError(
+            _("Several organizations are called “%(name)s”. Write its domain instead."), params={"name": name}
+        )
+    found.organization, found.account = choices[0], choices[0].account

@@ -1,0 +1,31 @@
+"""Where people are signed in, so that they can see it and end it."""
+
+from __future__ import annotations
+
+from django.contrib.sessions.models import Session
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from portal.models.people import User
+
+
+class SeenSession(models.Model):
+    """A session of a user with the browser and address that it was last seen with; it ends with the session.
+
+    Its own key names it on pages, since whoever knows the key of a session has it.
+    """
+
+    session = models.OneToOneField(Session, models.CASCADE, related_name="seen")
+    user = models.ForeignKey(User, models.CASCADE, related_name="seen_sessions")
+    browser = models.CharField(_("browser"), max_length=200, blank=True)
+    address = models.CharField(_("address"), max_length=45, blank=True)
+    since = models.DateTimeField(_("since"), db_default=Now())
+    seen_at = models.DateTimeField(_("last seen"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+
+    def __str__(self) -> str:
+        return self.address

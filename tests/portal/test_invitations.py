@@ -1,0 +1,249 @@
+"""Invitations again, to many at once, and where no mail is sent."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from portal import invite_many
+from portal.models import Account, Invitation, Membership, Organization, User
+
+MANY = "/admin/portal/invitation/many/"
+LIST = "/admin/portal/invitation/"
+
+
+@pytest.fixture(autouse=True)
+def _mail(settings: Any) -> None:
+    settings.EMAIL_HOST = "mail.example"
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def open_for(
+    inviter: User, organization: Organization, email: str = "new@acme.example"
+) -> tuple[Invitation, str]:
+    row = Invitation(
+        email=email, name="New", account=organization.account, organization=organization, inviter=inviter
+    )
+    return row, row.open()
+
+
+def key_in(text: str) -> str:
+    (found,) = re.findall(r"/account/invitation/([\w-]+)/", text)
+    return str(found)
+
+
+def test_an_invitation_is_sent_again_with_a_new_link(
+    admin_of_acme: User, reseller: User, acme: Organization
+) -> None:
+    row, old = open_for(admin_of_acme, acme)
+    Invitation.objects.update(created_at=timezone.now() - timedelta(days=8))
+    client, page = signed_in(reseller), f"{LIST}{row.pk}/again/"
+    assert "expired" in client.get(LIST).content.decode()
+    assert "gets a new mail at new@acme.example" in client.get(page).content.decode()
+    assert (Client().get(f"/account/invitation/{old}/").status_code, mail.outbox) == (404, [])
+    client.post(page)
+    (letter,) = mail.outbox
+    assert Client().get(f"/account/invitation/{key_in(str(letter.body))}/").status_code == 200
+    assert Client().get(f"/account/invitation/{old}/").status_code == 404
+    assert Invitation.objects.get().inviter == reseller
+
+
+def test_only_who_may_give_the_role_sends_again(
+    reseller: User, admin_of_acme: User, admin_of_globex: User, alice: User, acme: Organization
+) -> None:
+    row, key = open_for(reseller, acme)
+    Invitation.objects.update(role="account_admin")
+    page = f"{LIST}{row.pk}/again/"
+    answers = [signed_in(who).post(page).status_code for who in (admin_of_acme, admin_of_globex, alice)]
+    assert (answers, Client().post(page).status_code) == ([403, 404, 403], 302)
+    assert (mail.outbox, Invitation.objects.find(key)) == ([], row)
+
+
+def test_without_mail_the_page_shows_the_link_and_says_so(
+    settings: Any, reseller: User, acme: Organization
+) -> None:
+    settings.EMAIL_HOST = ""
+    row, _old = open_for(reseller, acme)
+    page = signed_in(reseller).post(f"{LIST}{row.pk}/again/").content.decode()
+    assert ("sends no e-mail" in page, "has been sent" in page, mail.outbox) == (True, False, [])
+    assert Client().get(f"/account/invitation/{key_in(page)}/").status_code == 200
+    page = (
+        signed_in(reseller)
+        .post(MANY, {"people": "A <a@x.example>, user, , Acme", "confirm": "1"})
+        .content.decode()
+    )
+    assert ("sends no e-mail" in page, mail.outbox) == (True, [])
+    assert Client().get(f"/account/invitation/{key_in(page)}/").status_code == 200
+
+
+GOOD = """Ann Lee <Ann@Acme.example>, user, 201, acme
+"Ray, Bob" <bob@new.example>, Organization admin, , acme.example
+
+Cy <cy@new.example>, account admin"""
+
+
+def test_many_are_invited_after_one_confirmation(
+    reseller: User, acme: Organization, globex: Organization, account: Account
+) -> None:
+    client = signed_in(reseller)
+    page = client.post(MANY, {"people": GOOD})
+    assert (page.status_code, "3 people can be invited" in page.content.decode()) == (200, True)
+    assert (Invitation.objects.count(), mail.outbox) == (0, [])
+    client.post(MANY, {"people": GOOD, "confirm": "1"})
+    rows = Invitation.objects.order_by("pk").values_list("email", "name", "role", "organization", "extension")
+    assert list(rows) == [
+        ("ann@acme.example", "Ann Lee", "user", acme.pk, "201"),
+        ("bob@new.example", "Ray, Bob", "organization_admin", acme.pk, ""),
+        ("cy@new.example", "Cy", "account_admin", None, ""),
+    ]
+    assert [letter.to for letter in mail.outbox] == [[row[0]] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann\tann@x.example\tuser\t201\tAcme\nBob\tbob@x.example\tuser\t\tAcme",
+        "Ann;ann@x.example;user;201;Acme\r\nBob <bob@x.example>;user;;Acme",
+        "Ann, ann@x.example, user, 201, Acme\nBob, <bob@x.example>, USER, , acme",
+    ],
+)
+def test_a_table_is_a_list(reseller: User, acme: Organization, text: str) -> None:
+    lines = invite_many.read(text, reseller)
+    assert [line.problem for line in lines] == ["", ""]
+    made = [line.invitation for line in lines if line.invitation]
+    assert [(row.name, row.email, row.extension) for row in made] == [
+        ("Ann", "ann@x.example", "201"),
+        ("Bob", "bob@x.example", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("Nobody, user, , Acme", "Begin the line with a name and an address"),
+        ("<a@x.example>, user, , Acme", "The name is missing."),
+        ("A <nonsense>, user, , Acme", "“nonsense” is not an email address."),
+        ("A <a@x.example>, , , Acme", "Say the role: account admin, organization admin, user."),
+        ("A <a@x.example>, boss, , Acme", "Say the role"),
+        ("A <a@x.example>, user, 1x, Acme", "An extension consists of digits, * and #."),
+        ("A <a@x.example>, user, 101, Acme", "Another user of the organization has this extension."),
+        ("A <a@x.example>, user, , Initech", "You administer no organization “Initech”."),
+        ("A <a@x.example>, user", "Say the organization."),
+        ("A <alice@acme.example>, user, , Acme", "This user has a role there already."),
+        ("A <a@x.example>, user, , Acme, more", "The line has too many parts."),
+        ("Z <z@x.example>, user, , Acme", "An earlier line has this person or extension already."),
+        ("A <a@x.example>, user, 777, Acme", "An earlier line has this person or extension already."),
+        ('"A <a@x.example>, user', "Begin the line with a name and an address"),
+    ],
+)
+def test_each_problem_is_said_and_the_others_are_invited(
+    reseller: User, alice: User, globex: Organization, line: str, problem: str
+) -> None:
+    alice.memberships.update(extension="101")
+    first = "Z <z@x.example>, user, 777, Acme"
+    page = signed_in(reseller).post(MANY, {"people": f"{first}\n{line}"})
+    assert (page.status_code, problem in page.content.decode()) == (422, True), page.content.decode()
+    signed_in(reseller).post(MANY, {"people": f"{first}\n{line}", "confirm": "1"})
+    assert [row.email for row in Invitation.objects.all()] == ["z@x.example"]
+
+
+def test_an_admin_of_an_organization_invites_to_it_alone(
+    admin_of_acme: User, acme: Organization, globex: Organization, alice: User
+) -> None:
+    text = "A <a@x.example>, user\nB <b@x.example>, user, , Globex\nC <c@x.example>, account admin"
+    lines = invite_many.read(text, admin_of_acme)
+    assert [line.problem for line in lines] == [
+        "",
+        "You administer no organization “Globex”.",
+        "You cannot give this role.",
+    ]
+    assert signed_in(alice).post(MANY, {"people": text, "confirm": "1"}).status_code == 403
+    assert Invitation.objects.count() == 0
+
+
+def test_two_hundred_at_once_and_as_many_queries_as_for_one(reseller: User, acme: Organization) -> None:
+    def queries(number: int) -> int:
+        text = "\n".join(f"P{n} <p{n}@x.example>, user, {n + 1000}, Acme" for n in range(number))
+        with CaptureQueriesContext(connection) as captured:
+            assert not any(line.problem for line in invite_many.read(text, User.objects.get(pk=reseller.pk)))
+        return len(captured)
+
+    assert queries(1) == queries(200)
+    page = signed_in(reseller).post(MANY, {"people": "x\n" * 201, "confirm": "1"})
+    assert "These are 201 lines. Invite at most 200 people at once." in page.content.decode()
+
+
+def test_a_mail_server_that_stops_leaves_no_invitation_that_nobody_has(
+    settings: Any, reseller: User, acme: Organization
+) -> None:
+    settings.EMAIL_BACKEND = "tests.portal.test_addresses.Broken"
+    page = signed_in(reseller).post(MANY, {"people": GOOD, "confirm": "1"}, follow=True).content.decode()
+    assert "These mails could not be sent" in page and "bob@new.example" in page
+    assert Invitation.objects.count() == 0
+
+
+def test_the_extension_of_an_invitation_is_the_members(
+    admin_of_acme: User, acme: Organization, alice: User
+) -> None:
+    for extension, left in (("300", "300"), ("300", "")):
+        email = f"n{left}@x.example"
+        row = Invitation(
+            email=email,
+            name="N",
+            account=acme.account,
+            organization=acme,
+            inviter=admin_of_acme,
+            extension=extension,
+        )
+        row.open()
+        row.accept(User.objects.create_user(email, None, name="N"))
+        assert Membership.objects.get(user__email=email).extension == left
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("organization=ACME", ["Alice", "Ada"]),
+        ("organization=GLOBEX", []),
+        ("role=organization_admin", ["Ada"]),
+        ("role=user", ["Alice"]),
+        ("state=active", ["Ada", "Alice"]),
+        ("state=deactivated", []),
+        ("state=blocked", []),
+        ("state=new", ["Ada", "Alice"]),
+    ],
+)
+def test_users_are_filtered_and_nothing_is_told_of_elsewhere(
+    admin_of_acme: User, alice: User, acme: Organization, globex: Organization, query: str, found: list[str]
+) -> None:
+    Membership.objects.create(user=alice, organization=globex, role="organization_admin", status="blocked")
+    query = query.replace("ACME", str(acme.pk)).replace("GLOBEX", str(globex.pk))
+    client = signed_in(admin_of_acme)
+    User.objects.update(last_login=None)
+    listed = client.get(f"/admin/portal/user/?{query}").context["cl"].queryset
+    assert sorted(str(user) for user in listed) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "number"),
+    [("state=open", 1), ("state=expired", 1), ("role=user", 2), ("role=account_admin", 0)],
+)
+def test_invitations_are_filtered(admin_of_acme: User, acme: Organization, query: str, number: int) -> None:
+    open_for(admin_of_acme, acme, "a@x.example")
+    Invitation.objects.update(created_at=timezone.now() - timedelta(days=8))
+    open_for(admin_of_acme, acme, "b@x.example")
+    found = signed_in(admin_of_acme).get(f"{LIST}?organization={acme.pk}&{query}").context["cl"].queryset
+    assert found.count() == number
