@@ -37,8 +37,11 @@ from messaging.models import (
     AutoReply,
     BulkResend,
     DeliveryAttempt,
+    Device,
+    NoticeChoices,
     Number,
     OptOut,
+    Push,
     Reading,
     ServiceHealth,
     WebhookEvent,
@@ -179,6 +182,11 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         finished_at=timezone.now(),
     )
     reading = Reading.objects.create(conversation=message.conversation, user=user)
+    choices = NoticeChoices.objects.create(user=user)
+    device = Device.objects.create(
+        user=user, digest=secret, subscription={"session": SESAME}, name=f"Device of {name}"
+    )
+    told = Push.objects.create(device=device, message=message, due_at=timezone.now())
     PersonalToken.objects.issue(user, f"Program of {name}")
     invitation = Invitation(
         email=f"new@{domain}",
@@ -195,6 +203,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
+        *(choices, device, told),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))

@@ -9,7 +9,8 @@
   const show = () => {
     bar.hidden = !isAway;
     waitingBar.hidden = !waiting;
-    const text = isAway ? `${navigator.onLine ? bar.dataset.silent : bar.dataset.offline} ${waiting ? bar.dataset.waits : bar.dataset.kept}` : "";
+    const said = navigator.onLine ? bar.dataset.silent : bar.dataset.offline;
+    const text = waiting ? said : `${said} ${bar.dataset.kept}`;
     if (bar.textContent !== text) bar.textContent = text;
   };
   const wait = (form) => {
