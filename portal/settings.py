@@ -126,6 +126,7 @@ MIDDLEWARE = [
     "portal.middleware.audit_origin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.middleware.InboxGZipMiddleware",
     "portal.middleware.SessionMiddleware",
     "portal.middleware.LocaleMiddleware",
     "portal.middleware.CommonMiddleware",

@@ -58,13 +58,13 @@ def add_device(request: SignedIn) -> HttpResponse:
     """
     if not push.is_possible():
         return HttpResponse(_("Push needs https.\n"), status=422, content_type="text/plain")
-    given = [request.POST.get(name, "") for name in ("endpoint", "p256dh", "auth")]
+    endpoint, p256dh, auth = (request.POST.get(name, "") for name in ("endpoint", "p256dh", "auth"))
     session = str(request.session.session_key)
     if request.POST.get("again"):
-        return HttpResponse(status=204 if devices.renew(request.user, session, given[0]) else 404)
+        return HttpResponse(status=204 if devices.renew(request.user, session, endpoint) else 404)
     agent = request.META.get("HTTP_USER_AGENT", "")
     try:
-        devices.add(request.user, session, *given, agent)
+        devices.add(request.user, session, endpoint, p256dh, auth, agent)
     except Refused as refusal:
         return HttpResponse(f"{refusal}\n", status=422, content_type="text/plain")
     return HttpResponse(status=204)
