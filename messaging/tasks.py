@@ -9,6 +9,7 @@ from messaging import alerts, erasure, retention, wakeups
 from messaging.inbound import fetch_media as media
 from messaging.inbound import file_events as events
 from messaging.inbound import poll
+from messaging.notices import mails, push
 from messaging.outbound import bulk_resend, dispatch
 from messaging.wakeups import Task
 
@@ -54,6 +55,18 @@ def send_alerts() -> None:
 @shared_task(name=Task.REVIEW_ALERTS)
 def review_alerts() -> None:
     alerts.review()
+
+
+@shared_task(name=Task.SEND_PUSHES)
+def send_pushes() -> None:
+    wakeups.taken(Task.SEND_PUSHES)
+    push.send_due()
+
+
+@shared_task(name=Task.SEND_NOTICE_MAILS)
+def send_notice_mails() -> None:
+    wakeups.taken(Task.SEND_NOTICE_MAILS)
+    mails.send_due()
 
 
 @shared_task(name=Task.RESEND)

@@ -5,6 +5,8 @@ from django.urls import include, path, re_path
 from messaging import monitoring, views
 from messaging.alerts.pages import alerts
 from messaging.api import pages
+from messaging.notices import phone_app
+from messaging.notices import views as notices
 from messaging.webhooks.views import WebhookView
 
 urlpatterns = [
@@ -19,6 +21,11 @@ urlpatterns = [
     path("account/alerts/", alerts, name="alerts"),
     path("account/tokens/", pages.programs, name="programs"),
     path("account/tokens/<int:pk>/revoke/", pages.revoke, name="programs_revoke"),
+    path("account/notifications/", include("messaging.notices.urls")),
+    path("app/manifest.webmanifest", phone_app.manifest, name="manifest"),
+    path("app/worker.js", phone_app.service_worker, name="service_worker"),
+    path("app/offline/", phone_app.offline, name="offline"),
+    path("inbox/news/", notices.news, name="news"),
     path("api/", include("messaging.api.urls")),
     path("inbox/", include("messaging.inbox.urls")),
 ]

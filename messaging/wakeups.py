@@ -30,6 +30,8 @@ class Task(StrEnum):
     RENEW_SUBSCRIPTIONS = "messaging.renew_subscriptions"
     SEND_ALERTS = "messaging.send_alerts"
     REVIEW_ALERTS = "messaging.review_alerts"
+    SEND_PUSHES = "messaging.send_pushes"
+    SEND_NOTICE_MAILS = "messaging.send_notice_mails"
     RESEND = "messaging.resend"
     ERASE = "messaging.erase"
     EXPIRE_HELD = "messaging.expire_held"

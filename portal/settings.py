@@ -128,6 +128,7 @@ MIDDLEWARE = [
     "portal.middleware.audit_origin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.middleware.InboxGZipMiddleware",
     "portal.middleware.SessionMiddleware",
     "portal.middleware.LocaleMiddleware",
     "portal.middleware.CommonMiddleware",
@@ -325,6 +326,8 @@ EMAIL_USE_TLS = environment.read("EMAIL_USE_TLS") == "true"
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = environment.read("EMAIL_FROM", f"Patchbay <patchbay@{_public.hostname}>")
+# Where answers to notices arrive, if the mail server hands what comes there to `manage.py receive_mail`.
+REPLY_ADDRESS = environment.read("PATCHBAY_REPLY_ADDRESS")
 
 # --- Language, time, files ---
 LANGUAGE_CODE = "en"
@@ -336,7 +339,7 @@ STATIC_URL = "/static/"
 MEDIA_ROOT = Path(environment.read("PATCHBAY_MEDIA") or DATA_DIR / "media")
 STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "portal.static_files.DigestStorage"},
 }
 if S3_BUCKET := environment.read("PATCHBAY_MEDIA_S3_BUCKET"):
     STORAGES["default"] = {

@@ -9,6 +9,7 @@ from django.db import connection
 from integrations.models import AccessToken, Poll, Subscription
 from messaging.engine import due
 from messaging.engine.queue import CLAIMED
+from messaging.models import NoticeChoices, Push
 from messaging.statuses import AttachmentState, EventState
 from messaging.wakeups import Task
 from portal.database import sql
@@ -19,8 +20,11 @@ PART_SECONDS = 300
 
 def due_tasks() -> tuple[set[Task], bool]:
     """The tasks that have work, and whether leases have expired, by one indexed query."""
-    of_integrations = (AccessToken.objects.due(), Poll.objects.due(), Subscription.objects.due())
-    (tokens, polls, subscriptions), parameters = zip(*map(sql.exists, of_integrations), strict=True)
+    scheduled = (
+        *(AccessToken.objects.due(), Poll.objects.due(), Subscription.objects.due()),
+        *(Push.objects.due(), NoticeChoices.objects.due()),
+    )
+    conditions, parameters = zip(*map(sql.exists, scheduled), strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT
@@ -32,7 +36,7 @@ def due_tasks() -> tuple[set[Task], bool]:
                            AND created_at < {sql.later(f"-{PART_SECONDS}")}),
             EXISTS (SELECT 1 FROM messaging_attachment
                     WHERE state = '{AttachmentState.WAITING}' AND next_attempt_at <= {sql.now()}),
-            {tokens}, {polls}, {subscriptions},
+            {", ".join(conditions)},
             EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()})
                 OR EXISTS (SELECT 1 FROM messaging_alert WHERE tell_at <= {sql.now()}),
             EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL),
@@ -48,6 +52,8 @@ def due_tasks() -> tuple[set[Task], bool]:
         Task.RENEW_TOKENS,
         Task.POLL_SERVICES,
         Task.RENEW_SUBSCRIPTIONS,
+        Task.SEND_PUSHES,
+        Task.SEND_NOTICE_MAILS,
         Task.SEND_ALERTS,
         Task.RESEND,
         Task.ERASE,

@@ -17,6 +17,7 @@ from messaging import wakeups
 from messaging.drain import Drain
 from messaging.inbound import concatenation, delivery_reports
 from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
+from messaging.notices import arrivals
 from messaging.rules import autoreply, optout, stickiness
 from messaging.statuses import AttachmentState, Direction, EventState, QueueState, Status
 from messaging.wakeups import Task
@@ -151,6 +152,7 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
             for place, url in enumerate(what.urls[:MAX_FILES])
         ]
     bulk.insert(files)
+    arrivals.note(messages)
     autoreply.reply([event for event, *_ in senders])
     last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     talked = Conversation.objects.filter(pk__in={message.conversation_id for message in messages})

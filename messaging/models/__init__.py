@@ -7,6 +7,7 @@ from messaging.models.contacts import Contact
 from messaging.models.conversations import Conversation, Message, Reading
 from messaging.models.erasures import Erasure
 from messaging.models.health import ServiceHealth
+from messaging.models.notices import Device, NoticeChoices, Push, PushKey
 from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
 
@@ -21,10 +22,14 @@ __all__ = [
     "Contact",
     "Conversation",
     "DeliveryAttempt",
+    "Device",
     "Erasure",
     "Message",
+    "NoticeChoices",
     "Number",
     "OptOut",
+    "Push",
+    "PushKey",
     "Reading",
     "ServiceHealth",
     "WebhookEvent",

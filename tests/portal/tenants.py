@@ -38,8 +38,11 @@ from messaging.models import (
     AutoReply,
     BulkResend,
     DeliveryAttempt,
+    Device,
+    NoticeChoices,
     Number,
     OptOut,
+    Push,
     Reading,
     ServiceHealth,
     WebhookEvent,
@@ -188,6 +191,11 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         finished_at=timezone.now(),
     )
     reading = Reading.objects.create(conversation=message.conversation, user=user)
+    choices = NoticeChoices.objects.create(user=user)
+    device = Device.objects.create(
+        user=user, digest=secret, subscription={"session": SESAME}, name=f"Device of {name}"
+    )
+    told = Push.objects.create(device=device, message=message, due_at=timezone.now())
     PersonalToken.objects.issue(user, f"Program of {name}")
     invitation = Invitation(
         email=f"new@{domain}",
@@ -209,7 +217,8 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(case, capture, captured, poll, subscription, seen, ServiceHealth.objects.get(pk=integration.pk)),
+        *(choices, device, told, seen),
+        *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))
     tenant.rows = {row._meta.label: row for row in rows}

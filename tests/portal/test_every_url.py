@@ -111,6 +111,7 @@ ROWS = {
     ("inbox_file", "uuid"): "messaging.Attachment.uuid",
     ("public_media", "uuid"): "messaging.Attachment.uuid",
     ("webhook", "owner"): "portal.Organization.orgid",
+    ("notices_remove_device", "pk"): "messaging.Device",
 }
 # Parameters that name no row of a tenant, by (name of the URL, parameter).
 OTHERS = {
@@ -146,6 +147,7 @@ AREAS = {
     "schemas": "open",
     "services": "open",
     "captures": "open",
+    "app": "open",
     "understood": "open",
     "media": "open",
     "admin": "administration",

@@ -21,7 +21,8 @@ from django.test import Client
 
 from integrations.models import AccessToken, Capture, Integration, PropertyValues
 from messaging import erasure
-from messaging.models import Erasure, Number, WebhookEvent, WebhookRequest
+from messaging.models import Device, Erasure, Number, WebhookEvent, WebhookRequest
+from messaging.notices import push
 from messaging.outbound.submit import submit
 from portal import keys
 from portal.encryption import encrypt, fingerprint
@@ -57,6 +58,8 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
         account=service.organization.account, template=service.template, author=alice
     )
     capture.requests.create(request={"text": "planted-request"})
+    Device.objects.create(user=alice, digest="d", subscription={"auth": "planted-auth"}, name="Phone")
+    push.public_key()
     KeyCheck.objects.all().delete()
     keys.remember()
     for item in keys.encrypted_models():
@@ -88,6 +91,8 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("integrations.capturedrequest", ("request",)),
         ("messaging.attachment", ("uploaded",)),
         ("messaging.erasure", ("address",)),
+        ("messaging.pushkey", ("private",)),
+        ("messaging.device", ("subscription",)),
         ("messaging.webhookrequest", ("query", "headers", "body")),
         ("messaging.webhookevent", ("payload",)),
         ("portal.keycheck", ("value",)),
@@ -100,10 +105,10 @@ def test_a_rotation_step_by_step(stored: Integration, settings: Any) -> None:
     with pytest.raises(CommandError, match=rf"Key 2 \({fingerprint(OLD)}\) is still needed"):
         run("check_keys")
     said = run("rotate_keys")
-    assert "Encrypted again: 9 of them." in said
+    assert "Encrypted again: 11 of them." in said
     assert contents() == before
     said += run("check_keys")
-    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 9 rows" in said
+    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 11 rows" in said
     assert f"Key 2 ({fingerprint(OLD)}), old: 0 rows\n  It may be removed from the list." in said
     settings.ENCRYPTION_KEYS = [NEW]
     assert contents() == before
@@ -129,10 +134,10 @@ def test_the_counts_say_which_model_needs_which_key(stored: Integration, setting
     assert out.getvalue() == (
         f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows "
         "(integrations.propertyvalues 1, messaging.webhookrequest 1)\n"
-        f"Key 2 ({fingerprint(OLD)}), old: 8 rows (integrations.accesstoken 1, integrations.capturedrequest 1, messaging.attachment 1, messaging.erasure 1, messaging.webhookevent 1, "
+        f"Key 2 ({fingerprint(OLD)}), old: 10 rows (integrations.accesstoken 1, integrations.capturedrequest 1, messaging.attachment 1, messaging.device 1, messaging.erasure 1, messaging.pushkey 1, messaging.webhookevent 1, "
         "messaging.webhookrequest 1, mfa.authenticator 1, portal.keycheck 1)\n"
     )
-    assert "Encrypted again: 8 of them." in run("rotate_keys")
+    assert "Encrypted again: 10 of them." in run("rotate_keys")
     run("check_keys")
 
 

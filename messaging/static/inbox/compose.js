@@ -8,6 +8,7 @@
   const nameOf = (form) => `draft of ${$(".inbox").dataset.user} for ${form.getAttribute("action")}`;
   const keep = (form) => {
     const draft = Object.fromEntries(KEPT.map((name) => [name, form.elements[name]?.value]));
+    if (form.dataset.tried) draft.uuid = form.elements.uuid.value; // it may have arrived: sent again, it is the same
     if (draft.text || draft.to) sessionStorage.setItem(nameOf(form), JSON.stringify(draft));
     else sessionStorage.removeItem(nameOf(form));
   };
@@ -15,6 +16,16 @@
     if (form.elements.text.value) return;
     const draft = JSON.parse(sessionStorage.getItem(nameOf(form)) || "{}");
     for (const [name, value] of Object.entries(draft)) if (form.elements[name]) form.elements[name].value = value;
+    if (draft.uuid) form.dataset.tried = "yes";
+  };
+
+  // What is changed after it was sent is another message.
+  const renew = (form) => {
+    if (!form.dataset.tried) return;
+    delete form.dataset.tried;
+    const digits = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    form.elements.uuid.value = digits;
+    keep(form);
   };
 
   // --- The text, and how many segments it makes ---
@@ -95,7 +106,8 @@
     if (!form || form.dataset.ready) return;
     form.dataset.ready = "yes";
     const area = $("textarea", form), input = $("input[type=file]", form);
-    form.addEventListener("input", () => keep(form));
+    form.addEventListener("input", () => { renew(form); keep(form); });
+    form.addEventListener("inbox:given-up", () => renew(form));
     area.addEventListener("input", () => { grow(area); count(area); });
     area.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
@@ -109,6 +121,7 @@
       if (event.target !== form) return;
       say(tooLarge(input) ? "tooLarge" : "");
       if (tooLarge(input)) event.preventDefault();
+      else { form.dataset.tried = "yes"; keep(form); }
     });
     form.addEventListener("htmx:beforeOnLoad", (event) => {
       if (event.target === form && event.detail.xhr.status < 300) sessionStorage.removeItem(nameOf(form));

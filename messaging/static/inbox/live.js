@@ -1,28 +1,58 @@
 // What changes while somebody looks, the end of the session, and the place in the thread.
 "use strict";
 (() => {
-  const POLL_SECONDS = 3, ANSWER_SECONDS = 20;
+  const POLL_SECONDS = 3, HIDDEN_SECONDS = 15, ANSWER_SECONDS = 20;
   const $ = (selector) => document.querySelector(selector);
+  const tell = (name) => document.dispatchEvent(new Event(name));
+  const isSeen = () => document.visibilityState === "visible";
   const inbox = $(".inbox");
 
   // --- One small question tells whether anything has changed; only then are the list and the thread asked for ---
-  let stamp = inbox.dataset.stamp, asking = false, signedOut = false;
-  const refresh = () => { for (const part of ["#list", "#thread"]) if ($(part)) htmx.trigger(part, "poll"); };
-  const look = async () => {
-    if (asking || document.visibilityState !== "visible") return;
-    asking = true;
+  let stamp = inbox.dataset.stamp, current = null, last = 0, signedOut = false, missed = false;
+  // A thread that nobody sees is not asked for: it would count as read.
+  const refresh = () => {
+    missed = !isSeen();
+    for (const part of missed ? ["#list"] : ["#list", "#thread"]) if ($(part)) htmx.trigger(part, "poll");
+    tell("inbox:changed");
+  };
+  const ask = async (abort) => {
+    const late = setTimeout(() => abort.abort("late"), ANSWER_SECONDS * 1000);
     try {
       const query = new URLSearchParams({ seen: stamp, open: $("#open").value, count: $("#list").dataset.count });
       const answer = await fetch(`${inbox.dataset.changes}?${query}`, {
-        headers: { "HX-Request": "true" }, cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000),
+        headers: { "HX-Request": "true" }, cache: "no-store", signal: abort.signal,
       });
+      const text = await answer.text();
+      tell(answer.status < 500 ? "inbox:answered" : "inbox:away");
       if (answer.status === 401) sayGoodbye();
       else if (answer.ok && signedOut) location.reload(); // signed in again elsewhere; what was written is kept
-      else if (answer.status === 200) { stamp = await answer.text(); refresh(); }
-    } catch { /* the next look may get an answer */ } finally { asking = false; }
+      else if (answer.status === 200) { stamp = text; refresh(); }
+    } catch {
+      if (abort.signal.reason !== "anew") tell("inbox:away"); // the next look may get an answer
+    } finally { clearTimeout(late); }
   };
-  setInterval(() => { if (!signedOut) look(); }, POLL_SECONDS * 1000);
-  document.addEventListener("visibilitychange", look);
+  const look = () => {
+    if (current) return;
+    last = Date.now();
+    const abort = current = new AbortController();
+    ask(abort).finally(() => { if (current === abort) current = null; });
+  };
+  // After sleep or without a network, a question of before may never be answered.
+  const lookAnew = () => {
+    current?.abort("anew");
+    current = null;
+    look();
+  };
+  setInterval(() => {
+    if (!signedOut && (isSeen() || Date.now() - last >= HIDDEN_SECONDS * 1000)) look();
+  }, POLL_SECONDS * 1000);
+  document.addEventListener("visibilitychange", () => {
+    if (!isSeen()) return;
+    if (missed) refresh();
+    lookAnew();
+  });
+  window.addEventListener("online", lookAnew);
+  document.addEventListener("inbox:look", lookAnew);
 
   // --- The session has ended, or an answer did not come ---
   const sayGoodbye = () => { signedOut = true; $("#signed-out").hidden = false; };

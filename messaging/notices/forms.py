@@ -1,0 +1,51 @@
+"""What a user chooses about notices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import Max
+from django.utils.translation import gettext_lazy as _
+
+from messaging.models import Message, NoticeChoices
+from portal import mail
+
+
+class ChoicesForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Whether mail is offered depends on whether any can be sent."""
+
+    mail_minutes = forms.TypedChoiceField(
+        label=_("After"),
+        coerce=int,
+        choices=[
+            (5, _("5 minutes")),
+            (15, _("15 minutes")),
+            (30, _("30 minutes")),
+            (60, _("an hour")),
+            (240, _("4 hours")),
+        ],
+    )
+    mail_hour = forms.TypedChoiceField(
+        label=_("At"), coerce=int, choices=[(hour, f"{hour:02}:00") for hour in range(24)]
+    )
+
+    class Meta:
+        model = NoticeChoices
+        fields = ("shows_text", "sound", "mail", "mail_minutes", "mail_hour")
+        widgets = {"mail": forms.RadioSelect}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not mail.is_configured():
+            for name in ("mail", "mail_minutes", "mail_hour"):
+                del self.fields[name]
+
+    def save(self, commit: bool = True) -> NoticeChoices:
+        """What has come before mail was chosen is not told by mail."""
+        row: NoticeChoices = super().save(commit=False)
+        if {"mail", "mail_minutes", "mail_hour"} & set(self.changed_data):
+            row.mailed_to = Message.objects.aggregate(newest=Max("pk"))["newest"] or 0
+            row.mail_due_at, row.mail_failures = None, 0
+        row.save()
+        return row

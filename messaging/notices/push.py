@@ -1,0 +1,180 @@
+"""Push notices: encrypted for the browser (RFC 8291), signed (RFC 8292), and sent to its push service."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import urlsplit
+
+import http_ece
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from py_vapid.jwt import sign
+
+from integrations import http
+from integrations.events import Fault, HttpResponse
+from messaging import wakeups
+from messaging.inbox import pages
+from messaging.models import Device, Message, Push, PushKey, Reading
+from messaging.notices import devices, wording
+from messaging.wakeups import Task
+from portal.models import User
+
+logger = logging.getLogger(__name__)
+
+BATCH = 32
+AT_A_TIME = 8
+TIMEOUT = 15
+KEPT_SECONDS = 24 * 3600  # by the push service, for a phone that is off
+SIGNED_SECONDS = 12 * 3600
+GONE = (404, 410)
+LATER = (408, 429, 500, 502, 503, 504)
+
+
+def is_possible() -> bool:
+    """Whether browsers permit push: only on https, or on the machine itself."""
+    public = urlsplit(settings.PUBLIC_URL)
+    return public.scheme == "https" or public.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def public_key() -> str:
+    """The key for which browsers subscribe; made at the first call."""
+    point = (
+        _key()
+        .public_key()
+        .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    )
+    return base64.urlsafe_b64encode(point).decode().rstrip("=")
+
+
+def send_test(user: User) -> int:
+    """Has a test sent to each device of the user; returns to how many."""
+    found = list(Device.objects.filter(user=user))
+    Push.objects.filter(device__in=found, message=None).delete()
+    Push.objects.bulk_create([Push(device=device, due_at=timezone.now()) for device in found])
+    wakeups.after_commit(Task.SEND_PUSHES)
+    return len(found)
+
+
+def send_due() -> None:
+    """Sends all that is due. What a push service does not take now is tried a few times more."""
+    while claimed := Push.objects.claim(BATCH):
+        letters = [letter for push in claimed if (letter := _letter(push)) is not None]
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            answers = list(pool.map(_post, letters))
+        for letter, answer in zip(letters, answers, strict=True):
+            _settle(letter.push, answer)
+
+
+@dataclass(frozen=True)
+class _Letter:
+    push: Push
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def _letter(push: Push) -> _Letter | None:
+    """What is sent; None, with nothing left to send, if it is read or its device may not be told any more."""
+    device = push.device
+    told = push.message is None or _is_news(push.message, device.user)
+    if not (told and devices.is_signed_in(device)):
+        push.delete()
+        return None
+    subscription = device.subscription
+    body = http_ece.encrypt(
+        json.dumps(_said(push)).encode(),
+        private_key=ec.generate_private_key(ec.SECP256R1()),
+        dh=devices.decoded(subscription["p256dh"]),
+        auth_secret=devices.decoded(subscription["auth"]),
+        version="aes128gcm",
+    )
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Encoding": "aes128gcm",
+        "TTL": str(KEPT_SECONDS),
+        "Urgency": "high",
+        # What is sent again, as after a crash, takes the place of what the push service still holds.
+        "Topic": f"m{push.message_id or 0}",
+        "Authorization": _authorization(subscription["endpoint"]),
+    }
+    return _Letter(push, subscription["endpoint"], headers, body)
+
+
+def _is_news(message: Message, user: User) -> bool:
+    if not Message.objects.for_user(user).filter(pk=message.pk).exists():
+        return False
+    read = Reading.objects.filter(conversation=message.conversation_id, user=user, read_to__gte=message.pk)
+    return not read.exists()
+
+
+def _said(push: Push) -> dict[str, Any]:
+    """What the service worker shows."""
+    if push.message is None:
+        title, body = _("Notices work"), _("This device will tell you when a text comes.")
+        return {"title": title, "body": body, "url": "/account/notifications/", "tag": "test", "message": 0}
+    return wording.notice(push.message, push.device.user) | {"unread": pages.unread(push.device.user)}
+
+
+def _post(letter: _Letter) -> HttpResponse | Fault:
+    return http.fetch(
+        letter.url,
+        method="POST",
+        headers=letter.headers,
+        body=letter.body,
+        max_bytes=16 * 1024,
+        timeout=TIMEOUT,
+        max_redirects=0,
+    )
+
+
+def _settle(push: Push, answer: HttpResponse | Fault) -> None:
+    if isinstance(answer, Fault):
+        said, again, wait = answer.text, answer.kind != "blocked", ""
+    elif 200 <= answer.status < 300:
+        push.delete()
+        return
+    elif answer.status in GONE:
+        push.device.delete()
+        return
+    else:
+        said, again = f"The push service answers {answer.status}.", answer.status in LATER
+        wait = answer.headers.get("retry-after", "")
+    if again and push.try_again(int(wait[:6]) if wait.isdecimal() else None):
+        return
+    logger.warning("A push is given up: %s", said)
+    Push.objects.filter(pk=push.pk).delete()
+
+
+def _authorization(endpoint: str) -> str:
+    parts = urlsplit(endpoint)
+    claims = {
+        "aud": f"{parts.scheme}://{parts.netloc}",
+        "exp": int(time.time() + timedelta(seconds=SIGNED_SECONDS).total_seconds()),
+        "sub": f"mailto:{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}",
+    }
+    return f"vapid t={sign(claims, _key())},k={public_key()}"
+
+
+def _key() -> ec.EllipticCurvePrivateKey:
+    row = PushKey.objects.filter(pk=1).first()
+    if row is None:
+        made = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        row, _made = PushKey.objects.get_or_create(pk=1, defaults={"private": made})
+    key = serialization.load_der_private_key(bytes(row.private), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key

@@ -1,0 +1,166 @@
+"""Answers by mail: a signed address for each person and conversation, and the mail that comes to it."""
+
+from __future__ import annotations
+
+import base64
+import email
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Iterable
+from email import policy
+from email.message import EmailMessage
+from email.utils import getaddresses, parseaddr
+from html.parser import HTMLParser
+from uuid import NAMESPACE_URL, uuid5
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+from messaging.errors import Refused
+from messaging.models import Conversation, Message
+from messaging.outbound.submit import submit
+from portal.models import User
+
+DAYS = 14
+_USER, _CONVERSATION, _HOURS, _MARK = 5, 6, 4, 10  # bytes
+ABOVE = "#### "  # begins the line of a notice above which its answer stands
+_QUOTED = re.compile(
+    r">|-{2,} ?original message|_{10,}$|-- $|(from|von|de|da|van) ?: .*@", re.IGNORECASE
+)  # each begins a quoted mail, or a signature, in one of the common mail programs
+_ATTRIBUTION = re.compile(r".*[0-9@].*:", re.DOTALL)  # “On 3 May 2026, Ann <a@x.example> wrote:”
+
+
+class NotForUs(Exception):
+    """A mail that no person wrote as an answer, such as an automatic one; nobody needs to hear of it."""
+
+
+def is_configured() -> bool:
+    """Whether mail comes back: its address is set."""
+    return bool(settings.REPLY_ADDRESS)
+
+
+def address_for(user: User, conversation: Conversation) -> str:
+    """The address by which the user answers in the conversation, for `DAYS` days."""
+    until = int(time.time() // 3600) + DAYS * 24
+    bound = ((user.pk, _USER), (conversation.pk, _CONVERSATION), (until, _HOURS))
+    body = b"".join(value.to_bytes(size, "big") for value, size in bound)
+    token = base64.b32encode(body + _mark(body)).decode().rstrip("=").lower()
+    name, _at, domain = settings.REPLY_ADDRESS.partition("@")
+    return f"{name}+{token}@{domain}"
+
+
+def receive(raw: bytes, recipient: str = "") -> Message:
+    """Files the answer in a mail as its sender's message, once. Raises Refused, or NotForUs.
+
+    `recipient` is the address that the mail came to, if the mail server says so; else its headers are read.
+    """
+    mail = email.message_from_bytes(raw, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    if str(mail.get("Auto-Submitted", "no")).strip().lower() != "no" or mail.get("List-Id"):
+        raise NotForUs
+    user, conversation = _bound(_token([recipient] if recipient else _recipients(mail)))
+    if parseaddr(str(mail.get("From", "")))[1].lower() != user.email:
+        raise Refused(_("Only the person who got the notice can answer it, from the same address."))
+    text = answer_of(_text(mail))
+    if not text:
+        raise Refused(_("There is no text above the quoted message."))
+    named = str(mail.get("Message-ID", "")) or hashlib.sha256(raw).hexdigest()
+    uuid = uuid5(NAMESPACE_URL, f"mail:{user.pk}:{conversation.pk}:{named}")
+    return submit(user, conversation.number, conversation.contact.address, text=text, uuid=uuid)
+
+
+def answer_of(text: str) -> str:
+    """What stands above the quoted notice and the signature."""
+    kept: list[str] = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if ABOVE in line or _QUOTED.match(line):
+            break
+        kept.append(line.rstrip())
+    else:
+        return "\n".join(kept).strip()
+    above, _blank, last = "\n".join(kept).rstrip().rpartition("\n\n")
+    return (above if _ATTRIBUTION.fullmatch(last) else "\n".join(kept)).strip()
+
+
+def _mark(body: bytes) -> bytes:
+    return salted_hmac("messaging.notices.replies", body, algorithm="sha256").digest()[:_MARK]
+
+
+def _recipients(mail: EmailMessage) -> list[str]:
+    names = ("Delivered-To", "X-Original-To", "To", "Cc")
+    return [str(value) for name in names for value in mail.get_all(name, [])]
+
+
+def _token(recipients: Iterable[str]) -> bytes:
+    name, _at, domain = settings.REPLY_ADDRESS.lower().partition("@")
+    for _label, address in getaddresses(list(recipients)):
+        local, _at, host = address.lower().partition("@")
+        before, _plus, token = local.partition("+")
+        if (before, host) == (name, domain) and token:
+            try:
+                return base64.b32decode(token.upper() + "=" * (-len(token) % 8))
+            except ValueError:
+                continue
+    raise Refused(_("This address is not one that Patchbay has given out."))
+
+
+def _bound(token: bytes) -> tuple[User, Conversation]:
+    body, mark = token[:-_MARK], token[-_MARK:]
+    wrong = Refused(_("This address is not one that Patchbay has given out."))
+    if len(body) != _USER + _CONVERSATION + _HOURS or not hmac.compare_digest(mark, _mark(body)):
+        raise wrong
+    user_key, rest = int.from_bytes(body[:_USER], "big"), body[_USER:]
+    if int.from_bytes(rest[_CONVERSATION:], "big") < time.time() // 3600:
+        raise Refused(_("This notice is too old to be answered by mail. Answer in the inbox."))
+    user = User.objects.filter(pk=user_key, is_active=True).first()
+    if user is None:
+        raise wrong
+    own = Conversation.objects.for_user(user).select_related("number", "contact")
+    conversation = own.filter(pk=int.from_bytes(rest[:_CONVERSATION], "big")).first()
+    if conversation is None:
+        raise Refused(_("You do not take part in this conversation any more."))
+    return user, conversation
+
+
+def _text(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain", "html"))
+    if part is None:
+        return ""
+    try:
+        found = str(part.get_content())
+    except (LookupError, UnicodeError):  # a character set that nobody knows
+        payload = part.get_payload(decode=True)
+        found = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
+    return _plain(found) if part.get_content_subtype() == "html" else found
+
+
+class _Plain(HTMLParser):
+    """Collects the text of a mail in HTML, without what it quotes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("blockquote", "style", "script", "title"):
+            self._hidden += 1
+        elif tag in ("br", "p", "div", "li", "tr"):
+            self.found.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("blockquote", "style", "script", "title"):
+            self._hidden = max(0, self._hidden - 1)
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.found.append(re.sub(r"\s+", " ", data))
+
+
+def _plain(html: str) -> str:
+    parser = _Plain()
+    parser.feed(html)
+    return "\n".join(line.strip() for line in "".join(parser.found).split("\n"))

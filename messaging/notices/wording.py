@@ -1,0 +1,35 @@
+"""What a notice says of a message, as much as its reader has chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+from messaging.models import Message, NoticeChoices
+from portal.models import User
+
+SHOWN = 140
+
+
+def choices_of(user: User) -> NoticeChoices:
+    """The user's choices, or those of whoever has chosen nothing."""
+    return getattr(user, "notice_choices", None) or NoticeChoices(user=user)
+
+
+def notice(message: Message, user: User) -> dict[str, Any]:
+    """Who wrote, the beginning of the text if the user wants it shown, and where it leads."""
+    return {
+        "title": str(message.conversation.contact),
+        "body": excerpt(message) if choices_of(user).shows_text else _("A new message"),
+        "url": reverse("conversation", args=[message.conversation_id]),
+        "tag": f"c{message.conversation_id}",
+        "message": message.pk,
+    }
+
+
+def excerpt(message: Message) -> str:
+    """The beginning of the text, in one line."""
+    return Truncator(" ".join(message.text.split())).chars(SHOWN) or _("Picture or file")

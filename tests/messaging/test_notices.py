@@ -1,0 +1,550 @@
+"""Texts are told by push and by mail: whom, once, and only while they are unread."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import http_ece
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from py_vapid import Vapid02
+
+from messaging.engine import sweep
+from messaging.inbox import pages
+from messaging.models import Assignment, Device, Message, NoticeChoices, Number, Push, PushKey
+from messaging.notices import mails, push
+from messaging.wakeups import Task
+from portal.models import User
+from tests.local_server import LocalServer
+from tests.messaging.rules import CONTACT, receive
+
+AGENT = (
+    "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Mobile Safari/537.36"
+)
+
+
+class PushService(LocalServer):
+    """Keeps what comes for each browser, and answers as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[tuple[str, dict[str, str], bytes]] = []
+        self.answers: list[tuple[int, dict[str, str]]] = []
+
+    def respond(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        self.came.append((path, dict(headers), body))
+        status, sent = self.answers.pop(0) if self.answers else (201, {})
+        return status, sent, b""
+
+
+class Browser:
+    """A browser with its subscription, which reads what comes."""
+
+    def __init__(self, service: PushService, user: User, name: str = "one") -> None:
+        self.service, self.path = service, f"/push/{name}"
+        self.key, self.auth = ec.generate_private_key(ec.SECP256R1()), b"sixteen bytes ok"
+        self.client = Client(HTTP_USER_AGENT=AGENT)
+        self.client.force_login(user)
+
+    def subscription(self, **changed: str) -> dict[str, str]:
+        point = self.key.public_key().public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        )
+        found = {
+            "endpoint": f"{self.service.origin}{self.path}",
+            "p256dh": base64.urlsafe_b64encode(point).decode().rstrip("="),
+            "auth": base64.urlsafe_b64encode(self.auth).decode().rstrip("="),
+        }
+        return found | changed
+
+    def subscribe(self, **changed: str) -> Any:
+        return self.client.post("/account/notifications/devices/", self.subscription(**changed))
+
+    def read(self) -> list[dict[str, Any]]:
+        return [
+            json.loads(
+                http_ece.decrypt(body, private_key=self.key, auth_secret=self.auth, version="aes128gcm")
+            )
+            for path, _headers, body in self.service.came
+            if path == self.path
+        ]
+
+
+@pytest.fixture
+def service_of_browsers(settings: Any, sandbox: Any) -> Iterator[PushService]:
+    service = PushService()
+    settings.PATCHBAY_ALLOWED_ORIGINS = [*settings.PATCHBAY_ALLOWED_ORIGINS, service.origin]
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def browser(service_of_browsers: PushService, alice: User) -> Browser:
+    found = Browser(service_of_browsers, alice)
+    assert found.subscribe().status_code == 204
+    return found
+
+
+def make_due() -> None:
+    Push.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+
+
+def send() -> None:
+    make_due()
+    push.send_due()
+
+
+def test_a_text_is_told_to_a_device_once(private: Number, browser: Browser, alice: User) -> None:
+    receive(private, "Are you open\non Sunday?")
+    assert sweep.due_tasks()[0] == set()  # whoever looks reads it first
+    make_due()
+    assert sweep.due_tasks()[0] == {Task.SEND_PUSHES}
+    push.send_due()
+    send()
+    message = Message.objects.get(direction="in")
+    url = f"/inbox/{message.conversation_id}/"
+    assert browser.read() == [
+        {
+            "title": CONTACT,
+            "body": "Are you open on Sunday?",
+            "url": url,
+            "tag": f"c{message.conversation_id}",
+            "message": message.pk,
+            "unread": 1,
+        }
+    ]
+    assert not Push.objects.exists()
+
+
+def test_the_push_service_gets_what_the_standards_ask_for(private: Number, browser: Browser) -> None:
+    receive(private, "Hi")
+    send()
+    [(_path, headers, body)] = browser.service.came
+    assert {name: headers[name] for name in ("Content-Encoding", "TTL", "Urgency")} == {
+        "Content-Encoding": "aes128gcm",
+        "TTL": "86400",
+        "Urgency": "high",
+    }
+    assert Vapid02.verify(headers["Authorization"])
+    token, key = headers["Authorization"].removeprefix("vapid t=").split(",k=")
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert (claims["aud"], claims["sub"]) == (browser.service.origin, "mailto:patchbay@localhost")
+    assert key == push.public_key()
+    assert b"Hi" not in body
+    assert PushKey.objects.count() == 1
+
+
+def test_who_wants_no_text_shown_is_told_who_wrote(private: Number, browser: Browser, alice: User) -> None:
+    NoticeChoices.objects.create(user=alice, shows_text=False)
+    receive(private, "Secret")
+    send()
+    assert [(said["title"], said["body"]) for said in browser.read()] == [(CONTACT, "A new message")]
+
+
+def test_what_is_read_in_time_is_not_told(private: Number, browser: Browser, alice: User) -> None:
+    receive(private, "Hi")
+    pages.mark_read(Message.objects.get(direction="in").conversation, alice)
+    send()
+    assert browser.service.came == []
+    assert not Push.objects.exists()
+
+
+@pytest.mark.parametrize("reason", ["assignment", "session", "password", "blocked"])
+def test_who_may_not_read_it_any_more_is_not_told(
+    private: Number, browser: Browser, alice: User, reason: str
+) -> None:
+    receive(private, "Hi")
+    if reason == "assignment":
+        Assignment.objects.filter(user=alice).delete()
+    elif reason == "session":
+        browser.client.session.flush()
+    elif reason == "password":
+        alice.set_password("another-long-secret")
+        alice.save()
+    else:
+        alice.is_active = False
+        alice.save()
+    send()
+    assert browser.service.came == []
+    assert not Push.objects.exists()
+
+
+def test_a_private_conversation_is_told_to_its_user_only(shared: Number, browser: Browser, bob: User) -> None:
+    other = Browser(browser.service, bob, "two")
+    other.subscribe()
+    receive(shared, "For both")
+    send()
+    assert [len(each.read()) for each in (browser, other)] == [1, 1]
+    conversation = Message.objects.get(direction="in").conversation
+    Number.objects.update(sticky_hours=1)
+    conversation.private_to, conversation.private_until = bob, timezone.now() + timedelta(hours=1)
+    conversation.save()
+    receive(shared, "For Bob")
+    send()
+    assert [len(each.read()) for each in (browser, other)] == [1, 2]
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_device_that_its_push_service_does_not_know_goes(
+    private: Number, browser: Browser, status: int
+) -> None:
+    browser.service.answers = [(status, {})]
+    receive(private, "Hi")
+    send()
+    assert not Device.objects.exists()
+    assert not Push.objects.exists()
+
+
+def test_a_push_service_that_is_away_is_tried_a_few_times(private: Number, browser: Browser) -> None:
+    receive(private, "Hi")
+    browser.service.answers = [(503, {}), (429, {"Retry-After": "120"})] + [(500, {})] * 10
+    waits = []
+    for _ in range(8):
+        send()
+        if waiting := Push.objects.first():
+            waits.append(round((waiting.due_at - timezone.now()).total_seconds()))
+    assert waits == [10, 120, 300, 900]
+    assert len(browser.service.came) == 5
+    assert Device.objects.count() == 1
+
+
+def test_what_the_push_service_refuses_is_given_up(private: Number, browser: Browser) -> None:
+    browser.service.answers = [(400, {})]
+    receive(private, "Hi")
+    send()
+    send()
+    assert len(browser.service.came) == 1
+    assert not Push.objects.exists()
+
+
+def test_a_claimed_push_is_left_alone_until_its_lease_ends(private: Number, browser: Browser) -> None:
+    receive(private, "Hi")
+    make_due()
+    assert len(Push.objects.claim(10)) == 1
+    push.send_due()
+    assert browser.service.came == []
+    send()
+    assert len(browser.service.came) == 1
+
+
+def test_a_redirect_is_not_followed(private: Number, browser: Browser) -> None:
+    browser.service.answers = [(307, {"Location": f"{browser.service.origin}/elsewhere"})]
+    receive(private, "Hi")
+    send()
+    assert [path for path, *_ in browser.service.came] == [browser.path]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"endpoint": "http://push.example/abc"},
+        {"endpoint": "https://127.0.0.1/abc"},
+        {"endpoint": "https://10.1.2.3/abc"},
+        {"endpoint": "https://localhost/abc"},
+        {"endpoint": "https://[::1]/abc"},
+        {"endpoint": "https://user:word@push.example/abc"},
+        {"endpoint": "file:///etc/passwd"},
+        {"endpoint": "https://push.example/" + "x" * 2000},
+        {"endpoint": ""},
+        {"p256dh": "AAAA"},
+        {"p256dh": "ö"},
+        {"p256dh": "BAAA" + "A" * 83},
+        {"auth": "AAAA"},
+        {"auth": "*"},
+    ],
+)
+def test_no_subscription_leads_into_the_network(
+    service_of_browsers: PushService, alice: User, changed: dict[str, str]
+) -> None:
+    answer = Browser(service_of_browsers, alice).subscribe(**changed)
+    assert answer.status_code == 422, answer.content
+    assert answer.content
+    assert not Device.objects.exists()
+
+
+def test_an_address_that_leads_inside_later_is_not_called(
+    private: Number, browser: Browser, settings: Any
+) -> None:
+    settings.PATCHBAY_ALLOWED_ORIGINS = []
+    receive(private, "Hi")
+    send()
+    assert browser.service.came == []
+    assert not Push.objects.exists()
+
+
+def test_signing_out_forgets_the_device(
+    browser: Browser, service_of_browsers: PushService, alice: User
+) -> None:
+    Browser(service_of_browsers, alice, "two").subscribe()
+    browser.client.post("/account/logout/")
+    assert [device.subscription["endpoint"][-3:] for device in Device.objects.all()] == ["two"]
+
+
+def test_after_signing_in_again_a_device_is_renewed(private: Number, browser: Browser, alice: User) -> None:
+    browser.client.session.flush()
+    browser.client = Client()
+    browser.client.force_login(alice)
+    assert browser.subscribe(again="yes").status_code == 204
+    receive(private, "Hi")
+    send()
+    assert len(browser.read()) == 1
+    Device.objects.all().delete()
+    assert browser.subscribe(again="yes").status_code == 404
+    assert not Device.objects.exists()
+
+
+def test_a_browser_belongs_to_who_signed_in_last(browser: Browser, bob: User) -> None:
+    browser.client.force_login(bob)
+    assert browser.subscribe().status_code == 204
+    assert [device.user for device in Device.objects.all()] == [bob]
+
+
+def test_there_is_a_most_of_devices(service_of_browsers: PushService, alice: User) -> None:
+    for place in range(Device.MAX_PER_USER + 2):
+        Browser(service_of_browsers, alice, f"n{place}").subscribe()
+    assert Device.objects.count() == Device.MAX_PER_USER
+    assert Device.objects.first().subscription["endpoint"].endswith("n21")  # type: ignore[union-attr]
+
+
+def test_the_page_names_devices_and_sends_tests(browser: Browser, bob: User) -> None:
+    page = browser.client.get("/account/notifications/").content.decode()
+    assert "Chrome on Android" in page
+    assert browser.client.post("/account/notifications/test/").status_code == 302
+    push.send_due()
+    assert [said["title"] for said in browser.read()] == ["Notices work"]
+    device = Device.objects.get()
+    stranger = Client()
+    stranger.force_login(bob)
+    remove = f"/account/notifications/devices/{device.pk}/remove/"
+    assert stranger.post(remove).status_code == 404
+    assert "Chrome on Android" not in stranger.get("/account/notifications/").content.decode()
+    assert browser.client.get(remove).status_code == 405
+    assert Device.objects.count() == 1
+    browser.client.post(remove)
+    assert not Device.objects.exists()
+
+
+def test_push_is_offered_only_where_browsers_permit_it(alice: User, settings: Any) -> None:
+    client = Client()
+    client.force_login(alice)
+    assert "Turn on for this device" in client.get("/account/notifications/").content.decode()
+    settings.PUBLIC_URL = "http://sms.example.com"
+    assert "Turn on for this device" not in client.get("/account/notifications/").content.decode()
+    assert client.post("/account/notifications/devices/", {}).status_code == 422
+
+
+def test_filing_costs_one_query_where_nobody_is_told(private: Number, browser: Browser) -> None:
+    def cost(messageid: str) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            receive(private, "Hi", messageid)
+        return len(queries)
+
+    cost("m1")
+    told = cost("m2")
+    Device.objects.all().delete()
+    assert told - cost("m3") == 2  # the devices, and what is to be sent to them
+
+
+# --- Mail --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mail_server(settings: Any) -> None:
+    settings.EMAIL_HOST = "mail.example"
+
+
+def choose(user: User, **fields: Any) -> NoticeChoices:
+    return NoticeChoices.objects.create(user=user, **fields)
+
+
+def make_mail_due() -> None:
+    NoticeChoices.objects.exclude(mail_due_at=None).update(mail_due_at=timezone.now() - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("mail_", "fields", "zone", "now", "at"),
+    [
+        ("at_once", {}, "UTC", "2026-03-01T10:00:00", "2026-03-01T10:00:30"),
+        ("later", {"mail_minutes": 30}, "UTC", "2026-03-01T10:00:00", "2026-03-01T10:30:00"),
+        ("daily", {"mail_hour": 8}, "UTC", "2026-03-01T07:59:00", "2026-03-01T08:00:00"),
+        ("daily", {"mail_hour": 8}, "UTC", "2026-03-01T08:00:00", "2026-03-02T08:00:00"),
+        ("daily", {"mail_hour": 8}, "Australia/Perth", "2026-03-01T10:00:00", "2026-03-02T00:00:00"),
+        # The night in which clocks go forward: the day has 23 hours.
+        ("daily", {"mail_hour": 8}, "Europe/Berlin", "2026-03-28T09:00:00", "2026-03-29T06:00:00"),
+    ],
+)
+def test_when_mail_is_due(
+    alice: User, mail_: str, fields: dict[str, int], zone: str, now: str, at: str
+) -> None:
+    alice.time_zone = zone
+    choices = NoticeChoices(user=alice, mail=mail_, **fields)
+    due = choices.next_mail(datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert due is not None
+    assert due.astimezone(UTC).isoformat() == f"{at}+00:00"
+
+
+def test_who_is_never_told_by_mail_has_no_time(alice: User) -> None:
+    assert NoticeChoices(user=alice).next_mail(timezone.now()) is None
+
+
+def test_unread_texts_are_mailed_once(private: Number, alice: User, mail_server: None) -> None:
+    choose(alice, mail="later", mail_minutes=15)
+    receive(private, "First")
+    due = NoticeChoices.objects.get().mail_due_at
+    assert due is not None
+    assert round((due - timezone.now()).total_seconds() / 60) == 15
+    receive(private, "Second", "m2")
+    assert NoticeChoices.objects.get().mail_due_at == due
+    assert sweep.due_tasks()[0] == set()
+    make_mail_due()
+    assert sweep.due_tasks()[0] == {Task.SEND_NOTICE_MAILS}
+    mails.send_due()
+    mails.send_due()
+    [sent] = mail.outbox
+    assert (sent.to, sent.subject, sent.reply_to) == ([alice.email], f"2 messages from {CONTACT}", [])
+    assert "First" in sent.body
+    assert "Second" in sent.body
+    conversation = Message.objects.filter(direction="in")[0].conversation_id
+    assert f"http://localhost:8000/inbox/{conversation}/" in sent.body
+    assert NoticeChoices.objects.get().mail_due_at is None
+    receive(private, "Third", "m3")
+    make_mail_due()
+    mails.send_due()
+    assert len(mail.outbox) == 2
+    assert "First" not in mail.outbox[1].body
+    assert "Third" in mail.outbox[1].body
+
+
+def test_what_is_read_is_not_mailed(private: Number, alice: User, mail_server: None) -> None:
+    choose(alice, mail="later")
+    receive(private, "Hi")
+    pages.mark_read(Message.objects.get(direction="in").conversation, alice)
+    make_mail_due()
+    mails.send_due()
+    assert mail.outbox == []
+    assert NoticeChoices.objects.get().mail_due_at is None
+
+
+def test_a_mail_says_no_text_to_who_wants_none(private: Number, alice: User, mail_server: None) -> None:
+    choose(alice, mail="at_once", shows_text=False)
+    receive(private, "Secret")
+    make_mail_due()
+    mails.send_due()
+    assert "Secret" not in mail.outbox[0].body
+
+
+@pytest.mark.parametrize("reason", ["inactive", "assignment"])
+def test_who_may_not_read_it_any_more_gets_no_mail(
+    private: Number, alice: User, mail_server: None, reason: str
+) -> None:
+    choose(alice, mail="at_once")
+    receive(private, "Hi")
+    if reason == "inactive":
+        User.objects.filter(pk=alice.pk).update(is_active=False)
+    else:
+        Assignment.objects.all().delete()
+    make_mail_due()
+    mails.send_due()
+    assert mail.outbox == []
+    assert NoticeChoices.objects.get().mail_due_at is None
+
+
+def test_a_mail_server_that_is_away_is_tried_again(
+    private: Number, alice: User, mail_server: None, settings: Any
+) -> None:
+    choose(alice, mail="at_once")
+    receive(private, "Hi")
+    settings.EMAIL_BACKEND, working = "django.core.mail.backends.smtp.EmailBackend", settings.EMAIL_BACKEND
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    waits = []
+    for _ in range(3):
+        make_mail_due()
+        mails.send_due()
+        due = NoticeChoices.objects.get().mail_due_at
+        assert due is not None
+        waits.append(round((due - timezone.now()).total_seconds() / 60))
+    assert waits == [5, 10, 20]
+    settings.EMAIL_BACKEND = working
+    make_mail_due()
+    mails.send_due()
+    assert len(mail.outbox) == 1
+    assert NoticeChoices.objects.get().mail_failures == 0
+
+
+def test_without_a_mail_server_nothing_claims_that_mail_is_sent(
+    private: Number, alice: User, settings: Any
+) -> None:
+    client = Client()
+    client.force_login(alice)
+    assert "By email" not in client.get("/account/notifications/").content.decode()
+    client.post("/account/notifications/", {"sound": "on", "mail": "at_once"})
+    choices = NoticeChoices.objects.get()
+    assert (choices.sound, choices.shows_text, choices.mail) == (True, False, "off")
+    NoticeChoices.objects.update(mail="at_once")  # as it was before the setting went
+    receive(private, "Hi")
+    assert NoticeChoices.objects.get().mail_due_at is None
+
+
+def test_what_came_before_mail_was_chosen_is_not_mailed(
+    private: Number, alice: User, mail_server: None
+) -> None:
+    receive(private, "Before")
+    client = Client()
+    client.force_login(alice)
+    form = {"shows_text": "on", "mail": "daily", "mail_minutes": "15", "mail_hour": "7"}
+    assert client.post("/account/notifications/", form)["Location"] == "/account/notifications/"
+    receive(private, "After", "m2")
+    make_mail_due()
+    mails.send_due()
+    assert "Before" not in mail.outbox[0].body
+    assert "After" in mail.outbox[0].body
+    answer = client.post("/account/notifications/", form | {"mail_hour": "99", "mail": "x"})
+    assert answer.status_code == 422
+    assert NoticeChoices.objects.get().mail_hour == 7
+
+
+# --- What the open page asks for ---------------------------------------------------------------------------
+
+
+def test_the_open_page_is_told_what_has_come(private: Number, alice: User, charlie: User) -> None:
+    client, stranger = Client(), Client()
+    client.force_login(alice)
+    stranger.force_login(charlie)
+    assert client.get("/inbox/news/").json() == {"unread": 0, "newest": 0, "notices": []}
+    receive(private, "One")
+    receive(private, "Two", "m2")
+    first, second = Message.objects.filter(direction="in").order_by("pk")
+    assert client.get("/inbox/news/").json() == {"unread": 1, "newest": second.pk, "notices": []}
+    said = client.get("/inbox/news/", {"after": first.pk}).json()
+    assert [notice["body"] for notice in said["notices"]] == ["Two"]
+    assert client.get("/inbox/news/", {"after": second.pk}).json()["notices"] == []
+    assert client.get("/inbox/news/", {"after": "9" * 40}).status_code == 200
+    assert stranger.get("/inbox/news/", {"after": "0"}).json() == {"unread": 0, "newest": 0, "notices": []}
+
+
+def test_news_cost_the_same_for_many_texts(private: Number, alice: User) -> None:
+    client = Client()
+    client.force_login(alice)
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get("/inbox/news/", {"after": "0"}).json()["notices"]
+        return len(queries)
+
+    receive(private, "Hi")
+    one = cost()
+    for place in range(20):
+        receive(private, "Hi", f"m{place}", sender=f"+614123456{place:02}")
+    assert cost() == one
