@@ -34,6 +34,9 @@ from integrations.models import (
 )
 from messaging import erasure, media
 from messaging.models import (
+    Alert,
+    AlertChoice,
+    AlertKind,
     Assignment,
     AutoReply,
     BulkResend,
@@ -210,6 +213,15 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
     seen = SeenSession.objects.create(
         session_id=store.session_key, user=user, browser=f"Browser of {name}", address="192.0.2.1"
     )
+    alert = Alert.objects.create(
+        kind=AlertKind.QUARANTINE,
+        subject=f"organization {organization.pk}",
+        account=account,
+        organization=organization,
+        reason=f"Quarantine of {name}",
+        began_at=timezone.now(),
+    )
+    unwanted = AlertChoice.objects.create(user=user, unwanted=[AlertKind.LIMIT])
     erased = erasure.start(organization, f"+6141888{place:04}", admin)
     entry = audit.record(audit.Action.CHANGED, number, {"name": ("", f"Changed by {name}")}, actor=admin)
     message.expires_at = timezone.now() + timedelta(hours=1)
@@ -217,7 +229,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(choices, device, told, seen),
+        *(choices, device, told, seen, alert, unwanted),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))
