@@ -10,6 +10,7 @@ from messaging.inbound import fetch_media as media
 from messaging.inbound import file_events as events
 from messaging.inbound import poll
 from messaging.outbound import alerts, bulk_resend, dispatch
+from messaging.transfer import drain as transfers
 from messaging.wakeups import Task
 
 
@@ -61,6 +62,12 @@ def resend() -> None:
 def erase() -> None:
     wakeups.taken(Task.ERASE)
     erasure.drain()
+
+
+@shared_task(name=Task.TRANSFER)
+def transfer() -> None:
+    wakeups.taken(Task.TRANSFER)
+    transfers.drain()
 
 
 @shared_task(name=Task.EXPIRE_HELD)

@@ -31,6 +31,7 @@ class Task(StrEnum):
     SEND_ALERTS = "messaging.send_alerts"
     RESEND = "messaging.resend"
     ERASE = "messaging.erase"
+    TRANSFER = "messaging.transfer"
     EXPIRE_HELD = "messaging.expire_held"
     CLEAN_UP = "messaging.clean_up"
 

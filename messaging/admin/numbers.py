@@ -52,6 +52,7 @@ class NumberAdmin(PortalAdmin):
     list_filter = [OrganizationFilter, "active"]
     search_fields = ["number", "display_name"]
     paginator = CappedPaginator
+    list_before_template = "admin/messaging/transfer_tools.html"
     change_form_outer_before_template = "admin/messaging/number_notes.html"
     change_form_after_template = "admin/messaging/number_extras.html"
     fieldsets = [

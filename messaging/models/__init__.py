@@ -8,6 +8,7 @@ from messaging.models.erasures import Erasure
 from messaging.models.health import ServiceHealth
 from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
+from messaging.models.transfers import Transfer, TransferPart
 
 __all__ = [
     "Assignment",
@@ -23,6 +24,8 @@ __all__ = [
     "OptOut",
     "Reading",
     "ServiceHealth",
+    "Transfer",
+    "TransferPart",
     "WebhookEvent",
     "WebhookRequest",
 ]

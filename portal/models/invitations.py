@@ -49,6 +49,7 @@ class Invitation(models.Model):
     role = models.CharField(
         _("role"), max_length=20, choices=Membership.Role.choices, default=Membership.Role.USER
     )
+    extension = models.CharField(max_length=20, blank=True, default="", db_default="", editable=False)
     inviter = models.ForeignKey(User, models.CASCADE, verbose_name=_("invited by"), related_name="+")
     digest = SecretCharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(_("sent"), auto_now_add=True)
@@ -92,8 +93,14 @@ class Invitation(models.Model):
         )
 
     def accept(self, user: User) -> None:
-        """Gives the user the role, unless they have one there, and ends all invitations like this."""
+        """Gives the user the role, unless they have one there, and ends all invitations like this.
+
+        The role is without the extension if somebody else has got it meanwhile.
+        """
         place = {"user": user, "account": self.account, "organization": self.organization}
         with transaction.atomic():
-            Membership.objects.get_or_create(**place, defaults={"role": self.role})
+            others = Membership.objects.filter(organization=self.organization, extension=self.extension)
+            extension = "" if self.organization is None or others.exists() else self.extension
+            given = {"role": self.role, "extension": extension}
+            Membership.objects.get_or_create(**place, defaults=given)
             self.like_this().delete()

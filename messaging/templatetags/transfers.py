@@ -1,0 +1,21 @@
+"""Which lists can be imported and exported, for their toolbars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from messaging.transfer import exports
+from messaging.transfer.imports import KINDS
+
+register = template.Library()
+
+
+@register.simple_tag
+def transfer_list(model: Any) -> dict[str, Any] | None:
+    """The name of a model's list, and whether files can be imported to it; None if it has neither."""
+    for name, each in exports.models().items():
+        if each is model:
+            return {"name": name, "imported": name in KINDS}
+    return None
