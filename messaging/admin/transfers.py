@@ -182,4 +182,4 @@ def _file(name: str, form: str, rows: Any) -> HttpResponse:
     else:
         response = FileResponse(tables.xlsx(rows), content_type=_TYPES[form])
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
-    return response  # type: ignore[no-any-return]
+    return response

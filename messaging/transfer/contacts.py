@@ -147,7 +147,7 @@ class OptOuts(Kind):
             (number.organization_id, number.number): number
             for number in own.select_related("organization__account").order_by("active", "pk")
         }
-        addresses = set()
+        addresses: set[str] = set()
         for row in rows:
             try:
                 addresses.update(phones.ways(address(row, "contact", self._number(row).country)))

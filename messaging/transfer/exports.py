@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.contrib import admin
@@ -39,9 +40,7 @@ def lists(user: User) -> dict[str, List]:
     found = {}
     for name, kind in KINDS.items():
         made = kind(user)
-        found[name] = List(
-            kind.model, kind.header(), lambda rows, made=made: made.exported(rows, user), made.lines
-        )
+        found[name] = List(kind.model, kind.header(), partial(kind.exported, user=user), made.lines)
     return found | {
         "messages": List(
             Message,

@@ -199,7 +199,7 @@ def _planned(kind: Kind, rows: Iterable[Row]) -> list[tuple[Row, Plan | Wrong]]:
 def _kept(row: Row, plan: Plan | Wrong) -> Kept:
     if isinstance(plan, Wrong):
         name = next((cell for cell in row.cells.values() if cell), "")
-        about = {"verdict": Verdict.WRONG, "name": name, "problem": [plan.column, str(plan)]}
+        about: Kept = {"verdict": Verdict.WRONG, "name": name, "problem": [plan.column, str(plan)]}
     else:
         about = {"verdict": plan.verdict, "name": plan.name, "changes": plan.changes}
     return {"row": row.number, **about, "cells": dict(row.cells)}

@@ -163,7 +163,7 @@ class Numbers(Kind):
         changes.pop("provider", None)
         enabled = [each for each in own if each.enabled]
         if not given:
-            if number.pk is not None:
+            if not number._state.adding:
                 return
             if len(enabled) == 1:
                 number.integration = enabled[0]

@@ -149,7 +149,7 @@ class Users(Kind):
             raise Wrong("extension", _("Another user of the organization has this extension."))
 
     def _name(self, user: User, row: Row, changes: dict[str, tuple[str, str]]) -> None:
-        if user.pk is None:
+        if user._state.adding:
             user.name = valid(user, "name", row.need("name"), "name")
         elif "name" in changes:
             if not row.get("name"):

@@ -46,6 +46,7 @@ from messaging.models import (
 )
 from messaging.outbound.submit import submit
 from messaging.statuses import QueueState, Status
+from messaging.transfer import drain, imports
 from portal import audit
 from portal.models import Account, Invitation, Membership, Organization, PersonalToken, User
 
@@ -189,13 +190,25 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
     )
     invitation.open()
     erased = erasure.start(organization, f"+6141888{place:04}", admin)
+    transfer = imports.start(admin, "contacts", f"File of {name}", f"number\n{secret}".encode())
+    drain.drain()
+    part = transfer.parts.create(role="rows", place=0, data=f'["{secret}"]'.encode())
     entry = audit.record(audit.Action.CHANGED, number, {"name": ("", f"Changed by {name}")}, actor=admin)
     message.expires_at = timezone.now() + timedelta(hours=1)
     rows: list[Model] = [
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
+        *(
+            transfer,
+            part,
+            case,
+            capture,
+            captured,
+            poll,
+            subscription,
+            ServiceHealth.objects.get(pk=integration.pk),
+        ),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))
     tenant.rows = {row._meta.label: row for row in rows}

@@ -23,6 +23,7 @@ from integrations.models import AccessToken, Capture, Integration, PropertyValue
 from messaging import erasure
 from messaging.models import Erasure, Number, WebhookEvent, WebhookRequest
 from messaging.outbound.submit import submit
+from messaging.transfer import imports
 from portal import keys
 from portal.encryption import encrypt, fingerprint
 from portal.models import KeyCheck, User
@@ -57,6 +58,7 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
         account=service.organization.account, template=service.template, author=alice
     )
     capture.requests.create(request={"text": "planted-request"})
+    imports.start(alice, "contacts", "planted.csv", b"planted-file")
     KeyCheck.objects.all().delete()
     keys.remember()
     for item in keys.encrypted_models():
@@ -88,6 +90,7 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("integrations.capturedrequest", ("request",)),
         ("messaging.attachment", ("uploaded",)),
         ("messaging.erasure", ("address",)),
+        ("messaging.transferpart", ("data",)),
         ("messaging.webhookrequest", ("query", "headers", "body")),
         ("messaging.webhookevent", ("payload",)),
         ("portal.keycheck", ("value",)),
@@ -100,10 +103,10 @@ def test_a_rotation_step_by_step(stored: Integration, settings: Any) -> None:
     with pytest.raises(CommandError, match=rf"Key 2 \({fingerprint(OLD)}\) is still needed"):
         run("check_keys")
     said = run("rotate_keys")
-    assert "Encrypted again: 9 of them." in said
+    assert "Encrypted again: 10 of them." in said
     assert contents() == before
     said += run("check_keys")
-    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 9 rows" in said
+    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 10 rows" in said
     assert f"Key 2 ({fingerprint(OLD)}), old: 0 rows\n  It may be removed from the list." in said
     settings.ENCRYPTION_KEYS = [NEW]
     assert contents() == before
@@ -277,7 +280,7 @@ def test_the_work_grows_with_the_rows_and_no_faster(stored: Integration, setting
 
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
-    assert statements.count("UPDATE") == 108
+    assert statements.count("UPDATE") == 109
     statements.clear()
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
