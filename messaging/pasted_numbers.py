@@ -75,12 +75,16 @@ class SeveralForm(forms.Form):
         given = self.cleaned_data
         file = io.StringIO()
         writer = csv.writer(file)
+        same = {
+            "organization": self.organization.domain,
+            "country": given["country"],
+            "provider": given["integration"].template.service_id,
+        }
+        # Without the columns that nobody has filled in: a number that is there already keeps its own.
+        if given["users"]:
+            same["users"] = " ".join(user.email for user in given["users"])
         names = any(name for _number, name in given["pasted"])
-        header = ["organization", "number", "country", "provider", "users"]
-        writer.writerow([*header, "display_name"] if names else header)
-        users = " ".join(user.email for user in given["users"])
-        provider = given["integration"].template.service_id
+        writer.writerow([*same, "number", *(["display_name"] if names else [])])
         for number, name in given["pasted"]:
-            cells = [self.organization.domain, number, given["country"], provider, users]
-            writer.writerow([*cells, name] if names else cells)
+            writer.writerow([*same.values(), number, *([name] if names else [])])
         return file.getvalue().encode()

@@ -13,9 +13,9 @@ register = template.Library()
 
 
 @register.simple_tag
-def transfer_list(model: Any) -> dict[str, Any] | None:
-    """The name of a model's list, and whether files can be imported to it; None if it has neither."""
+def transfer_list(opts: Any) -> dict[str, Any] | None:
+    """The name of the list of a model, given by its options, and whether files can be imported to it; None if it has neither."""
     for name, each in exports.models().items():
-        if each is model:
+        if each._meta is opts:
             return {"name": name, "imported": name in KINDS}
     return None

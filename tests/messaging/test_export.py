@@ -84,6 +84,15 @@ def test_an_export_is_what_the_list_shows_and_is_recorded(
     assert exported(reseller, "numbers", "active__exact=0") == [list(imports.KINDS["numbers"].header())]
 
 
+@pytest.mark.parametrize("kind", list(exports.models()))
+def test_each_list_leads_to_its_import_and_export(everything: Number, reseller: User, kind: str) -> None:
+    model = exports.models()[kind]._meta.label_lower.replace(".", "_")
+    page = signed_in(reseller).get(reverse(f"admin:{model}_changelist") + "?o=").content.decode()
+    assert f'action="{reverse("admin:messaging_export", args=[kind])}?o="' in page
+    assert (reverse("admin:messaging_import", args=[kind]) in page) == (kind in imports.KINDS)
+    assert ("Add several…" in page) == (kind == "numbers")
+
+
 def test_a_filter_that_the_list_does_not_have_exports_nothing(everything: Number, reseller: User) -> None:
     url = reverse("admin:messaging_export", args=["users"])
     answer = signed_in(reseller).post(f"{url}?password__startswith=p", {"format": "csv"})

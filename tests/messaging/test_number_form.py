@@ -109,7 +109,7 @@ def test_several_numbers_are_pasted_and_checked_line_by_line(
     page = client.post(SEVERAL, sent)["Location"]
     drain.drain()
     row = Transfer.objects.get()
-    assert row.counts == {"new": 2, "changed": 1, "wrong": 1}
+    assert row.counts == {"new": 2, "same": 1, "wrong": 1}
     assert "is not a phone number" in client.get(page).content.decode()
     assert Number.objects.count() == 1
     client.post(reverse("admin:messaging_transfer_do", args=[row.pk]), {"do": "import"})

@@ -98,4 +98,5 @@ def test_a_page_has_the_title_of_its_entry_in_the_menu(everything: dict[str, Any
         *("Integrations", "Templates"),
         *("Numbers", "Contacts", "Opt-outs", "Messages", "Erasures"),
         *("Health", "Delivery attempts", "Webhooks", "Quarantine", "Audit"),
+        "Imports and exports",
     ]
