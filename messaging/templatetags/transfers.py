@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.simple_tag
 def transfer_list(opts: Any) -> dict[str, Any] | None:
-    """The name of the list of a model, given by its options, and whether it can be imported; None for others."""
+    """The name of the list of a model, given by its options, and whether it is imported; None for others."""
     for name, each in exports.models().items():
         if each._meta is opts:
             return {"name": name, "imported": name in KINDS}
