@@ -6,6 +6,7 @@ skips a row. The file is deleted when it is checked; of its rows, encrypted, eac
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -31,6 +32,8 @@ KINDS: dict[str, type[Kind]] = {
 }
 BATCH = 200  # rows in a transaction, and in a part
 PART = 512 * 1024  # bytes of a file
+# Seconds between two batches: SQLite has no queue of writers, so that others would hardly get their turn.
+PAUSE = 0.1
 # What is kept of a row: its number, verdict, name, changes or [column, sentence], and cells.
 Kept = dict[str, Any]
 
@@ -105,6 +108,7 @@ def carry_out(row: Transfer) -> None:
             row.add_part(place, kept)
             counts = Counter(locked.counts) + Counter(each["verdict"] for each in kept)
             work.progress(row, done=min(locked.done + BATCH, row.total), counts=dict(counts))
+        time.sleep(PAUSE)
     if row.counts.get(Verdict.INVITED):
         work.progress(row, done=0)
         Transfer.objects.filter(pk=row.pk, state=State.IMPORTING).update(state=State.INVITING, due_at=Now())

@@ -31,7 +31,7 @@ def test_an_import_of_ten_thousand_rows_shows_its_progress_and_can_be_cancelled(
     page.get_by_role("button", name="Import 9999 rows").click()
     expect(page.get_by_text(re.compile(r"^[1-9]\d* of 10000 rows"))).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
+    expect(page.get_by_role("heading", name="Cancelled")).to_be_visible(timeout=PATIENCE)
     said = page.get_by_text("rows are imported and stay").inner_text()
     found = re.search(r"The first (\d+) of 10000 rows", said)
     assert found and 0 < int(found[1]) < ROWS and int(found[1]) % 200 == 0
