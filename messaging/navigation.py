@@ -106,6 +106,8 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Messaging"),
                 "items": [
                     _entry(_("Numbers"), "dialpad", "messaging_number"),
+                    _entry(_("Contacts"), "contacts", "messaging_contact"),
+                    _entry(_("Opt-outs"), "block", "messaging_optout"),
                     _entry(_("Messages"), "sms", "messaging_message"),
                     _entry(_("Erasures"), "ink_eraser", "messaging_erasure"),
                 ],
@@ -134,6 +136,7 @@ UNFOLD: dict[str, Any] = {
                         badge="messaging.inbound.quarantine.badge",
                     ),
                     _entry(_("Audit"), "history", "portal_auditentry"),
+                    _entry(_("Imports and exports"), "swap_vert", "messaging_transfer"),
                 ],
             },
         ]

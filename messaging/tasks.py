@@ -11,6 +11,7 @@ from messaging.inbound import file_events as events
 from messaging.inbound import poll
 from messaging.notices import mails, push
 from messaging.outbound import bulk_resend, dispatch
+from messaging.transfer import drain as transfers
 from messaging.wakeups import Task
 
 
@@ -79,6 +80,12 @@ def resend() -> None:
 def erase() -> None:
     wakeups.taken(Task.ERASE)
     erasure.drain()
+
+
+@shared_task(name=Task.TRANSFER)
+def transfer() -> None:
+    wakeups.taken(Task.TRANSFER)
+    transfers.drain()
 
 
 @shared_task(name=Task.EXPIRE_HELD)

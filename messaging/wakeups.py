@@ -34,6 +34,7 @@ class Task(StrEnum):
     SEND_NOTICE_MAILS = "messaging.send_notice_mails"
     RESEND = "messaging.resend"
     ERASE = "messaging.erase"
+    TRANSFER = "messaging.transfer"
     EXPIRE_HELD = "messaging.expire_held"
     CLEAN_UP = "messaging.clean_up"
 

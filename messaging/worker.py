@@ -19,6 +19,7 @@ from messaging import drain, wakeups
 from messaging import tasks as tasks  # registers them
 from messaging.engine import sweep as engine
 from messaging.outbound import dispatch
+from messaging.transfer import work as transfers
 from messaging.wakeups import Task
 from portal import metrics, process
 from portal.celery import app
@@ -44,6 +45,8 @@ def begin(**_: Any) -> None:
     # what is left when its lease has expired.
     if not settings.DATABASE_URL and (recovered := dispatch.recover(everything=True)):
         logger.warning("%d messages were in flight when Patchbay was stopped.", recovered)
+    if not settings.DATABASE_URL:
+        transfers.release()
     threading.Thread(target=_sweep, name="sweep", daemon=True).start()
 
 

@@ -75,6 +75,7 @@ class OrganizationAdmin(PortalAdmin):
     list_display = ["name", "domain", "account", "integration_count", "number_count"]
     list_select_related = ["account"]
     search_fields = ["name", "domain", "orgid"]
+    list_before_template = "admin/messaging/transfer_tools.html"
     change_form_after_template = "admin/organization_next.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -1,5 +1,5 @@
-"""The admin pages of messaging: numbers, messages, health, delivery attempts, webhooks, and erasures."""
+"""The admin pages of messaging: numbers, contacts, messages, monitoring, erasures, imports and exports."""
 
-from messaging.admin import attempts, erasures, health, messages, numbers, webhooks
+from messaging.admin import attempts, contacts, erasures, health, messages, numbers, transfers, webhooks
 
-__all__ = ["attempts", "erasures", "health", "messages", "numbers", "webhooks"]
+__all__ = ["attempts", "contacts", "erasures", "health", "messages", "numbers", "transfers", "webhooks"]

@@ -64,6 +64,7 @@ class DeliveryAttemptAdmin(LogAdmin):
     list_filter = [ResultFilter, OrganizationFilter, IntegrationFilter, OlderFilter]
     search_fields = ["provider_id"]
     search_help_text = gettext_lazy("Message id, ours or the provider's")
+    list_before_template = "admin/messaging/transfer_tools.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # Requests and responses can be long, and the list does not show them.

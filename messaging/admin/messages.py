@@ -61,6 +61,7 @@ class MessageAdmin(LogAdmin):
     list_filter = [StatusFilter, "direction", OrganizationFilter, OlderFilter]
     search_fields = ["uuid"]
     search_help_text = gettext_lazy("Contact's number or message id")
+    list_before_template = "admin/messaging/transfer_tools.html"
     change_form_outer_before_template = "admin/messaging/message_timeline.html"
     actions = ["resend"]
 

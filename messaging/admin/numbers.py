@@ -19,7 +19,9 @@ from messaging.admin import leaving
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
+from messaging.pasted_numbers import SeveralForm
 from messaging.rules import move_number
+from messaging.transfer import imports
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
 from portal.log_admin import CappedPaginator
@@ -53,6 +55,7 @@ class NumberAdmin(PortalAdmin):
     list_filter = [OrganizationFilter, "active"]
     search_fields = ["number", "display_name"]
     paginator = CappedPaginator
+    list_before_template = "admin/messaging/transfer_tools.html"
     change_form_outer_before_template = "admin/messaging/number_notes.html"
     change_form_after_template = "admin/messaging/number_extras.html"
     fieldsets = [
@@ -131,17 +134,47 @@ class NumberAdmin(PortalAdmin):
             form.organization = self._organization(request)
         return form
 
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+        """As usual; the next number is added to the same organization."""
+        found: HttpResponse = super().response_add(request, obj, post_url_continue)
+        if "_addanother" in request.POST:
+            return redirect(f"{request.path}?organization={obj.organization_id}")
+        return found
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         form.save_users(form.instance)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.move_view)
+        several = self.admin_site.admin_view(self.several_view)
         own: list[URLPattern] = [
             path("<int:pk>/move/", view, name="messaging_number_move"),
             path("leaving/<int:pk>/", self.admin_site.admin_view(leaving.view), name="messaging_leaving"),
+            path("several/", several, name="messaging_number_several"),
         ]
         return [*own, *super().get_urls()]
+
+    def several_view(self, request: HttpRequest) -> HttpResponse:
+        """Takes a list of numbers that was pasted; what each line does is shown before it is imported."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        organization = self._organization(request)
+        if organization is None or not organization.integrations.filter(enabled=True).exists():
+            return self._before_adding(request, organization)
+        form = SeveralForm(organization, request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            row = imports.start(user_of(request), "numbers", _("pasted numbers"), form.table())
+            return redirect("admin:messaging_transfer_change", row.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Add several numbers"),
+            "form": form,
+            "organization": organization,
+            "several": Organization.objects.administered_by(user_of(request))[1:2].exists(),
+        }
+        status = 422 if form.errors else 200
+        return render(request, "admin/messaging/numbers_several.html", context, status=status)
 
     def move_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Explains the consequences, asks for the organization, and moves the number there."""

@@ -41,7 +41,8 @@ def due_tasks() -> tuple[set[Task], bool]:
                 OR EXISTS (SELECT 1 FROM messaging_alert WHERE tell_at <= {sql.now()}),
             EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL),
             EXISTS (SELECT 1 FROM messaging_erasure WHERE finished_at IS NULL
-                    AND (claimed_until IS NULL OR claimed_until < {sql.now()}))""",  # noqa: S608 (constants)
+                    AND (claimed_until IS NULL OR claimed_until < {sql.now()})),
+            EXISTS (SELECT 1 FROM messaging_transfer WHERE due_at <= {sql.now()})""",  # noqa: S608 (constants)
             list(chain.from_iterable(parameters)),
         )
         abandoned, *work = cursor.fetchone()
@@ -57,5 +58,6 @@ def due_tasks() -> tuple[set[Task], bool]:
         Task.SEND_ALERTS,
         Task.RESEND,
         Task.ERASE,
+        Task.TRANSFER,
     )
     return {task for task, has_work in zip(tasks, work, strict=True) if has_work}, bool(abandoned)

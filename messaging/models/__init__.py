@@ -10,6 +10,7 @@ from messaging.models.health import ServiceHealth
 from messaging.models.notices import Device, NoticeChoices, Push, PushKey
 from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
+from messaging.models.transfers import Transfer, TransferPart
 
 __all__ = [
     "Alert",
@@ -32,6 +33,8 @@ __all__ = [
     "PushKey",
     "Reading",
     "ServiceHealth",
+    "Transfer",
+    "TransferPart",
     "WebhookEvent",
     "WebhookRequest",
 ]

@@ -148,7 +148,7 @@ class Number(models.Model):
         if not self.organization_id:
             return
         try:
-            self._normalise()
+            self.normalise()
         except ValueError as error:
             raise ValidationError({"number": str(error)}) from None
         self.account_id = self.organization.account_id
@@ -170,7 +170,7 @@ class Number(models.Model):
                 )
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self._normalise()
+        self.normalise()
         self.account_id = self.organization.account_id
         super().save(*args, **kwargs)
         self._reroute()
@@ -192,7 +192,8 @@ class Number(models.Model):
             )
             waiting.exclude(integration=self.integration_id).update(integration=self.integration_id)
 
-    def _normalise(self) -> None:
+    def normalise(self) -> None:
+        """Brings the number into the form in which it is kept. Raises ValueError with a sentence."""
         parsed = numbers.parse(self.number, self.country)
         self.number, self.kind, self.country = parsed.number, parsed.kind, parsed.country or self.country
         self.spelling = numbers.spell(self.number, self.country, self.inbound_format)

@@ -1,7 +1,7 @@
 """Who did what, when and from where: `record` writes it, and the administration shows and exports it."""
 
 from portal.audit.changes import Snapshot, difference, differing_labels, labels, snapshot
-from portal.audit.recording import record, record_each, record_many, scope_of
+from portal.audit.recording import record, record_each, record_many, record_rows, scope_of
 from portal.audit.watching import covered, watch, watched
 from portal.models.audit_entries import Action
 
@@ -15,6 +15,7 @@ __all__ = [
     "record",
     "record_each",
     "record_many",
+    "record_rows",
     "scope_of",
     "snapshot",
     "watch",

@@ -90,6 +90,32 @@ def record_each(
     AuditEntry.objects.bulk_create(entries)
 
 
+def record_rows(
+    rows: Iterable[tuple[Action, models.Model, Mapping[str, Change], Scope | None]], actor: User
+) -> None:
+    """Records what a task did in the name of somebody to several rows, in one statement.
+
+    Each row comes with its changes and, unless it can be found from the row, its scope.
+    """
+    shared = _origin(actor)
+    entries = []
+    for action, row, changes, scope in rows:
+        account, organization = scope or scope_of(row)
+        entries.append(
+            AuditEntry(
+                **shared,
+                action=action,
+                kind=kind_of(row._meta.model),
+                object_id=str(row.pk),
+                name=_name(row)[:NAME],
+                account_id=account,
+                organization_id=organization,
+                changes=dict(changes),
+            )
+        )
+    AuditEntry.objects.bulk_create(entries)
+
+
 def record_many(
     action: Action, rows: models.QuerySet[Any], *, account: str = "organization__account"
 ) -> None:

@@ -123,11 +123,14 @@ class Invitation(models.Model):
         )
 
     def accept(self, user: User) -> None:
-        """Gives the user the role, unless they have one there, and ends all invitations like this."""
+        """Gives the user the role, unless they have one there, and ends all invitations like this.
+
+        The role is without the extension if somebody else has got it meanwhile.
+        """
         place = {"user": user, "account": self.account, "organization": self.organization}
         with transaction.atomic():
-            taken = Membership.objects.filter(organization=self.organization, extension=self.extension)
-            extension = "" if self.extension and taken.exists() else self.extension
-            defaults = {"role": self.role, "extension": extension}
-            Membership.objects.get_or_create(**place, defaults=defaults)
+            others = Membership.objects.filter(organization=self.organization, extension=self.extension)
+            extension = "" if self.organization is None or others.exists() else self.extension
+            given = {"role": self.role, "extension": extension}
+            Membership.objects.get_or_create(**place, defaults=given)
             self.like_this().delete()

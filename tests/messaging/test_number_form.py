@@ -13,8 +13,9 @@ from django.urls import reverse
 
 from integrations.models import Integration, Template
 from messaging import keywords
-from messaging.models import AutoReply, Conversation, Number
+from messaging.models import AutoReply, Conversation, Number, Transfer
 from messaging.outbound.submit import submit
+from messaging.transfer import drain
 from portal.models import Organization, User
 from tests.conftest import person
 
@@ -84,6 +85,63 @@ def test_an_admin_sets_the_rules(shared: Number, admin_of_acme: User, alice: Use
         (number.pk, "*", "Welcome"),
         (number.pk, "HOURS", "9 to 5"),
     }
+
+
+def test_save_and_add_another_keeps_the_organization(
+    private: Number, reseller: User, globex: Organization
+) -> None:
+    page = f"{ADD}?organization={private.organization_id}"
+    sent = fields(private, number="+61855555577", _addanother="yes")
+    assert signed_in(reseller).post(page, sent)["Location"] == page
+    assert Number.objects.get(number="+61855555577").organization == private.organization
+
+
+SEVERAL = "/admin/messaging/number/several/"
+
+
+def test_several_numbers_are_pasted_and_checked_line_by_line(
+    private: Number, admin_of_acme: User, alice: User
+) -> None:
+    client = signed_in(admin_of_acme)
+    assert "Alice" in client.get(SEVERAL).content.decode()
+    pasted = "08 5555 5577, Desk\n\n+61855555501\nwrong!\n+61 8 5555 5578\t=Sales"
+    sent = {"pasted": pasted, "country": "AU", "integration": private.integration_id, "users": [alice.pk]}
+    page = client.post(SEVERAL, sent)["Location"]
+    drain.drain()
+    row = Transfer.objects.get()
+    assert row.counts == {"new": 2, "same": 1, "wrong": 1}
+    assert "is not a phone number" in client.get(page).content.decode()
+    assert Number.objects.count() == 1
+    client.post(reverse("admin:messaging_transfer_do", args=[row.pk]), {"do": "import"})
+    drain.drain()
+    found = Number.objects.order_by("number").values_list("number", "display_name", "integration")
+    assert list(found) == [
+        ("+61855555501", "", private.integration_id),
+        ("+61855555577", "Desk", private.integration_id),
+        ("+61855555578", "=Sales", private.integration_id),
+    ]
+    assert list(Number.objects.get(number="+61855555577").users.all()) == [alice]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pasted": " \n"}, {"integration": ""}, {"users": ["0"]}, {"country": "XX"}]
+)
+def test_several_numbers_need_what_a_number_needs(
+    private: Number, admin_of_acme: User, changes: dict[str, Any]
+) -> None:
+    sent = {"pasted": "+61855555577", "integration": private.integration_id, **changes}
+    assert signed_in(admin_of_acme).post(SEVERAL, sent).status_code == 422
+    assert not Transfer.objects.exists()
+
+
+def test_nobody_pastes_numbers_for_another_organization(
+    private: Number, admin_of_globex: User, alice: User
+) -> None:
+    sent = {"pasted": "+61855555577", "integration": private.integration_id}
+    url = f"{SEVERAL}?organization={private.organization_id}"
+    assert signed_in(admin_of_globex).post(url, sent).status_code == 404
+    assert signed_in(alice).post(url, sent).status_code == 403
+    assert not Transfer.objects.exists()
 
 
 def test_the_page_shows_the_words_of_each_language(shared: Number, admin_of_acme: User) -> None:

@@ -53,6 +53,7 @@ from messaging.models import (
 )
 from messaging.outbound.submit import submit
 from messaging.statuses import QueueState, Status
+from messaging.transfer import drain, imports
 from portal import audit
 from portal.models import (
     Account,
@@ -223,13 +224,16 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
     )
     unwanted = AlertChoice.objects.create(user=user, unwanted=[AlertKind.LIMIT])
     erased = erasure.start(organization, f"+6141888{place:04}", admin)
+    transfer = imports.start(admin, "contacts", f"File of {name}", f"number\n{secret}".encode())
+    drain.drain()
+    part = transfer.parts.create(role="rows", place=0, data=f'["{secret}"]'.encode())
     entry = audit.record(audit.Action.CHANGED, number, {"name": ("", f"Changed by {name}")}, actor=admin)
     message.expires_at = timezone.now() + timedelta(hours=1)
     rows: list[Model] = [
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(choices, device, told, seen, alert, unwanted),
+        *(choices, device, told, seen, alert, unwanted, transfer, part),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))

@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from messaging import erasure
-from messaging.models import DeliveryAttempt, Number, ServiceHealth, WebhookRequest
+from messaging.models import DeliveryAttempt, Number, OptOut, ServiceHealth, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
+from messaging.transfer import imports
 from portal.models import Account, AuditEntry, Invitation, Membership, Organization, PersonalToken, User
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -70,6 +71,9 @@ def everything(
         ServiceHealth.objects.get(pk=service.pk),
         WebhookRequest.objects.get(),
         erasure.start(private.organization, "+61412345678", admin_of_acme),
+        message.conversation.contact,
+        OptOut.objects.create(organization=private.organization, number=private, address="+61412345600"),
+        imports.start(admin_of_acme, "contacts", "Contacts of Acme.csv", b"number"),
         AuditEntry.objects.filter(organization=private.organization).latest("pk"),
     ]
     found = {row._meta.label: row for row in rows}
@@ -104,6 +108,8 @@ def extra_urls(rows: dict[str, Any]) -> list[str]:
         reverse("admin:integrations_enable", args=[organization.account_id, generic.pk]),
         reverse("admin:integrations_template_revision", args=[template.pk, 1]),
         reverse("admin:messaging_number_move", args=[rows["messaging.Number"].pk]),
+        reverse("admin:messaging_import", args=["numbers"]),
+        reverse("admin:messaging_import_sample", args=["numbers", "csv"]),
     ]
 
 
@@ -117,6 +123,8 @@ def verb_urls(rows: dict[str, Any]) -> list[str]:
         reverse("admin:messaging_reprocess", args=[webhook.pk]),
         reverse("admin:messaging_process_anyway", args=[webhook.pk]),
         reverse("admin:messaging_retry_integration", args=[service.pk]),
+        reverse("admin:messaging_transfer_do", args=[rows["messaging.Transfer"].pk]),
+        reverse("admin:messaging_export", args=["numbers"]),
     ]
 
 
@@ -159,7 +167,10 @@ def test_owners_see_their_own(everything: dict[str, Any], request: pytest.Fixtur
     client = signed_in(user)
     for url in list_urls():
         assert client.get(url, follow=True).status_code in (200, 403), url
-    limited = {"portal.Account", "integrations.Template"} if who == "admin_of_acme" else set()
+    # What somebody has imported is shown to nobody else.
+    limited = (
+        {"portal.Account", "integrations.Template"} if who == "admin_of_acme" else {"messaging.Transfer"}
+    )
     for label, row in everything.items():
         change = client.get(urls_of(row)[0], follow=True)
         assert change.status_code == (404 if label in limited else 200) or change.status_code == 403, label

@@ -28,6 +28,7 @@ from messaging import erasure, retention
 from messaging.models import AutoReply, Message, Number, WebhookEvent, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
+from messaging.transfer import drain, imports
 from portal import audit
 from portal.admin_base import PortalAdmin
 from portal.audit.changes import is_shown, tracked
@@ -491,6 +492,12 @@ BESIDE: dict[str, str] = {
     "integrations_trial": "test_a_message_that_is_tried_for_real_is_recorded",
     "messaging_attempt_case": "test_cases_are_recorded",
     "messaging_leaving": "test_who_leaves_is_recorded",
+    "messaging_export": "test_an_export_of_a_list_is_recorded",
+    "messaging_import": "test_imports_are_recorded_for_each_row",
+    "messaging_import_sample": "only shows",
+    "messaging_transfer_do": "test_imports_are_recorded_for_each_row",
+    "messaging_transfer_file": "only shows what was recorded when it was exported",
+    "messaging_number_several": "test_imports_are_recorded_for_each_row",
     "messaging_number_move": "test_a_move_is_recorded_for_both_organizations",
     "messaging_process_anyway": "test_the_quarantine_is_recorded",
     "messaging_reprocess": "test_the_quarantine_is_recorded",
@@ -540,6 +547,39 @@ def test_who_leaves_is_recorded(private: Number, alice: User, bob: User, admin_o
         ("changed", "messaging.number", {"users": ["Alice", "Bob"]}),
         ("changed", "portal.user", {"active": ["yes", "no"]}),
     ]
+
+
+def test_imports_are_recorded_for_each_row(
+    private: Number, alice: User, admin_of_acme: User, reseller: User
+) -> None:
+    files = {
+        "organizations": b"domain,name\nacme.example,Acme Ltd\nmore.example,More",
+        "users": b"email,organization,extension\nalice@acme.example,acme.example,199",
+        "numbers": b"organization,number,display_name\nacme.example,+61855555501,Desk",
+    }
+    before = last()
+    for kind, content in files.items():
+        row = imports.start(reseller, kind, "x.csv", content)
+        drain.drain()
+        row.refresh_from_db()
+        assert imports.confirm(row)
+        drain.drain()
+    entries = since(before)
+    assert told(entries) == [
+        ("added", "portal.organization", "More"),
+        ("changed", "portal.organization", "Acme Ltd"),
+        ("changed", "portal.user", "Alice <alice@acme.example>"),
+        ("changed", "messaging.number", "Desk (+61855555501)"),
+    ]
+    assert {(entry.who, entry.account) for entry in entries} == {(str(entries[0].who), private.account)}
+    assert entries[2].changes == {"extension": ["101", "199"]}
+    assert entries[2].organization == private.organization
+
+
+def test_an_export_of_a_list_is_recorded(private: Number, reseller: User) -> None:
+    before = last()
+    signed_in(reseller).post(reverse("admin:messaging_export", args=["numbers"]), {"format": "csv"})
+    assert told(since(before)) == [("exported", "", "numbers")]
 
 
 def test_a_message_that_is_tried_for_real_is_recorded(service: Integration, reseller: User) -> None:

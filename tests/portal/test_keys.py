@@ -24,6 +24,7 @@ from messaging import erasure
 from messaging.models import Device, Erasure, Number, WebhookEvent, WebhookRequest
 from messaging.notices import push
 from messaging.outbound.submit import submit
+from messaging.transfer import imports
 from portal import keys
 from portal.encryption import encrypt, fingerprint
 from portal.models import KeyCheck, User
@@ -60,6 +61,7 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
     capture.requests.create(request={"text": "planted-request"})
     Device.objects.create(user=alice, digest="d", subscription={"auth": "planted-auth"}, name="Phone")
     push.public_key()
+    imports.start(alice, "contacts", "planted.csv", b"planted-file")
     KeyCheck.objects.all().delete()
     keys.remember()
     for item in keys.encrypted_models():
@@ -93,6 +95,7 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("messaging.erasure", ("address",)),
         ("messaging.pushkey", ("private",)),
         ("messaging.device", ("subscription",)),
+        ("messaging.transferpart", ("data",)),
         ("messaging.webhookrequest", ("query", "headers", "body")),
         ("messaging.webhookevent", ("payload",)),
         ("portal.keycheck", ("value",)),
@@ -105,10 +108,10 @@ def test_a_rotation_step_by_step(stored: Integration, settings: Any) -> None:
     with pytest.raises(CommandError, match=rf"Key 2 \({fingerprint(OLD)}\) is still needed"):
         run("check_keys")
     said = run("rotate_keys")
-    assert "Encrypted again: 11 of them." in said
+    assert "Encrypted again: 12 of them." in said
     assert contents() == before
     said += run("check_keys")
-    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 11 rows" in said
+    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 12 rows" in said
     assert f"Key 2 ({fingerprint(OLD)}), old: 0 rows\n  It may be removed from the list." in said
     settings.ENCRYPTION_KEYS = [NEW]
     assert contents() == before
@@ -282,7 +285,7 @@ def test_the_work_grows_with_the_rows_and_no_faster(stored: Integration, setting
 
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
-    assert statements.count("UPDATE") == 108
+    assert statements.count("UPDATE") == 109
     statements.clear()
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)

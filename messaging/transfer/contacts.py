@@ -1,0 +1,203 @@
+"""Contacts and opt-outs as rows of a file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from integrations.language import phones
+from integrations.senders import sender
+from messaging import numbers
+from messaging.models import Contact, Number, OptOut
+from messaging.transfer.kinds import Column, Kind, Plan, Row, Verdict, Wrong, valid
+from portal.models import User
+
+_ORGANIZATION = Column(
+    "organization",
+    gettext_lazy("The domain of the organization."),
+    ("acme.example.com", "acme.example.com"),
+    required=True,
+)
+
+
+def address(row: Row, column: str, country: str) -> str:
+    """The address of a contact, read with the two-letter country. Raises Wrong."""
+    given = row.need(column)
+    if any(letter.isalpha() for letter in given):
+        return sender(given, country)
+    try:
+        return numbers.parse(given, country).number
+    except ValueError as error:
+        raise Wrong(column, str(error)) from None
+
+
+class Contacts(Kind):
+    """Contacts are known by their organization and number, in whichever way it is written."""
+
+    name = "contacts"
+    model = Contact
+    columns = (
+        _ORGANIZATION,
+        Column(
+            "number",
+            gettext_lazy("The contact's phone number with + and its country code."),
+            ("+61412345678", "+15550100123"),
+            required=True,
+        ),
+        Column("name", gettext_lazy("The contact's name."), ("Robin Ito", "Kim Novak")),
+    )
+
+    def load(self, rows: Sequence[Row]) -> None:
+        self.load_organizations(rows)
+        found = self.organizations.values()
+        used = Number.objects.filter(organization__in=found, active=True).exclude(country="")
+        countries: dict[int, set[str]] = defaultdict(set)
+        for organization, country in used.values_list("organization", "country").distinct():
+            countries[organization].add(country)
+        self.countries = {key: each.pop() for key, each in countries.items() if len(each) == 1}
+        addresses = {way for row in rows if (read := self._read(row)) for way in phones.ways(read)}
+        known = Contact.objects.filter(organization__in=found, address__in=addresses)
+        self.known: dict[tuple[int, str], Contact] = {}
+        for contact in known.select_related("organization__account").order_by("-pk"):
+            for way in phones.ways(contact.address):
+                self.known[contact.organization_id, way] = contact
+
+    def _read(self, row: Row) -> str:
+        try:
+            organization = self.organization(row)
+            return address(row, "number", self.countries.get(organization.pk, ""))
+        except Wrong:
+            return ""
+
+    def plan(self, row: Row) -> Plan:
+        organization = self.organization(row)
+        read = address(row, "number", self.countries.get(organization.pk, ""))
+        self.once(row, (organization.pk, phones.ways(read)[0]), "number")
+        found = self.known.get((organization.pk, read))
+        contact = found or Contact(organization=organization, address=read)
+        changes = self.differing(row, dict(zip(self.header(), self._cells(contact), strict=True)))
+        changes.pop("organization", None)
+        changes.pop("number", None)
+        if "name" in changes:
+            contact.name = valid(contact, "name", row.get("name"), "name")
+        if found:
+            return Plan(Verdict.CHANGED if changes else Verdict.SAME, str(found), found, changes)
+        changes["number"] = "", read
+        return Plan(Verdict.NEW, str(contact), contact, changes)
+
+    def store(self, plans: Sequence[Plan]) -> None:
+        new = [plan.row for plan in plans if plan.verdict == Verdict.NEW]
+        if new:
+            # Nobody else may write one of them in another way meanwhile.
+            Contact.objects.known_as((each.organization_id, each.address) for each in new)
+        Contact.objects.bulk_create(new)
+        changed = [plan.row for plan in plans if plan.verdict == Verdict.CHANGED]
+        Contact.objects.bulk_update(changed, ["name"])
+        self.record(plans)
+
+    @classmethod
+    def exported(cls, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        return rows.select_related("organization")
+
+    def lines(self, row: Contact) -> Iterable[Sequence[str]]:
+        yield self._cells(row)
+
+    def _cells(self, row: Contact) -> list[str]:
+        return [row.organization.domain, row.address, row.name]
+
+
+class OptOuts(Kind):
+    """Opt-outs, which an import adds and never lifts."""
+
+    name = "opt-outs"
+    model = OptOut
+    columns = (
+        _ORGANIZATION,
+        Column(
+            "number",
+            gettext_lazy("Your number, from which the contact wants no messages."),
+            ("+61855555501", "+61855555501"),
+            required=True,
+        ),
+        Column(
+            "contact",
+            gettext_lazy("The contact's phone number with + and its country code."),
+            ("+61412345678", "+15550100123"),
+            required=True,
+        ),
+        Column(
+            "since", gettext_lazy("When the contact opted out (only exported)."), ("", ""), read_only=True
+        ),
+    )
+
+    def load(self, rows: Sequence[Row]) -> None:
+        self.load_organizations(rows)
+        own = Number.objects.filter(
+            organization__in=self.organizations.values(),
+            number__in={read for row in rows if (read := self._own(row))},
+        )
+        # The number that is in use comes last, and counts.
+        self.numbers = {
+            (number.organization_id, number.number): number
+            for number in own.select_related("organization__account").order_by("active", "pk")
+        }
+        addresses: set[str] = set()
+        for row in rows:
+            try:
+                addresses.update(phones.ways(address(row, "contact", self._number(row).country)))
+            except Wrong:
+                continue
+        out = OptOut.objects.filter(number__in=self.numbers.values(), address__in=addresses)
+        self.out = set(out.values_list("number", "address"))
+
+    def _own(self, row: Row) -> str:
+        try:
+            return numbers.parse(row.need("number")).number
+        except (Wrong, ValueError):
+            return ""
+
+    def _number(self, row: Row) -> Number:
+        organization = self.organization(row)
+        row.need("number")
+        if found := self.numbers.get((organization.pk, self._own(row))):
+            return found
+        raise Wrong(
+            "number",
+            _("%(organization)s has no number “%(number)s”. The list of numbers shows them.")
+            % {"organization": organization, "number": row.get("number")},
+        )
+
+    def plan(self, row: Row) -> Plan:
+        number = self._number(row)
+        read = address(row, "contact", number.country)
+        ways = phones.ways(read)
+        self.once(row, (number.pk, ways[0]), "contact") if len(ways) == 1 else None
+        if all((number.pk, way) in self.out for way in ways):
+            return Plan(Verdict.SAME, read)
+        self.out.update((number.pk, way) for way in ways)
+        made = OptOut(organization=number.organization, number=number, address=read)
+        return Plan(Verdict.NEW, read, made, {"contact": ("", read), "number": ("", number.number)})
+
+    def store(self, plans: Sequence[Plan]) -> None:
+        new = [plan.row for plan in plans if plan.verdict == Verdict.NEW]
+        rows = [
+            OptOut(organization=row.organization, number=row.number, address=way)
+            for row in new
+            for way in phones.ways(row.address)
+        ]
+        OptOut.objects.bulk_create(rows, ignore_conflicts=True)
+        self.record(plans)
+
+    @classmethod
+    def exported(cls, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        return rows.select_related("organization", "number")
+
+    def lines(self, row: OptOut) -> Iterable[Sequence[str]]:
+        since = row.since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        yield [row.organization.domain, row.number.number, row.address, since]

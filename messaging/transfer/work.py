@@ -1,0 +1,75 @@
+"""The states of an import or export: one process at a time has it, for as long as its lease is renewed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from messaging import wakeups
+from messaging.models import Transfer
+from messaging.wakeups import Task
+
+LEASE_SECONDS = 30  # for which a process has one; it renews them with each batch
+KEPT = timedelta(hours=24)  # how long content is kept when there is nothing left to do
+State = Transfer.State
+
+
+class Stopped(Exception):
+    """Somebody cancelled it, or another process has taken it over."""
+
+
+def wake(row: Transfer) -> None:
+    """Makes the row due now, and has the task look once the transaction is committed."""
+    Transfer.objects.filter(pk=row.pk).update(due_at=Now())
+    wakeups.after_commit(Task.TRANSFER)
+
+
+def release() -> None:
+    """Makes due what a process that has died had; to be called when there is no other process."""
+    Transfer.objects.filter(
+        due_at__isnull=False, state__in=(State.CHECKING, State.IMPORTING, State.EXPORTING)
+    ).update(due_at=Now())
+
+
+def progress(row: Transfer, **values: Any) -> None:
+    """Stores how far it has come, and keeps the lease. Raises Stopped if the row is in another state."""
+    mine = Transfer.objects.filter(pk=row.pk, state=row.state)
+    if not mine.update(due_at=Now() + timedelta(seconds=LEASE_SECONDS), **values):
+        raise Stopped
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def finish(row: Transfer, state: State, problem: str = "") -> None:
+    """Ends the work; the content is deleted later. Raises Stopped if the row is in another state."""
+    mine = Transfer.objects.filter(pk=row.pk, state=row.state)
+    if not mine.update(state=state, problem=problem, finished_at=Now(), due_at=Now() + KEPT):
+        raise Stopped
+
+
+def cancel(row: Transfer) -> bool:
+    """Stops the work; what is imported already stays. Returns whether there was anything to stop."""
+    with transaction.atomic():
+        waiting = Transfer.objects.filter(
+            pk=row.pk,
+            state__in=(State.CHECKING, State.CHECKED, State.IMPORTING, State.INVITING, State.EXPORTING),
+        )
+        return bool(waiting.update(state=State.CANCELLED, finished_at=Now(), due_at=Now() + KEPT))
+
+
+def claim() -> Transfer | None:
+    """Takes one of the rows that are due longest, for the time of the lease; None if nothing is due."""
+    due = Transfer.objects.filter(due_at__lte=Now()).order_by("due_at")
+    for key in due.values_list("pk", flat=True)[:10]:
+        if due.filter(pk=key).update(due_at=Now() + timedelta(seconds=LEASE_SECONDS)):
+            return Transfer.objects.select_related("author").get(pk=key)
+    return None
+
+
+def forget(row: Transfer) -> None:
+    """Deletes the content of what has expired; the row stays, and says what was done."""
+    row.parts.all().delete()
+    Transfer.objects.filter(pk=row.pk).update(due_at=None)

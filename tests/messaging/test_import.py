@@ -1,0 +1,567 @@
+"""Imports: files of all kinds, dry runs, tenants, repeats, interruptions, and the audit."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import openpyxl
+import pytest
+from django.core import mail
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.db.models.functions import Now
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations.models import Integration
+from messaging.models import Assignment, Contact, Number, OptOut, Transfer, TransferPart
+from messaging.transfer import drain, imports, tables, work
+from portal.models import AuditEntry, Invitation, Membership, Organization, User
+
+Rows = Sequence[Sequence[str]]
+
+
+def csv_of(rows: Rows, delimiter: str = ",", encoding: str = "utf-8") -> bytes:
+    file = io.StringIO()
+    csv.writer(file, delimiter=delimiter).writerows(rows)
+    return file.getvalue().encode(encoding)
+
+
+def xlsx_of(rows: Sequence[Sequence[Any]]) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(list(row))
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def checked(user: User, kind: str, content: bytes | Rows) -> Transfer:
+    """The import after the dry run."""
+    data = content if isinstance(content, bytes) else csv_of(content)
+    row = imports.start(user, kind, "file.csv", data)
+    drain.drain()
+    row.refresh_from_db()
+    return row
+
+
+def imported(user: User, kind: str, content: bytes | Rows) -> Transfer:
+    row = checked(user, kind, content)
+    assert row.state == "checked", row.problem
+    if imports.confirm(row):
+        drain.drain()
+    row.refresh_from_db()
+    return row
+
+
+def outcomes(row: Transfer) -> list[tuple[int, str, str]]:
+    """Row, verdict, and the column that is wrong, if one is."""
+    return [
+        (each["row"], each["verdict"], each.get("problem", [""])[0]) for part in row.rows() for each in part
+    ]
+
+
+CONTACTS = [["organization", "number", "name"], ["acme.example", "+61412345678", "Zoë"]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        csv_of(CONTACTS),
+        csv_of(CONTACTS, encoding="utf-8-sig"),
+        csv_of(CONTACTS, ";"),
+        csv_of(CONTACTS, "\t"),
+        csv_of(CONTACTS, "\t", "utf-16"),
+        csv_of(CONTACTS, ";", "utf-16-le"),
+        csv_of(CONTACTS, ";", "utf-16-be"),
+        b"sep=;\r\n" + csv_of(CONTACTS, ";"),
+        xlsx_of(CONTACTS),
+        xlsx_of([CONTACTS[0], ["acme.example", 61412345678, "Zoë"]]),
+        csv_of(
+            [["Number", "NAME", "Organization"], ["'+61412345678", " Zoë ", "ACME.example"], ["", "", ""]]
+        ),
+    ],
+)
+def test_files_are_read_as_spreadsheets_write_them(
+    admin_of_acme: User, acme: Organization, content: bytes
+) -> None:
+    row = imported(admin_of_acme, "contacts", content)
+    assert (row.state, row.counts) == ("finished", {"new": 1})
+    assert list(Contact.objects.values_list("organization", "address", "name")) == [
+        (acme.pk, "+61412345678", "Zoë")
+    ]
+
+
+def _bomb() -> bytes:
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet,
+    ):
+        for _ in range(70):
+            sheet.write(b"0" * 1024 * 1024)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x89PNG\r\n\x1a\n\xff\xfe", "neither a table in UTF-8 nor an XLSX file"),
+        ("organization,number,name\nacme.example,+61412345678,Zo\u00eb".encode("cp1252"), "CSV UTF-8"),
+        (b"PK\x03\x04 no archive", "damaged"),
+        (_bomb(), "unpacks to more than 64 MB"),
+        (csv_of([["organization", "number", "color"], ["a", "b", "c"]]), "column “color” is unknown"),
+        (csv_of([["organization", "name"], ["a", "b"]]), "column “number” is missing"),
+        (csv_of([["organization", "number", "number"], ["a", "b", "c"]]), "comes twice"),
+        (csv_of([["organization", "number"]]), "no rows besides"),
+        (b'organization,number\n"acme.example,1', "is no table"),
+        (csv_of([["organization", "number"], *[["a", "b"]] * 10_001]), "more than 10000 rows"),
+        (csv_of([["organization", "number"], ["a", "b" * 5001]]), "more than 5000 characters"),
+        (csv_of([["organization", "number", *[""] * 60], ["a"] * 62]), "more than 50 columns"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_in_plain_words(
+    admin_of_acme: User, content: bytes, words: str
+) -> None:
+    row = checked(admin_of_acme, "contacts", content)
+    assert row.state == "failed"
+    assert words in row.problem
+    assert not Contact.objects.exists()
+    assert not TransferPart.objects.exists()
+
+
+def test_a_file_that_is_too_large_is_not_kept(admin_of_acme: User) -> None:
+    with pytest.raises(imports.Refused, match="larger than 5 MB"):
+        imports.start(admin_of_acme, "contacts", "x.csv", b"x" * (tables.MAX_BYTES + 1))
+    assert not Transfer.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1 555", "-1", "@SUM(A1)", "'=x", "''=x", "+15550100123", "'quoted", "a"]
+)
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_cells_are_safe_and_come_back_as_they_were(text: str, form: str) -> None:
+    rows = [["name"], [text]]
+    if form == "csv":
+        content = "".join(tables.csv_lines(rows)).encode()
+        written = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))[1][0]
+    else:
+        with tables.xlsx(rows) as file:
+            content = file.read()
+        cell = openpyxl.load_workbook(io.BytesIO(content)).active["A2"]
+        assert cell.data_type == "s"
+        written = cell.value
+    assert written[0] not in "=-@+" or written == "+15550100123"
+    assert tables.read(content) == rows
+
+
+# --- Tenants -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "cells"),
+    [
+        ("contacts", ["organization", "number"], ["%s", "+61412345678"]),
+        ("numbers", ["organization", "number"], ["%s", "+61855555599"]),
+        ("opt-outs", ["organization", "number", "contact"], ["%s", "+61855555501", "+61412345678"]),
+        ("users", ["email", "name", "organization"], ["new@acme.example", "New", "%s"]),
+    ],
+)
+def test_another_organization_is_refused_as_if_it_did_not_exist(
+    admin_of_globex: User, private: Number, kind: str, header: list[str], cells: list[str]
+) -> None:
+    sentences = []
+    for domain in ("acme.example", "nobody.example"):
+        row = checked(admin_of_globex, kind, [header, [cell.replace("%s", domain) for cell in cells]])
+        ((each,),) = row.rows()
+        assert each["problem"][0] == "organization"
+        assert not imports.confirm(row)
+        sentences.append(each["problem"][1].replace(domain, "…"))
+    assert sentences[0] == sentences[1]
+    assert not Contact.objects.exists() and not OptOut.objects.exists()
+    assert Number.objects.count() == 1 and not Invitation.objects.exists()
+
+
+def test_an_organization_admin_renames_their_own_organization_and_adds_none(
+    admin_of_acme: User, acme: Organization, globex: Organization
+) -> None:
+    row = imported(
+        admin_of_acme,
+        "organizations",
+        [
+            ["domain", "name"],
+            ["acme.example", "Acme Ltd"],
+            ["globex.example", "Mine"],
+            ["new.example", "New"],
+        ],
+    )
+    assert outcomes(row) == [(2, "changed", ""), (3, "wrong", "domain"), (4, "wrong", "domain")]
+    assert sorted(Organization.objects.values_list("name", flat=True)) == ["Acme Ltd", "Globex"]
+
+
+def test_an_account_admin_adds_organizations_to_their_account(reseller: User, acme: Organization) -> None:
+    row = imported(reseller, "organizations", [["domain", "name"], ["new.example", "New"], ["Bad_", "X"]])
+    assert outcomes(row) == [(2, "new", ""), (3, "wrong", "domain")]
+    assert Organization.objects.get(domain="new.example").account == acme.account
+
+
+def test_nobody_else_sees_an_import(
+    admin_of_acme: User, reseller: User, operator: User, acme: Organization
+) -> None:
+    row = checked(admin_of_acme, "contacts", CONTACTS)
+    for user in (reseller, operator):
+        client = Client()
+        client.force_login(user)
+        assert client.get(reverse("admin:messaging_transfer_change", args=[row.pk])).status_code == 404
+        do = reverse("admin:messaging_transfer_do", args=[row.pk])
+        assert client.post(do, {"do": "import"}).status_code == 404
+    drain.drain()
+    assert not Contact.objects.exists()
+
+
+# --- Rows ----------------------------------------------------------------------------------------------------
+
+
+def test_numbers_are_added_with_their_users_and_provider(
+    admin_of_acme: User, acme: Organization, service: Integration, alice: User, charlie: User
+) -> None:
+    rows = [
+        ["organization", "number", "country", "display_name", "users", "sticky_hours"],
+        ["acme.example", "08 5555 5501", "au", "Desk", "ALICE@acme.example", "24"],
+        ["acme.example", "+61855555502", "", "", "charlie@globex.example", ""],
+        ["acme.example", "nonsense!", "", "", "", ""],
+        ["acme.example", "+61 8 5555 5501", "", "", "", ""],
+        ["acme.example", "+61855555503", "", "", "", "many"],
+    ]
+    row = imported(admin_of_acme, "numbers", rows)
+    assert outcomes(row) == [
+        (2, "new", ""),
+        (3, "wrong", "users"),
+        (4, "wrong", "number"),
+        (5, "wrong", "number"),
+        (6, "wrong", "sticky_hours"),
+    ]
+    number = Number.objects.get()
+    assert (number.number, number.country, number.display_name, number.sticky_hours, number.spelling) == (
+        "+61855555501",
+        "AU",
+        "Desk",
+        24,
+        "+61855555501",
+    )
+    assert (number.integration, number.account) == (service, acme.account)
+    assert list(number.users.all()) == [alice]
+    entry = AuditEntry.objects.filter(kind="messaging.number").get()
+    assert (entry.action, entry.actor, entry.organization) == ("added", admin_of_acme, acme)
+
+
+def test_a_number_without_a_provider_is_refused(admin_of_acme: User, acme: Organization) -> None:
+    row = checked(admin_of_acme, "numbers", [["organization", "number"], ["acme.example", "+61855555501"]])
+    assert outcomes(row) == [(2, "wrong", "provider")]
+
+
+def test_a_number_of_a_sibling_is_refused(
+    admin_of_globex: User, private: Number, globex: Organization
+) -> None:
+    Integration.objects.create(organization=globex, template=private.integration.template)
+    row = imported(
+        admin_of_globex, "numbers", [["organization", "number"], ["globex.example", private.number]]
+    )
+    assert outcomes(row) == [(2, "wrong", "number")]
+    assert Number.objects.count() == 1
+
+
+def test_users_get_roles_and_extensions(reseller: User, alice: User, bob: User, globex: Organization) -> None:
+    rows = [
+        ["email", "name", "organization", "role", "extension", "status"],
+        ["alice@acme.example", "Alice", "acme.example", "organization admin", "101", "active"],
+        ["bob@acme.example", "", "acme.example", "user", "101", ""],
+        ["alice@acme.example", "", "globex.example", "", "7", "blocked"],
+        ["bob@acme.example", "", "globex.example", "boss", "", ""],
+    ]
+    row = imported(reseller, "users", rows)
+    assert outcomes(row) == [
+        (2, "changed", ""),
+        (3, "wrong", "extension"),
+        (4, "changed", ""),
+        (5, "wrong", "role"),
+    ]
+    assert list(alice.memberships.order_by("pk").values_list("role", "extension", "status")) == [
+        ("organization_admin", "101", "active"),
+        ("user", "7", "blocked"),
+    ]
+
+
+def test_an_organization_admin_makes_nobody_an_account_admin(admin_of_acme: User, alice: User) -> None:
+    rows = [["email", "organization", "role"], ["alice@acme.example", "acme.example", "account_admin"]]
+    assert outcomes(imported(admin_of_acme, "users", rows)) == [(2, "wrong", "role")]
+    assert alice.memberships.get().role == "user"
+
+
+def test_an_operator_adds_users_at_once(operator: User, acme: Organization) -> None:
+    rows = [["email", "name", "organization", "extension"], ["New@acme.example", "New", "acme.example", "9"]]
+    imported(operator, "users", rows)
+    user = User.objects.get(email="new@acme.example")
+    assert not user.has_usable_password()
+    assert user.memberships.get().extension == "9"
+    assert imported(operator, "users", rows).counts == {"same": 1}
+
+
+def test_others_invite_people_and_learn_nothing_about_addresses(
+    admin_of_acme: User, charlie: User, acme: Organization, settings: Any
+) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    rows = [
+        ["email", "name", "organization", "extension"],
+        ["charlie@globex.example", "C", "acme.example", "8"],
+        ["nobody@globex.example", "N", "acme.example", "9"],
+    ]
+    row = imported(admin_of_acme, "users", rows)
+    assert (row.state, row.counts) == ("finished", {"invited": 2})
+    assert [message.to for message in mail.outbox] == [["charlie@globex.example"], ["nobody@globex.example"]]
+    assert imported(admin_of_acme, "users", rows).counts == {"same": 2}
+    assert len(mail.outbox) == 2
+    Invitation.objects.get(email="charlie@globex.example").accept(charlie)
+    assert charlie.memberships.get(organization=acme).extension == "8"
+
+
+def test_invitations_beyond_the_limit_of_an_hour_wait(
+    admin_of_acme: User, acme: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    monkeypatch.setattr(Invitation, "MOST_PER_HOUR", 2)
+    people = [[f"p{place}@x.example", "P", "acme.example"] for place in range(3)]
+    row = imported(admin_of_acme, "users", [["email", "name", "organization"], *people])
+    assert (row.state, row.done, len(mail.outbox)) == ("inviting", 2, 2)
+    assert row.due_at is not None and row.due_at > timezone.now()
+    monkeypatch.setattr(Invitation, "MOST_PER_HOUR", 9)
+    Transfer.objects.update(due_at=Now())
+    drain.drain()
+    row.refresh_from_db()
+    assert (row.state, row.done, len(mail.outbox)) == ("finished", 3, 3)
+
+
+def test_opt_outs_are_added_in_all_ways_in_which_a_number_is_written(
+    admin_of_acme: User, private: Number
+) -> None:
+    rows = [
+        ["organization", "number", "contact"],
+        ["acme.example", private.number, "0412 345 678"],
+        ["acme.example", private.number, "+525512345678"],
+        ["acme.example", "+61855550000", "+61412345678"],
+    ]
+    row = imported(admin_of_acme, "opt-outs", rows)
+    assert outcomes(row) == [(2, "new", ""), (3, "new", ""), (4, "wrong", "number")]
+    assert sorted(OptOut.objects.values_list("address", flat=True)) == [
+        "+5215512345678",
+        "+525512345678",
+        "+61412345678",
+    ]
+    assert imported(admin_of_acme, "opt-outs", rows[:3]).counts == {"same": 2}
+
+
+# --- Interruptions, repeats, and what is kept -----------------------------------------------------------------
+
+
+def many(count: int) -> Rows:
+    header = ["organization", "number", "name"]
+    return [header, *[["acme.example", f"+6141{place:07}", f"Contact {place}"] for place in range(count)]]
+
+
+class Killed(BaseException):
+    """What nobody catches, as a process that dies."""
+
+
+@pytest.mark.parametrize("batch", [0, 1, 2])
+def test_an_import_that_is_killed_goes_on_where_it_was(
+    admin_of_acme: User, acme: Organization, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    row = checked(admin_of_acme, "contacts", many(500))
+    imports.confirm(row)
+    left, store = [batch], imports.Contacts.store
+
+    def dies(self: Any, plans: Any) -> None:
+        store(self, plans)
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imports.Contacts, "store", dies)
+        with pytest.raises(Killed):
+            drain.drain()
+    assert Contact.objects.count() == batch * 200
+    work.release()
+    drain.drain()
+    row.refresh_from_db()
+    assert (row.state, row.done, row.counts) == ("finished", 500, {"new": 500})
+    assert Contact.objects.count() == 500
+    assert AuditEntry.objects.filter(action="added", kind="messaging.contact").count() == 500
+
+
+def test_an_import_stops_between_two_batches_when_it_is_cancelled(
+    admin_of_acme: User, acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = checked(admin_of_acme, "contacts", many(500))
+    imports.confirm(row)
+    store = imports.Contacts.store
+
+    def cancelled_meanwhile(self: Any, plans: Any) -> None:
+        store(self, plans)
+        if Contact.objects.count() == 200:
+            Transfer.objects.filter(pk=row.pk).update(name="cancel soon")
+
+    progress = work.progress
+
+    def cancels(transfer: Transfer, **values: Any) -> None:
+        progress(transfer, **values)
+        if values.get("done") == 200:
+            work.cancel(transfer)
+
+    monkeypatch.setattr(imports.Contacts, "store", cancelled_meanwhile)
+    monkeypatch.setattr(work, "progress", cancels)
+    drain.drain()
+    row.refresh_from_db()
+    assert (row.state, row.done, row.counts) == ("cancelled", 200, {"new": 200})
+    assert Contact.objects.count() == 200
+    monkeypatch.undo()
+    assert imported(admin_of_acme, "contacts", many(500)).counts == {"same": 200, "new": 300}
+
+
+def test_two_processes_never_have_the_same_import(admin_of_acme: User, acme: Organization) -> None:
+    row = imports.start(admin_of_acme, "contacts", "x.csv", csv_of(CONTACTS))
+    assert work.claim() == row
+    assert work.claim() is None
+
+
+def test_a_row_that_became_wrong_meanwhile_is_skipped(
+    admin_of_acme: User, acme: Organization, service: Integration
+) -> None:
+    rows = [["organization", "number"], ["acme.example", "+61855555501"], ["acme.example", "+61855555502"]]
+    row = checked(admin_of_acme, "numbers", rows)
+    sibling = Organization.objects.create(account=acme.account, name="Sibling", domain="sibling.example")
+    Number.objects.create(organization=sibling, number="+61855555501")
+    imports.confirm(row)
+    drain.drain()
+    assert outcomes(row) == [(2, "wrong", "number"), (3, "new", "")]
+
+
+def test_the_file_goes_after_the_check_and_the_rows_after_a_day(
+    admin_of_acme: User, acme: Organization
+) -> None:
+    row = checked(admin_of_acme, "contacts", CONTACTS)
+    assert list(row.parts.values_list("role", flat=True)) == ["rows"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT data FROM messaging_transferpart")
+        assert b"61412345678" not in bytes(cursor.fetchone()[0])
+    assert row.due_at is not None
+    assert timedelta(hours=23) < row.due_at - timezone.now() < timedelta(hours=25)
+    Transfer.objects.update(due_at=Now())
+    drain.drain()
+    row.refresh_from_db()
+    assert (row.parts.count(), row.due_at) == (0, None)
+
+
+@pytest.mark.parametrize("kind", ["contacts", "numbers", "opt-outs", "users", "organizations"])
+def test_a_batch_takes_as_many_queries_for_100_rows_as_for_1(
+    operator: User, acme: Organization, service: Integration, private: Number, kind: str
+) -> None:
+    def rows(first: int, count: int) -> Rows:
+        places = range(first, first + count)
+        return {
+            "contacts": [CONTACTS[0], *[["acme.example", f"+614120{p:05}", "X"] for p in places]],
+            "numbers": [
+                ["organization", "number", "users"],
+                *[["acme.example", f"+61855{p:06}", "alice@acme.example"] for p in places],
+            ],
+            "opt-outs": [
+                ["organization", "number", "contact"],
+                *[["acme.example", private.number, f"+614120{p:05}"] for p in places],
+            ],
+            "users": [
+                ["email", "name", "organization", "extension"],
+                *[[f"p{p}@x.example", "P", "acme.example", str(p)] for p in places],
+            ],
+            "organizations": [
+                ["domain", "name", "account"],
+                *[[f"o{p}.example", "O", acme.account.name] for p in places],
+            ],
+        }[kind]
+
+    counts = []
+    for first, count in ((555_001, 1), (555_101, 100)):
+        with CaptureQueriesContext(connection) as captured:
+            assert imported(operator, kind, rows(first, count)).counts == {"new": count}
+        # SQLite takes so few values in one statement that Django splits the insertions of many rows.
+        counts.append(sum(not query["sql"].startswith("INSERT") for query in captured))
+    assert counts[0] == counts[1]
+
+
+# --- The pages -----------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_uploaded_checked_confirmed_and_imported(admin_of_acme: User, acme: Organization) -> None:
+    client = Client()
+    client.force_login(admin_of_acme)
+    url = reverse("admin:messaging_import", args=["contacts"])
+    assert "number" in client.get(url).content.decode()
+    file = SimpleUploadedFile("people.csv", csv_of([*CONTACTS, ["globex.example", "+61412345679", "No"]]))
+    page = client.post(url, {"file": file})["Location"]
+    assert "Checking the file" in client.get(page).content.decode()
+    drain.drain()
+    shown = client.get(page).content.decode()
+    assert "Import 1 row" in shown
+    assert "You have no organization with the domain “globex.example”" in shown
+    do = reverse("admin:messaging_transfer_do", args=[Transfer.objects.get().pk])
+    assert client.post(do, {"do": "import"})["Location"] == page
+    drain.drain()
+    assert "Finished" in client.get(page).content.decode()
+    assert Contact.objects.get().name == "Zoë"
+    client.post(do, {"do": "import"})
+    drain.drain()
+    assert Contact.objects.count() == 1
+
+
+@pytest.mark.parametrize("data", [{}, {"file": SimpleUploadedFile("x.csv", b"")}])
+def test_an_upload_without_a_file_is_refused(admin_of_acme: User, data: Any) -> None:
+    client = Client()
+    client.force_login(admin_of_acme)
+    assert client.post(reverse("admin:messaging_import", args=["contacts"]), data).status_code == 422
+    assert not Transfer.objects.exists()
+
+
+@pytest.mark.parametrize("kind", list(imports.KINDS))
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_samples_have_the_columns(admin_of_acme: User, kind: str, form: str) -> None:
+    client = Client()
+    client.force_login(admin_of_acme)
+    answer: Any = client.get(reverse("admin:messaging_import_sample", args=[kind, form]))
+    table = tables.read(b"".join(answer.streaming_content))
+    assert table[0] == [c.name for c in imports.KINDS[kind].columns if not c.read_only]
+    assert len(table) == 3
+
+
+def test_unknown_kinds_are_not_found(admin_of_acme: User) -> None:
+    client = Client()
+    client.force_login(admin_of_acme)
+    assert client.get(reverse("admin:messaging_import", args=["secrets"])).status_code == 404
+    assert (
+        client.post(reverse("admin:messaging_export", args=["secrets"]), {"format": "csv"}).status_code == 404
+    )
+
+
+def test_memberships_and_assignments_of_others_stay(
+    reseller: User, shared: Number, alice: User, bob: User
+) -> None:
+    rows = [["organization", "number", "display_name"], ["acme.example", shared.number, "New name"]]
+    before = set(Assignment.objects.values_list("number", "user"))
+    assert imported(reseller, "numbers", rows).counts == {"changed": 1}
+    assert set(Assignment.objects.values_list("number", "user")) == before
+    assert Membership.objects.filter(user=alice).count() == 1
