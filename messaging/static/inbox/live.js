@@ -7,7 +7,7 @@
 
   // --- One small question tells whether anything has changed; only then are the list and the thread asked for ---
   let stamp = inbox.dataset.stamp, asking = false, signedOut = false;
-  const refresh = () => { for (const part of ["#list", "#thread"]) if ($(part)) htmx.trigger(part, "poll"); };
+  const refresh = () => { for (const part of ["#list", "#thread", "#team"]) if ($(part)) htmx.trigger(part, "poll"); };
   const look = async () => {
     if (asking || document.visibilityState !== "visible") return;
     asking = true;
@@ -22,13 +22,13 @@
     } catch { /* the next look may get an answer */ } finally { asking = false; }
   };
   setInterval(() => { if (!signedOut) look(); }, POLL_SECONDS * 1000);
-  document.addEventListener("visibilitychange", look);
+  for (const name of ["visibilitychange", "changed"]) document.addEventListener(name, look); // "changed": HX-Trigger
 
   // --- The session has ended, or an answer did not come ---
   const sayGoodbye = () => { signedOut = true; $("#signed-out").hidden = false; };
   const failed = (event) => {
     if (event.detail.xhr.status === 401) sayGoodbye();
-    if (["list", "thread"].includes(event.detail.elt.id)) stamp = ""; // it is asked for again
+    if (["list", "thread", "team"].includes(event.detail.elt.id)) stamp = ""; // it is asked for again
   };
   for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, failed);
 
