@@ -107,6 +107,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry(_("Numbers"), "dialpad", "messaging_number"),
                     _entry(_("Messages"), "sms", "messaging_message"),
+                    _entry(_("Contacts"), "contacts", "messaging_contact"),
                     _entry(_("Erasures"), "ink_eraser", "messaging_erasure"),
                 ],
             },

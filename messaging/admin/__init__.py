@@ -1,5 +1,5 @@
-"""The admin pages of messaging: numbers, messages, health, delivery attempts, webhooks, and erasures."""
+"""The admin pages of messaging: contacts, numbers, messages, health, attempts, webhooks, and erasures."""
 
-from messaging.admin import attempts, erasures, health, messages, numbers, webhooks
+from messaging.admin import attempts, contacts, erasures, health, messages, numbers, webhooks
 
-__all__ = ["attempts", "erasures", "health", "messages", "numbers", "webhooks"]
+__all__ = ["attempts", "contacts", "erasures", "health", "messages", "numbers", "webhooks"]

@@ -4,58 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from messaging.errors import Refused
+from messaging.contact_form import ContactForm
 from messaging.inbox.team_views import own
 from messaging.inbox.views import REFUSED, SignedIn, frame
 from messaging.models import Contact, ContactTag, Conversation
 from messaging.rules import contacts
-from portal.models import Organization, User
+from portal.models import Organization
 
 TAGS, OTHERS = 100, 20
-
-
-class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What is known of a person; the tags are words with commas between them."""
-
-    tags = forms.CharField(
-        label=_("Tags"),
-        required=False,
-        max_length=2000,
-        help_text=_("Separate them by commas."),
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
-
-    class Meta:
-        model = Contact
-        fields = ["name", "company", "tags", "note"]
-        widgets = {"note": forms.Textarea(attrs={"rows": 4})}
-
-    def __init__(self, person: Contact, *args: Any) -> None:
-        tags = ", ".join(str(tag) for tag in person.tags.all())
-        super().__init__(*args, instance=person, initial={"tags": tags})
-
-    def clean_tags(self) -> list[str]:
-        tags = [" ".join(tag.split()) for tag in self.cleaned_data["tags"].split(",")]
-        longest = ContactTag._meta.get_field("name").max_length or 0
-        if any(len(tag) > longest for tag in tags):
-            raise forms.ValidationError(
-                _("A tag has at most %(most)d characters."), params={"most": longest}
-            )
-        return [tag for tag in tags if tag]
-
-    def _post_clean(self) -> None:
-        """The fields are checked alone: the flow stores them."""
-
-    def apply(self, contact: Contact, by: User) -> None:
-        """Stores what was entered. Raises Refused."""
-        contacts.edit(contact, by, **self.cleaned_data)
 
 
 @login_required
@@ -63,14 +24,11 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 def contact(request: SignedIn, pk: int) -> HttpResponse:
     """Name, company, note and tags of the contact, and their other conversations; POST changes them."""
     opened = own(request, pk)
-    form = ContactForm(opened.contact.person, request.POST if request.method == "POST" else None)
+    given = request.POST if request.method == "POST" else None
+    form = ContactForm(given, instance=opened.contact.person)
     if request.method == "POST" and form.is_valid():
-        try:
-            form.apply(opened.contact, request.user)
-        except Refused as refusal:
-            form.add_error("tags", str(refusal))
-        else:
-            return _answer(request, own(request, pk), saved=True)
+        form.apply(request.user)
+        return _answer(request, own(request, pk), saved=True)
     return _answer(request, opened, form)
 
 
@@ -91,7 +49,7 @@ def _answer(
 ) -> HttpResponse:
     if saved and not request.htmx:
         return redirect("inbox_contact", opened.pk)
-    form = form or ContactForm(opened.contact.person)
+    form = form or ContactForm(instance=opened.contact.person)
     context = {"conversation": opened, "form": form, "saved": saved, **_about(request, opened)}
     status = REFUSED if form.errors else 200
     if request.htmx:

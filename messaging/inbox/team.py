@@ -1,4 +1,4 @@
-"""What a thread shows of the people at work in it: who has it, who writes, who has read it, and their remarks."""
+"""What a thread shows of the people at work in it: who has it, writes, has read it, and their remarks."""
 
 from __future__ import annotations
 

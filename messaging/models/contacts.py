@@ -83,8 +83,8 @@ class ContactTag(models.Model):
 class Contact(models.Model):
     """A person or system that an organization exchanges messages with, by number, short code or name.
 
-    Somebody with several numbers is several contacts, `merged_into` one of them, whose name, company, note and
-    tags are shown for all.
+    Somebody with several numbers is several contacts, `merged_into` one of them, whose name, company, note
+    and tags are shown for all.
     """
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts", db_index=False)

@@ -71,9 +71,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def _mentions(self, user: User) -> models.QuerySet[models.Model]:
         mentions = Conversation._meta.get_field("mentions").related_model
         assert isinstance(mentions, type) and issubclass(mentions, models.Model)
-        return mentions._default_manager.filter(
-            conversation=OuterRef("pk"), user=user, seen_at__isnull=True
-        )
+        return mentions._default_manager.filter(conversation=OuterRef("pk"), user=user, seen_at__isnull=True)
 
 
 class Conversation(models.Model):
@@ -111,7 +109,9 @@ class Conversation(models.Model):
                 fields=["number", "-last_at"], condition=Q(closed_at__isnull=True), name="conversation_open"
             ),
             models.Index(
-                fields=["number", "-last_at"], condition=Q(closed_at__isnull=False), name="conversation_closed"
+                fields=["number", "-last_at"],
+                condition=Q(closed_at__isnull=False),
+                name="conversation_closed",
             ),
             models.Index(
                 fields=["assignee", "-last_at"],
@@ -148,7 +148,7 @@ class Conversation(models.Model):
 
 
 class Reading(models.Model):
-    """How far a user has read a conversation: the key of the last message read; and whether they write now."""
+    """How far a user has read a conversation: the key of the last message; and whether they write."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="readings")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")

@@ -15,8 +15,8 @@ from portal.models import Organization
 class Remark(models.Model):
     """An internal note, or a line that says what somebody did with the conversation.
 
-    No message refers to a remark and nothing that sends reads them. `after` is the key of the message that was
-    the last one at that time: it gives the remark its place in the thread.
+    No message refers to a remark and nothing that sends reads them. `after` is the key of the message that
+    was the last one at that time: it gives the remark its place in the thread.
     """
 
     class Kind(models.TextChoices):

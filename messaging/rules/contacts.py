@@ -24,16 +24,13 @@ MAX_TAGS = 30
 
 
 def edit(contact: Contact, by: User, *, name: str, company: str, note: str, tags: Iterable[str]) -> None:
-    """Changes what is known of the person whom the contact stands for. Raises Refused for too many tags."""
-    wanted = [tag.strip() for tag in tags if tag.strip()]
-    if len(wanted) > MAX_TAGS:
-        raise Refused(_("A contact has at most %(most)d tags.") % {"most": MAX_TAGS}, "tags")
+    """Changes what is known of the person whom the contact stands for."""
     with transaction.atomic(), audit.covered():
         person = Contact.objects.select_for_update(of=("self",), no_key=True).get(pk=contact.person.pk)
         before = audit.snapshot(person)
         person.name, person.company, person.note = name, company, note
         person.save(update_fields=["name", "company", "note"])
-        person.tags.set(tags_of(person.organization, wanted))
+        person.tags.set(tags_of(person.organization, tags))
         changed = audit.difference(before, audit.snapshot(person))
         if changed:
             _record(person, changed)
@@ -118,12 +115,15 @@ def _conversations(person: Contact) -> list[Conversation]:
 
 
 def _known_tags(organization: Organization, wanted: Iterable[str]) -> dict[str, ContactTag]:
-    return {tag.name.casefold(): tag for tag in organization.contact_tags.all() if tag.name.casefold() in wanted}
+    return {
+        tag.name.casefold(): tag for tag in organization.contact_tags.all() if tag.name.casefold() in wanted
+    }
 
 
 def _record(contact: Contact, changes: dict[str, Change]) -> None:
     """An entry that says what changed, but no values of the contact."""
     said: dict[str, Change] = {
-        label: value if label in (_("blocked"), _("merged into")) else None for label, value in changes.items()
+        label: value if label in (_("blocked"), _("merged into")) else None
+        for label, value in changes.items()
     }
     audit.record(audit.Action.CHANGED, contact, said, name=masked(contact.address))

@@ -173,9 +173,7 @@ def lift_opt_out(conversation: Conversation, by: User, how: str) -> None:
 def writes(conversation: Conversation, user: User) -> None:
     """Notes that the user is writing now; it expires by itself."""
     until = timezone.now() + timedelta(seconds=WRITING_SECONDS)
-    Reading.objects.update_or_create(
-        conversation=conversation, user=user, defaults={"writing_until": until}
-    )
+    Reading.objects.update_or_create(conversation=conversation, user=user, defaults={"writing_until": until})
 
 
 def rests(conversation: Conversation, user: User) -> None:
