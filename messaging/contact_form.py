@@ -28,9 +28,9 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ["name", "company", "tags", "note"]
         widgets = {"note": forms.Textarea(attrs={"rows": 4})}
 
-    def __init__(self, *args: Any, instance: Contact, **more: Any) -> None:
-        initial = {"tags": ", ".join(str(tag) for tag in instance.tags.all())}
-        super().__init__(*args, instance=instance, **(more | {"initial": initial}))
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.initial["tags"] = ", ".join(str(tag) for tag in self.instance.tags.all())
 
     def clean_tags(self) -> list[str]:
         tags = [tag for word in self.cleaned_data["tags"].split(",") if (tag := " ".join(word.split()))]

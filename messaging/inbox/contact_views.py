@@ -54,7 +54,7 @@ def _answer(
     status = REFUSED if form.errors else 200
     if request.htmx:
         # A refused form is shown in its own place, not where messages are refused.
-        answer = render(request, "inbox/_contact.html", context)
+        answer = render(request, "inbox/_contact.html", {**context, "oob": saved})
         if saved:
             answer["HX-Trigger"] = "changed"
         return answer

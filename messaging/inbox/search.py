@@ -13,7 +13,7 @@ SHORTEST = 3  # characters of a text: shorter ones are in nearly every message
 
 
 def matching(conversations: ConversationQuerySet, user: User, words: str) -> ConversationQuerySet:
-    """Those whose contact has the words in its name, company, number or tags, or with a text that has them."""
+    """Those whose contact has the words in its name, company, number or tags, or where a text has them."""
     found = Q()
     for contact in ("contact", "contact__merged_into"):
         for field in ("name", "company"):

@@ -30,7 +30,7 @@ def work(request: SignedIn, pk: int) -> HttpResponse:
     found = team.of(opened, request.user)
     if request.GET.get("seen") == found.fingerprint:
         return HttpResponse(status=204)
-    return render(request, "inbox/_team.html", {"conversation": opened, "team": found})
+    return render(request, "inbox/_team.html", {"conversation": opened, "team": found, "oob": True})
 
 
 def _do(request: SignedIn, opened: Conversation) -> None:
@@ -103,7 +103,7 @@ def done(request: SignedIn, opened: Conversation, fragment: str = "inbox/_team.h
     """The fragment as it is now; the page then looks for what else has changed."""
     if not request.htmx:
         return redirect("conversation", opened.pk)
-    context = {"conversation": opened, "team": team.of(opened, request.user)}
+    context = {"conversation": opened, "team": team.of(opened, request.user), "oob": True}
     answer = render(request, fragment, context)
     answer["HX-Trigger"] = "changed"
     return answer

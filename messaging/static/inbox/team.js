@@ -56,7 +56,7 @@
   });
 
   // --- The drawer closes by its button and by Escape, and leaves the focus where it was opened ---
-  const close = () => { $("#drawer").replaceChildren(); $(".person")?.focus(); };
+  const close = () => { $("#drawer").replaceChildren(); $("#person")?.focus(); };
   document.addEventListener("click", (event) => {
     if (!event.target.closest("#drawer [data-close]")) return;
     event.preventDefault();
