@@ -15,7 +15,7 @@ from django.utils import timezone
 from messaging.inbox import filters
 from messaging.inbox.search import matching
 from messaging.models import Conversation, Mention, Message, Number, Reading, Remark
-from messaging.models.conversations import not_private
+from messaging.models.conversations import ConversationQuerySet, not_private
 from messaging.models.numbers import assigned_to
 from portal.models import User
 
@@ -39,13 +39,14 @@ class Listing(Page):
 
 
 def conversations(user: User, search: str = "", count: int = CONVERSATIONS, show: str = "") -> Listing:
-    """The user's newest conversations, with unread counts and last messages, and the counts: two queries.
+    """The user's newest conversations, with unread counts and last messages, and the counts: three queries.
 
     A search finds them in any state but blocked; else `show` names one of `filters.FILTERS`.
     """
-    found = filters.chosen(user, show)
     if search:
         found = matching(Conversation.objects.for_user(user).wanted(), user, search)
+    else:
+        found = _newest(user, filters.chosen(user, show), count + 1)
     related = found.with_unread(user).select_related(
         "contact__merged_into", "number", "last_message__author", "assignee"
     )
@@ -59,6 +60,20 @@ def conversations(user: User, search: str = "", count: int = CONVERSATIONS, show
         for row in shown
     ]
     return Listing(shown, len(rows) > count, _fingerprint([*states, tuple(counts.values())]), counts)
+
+
+def _newest(user: User, found: ConversationQuerySet, count: int) -> ConversationQuerySet:
+    """At least the newest `count` of them, and few others.
+
+    Each number's are read from the end of its index, down to the last that could be among them: ordered by
+    time, all conversations of several numbers would have to be read.
+    """
+    last = found.filter(number=OuterRef("pk")).order_by("-last_at").values("last_at")[count - 1 : count]
+    bounds = Number.objects.filter(assigned_to(user)).order_by().values_list("pk", Subquery(last))
+    among = Q(pk__in=[])
+    for number, time in bounds:
+        among |= Q(number=number, last_at__gte=time) if time else Q(number=number)
+    return found.filter(among)
 
 
 def messages(conversation: Conversation, before: int | None = None) -> Page:

@@ -36,10 +36,13 @@ from messaging.models import (
     Assignment,
     AutoReply,
     BulkResend,
+    ContactTag,
     DeliveryAttempt,
+    Mention,
     Number,
     OptOut,
     Reading,
+    Remark,
     ServiceHealth,
     WebhookEvent,
     WebhookRequest,
@@ -179,6 +182,19 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         finished_at=timezone.now(),
     )
     reading = Reading.objects.create(conversation=message.conversation, user=user)
+    contact = message.conversation.contact
+    tag = ContactTag.objects.create(organization=organization, name=f"Tag of {name}")
+    contact.tags.add(tag)
+    remark = Remark.objects.create(
+        organization=organization,
+        number=number,
+        conversation=message.conversation,
+        kind=Remark.Kind.NOTE,
+        author=admin,
+        text=f"Note of {name}",
+        after=message.pk,
+    )
+    mention = Mention.objects.create(remark=remark, conversation=message.conversation, user=user)
     PersonalToken.objects.issue(user, f"Program of {name}")
     invitation = Invitation(
         email=f"new@{domain}",
@@ -195,7 +211,17 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
+        *(
+            tag,
+            remark,
+            mention,
+            case,
+            capture,
+            captured,
+            poll,
+            subscription,
+            ServiceHealth.objects.get(pk=integration.pk),
+        ),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))
     tenant.rows = {row._meta.label: row for row in rows}
