@@ -12,6 +12,9 @@ from messaging.rules import contacts
 from portal.models import User
 
 
+FIELDS = ["name", "company", "tags", "note"]
+
+
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
     """Name, company, note and tags of the person whom a contact stands for; `apply` stores them."""
 
@@ -25,7 +28,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Contact
-        fields = ["name", "company", "tags", "note"]
+        fields = FIELDS
         widgets = {"note": forms.Textarea(attrs={"rows": 4})}
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -45,7 +48,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def apply(self, by: User) -> None:
         """Stores what was entered."""
-        contacts.edit(self.instance, by, **{name: self.cleaned_data[name] for name in self.Meta.fields})
+        contacts.edit(self.instance, by, **{name: self.cleaned_data[name] for name in FIELDS})
 
     def _post_clean(self) -> None:
         """Leaves the row as it is stored: `apply` compares and changes it."""

@@ -40,6 +40,11 @@
     if (["team", "note-box", "consent"].includes(event.detail.target.id) && $("#problem")) $("#problem").textContent = "";
   });
 
+  // --- A filter replaces the search, which would come back with the next look ---
+  document.addEventListener("click", (event) => {
+    if (event.target.closest(".filters a")) $(".list [name=q]").value = "";
+  });
+
   // --- Mentions and tags: a button writes the word ---
   document.addEventListener("click", (event) => {
     const { mention, tag } = event.target.dataset;
