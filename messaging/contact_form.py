@@ -11,7 +11,6 @@ from messaging.models import Contact, ContactTag
 from messaging.rules import contacts
 from portal.models import User
 
-
 FIELDS = ["name", "company", "tags", "note"]
 
 
