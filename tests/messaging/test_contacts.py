@@ -286,7 +286,6 @@ def test_the_export_has_all_that_is_stored(
     teamwork.note(sent.conversation, alice, "Call back")
     answer = signed_in(admin_of_acme).post(admin_pages(contact)[2])
     archive = zipfile.ZipFile(BytesIO(b"".join(answer)))
-    answer.file_to_stream.close()
     document = json.loads(archive.read("contact.json"))
     assert (document["name"], document["note"], document["tags"]) == ("Jane", "Rings", ["vip"])
     assert [row["number"] for row in document["numbers"]] == [CONTACT, OTHER]
