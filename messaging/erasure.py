@@ -21,7 +21,16 @@ from integrations.language import phones
 from integrations.senders import sender
 from integrations.studio import captures
 from messaging import numbers, retention, wakeups
-from messaging.models import Contact, Conversation, Erasure, Message, OptOut, WebhookEvent, WebhookRequest
+from messaging.models import (
+    Contact,
+    Conversation,
+    Erasure,
+    Message,
+    OptOut,
+    Remark,
+    WebhookEvent,
+    WebhookRequest,
+)
 from messaging.models.erasures import fingerprints, masked
 from messaging.statuses import UNFIT, EventState, QueueState, Status
 from messaging.wakeups import Task
@@ -100,6 +109,9 @@ def carry_out(key: int) -> bool:
         ways = phones.ways(address)
         conversations = Conversation.objects.filter(organization=organization, contact__address__in=ways)
         counts["conversations"] += conversations.count()
+        counts["notes"] += Remark.objects.filter(
+            conversation__in=conversations, kind=Remark.Kind.NOTE
+        ).count()
         conversations.delete()
         Contact.objects.filter(organization=organization, address__in=ways).delete()
         if row.with_opt_outs:
@@ -283,6 +295,7 @@ def in_words(counts: Mapping[str, int]) -> list[str]:
         "conversations": ngettext(
             "%(count)d conversation", "%(count)d conversations", counts.get("conversations", 0)
         ),
+        "notes": ngettext("%(count)d internal note", "%(count)d internal notes", counts.get("notes", 0)),
         "opt-outs": ngettext("%(count)d opt-out", "%(count)d opt-outs", counts.get("opt-outs", 0)),
     }
     return [words[name] % {"count": counts[name]} for name in words if counts.get(name)]

@@ -22,6 +22,7 @@ from messaging.models import (
     Conversation,
     DeliveryAttempt,
     Message,
+    Remark,
     WebhookEvent,
     WebhookRequest,
 )
@@ -44,6 +45,8 @@ def clean_up() -> None:
     for days, accounts in _accounts_by("message_days", settings.MESSAGE_DAYS).items():
         for _counts in delete_messages(_messages(days, accounts)):
             pass
+        old = Q(created_at__lt=Now() - timedelta(days=days), organization__account__in=accounts)
+        _delete(Remark.objects.filter(old))
         _delete_conversations(days, accounts)
     for days, accounts in _accounts_by("audit_days", settings.AUDIT_DAYS).items():
         AuditEntry.objects.filter(account__in=accounts).expire(timezone.now() - timedelta(days=days))
@@ -136,4 +139,6 @@ def _delete_conversations(days: int, accounts: Collection[int]) -> None:
     while found := list(empty.values_list("pk", "contact")[:BATCH]):
         Conversation.objects.filter(pk__in=[pk for pk, _ in found]).delete()
         nobody = Contact.objects.filter(pk__in=[contact for _, contact in found], name="")
-        nobody.filter(conversations=None).delete()
+        nobody.filter(
+            conversations=None, blocked_at=None, merged=None, company="", note="", tags=None
+        ).delete()

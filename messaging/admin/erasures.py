@@ -13,8 +13,10 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from messaging import erasure, numbers
-from messaging.models import Erasure
+from messaging.models import Contact, Erasure
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.ids import key_of
+from portal.models import Organization
 
 
 class ErasureForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -68,6 +70,12 @@ class ErasureAdmin(PortalAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["state", "erased"] if obj else []
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The contact whose page has led here."""
+        rows = Contact.objects.filter(organization__in=Organization.objects.administered_by(user_of(request)))
+        contact = rows.filter(pk=key_of(request.GET.get("contact", ""))).first()
+        return {"organization": contact.organization_id, "number": contact.address} if contact else {}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         """A number is found by its fingerprint, which is all that is left of it."""

@@ -18,7 +18,7 @@ from messaging.drain import Drain
 from messaging.inbound import concatenation, delivery_reports
 from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
 from messaging.notices import arrivals
-from messaging.rules import autoreply, optout, stickiness
+from messaging.rules import autoreply, optout, stickiness, teamwork
 from messaging.statuses import AttachmentState, Direction, EventState, QueueState, Status
 from messaging.wakeups import Task
 from portal import metrics, process, tracing
@@ -121,6 +121,13 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
     senders = _senders(arrived)
     conversations = _conversations(senders)
     stickiness.on_received([(event, conversations[number.pk, who]) for event, _, number, who in senders])
+    Contact.objects.name_those_without(
+        {
+            conversations[number.pk, who].contact: what.sender_name[:120]
+            for _, what, number, who in senders
+            if what.sender_name
+        }
+    )
     messages = [
         Message(
             uuid=event.message_uuid,
@@ -157,6 +164,7 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
     last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     talked = Conversation.objects.filter(pk__in={message.conversation_id for message in messages})
     talked.update(last_message=Subquery(last), last_at=Now())
+    teamwork.on_received(messages)
     if files:
         wakeups.after_commit(Task.FETCH_MEDIA)
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models import Case, F, Max, OuterRef, Q, QuerySet, Subquery, TextField, When
+from django.db.models.functions import Now
+from django.utils import timezone
 
-from messaging.models import Conversation, Message, Number, Reading
-from messaging.models.conversations import not_private
+from messaging.inbox import filters
+from messaging.inbox.search import matching
+from messaging.models import Conversation, Mention, Message, Number, Reading, Remark
+from messaging.models.conversations import ConversationQuerySet, not_private
 from messaging.models.numbers import assigned_to
 from portal.models import User
 
@@ -27,26 +31,49 @@ class Page:
     fingerprint: str
 
 
-def conversations(user: User, search: str = "", count: int = CONVERSATIONS) -> Page:
-    """The user's newest conversations, with unread counts and last messages, in one query."""
-    found = Conversation.objects.for_user(user).with_unread(user)
+@dataclass(frozen=True)
+class Listing(Page):
+    """A page of conversations, and how many each filter has."""
+
+    counts: dict[str, int]
+
+
+def conversations(user: User, search: str = "", count: int = CONVERSATIONS, show: str = "") -> Listing:
+    """The user's newest conversations, with unread counts and last messages, and the counts: three queries.
+
+    A search finds them in any state but blocked; else `show` names one of `filters.FILTERS`.
+    """
     if search:
-        digits = "".join(character for character in search if character.isdigit())
-        matches = Q(contact__name__icontains=search)
-        if digits:
-            matches |= Q(contact__address__contains=digits.removeprefix("0"))
-        found = found.filter(matches)
-    rows = list(
-        found.select_related("contact", "number", "last_message__author").order_by("-last_at", "-pk")[
-            : count + 1
-        ]
+        found = matching(Conversation.objects.for_user(user).wanted(), user, search)
+    else:
+        found = _newest(user, filters.chosen(user, show), count + 1)
+    related = found.with_unread(user).select_related(
+        "contact__merged_into", "number", "last_message__author", "assignee"
     )
-    shown = rows[:count]
-    states = (
-        (row.pk, row.last_message_id, row.unread, row.last_message and row.last_message.changed_at)  # type: ignore[attr-defined]
+    rows = list(related.order_by("-last_at", "-pk")[: count + 1])
+    shown, counts = rows[:count], filters.counts(user)
+    states = [
+        (
+            *(row.pk, str(row.contact), row.last_message_id, row.unread, row.mentioned),  # type: ignore[attr-defined]
+            *(row.last_message and row.last_message.changed_at, row.assignee_id, row.closed_at, row.asleep),
+        )
         for row in shown
-    )
-    return Page(shown, len(rows) > count, _fingerprint(states))
+    ]
+    return Listing(shown, len(rows) > count, _fingerprint([*states, tuple(counts.values())]), counts)
+
+
+def _newest(user: User, found: ConversationQuerySet, count: int) -> ConversationQuerySet:
+    """At least the newest `count` of them, and few others.
+
+    Each number's are read from the end of its index, down to the last that could be among them: ordered by
+    time, all conversations of several numbers would have to be read.
+    """
+    last = found.filter(number=OuterRef("pk")).order_by("-last_at").values("last_at")[count - 1 : count]
+    bounds = Number.objects.filter(assigned_to(user)).order_by().values_list("pk", Subquery(last))
+    among = Q(pk__in=[])
+    for number, time in bounds:
+        among |= Q(number=number, last_at__gte=time) if time else Q(number=number)
+    return found.filter(among)
 
 
 def messages(conversation: Conversation, before: int | None = None) -> Page:
@@ -57,28 +84,32 @@ def messages(conversation: Conversation, before: int | None = None) -> Page:
         found = found.filter(pk__lt=before)
     rows = list(found[: MESSAGES + 1])
     shown = rows[MESSAGES - 1 :: -1] if len(rows) > MESSAGES else rows[::-1]
-    return Page(
-        shown,
-        len(rows) > MESSAGES,
-        _fingerprint((row.pk, row.status, row.queue_state, row.changed_at) for row in shown),
-    )
+    states = [(row.pk, row.status, row.queue_state, row.changed_at) for row in shown]
+    return Page(shown, len(rows) > MESSAGES, _fingerprint([*states, (_last_remark(conversation),)]))
 
 
 def thread_fingerprint(conversation: Conversation) -> str:
-    """What `messages(conversation).fingerprint` is now, by one indexed query."""
+    """What `messages(conversation).fingerprint` is now, by two indexed queries."""
     newest = conversation.messages.order_by("-pk").values_list("pk", "status", "queue_state", "changed_at")
-    return _fingerprint(list(newest[:MESSAGES])[::-1])
+    return _fingerprint([*list(newest[:MESSAGES])[::-1], (_last_remark(conversation),)])
+
+
+def _last_remark(conversation: Conversation) -> int | None:
+    newest: int | None = conversation.remarks.aggregate(newest=Max("pk"))["newest"]
+    return newest
 
 
 def change_stamp(user: User, opened: int | None = None, count: int = CONVERSATIONS) -> str:
     """A text that changes whenever the list, or the thread of the conversation `opened`, does.
 
-    One query reads the newest `count` conversations of each of the user's numbers, and the newest messages of
-    the opened one, by their indexes: it takes no longer when there are many.
+    One query reads the newest `count` conversations of each of the user's numbers that are not closed, the
+    latest remark there, and which wakes next; and the newest messages of the opened one, and who has read it
+    or writes in it, by their indexes: it takes no longer when there are many.
     """
     read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=user).values("read_to")
     newest = (
-        Conversation.objects.filter(not_private(user), number=OuterRef("pk"))
+        Conversation.objects.wanted()
+        .filter(not_private(user), number=OuterRef("pk"), closed_at__isnull=True)
         .order_by("-last_at")
         .values("id", "last_at")
         .annotate(
@@ -93,6 +124,19 @@ def change_stamp(user: User, opened: int | None = None, count: int = CONVERSATIO
         .order_by("-id")
         .values("id", "status", "queue_state", "changed_at")
     )
+    # Whatever anybody does with a conversation leaves a remark.
+    remark = Remark.objects.filter(not_private(user, "conversation"), number=OuterRef("pk")).order_by("-id")
+    waking = Conversation.objects.filter(
+        not_private(user), number=OuterRef("pk"), snoozed_until__gt=Now()
+    ).order_by("snoozed_until")
+    others = (
+        Reading.objects.filter(not_private(user, "conversation"))
+        .filter(conversation=opened, conversation__number=OuterRef("pk"))
+        .exclude(user=user)
+        .order_by()
+        .values("read_to")
+        .annotate(writes=Case(When(writing_until__gt=Now(), then=F("user")), default=0))
+    )
     totals = (
         Number.objects.filter(assigned_to(user))
         .order_by("pk")
@@ -101,6 +145,9 @@ def change_stamp(user: User, opened: int | None = None, count: int = CONVERSATIO
             _totals(
                 newest[:count], "SUM(id)", "MAX(last_at)", "SUM(status)", "MAX(changed_at)", "SUM(read_to)"
             ),
+            Subquery(remark.values("id")[:1]),
+            Subquery(waking.values("snoozed_until")[:1]),
+            _totals(others, "SUM(read_to)", "SUM(writes)"),
             _totals(thread[:MESSAGES], "MAX(id)", "SUM(status)", "SUM(queue_state)", "MAX(changed_at)"),
         )
     )
@@ -115,8 +162,9 @@ def _totals(rows: QuerySet[Any, Any], *totals: str) -> Subquery:
 
 
 def unread(user: User) -> int:
-    """How many conversations hold something that the user has not read."""
-    return Conversation.objects.for_user(user).with_unread(user).filter(Q(unread__gt=0)).count()
+    """How many conversations hold something that the user has not read, or a note that mentions them."""
+    own = Conversation.objects.for_user(user).wanted().filter(closed_at__isnull=True).with_unread(user)
+    return own.filter(Q(unread__gt=0) | Q(mentioned=True)).count()
 
 
 def mark_read(conversation: Conversation, user: User) -> None:
@@ -127,6 +175,9 @@ def mark_read(conversation: Conversation, user: User) -> None:
     )
     if not made and read.read_to < newest:
         Reading.objects.filter(pk=read.pk, read_to__lt=newest).update(read_to=newest)
+    Mention.objects.filter(conversation=conversation, user=user, seen_at__isnull=True).update(
+        seen_at=timezone.now()
+    )
 
 
 def others_on(number: Number, user: User) -> list[User]:

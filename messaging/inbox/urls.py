@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging.inbox import views
+from messaging.inbox import contact_views, team_views, views
 
 urlpatterns = [
     path("", views.inbox, name="inbox"),
@@ -11,6 +11,12 @@ urlpatterns = [
     path("list/", views.conversations, name="inbox_list"),
     path("<int:pk>/", views.conversation, name="conversation"),
     path("<int:pk>/thread/", views.thread, name="inbox_thread"),
+    path("<int:pk>/team/", team_views.work, name="inbox_team"),
+    path("<int:pk>/notes/", team_views.note, name="inbox_note"),
+    path("<int:pk>/writing/", team_views.writing, name="inbox_writing"),
+    path("<int:pk>/consent/", team_views.consent, name="inbox_consent"),
+    path("<int:pk>/contact/", contact_views.contact, name="inbox_contact"),
+    path("<int:pk>/block/", contact_views.block, name="inbox_block"),
     path("messages/<uuid:uuid>/resend/", views.send_again, name="inbox_resend"),
     path("files/<uuid:uuid>", views.file, name="inbox_file"),
 ]

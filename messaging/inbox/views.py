@@ -13,10 +13,11 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.middleware import HtmxDetails
 
 from messaging.errors import Refused
-from messaging.inbox import pages
+from messaging.inbox import filters, pages, team
 from messaging.inbox.forms import MessageForm, NewMessageForm
 from messaging.models import Attachment, Conversation, Message, Number
 from messaging.outbound import submit
+from messaging.rules import teamwork
 from messaging.statuses import AttachmentState
 from messaging.views import file_response
 from portal.models import User
@@ -35,7 +36,7 @@ class SignedIn(HttpRequest):
 @require_GET
 def inbox(request: SignedIn) -> HttpResponse:
     """The list, and a place to choose from it."""
-    return render(request, "inbox/page.html", {**_frame(request), "pane": ""})
+    return render(request, "inbox/page.html", {**frame(request), "pane": ""})
 
 
 @login_required
@@ -50,7 +51,7 @@ def new(request: SignedIn) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             return _go(request, message.conversation)
-    return _answer(request, "inbox/_new.html", {**_frame(request), "form": form, "numbers": numbers})
+    return _answer(request, "inbox/_new.html", {**frame(request), "form": form, "numbers": numbers})
 
 
 @login_required
@@ -64,6 +65,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
+            teamwork.rests(opened, request.user)
             if not request.htmx:
                 return redirect("conversation", pk)
             form = MessageForm()
@@ -135,16 +137,19 @@ def _given(request: SignedIn) -> tuple[Any, Any]:
 
 
 def _conversation(request: SignedIn, pk: int) -> Conversation:
-    own = Conversation.objects.for_user(request.user).select_related("contact", "number", "organization")
+    own = Conversation.objects.for_user(request.user).select_related(
+        "contact__merged_into", "number", "organization", "assignee"
+    )
     return get_object_or_404(own, pk=pk)
 
 
 def _thread(request: SignedIn, opened: Conversation, before: int | None = None) -> dict[str, Any]:
+    shown = pages.messages(opened, before)
     return {
         "conversation": opened,
-        "thread": pages.messages(opened, before),
+        "thread": shown,
+        "remarks_before": team.place_remarks(opened, shown.rows, first=not shown.more, before=before),
         "others": pages.others_on(opened.number, request.user),
-        "opted_out": opened.opted_out,
     }
 
 
@@ -162,9 +167,11 @@ def _count(request: SignedIn) -> int:
 
 def _list(request: SignedIn) -> dict[str, Any]:
     search = request.GET.get("q", "").strip()[:100]
-    shown = _count(request)
+    shown, show = _count(request), request.GET.get("show", "")
     return {
-        "list": pages.conversations(request.user, search, shown),
+        "list": pages.conversations(request.user, search, shown, show),
+        "filters": [(name, label) for name, (label, _conversations) in filters.FILTERS.items()],
+        "show": show if show in filters.FILTERS else "",
         "numbers": Number.objects.for_user(request.user),
         "search": search,
         "count": shown,
@@ -174,7 +181,7 @@ def _list(request: SignedIn) -> dict[str, Any]:
     }
 
 
-def _frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, Any]:
+def frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, Any]:
     """What the page shows around a pane; htmx gets the pane alone."""
     if request.htmx:
         return {}
@@ -185,7 +192,8 @@ def _frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, A
 
 
 def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> HttpResponse:
-    context = {**_frame(request, opened), **_thread(request, opened), "form": form}
+    present = {"team": team.of(opened, request.user)}
+    context = {**frame(request, opened), **_thread(request, opened), **present, "form": form}
     return _answer(request, "inbox/_conversation.html", context)
 
 

@@ -3,12 +3,13 @@
 from messaging.models.alerts import Alert, AlertChoice, AlertKind
 from messaging.models.attachments import Attachment
 from messaging.models.bulk_resends import BulkResend
-from messaging.models.contacts import Contact
+from messaging.models.contacts import Contact, ContactTag
 from messaging.models.conversations import Conversation, Message, Reading
 from messaging.models.erasures import Erasure
 from messaging.models.health import ServiceHealth
 from messaging.models.notices import Device, NoticeChoices, Push, PushKey
 from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
+from messaging.models.remarks import Mention, Remark
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
 from messaging.models.transfers import Transfer, TransferPart
 
@@ -21,10 +22,12 @@ __all__ = [
     "AutoReply",
     "BulkResend",
     "Contact",
+    "ContactTag",
     "Conversation",
     "DeliveryAttempt",
     "Device",
     "Erasure",
+    "Mention",
     "Message",
     "NoticeChoices",
     "Number",
@@ -32,6 +35,7 @@ __all__ = [
     "Push",
     "PushKey",
     "Reading",
+    "Remark",
     "ServiceHealth",
     "Transfer",
     "TransferPart",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from django.db import models
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language import phones
@@ -40,6 +42,18 @@ class ContactQuerySet(models.QuerySet["Contact"]):
                 known.add((organization, found[organization, address]))
         return found
 
+    def name_those_without(self, names: Mapping[Contact, str]) -> None:
+        """Gives contacts that have no name, and stand for themselves, the one that they sent."""
+        new = {contact.pk: name for contact, name in names.items() if name and not contact.name}
+        if new:
+            cases = [When(pk=key, then=Value(name)) for key, name in new.items()]
+            nameless = self.filter(pk__in=new, name="", merged_into__isnull=True)
+            nameless.update(name=Case(*cases, default=F("name")))
+
+    def of_person(self, contact: Contact) -> ContactQuerySet:
+        """All contacts of the same person, the contact itself among them."""
+        return self.filter(Q(pk=contact.person.pk) | Q(merged_into=contact.person))
+
     def _stored(self, several: Mapping[tuple[int, str], Iterable[str]]) -> set[tuple[int, str]]:
         rows = self.filter(
             organization__in={organization for organization, _ in several},
@@ -48,12 +62,42 @@ class ContactQuerySet(models.QuerySet["Contact"]):
         return set(rows.values_list("organization", "address"))
 
 
+class ContactTag(models.Model):
+    """A word by which an organization groups its contacts."""
+
+    organization = models.ForeignKey(
+        Organization, models.CASCADE, related_name="contact_tags", db_index=False
+    )
+    name = models.CharField(_("tag"), max_length=40)
+
+    class Meta:
+        verbose_name = _("tag")
+        verbose_name_plural = _("tags")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint("organization", Lower("name"), name="contact_tag_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Contact(models.Model):
-    """A person or system that an organization exchanges messages with, by number, short code or name."""
+    """A person or system that an organization exchanges messages with, by number, short code or name.
+
+    Somebody with several numbers is several contacts, `merged_into` one of them, whose name, company, note
+    and tags are shown for all.
+    """
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts", db_index=False)
     address = models.CharField(_("number"), max_length=numbers.ADDRESS_LENGTH)
     name = models.CharField(_("name"), max_length=120, blank=True)
+    company = models.CharField(_("company"), max_length=120, blank=True, default="", db_default="")
+    note = models.TextField(_("note"), max_length=5000, blank=True, default="", db_default="")
+    tags = models.ManyToManyField(ContactTag, verbose_name=_("tags"), related_name="contacts", blank=True)
+    # Since when what it sends is only filed: no list shows it, and nothing is answered or announced.
+    blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self", models.SET_NULL, related_name="merged", null=True, blank=True, db_index=False
+    )
 
     objects = ContactQuerySet.as_manager()
 
@@ -61,10 +105,23 @@ class Contact(models.Model):
         verbose_name = _("contact")
         verbose_name_plural = _("contacts")
         constraints = [models.UniqueConstraint(fields=["organization", "address"], name="contact_once")]
-        indexes = [models.Index(fields=["address"], name="contact_address")]
+        indexes = [
+            models.Index(fields=["address"], name="contact_address"),
+            models.Index(
+                fields=["organization"], condition=Q(blocked_at__isnull=False), name="contact_blocked"
+            ),
+            models.Index(
+                fields=["merged_into"], condition=Q(merged_into__isnull=False), name="contact_merged"
+            ),
+        ]
 
     def __str__(self) -> str:
-        return self.name or self.address
+        return self.person.name or self.address
+
+    @property
+    def person(self) -> Contact:
+        """The contact that stands for the person; itself unless it was merged into another."""
+        return self.merged_into or self
 
     @property
     def answerable(self) -> bool:

@@ -6,14 +6,14 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import BigIntegerField, Count, OuterRef, Q, Subquery
+from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
 from messaging.models.contacts import Contact
-from messaging.models.numbers import Number, OptOut, assigned_to
+from messaging.models.numbers import Assignment, Number, OptOut, assigned_to
 from messaging.statuses import Direction, QueueState, Status
 from portal.models import Organization, User
 
@@ -24,13 +24,34 @@ def not_private(user: User, conversation: str = "") -> Q:
     return Q(**{f"{private_to}__isnull": True}) | Q(**{private_to: user})
 
 
+def is_asleep() -> Q:
+    """The condition that a conversation is snoozed at this moment."""
+    return Q(snoozed_until__gt=Now())
+
+
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def for_user(self, user: User) -> ConversationQuerySet:
         """The conversations on the user's numbers, except those that are private to another user."""
         return self.filter(assigned_to(user, "number") & not_private(user))
 
+    def wanted(self) -> ConversationQuerySet:
+        """Those whose contact is not blocked: lists, counts and notifications begin here."""
+        return self.filter(contact__blocked_at__isnull=True)
+
+    def open(self) -> ConversationQuerySet:
+        """Those in which something may have to be done: neither closed nor snoozed."""
+        return self.filter(~is_asleep(), closed_at__isnull=True)
+
+    def unassigned(self) -> ConversationQuerySet:
+        """Those that nobody has taken, or that somebody has who no longer uses the number."""
+        there = Assignment.objects.permitted().filter(number=OuterRef("number"), user=OuterRef("assignee"))
+        return self.filter(Q(assignee__isnull=True) | ~Exists(there))
+
     def with_unread(self, user: User) -> ConversationQuerySet:
-        """Annotates `unread`, the number of inbound messages that the user has not read."""
+        """Annotates `unread`, the number of inbound messages that the user has not read, and `mentioned`.
+
+        The latter says whether a note that the user has not seen mentions them.
+        """
         read_to = Reading.objects.filter(conversation=OuterRef(OuterRef("pk")), user=user).values("read_to")
         fresh = (
             Message.objects.filter(
@@ -43,8 +64,14 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             .annotate(number=Count("pk"))
             .values("number")
         )
-        counted: ConversationQuerySet = self.annotate(unread=Coalesce(Subquery(fresh), 0))
+        unseen = Exists(self._mentions(user))
+        counted: ConversationQuerySet = self.annotate(unread=Coalesce(Subquery(fresh), 0), mentioned=unseen)
         return counted
+
+    def _mentions(self, user: User) -> models.QuerySet[models.Model]:
+        mentions = Conversation._meta.get_field("mentions").related_model
+        assert isinstance(mentions, type) and issubclass(mentions, models.Model)
+        return mentions._default_manager.filter(conversation=OuterRef("pk"), user=user, seen_at__isnull=True)
 
 
 class Conversation(models.Model):
@@ -63,6 +90,12 @@ class Conversation(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True, db_index=False
     )
     private_until = models.DateTimeField(null=True, blank=True)
+    # Who of the number's users takes care of it, and whether there is something to take care of.
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True, db_index=False
+    )
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
 
     objects = ConversationQuerySet.as_manager()
 
@@ -71,7 +104,25 @@ class Conversation(models.Model):
         verbose_name_plural = _("conversations")
         constraints = [models.UniqueConstraint(fields=["number", "contact"], name="conversation_once")]
         indexes = [
-            models.Index(fields=["number", "-last_at"], name="conversation_recent"),
+            # A conversation is in one of these two. The others have few rows.
+            models.Index(
+                fields=["number", "-last_at"], condition=Q(closed_at__isnull=True), name="conversation_open"
+            ),
+            models.Index(
+                fields=["number", "-last_at"],
+                condition=Q(closed_at__isnull=False),
+                name="conversation_closed",
+            ),
+            models.Index(
+                fields=["assignee", "-last_at"],
+                condition=Q(assignee__isnull=False, closed_at__isnull=True),
+                name="conversation_assigned",
+            ),
+            models.Index(
+                fields=["number", "snoozed_until"],
+                condition=Q(snoozed_until__isnull=False),
+                name="conversation_snoozed",
+            ),
             models.Index(
                 fields=["private_to"], condition=Q(private_to__isnull=False), name="conversation_private"
             ),
@@ -86,17 +137,23 @@ class Conversation(models.Model):
         return self.private_until is not None and self.private_until < timezone.now()
 
     @property
+    def asleep(self) -> bool:
+        """Whether it is snoozed at this moment."""
+        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
+
+    @property
     def opted_out(self) -> bool:
         """Whether the contact wants no messages from the number."""
         return OptOut.objects.filter(number=self.number_id, address=self.contact.address).exists()
 
 
 class Reading(models.Model):
-    """How far a user has read a conversation: the key of the last message read."""
+    """How far a user has read a conversation: the key of the last message; and whether they write."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="readings")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     read_to = models.BigIntegerField(default=0)
+    writing_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["conversation", "user"], name="reading_once")]

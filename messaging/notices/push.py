@@ -112,7 +112,8 @@ def _letter(push: Push) -> _Letter | None:
 
 
 def _is_news(message: Message, user: User) -> bool:
-    if not Message.objects.for_user(user).filter(pk=message.pk).exists():
+    wanted = Conversation.objects.for_user(user).wanted()
+    if not wanted.filter(pk=message.conversation_id).exists():
         return False
     read = Reading.objects.filter(conversation=message.conversation_id, user=user, read_to__gte=message.pk)
     return not read.exists()

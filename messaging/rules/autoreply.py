@@ -135,6 +135,8 @@ def _may_reply(item: _Candidate, message: Message, number: Number, context: _Con
     address = conversation.contact.address
     if not address.startswith("+"):
         return False  # short codes and names belong to systems, or cannot receive replies
+    if conversation.contact.blocked_at is not None:
+        return False
     if optout.refusal(item.trigger, (number.pk, address) in context.opted_out):
         return False
     recent = context.recent[conversation.pk]

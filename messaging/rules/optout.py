@@ -89,6 +89,11 @@ def add(contacts: Iterable[tuple[Number, str]]) -> None:
     )
 
 
+def lift(number: Number, address: str) -> bool:
+    """Whether the contact had opted out of the number's messages; from now on they have not."""
+    return bool(_opt_outs([(number.pk, address)]).delete()[0])
+
+
 def understood(event: WebhookEvent, text: str) -> str:
     """How an inbound text was understood, for `Message.automatic`: "opt-out", "opt-in" or nothing."""
     assert event.number is not None

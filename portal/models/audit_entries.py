@@ -45,6 +45,7 @@ class Action(models.TextChoices):
     PROCESSED_ANYWAY = "processed_anyway", gettext_lazy("duplicate webhook processed")
     EXPORTED = "exported", gettext_lazy("exported")
     ERASED = "erased", gettext_lazy("contact erased")
+    CONSENT = "consent", gettext_lazy("consent recorded")
     COMMAND = "command", gettext_lazy("command of an operator")
 
 
@@ -76,6 +77,9 @@ SENTENCES: dict[str, Any] = {
     Action.PROCESSED_ANYWAY: gettext_lazy("%(who)s processed the duplicate %(kind)s %(name)s."),
     Action.EXPORTED: gettext_lazy("%(who)s exported the %(name)s."),
     Action.ERASED: gettext_lazy("%(who)s had the contact %(name)s erased."),
+    Action.CONSENT: gettext_lazy(
+        "%(who)s recorded that the contact of the %(kind)s %(name)s wants messages again."
+    ),
     Action.COMMAND: gettext_lazy("%(who)s ran the command %(name)s."),
 }
 

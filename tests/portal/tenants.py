@@ -40,13 +40,16 @@ from messaging.models import (
     Assignment,
     AutoReply,
     BulkResend,
+    ContactTag,
     DeliveryAttempt,
     Device,
+    Mention,
     NoticeChoices,
     Number,
     OptOut,
     Push,
     Reading,
+    Remark,
     ServiceHealth,
     WebhookEvent,
     WebhookRequest,
@@ -200,6 +203,19 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         user=user, digest=secret, subscription={"session": SESAME}, name=f"Device of {name}"
     )
     told = Push.objects.create(device=device, message=message, due_at=timezone.now())
+    contact = message.conversation.contact
+    tag = ContactTag.objects.create(organization=organization, name=f"Tag of {name}")
+    contact.tags.add(tag)
+    remark = Remark.objects.create(
+        organization=organization,
+        number=number,
+        conversation=message.conversation,
+        kind=Remark.Kind.NOTE,
+        author=admin,
+        text=f"Note of {name}",
+        after=message.pk,
+    )
+    mention = Mention.objects.create(remark=remark, conversation=message.conversation, user=user)
     PersonalToken.objects.issue(user, f"Program of {name}")
     invitation = Invitation(
         email=f"new@{domain}",
@@ -233,7 +249,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(choices, device, told, seen, alert, unwanted, transfer, part),
+        *(choices, device, told, seen, alert, unwanted, transfer, part, tag, remark, mention),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))

@@ -67,6 +67,7 @@ def everything(
         service,
         private,
         message,
+        message.conversation.contact,
         attempt,
         ServiceHealth.objects.get(pk=service.pk),
         WebhookRequest.objects.get(),

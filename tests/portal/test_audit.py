@@ -490,6 +490,8 @@ BESIDE: dict[str, str] = {
     "integrations_studio_trial": "test_a_message_that_is_tried_for_real_is_recorded",
     "integrations_template_revision": "only shows",
     "integrations_trial": "test_a_message_that_is_tried_for_real_is_recorded",
+    "messaging_contact_act": "test_what_is_done_with_contacts_is_recorded",
+    "messaging_contact_export": "test_what_is_done_with_contacts_is_recorded",
     "messaging_attempt_case": "test_cases_are_recorded",
     "messaging_leaving": "test_who_leaves_is_recorded",
     "messaging_export": "test_an_export_of_a_list_is_recorded",
@@ -589,6 +591,35 @@ def test_a_message_that_is_tried_for_real_is_recorded(service: Integration, rese
     form = {"do": "real", "integration": service.pk, "real-token": "once", **message}
     signed_in(reseller).post(url, form)
     assert told(since(before)) == [("tried", "integrations.integration", str(service))]
+
+
+def test_what_is_done_with_contacts_is_recorded(private: Number, alice: User, admin_of_acme: User) -> None:
+    """Without names, numbers and notes, which would outlive the erasure of a contact."""
+    client, pages = signed_in(admin_of_acme), {}
+    for number in ("+61412345678", "+61412345679"):
+        contact = submit(alice, private, number, text="Hi").conversation.contact
+        pages[number] = reverse("admin:messaging_contact_change", args=[contact.pk])
+    first = pages["+61412345678"].removesuffix("change/")
+    before = last()
+    form = {"name": "Jane", "company": "Doe Ltd", "tags": "vip", "note": "secret"}
+    assert client.post(f"{first}change/", form).status_code == 302
+    for do in ("block", "unblock"):
+        client.post(f"{first}act/", {"do": do})
+    client.post(f"{first}act/", {"do": "merge", "other": "0412345679"})
+    client.post(f"{first}act/", {"do": "merge", "other": "+61412345679"})
+    second = pages["+61412345679"].removesuffix("change/")
+    client.post(f"{second}act/", {"do": "separate"})
+    answer = client.post(f"{first}export/")
+    assert (answer.status_code, b"".join(answer)[:2]) == (200, b"PK")
+    entries = since(before)
+    kind, shown = "messaging.contact", ("+61…78", "+61…79")
+    assert told(entries) == [
+        *[("changed", kind, shown[0])] * 3,
+        *[("changed", kind, shown[1])] * 2,
+        ("exported", kind, shown[0]),
+    ]
+    stored = str([entry.changes for entry in entries])
+    assert [word for word in ("Jane", "Doe", "vip", "secret", "345678") if word in stored] == []
 
 
 def test_a_retried_integration_is_recorded(service: Integration, admin_of_acme: User) -> None:

@@ -109,6 +109,12 @@ ROWS = {
     ("messages-detail", "id"): "messaging.Message.uuid",
     ("conversation", "pk"): "messaging.Conversation",
     ("inbox_thread", "pk"): "messaging.Conversation",
+    ("inbox_team", "pk"): "messaging.Conversation",
+    ("inbox_note", "pk"): "messaging.Conversation",
+    ("inbox_writing", "pk"): "messaging.Conversation",
+    ("inbox_consent", "pk"): "messaging.Conversation",
+    ("inbox_contact", "pk"): "messaging.Conversation",
+    ("inbox_block", "pk"): "messaging.Conversation",
     ("inbox_resend", "uuid"): "messaging.Message.uuid",
     ("inbox_file", "uuid"): "messaging.Attachment.uuid",
     ("public_media", "uuid"): "messaging.Attachment.uuid",
@@ -401,6 +407,10 @@ def named(tenant: Tenant) -> dict[str, Any]:
         "text": "from a stranger",
         "name": "Changed by a stranger",
         "state": "x",
+        "tag": tenant.key("messaging.ContactTag"),
+        "do": "block",
+        "note": "from a stranger",
+        "assignee": tenant.user.pk,
     }
 
 

@@ -12,7 +12,7 @@
   // A thread that nobody sees is not asked for: it would count as read.
   const refresh = () => {
     missed = !isSeen();
-    for (const part of missed ? ["#list"] : ["#list", "#thread"]) if ($(part)) htmx.trigger(part, "poll");
+    for (const part of missed ? ["#list"] : ["#list", "#thread", "#team"]) if ($(part)) htmx.trigger(part, "poll");
     tell("inbox:changed");
   };
   const ask = async (abort) => {
@@ -52,13 +52,13 @@
     lookAnew();
   });
   window.addEventListener("online", lookAnew);
-  document.addEventListener("inbox:look", lookAnew);
+  for (const name of ["inbox:look", "changed"]) document.addEventListener(name, lookAnew); // "changed": HX-Trigger
 
   // --- The session has ended, or an answer did not come ---
   const sayGoodbye = () => { signedOut = true; $("#signed-out").hidden = false; };
   const failed = (event) => {
     if (event.detail.xhr.status === 401) sayGoodbye();
-    if (["list", "thread"].includes(event.detail.elt.id)) stamp = ""; // it is asked for again
+    if (["list", "thread", "team"].includes(event.detail.elt.id)) stamp = ""; // it is asked for again
   };
   for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, failed);
 
