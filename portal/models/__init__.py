@@ -6,6 +6,7 @@ from portal.models.keys import KeyCheck
 from portal.models.organizations import Account, Organization, is_domain
 from portal.models.people import Membership, User
 from portal.models.tokens import PersonalToken
+from portal.models.views import SavedView
 
 __all__ = [
     "Account",
@@ -15,6 +16,7 @@ __all__ = [
     "Membership",
     "Organization",
     "PersonalToken",
+    "SavedView",
     "User",
     "is_domain",
 ]
