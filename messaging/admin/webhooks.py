@@ -68,10 +68,15 @@ class WebhookRequestAdmin(LogAdmin):
         quarantined = request.GET.get(QuarantineFilter.parameter_name) == "yes"
         title = _("Quarantine") if quarantined else _("Webhooks")
         context = {"title": title, "quarantined": quarantined, **(extra_context or {})}
-        if quarantined:
-            context["empty_title"] = _("Nothing is waiting in quarantine.")
-            context["empty_text"] = _("Every webhook request was processed, or was cleared away.")
         found: HttpResponse = super().changelist_view(request, context)
+        return found
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        asked = {name for name, value in request.GET.items() if value}
+        if request.GET.get(QuarantineFilter.parameter_name) == "yes" and len(asked) == 1:
+            found.empty_title = _("Nothing is waiting in quarantine.")
+            found.empty_text = _("Every webhook request was processed, or was cleared away.")
         return found
 
     def get_search_results(

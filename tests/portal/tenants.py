@@ -47,7 +47,7 @@ from messaging.models import (
 from messaging.outbound.submit import submit
 from messaging.statuses import QueueState, Status
 from portal import audit
-from portal.models import Account, Invitation, Membership, Organization, PersonalToken, User
+from portal.models import Account, Invitation, Membership, Organization, PersonalToken, SavedView, User
 
 # The value of a property that is secret, which no page shows to anybody.
 SESAME = "sesame-of"
@@ -188,6 +188,14 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         inviter=admin,
     )
     invitation.open()
+    view = SavedView.objects.create(
+        owner=admin,
+        account=account,
+        organization=organization,
+        page="messaging.message",
+        name=f"View of {name}",
+        query="outcome=failed",
+    )
     erased = erasure.start(organization, f"+6141888{place:04}", admin)
     entry = audit.record(audit.Action.CHANGED, number, {"name": ("", f"Changed by {name}")}, actor=admin)
     message.expires_at = timezone.now() + timedelta(hours=1)
@@ -195,7 +203,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
+        *(case, capture, captured, view, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))
     tenant.rows = {row._meta.label: row for row in rows}
