@@ -96,7 +96,7 @@ class SavedViews:
 
     def _check(self, request: HttpRequest, query: str) -> None:
         """Raises RefusedQuery for filters that the list does not have."""
-        asked, request.GET = request.GET, QueryDict(query)  # type: ignore[assignment]
+        asked, request.GET = request.GET, QueryDict(query)
         try:
             self.get_changelist_instance(request)  # type: ignore[attr-defined]
         finally:

@@ -36,7 +36,7 @@ def words(text: str) -> list[str]:
 
 
 @TextField.register_lookup
-class HasWords(Lookup):  # type: ignore[type-arg]
+class HasWords(Lookup):
     """`text__has_words="ann arb"`: texts in which each of the words begins some word.
 
     The column needs an `AddTextSearch`. What has no letter and no digit is found nowhere.
@@ -45,7 +45,7 @@ class HasWords(Lookup):  # type: ignore[type-arg]
     lookup_name = "has_words"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         wanted, column = words(self.rhs), self.lhs
         if not wanted:
             return "0 = 1", []
