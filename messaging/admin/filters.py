@@ -20,6 +20,7 @@ from portal.models import Membership, User
 from portal.permissions import in_reach_of
 
 RECENT = 1000  # rows whose values are offered
+WINDOW = 20_000  # keys among which failed messages are looked at for their codes
 _NOT_SENT = Q(status__in=[Status.UNKNOWN, Status.FAILED])  # as the index says
 
 
@@ -59,7 +60,10 @@ class CodeFilter(ValueFilter):
     parameter_name = "code"
 
     def values(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        recent = model_admin.get_queryset(request).filter(_NOT_SENT).order_by("-pk")
+        # Of all organizations of an account, the failed ones have no index in this order: bounds take its place.
+        newest = Message.objects.order_by("-pk").values_list("pk", flat=True)[:1]
+        rows = model_admin.get_queryset(request).filter(_NOT_SENT)
+        recent = rows.filter(pk__gt=(newest[0] if newest else 0) - WINDOW).order_by("-pk")
         codes = set(recent.values_list("status_code", flat=True)[:RECENT])
         return [(code, code) for code in sorted(codes - {""})]
 

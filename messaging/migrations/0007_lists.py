@@ -2,7 +2,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from portal.database.online import AddIndexOnline
+from portal.database.online import AddDependency, AddIndexOnline
 from portal.database.text_search import AddTextSearch
 
 
@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
 
     operations = [
         AddTextSearch('message', 'text'),
+        AddDependency('message', 'message_whose', ['organization_id', 'integration_id', 'author_id']),
         AddIndexOnline(
             model_name='message',
             index=models.Index(fields=['integration', '-id'], name='message_of_service'),
