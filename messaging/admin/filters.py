@@ -60,7 +60,7 @@ class CodeFilter(ValueFilter):
     parameter_name = "code"
 
     def values(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        # Of all organizations of an account, the failed ones have no index in this order: bounds take its place.
+        # All organizations of an account have no index in this order: bounds take its place.
         newest = Message.objects.order_by("-pk").values_list("pk", flat=True)[:1]
         rows = model_admin.get_queryset(request).filter(_NOT_SENT)
         recent = rows.filter(pk__gt=(newest[0] if newest else 0) - WINDOW).order_by("-pk")
