@@ -2,6 +2,7 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 from integrations.signals import credentials_changed
 from portal.signals import restoring
@@ -14,8 +15,16 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from messaging import worker  # noqa: F401  (connects the worker's signals)
 
+        post_migrate.connect(_keep_words, sender=self, dispatch_uid="messaging")
         credentials_changed.connect(_try_again, dispatch_uid="messaging")
         restoring.connect(_hold_queue, dispatch_uid="messaging")
+
+
+def _keep_words(**_: Any) -> None:
+    from messaging.models import Message
+    from portal.database import text_search
+
+    text_search.repair(Message._meta.db_table, "text")
 
 
 def _try_again(integration_ids: list[int], **_: Any) -> None:

@@ -35,7 +35,8 @@ from messaging.models.erasures import fingerprints, masked
 from messaging.statuses import UNFIT, EventState, QueueState, Status
 from messaging.wakeups import Task
 from portal import audit
-from portal.models import Organization, User
+from portal.database import text_search
+from portal.models import Membership, Organization, SavedView, User
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,18 @@ def carry_out(key: int) -> bool:
         Erasure.objects.filter(pk=key).update(
             counts=+counts, address="", finished_at=Now(), claimed_until=None
         )
+    _forget_views(organization, address)
+    text_search.forget(Message._meta.db_table)
     return True
+
+
+def _forget_views(organization: Organization, address: str) -> None:
+    """Deletes the saved views of lists that search for the contact, of people of the account."""
+    people = Membership.objects.filter(account=organization.account).values("user")
+    for view in SavedView.objects.filter(Q(account=organization.account) | Q(owner__in=people)):
+        said, pattern = unquote_plus(view.query), _pattern(address)
+        if address in said or (pattern is not None and pattern.search(said)):
+            view.delete()
 
 
 def _claim(key: int) -> bool:
@@ -226,6 +238,7 @@ def _emptied(payload: dict[str, Any]) -> dict[str, Any]:
 def _requests(organization: Organization, *, whole_account: bool) -> Iterator[list[WebhookRequest]]:
     """In batches, the latest first."""
     whose = Q(organization=organization)
+    whose |= Q(organization=None, about=organization)
     if whole_account:
         whose |= Q(organization=None, account=organization.account)
     rows = WebhookRequest.objects.filter(whose).order_by("-pk")

@@ -27,6 +27,7 @@ from messaging.models import (
     WebhookRequest,
 )
 from messaging.statuses import AttachmentState, EventState, QueueState
+from portal.database import text_search
 from portal.models import Account, AuditEntry, Invitation
 
 BATCH = 500
@@ -56,6 +57,7 @@ def clean_up() -> None:
     Invitation.objects.filter(created_at__lt=timezone.now() - Invitation.KEPT).delete()
     SessionStore.clear_expired()
     captures.expire()
+    text_search.forget(Message._meta.db_table)
 
 
 def delete_messages(messages: QuerySet[Message]) -> Iterator[Counter[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -15,41 +14,19 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import DropdownFilter
 
 from portal import audit
-from portal.admin_base import LISTED, OrganizationFilter, user_of
+from portal.admin_base import LISTED, user_of
 from portal.audit import export
 from portal.audit.recording import kind_of
+from portal.list_filters import DaysFilter, OrganizationDropdown
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
 from portal.models import AuditEntry, Membership, User
 from portal.models.audit_entries import Action
 from portal.permissions import in_reach_of
 
 NOBODY = "none"
-
-
-class DaysFilter(RangeDateFilter):  # type: ignore[misc]
-    """Filters by days, in the user's time zone, the last one included."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first, last = (self._day(each) for each in ("from", "to"))
-        if first is not None:
-            queryset = queryset.filter(at__gte=_midnight(first))
-        if last is not None:
-            queryset = queryset.filter(at__lt=_midnight(last + timedelta(days=1)))
-        return queryset
-
-    def _day(self, end: str) -> date | None:
-        try:
-            day = date.fromisoformat(self.used_parameters.get(f"{self.parameter_name}_{end}") or "")
-        except ValueError:
-            return None
-        return day if 1970 <= day.year < 3000 else None
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time()))
 
 
 class WhoFilter(DropdownFilter):  # type: ignore[misc]
@@ -117,10 +94,6 @@ class ObjectFilter(admin.SimpleListFilter):
         return queryset.filter(object_id=value) if value.isdecimal() else queryset
 
 
-class OrganizationDropdown(OrganizationFilter, DropdownFilter):  # type: ignore[misc]
-    """Filters by one of the organizations in reach, among the other fields of this page."""
-
-
 @admin.register(AuditEntry)
 class AuditEntryAdmin(LogAdmin):
     """Operators see all entries, account admins their account's, organization admins their organization's."""
@@ -137,8 +110,6 @@ class AuditEntryAdmin(LogAdmin):
         ObjectFilter,
         OlderFilter,
     ]
-    list_filter_submit = True
-    list_filter_sheet = True
     show_facets = admin.ShowFacets.NEVER
     search_fields = ["who", "name", "address", "request_id"]
     search_help_text = gettext_lazy("Name of a person or object, IP address, or request id")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from portal.admin_base import PortalAdmin
 from portal.ids import key_of
+from portal.saved_views import SavedViews
 
 
 def exact_time(time: datetime) -> str:
@@ -51,6 +53,12 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         return int(rows.values_list("pk", flat=True)[self.count - 1])
 
 
+class SearchPaginator(CappedPaginator):
+    """Counts fewer rows: those that a search finds are not in the order of the list."""
+
+    MAX_COUNTED = 1000
+
+
 class OlderFilter(SimpleListFilter):
     """Filters rows before a primary key; shown only after the last page of a capped list has linked to it."""
 
@@ -66,15 +74,22 @@ class OlderFilter(SimpleListFilter):
         return queryset.filter(pk__lt=key) if key else queryset
 
 
-class LogAdmin(PortalAdmin):
+class LogAdmin(SavedViews, PortalAdmin):
     """A read-only list, newest rows first, and a page with the details of each row."""
 
     read_only = True
+    list_before_template = "admin/portal/saved_views.html"
     list_per_page = 50
     list_max_show_all = 0
+    list_filter_submit = True
+    list_filter_sheet = True
     paginator = CappedPaginator
     ordering = ["-pk"]
     sortable_by = ()
+
+    def get_paginator(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
+        counting = SearchPaginator if request.GET.get(SEARCH_VAR) else self.paginator
+        return counting(queryset, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return []

@@ -19,51 +19,30 @@ from django.views.decorators.http import require_POST
 
 from integrations.studio.cases.making import NoCase
 from messaging import traced_cases
+from messaging.admin.filters import AnswerFilter, AttemptIntegrationFilter, ResultFilter
 from messaging.models import DeliveryAttempt
 from messaging.reporting import search, timeline
-from portal.admin_base import OrganizationFilter, user_of
+from portal.admin_base import user_of
 from portal.ids import key_of
+from portal.list_filters import LogDaysFilter, OrganizationDropdown
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
-
-
-class ResultFilter(admin.SimpleListFilter):
-    """Filters attempts that the provider did not accept."""
-
-    title = gettext_lazy("result")
-    parameter_name = "result"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("problem", _("not accepted"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.exclude(result="sent") if self.value() == "problem" else queryset
-
-
-class IntegrationFilter(admin.SimpleListFilter):
-    """Filters by one integration; the page Health links here."""
-
-    title = gettext_lazy("integration")
-    parameter_name = "service"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        value = self.value() or ""
-        return [(value, _("selected integration"))] if key_of(value) else []
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        key = key_of(self.value() or "")
-        if not key:
-            return queryset
-        # Ordered by time like the index; the primary keys are in the same order.
-        return queryset.filter(integration=key).order_by("-started_at", "-pk")
 
 
 @admin.register(DeliveryAttempt)
 class DeliveryAttemptAdmin(LogAdmin):
     list_display = ["started", "provider", "result_label", "response", "duration", "part_label", "reason"]
     list_select_related = ["integration__template"]
-    list_filter = [ResultFilter, OrganizationFilter, IntegrationFilter, OlderFilter]
+    list_filter = [
+        ("started_at", LogDaysFilter),
+        ResultFilter,
+        AnswerFilter,
+        AttemptIntegrationFilter,
+        OrganizationDropdown,
+        OlderFilter,
+    ]
+    autocomplete_fields = ["integration"]  # for the filter
     search_fields = ["provider_id"]
-    search_help_text = gettext_lazy("Message id, ours or the provider's")
+    search_help_text = gettext_lazy("The contact's number, or a message id, ours or the provider's")
     list_before_template = "admin/messaging/transfer_tools.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -73,7 +52,7 @@ class DeliveryAttemptAdmin(LogAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return search.attempts(queryset, search_term), False
+        return search.attempts(queryset, user_of(request), search_term), False
 
     @admin.display(description=gettext_lazy("started"))
     def started(self, attempt: DeliveryAttempt) -> str:

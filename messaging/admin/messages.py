@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -16,51 +16,43 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from messaging import traced_cases
+from messaging.admin.filters import (
+    AuthorFilter,
+    CodeFilter,
+    DirectionFilter,
+    IntegrationFilter,
+    NumberFilter,
+    StatusFilter,
+)
 from messaging.errors import Refused
 from messaging.models import BulkResend, Message
 from messaging.outbound import bulk_resend, settle, submit
-from messaging.reporting import search, timeline
-from messaging.statuses import Direction, QueueState, Status
+from messaging.reporting import repairs, search, timeline
 from messaging.templatetags.inbox import mark
-from portal.admin_base import OrganizationFilter, user_of
+from portal.admin_base import user_of
 from portal.ids import key_of
+from portal.list_filters import LogDaysFilter, OrganizationDropdown
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
-
-
-class StatusFilter(admin.SimpleListFilter):
-    """Filters by groups of statuses."""
-
-    title = gettext_lazy("status")
-    parameter_name = "outcome"
-
-    _CONDITIONS: ClassVar[dict[str, dict[str, Any]]] = {
-        "problem": {"status__in": [Status.UNKNOWN, Status.FAILED]},
-        "failed": {"status__in": [Status.UNKNOWN, Status.FAILED], "status": Status.FAILED},
-        "unknown": {"status__in": [Status.UNKNOWN, Status.FAILED], "status": Status.UNKNOWN},
-        "waiting": {"queue_state": QueueState.WAITING},
-        "delivered": {"direction": Direction.OUT, "status__gte": Status.DELIVERED},
-    }
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("problem", _("failed or unknown")),
-            ("failed", _("failed")),
-            ("unknown", _("unknown (no response)")),
-            ("waiting", _("waiting")),
-            ("delivered", _("delivered or read")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(**self._CONDITIONS.get(self.value() or "", {}))
 
 
 @admin.register(Message)
 class MessageAdmin(LogAdmin):
     list_display = ["created", "direction_label", "number", "contact", "status_label", "excerpt"]
     list_select_related = ["conversation__number", "conversation__contact"]
-    list_filter = [StatusFilter, "direction", OrganizationFilter, OlderFilter]
+    list_filter = [
+        ("created_at", LogDaysFilter),
+        StatusFilter,
+        CodeFilter,
+        DirectionFilter,
+        NumberFilter,
+        IntegrationFilter,
+        AuthorFilter,
+        OrganizationDropdown,
+        OlderFilter,
+    ]
+    autocomplete_fields = ["author", "integration"]  # for the filters
     search_fields = ["uuid"]
-    search_help_text = gettext_lazy("Contact's number or message id")
+    search_help_text = gettext_lazy("Words of the text, the contact's number, or a message id")
     list_before_template = "admin/messaging/transfer_tools.html"
     change_form_outer_before_template = "admin/messaging/message_timeline.html"
     actions = ["resend"]
@@ -99,7 +91,9 @@ class MessageAdmin(LogAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
+        row = self.get_object(request, object_id) if object_id else None
         context = {
+            "repairs": repairs.of_message(row, repairs.Reach(user_of(request))) if row is not None else [],
             "case_templates": traced_cases.templates(user_of(request), key_of(object_id or "")),
             **(extra_context or {}),
         }

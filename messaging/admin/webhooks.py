@@ -9,37 +9,28 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from integrations.studio.cases.making import NoCase
 from messaging import traced_cases
+from messaging.admin.filters import AnswerFilter, QuarantineFilter, TemplateFilter, VerdictFilter
 from messaging.inbound import quarantine, reprocess
 from messaging.models import WebhookRequest
-from messaging.reporting import search, webhook_details
-from portal.admin_base import OrganizationFilter, user_of
+from messaging.reporting import repairs, search, webhook_details
+from portal.admin_base import user_of
+from portal.ids import key_of
+from portal.list_filters import LogDaysFilter, OrganizationDropdown
 from portal.log_admin import LogAdmin, OlderFilter, exact_time
+from portal.permissions import in_reach_of
 
 LONG_FIELDS = ("query", "headers", "body", "answer_headers", "answer_body")
 MAX_REPROCESSED = 1000  # at once
-
-
-class QuarantineFilter(admin.SimpleListFilter):
-    """Filters requests in quarantine."""
-
-    title = gettext_lazy("quarantine")
-    parameter_name = "quarantine"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", _("in quarantine"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return quarantine.quarantined(queryset) if self.value() == "yes" else queryset
 
 
 @admin.register(WebhookRequest)
@@ -47,22 +38,45 @@ class WebhookRequestAdmin(LogAdmin):
     account_lookup = "account"
     list_display = ["received", "template", "organization", "verdict_label", "reason_excerpt"]
     list_select_related = ["template", "organization"]
-    list_filter = [QuarantineFilter, "verdict", OrganizationFilter, OlderFilter]
+    list_filter = [
+        ("received_at", LogDaysFilter),
+        QuarantineFilter,
+        VerdictFilter,
+        AnswerFilter,
+        TemplateFilter,
+        OrganizationDropdown,
+        OlderFilter,
+    ]
+    autocomplete_fields = ["template"]  # for the filter
     search_fields = ["digest"]
     search_help_text = gettext_lazy("Contact's number or message id")
     change_form_outer_before_template = "admin/messaging/webhook_details.html"
     list_before_template = "admin/messaging/quarantine.html"
-    actions = ["reprocess"]
+    actions = ["reprocess", "clear"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # These are long and mostly encrypted, and the list does not show them.
-        return super().get_queryset(request).defer(*LONG_FIELDS)
+        rows = WebhookRequest.objects.order_by("-pk").defer(*LONG_FIELDS)
+        if request.path == reverse("admin:messaging_webhookrequest_changelist"):
+            if request.GET.get(QuarantineFilter.parameter_name) in ("yes", "cleared"):
+                return rows  # the filter says whose
+            # One index has these in the order of the list.
+            return rows.filter(in_reach_of(user_of(request), "organization", "account"))
+        return rows.in_reach(user_of(request))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         quarantined = request.GET.get(QuarantineFilter.parameter_name) == "yes"
         title = _("Quarantine") if quarantined else _("Webhooks")
         context = {"title": title, "quarantined": quarantined, **(extra_context or {})}
         found: HttpResponse = super().changelist_view(request, context)
+        return found
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        asked = {name for name, value in request.GET.items() if value}
+        if request.GET.get(QuarantineFilter.parameter_name) == "yes" and len(asked) == 1:
+            found.empty_title = _("Nothing is waiting in quarantine.")
+            found.empty_text = _("Every webhook request was processed, or was cleared away.")
         return found
 
     def get_search_results(
@@ -83,6 +97,8 @@ class WebhookRequestAdmin(LogAdmin):
     @admin.display(description=gettext_lazy("reason"))
     def reason_excerpt(self, request: WebhookRequest) -> str:
         reason = Truncator(request.reason).chars(120)
+        if request.cleared_at is not None:
+            return _("%(reason)s Cleared away: %(why)s") % {"reason": reason, "why": request.cleared_reason}
         if not request.more:
             return reason
         return _("%(reason)s (and %(number)d similar requests)") % {"reason": reason, "number": request.more}
@@ -92,8 +108,23 @@ class WebhookRequestAdmin(LogAdmin):
     ) -> Any:
         row = self.get_object(request, object_id) if object_id else None
         may = row is not None and not row.polled and traced_cases.may_keep(user_of(request), row.template)
-        context = {"may_make_case": may, **(extra_context or {})}
+        links = repairs.of_request(row, repairs.Reach(user_of(request))) if row is not None else []
+        context = {"may_make_case": may, "repairs": links, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """In the quarantine, each row leads to where its cause is repaired."""
+        shown: list[Any] = list(super().get_list_display(request))
+        if request.GET.get(QuarantineFilter.parameter_name) == "yes":
+            reach = repairs.Reach(user_of(request))
+
+            @admin.display(description=gettext_lazy("repair"))
+            def repair(row: WebhookRequest) -> str:
+                link = next(iter(repairs.of_request(row, reach)), None)
+                return format_html('<a href="{}">{}</a>', link.url, link.label) if link else "–"
+
+            shown.append(repair)
+        return shown
 
     def details(self, row: WebhookRequest) -> dict[str, Any]:
         row.refresh_from_db(fields=LONG_FIELDS)
@@ -109,6 +140,7 @@ class WebhookRequestAdmin(LogAdmin):
             return self.admin_site.admin_view(require_POST(view))
 
         own: list[URLPattern] = [
+            path("clear-away/", posted(self.clear_away), name="messaging_clear_away"),
             path("read-again/", posted(self.reprocess_all), name="messaging_reprocess_all"),
             path("<int:pk>/read-again/", posted(self.reprocess_one), name="messaging_reprocess"),
             path("<int:pk>/file/", posted(self.process_anyway), name="messaging_process_anyway"),
@@ -116,11 +148,47 @@ class WebhookRequestAdmin(LogAdmin):
         ]
         return [*own, *super().get_urls()]
 
+    @admin.action(description=gettext_lazy("Clear away…"))
+    def clear(self, request: HttpRequest, queryset: QuerySet[WebhookRequest]) -> HttpResponse:
+        """Asks why the selected requests are not needed any more."""
+        keys = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_REPROCESSED])
+        return self._ask_why(request, keys)
+
+    def clear_away(self, request: HttpRequest) -> HttpResponse:
+        """Clears requests away for the reason given, and shows what is left."""
+        keys = [key for key in map(key_of, request.POST.get("requests", "").split(",")) if key]
+        keys = keys[:MAX_REPROCESSED]
+        waiting = WebhookRequest.objects.in_quarantine(user_of(request))
+        own = list(waiting.filter(pk__in=keys).values_list("pk", flat=True))
+        reason = request.POST.get("reason", "").strip()
+        if not self.in_reach(request, None) or not own:
+            raise Http404
+        if not reason:
+            return self._ask_why(request, own, _("Say why they are not needed any more."))
+        number = quarantine.clear(WebhookRequest.objects.filter(pk__in=own), reason)
+        messages.success(
+            request,
+            ngettext("%(number)d request was cleared away.", "%(number)d requests were cleared away.", number)
+            % {"number": number},
+        )
+        return redirect(quarantine.url())
+
+    def _ask_why(self, request: HttpRequest, keys: list[int], problem: str = "") -> HttpResponse:
+        waiting = WebhookRequest.objects.in_quarantine(user_of(request)).filter(pk__in=keys)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Clear away"),
+            "keys": list(waiting.values_list("pk", flat=True)),
+            "problem": problem,
+            "back": quarantine.url(),
+        }
+        return render(request, "admin/messaging/clear_away.html", context)
+
     def reprocess_all(self, request: HttpRequest) -> HttpResponse:
         """Reprocesses the quarantine, starting with the requests whose last reprocessing is longest ago."""
         if not self.in_reach(request, None):
             raise Http404
-        self._reprocess(request, quarantine.quarantined(self.get_queryset(request)))
+        self._reprocess(request, WebhookRequest.objects.in_quarantine(user_of(request)))
         return redirect(quarantine.url())
 
     def reprocess_one(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from messaging.models import WebhookEvent, WebhookRequest
-from messaging.statuses import QUARANTINE, EventState
+from messaging.models import WebhookRequest
+from portal import audit
 from portal.models import User
-from portal.permissions import in_reach_of
 
-MAX_FAILED = 1000  # newest failed events
 MAX_COUNTED = 99
-
-
-def quarantined(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """The webhook requests in `rows` that are in quarantine."""
-    failed = WebhookEvent.objects.filter(state=EventState.FAILED).order_by("-request")
-    # Their keys rather than a subquery, so that each half of the condition uses its own partial index.
-    keys = list(failed.values_list("request", flat=True)[:MAX_FAILED])
-    return rows.filter(Q(verdict__in=QUARANTINE) | Q(pk__in=keys))
 
 
 def count(user: User) -> int:
     """The number of requests in quarantine in the user's reach; at most MAX_COUNTED + 1 are counted."""
-    rows = WebhookRequest.objects.filter(in_reach_of(user, "organization", "account"))
-    return int(quarantined(rows).order_by()[: MAX_COUNTED + 1].count())
+    rows = WebhookRequest.objects.in_quarantine(user)
+    return int(rows.order_by()[: MAX_COUNTED + 1].count())
 
 
 def badge(request: Any) -> str:
@@ -39,3 +32,18 @@ def badge(request: Any) -> str:
 def url() -> str:
     """The URL of the page Quarantine."""
     return reverse("admin:messaging_webhookrequest_changelist") + "?quarantine=yes"
+
+
+def clear(rows: QuerySet[WebhookRequest], reason: str) -> int:
+    """Clears requests away: they are not waiting any more, and are kept until they expire; returns how many.
+
+    A reprocessing still reads them. What was cleared before keeps its reason.
+    """
+    with transaction.atomic():
+        found = WebhookRequest.objects.filter(pk__in=list(rows.values_list("pk", flat=True)), cleared_at=None)
+        audit.record_each(
+            audit.Action.CLEARED,
+            found.select_related("account", "organization"),
+            changes={_("reason"): ("", reason)},
+        )
+        return found.update(cleared_at=Now(), cleared_reason=reason[:200])

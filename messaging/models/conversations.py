@@ -15,6 +15,7 @@ from integrations.models import Integration
 from messaging.models.contacts import Contact
 from messaging.models.numbers import Assignment, Number, OptOut, assigned_to
 from messaging.statuses import Direction, QueueState, Status
+from portal.database import text_search  # noqa: F401  (the lookup `has_words`)
 from portal.models import Organization, User
 
 
@@ -167,6 +168,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """The messages of the conversations that `ConversationQuerySet.for_user` returns."""
         return self.filter(assigned_to(user, "conversation__number") & not_private(user, "conversation"))
 
+    def containing(self, text: str) -> MessageQuerySet:
+        """The messages in whose text each word of `text` begins some word; an index answers."""
+        return self.filter(text__has_words=text)
+
 
 class Message(models.Model):
     """An outbound or inbound message. The table is the queue (`queue_state`); users see the `status`."""
@@ -247,6 +252,7 @@ class Message(models.Model):
             ),
             models.Index(fields=["conversation", "-id"], name="message_thread"),
             models.Index(fields=["organization", "-id"], name="message_log"),
+            models.Index(fields=["integration", "-id"], name="message_of_service"),
             models.Index(
                 fields=["organization", "-id"],
                 condition=Q(status__in=[Status.UNKNOWN, Status.FAILED]),

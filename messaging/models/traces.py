@@ -17,7 +17,36 @@ from messaging.models.conversations import Message
 from messaging.models.numbers import Number
 from messaging.statuses import QUARANTINE, EventState, Status, Verdict
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField
-from portal.models import Account, Organization
+from portal.models import Account, Organization, User
+from portal.permissions import in_reach_of
+
+MAX_FAILED = 1000  # newest failed events
+
+
+class WebhookRequestQuerySet(models.QuerySet["WebhookRequest"]):
+    def in_quarantine(self, user: User, *, cleared: bool = False) -> WebhookRequestQuerySet:
+        """Those in the user's reach that, or whose events, could not be processed; or that were cleared away.
+
+        An organization's admin also gets those that are nobody's and name only the organization's numbers.
+        """
+        failed = WebhookEvent.objects.filter(
+            state=EventState.FAILED, request__cleared_at__isnull=not cleared
+        ).order_by("-request")
+        # Their keys rather than a subquery, and one condition for each index that answers.
+        keys = list(failed.values_list("request", flat=True)[:MAX_FAILED])
+        mine, stuck = in_reach_of(user, "organization", "account"), Q(verdict__in=QUARANTINE)
+        found = (mine & stuck) | (mine & Q(pk__in=keys)) | self._about(user)
+        return self.filter(found, cleared_at__isnull=not cleared)
+
+    def in_reach(self, user: User) -> WebhookRequestQuerySet:
+        """Those that the user may open: their own, and what `in_quarantine` adds to them."""
+        return self.filter(in_reach_of(user, "organization", "account") | self._about(user))
+
+    def _about(self, user: User) -> Q:
+        if user.is_operator or not user.administered_organizations:
+            return Q(pk__in=[])
+        whose = user.administered_organizations
+        return Q(about__in=whose, organization=None, verdict__in=QUARANTINE)
 
 
 class WebhookRequest(models.Model):
@@ -56,6 +85,16 @@ class WebhookRequest(models.Model):
     answer_body = models.TextField(blank=True)
     more = models.PositiveIntegerField(_("similar requests"), default=0)
     replayed_at = models.DateTimeField(_("reprocessed"), null=True, blank=True)
+    # Of a request in quarantine that is nobody's: the only organization whose numbers it names.
+    about = models.ForeignKey(
+        Organization, models.PROTECT, related_name="+", null=True, blank=True, db_index=False
+    )
+    cleared_at = models.DateTimeField(_("cleared"), null=True, blank=True)
+    cleared_reason = models.CharField(
+        _("why it was cleared"), max_length=200, blank=True, default="", db_default=""
+    )
+
+    objects = WebhookRequestQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("webhook")
@@ -76,6 +115,7 @@ class WebhookRequest(models.Model):
                 condition=Q(verdict__in=[*QUARANTINE]),
                 name="webhook_org_quarantine",
             ),
+            models.Index(fields=["about", "-id"], condition=Q(about__isnull=False), name="webhook_about"),
             models.Index(
                 fields=["account", "template", "-received_at"],
                 condition=Q(verdict=Verdict.UNVERIFIED),
@@ -222,6 +262,11 @@ class DeliveryAttempt(models.Model):
             models.Index(fields=["organization", "-id"], name="attempt_log"),
             models.Index(
                 fields=["organization", "-id"], condition=~Q(result="sent"), name="attempt_not_sent"
+            ),
+            models.Index(
+                fields=["organization", "answer_status", "-id"],
+                condition=Q(answer_status__gte=300),
+                name="attempt_answered_no",
             ),
         ]
 

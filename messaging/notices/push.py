@@ -25,7 +25,7 @@ from integrations import http
 from integrations.events import Fault, HttpResponse
 from messaging import wakeups
 from messaging.inbox import pages
-from messaging.models import Device, Message, Push, PushKey, Reading
+from messaging.models import Conversation, Device, Message, Push, PushKey, Reading
 from messaging.notices import devices, wording
 from messaging.wakeups import Task
 from portal.models import User

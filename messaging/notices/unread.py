@@ -20,6 +20,7 @@ def unread(user: User, after: int = 0) -> list[Message]:
     read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=user).values("read_to")
     newest = (
         Conversation.objects.for_user(user)
+        .wanted()
         .filter(last_message__gt=after)
         .order_by("-last_at")
         .annotate(read_to=Subquery(read_to))

@@ -1,4 +1,4 @@
-"""Search by a contact's number, a message id or a provider's message id; every query uses an index."""
+"""Search by a message id, a provider's message id, a contact's number or words; every query uses an index."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from integrations.language import phones
 from messaging import numbers
 from messaging.models import Contact, Conversation, DeliveryAttempt, Message, Number, WebhookEvent
+from messaging.statuses import Direction
 from portal.models import Organization, User
 
 MAX_MATCHES = 500
@@ -17,12 +18,19 @@ MAX_COUNTRIES = 5  # in which a national number is looked for
 
 
 def messages(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
-    """The messages in `rows` that match the term; an empty term matches all."""
+    """The messages in `rows` that match the term; an empty term matches all.
+
+    A term that is an id or the number of a contact means just that; any other is looked for in the texts.
+    Each alone has an index, which the database would not use for one or the other.
+    """
     term = term.strip()
     if not term:
         return rows
-    found = _by_uuid(term) or _by_provider_id(term)
-    return rows.filter(Q(pk__in=found) | Q(conversation__in=_conversations(user, term)))
+    if found := _by_uuid(term) or _by_provider_id(term):
+        return rows.filter(pk__in=found)
+    if conversations := _conversations(user, term):
+        return rows.filter(conversation__in=conversations)
+    return rows.filter(text__has_words=term)
 
 
 def webhooks(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
@@ -36,13 +44,16 @@ def webhooks(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
     return rows.filter(pk__in=list(events.order_by("-pk").values_list("request", flat=True)[:MAX_MATCHES]))
 
 
-def attempts(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-    """The delivery attempts in `rows` that match a message id or a provider's message id."""
+def attempts(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
+    """The delivery attempts in `rows` that match a message id, the provider's id, or a contact's number."""
     term = term.strip()
     if not term:
         return rows
     found = _by_uuid(term)
-    return rows.filter(message__in=found) if found else rows.filter(provider_id=term)
+    if not found and (conversations := _conversations(user, term)):
+        written = Message.objects.filter(conversation__in=conversations, direction=Direction.OUT)
+        found = list(written.order_by("-pk").values_list("pk", flat=True)[:MAX_MATCHES])
+    return rows.filter(message__in=found) if found else rows.filter(~Q(provider_id=""), provider_id=term)
 
 
 def _by_uuid(term: str) -> list[int]:

@@ -12,7 +12,7 @@ from integrations import probes, webhooks
 from integrations.events import HttpResponse, InboundRequest
 from integrations.received import Accepted, Probe, Received, Refused
 from messaging.models import WebhookRequest
-from messaging.statuses import Verdict
+from messaging.statuses import QUARANTINE, Verdict
 from messaging.webhooks import candidates, junk, refusals, routing, sorting, store
 from messaging.webhooks.readings import Reading, Readings, VerifiedReading, first_reading
 from messaging.webhooks.routing import Owner, digest_of
@@ -66,6 +66,7 @@ def _accept(owner: Owner, owner_id: str, request: InboundRequest) -> HttpRespons
         template_id=owner.template.pk,
         integration_id=reading.integration.pk if reading.integration else None,
         organization_id=whose.pk if whose else None,
+        about_id=_about(owner, request, reading) if whose is None else None,
         owner=owner_id,
         ip=request.ip[:45],
         method=request.method[:8],
@@ -86,6 +87,14 @@ def _accept(owner: Owner, owner_id: str, request: InboundRequest) -> HttpRespons
     if first is not None:
         return first.response
     return reading.answer
+
+
+def _about(owner: Owner, request: InboundRequest, reading: Reading) -> int | None:
+    """The organization that may see a request of the quarantine that is nobody's."""
+    if reading.verdict not in QUARANTINE:
+        return None
+    named = routing.only_named(owner, request)
+    return named if reading.others <= {named} else None
 
 
 def _probed(service_id: str, answer: HttpResponse) -> HttpResponse:
@@ -120,6 +129,7 @@ def read(owner: Owner, request: InboundRequest, *, now: datetime | None = None) 
             reading = sorting.sorted_out(owner, found, readings, VerifiedReading(candidate, received), uuid)
             reading.untried, reading.verified = readings.untried, received.verified
             reading.cursor = received.cursor
+            reading.others = frozenset(found.organizations({}))
             return reading
         if isinstance(received, Refused) and received.verified:
             alone = found.is_sure or readings.alone(candidate, found.integrations)

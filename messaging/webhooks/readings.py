@@ -79,7 +79,7 @@ class Reading:
 
     `verified`: a key has shown that it is from the provider. `untried`: it might be for integrations whose
     keys were not tried, since there are too many. A `probe` says nothing, and is not stored. `cursor` is what
-    an answer to ReceiveMessages has bound.
+    an answer to ReceiveMessages has bound. `others` are the organizations that sent messages with its ids.
     """
 
     verdict: str
@@ -92,6 +92,7 @@ class Reading:
     untried: bool = False
     probe: bool = False
     cursor: str = ""
+    others: frozenset[int] = frozenset()
 
     @classmethod
     def refused(cls, received: Received, whose: Integration | None) -> Reading:

@@ -10,11 +10,14 @@ What is looked up here comes from requests that nobody has verified: it only say
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import unquote_plus
 
 from cachetools import TTLCache
 from django.conf import settings
@@ -36,6 +39,14 @@ CACHE_SIZE = 20_000
 MOST_ATTEMPTS = 20_000
 # Integrations that are looked at when nothing in a request says whose it is.
 MOST_CANDIDATES = 50
+
+# Different groups of digits in a request that are looked up as numbers.
+MOST_DIGITS = 100
+MOST_COUNTRIES = 5
+_DIGITS = (
+    re.compile(r"[0-9]{3,15}(?![0-9])", re.ASCII),
+    re.compile(r"[0-9](?:[ ().\-/]{0,3}[0-9]){5,14}", re.ASCII),
+)
 
 Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
@@ -261,6 +272,31 @@ def only_numbers(integrations: Collection[Integration]) -> dict[int, str]:
 
     keys = [("only number", item.pk) for item in integrations]
     return {key: found for (_, key), found in process.get(_Cache).get_many(keys, load).items()}
+
+
+def only_named(owner: Owner, request: InboundRequest) -> int | None:
+    """The key of the only organization of the account whose phone numbers stand in a request; else None.
+
+    Any number of another organization, also one that is not active, or a short code, makes it None; and so do
+    more digits than are looked up. For showing a request to who is not the account's admin.
+    """
+    said = f"{request.path} {request.query} ".encode("utf-8", "replace") + request.body
+    text = unquote_plus(said.decode("utf-8", "replace"))
+    found = {re.sub(r"\D", "", each) for way in _DIGITS for each in way.findall(text)}
+    if not found or len(found) > MOST_DIGITS:
+        return None
+    ours = Number.objects.filter(account=owner.account)
+    wanted = {way for each in found for way in (each, f"+{each.lstrip('0')}")}
+    for country in ours.order_by("country").values_list("country", flat=True).distinct()[:MOST_COUNTRIES]:
+        for each in found:
+            with suppress(ValueError):
+                wanted.add(numbers.recipient(each, country))
+    rows = list(
+        ours.filter(Q(number__in=wanted) | Q(spelling__in=wanted)).values_list("organization", "kind")
+    )
+    organizations = {organization for organization, _ in rows}
+    whole = any(kind == numbers.Kind.E164 for _, kind in rows)
+    return organizations.pop() if len(organizations) == 1 and whole else None
 
 
 def organizations_of_ids(

@@ -7,6 +7,7 @@ from portal.models.organizations import Account, Organization, is_domain
 from portal.models.people import Membership, User
 from portal.models.sessions import SeenSession
 from portal.models.tokens import PersonalToken
+from portal.models.views import SavedView
 
 __all__ = [
     "Account",
@@ -16,6 +17,7 @@ __all__ = [
     "Membership",
     "Organization",
     "PersonalToken",
+    "SavedView",
     "SeenSession",
     "User",
     "is_domain",

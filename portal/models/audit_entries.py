@@ -43,6 +43,7 @@ class Action(models.TextChoices):
     REPROCESSED = "reprocessed", gettext_lazy("webhook reprocessed")
     REPROCESSED_MANY = "reprocessed_many", gettext_lazy("webhooks reprocessed in bulk")
     PROCESSED_ANYWAY = "processed_anyway", gettext_lazy("duplicate webhook processed")
+    CLEARED = "cleared", gettext_lazy("cleared from quarantine")
     EXPORTED = "exported", gettext_lazy("exported")
     ERASED = "erased", gettext_lazy("contact erased")
     CONSENT = "consent", gettext_lazy("consent recorded")
@@ -75,6 +76,7 @@ SENTENCES: dict[str, Any] = {
     Action.SETTLED: gettext_lazy("%(who)s decided the outcome of the %(name)s."),
     Action.REPROCESSED: gettext_lazy("%(who)s reprocessed the %(kind)s %(name)s."),
     Action.PROCESSED_ANYWAY: gettext_lazy("%(who)s processed the duplicate %(kind)s %(name)s."),
+    Action.CLEARED: gettext_lazy("%(who)s cleared the %(kind)s %(name)s away."),
     Action.EXPORTED: gettext_lazy("%(who)s exported the %(name)s."),
     Action.ERASED: gettext_lazy("%(who)s had the contact %(name)s erased."),
     Action.CONSENT: gettext_lazy(

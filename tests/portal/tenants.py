@@ -64,6 +64,7 @@ from portal.models import (
     Membership,
     Organization,
     PersonalToken,
+    SavedView,
     SeenSession,
     User,
 )
@@ -239,6 +240,14 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         began_at=timezone.now(),
     )
     unwanted = AlertChoice.objects.create(user=user, unwanted=[AlertKind.LIMIT])
+    view = SavedView.objects.create(
+        owner=admin,
+        account=account,
+        organization=organization,
+        page="messaging.message",
+        name=f"View of {name}",
+        query="outcome=failed",
+    )
     erased = erasure.start(organization, f"+6141888{place:04}", admin)
     transfer = imports.start(admin, "contacts", f"File of {name}", f"number\n{secret}".encode())
     drain.drain()
@@ -249,7 +258,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(choices, device, told, seen, alert, unwanted, transfer, part, tag, remark, mention),
+        *(choices, device, told, seen, alert, unwanted, transfer, part, tag, remark, mention, view),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))

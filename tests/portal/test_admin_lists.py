@@ -261,6 +261,15 @@ def test_a_date_hierarchy_is_declared_too(operator: User, everything: dict[str, 
                 page.get_changelist_instance(request)
 
 
+# The filters of long lists suggest these.
+DECLARED = {
+    ("message", "author"),
+    ("message", "integration"),
+    ("deliveryattempt", "integration"),
+    ("webhookrequest", "template"),
+}
+
+
 def every_relation() -> list[tuple[str, str, str]]:
     return [
         (model._meta.app_label, str(model._meta.model_name), field.name)
@@ -276,6 +285,8 @@ def every_relation() -> list[tuple[str, str, str]]:
 def test_no_undeclared_field_has_suggestions(operator: User, everything: dict[str, Any]) -> None:
     client, seen = signed_in(operator), 0
     for app, model, field in every_relation():
+        if (model, field) in DECLARED:
+            continue
         query = {"app_label": app, "model_name": model, "field_name": field, "term": "a"}
         assert client.get("/admin/autocomplete/", query).status_code == 403, query
         seen += 1

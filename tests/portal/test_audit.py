@@ -34,7 +34,16 @@ from portal.admin_base import PortalAdmin
 from portal.audit.changes import is_shown, tracked
 from portal.audit.export import safe
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField
-from portal.models import Account, AuditEntry, Invitation, Membership, Organization, PersonalToken, User
+from portal.models import (
+    Account,
+    AuditEntry,
+    Invitation,
+    Membership,
+    Organization,
+    PersonalToken,
+    SavedView,
+    User,
+)
 from portal.models.audit_entries import SENTENCES, Action
 from tests.conftest import PASSWORD, person
 from tests.processes import ROOT
@@ -500,6 +509,7 @@ BESIDE: dict[str, str] = {
     "messaging_transfer_do": "test_imports_are_recorded_for_each_row",
     "messaging_transfer_file": "only shows what was recorded when it was exported",
     "messaging_number_several": "test_imports_are_recorded_for_each_row",
+    "messaging_clear_away": "test_what_is_cleared_away_is_recorded",
     "messaging_number_move": "test_a_move_is_recorded_for_both_organizations",
     "messaging_process_anyway": "test_the_quarantine_is_recorded",
     "messaging_reprocess": "test_the_quarantine_is_recorded",
@@ -513,6 +523,14 @@ BESIDE: dict[str, str] = {
     "portal_invitation_again": "test_invitations_again_and_to_many_are_recorded",
     "portal_invitation_many": "test_invitations_again_and_to_many_are_recorded",
     "portal_auditentry_export": "test_the_export_is_what_the_list_shows_and_is_recorded",
+    "messaging_deliveryattempt_delete_view": "test_saved_views_are_recorded",
+    "messaging_deliveryattempt_save_view": "test_saved_views_are_recorded",
+    "messaging_message_delete_view": "test_saved_views_are_recorded",
+    "messaging_message_save_view": "test_saved_views_are_recorded",
+    "messaging_webhookrequest_delete_view": "test_saved_views_are_recorded",
+    "messaging_webhookrequest_save_view": "test_saved_views_are_recorded",
+    "portal_auditentry_delete_view": "test_saved_views_are_recorded",
+    "portal_auditentry_save_view": "test_saved_views_are_recorded",
 }
 COMMON = ("add", "change", "changelist", "delete", "history")
 
@@ -620,6 +638,39 @@ def test_what_is_done_with_contacts_is_recorded(private: Number, alice: User, ad
     ]
     stored = str([entry.changes for entry in entries])
     assert [word for word in ("Jane", "Doe", "vip", "secret", "345678") if word in stored] == []
+
+
+def test_saved_views_are_recorded(admin_of_acme: User, reseller: User, account: Account) -> None:
+    before = last()
+    page = "/admin/portal/auditentry/views"
+    form = {"query": "action=added", "name": "What came", "share": f"account:{account.pk}"}
+    signed_in(reseller).post(f"{page}/save/", form)
+    signed_in(reseller).post(f"{page}/{SavedView.objects.get().pk}/delete/")
+    said = [(each.action, each.name, each.account_id) for each in since(before)]
+    assert said == [("added", "What came", account.pk), ("deleted", "What came", account.pk)]
+
+
+def test_what_is_cleared_away_is_recorded(service: Integration, admin_of_acme: User) -> None:
+    row = WebhookRequest.objects.create(
+        account=service.organization.account,
+        organization=service.organization,
+        template=service.template,
+        method="POST",
+        query=b"",
+        headers={},
+        body=b"",
+        verdict="unmatched",
+        answer_status=200,
+    )
+    before = last()
+    form = {"requests": row.pk, "reason": "Only a test"}
+    signed_in(admin_of_acme).post("/admin/messaging/webhookrequest/clear-away/", form)
+    (entry,) = since(before)
+    assert (entry.action, entry.organization, entry.changes) == (
+        "cleared",
+        service.organization,
+        {"reason": ["", "Only a test"]},
+    )
 
 
 def test_a_retried_integration_is_recorded(service: Integration, admin_of_acme: User) -> None:

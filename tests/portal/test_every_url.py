@@ -120,6 +120,10 @@ ROWS = {
     ("public_media", "uuid"): "messaging.Attachment.uuid",
     ("webhook", "owner"): "portal.Organization.orgid",
     ("notices_remove_device", "pk"): "messaging.Device",
+    ("messaging_deliveryattempt_delete_view", "view"): "portal.SavedView",
+    ("messaging_message_delete_view", "view"): "portal.SavedView",
+    ("messaging_webhookrequest_delete_view", "view"): "portal.SavedView",
+    ("portal_auditentry_delete_view", "view"): "portal.SavedView",
 }
 # Parameters that name no row of a tenant, by (name of the URL, parameter).
 OTHERS = {
