@@ -7,7 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from messaging.models import Contact, ContactTag
+from messaging.errors import Refused
+from messaging.models import Contact
 from messaging.rules import contacts
 from portal.models import User
 
@@ -35,15 +36,10 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["tags"] = ", ".join(str(tag) for tag in self.instance.tags.all())
 
     def clean_tags(self) -> list[str]:
-        tags = [tag for word in self.cleaned_data["tags"].split(",") if (tag := " ".join(word.split()))]
-        longest = ContactTag._meta.get_field("name").max_length or 0
-        if any(len(tag) > longest for tag in tags):
-            raise forms.ValidationError(_("A tag has at most %(most)d characters."), params={"most": longest})
-        if len(tags) > contacts.MAX_TAGS:
-            raise forms.ValidationError(
-                _("A contact has at most %(most)d tags."), params={"most": contacts.MAX_TAGS}
-            )
-        return tags
+        try:
+            return contacts.tag_names(self.cleaned_data["tags"])
+        except Refused as refusal:
+            raise forms.ValidationError(str(refusal)) from None
 
     def apply(self, by: User) -> None:
         """Stores what was entered."""

@@ -37,6 +37,17 @@ def edit(contact: Contact, by: User, *, name: str, company: str, note: str, tags
             teamwork.remark_in_all(_conversations(person), Remark.Kind.EDITED, by)
 
 
+def tag_names(words: str) -> list[str]:
+    """The tags in a text, separated by commas. Raises Refused for too many or too long ones."""
+    tags = list(dict.fromkeys(tag for word in words.split(",") if (tag := " ".join(word.split()))))
+    longest = ContactTag._meta.get_field("name").max_length or 0
+    if any(len(tag) > longest for tag in tags):
+        raise Refused(_("A tag has at most %(most)d characters.") % {"most": longest})
+    if len(tags) > MAX_TAGS:
+        raise Refused(_("A contact has at most %(most)d tags.") % {"most": MAX_TAGS})
+    return tags
+
+
 def tags_of(organization: Organization, names: Iterable[str]) -> list[ContactTag]:
     """The tags with these names, in upper or lower case; missing ones are created."""
     wanted = {name.casefold(): name for name in reversed(list(names))}

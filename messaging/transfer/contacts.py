@@ -14,9 +14,11 @@ from django.utils.translation import gettext_lazy
 from integrations.language import phones
 from integrations.senders import sender
 from messaging import numbers
+from messaging.errors import Refused
 from messaging.models import Contact, Number, OptOut
+from messaging.rules import contacts
 from messaging.transfer.kinds import Column, Kind, Plan, Row, Verdict, Wrong, valid
-from portal.models import User
+from portal.models import Organization, User
 
 _ORGANIZATION = Column(
     "organization",
@@ -24,6 +26,9 @@ _ORGANIZATION = Column(
     ("acme.example.com", "acme.example.com"),
     required=True,
 )
+
+
+_FIELDS = ("name", "company", "note")
 
 
 def address(row: Row, column: str, country: str) -> str:
@@ -51,6 +56,9 @@ class Contacts(Kind):
             required=True,
         ),
         Column("name", gettext_lazy("The contact's name."), ("Robin Ito", "Kim Novak")),
+        Column("company", gettext_lazy("Where they work."), ("Ito Dental", "")),
+        Column("note", gettext_lazy("What others should know of them."), ("Prefers mornings", "")),
+        Column("tags", gettext_lazy("Words to find them by, separated by commas."), ("patient, vip", "")),
     )
 
     def load(self, rows: Sequence[Row]) -> None:
@@ -64,7 +72,8 @@ class Contacts(Kind):
         addresses = {way for row in rows if (read := self._read(row)) for way in phones.ways(read)}
         known = Contact.objects.filter(organization__in=found, address__in=addresses)
         self.known: dict[tuple[int, str], Contact] = {}
-        for contact in known.select_related("organization__account").order_by("-pk"):
+        known = known.select_related("organization__account").prefetch_related("tags")
+        for contact in known.order_by("-pk"):
             for way in phones.ways(contact.address):
                 self.known[contact.organization_id, way] = contact
 
@@ -84,12 +93,20 @@ class Contacts(Kind):
         changes = self.differing(row, dict(zip(self.header(), self._cells(contact), strict=True)))
         changes.pop("organization", None)
         changes.pop("number", None)
-        if "name" in changes:
-            contact.name = valid(contact, "name", row.get("name"), "name")
+        for name in _FIELDS:
+            if name in changes:
+                setattr(contact, name, valid(contact, name, row.get(name), name))
+        more = {"tags": self._tags(row)} if "tags" in changes else {}
         if found:
-            return Plan(Verdict.CHANGED if changes else Verdict.SAME, str(found), found, changes)
+            return Plan(Verdict.CHANGED if changes else Verdict.SAME, str(found), found, changes, more)
         changes["number"] = "", read
-        return Plan(Verdict.NEW, str(contact), contact, changes)
+        return Plan(Verdict.NEW, str(contact), contact, changes, more)
+
+    def _tags(self, row: Row) -> list[str]:
+        try:
+            return contacts.tag_names(row.get("tags"))
+        except Refused as refusal:
+            raise Wrong("tags", str(refusal)) from None
 
     def store(self, plans: Sequence[Plan]) -> None:
         new = [plan.row for plan in plans if plan.verdict == Verdict.NEW]
@@ -98,18 +115,36 @@ class Contacts(Kind):
             Contact.objects.known_as((each.organization_id, each.address) for each in new)
         Contact.objects.bulk_create(new)
         changed = [plan.row for plan in plans if plan.verdict == Verdict.CHANGED]
-        Contact.objects.bulk_update(changed, ["name"])
-        self.record(plans)
+        Contact.objects.bulk_update(changed, _FIELDS)
+        self._store_tags([plan for plan in plans if plan.row and "tags" in plan.more])
+        self.record(plans, private=True)
+
+    def _store_tags(self, plans: Sequence[Plan]) -> None:
+        """Gives contacts their tags, with three statements for each organization."""
+        link = Contact.tags.through
+        of: dict[Organization, list[Plan]] = defaultdict(list)
+        for plan in plans:
+            of[plan.row.organization].append(plan)
+        link.objects.filter(contact__in=[plan.row for plan in plans]).delete()
+        for organization, mine in of.items():
+            named = contacts.tags_of(organization, (tag for plan in mine for tag in plan.more["tags"]))
+            tags = {tag.name.casefold(): tag for tag in named}
+            link.objects.bulk_create(
+                link(contact=plan.row, contacttag=tags[key])
+                for plan in mine
+                for key in dict.fromkeys(tag.casefold() for tag in plan.more["tags"])
+            )
 
     @classmethod
     def exported(cls, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        return rows.select_related("organization")
+        return rows.select_related("organization").prefetch_related("tags")
 
     def lines(self, row: Contact) -> Iterable[Sequence[str]]:
         yield self._cells(row)
 
     def _cells(self, row: Contact) -> list[str]:
-        return [row.organization.domain, row.address, row.name]
+        tags = ", ".join(str(tag) for tag in row.tags.all()) if row.pk else ""
+        return [row.organization.domain, row.address, row.name, row.company, row.note, tags]
 
 
 class OptOuts(Kind):
@@ -192,7 +227,7 @@ class OptOuts(Kind):
             for way in phones.ways(row.address)
         ]
         OptOut.objects.bulk_create(rows, ignore_conflicts=True)
-        self.record(plans)
+        self.record(plans, private=True)
 
     @classmethod
     def exported(cls, rows: QuerySet[Any], user: User) -> QuerySet[Any]:

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
 
+from messaging.models.erasures import masked
 from portal import audit
 from portal.models import Organization, User
 
@@ -151,16 +152,22 @@ class Kind(ABC):
             if name in writable and value != before.get(name, "").strip()
         }
 
-    def record(self, plans: Sequence[Plan], scope: Any = None) -> None:
-        """Records the plans as if they had been made by hand."""
+    def record(self, plans: Sequence[Plan], scope: Any = None, *, private: bool = False) -> None:
+        """Records the plans as if they had been made by hand; `private` ones without values and numbers."""
         verbs = {Verdict.NEW: audit.Action.ADDED, Verdict.CHANGED: audit.Action.CHANGED}
         audit.record_rows(
             [
-                (verbs[plan.verdict], plan.row, plan.changes, scope(plan) if scope else None)
+                (
+                    verbs[plan.verdict],
+                    plan.row,
+                    dict.fromkeys(plan.changes) if private else plan.changes,
+                    scope(plan) if scope else None,
+                )
                 for plan in plans
                 if plan.verdict in verbs
             ],
             self.user,
+            name=(lambda row: masked(row.address)) if private else None,
         )
 
     @cached_property

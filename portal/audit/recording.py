@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db import models
@@ -91,11 +91,14 @@ def record_each(
 
 
 def record_rows(
-    rows: Iterable[tuple[Action, models.Model, Mapping[str, Change], Scope | None]], actor: User
+    rows: Iterable[tuple[Action, models.Model, Mapping[str, Change], Scope | None]],
+    actor: User,
+    name: Callable[[Any], str] | None = None,
 ) -> None:
     """Records what a task did in the name of somebody to several rows, in one statement.
 
-    Each row comes with its changes and, unless it can be found from the row, its scope.
+    Each row comes with its changes and, unless it can be found from the row, its scope. `name` says how the
+    entries call a row that its text would give away.
     """
     shared = _origin(actor)
     entries = []
@@ -107,7 +110,7 @@ def record_rows(
                 action=action,
                 kind=kind_of(row._meta.model),
                 object_id=str(row.pk),
-                name=_name(row)[:NAME],
+                name=(name or _name)(row)[:NAME],
                 account_id=account,
                 organization_id=organization,
                 changes=dict(changes),

@@ -206,6 +206,32 @@ def test_an_organization_admin_renames_their_own_organization_and_adds_none(
     assert sorted(Organization.objects.values_list("name", flat=True)) == ["Acme Ltd", "Globex"]
 
 
+def test_what_is_known_of_a_contact_is_imported_and_stands_in_no_audit(
+    admin_of_acme: User, acme: Organization
+) -> None:
+    header = ["organization", "number", "name", "company", "note", "tags"]
+    rows = [
+        header,
+        ["acme.example", "+61412345678", "Zoë Planted", "Planted Ltd", "planted note", "VIP, patient,vip"],
+        ["acme.example", "+61412345679", "", "", "", "t" * 41],
+    ]
+    assert outcomes(imported(admin_of_acme, "contacts", rows)) == [(2, "new", ""), (3, "wrong", "tags")]
+    contact = Contact.objects.get()
+    assert (contact.name, contact.company, contact.note) == ("Zoë Planted", "Planted Ltd", "planted note")
+    assert sorted(map(str, contact.tags.all())) == ["VIP", "patient"]
+    again = [header, ["acme.example", "+61412345678", "Zoë Planted", "Planted Ltd", "planted note", "new"]]
+    assert outcomes(imported(admin_of_acme, "contacts", again)) == [(2, "changed", "")]
+    assert outcomes(imported(admin_of_acme, "contacts", again)) == [(2, "same", "")]
+    assert sorted(map(str, contact.tags.all())) == ["new"]
+    entries = AuditEntry.objects.filter(kind="messaging.contact").order_by("pk")
+    assert [(entry.action, entry.name) for entry in entries] == [
+        ("added", "+61…78"),
+        ("changed", "+61…78"),
+    ]
+    stored = str([entry.changes for entry in entries]).lower()
+    assert [word for word in ("planted", "345678", "vip") if word in stored] == []
+
+
 def test_an_account_admin_adds_organizations_to_their_account(reseller: User, acme: Organization) -> None:
     row = imported(reseller, "organizations", [["domain", "name"], ["new.example", "New"], ["Bad_", "X"]])
     assert outcomes(row) == [(2, "new", ""), (3, "wrong", "domain")]
