@@ -71,6 +71,7 @@ SEND_SLOTS = environment.read_number("PATCHBAY_SEND_SLOTS", 256)
 MAX_UPLOAD_BYTES = 25 * 1024 * 1024
 MAX_BODY_BYTES = MAX_UPLOAD_BYTES + 1024 * 1024  # with the form around the files
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000  # a reseller may choose among thousands of organizations
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 # --- Quotas and rate limits; 0: none ---

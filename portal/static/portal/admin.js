@@ -1,4 +1,4 @@
-// "Select all", checks of credentials without leaving the page, and problems that lead to their position in the document.
+// "Select all", lists that are searched while typing, checks of credentials without leaving the page, and problems that lead to their position in the document.
 "use strict";
 (() => {
   document.addEventListener("click", (event) => {
@@ -38,6 +38,12 @@
   const all = document.querySelector(".pb-all");
   const users = document.getElementById("id_assigned");
   if (all && users) users.before(all);
+  document.addEventListener("input", (event) => {
+    const list = document.getElementById(event.target.dataset.narrows ?? "");
+    if (!list) return;
+    const words = event.target.value.toLowerCase().split(/\s+/);
+    for (const item of list.children) item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word));
+  });
   document.addEventListener("change", (event) => {
     if (!event.target.matches("[data-all]")) return;
     for (const box of document.querySelectorAll(`input[name="${event.target.dataset.all}"]`)) box.checked = event.target.checked;
