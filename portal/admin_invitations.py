@@ -157,13 +157,23 @@ class InvitationAdmin(PortalAdmin):
         ]
         return [*own, *super().get_urls()]
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **more: Any
+    ) -> Any:
+        invitation = more.get("obj")
+        context["may_invite_again"] = invitation is not None and self._may_invite_again(request, invitation)
+        return super().render_change_form(request, context, *args, **more)
+
+    def _may_invite_again(self, request: HttpRequest, invitation: Invitation) -> bool:
+        return self.has_add_permission(request) and invitation.is_allowed(user_of(request))
+
     def again_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks, and sends an invitation again with a new link."""
         invitation = self.get_object(request, str(pk))
         if invitation is None:
             raise Http404
         user = user_of(request)
-        if not self.has_add_permission(request) or not invitation.is_allowed(user):
+        if not self._may_invite_again(request, invitation):
             raise PermissionDenied
         if request.method == "POST":
             counter = f"invitations:{user.pk}"

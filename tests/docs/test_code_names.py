@@ -22,7 +22,7 @@ GUIDES = sorted({*ROOT.glob("docs/how-to/*.md"), *ROOT.glob("docs/tutorial/*.md"
 GUIDES.remove(ROOT / "docs/how-to/run-in-production.md")
 # What the interface gets from Django, from unfold, and from templates of the catalogue.
 NOT_OURS = {"Save", "Add number", "Add template", "Save and add another", "Add another auto-reply"}
-NOT_OURS |= {"Acme", "Generic HTTP SMS", "Twilio (sandbox)", "API URL", "API key"}
+NOT_OURS |= {"Add to Home Screen", "Acme", "Generic HTTP SMS", "Twilio (sandbox)", "API URL", "API key"}
 _PATH = re.compile(r"`((?:portal|integrations|messaging|tests|benchmarks|deploy|docs)/[\w./-]*)`")
 
 

@@ -267,6 +267,7 @@ def test_the_poll_takes_one_query_beside_the_signing_in(
         pages.change_stamp(alice, sent.conversation_id)
     assert len(captured) == 1
     client = signed_in(alice)
+    client.get("/inbox/changes/")  # the session is noted once in five minutes
     with CaptureQueriesContext(connection) as captured:
         client.get("/inbox/changes/", {"open": sent.conversation_id})
     session, user, stamp = (query["sql"] for query in captured)

@@ -95,9 +95,9 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("messaging.erasure", ("address",)),
         ("messaging.pushkey", ("private",)),
         ("messaging.device", ("subscription",)),
-        ("messaging.transferpart", ("data",)),
         ("messaging.webhookrequest", ("query", "headers", "body")),
         ("messaging.webhookevent", ("payload",)),
+        ("messaging.transferpart", ("data",)),
         ("portal.keycheck", ("value",)),
     ]
 
@@ -160,7 +160,10 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
             "integrations.capturedrequest",
             "integrations.propertyvalues",
             "messaging.attachment",
+            "messaging.device",
             "messaging.erasure",
+            "messaging.pushkey",
+            "messaging.transferpart",
             "messaging.webhookrequest",
             "mfa.authenticator",
             "portal.keycheck",
@@ -171,9 +174,10 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
 def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User) -> None:
     settings.ENCRYPTION_KEYS = [NEW]
     said = (
-        "9 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
-        "integrations.capturedrequest 1, messaging.attachment 1, messaging.erasure 1, "
-        "messaging.webhookrequest 1, messaging.webhookevent 1, portal.keycheck 1)"
+        "12 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
+        "integrations.capturedrequest 1, messaging.attachment 1, messaging.erasure 1, messaging.pushkey 1, "
+        "messaging.device 1, messaging.webhookrequest 1, messaging.webhookevent 1, "
+        "messaging.transferpart 1, portal.keycheck 1)"
     )
     with pytest.raises(CommandError) as refused:
         run("give_up_keys")
@@ -181,17 +185,20 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
         f"No key of the list decrypts {said}. Nothing was changed. If the key is lost for ever, make a "
         "backup, then add --yes to delete them."
     )
-    assert keys.needed().unreadable.total() == 9
+    assert keys.needed().unreadable.total() == 12
     out = StringIO()
     call_command("give_up_keys", "--yes", stdout=out)
-    assert out.getvalue().startswith("Given up: 9 rows (messaging.webhookevent 1, messaging.webhookrequest 1")
+    assert out.getvalue().startswith("Given up: 12 rows (messaging.transferpart 1, messaging.webhookevent 1")
     keys.require()
     assert contents() == {
         "integrations.propertyvalues.values": [],
         "integrations.accesstoken.secrets": [],
         "integrations.capturedrequest.request": [],
         "messaging.attachment.uploaded": [None, None],
+        "messaging.device.subscription": [],
         "messaging.erasure.address": [""],
+        "messaging.pushkey.private": [],
+        "messaging.transferpart.data": [],
         "messaging.webhookrequest.query": [],
         "messaging.webhookrequest.headers": [],
         "messaging.webhookrequest.body": [],
@@ -285,7 +292,7 @@ def test_the_work_grows_with_the_rows_and_no_faster(stored: Integration, setting
 
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
-    assert statements.count("UPDATE") == 109
+    assert statements.count("UPDATE") == 111
     statements.clear()
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
