@@ -33,8 +33,14 @@ _QUOTED = re.compile(
 )  # each begins a quoted mail, or a signature, in one of the common mail programs
 _ATTRIBUTION = re.compile(r"[0-9@]")  # “On 3 May 2026, Ann <a@x.example> wrote:”
 MAX_HEADER = 8192  # characters
+# What may hold further parts: Python takes minutes for some hundreds of these within each other.
+_NESTED = re.compile(rb"multipart|rfc822", re.IGNORECASE)
+MAX_NESTED = 60
 _TO = ("delivered-to", "x-original-to", "to", "cc")
-_READ = (*_TO, "from", "message-id", "auto-submitted", "precedence", "return-path", "list-id", "content-type")
+_READ = (
+    *(*_TO, "from", "message-id", "auto-submitted", "precedence", "return-path", "list-id"),
+    *("content-type", "content-disposition", "content-transfer-encoding"),
+)
 # What Python's parsers raise for broken headers, character sets and HTML.
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
 
@@ -91,10 +97,13 @@ class _Mail:
 
 def _read(raw: bytes) -> _Mail:
     """What a mail says; raises _UNREADABLE for one that no mail program writes."""
+    if len(_NESTED.findall(raw)) > MAX_NESTED:
+        raise ValueError
     mail = email.message_from_bytes(raw, policy=policy.default)
     assert isinstance(mail, EmailMessage)
     # The time that Python takes for a header grows with the square of its length.
-    if any(len(str(value)) > MAX_HEADER for name, value in mail.raw_items() if name.lower() in _READ):
+    headers = (pair for part in mail.walk() for pair in part.raw_items())
+    if any(len(str(value)) > MAX_HEADER for name, value in headers if name.lower() in _READ):
         raise ValueError
     return _Mail(
         _is_automatic(mail),

@@ -24,20 +24,8 @@ MAX_COLUMNS = 50
 MAX_CELL = 5000  # characters
 MAX_UNPACKED = 64 * 1024 * 1024  # of an XLSX file, which is a ZIP archive
 MAX_MEMBERS = 500
-# Spreadsheets take texts with these beginnings, some also in full width, for formulas, which may call programs.
-_FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "\uff1d",
-    "\uff0b",
-    "\uff0d",
-    "\uff20",
-)  # also in full width
+# Texts with these beginnings, some in full width, are formulas for spreadsheets, which may call programs.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _NUMBER = re.compile(r"\+[0-9]+")  # a phone number, which calculates nothing
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -180,8 +168,8 @@ def _xlsx(content: bytes) -> Iterator[list[str]]:
         ) from None
 
 
-# What openpyxl raises for archives that are no workbooks, and zipfile for encrypted ones. Errors of the XML are
-# SyntaxErrors, whether its parser is Python's or lxml.
+# What openpyxl raises for archives that are no workbooks, and zipfile for encrypted ones. What is no XML is a
+# SyntaxError, whether Python's parser reads it or lxml.
 _DAMAGED = (
     *(KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError, EOFError),
     SyntaxError,

@@ -132,6 +132,14 @@ BROKEN = {
     "a sender without an end": (b"From: a@[", b"Yes."),
     "recipients within each other": (b"To: " + b"(" * 2000, b"Yes."),
     "a long list of senders": (b"From: " + b"a," * 20_000, b"Yes."),
+    "a part with a long header": (
+        b"Content-Type: multipart/mixed; boundary=x",
+        b"--x\nContent-Disposition: attachment; " + b"a=b; " * 5_000 + b"\n\nYes.\n--x--\n",
+    ),
+    "many parts within each other": (
+        b"Content-Type: multipart/mixed; boundary=b0",
+        b"".join(b"--b%d\nContent-Type: multipart/mixed; boundary=b%d\n\n" % (n, n + 1) for n in range(900)),
+    ),
     "HTML that is none": (b"Content-Type: text/html", b"<![" * 1000),
 }
 
