@@ -94,6 +94,16 @@ def test_a_reason_takes_no_null_characters(service: Integration, admin_of_acme: 
 
 
 @pytest.mark.django_db
+def test_administrators_and_operators_open_requests(
+    service: Integration, admin_of_acme: User, reseller: User, operator: User, admin_of_globex: User
+) -> None:
+    page = f"{LIST}{make(service, verdict='accepted').pk}/change/"
+    for user in (admin_of_acme, reseller, operator):
+        assert signed_in(user).get(page).status_code == 200
+    assert signed_in(admin_of_globex).get(page).status_code == 404
+
+
+@pytest.mark.django_db
 def test_an_empty_quarantine_says_so(admin_of_acme: User) -> None:
     page = signed_in(admin_of_acme).get(f"{LIST}?quarantine=yes").content.decode()
     assert "Nothing is waiting in quarantine." in page
