@@ -156,7 +156,8 @@ class Provider(OpenIDConnectProvider):
 
     def extract_email_addresses(self, data: dict[str, Any]) -> list[EmailAddress]:
         email = data.get("email")
-        if not isinstance(email, str):
+        # Of other letters, lower case may be an ASCII letter (U+212A: k), and so somebody else's address.
+        if not isinstance(email, str) or not email.isascii():
             return []
         _local, _at, domain = email.lower().rpartition("@")
         verified = data.get("email_verified") in (True, "true") or domain in self.app.settings["domains"]

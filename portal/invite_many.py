@@ -6,19 +6,19 @@ import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from portal import audit, invitations, throttling
 from portal.models import Account, Invitation, Membership, Organization, User
-from portal.models.people import is_extension
 from portal.permissions import in_reach_of
 
 MOST = 200
 MOST_PER_HOUR = 400
+PARTS = 5  # of a line: name, address, role, extension, organization
 _PERSON = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>")
 
 
@@ -47,7 +47,7 @@ def read(text: str, inviter: User) -> list[Line]:
 
     Takes the same number of queries for each number of lines. Raises ValidationError for more lines.
     """
-    rows = [(number, row) for number, row in enumerate(_rows(text), 1) if any(row)]
+    rows = [(number, row) for number, row in enumerate(_rows(text.replace("\0", "")), 1) if any(row)]
     if len(rows) > MOST:
         raise ValidationError(
             _("These are %(number)d lines. Invite at most 200 people at once."), params={"number": len(rows)}
@@ -87,7 +87,10 @@ def invite(lines: Iterable[Line], inviter: User) -> list[tuple[Invitation, str]]
 def _rows(text: str) -> list[list[str]]:
     lines = text.splitlines()
     delimiter = "\t" if "\t" in text else ";" if text.count(";") > text.count(",") else ","
-    rows = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), []) for line in lines]
+    try:
+        rows = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), []) for line in lines]
+    except csv.Error:
+        raise ValidationError(_("A line is too long.")) from None
     return [[" ".join(cell.split()) for cell in row] for row in rows]
 
 
@@ -100,11 +103,9 @@ def _known(rows: list[tuple[int, list[str]]], inviter: User) -> _Known:
     if len(mine) == 1:
         organizations[""] = mine
     accounts = Account.objects.filter(in_reach_of(inviter, "", "pk")) if inviter.administers_accounts else []
-    emails = {
-        email.lower() for _number, row in rows for email in re.findall(r"[^\s<>]+@[^\s<>]+", " ".join(row))
-    }
+    emails = {_email(row) for _number, row in rows}
     members = Membership.objects.filter(in_reach_of(inviter), user__email__in=emails)
-    cells = {cell for _number, row in rows for cell in row}
+    cells = {cell for _number, row in rows for cell in row[:PARTS]}
     used = Membership.objects.filter(in_reach_of(inviter), extension__in=cells).exclude(extension="")
     return _Known(
         organizations,
@@ -125,13 +126,13 @@ def _invitation(row: list[str], known: _Known, inviter: User) -> Invitation:
     if not name:
         raise ValidationError(_("The name is missing."))
     try:
-        validate_email(email)
+        _is_valid("email", email)
     except ValidationError:
         raise ValidationError(_("“%(email)s” is not an email address."), params={"email": email}) from None
     if extension:
-        is_extension(extension)
+        _is_valid("extension", extension)
     found = Invitation(
-        email=email.lower(), name=name[:120], role=_role(role), extension=extension[:20], inviter=inviter
+        email=email.lower(), name=name[:120], role=_role(role), extension=extension, inviter=inviter
     )
     _place(found, place, known)
     if not found.is_allowed():
@@ -141,6 +142,19 @@ def _invitation(row: list[str], known: _Known, inviter: User) -> Invitation:
     if (found.organization_id or 0, extension) in known.extensions:
         raise ValidationError(_("Another user of the organization has this extension."))
     return found
+
+
+def _is_valid(name: str, value: str) -> None:
+    """Raises ValidationError for what the field of an invitation does not take."""
+    field: Any = Invitation._meta.get_field(name)
+    field.run_validators(value)
+
+
+def _email(row: list[str]) -> str:
+    try:
+        return _person(row)[1].lower()
+    except ValidationError:
+        return ""
 
 
 def _person(row: list[str]) -> tuple[str, str, list[str]]:

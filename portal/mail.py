@@ -31,12 +31,12 @@ def send(to: str, subject: str, text: str, connection: Any = None) -> bool:
     """Sends a mail; returns whether the mail server took it, and logs why not."""
     try:
         EmailMessage(" ".join(subject.split()), text, to=[to], connection=connection).send()
-    except OSError as error:  # as are smtplib's
+    except (OSError, UnicodeError) as error:  # smtplib's are the former; of no valid host name, the latter
         failed(error)
         return False
     return True
 
 
-def failed(error: OSError) -> None:
+def failed(error: Exception) -> None:
     """Notes in the log that a mail could not be sent; the error itself may name people."""
     logger.error("A mail could not be sent: %s", type(error).__name__)

@@ -53,11 +53,11 @@ class SavedViews:
         if not self.in_reach(request, None):  # type: ignore[attr-defined]
             raise Http404
         query = _filters_of(QueryDict(request.POST.get("query", "")[: 4 * LONGEST_QUERY]))
-        name = request.POST.get("name", "").strip()[:60]
+        name = request.POST.get("name", "").replace("\0", "").strip()[:60]
         share = dict(_shares(user)).get(request.POST.get("share", "")) if request.POST.get("share") else None
         if request.POST.get("share") and share is None:
             raise Http404
-        if not name or not query or len(query) > LONGEST_QUERY:
+        if not name or not query or len(query) > LONGEST_QUERY or "%00" in query:
             raise RefusedQuery(_("A view needs a name, and a list that is filtered."))
         self._check(request, query)
         if self._saved(user).count() >= MOST_VIEWS:

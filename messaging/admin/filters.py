@@ -200,7 +200,10 @@ class AnswerFilter(ValueFilter):
     parameter_name = "http"
 
     def values(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        recent = model_admin.get_queryset(request).order_by("-pk").values_list("answer_status", flat=True)
+        # The page leaves it to the filter of the quarantine whose rows are listed.
+        reach = in_reach_of(user_of(request), model_admin.organization_lookup, model_admin.account_lookup)
+        rows = model_admin.model.objects.filter(reach).order_by("-pk")
+        recent = rows.values_list("answer_status", flat=True)
         refused = (
             recent.exclude(result="sent") if model_admin.opts.model_name == "deliveryattempt" else recent
         )

@@ -160,7 +160,7 @@ class WebhookRequestAdmin(LogAdmin):
         keys = keys[:MAX_REPROCESSED]
         waiting = WebhookRequest.objects.in_quarantine(user_of(request))
         own = list(waiting.filter(pk__in=keys).values_list("pk", flat=True))
-        reason = request.POST.get("reason", "").strip()
+        reason = request.POST.get("reason", "").replace("\0", "").strip()
         if not self.in_reach(request, None) or not own:
             raise Http404
         if not reason:

@@ -9,6 +9,7 @@ import hmac
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from email.utils import getaddresses, parseaddr
@@ -30,7 +31,18 @@ ABOVE = "#### "  # begins the line of a notice above which its answer stands
 _QUOTED = re.compile(
     r">|-{2,} ?original message|_{10,}$|-- $|(from|von|de|da|van) ?: .*@", re.IGNORECASE
 )  # each begins a quoted mail, or a signature, in one of the common mail programs
-_ATTRIBUTION = re.compile(r".*[0-9@].*:", re.DOTALL)  # “On 3 May 2026, Ann <a@x.example> wrote:”
+_ATTRIBUTION = re.compile(r"[0-9@]")  # “On 3 May 2026, Ann <a@x.example> wrote:”
+MAX_HEADER = 8192  # characters
+# What may hold further parts: Python takes minutes for some hundreds of these within each other.
+_NESTED = re.compile(rb"multipart|rfc822", re.IGNORECASE)
+MAX_NESTED = 60
+_TO = ("delivered-to", "x-original-to", "to", "cc")
+_READ = (
+    *(*_TO, "from", "message-id", "auto-submitted", "precedence", "return-path", "list-id"),
+    *("content-type", "content-disposition", "content-transfer-encoding"),
+)
+# What Python's parsers raise for broken headers, character sets and HTML.
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
 
 
 class NotForUs(Exception):
@@ -57,19 +69,60 @@ def receive(raw: bytes, recipient: str = "") -> Message:
 
     `recipient` is the address that the mail came to, if the mail server says so; else its headers are read.
     """
-    mail = email.message_from_bytes(raw, policy=policy.default)
-    assert isinstance(mail, EmailMessage)
-    if str(mail.get("Auto-Submitted", "no")).strip().lower() != "no" or mail.get("List-Id"):
+    try:
+        read = _read(raw)
+    except _UNREADABLE:
+        raise Refused(_("This mail cannot be read.")) from None
+    if read.automatic:
         raise NotForUs
-    user, conversation = _bound(_token([recipient] if recipient else _recipients(mail)))
-    if parseaddr(str(mail.get("From", "")))[1].lower() != user.email:
+    user, conversation = _bound(_token([recipient] if recipient else read.recipients))
+    if read.sender != user.email:
         raise Refused(_("Only the person who got the notice can answer it, from the same address."))
-    text = answer_of(_text(mail))
+    text = answer_of(read.text)
     if not text:
         raise Refused(_("There is no text above the quoted message."))
-    named = str(mail.get("Message-ID", "")) or hashlib.sha256(raw).hexdigest()
+    named = read.name or hashlib.sha256(raw).hexdigest()
     uuid = uuid5(NAMESPACE_URL, f"mail:{user.pk}:{conversation.pk}:{named}")
     return submit(user, conversation.number, conversation.contact.address, text=text, uuid=uuid)
+
+
+@dataclass(frozen=True)
+class _Mail:
+    automatic: bool
+    recipients: list[str]
+    sender: str
+    name: str
+    text: str
+
+
+def _read(raw: bytes) -> _Mail:
+    """What a mail says; raises _UNREADABLE for one that no mail program writes."""
+    if len(_NESTED.findall(raw)) > MAX_NESTED:
+        raise ValueError
+    mail = email.message_from_bytes(raw, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    # The time that Python takes for a header grows with the square of its length.
+    headers = (pair for part in mail.walk() for pair in part.raw_items())
+    if any(len(str(value)) > MAX_HEADER for name, value in headers if name.lower() in _READ):
+        raise ValueError
+    return _Mail(
+        _is_automatic(mail),
+        _recipients(mail),
+        parseaddr(str(mail.get("From", "")))[1].lower(),
+        str(mail.get("Message-ID", "")).encode(errors="replace").decode(),
+        _text(mail).encode(errors="replace").decode(),  # some character sets have halves of characters
+    )
+
+
+def _is_automatic(mail: EmailMessage) -> bool:
+    """Whether a program has written it: an absence note, a bounce, a list. Answering these makes loops."""
+    return (
+        str(mail.get("Auto-Submitted", "no")).strip().lower() != "no"
+        or str(mail.get("Precedence", "")).strip().lower() in ("bulk", "junk", "list", "auto_reply")
+        or str(mail.get("Return-Path", "")).strip() == "<>"
+        or any(mail.get(name) for name in ("List-Id", "X-Autoreply", "X-Autorespond"))
+        or mail.get_content_type() == "multipart/report"
+    )
 
 
 def answer_of(text: str) -> str:
@@ -82,7 +135,7 @@ def answer_of(text: str) -> str:
     else:
         return "\n".join(kept).strip()
     above, _blank, last = "\n".join(kept).rstrip().rpartition("\n\n")
-    return (above if _ATTRIBUTION.fullmatch(last) else "\n".join(kept)).strip()
+    return (above if last.endswith(":") and _ATTRIBUTION.search(last) else "\n".join(kept)).strip()
 
 
 def _mark(body: bytes) -> bytes:
@@ -90,8 +143,7 @@ def _mark(body: bytes) -> bytes:
 
 
 def _recipients(mail: EmailMessage) -> list[str]:
-    names = ("Delivered-To", "X-Original-To", "To", "Cc")
-    return [str(value) for name in names for value in mail.get_all(name, [])]
+    return [str(value) for name in _TO for value in mail.get_all(name, [])]
 
 
 def _token(recipients: Iterable[str]) -> bytes:
@@ -131,7 +183,7 @@ def _text(mail: EmailMessage) -> str:
         return ""
     try:
         found = str(part.get_content())
-    except (LookupError, UnicodeError):  # a character set that nobody knows
+    except (LookupError, ValueError):  # a character set that nobody knows
         payload = part.get_payload(decode=True)
         found = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
     return _plain(found) if part.get_content_subtype() == "html" else found

@@ -21,6 +21,8 @@ def drain() -> None:
             _work(row)
         except work.Stopped:
             continue
+        except work.NotAllowed:
+            work.finish(row, State.FAILED, _("Its author may not enter the administration any more."))
         except (InterfaceError, OperationalError):
             raise  # the database is away, or busy: it is tried again when the lease has expired
         except Exception:
@@ -31,9 +33,9 @@ def drain() -> None:
 
 
 def _work(row: Transfer) -> None:
-    if row.working and not (row.author.is_active and row.author.is_staff):
-        work.finish(row, State.FAILED, _("Its author may not enter the administration any more."))
-    elif row.state == State.CHECKING:
+    if row.working:
+        work.check_author(row)
+    if row.state == State.CHECKING:
         imports.check(row)
     elif row.state == State.IMPORTING:
         imports.carry_out(row)

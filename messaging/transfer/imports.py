@@ -102,6 +102,9 @@ def carry_out(row: Transfer) -> None:
             locked = Transfer.objects.select_for_update().filter(pk=row.pk, state=State.IMPORTING).first()
             if locked is None:
                 raise work.Stopped
+            # As they are now: rights may have been lost since the last batch.
+            row.author = User.objects.get(pk=row.author_id)
+            work.check_author(row)
             place = locked.done // BATCH
             kept = row.part(place)
             _store(row, kept)

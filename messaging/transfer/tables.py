@@ -6,12 +6,12 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
-from xml.etree.ElementTree import ParseError
 
 import openpyxl
 from django.utils.translation import gettext as _
@@ -24,8 +24,8 @@ MAX_COLUMNS = 50
 MAX_CELL = 5000  # characters
 MAX_UNPACKED = 64 * 1024 * 1024  # of an XLSX file, which is a ZIP archive
 MAX_MEMBERS = 500
-# Spreadsheets take texts with these beginnings for formulas, which may call programs.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Texts with these beginnings, some in full width, are formulas for spreadsheets, which may call programs.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _NUMBER = re.compile(r"\+[0-9]+")  # a phone number, which calculates nothing
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -161,15 +161,19 @@ def _xlsx(content: bytes) -> Iterator[list[str]]:
             yield [_text(value) for value in row]
     except Unreadable:
         raise
-    except (zipfile.BadZipFile, InvalidFileException, ParseError, *_DAMAGED) as error:
+    except (zipfile.BadZipFile, zlib.error, InvalidFileException, *_DAMAGED) as error:
         raise Unreadable(
             _("The XLSX file is damaged or protected (%(problem)s). Save it again, or as CSV.")
             % {"problem": type(error).__name__}
         ) from None
 
 
-# What openpyxl raises for archives that are no workbooks, and zipfile for encrypted ones.
-_DAMAGED = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError, EOFError)
+# What openpyxl raises for archives that are no workbooks, and zipfile for encrypted ones. What is no XML is a
+# SyntaxError, whether Python's parser reads it or lxml.
+_DAMAGED = (
+    *(KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError, EOFError),
+    SyntaxError,
+)
 
 
 def _text(value: Any) -> str:

@@ -21,6 +21,16 @@ class Stopped(Exception):
     """Somebody cancelled it, or another process has taken it over."""
 
 
+class NotAllowed(Exception):
+    """The author may not enter the administration any more."""
+
+
+def check_author(row: Transfer) -> None:
+    """Raises NotAllowed for an author who has left, or is no administrator any more."""
+    if not (row.author.is_active and row.author.is_staff):
+        raise NotAllowed
+
+
 def wake(row: Transfer) -> None:
     """Makes the row due now, and has the task look once the transaction is committed."""
     Transfer.objects.filter(pk=row.pk).update(due_at=Now())

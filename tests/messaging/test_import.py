@@ -99,6 +99,15 @@ def test_files_are_read_as_spreadsheets_write_them(
     ]
 
 
+def _broken(part: str, content: bytes) -> bytes:
+    """A workbook with another content in one of its parts."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(xlsx_of(CONTACTS))) as good, zipfile.ZipFile(file, "w") as archive:
+        for name in good.namelist():
+            archive.writestr(name, content if name == part else good.read(name))
+    return file.getvalue()
+
+
 def _bomb() -> bytes:
     file = io.BytesIO()
     with (
@@ -116,6 +125,8 @@ def _bomb() -> bytes:
         (b"\x89PNG\r\n\x1a\n\xff\xfe", "neither a table in UTF-8 nor an XLSX file"),
         ("organization,number,name\nacme.example,+61412345678,Zo\u00eb".encode("cp1252"), "CSV UTF-8"),
         (b"PK\x03\x04 no archive", "damaged"),
+        (_broken("xl/workbook.xml", b"<workbook"), "damaged"),
+        (_broken("xl/worksheets/sheet1.xml", b"<worksheet><sheetData><row>"), "damaged"),
         (_bomb(), "unpacks to more than 64 MB"),
         (csv_of([["organization", "number", "color"], ["a", "b", "c"]]), "column “color” is unknown"),
         (csv_of([["organization", "name"], ["a", "b"]]), "column “number” is missing"),
@@ -144,7 +155,7 @@ def test_a_file_that_is_too_large_is_not_kept(admin_of_acme: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1 555", "-1", "@SUM(A1)", "'=x", "''=x", "+15550100123", "'quoted", "a"]
+    "text", ["=1+1", "+1 555", "-1", "@SUM(A1)", "'=x", "''=x", "\uff1d1+1", "+15550100123", "'quoted", "a"]
 )
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_cells_are_safe_and_come_back_as_they_were(text: str, form: str) -> None:
@@ -459,6 +470,29 @@ def test_an_import_stops_between_two_batches_when_it_is_cancelled(
     assert Contact.objects.count() == 200
     monkeypatch.undo()
     assert imported(admin_of_acme, "contacts", many(500)).counts == {"same": 200, "new": 300}
+
+
+@pytest.mark.parametrize("lost", ["role", "user"])
+def test_an_import_stops_when_its_author_loses_their_rights(
+    admin_of_acme: User, acme: Organization, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    row = checked(admin_of_acme, "contacts", many(500))
+    imports.confirm(row)
+    progress = work.progress
+
+    def leaves(transfer: Transfer, **values: Any) -> None:
+        progress(transfer, **values)
+        if values.get("done") == 200 and lost == "role":
+            Membership.objects.update(role="user")
+        elif values.get("done") == 200:
+            User.objects.update(is_active=False)
+
+    monkeypatch.setattr(work, "progress", leaves)
+    drain.drain()
+    row.refresh_from_db()
+    assert (row.state, row.done) == ("failed", 200)
+    assert "may not enter the administration any more" in row.problem
+    assert Contact.objects.count() == 200
 
 
 def test_two_processes_never_have_the_same_import(admin_of_acme: User, acme: Organization) -> None:

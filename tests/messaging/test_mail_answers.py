@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
@@ -30,7 +31,7 @@ def notice(private: Number, alice: User) -> Any:
     """What Alice gets when a contact has written."""
     NoticeChoices.objects.create(user=alice, mail="at_once")
     receive(private, "Are you open?")
-    NoticeChoices.objects.update(mail_due_at=timezone.now())
+    NoticeChoices.objects.update(mail_due_at=timezone.now() - timedelta(seconds=1))
     mails.send_due()
     return mail.outbox[0]
 
@@ -127,7 +128,60 @@ def test_an_old_address_is_refused(notice: Any, monkeypatch: pytest.MonkeyPatch)
     assert sent() == []
 
 
-@pytest.mark.parametrize("headers", [{"Auto_Submitted": "auto-replied"}, {"List_Id": "<x.example>"}])
+BROKEN = {
+    "a sender without an end": (b"From: a@[", b"Yes."),
+    "recipients within each other": (b"To: " + b"(" * 2000, b"Yes."),
+    "a long list of senders": (b"From: " + b"a," * 20_000, b"Yes."),
+    "a part with a long header": (
+        b"Content-Type: multipart/mixed; boundary=x",
+        b"--x\nContent-Disposition: attachment; " + b"a=b; " * 5_000 + b"\n\nYes.\n--x--\n",
+    ),
+    "many parts within each other": (
+        b"Content-Type: multipart/mixed; boundary=b0",
+        b"".join(b"--b%d\nContent-Type: multipart/mixed; boundary=b%d\n\n" % (n, n + 1) for n in range(900)),
+    ),
+    "HTML that is none": (b"Content-Type: text/html", b"<![" * 1000),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_mail_is_refused(notice: Any, name: str) -> None:
+    header, body = BROKEN[name]
+    with pytest.raises(Refused, match="cannot be read"):
+        replies.receive(header + b"\n\n" + body, notice.reply_to[0])
+    assert sent() == []
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        (b"a\x00b", "Yes."),
+        (b"zlib", "Yes."),
+        (b"raw_unicode_escape", "Yes.?"),
+    ],
+)
+def test_odd_character_sets_are_read_as_far_as_they_can(notice: Any, charset: bytes, text: str) -> None:
+    body = b"Yes.\\ud800" if charset == b"raw_unicode_escape" else b"Yes."
+    head = b"From: alice@acme.example\nMessage-ID: <\xff\x00>\nContent-Type: text/plain; charset="
+    replies.receive(head + charset + b"\n\n" + body, notice.reply_to[0])
+    assert sent() == [(CONTACT, text)]
+
+
+def test_a_long_paragraph_above_the_quotation_takes_no_time(notice: Any) -> None:
+    assert len(replies.answer_of("1" * 200_000 + "\n> quoted")) == 200_000
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Auto_Submitted": "auto-replied"},
+        {"List_Id": "<x.example>"},
+        {"Precedence": "bulk"},
+        {"Precedence": "auto_reply"},
+        {"X_Autoreply": "yes"},
+        {"Return_Path": "<>"},
+    ],
+)
 def test_automatic_mail_is_ignored(notice: Any, headers: dict[str, str]) -> None:
     with pytest.raises(replies.NotForUs):
         replies.receive(answer(notice, **headers))
@@ -213,7 +267,7 @@ def test_without_an_address_for_answers_none_is_given(private: Number, alice: Us
     settings.REPLY_ADDRESS = ""
     NoticeChoices.objects.create(user=alice, mail="at_once")
     receive(private, "Hi")
-    NoticeChoices.objects.update(mail_due_at=timezone.now())
+    NoticeChoices.objects.update(mail_due_at=timezone.now() - timedelta(seconds=1))
     mails.send_due()
     assert mail.outbox[0].reply_to == []
     assert "above this line" not in mail.outbox[0].body
@@ -222,6 +276,6 @@ def test_without_an_address_for_answers_none_is_given(private: Number, alice: Us
 def test_who_cannot_be_answered_has_no_address(private: Number, alice: User) -> None:
     NoticeChoices.objects.create(user=alice, mail="at_once")
     receive(private, "Your code is 1234", sender="ACME-BANK")
-    NoticeChoices.objects.update(mail_due_at=timezone.now())
+    NoticeChoices.objects.update(mail_due_at=timezone.now() - timedelta(seconds=1))
     mails.send_due()
     assert mail.outbox[0].reply_to == []

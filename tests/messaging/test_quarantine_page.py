@@ -77,6 +77,33 @@ def test_others_clear_nothing_away(
 
 
 @pytest.mark.django_db
+def test_the_filters_offer_nothing_of_others(service: Integration, admin_of_globex: User) -> None:
+    make(service, answer_status=418)
+    client = signed_in(admin_of_globex)
+    for query in ("", "?quarantine=yes", "?quarantine=cleared"):
+        assert 'value="418"' not in client.get(f"{LIST}{query}").content.decode()
+
+
+@pytest.mark.django_db
+def test_a_reason_takes_no_null_characters(service: Integration, admin_of_acme: User) -> None:
+    row = make(service)
+    client = signed_in(admin_of_acme)
+    client.post(f"{LIST}clear-away/", {"requests": row.pk, "reason": "A\0test"})
+    row.refresh_from_db()
+    assert row.cleared_reason == "Atest"
+
+
+@pytest.mark.django_db
+def test_administrators_and_operators_open_requests(
+    service: Integration, admin_of_acme: User, reseller: User, operator: User, admin_of_globex: User
+) -> None:
+    page = f"{LIST}{make(service, verdict='accepted').pk}/change/"
+    for user in (admin_of_acme, reseller, operator):
+        assert signed_in(user).get(page).status_code == 200
+    assert signed_in(admin_of_globex).get(page).status_code == 404
+
+
+@pytest.mark.django_db
 def test_an_empty_quarantine_says_so(admin_of_acme: User) -> None:
     page = signed_in(admin_of_acme).get(f"{LIST}?quarantine=yes").content.decode()
     assert "Nothing is waiting in quarantine." in page

@@ -193,6 +193,13 @@ def test_domains_of_the_provider_are_verified_and_no_others(
     refused(provider, 403, "does not confirm")
 
 
+def test_letters_that_only_look_like_an_address_are_another(provider: IdentityServer, alice: User) -> None:
+    kim = User.objects.create_user("kim@acme.example", "x", name="Kim")
+    provider.claims["email"] = "\N{KELVIN SIGN}im@acme.example"
+    refused(provider, 403, "does not confirm")
+    assert not SocialAccount.objects.filter(user=kim).exists()
+
+
 def test_the_address_may_come_with_the_user_info(provider: IdentityServer, alice: User) -> None:
     provider.claims = {"sub": "7"}
     provider.info = {"sub": "7", "email": "alice@acme.example", "email_verified": True}

@@ -247,3 +247,33 @@ def test_invitations_are_filtered(admin_of_acme: User, acme: Organization, query
     open_for(admin_of_acme, acme, "b@x.example")
     found = signed_in(admin_of_acme).get(f"{LIST}?organization={acme.pk}&{query}").context["cl"].queryset
     assert found.count() == number
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x" * 140_000, "A line is too long."),
+        ("Ann <a@x.example>, user, " + "1" * 25, "at most 20 characters"),
+        (f"Ann <{'a' * 300}@x.example>, user", "is not an email address"),
+        ("Ann <a@x.example>, user" + "".join(f",{number}" for number in range(300_000)), "too many parts"),
+        ("x," * 60_000, "Begin the line with a name and an address"),
+    ],
+)
+def test_odd_lists_are_refused(admin_of_acme: User, text: str, said: str) -> None:
+    client = Client()
+    client.force_login(admin_of_acme)
+    answer = client.post(MANY, {"people": text, "confirm": "1"})
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
+    assert not Invitation.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_address_that_no_mail_can_go_to_is_said_so(admin_of_acme: User) -> None:
+    client = Client()
+    client.force_login(admin_of_acme)
+    line = f"Ann\0 Lee <ann@{'ü' * 62}.example>, user"
+    answer = client.post(MANY, {"people": line, "confirm": "1"}, follow=True)
+    assert "could not be sent" in answer.content.decode()
+    assert not Invitation.objects.exists()

@@ -97,3 +97,13 @@ def test_views_are_seen_by_whom_they_are_for(
 def test_users_save_no_views(alice: User) -> None:
     assert save(alice, "outcome=failed") == 403
     assert not SavedView.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_view_takes_no_null_characters(admin_of_acme: User) -> None:
+    assert save(admin_of_acme, "outcome=failed&q=%00") == 400
+    assert save(admin_of_acme, "q=a\0b") == 400
+    assert save(admin_of_acme, "q=parcel", name="\0") == 400
+    assert not SavedView.objects.exists()
+    assert save(admin_of_acme, "q=parcel", name="Par\0cels") == 302
+    assert SavedView.objects.get().name == "Parcels"
