@@ -1,0 +1,67 @@
+"""What the compose box begins with: drafts, the number last used, how the user writes, and the hour there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from messaging.models import Conversation, Draft, Message, WritingChoices
+from messaging.outbound.submit import MAX_TEXT
+from messaging.rules import schedule
+from portal.models import User
+
+
+@dataclass(frozen=True)
+class Night:
+    """The contact's zone, the time there, and whether it is night."""
+
+    zone: ZoneInfo
+    there: datetime
+    now: bool
+
+
+def night(conversation: Conversation) -> Night | None:
+    """Whether it is night at the contact's place; None where nobody knows."""
+    zone = schedule.zone_of(conversation.contact.address, conversation.number)
+    if zone is None:
+        return None
+    now = timezone.now()
+    return Night(zone, now.astimezone(zone), schedule.is_night(zone, now))
+
+
+def choices_of(user: User) -> WritingChoices:
+    """The user's choices, or those of whoever has chosen nothing."""
+    return getattr(user, "writing_choices", None) or WritingChoices(user=user)
+
+
+def last_used(user: User) -> int | None:
+    """The number from which the user has written last."""
+    own = Message.objects.filter(author=user).order_by("-created_at")
+    return own.values_list("conversation__number", flat=True).first()
+
+
+def initial(conversation: Conversation, user: User) -> dict[str, Any]:
+    """What the compose box of the conversation begins with."""
+    drafts = Draft.objects.filter(conversation=conversation, user=user)
+    return {"text": drafts.values_list("text", flat=True).first() or ""}
+
+
+def keep(conversation: Conversation, user: User, text: str) -> None:
+    """Keeps what the user has begun to write; nothing of an empty text."""
+    text = text.replace("\r\n", "\n").replace("\0", "\ufffd")[:MAX_TEXT]
+    if not text.strip():
+        forget(conversation, user)
+        return
+    Draft.objects.update_or_create(
+        conversation=conversation, user=user, defaults={"text": text, "changed_at": Now()}
+    )
+
+
+def forget(conversation: Conversation, user: User) -> None:
+    """Keeps the user's draft no longer: it was sent, or given up."""
+    Draft.objects.filter(conversation=conversation, user=user).delete()
