@@ -65,7 +65,7 @@ class MessageForm(forms.Form):
         """Submits what was written. Raises submit.Refused."""
         data = self.cleaned_data
         files: Iterable[UploadedFile[Any]] = data["attachments"]
-        text, send_at = data["text"], self._send_at(author, number, to)
+        text, send_at = writing.signed(data["text"], author), self._send_at(author, number, to)
         return submit(author, number, to, text=text, files=list(files), uuid=data["uuid"], send_at=send_at)
 
     def _send_at(self, author: User, number: Number, to: str) -> datetime | None:

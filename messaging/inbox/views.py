@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.middleware import HtmxDetails
 
+from messaging import canned_replies
 from messaging.errors import Refused
 from messaging.inbox import filters, pages, team, writing
 from messaging.inbox.forms import MessageForm, NewMessageForm
@@ -203,6 +204,7 @@ def frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, An
 
 def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> HttpResponse:
     present = {"team": team.of(opened, request.user), "night": writing.night(opened)}
+    present["canned"] = canned_replies.choices(opened, request.user)
     context = {**frame(request, opened), **_thread(request, opened), **present, "form": form}
     return _answer(request, "inbox/_conversation.html", context)
 

@@ -39,6 +39,12 @@ def choices_of(user: User) -> WritingChoices:
     return getattr(user, "writing_choices", None) or WritingChoices(user=user)
 
 
+def signed(text: str, author: User) -> str:
+    """The text with the signature of its author below; files alone have none."""
+    signature = choices_of(author).signature
+    return f"{text.rstrip()}\n{signature}" if signature and text.strip() else text
+
+
 def last_used(user: User) -> int | None:
     """The number from which the user has written last."""
     own = Message.objects.filter(author=user).order_by("-created_at")

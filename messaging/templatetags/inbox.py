@@ -9,10 +9,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from messaging.inbox import failures
+from messaging.inbox import failures, writing
 from messaging.models import Message
 from messaging.rules import optout
 from messaging.statuses import QueueState, Status
+from portal.models import User
 
 register = template.Library()
 
@@ -59,6 +60,12 @@ def until(moment: datetime) -> str:
     """A future time: the hour today, else with the date."""
     local = timezone.localtime(moment)
     return date_format(local, "H:i" if local.date() == timezone.localdate() else "D j M, H:i")
+
+
+@register.filter
+def signature(user: User) -> str:
+    """What is added below each text that the user writes."""
+    return writing.choices_of(user).signature
 
 
 @register.filter

@@ -119,6 +119,7 @@ ROWS = {
     ("inbox_cancel", "uuid"): "messaging.Message.uuid",
     ("inbox_reschedule", "uuid"): "messaging.Message.uuid",
     ("inbox_draft", "pk"): "messaging.Conversation",
+    ("writing_reply", "pk"): "messaging.CannedReply",
     ("inbox_file", "uuid"): "messaging.Attachment.uuid",
     ("public_media", "uuid"): "messaging.Attachment.uuid",
     ("webhook", "owner"): "portal.Organization.orgid",

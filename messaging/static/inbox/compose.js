@@ -47,7 +47,7 @@
   const count = (area) => {
     const counter = $("#counter");
     const { header, footer } = added(area.form) || {};
-    const text = area.value && [header, area.value, footer].filter(Boolean).join("\n");
+    const text = area.value && [header, area.value, $(".signed", area.form)?.dataset.signature, footer].filter(Boolean).join("\n");
     const { units, parts, forces } = countSegments(text);
     counter.textContent = units ? `${units} · ${parts} ${parts === 1 ? counter.dataset.part : counter.dataset.parts}` : "";
     if (forces) {

@@ -59,6 +59,44 @@
     if (event.key === "Escape" && menu) { menu.open = false; $("summary", menu).focus(); }
   });
 
+  // --- Canned replies: chosen by the button, or by a / in the empty box ---
+  const shownReplies = () => [...document.querySelectorAll("#canned li:not([hidden]) button")];
+  document.addEventListener("keydown", (event) => {
+    const menu = $("#canned"), isSearch = event.target.matches("#canned input");
+    if (!menu) return;
+    if (event.key === "/" && event.target.id === "id_text" && !event.target.value) {
+      event.preventDefault();
+      menu.open = true;
+      ($("input", menu) || $("a", menu)).focus();
+    } else if (event.key === "Escape" && menu.open) {
+      menu.open = false;
+      $("#id_text").focus();
+    } else if (event.key === "Enter" && isSearch) {
+      event.preventDefault();
+      shownReplies()[0]?.click();
+    } else if (["ArrowDown", "ArrowUp"].includes(event.key) && menu.open && menu.contains(event.target)) {
+      event.preventDefault();
+      const all = [$("input", menu), ...shownReplies()];
+      const place = all.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1);
+      all[(place + all.length) % all.length]?.focus();
+    }
+  });
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches("#canned input")) return;
+    const words = event.target.value.toLowerCase();
+    for (const item of document.querySelectorAll("#canned li")) item.hidden = !item.textContent.toLowerCase().includes(words);
+  });
+  document.addEventListener("click", (event) => {
+    const menu = $("#canned"), chosen = event.target.closest("[data-reply]");
+    if (menu?.open && !menu.contains(event.target)) menu.open = false;
+    if (!chosen) return;
+    const area = $("#id_text");
+    area.setRangeText(chosen.dataset.reply, area.selectionStart, area.selectionEnd, "end");
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+    menu.open = false;
+    area.focus();
+  });
+
   // --- The hour at the contact's place ---
   const showNight = () => {
     const note = $("#night");
@@ -75,7 +113,8 @@
   document.addEventListener("canceled", (event) => {
     const area = $("#id_text"), text = $(`#${event.detail.message} .text`)?.textContent;
     if (!area || area.value || !text) return;
-    area.value = text;
+    const signature = `\n${$(".signed")?.dataset.signature}`;
+    area.value = text.endsWith(signature) ? text.slice(0, -signature.length) : text;
     area.dispatchEvent(new Event("input", { bubbles: true }));
     area.focus();
   });
