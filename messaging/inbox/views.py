@@ -203,8 +203,11 @@ def frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, An
 
 
 def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> HttpResponse:
-    present = {"team": team.of(opened, request.user), "night": writing.night(opened)}
-    present["canned"] = canned_replies.choices(opened, request.user)
+    present = {
+        "team": team.of(opened, request.user),
+        "night": writing.night(opened),
+        "canned": canned_replies.choices(opened, request.user),
+    }
     context = {**frame(request, opened), **_thread(request, opened), **present, "form": form}
     return _answer(request, "inbox/_conversation.html", context)
 
