@@ -206,6 +206,7 @@ def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> 
     present = {
         "team": team.of(opened, request.user),
         "night": writing.night(opened),
+        "files_hint": writing.files_hint(opened.number),
         "canned": canned_replies.choices(opened, request.user),
     }
     context = {**frame(request, opened), **_thread(request, opened), **present, "form": form}

@@ -8,9 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models.functions import Now
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from messaging.models import Conversation, Draft, Message, WritingChoices
+from integrations.models import Integration
+from messaging.models import Conversation, Draft, Message, Number, WritingChoices
 from messaging.outbound.submit import MAX_TEXT
 from messaging.rules import schedule
 from portal.models import User
@@ -32,6 +35,24 @@ def night(conversation: Conversation) -> Night | None:
         return None
     now = timezone.now()
     return Night(zone, now.astimezone(zone), schedule.is_night(zone, now))
+
+
+def files_hint(number: Number) -> str:
+    """What files the provider of the number takes, before anybody uploads one; "" if there is no limit."""
+    found = Integration.objects.select_related("revision", "template__published")
+    service = found.filter(pk=number.integration_id).first()
+    if service is None or (service.revision is None and service.template.published is None):
+        return ""
+    limits = service.compiled.limits
+    others = [kind.partition("/")[2] for kind in limits.media_types if not kind.startswith("image/")]
+    if limits.media_types and not others:
+        return _("Pictures are made to fit. The provider takes no other files.")
+    words = [_("Pictures are made to fit.")] if limits.media_bytes or limits.media_types else []
+    if others and "*" not in others:
+        words.append(_("Other files that the provider takes: %(types)s.") % {"types": ", ".join(others)})
+    if limits.media_bytes:
+        words.append(_("Other files have at most %(size)s.") % {"size": filesizeformat(limits.media_bytes)})
+    return " ".join(words)
 
 
 def choices_of(user: User) -> WritingChoices:

@@ -13,7 +13,8 @@ from messaging import canned_replies
 from messaging.inbox import pages, writing
 from messaging.models import CannedReply, Conversation, Draft, Message, Number, WritingChoices
 from messaging.outbound.submit import submit
-from portal.models import AuditEntry, Organization, User
+from portal.models import Account, AuditEntry, Organization, User
+from tests.messaging import queues
 from tests.messaging.test_inbox import CONTACT, arrive, signed_in
 
 HTMX = {"HX-Request": "true"}
@@ -191,3 +192,28 @@ def test_own_and_shared_replies_are_kept_by_those_who_may(
 def test_choices_about_writing(alice: User, given: dict[str, str], status: int, stored: Any) -> None:
     assert signed_in(alice).post("/account/writing/", given).status_code == status
     assert WritingChoices.objects.values_list("undo_seconds", "signature").first() == stored
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({}, ""),
+        ({"media_bytes": 2_000_000}, "Pictures are made to fit. Other files have at most 1.9\xa0MB."),
+        (
+            {"media_types": ["image/jpeg", "image/png"]},
+            "Pictures are made to fit. The provider takes no other",
+        ),
+        (
+            {"media_types": ["image/*", "application/pdf"], "media_bytes": 1048576},
+            "Pictures are made to fit. Other files that the provider takes: pdf. Other files have at most 1.0",
+        ),
+    ],
+)
+def test_what_files_the_provider_takes_is_said_before_the_upload(
+    account: Account, acme: Organization, limits: dict[str, Any], said: str
+) -> None:
+    template = queues.template_of(account, limits=limits)
+    number = queues.number_of(queues.integration_of(acme, template, "http://a"), "+61855550001")
+    found = writing.files_hint(number)
+    assert found.startswith(said) if said else found == ""
+    assert writing.files_hint(Number(number="+61855550002")) == ""
