@@ -40,7 +40,7 @@ def night(conversation: Conversation) -> Night | None:
 def files_hint(number: Number) -> str:
     """What files the provider of the number takes, before anybody uploads one; "" if there is no limit."""
     found = Integration.objects.select_related("revision", "template__published")
-    service = found.filter(pk=number.integration_id).first()
+    service = found.filter(numbers=number).first() if number.integration_id else None
     if service is None or (service.revision is None and service.template.published is None):
         return ""
     limits = service.compiled.limits
