@@ -24,6 +24,7 @@ from messaging import numbers, retention, wakeups
 from messaging.models import (
     Contact,
     Conversation,
+    Draft,
     Erasure,
     Message,
     OptOut,
@@ -110,6 +111,7 @@ def carry_out(key: int) -> bool:
         ways = phones.ways(address)
         conversations = Conversation.objects.filter(organization=organization, contact__address__in=ways)
         counts["conversations"] += conversations.count()
+        Draft.objects.filter(conversation__in=conversations).delete()
         counts["notes"] += Remark.objects.filter(
             conversation__in=conversations, kind=Remark.Kind.NOTE
         ).count()

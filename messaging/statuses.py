@@ -16,6 +16,7 @@ class Status(models.IntegerChoices):
     FAILED = 40, _("failed")
     DELIVERED = 50, _("delivered")
     READ = 60, _("read")
+    CANCELED = 70, _("canceled")  # before it was ever claimed: nothing can be heard of it
 
 
 class QueueState(models.IntegerChoices):

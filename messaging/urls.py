@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from messaging import monitoring, views
 from messaging.alerts.pages import alerts
 from messaging.api import pages
+from messaging.inbox import writing_views
 from messaging.notices import phone_app
 from messaging.notices import views as notices
 from messaging.webhooks.views import WebhookView
@@ -19,6 +20,9 @@ urlpatterns = [
     ),
     path("media/<uuid:uuid>/<int:until>/<str:signature>/<str:name>", views.public_media, name="public_media"),
     path("account/alerts/", alerts, name="alerts"),
+    path("account/writing/", writing_views.choices, name="writing"),
+    path("account/writing/replies/", writing_views.reply, name="writing_new_reply"),
+    path("account/writing/replies/<int:pk>/", writing_views.reply, name="writing_reply"),
     path("account/tokens/", pages.programs, name="programs"),
     path("account/tokens/<int:pk>/revoke/", pages.revoke, name="programs_revoke"),
     path("account/notifications/", include("messaging.notices.urls")),

@@ -37,7 +37,7 @@ class StatusFilter(DropdownFilter):  # type: ignore[misc]
         "unknown": _NOT_SENT & Q(status=Status.UNKNOWN),
         "waiting": Q(queue_state=QueueState.WAITING),
         "sent": Q(direction=Direction.OUT, status=Status.SENT),
-        "delivered": Q(direction=Direction.OUT, status__gte=Status.DELIVERED),
+        "delivered": Q(direction=Direction.OUT, status__in=[Status.DELIVERED, Status.READ]),
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:

@@ -29,6 +29,7 @@ STATUSES = [
     ("failed", "it was not sent, or not delivered"),
     ("delivered", "it is on the phone"),
     ("read", "it was opened"),
+    ("canceled", "its author took it back before it was sent"),
 ]
 PROBLEM_TYPES = [(kind.type, kind.meaning) for kind in KINDS]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -87,7 +87,7 @@ def storable(shown: str) -> str:
 
 def time_of(moment: datetime) -> str:
     """A time in UTC as both databases write it."""
-    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _headers(found: Mapping[str, str]) -> dict[str, str]:

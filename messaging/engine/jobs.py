@@ -31,7 +31,7 @@ class Job:
     number: Number
     to: str
     expires: float  # by time.monotonic(): the database's clock decides, but is not asked for every request
-    submitted: float  # by time.monotonic(), too
+    submitted: float  # by time.monotonic(), too; for a scheduled message, its time
     author: str = ""
     extension: str = ""  # of the author, in the organization
     opted_out: bool = False
@@ -50,7 +50,7 @@ class Job:
 
     @property
     def seconds_since_submission(self) -> float:
-        """Since the message was stored."""
+        """Since the message was stored, or since the time that was chosen for it."""
         return max(0.0, time.monotonic() - self.submitted)
 
     @property
@@ -84,7 +84,8 @@ def read(claims: Sequence[Claim]) -> list[Job]:
     claim_of = {claim.id: claim for claim in claims}
     statement = f"""
         SELECT contact.address,
-            {sql.seconds_until("message.expires_at")}, {sql.seconds_until("message.created_at")},
+            {sql.seconds_until("message.expires_at")},
+            {sql.seconds_until("COALESCE(message.send_at, message.created_at)")},
             EXISTS (
                 SELECT 1 FROM messaging_optout AS optout
                 WHERE optout.number_id = number.id AND optout.address = contact.address

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from messaging.engine import senders
+from messaging.engine.attempts import time_of
 from messaging.errors import Refused
 from messaging.models import Attachment, Message, Number
 from messaging.statuses import Direction, QueueState, Status
@@ -22,7 +24,8 @@ from portal.models import User
 class Submission:
     """A text with files for a contact, not stored yet; what needs no database has been checked.
 
-    A `trusted` one is sent whether or not its author, if it has one, is among the number's users.
+    A `trusted` one is sent whether or not its author, if it has one, is among the number's users. Without
+    `send_at` it is sent at once.
     """
 
     uuid: UUID
@@ -33,6 +36,7 @@ class Submission:
     attachments: Sequence[Attachment] = ()
     resend_of: Message | None = None
     trusted: bool = False
+    send_at: datetime | None = None
 
 
 class Submitted(NamedTuple):
@@ -174,6 +178,7 @@ _MADE = {
     "text": "text",
     "automatic": "text",
     "resend_of_id": "bigint",
+    "send_at": "timestamptz",
 }
 
 
@@ -186,10 +191,10 @@ def insert(entries: Sequence[Entry]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""INSERT INTO messaging_message ({columns}, direction, status, status_code, status_text,
-                queue_state, attempts, fence, expires_at)
+                queue_state, attempts, fence, next_attempt_at, expires_at)
             SELECT {columns}, '{Direction.OUT}', {Status.QUEUED:d}, '', '', {QueueState.WAITING:d}, 0, 0,
-                {sql.later("%s")}
-            FROM {sql.rows(_MADE)} WHERE TRUE ON CONFLICT DO NOTHING
+                COALESCE(new.send_at, {sql.now()}), COALESCE(new.until, {sql.later("%s")})
+            FROM {sql.rows(_MADE | {"until": "timestamptz"})} WHERE TRUE ON CONFLICT DO NOTHING
             RETURNING uuid, id, conversation_id""",  # noqa: S608 (constants)
             [settings.MESSAGE_EXPIRY.total_seconds(), sql.dump([_row(entry) for entry in made.values()])],
         )
@@ -218,6 +223,8 @@ def _row(entry: Entry) -> dict[str, Any]:
         "text": given.text,
         "automatic": origin.automatic if origin else "",
         "resend_of_id": origin and origin.pk,
+        "send_at": given.send_at and time_of(given.send_at),
+        "until": given.send_at and time_of(given.send_at + settings.MESSAGE_EXPIRY),
     }
 
 

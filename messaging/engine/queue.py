@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from messaging.statuses import QueueState, Status
+from messaging.statuses import Direction, QueueState, Status
 from portal.database import sql
 
 WAITING, CLAIMED, DONE = (int(state) for state in QueueState)
@@ -108,6 +108,40 @@ def advance(changes: Sequence[Change]) -> None:
     """  # noqa: S608 (constants)
     with connection.cursor() as cursor:
         cursor.execute(statement, [sql.dump([_row(change) for change in changes])])
+
+
+def cancel(key: int, reason: str) -> bool:
+    """Takes a message out of the queue that no process has ever claimed; whether there was such a one.
+
+    A claim is an UPDATE under the same condition: of the two, whichever comes second finds nothing.
+    """
+    statement = f"""
+        UPDATE messaging_message
+        SET queue_state = {DONE}, status = {Status.CANCELED:d}, status_code = '', status_text = %s,
+            changed_at = {sql.now()}
+        WHERE id = %s AND queue_state = {WAITING} AND attempts = 0 AND direction = '{Direction.OUT}'
+    """  # noqa: S608 (constants)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [reason, key])
+        return bool(cursor.rowcount == 1)
+
+
+def reschedule(key: int, send_at: str, expires_at: str) -> bool:
+    """Changes when a message is sent; whether it was still one that waits for its time.
+
+    The times are as `attempts.time_of` writes them.
+    """
+    statement = f"""
+        UPDATE messaging_message
+        SET send_at = new.send_at, next_attempt_at = new.send_at, expires_at = new.expires_at,
+            changed_at = {sql.now()}
+        FROM {sql.rows({"send_at": "timestamptz", "expires_at": "timestamptz"})}
+        WHERE messaging_message.id = %s AND queue_state = {WAITING} AND attempts = 0
+            AND direction = '{Direction.OUT}' AND messaging_message.send_at > {sql.now()}
+    """  # noqa: S608 (constants)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [sql.dump([{"send_at": send_at, "expires_at": expires_at}]), key])
+        return bool(cursor.rowcount == 1)
 
 
 def abandoned(*, everything: bool) -> list[Claim]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from messaging.inbox import writing
 from messaging.models import Message, Number
 from messaging.models.numbers import NumberQuerySet
 from messaging.outbound import uploads
 from messaging.outbound.submit import submit
+from messaging.rules import schedule
 from portal.models import User
 
 
@@ -43,6 +47,9 @@ class MessageForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 1, "placeholder": _("Write a message"), "autocomplete": "off"}),
     )
     attachments = FilesField(label=_("Files"), required=False)
+    # When it is sent: one of the choices of `schedule.chosen`, or the time in `at`; empty for now.
+    later = forms.CharField(label=_("When"), required=False, max_length=20)
+    at = forms.CharField(label=_("At"), required=False, max_length=40)
 
     @property
     def most_bytes(self) -> int:
@@ -58,7 +65,16 @@ class MessageForm(forms.Form):
         """Submits what was written. Raises submit.Refused."""
         data = self.cleaned_data
         files: Iterable[UploadedFile[Any]] = data["attachments"]
-        return submit(author, number, to, text=data["text"], files=list(files), uuid=data["uuid"])
+        text, send_at = writing.signed(data["text"], author), self._send_at(author, number, to)
+        return submit(author, number, to, text=text, files=list(files), uuid=data["uuid"], send_at=send_at)
+
+    def _send_at(self, author: User, number: Number, to: str) -> datetime | None:
+        """When it is sent: when its author says, or once they cannot undo it any more."""
+        data = self.cleaned_data
+        if data["later"] or data["at"]:
+            return schedule.chosen(data["at"], data["later"], schedule.zone_of(to, number))
+        seconds = writing.choices_of(author).undo_seconds
+        return timezone.now() + timedelta(seconds=seconds) if seconds else None
 
 
 class NewMessageForm(MessageForm):

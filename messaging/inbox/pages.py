@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from messaging.inbox import filters
 from messaging.inbox.search import matching
-from messaging.models import Conversation, Mention, Message, Number, Reading, Remark
+from messaging.models import Conversation, Draft, Mention, Message, Number, Reading, Remark
 from messaging.models.conversations import ConversationQuerySet, not_private
 from messaging.models.numbers import assigned_to
 from portal.models import User
@@ -47,14 +47,17 @@ def conversations(user: User, search: str = "", count: int = CONVERSATIONS, show
         found = matching(Conversation.objects.for_user(user).wanted(), user, search)
     else:
         found = _newest(user, filters.chosen(user, show), count + 1)
-    related = found.with_unread(user).select_related(
-        "contact__merged_into", "number", "last_message__author", "assignee"
+    drafts = Draft.objects.filter(conversation=OuterRef("pk"), user=user).values("text")
+    related = (
+        found.with_unread(user)
+        .annotate(draft=Subquery(drafts))
+        .select_related("contact__merged_into", "number", "last_message__author", "assignee")
     )
     rows = list(related.order_by("-last_at", "-pk")[: count + 1])
     shown, counts = rows[:count], filters.counts(user)
     states = [
         (
-            *(row.pk, str(row.contact), row.last_message_id, row.unread, row.mentioned),  # type: ignore[attr-defined]
+            *(row.pk, str(row.contact), row.last_message_id, row.unread, row.mentioned, row.draft),  # type: ignore[attr-defined]
             *(row.last_message and row.last_message.changed_at, row.assignee_id, row.closed_at, row.asleep),
         )
         for row in shown

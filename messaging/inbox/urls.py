@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging.inbox import contact_views, team_views, views
+from messaging.inbox import contact_views, schedule_views, team_views, views, writing_views
 
 urlpatterns = [
     path("", views.inbox, name="inbox"),
@@ -18,5 +18,8 @@ urlpatterns = [
     path("<int:pk>/contact/", contact_views.contact, name="inbox_contact"),
     path("<int:pk>/block/", contact_views.block, name="inbox_block"),
     path("messages/<uuid:uuid>/resend/", views.send_again, name="inbox_resend"),
+    path("messages/<uuid:uuid>/cancel/", schedule_views.cancel, name="inbox_cancel"),
+    path("messages/<uuid:uuid>/time/", schedule_views.reschedule, name="inbox_reschedule"),
+    path("<int:pk>/draft/", writing_views.draft, name="inbox_draft"),
     path("files/<uuid:uuid>", views.file, name="inbox_file"),
 ]

@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.middleware import HtmxDetails
 
+from messaging import canned_replies
 from messaging.errors import Refused
-from messaging.inbox import filters, pages, team
+from messaging.inbox import filters, pages, team, writing
 from messaging.inbox.forms import MessageForm, NewMessageForm
 from messaging.models import Attachment, Conversation, Message, Number
 from messaging.outbound import submit
@@ -43,7 +44,7 @@ def inbox(request: SignedIn) -> HttpResponse:
 def new(request: SignedIn) -> HttpResponse:
     """A message to somebody new, or to somebody known from another number."""
     numbers = Number.objects.for_user(request.user).order_by("display_name", "number")
-    form = NewMessageForm(numbers, *_given(request))
+    form = NewMessageForm(numbers, *_given(request), initial={"number": writing.last_used(request.user)})
     if request.method == "POST" and form.is_valid():
         try:
             message = form.send_new(request.user)
@@ -58,7 +59,7 @@ def new(request: SignedIn) -> HttpResponse:
 def conversation(request: SignedIn, pk: int) -> HttpResponse:
     """A thread with its compose box; POST sends."""
     opened = _conversation(request, pk)
-    form = MessageForm(*_given(request))
+    form = MessageForm(*_given(request), initial=writing.initial(opened, request.user))
     if request.method == "POST" and form.is_valid():
         try:
             form.send(request.user, opened.number, opened.contact.address)
@@ -66,6 +67,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             teamwork.rests(opened, request.user)
+            writing.forget(opened, request.user)
             if not request.htmx:
                 return redirect("conversation", pk)
             form = MessageForm()
@@ -114,13 +116,13 @@ def conversations(request: SignedIn) -> HttpResponse:
 def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
     """A new message in place of one that failed."""
     message = get_object_or_404(Message.objects.for_user(request.user), uuid=uuid)
-    form = MessageForm()
+    opened = _conversation(request, message.conversation_id)
+    form = MessageForm(initial=writing.initial(opened, request.user))
     try:
         submit.resend(request.user, message)
     except Refused as refusal:
         form.add_error(None, str(refusal))
-    opened = _conversation(request, message.conversation_id)
-    return _with_thread(request, opened, form)
+    return _with_thread(request, _conversation(request, opened.pk), form)
 
 
 @login_required
@@ -130,6 +132,15 @@ def file(request: SignedIn, uuid: UUID) -> HttpResponseBase:
     own = Message.objects.for_user(request.user)
     attachment = get_object_or_404(Attachment, uuid=uuid, message__in=own, state=AttachmentState.KEPT)
     return file_response(attachment)
+
+
+def conversation_changed(request: SignedIn, pk: int) -> HttpResponse:
+    """The thread as it is now; the page then looks for what else has changed."""
+    if not request.htmx:
+        return redirect("conversation", pk)
+    answer = render(request, "inbox/_thread.html", _thread(request, _conversation(request, pk)))
+    answer["HX-Trigger"] = "changed"
+    return answer
 
 
 def _given(request: SignedIn) -> tuple[Any, Any]:
@@ -192,7 +203,12 @@ def frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, An
 
 
 def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> HttpResponse:
-    present = {"team": team.of(opened, request.user)}
+    present = {
+        "team": team.of(opened, request.user),
+        "night": writing.night(opened),
+        "files_hint": writing.files_hint(opened.number),
+        "canned": canned_replies.choices(opened, request.user),
+    }
     context = {**frame(request, opened), **_thread(request, opened), **present, "form": form}
     return _answer(request, "inbox/_conversation.html", context)
 

@@ -12,6 +12,7 @@ from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
 from messaging.models.remarks import Mention, Remark
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
 from messaging.models.transfers import Transfer, TransferPart
+from messaging.models.writing import CannedReply, Draft, WritingChoices
 
 __all__ = [
     "Alert",
@@ -21,11 +22,13 @@ __all__ = [
     "Attachment",
     "AutoReply",
     "BulkResend",
+    "CannedReply",
     "Contact",
     "ContactTag",
     "Conversation",
     "DeliveryAttempt",
     "Device",
+    "Draft",
     "Erasure",
     "Mention",
     "Message",
@@ -41,4 +44,5 @@ __all__ = [
     "TransferPart",
     "WebhookEvent",
     "WebhookRequest",
+    "WritingChoices",
 ]

@@ -215,6 +215,8 @@ class Message(models.Model):
 
     queue_state = models.SmallIntegerField(_("queue"), choices=QueueState.choices, default=QueueState.WAITING)
     next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
+    # When it is to be sent at the earliest, if not at once: its author chose a time, or may still undo it.
+    send_at = models.DateTimeField(_("to be sent"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"))
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     fence = models.PositiveIntegerField(default=0)
@@ -297,6 +299,16 @@ class Message(models.Model):
     def is_waiting(self) -> bool:
         """Whether an outbound message waits in the queue."""
         return self.direction == Direction.OUT and self.queue_state == QueueState.WAITING
+
+    @property
+    def may_cancel(self) -> bool:
+        """Whether nothing has been tried to send it, so that it can still be canceled."""
+        return self.is_waiting and self.attempts == 0
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether its time to be sent is still to come."""
+        return self.may_cancel and self.send_at is not None and self.send_at > timezone.now()
 
     @property
     def is_outbound(self) -> bool:

@@ -21,6 +21,7 @@ from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
 
 MAX_FAILED = 1000  # newest failed events
+_OF_ATTEMPTS = [status for status in Status.values if status != Status.CANCELED]  # it was never attempted
 
 
 class WebhookRequestQuerySet(models.QuerySet["WebhookRequest"]):
@@ -251,7 +252,7 @@ class DeliveryAttempt(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["message", "fence", "part"], name="attempt_once"),
-            models.CheckConstraint(condition=Q(status__in=Status.values), name="attempt_status"),
+            models.CheckConstraint(condition=Q(status__in=_OF_ATTEMPTS), name="attempt_status"),
         ]
         indexes = [
             models.Index(

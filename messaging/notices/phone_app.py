@@ -21,6 +21,8 @@ KEPT = (
     "inbox/segments.js",
     "inbox/live.js",
     "inbox/compose.js",
+    "inbox/writing.css",
+    "inbox/writing.js",
     "notices/notices.css",
     "notices/push.js",
     "notices/notify.js",

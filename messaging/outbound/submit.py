@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -32,13 +34,17 @@ def submit(
     text: str = "",
     files: Sequence[UploadedFile[Any]] = (),
     uuid: UUID | None = None,
+    send_at: datetime | None = None,
 ) -> Message:
-    """The message, committed and on its way. Raises Refused; then nothing is stored.
+    """The message, committed and on its way, or waiting for `send_at`.
+
+    Raises Refused; then nothing is stored.
 
     `uuid` identifies the message: for one that the author has used before, the existing message is returned.
     Whether the author may send through the number is checked here; `number` may have been read before.
     """
     submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4())
+    submission = replace(submission, send_at=send_at)
     try:
         submitted = enqueue.enqueue(submission)
     except BaseException:

@@ -65,8 +65,8 @@ def today(user: User) -> dict[str, Any]:
         .order_by()
         .values_list(TruncHour("created_at"))
         .annotate(
-            sent=Count("pk", filter=out & ~bad),
-            delivered=Count("pk", filter=out & Q(status__gte=Status.DELIVERED)),
+            sent=Count("pk", filter=out & ~bad & ~Q(status=Status.CANCELED)),
+            delivered=Count("pk", filter=out & Q(status__in=[Status.DELIVERED, Status.READ])),
             failed=Count("pk", filter=out & bad),
             received=Count("pk", filter=Q(direction=Direction.IN)),
         )

@@ -62,7 +62,7 @@ def of_request(request: WebhookRequest, reach: Reach) -> list[Link]:
 
 def of_message(message: Message, reach: Reach) -> list[Link]:
     """Where the cause of a message's failure is repaired, by its last attempt."""
-    if message.is_inbound or message.status in (Status.SENT, Status.DELIVERED, Status.READ):
+    if message.is_inbound or message.arrived or message.status == Status.CANCELED:
         return []
     last = message.delivery_attempts.select_related("integration").order_by("-pk").first()
     return of_attempt(last, reach) if last is not None else _of_integration(message.integration, reach)

@@ -59,7 +59,7 @@ def tone(message: Message) -> str:
     """Whether a message went well: bad, good, or plain."""
     if message.needs_attention:
         return "bad"
-    return "good" if message.is_inbound or message.status >= Status.DELIVERED else "plain"
+    return "good" if message.is_inbound or message.status in (Status.DELIVERED, Status.READ) else "plain"
 
 
 def result_label(result: str) -> str:

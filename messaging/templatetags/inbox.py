@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from messaging.inbox import failures, writing
 from messaging.models import Message
 from messaging.rules import optout
 from messaging.statuses import QueueState, Status
+from portal.models import User
 
 register = template.Library()
 
@@ -19,12 +21,26 @@ register = template.Library()
 @register.filter
 def mark(message: Message) -> str:
     """The status of an outbound message, in a few words."""
+    if message.is_scheduled:
+        return _("is sent in a few seconds") if undoable(message) else _("scheduled")
     if message.queue_state == QueueState.WAITING and message.attempts:
         at = timezone.localtime(message.next_attempt_at)
         return _("retrying at %(time)s") % {"time": date_format(at, "H:i")}
     if message.status == Status.UNKNOWN:
         return _("no response: it may or may not have been sent")
     return str(Status(message.status).label)
+
+
+@register.filter
+def why(message: Message) -> str:
+    """Why an outbound message has not arrived and what to do, in plain words."""
+    return failures.why(message)
+
+
+@register.filter
+def readable(text: str) -> str:
+    """The text if it reads like a sentence for people, else nothing."""
+    return failures.readable(text)
 
 
 @register.filter
@@ -47,10 +63,30 @@ def until(moment: datetime) -> str:
 
 
 @register.filter
+def signature(user: User) -> str:
+    """What is added below each text that the user writes."""
+    return writing.choices_of(user).signature
+
+
+@register.filter
 def initial(contact: object) -> str:
     """The first letter of a contact's name; # for a number."""
     first = str(contact)[:1].upper()
     return first if first.isalpha() else "#"
+
+
+@register.filter
+def undoable(message: Message) -> bool:
+    """Whether the message waits only so that its author can undo it."""
+    return message.is_scheduled and not scheduled_for(message)
+
+
+@register.filter
+def scheduled_for(message: Message) -> datetime | None:
+    """The time for which an outbound message was scheduled, if it was."""
+    if message.send_at is None or message.send_at - message.created_at < timedelta(minutes=1):
+        return None
+    return message.send_at
 
 
 @register.filter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.migrations.operations import AddIndex
+from django.db import transaction
+from django.db.migrations.operations import AddConstraint, AddIndex
 from django.db.migrations.operations.base import Operation
 
 from portal.database import sql
@@ -27,6 +28,22 @@ class AddIndexOnline(AddIndex):
             return
         model = from_state.apps.get_model(app_label, self.model_name)
         schema_editor.remove_index(model, self.index, concurrently=True)
+
+
+class AddCheckOnline(AddConstraint):
+    """Adds a check while others write to the table: what is there is read under a lock that lets them."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if not sql.is_postgres():
+            with transaction.atomic():  # SQLite writes the table anew
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = to_state.apps.get_model(app_label, self.model_name)
+        table, name = model._meta.db_table, self.constraint.name
+        schema_editor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT IF EXISTS "{name}"', params=None)
+        statement = self.constraint.create_sql(model, schema_editor)
+        schema_editor.execute(f"{statement} NOT VALID", params=None)
+        schema_editor.execute(f'ALTER TABLE "{table}" VALIDATE CONSTRAINT "{name}"', params=None)
 
 
 class AddDependency(Operation):

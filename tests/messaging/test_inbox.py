@@ -319,7 +319,7 @@ def test_a_failed_message_says_why_and_is_sent_again(sent: Message, alice: User)
     Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE, status_text="No credit left")
     client = signed_in(alice)
     page = client.get(f"/inbox/{sent.conversation_id}/").content.decode()
-    assert "No credit left" in page and "Send again" in page
+    assert "account at the provider has no credit" in page and "Send again" in page
     client.post(f"/inbox/messages/{sent.uuid}/resend/")
     assert Message.objects.count() == 2
     assert signed_in(alice).get(f"/inbox/messages/{sent.uuid}/resend/").status_code == 405

@@ -40,9 +40,11 @@ from messaging.models import (
     Assignment,
     AutoReply,
     BulkResend,
+    CannedReply,
     ContactTag,
     DeliveryAttempt,
     Device,
+    Draft,
     Mention,
     NoticeChoices,
     Number,
@@ -53,6 +55,7 @@ from messaging.models import (
     ServiceHealth,
     WebhookEvent,
     WebhookRequest,
+    WritingChoices,
 )
 from messaging.outbound.submit import submit
 from messaging.statuses import QueueState, Status
@@ -216,6 +219,9 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         text=f"Note of {name}",
         after=message.pk,
     )
+    draft = Draft.objects.create(conversation=message.conversation, user=user, text=f"Draft of {name}")
+    writes = WritingChoices.objects.create(user=user, undo_seconds=0, signature=f"Signature of {name}")
+    canned = CannedReply.objects.create(organization=organization, name=f"Reply of {name}", text="Hi")
     mention = Mention.objects.create(remark=remark, conversation=message.conversation, user=user)
     PersonalToken.objects.issue(user, f"Program of {name}")
     invitation = Invitation(
@@ -259,6 +265,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
         *(choices, device, told, seen, alert, unwanted, transfer, part, tag, remark, mention, view),
+        *(draft, writes, canned),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))

@@ -9,15 +9,22 @@
   const keep = (form) => {
     const draft = Object.fromEntries(KEPT.map((name) => [name, form.elements[name]?.value]));
     if (form.dataset.tried) draft.uuid = form.elements.uuid.value; // it may have arrived: sent again, it is the same
+    draft.unsaved = !!form.dataset.draft; // until the server has it (writing.js)
     if (draft.text || draft.to) sessionStorage.setItem(nameOf(form), JSON.stringify(draft));
     else sessionStorage.removeItem(nameOf(form));
   };
   const restore = (form) => {
-    if (form.elements.text.value) return;
     const draft = JSON.parse(sessionStorage.getItem(nameOf(form)) || "{}");
+    // The server has the latest draft of all devices, unless it could not be told of this one.
+    if (form.dataset.draft ? !draft.unsaved && !draft.uuid : form.elements.text.value) return;
     for (const [name, value] of Object.entries(draft)) if (form.elements[name]) form.elements[name].value = value;
     if (draft.uuid) form.dataset.tried = "yes";
   };
+
+  document.addEventListener("inbox:draft-saved", (event) => {
+    const form = event.target, draft = JSON.parse(sessionStorage.getItem(nameOf(form)) || "null");
+    if (draft) sessionStorage.setItem(nameOf(form), JSON.stringify({ ...draft, unsaved: draft.text !== event.detail.text }));
+  });
 
   // What is changed after it was sent is another message.
   const renew = (form) => {
@@ -40,7 +47,7 @@
   const count = (area) => {
     const counter = $("#counter");
     const { header, footer } = added(area.form) || {};
-    const text = area.value && [header, area.value, footer].filter(Boolean).join("\n");
+    const text = area.value && [header, area.value, $(".signed", area.form)?.dataset.signature, footer].filter(Boolean).join("\n");
     const { units, parts, forces } = countSegments(text);
     counter.textContent = units ? `${units} · ${parts} ${parts === 1 ? counter.dataset.part : counter.dataset.parts}` : "";
     if (forces) {
