@@ -20,7 +20,7 @@ from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
 from messaging.pasted_numbers import SeveralForm
-from messaging.rules import move_number
+from messaging.rules import invited, move_number
 from messaging.transfer import imports
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
@@ -64,7 +64,7 @@ class NumberAdmin(PortalAdmin):
             gettext_lazy("Provider"),
             {"fields": ["integration", "inbound_format", "outbound_format", "active"]},
         ),
-        (gettext_lazy("Users"), {"fields": ["assigned", "sticky_hours"]}),
+        (gettext_lazy("Users"), {"fields": ["assigned", "invited", "sticky_hours"]}),
         (
             gettext_lazy("Header and footer"),
             {
@@ -134,6 +134,17 @@ class NumberAdmin(PortalAdmin):
             form.organization = self._organization(request)
         return form
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without the list of invited people where there is nobody in it."""
+        organization = obj.organization if obj else self._organization(request)
+        found = super().get_fieldsets(request, obj)
+        if invited.to(organization).exists():
+            return found
+        return [
+            (title, {**more, "fields": [name for name in more["fields"] if name != "invited"]})
+            for title, more in found
+        ]
+
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         """As usual; the next number is added to the same organization."""
         found: HttpResponse = super().response_add(request, obj, post_url_continue)
@@ -144,6 +155,12 @@ class NumberAdmin(PortalAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         form.save_users(form.instance)
+        number = form.instance
+        if number.active and not (form.cleaned_data["assigned"] or form.cleaned_data["invited"]):
+            messages.warning(
+                request,
+                _("Nobody can text with %(number)s yet: choose its users on its page.") % {"number": number},
+            )
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.move_view)
