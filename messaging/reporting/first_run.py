@@ -91,13 +91,14 @@ def _people(
     label = _("Invite people, and assign them to the number")
     reach = in_reach_of(user, "organization", "organization__account")
     others = Membership.objects.filter(reach, organization__isnull=False).exists()
+    promised = PlannedAssignment.objects.filter(number__in=numbers).exists()
     if others and bare is not None:
         url = reverse("admin:messaging_number_change", args=[bare.pk])
         return Step(label, _("Choose on the page of the number who sends and answers with it."), url, done)
     if not in_place:
         return Step(label, _hint(), "", done)
     url = reverse("admin:portal_invitation_changelist")
-    if PlannedAssignment.objects.filter(number__in=numbers).exists():
+    if promised:
         return Step(label, _("Done as soon as somebody accepts the invitation."), url, done)
     many = "admin:messaging_import" if mail.is_configured() else "admin:portal_invitation_many"
     return Step(label, _hint(), url, done, reverse(many, args=["users"] if mail.is_configured() else []))
