@@ -105,15 +105,17 @@ class NumberAdmin(PortalAdmin):
             raise PermissionDenied
         organization = self._organization(request)
         if organization is None or not organization.integrations.filter(enabled=True).exists():
-            return self._before_adding(request, organization)
+            return self._before_adding(request, organization, _("Add number"))
         found: HttpResponse = super().add_view(request, form_url, extra_context)
         return found
 
-    def _before_adding(self, request: HttpRequest, organization: Organization | None) -> HttpResponse:
+    def _before_adding(
+        self, request: HttpRequest, organization: Organization | None, title: str
+    ) -> HttpResponse:
         """The page that asks for the organization, or to set up a provider for it."""
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Add number"),
+            "title": title,
             "organization": organization,
             "organizations": Organization.objects.administered_by(user_of(request)),
         }
@@ -178,7 +180,7 @@ class NumberAdmin(PortalAdmin):
             raise PermissionDenied
         organization = self._organization(request)
         if organization is None or not organization.integrations.filter(enabled=True).exists():
-            return self._before_adding(request, organization)
+            return self._before_adding(request, organization, _("Add several numbers"))
         form = SeveralForm(organization, request.POST or None)
         if request.method == "POST" and form.is_valid():
             row = imports.start(user_of(request), "numbers", _("pasted numbers"), form.table())

@@ -125,6 +125,7 @@ class TransferAdmin(LogAdmin):
             "to_do": sum(row.counts.get(v, 0) for v in (Verdict.NEW, Verdict.CHANGED, Verdict.INVITED)),
             "kept": [each for each in kept if not only_wrong or each["verdict"] == Verdict.WRONG],
             "has_rows": bool(kept),
+            "all_good": row.state == row.State.CHECKED and not row.counts.get(Verdict.WRONG),
             "part": place,
             "parts": -(-row.total // imports.BATCH),
             "only_wrong": only_wrong,
