@@ -279,9 +279,9 @@ class Numbers(Kind):
         ]
 
 
-def _holders(number: Number) -> set[str]:
+def _holders(number: Any) -> set[str]:
     """The addresses of the users of a number, and of those who are invited; a new one has none."""
-    if number.pk is None:
+    if number._state.adding:
         return set()
     return {user.email for user in number.users.all()} | {
         each.invitation.email for each in number.planned.all()
