@@ -100,8 +100,12 @@ def _people(
     url = reverse("admin:portal_invitation_changelist")
     if promised:
         return Step(label, _("Done as soon as somebody accepts the invitation."), url, done)
-    many = "admin:messaging_import" if mail.is_configured() else "admin:portal_invitation_many"
-    return Step(label, _hint(), url, done, reverse(many, args=["users"] if mail.is_configured() else []))
+    many = ""  # without mail only admins of an account invite people
+    if mail.is_configured():
+        many = reverse("admin:messaging_import", args=["users"])
+    elif user.administers_accounts:
+        many = reverse("admin:portal_invitation_many")
+    return Step(label, _hint(), url, done, many)
 
 
 def _hint() -> str:
