@@ -266,9 +266,10 @@ class IntegrationAdmin(PortalAdmin):
             setup.save_for_account(account, chosen, form.entered, user_of(request))
             messages.success(
                 request,
-                _("The values are saved for all organizations of %(account)s.") % {"account": account},
+                _("The values are saved for all organizations of %(account)s. Choose who gets %(provider)s.")
+                % {"account": account, "provider": chosen},
             )
-            return redirect(request.path)
+            return redirect("admin:integrations_enable", account.pk, chosen.pk)
         context = {
             **self.admin_site.each_context(request),
             "title": _("%(provider)s for all of %(account)s") % {"provider": chosen, "account": account},

@@ -81,11 +81,6 @@ def organizations(request: HttpRequest, pk: int, template: int) -> HttpResponse:
         _enable(request, account, chosen, search)
         return redirect(request.get_full_path())
     rows, count = gallery.rows(account, chosen, search, CHOICES)
-    assert chosen.published is not None
-    compiled = chosen.published.compiled
-    known = properties.shown(compiled, setup.account_row(account, chosen))
-    filled = known.saved | known.values.keys()
-    lacking = [item.label for item in compiled.properties if item.required and item.label not in filled]
     context = {
         "title": _("%(provider)s for organizations of %(account)s")
         % {"provider": chosen, "account": account},
@@ -96,10 +91,19 @@ def organizations(request: HttpRequest, pk: int, template: int) -> HttpResponse:
         "count": count,
         "without": sum(not row.state for row in rows),
         "used": any(row.state for row in rows),
-        "lacking": lacking,
+        "lacking": _lacking(account, chosen),
         "search": search,
     }
     return _page(request, "organizations", context)
+
+
+def _lacking(account: Account, chosen: Template) -> list[str]:
+    """The required values that the account does not have."""
+    assert chosen.published is not None
+    compiled = chosen.published.compiled
+    known = properties.shown(compiled, setup.account_row(account, chosen))
+    filled = known.saved | known.values.keys()
+    return [item.label for item in compiled.properties if item.required and item.label not in filled]
 
 
 def _enable(request: HttpRequest, account: Account, chosen: Template, search: str) -> None:
@@ -111,11 +115,20 @@ def _enable(request: HttpRequest, account: Account, chosen: Template, search: st
     if not count:
         messages.warning(request, _("Choose organizations that have not set it up."))
         return
-    done = ngettext(
-        "%(provider)s is set up for %(count)d organization. Enter what it needs, then add its numbers.",
-        "%(provider)s is set up for %(count)d organizations. Enter what they need, then add their numbers.",
-        count,
-    )
+    if _lacking(account, chosen):
+        done = ngettext(
+            "%(provider)s is set up for %(count)d organization. Enter what it needs, then add its numbers.",
+            "%(provider)s is set up for %(count)d organizations. Enter what they need, then add their "
+            "numbers.",
+            count,
+        )
+    else:
+        done = ngettext(
+            "%(provider)s is set up for %(count)d organization. Invite its people and add its numbers next.",
+            "%(provider)s is set up for %(count)d organizations. Invite their people and add their numbers "
+            "next.",
+            count,
+        )
     messages.success(request, done % {"provider": chosen, "count": count})
 
 

@@ -5,7 +5,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
 from integrations.signals import credentials_changed
-from portal.signals import restoring
+from portal.signals import invitation_accepted, restoring
 
 
 class MessagingConfig(AppConfig):
@@ -17,6 +17,7 @@ class MessagingConfig(AppConfig):
 
         post_migrate.connect(_keep_words, sender=self, dispatch_uid="messaging")
         credentials_changed.connect(_try_again, dispatch_uid="messaging")
+        invitation_accepted.connect(_assign, dispatch_uid="messaging")
         restoring.connect(_hold_queue, dispatch_uid="messaging")
 
 
@@ -40,6 +41,12 @@ def _try_again(integration_ids: list[int], **_: Any) -> None:
     calls.go_on(integration_ids)
     for task in (Task.DISPATCH_DUE, Task.FETCH_MEDIA, Task.RENEW_TOKENS):
         wakeups.after_commit(task)
+
+
+def _assign(invitation: Any, user: Any, **_: Any) -> None:
+    from messaging.rules import invited
+
+    invited.accepted(invitation, user)
 
 
 def _hold_queue(made_at: datetime, send_queued: bool, **_: Any) -> str:

@@ -13,8 +13,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from integrations.models import Integration
 from messaging import keywords
 from messaging.models import Assignment, AutoReply, Number
-from messaging.rules import optout
-from portal.models import Membership, Organization, User
+from messaging.rules import invited, optout
+from portal.models import Invitation, Membership, Organization, User
 
 STICKY_HOURS = (0, 1, 2, 4, 8, 12, 24, 48, 72, 168, 336, 720)
 
@@ -33,6 +33,13 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Several users of a number share its conversations."),
+    )
+    invited = forms.ModelMultipleChoiceField(
+        label=_("Invited people"),
+        queryset=Invitation.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("They get the number when they accept their invitation."),
     )
     sticky_hours = forms.TypedChoiceField(
         label=_("Session stickiness"),
@@ -86,6 +93,9 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.organization is not None:
             self.instance.organization = self.organization
         self.fields["assigned"].queryset = active_members(self.instance.organization)  # type: ignore[attr-defined]
+        promised: Any = self.fields["invited"]
+        promised.queryset = invited.to(self.instance.organization)
+        promised.label_from_instance = invitation_label
         if "integration" in self.fields:
             self._set_providers(self.fields["integration"])
         if "sticky_hours" in self.fields:
@@ -97,6 +107,7 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial["keyword_languages"] = self.instance.keyword_languages.split()
         if self.instance.pk:
             self.fields["assigned"].initial = list(self.instance.users.values_list("pk", flat=True))
+            promised.initial = list(self.instance.planned.values_list("invitation", flat=True))
             for name, text in (("opt_out_answer", optout.confirmation), ("help_answer", optout.help_text)):
                 if name in self.fields and not getattr(self.instance, name):
                     self.fields[name].widget.attrs["placeholder"] = text(self.instance)
@@ -116,7 +127,7 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
             field.initial = field.queryset[0]
 
     def save_users(self, number: Number) -> None:
-        """Assigns the selected users to the number, and no others."""
+        """Assigns the selected users to the number, now or when they accept, and no others."""
         selected = set(self.cleaned_data["assigned"].values_list("pk", flat=True))
         number.assignments.exclude(user__in=selected).delete()
         known = set(number.assignments.values_list("user", flat=True))
@@ -124,6 +135,7 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
             [Assignment(number=number, user_id=pk) for pk in selected - known], ignore_conflicts=True
         )
         number.release_conversations()
+        invited.plan(number, self.cleaned_data["invited"])
 
 
 class AutoReplyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -186,6 +198,11 @@ def active_members(organization: Organization | None) -> Any:
         return User.objects.none()
     active = Q(memberships__organization=organization, memberships__status=Membership.Status.ACTIVE)
     return User.objects.filter(active, is_active=True).distinct()
+
+
+def invitation_label(invitation: Invitation) -> str:
+    """Who is invited, as a choice."""
+    return f"{invitation.name} <{invitation.email}>"
 
 
 def stickiness_label(hours: int) -> str:

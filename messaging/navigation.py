@@ -109,7 +109,6 @@ UNFOLD: dict[str, Any] = {
                     _entry(_("Contacts"), "contacts", "messaging_contact"),
                     _entry(_("Opt-outs"), "block", "messaging_optout"),
                     _entry(_("Messages"), "sms", "messaging_message"),
-                    _entry(_("Contacts"), "contacts", "messaging_contact"),
                     _entry(_("Erasures"), "ink_eraser", "messaging_erasure"),
                 ],
             },

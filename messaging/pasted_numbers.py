@@ -13,10 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
 from messaging import numbers
-from messaging.forms import active_members
+from messaging.forms import active_members, invitation_label
 from messaging.models import Number
+from messaging.rules import invited
 from messaging.transfer import tables
-from portal.models import Organization, User
+from portal.models import Invitation, Organization, User
 
 
 class SeveralForm(forms.Form):
@@ -40,6 +41,14 @@ class SeveralForm(forms.Form):
         queryset=None, label=_("Users"), required=False, widget=forms.CheckboxSelectMultiple
     )
 
+    invited: forms.ModelMultipleChoiceField[Invitation] = forms.ModelMultipleChoiceField(
+        queryset=None,
+        label=_("Invited people"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("They get the numbers when they accept their invitation."),
+    )
+
     def __init__(self, organization: Organization, *args: Any) -> None:
         super().__init__(*args)
         self.organization = organization
@@ -51,6 +60,8 @@ class SeveralForm(forms.Form):
         if len(own) == 1:
             fields["integration"].initial = own[0]
         fields["users"].queryset = active_members(organization)
+        fields["invited"].queryset = invited.to(organization)
+        fields["invited"].label_from_instance = invitation_label
         # Most numbers of an organization are in one country.
         used = Number.objects.filter(organization=organization, active=True).exclude(country="")
         countries = list(used.values_list("country", flat=True).distinct().order_by()[:2])
@@ -81,8 +92,8 @@ class SeveralForm(forms.Form):
             "provider": given["integration"].template.service_id,
         }
         # Without the columns that nobody has filled in: a number that is there already keeps its own.
-        if given["users"]:
-            same["users"] = " ".join(user.email for user in given["users"])
+        if given["users"] or given["invited"]:
+            same["users"] = " ".join(each.email for each in (*given["users"], *given["invited"]))
         names = any(name for _number, name in given["pasted"])
         writer.writerow([*same, "number", *(["display_name"] if names else [])])
         for number, name in given["pasted"]:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from portal import admin_audit, admin_invitations, admin_users
 from portal.admin_base import PortalAdmin, user_of
 from portal.models import Account, Organization, User
+from portal.permissions import in_reach_of
 
 admin.site.site_title = admin.site.site_header = "Patchbay"
 admin.site.index_title = _("Overview")
@@ -108,6 +109,12 @@ class OrganizationAdmin(PortalAdmin):
         user = user_of(request)
         visible = obj is None or user.is_operator or obj.account_id in user.administered_accounts
         return "account" if visible else "account_name"
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The only account is chosen already."""
+        few = Account.objects.filter(in_reach_of(user_of(request), "", "pk"))[:2]
+        only = {"account": few[0]} if len(few) == 1 else {}
+        return {**only, **super().get_changeform_initial_data(request)}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         user = request.user

@@ -37,7 +37,8 @@ class _Known:
     """What the lines are compared with, read once for all of them."""
 
     organizations: dict[str, list[Organization]]
-    accounts: list[Account]
+    accounts: list[Account]  # at most two, since only a single one need not be named
+    named: list[Account]
     members: set[tuple[int | None, str]]
     extensions: set[tuple[int, str]]
 
@@ -102,14 +103,17 @@ def _known(rows: list[tuple[int, list[str]]], inviter: User) -> _Known:
             organizations.setdefault(name, []).append(item)
     if len(mine) == 1:
         organizations[""] = mine
-    accounts = Account.objects.filter(in_reach_of(inviter, "", "pk")) if inviter.administers_accounts else []
     emails = {_email(row) for _number, row in rows}
     members = Membership.objects.filter(in_reach_of(inviter), user__email__in=emails)
     cells = {cell for _number, row in rows for cell in row[:PARTS]}
+    accounts = Account.objects.filter(in_reach_of(inviter, "", "pk"))
+    if not inviter.administers_accounts:
+        accounts = accounts.none()
     used = Membership.objects.filter(in_reach_of(inviter), extension__in=cells).exclude(extension="")
     return _Known(
         organizations,
-        list(accounts)[:2],
+        list(accounts[:2]),
+        list(accounts.filter(name__in=cells)),
         set(members.values_list("organization", "user__email")),
         {
             (organization or 0, extension)
@@ -179,6 +183,10 @@ def _role(text: str) -> str:
 def _place(found: Invitation, name: str, known: _Known) -> None:
     if found.role == Membership.Role.ACCOUNT_ADMIN and not name and len(known.accounts) == 1:
         found.account = known.accounts[0]
+        return
+    accounts = [account for account in known.named if account.name == name]
+    if found.role == Membership.Role.ACCOUNT_ADMIN and len(accounts) == 1:
+        found.account = accounts[0]
         return
     choices = known.organizations.get(name.lower(), [])
     if not choices:

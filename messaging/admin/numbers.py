@@ -20,7 +20,7 @@ from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
 from messaging.models import Assignment, AutoReply, Number
 from messaging.pasted_numbers import SeveralForm
-from messaging.rules import move_number
+from messaging.rules import invited, move_number
 from messaging.transfer import imports
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
@@ -64,7 +64,7 @@ class NumberAdmin(PortalAdmin):
             gettext_lazy("Provider"),
             {"fields": ["integration", "inbound_format", "outbound_format", "active"]},
         ),
-        (gettext_lazy("Users"), {"fields": ["assigned", "sticky_hours"]}),
+        (gettext_lazy("Users"), {"fields": ["assigned", "invited", "sticky_hours"]}),
         (
             gettext_lazy("Header and footer"),
             {
@@ -105,15 +105,17 @@ class NumberAdmin(PortalAdmin):
             raise PermissionDenied
         organization = self._organization(request)
         if organization is None or not organization.integrations.filter(enabled=True).exists():
-            return self._before_adding(request, organization)
+            return self._before_adding(request, organization, _("Add number"))
         found: HttpResponse = super().add_view(request, form_url, extra_context)
         return found
 
-    def _before_adding(self, request: HttpRequest, organization: Organization | None) -> HttpResponse:
+    def _before_adding(
+        self, request: HttpRequest, organization: Organization | None, title: str
+    ) -> HttpResponse:
         """The page that asks for the organization, or to set up a provider for it."""
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Add number"),
+            "title": title,
             "organization": organization,
             "organizations": Organization.objects.administered_by(user_of(request)),
         }
@@ -134,6 +136,17 @@ class NumberAdmin(PortalAdmin):
             form.organization = self._organization(request)
         return form
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without the list of invited people where there is nobody in it."""
+        organization = obj.organization if obj else self._organization(request)
+        found = super().get_fieldsets(request, obj)
+        if invited.to(organization).exists():
+            return found
+        return [
+            (title, {**more, "fields": [name for name in more["fields"] if name != "invited"]})
+            for title, more in found
+        ]
+
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         """As usual; the next number is added to the same organization."""
         found: HttpResponse = super().response_add(request, obj, post_url_continue)
@@ -144,6 +157,12 @@ class NumberAdmin(PortalAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         form.save_users(form.instance)
+        number = form.instance
+        if number.active and not (form.cleaned_data["assigned"] or form.cleaned_data["invited"]):
+            messages.warning(
+                request,
+                _("Nobody can text with %(number)s yet: choose its users on its page.") % {"number": number},
+            )
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.move_view)
@@ -161,7 +180,7 @@ class NumberAdmin(PortalAdmin):
             raise PermissionDenied
         organization = self._organization(request)
         if organization is None or not organization.integrations.filter(enabled=True).exists():
-            return self._before_adding(request, organization)
+            return self._before_adding(request, organization, _("Add several numbers"))
         form = SeveralForm(organization, request.POST or None)
         if request.method == "POST" and form.is_valid():
             row = imports.start(user_of(request), "numbers", _("pasted numbers"), form.table())

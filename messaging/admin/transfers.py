@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -125,12 +125,14 @@ class TransferAdmin(LogAdmin):
             "to_do": sum(row.counts.get(v, 0) for v in (Verdict.NEW, Verdict.CHANGED, Verdict.INVITED)),
             "kept": [each for each in kept if not only_wrong or each["verdict"] == Verdict.WRONG],
             "has_rows": bool(kept),
+            "all_good": row.state == row.State.CHECKED and not row.counts.get(Verdict.WRONG),
             "part": place,
             "parts": -(-row.total // imports.BATCH),
             "only_wrong": only_wrong,
             "available": row.state == row.State.FINISHED and row.due_at is not None,
             "expires_at": row.due_at,
             "list_url": _list_url(row.kind),
+            "next_steps": _next_steps(row),
         }
         return render(request, "admin/messaging/transfer.html", context)
 
@@ -168,6 +170,26 @@ def title_of(kind: str) -> str:
         "webhooks": _("webhooks"),
     }
     return titles.get(kind, kind)
+
+
+def _next_steps(row: Transfer) -> list[tuple[str, str]]:
+    """What usually follows a finished import, and its page."""
+    if row.direction != Transfer.Direction.IN or row.state != row.State.FINISHED:
+        return []
+    numbers = _("Import their numbers"), reverse("admin:messaging_import", args=["numbers"])
+    steps = {
+        "organizations": [
+            (_("Set up their provider"), reverse("admin:integrations_integration_add")),
+            (_("Import their people"), reverse("admin:messaging_import", args=["users"])),
+            numbers,
+        ],
+        "users": [numbers],
+        "numbers": [
+            (_("See who has accepted"), reverse("admin:portal_invitation_changelist")),
+            (_("Back to the overview"), reverse("admin:index")),
+        ],
+    }
+    return steps.get(row.kind, [])
 
 
 def _list_url(kind: str) -> str:

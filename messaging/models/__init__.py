@@ -9,6 +9,7 @@ from messaging.models.erasures import Erasure
 from messaging.models.health import ServiceHealth
 from messaging.models.notices import Device, NoticeChoices, Push, PushKey
 from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
+from messaging.models.planned_assignments import PlannedAssignment
 from messaging.models.remarks import Mention, Remark
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
 from messaging.models.transfers import Transfer, TransferPart
@@ -35,6 +36,7 @@ __all__ = [
     "NoticeChoices",
     "Number",
     "OptOut",
+    "PlannedAssignment",
     "Push",
     "PushKey",
     "Reading",

@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy
 from integrations.models import Integration
 from messaging import numbers
 from messaging.models import Assignment, Number
-from messaging.rules import changed_numbers
+from messaging.rules import changed_numbers, invited
 from messaging.transfer.kinds import NO, YES, Column, Kind, Plan, Row, Verdict, Wrong, valid, yes_or_no
-from portal.models import Membership, Organization, User
+from portal.models import Invitation, Membership, Organization, User
 
 _TEXTS = ("country", "display_name", "sticky_hours", "header", "footer", "inbound_format", "outbound_format")
 _STORED = [*_TEXTS, "number", "kind", "spelling", "account", "integration", "active"]
@@ -53,7 +53,10 @@ class Numbers(Kind):
         ),
         Column(
             "users",
-            gettext_lazy("The e-mail addresses of the users of the number, with commas between them."),
+            gettext_lazy(
+                "The e-mail addresses of the users of the number, with commas between them. People who are "
+                "invited get the number when they accept."
+            ),
             ("alice@acme.example.com, bob@acme.example.com", ""),
         ),
         Column("active", gettext_lazy("yes or no; empty is yes."), (YES, YES)),
@@ -99,6 +102,8 @@ class Numbers(Kind):
         self.members = {
             (each.organization_id, each.user.email): each.user for each in members.select_related("user")
         }
+        invitations = Invitation.objects.filter(organization__in=found, email__in=emails)
+        self.invited = {(each.organization_id, each.email): each for each in invitations}
 
     def _read(self, row: Row) -> str:
         try:
@@ -131,12 +136,11 @@ class Numbers(Kind):
         if found and changes.get("country", ("", ""))[0] == number.country:
             del changes["country"]
         self._provider(organization, number, row, changes)
-        users = self._users(organization, row) if "users" in changes else None
+        more = self._users(organization, row) if "users" in changes else {}
         if number.active and not (found and "active" not in changes):
             self._free(number)
         if found is None:
-            return Plan(Verdict.NEW, str(number), number, changes, {"users": users or []})
-        more = {} if users is None else {"users": users}
+            return Plan(Verdict.NEW, str(number), number, changes, more)
         return Plan(Verdict.CHANGED if changes else Verdict.SAME, str(number), number, changes, more)
 
     def _active(self, number: Number, active: bool, changes: dict[str, tuple[str, str]]) -> None:
@@ -196,18 +200,25 @@ class Numbers(Kind):
         changes["provider"] = before, usable[0].template.service_id
         number.integration = usable[0]
 
-    def _users(self, organization: Organization, row: Row) -> list[User]:
-        found = []
+    def _users(self, organization: Organization, row: Row) -> dict[str, Any]:
+        """The users that the row names, and those who are invited."""
+        users: list[User] = []
+        planned: list[Invitation] = []
         for email in _emails(row):
             if user := self.members.get((organization.pk, email)):
-                found.append(user)
+                users.append(user)
+            elif invitation := self.invited.get((organization.pk, email)):
+                planned.append(invitation)
             else:
                 raise Wrong(
                     "users",
-                    _("“%(email)s” is no active user of %(organization)s. Import the user first.")
+                    _(
+                        "“%(email)s” is no active user of %(organization)s, and not invited. Import the user "
+                        "first."
+                    )
                     % {"email": email, "organization": organization},
                 )
-        return found
+        return {"users": users, "invited": planned}
 
     def _free(self, number: Number) -> None:
         owners = self.used[number.organization.account_id, number.number] - {
@@ -232,12 +243,21 @@ class Numbers(Kind):
             plan.row.pk: {user.pk for user in plan.more["users"]} for plan in plans if "users" in plan.more
         }
         _assign(wanted)
+        invited.plan_all(
+            {
+                plan.row.pk: {each.pk for each in plan.more["invited"]}
+                for plan in plans
+                if "invited" in plan.more
+            }
+        )
         changed_numbers.follow_up(changed)
         self.record(plans)
 
     @classmethod
     def exported(cls, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        return rows.select_related("organization__account", "integration__template").prefetch_related("users")
+        return rows.select_related("organization__account", "integration__template").prefetch_related(
+            "users", "planned__invitation"
+        )
 
     def lines(self, row: Number) -> Iterable[Sequence[str]]:
         yield self._cells(row)
@@ -249,7 +269,7 @@ class Numbers(Kind):
             row.country,
             row.display_name,
             row.integration.template.service_id if row.integration else "",
-            ", ".join(sorted(user.email for user in row.users.all())),
+            ", ".join(sorted(_holders(row))),
             YES if row.active else NO,
             str(row.sticky_hours),
             row.header,
@@ -257,6 +277,15 @@ class Numbers(Kind):
             row.inbound_format,
             row.outbound_format,
         ]
+
+
+def _holders(number: Any) -> set[str]:
+    """The addresses of the users of a number, and of those who are invited; a new one has none."""
+    if number._state.adding:
+        return set()
+    return {user.email for user in number.users.all()} | {
+        each.invitation.email for each in number.planned.all()
+    }
 
 
 def _emails(row: Row) -> list[str]:

@@ -183,7 +183,14 @@ class Users(Kind):
         if not mail.is_configured():
             raise Wrong(
                 "email",
-                _("Nobody of yours has this address, and this installation sends no e-mail to invite them."),
+                _(
+                    "Nobody of yours has this address, and this installation sends no e-mail to invite them. "
+                    "Choose “Invite many people” in the list of invitations: it shows a link for each."
+                )
+                if self.user.administers_accounts
+                else _(
+                    "Nobody of yours has this address, and this installation sends no e-mail to invite them."
+                ),
             )
         if member.status != Membership.Status.ACTIVE:
             raise Wrong("status", _("Whoever is invited cannot be blocked."))

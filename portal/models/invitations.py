@@ -13,6 +13,7 @@ from portal.encryption import SecretCharField
 from portal.models.organizations import Account, Organization
 from portal.models.people import Membership, User, is_extension
 from portal.models.tokens import digest_of
+from portal.signals import invitation_accepted
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
@@ -85,11 +86,15 @@ class Invitation(models.Model):
         self.email = self.email.lower()
 
     def open(self) -> str:
-        """Stores the invitation in place of earlier ones like it; returns its key, which is the only time."""
+        """Stores the invitation in place of an earlier one like it; returns its key, which is the only time.
+
+        It keeps what was planned for the earlier one.
+        """
         key = secrets.token_urlsafe(32)
-        self.digest = digest_of(key)
+        self.digest, self.created_at = digest_of(key), timezone.now()
         with transaction.atomic():
-            self.like_this().delete()
+            self.pk = self.like_this().values_list("pk", flat=True).first()
+            self.like_this().exclude(pk=self.pk).delete()
             self.save()
         return key
 
@@ -133,4 +138,5 @@ class Invitation(models.Model):
             extension = "" if self.organization is None or others.exists() else self.extension
             given = {"role": self.role, "extension": extension}
             Membership.objects.get_or_create(**place, defaults=given)
+            invitation_accepted.send(sender=None, invitation=self, user=user)
             self.like_this().delete()

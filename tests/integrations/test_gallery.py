@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from integrations import catalog, setup
 from integrations.gallery import GallerySearch
@@ -141,7 +142,8 @@ def test_a_provider_is_enabled_for_two_hundred_organizations(
     last = AuditEntry.objects.latest("pk").pk
     answer = client.post(url, {"organization": [item.pk for item in many]}, follow=True)
     page = answer.content.decode()
-    assert "Generic HTTP SMS is set up for 200 organizations." in page
+    assert "Generic HTTP SMS is set up for 200 organizations. Invite their people" in page
+    assert reverse("admin:messaging_import", args=["users"]) in page
     assert page.count("Switched on") == 200 and 'name="organization"' not in page
     found = Integration.objects.ready().get(organization=many[7])
     assert setup.kind_of(found) == "on" and (found.held_reason, found.tell_at) == ("", None)
@@ -176,7 +178,8 @@ def test_what_is_missing_is_waited_for(
 ) -> None:
     client, url = signed_in(reseller), ENABLE.format(account.pk, generic.pk)
     assert "The account has no API URL, API key." in client.get(url).content.decode()
-    client.post(url, {"organization": acme.pk})
+    page = client.post(url, {"organization": acme.pk}, follow=True).content.decode()
+    assert "is set up for 1 organization. Enter what it needs" in page
     found = Integration.objects.get()
     assert "needs API key" in found.held_reason
     assert found.held_since is not None and found.tell_at is not None

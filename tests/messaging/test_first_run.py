@@ -36,6 +36,18 @@ def test_a_new_reseller_is_led_from_step_to_step(reseller: User, account: Accoun
     assert next_url(reseller) == reverse("admin:portal_organization_add")
     organization = Organization.objects.create(account=account, name="Acme", domain="a.example")
     assert next_url(reseller) == reverse("admin:integrations_gallery", args=[organization.pk])
+    Organization.objects.create(account=account, name="Globex", domain="g.example")
+    assert next_url(reseller) == reverse("admin:integrations_account_gallery", args=[account.pk])
+    many = [step.many for step in first_run.steps(User.objects.get(pk=reseller.pk))]
+    assert many[0] == reverse("admin:messaging_import", args=["organizations"])
+    assert many[3] == reverse("admin:portal_invitation_many")  # nobody is invited by mail here
+
+
+def test_the_only_account_is_chosen_for_a_new_organization(reseller: User, account: Account) -> None:
+    client = Client()
+    client.force_login(reseller)
+    page = client.get(reverse("admin:portal_organization_add")).content.decode()
+    assert f'<option value="{account.pk}" selected' in page
 
 
 def test_each_step_is_done_by_what_is_there(

@@ -589,6 +589,34 @@ def test_a_file_is_uploaded_checked_confirmed_and_imported(admin_of_acme: User, 
     assert Contact.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "then"), [("organizations", "users"), ("users", "numbers"), ("numbers", None), ("contacts", "")]
+)
+def test_a_finished_import_leads_to_the_next(reseller: User, kind: str, then: str | None) -> None:
+    client = Client()
+    client.force_login(reseller)
+    row = Transfer.objects.create(author=reseller, direction="in", kind=kind, state="importing", total=1)
+    page = reverse("admin:messaging_transfer_change", args=[row.pk])
+    assert "Next steps" not in client.get(page).content.decode()
+    Transfer.objects.update(state="finished", done=1)
+    shown = client.get(page).content.decode()
+    assert ("Next steps" in shown) == (then != "")
+    if then != "":
+        leads_to = reverse("admin:messaging_import", args=[then]) if then else reverse("admin:index")
+        assert f'href="{leads_to}"' in shown.partition("Next steps")[2]
+
+
+def test_without_mail_an_account_admin_is_told_how_to_invite(
+    reseller: User, admin_of_acme: User, acme: Organization, settings: Any
+) -> None:
+    settings.EMAIL_HOST = ""
+    rows = [["email", "name", "organization"], ["new@acme.example", "New", "acme.example"]]
+    for user, told in ((reseller, True), (admin_of_acme, False)):
+        ((kept,),) = checked(user, "users", rows).rows()
+        assert ("Invite many people" in kept["problem"][1], kept["verdict"]) == (told, "wrong")
+    assert not Invitation.objects.exists()
+
+
 @pytest.mark.parametrize("data", [{}, {"file": SimpleUploadedFile("x.csv", b"")}])
 def test_an_upload_without_a_file_is_refused(admin_of_acme: User, data: Any) -> None:
     client = Client()

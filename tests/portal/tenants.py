@@ -49,6 +49,7 @@ from messaging.models import (
     NoticeChoices,
     Number,
     OptOut,
+    PlannedAssignment,
     Push,
     Reading,
     Remark,
@@ -232,6 +233,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         inviter=admin,
     )
     invitation.open()
+    planned = PlannedAssignment.objects.create(number=number, invitation=invitation)
     store = SessionStore()
     store.create()
     seen = SeenSession.objects.create(
@@ -264,7 +266,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(account, organization, user, membership, email, template, integration, access, number, assignment),
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
-        *(choices, device, told, seen, alert, unwanted, transfer, part, tag, remark, mention, view),
+        *(choices, device, told, seen, alert, unwanted, transfer, part, tag, remark, mention, view, planned),
         *(draft, writes, canned),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]

@@ -112,6 +112,16 @@ def test_many_are_invited_after_one_confirmation(
     assert [letter.to for letter in mail.outbox] == [[row[0]] for row in rows]
 
 
+def test_one_of_several_accounts_is_named(operator: User, account: Account) -> None:
+    other = Account.objects.create(name="Northern Voice")
+    text = "Ann <ann@x.example>, account admin, , Northern Voice\nBob <bob@x.example>, account admin"
+    good, bad = invite_many.read(text, operator)
+    assert good.invitation is not None and good.invitation.account == other
+    assert bad.problem == "Say the organization."
+    Account.objects.create(name="Northern Voice")
+    assert "You administer no organization" in invite_many.read(text, operator)[0].problem
+
+
 @pytest.mark.parametrize(
     "text",
     [
