@@ -35,18 +35,6 @@
     button.disabled = false;
     button.textContent = label;
   });
-  // What django-unfold leaves without a name: the fields of tables, the column that removes rows, and areas that scroll.
-  for (const cell of document.querySelectorAll("td[data-label]")) {
-    for (const field of cell.querySelectorAll("input, select, textarea")) {
-      if (!field.labels?.length) field.ariaLabel ??= cell.dataset.label;
-    }
-  }
-  for (const head of document.querySelectorAll(".formset-wrapper th:not([class*=column-])")) {
-    head.ariaLabel = document.querySelector("td.delete")?.dataset.label ?? null;
-  }
-  window.addEventListener("load", () => {
-    for (const area of document.querySelectorAll(".simplebar-content-wrapper")) area.role = area.ariaLabel = null;
-  });
   const all = document.querySelector(".pb-all");
   const users = document.getElementById("id_assigned");
   if (all && users) users.before(all);
