@@ -94,8 +94,8 @@ def test_the_keyboard_leads_into_what_opens_and_back(demo: Demo, people: People)
     expect(page.get_by_role("button", name="For an hour")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#team summary", has_text="Snooze")).to_be_focused()
-    page.locator("#show-closed").press("Enter")
-    expect(page.locator("#show-closed[aria-current]")).to_be_focused()
+    page.locator("#filter-5").press("Enter")
+    expect(page.locator("#filter-5[aria-current]")).to_be_focused()
 
 
 def test_a_drawer_that_covers_the_page_keeps_the_keyboard_inside(demo: Demo, people: People) -> None:
