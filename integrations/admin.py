@@ -86,7 +86,8 @@ class TemplateAdmin(PortalAdmin):
     @admin.display(description=gettext_lazy("document"))
     def document_text(self, template: Template) -> str:
         return format_html(
-            '<pre class="document">{}</pre>', template.published.source if template.published else ""
+            '<pre class="document" tabindex="0">{}</pre>',
+            template.published.source if template.published else "",
         )
 
     def get_urls(self) -> list[URLPattern]:

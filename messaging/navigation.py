@@ -48,6 +48,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "messaging.reporting.overview.dashboard",
     "ENVIRONMENT": "portal.context.admin_label",
     "STYLES": [lambda request: static("portal/admin.css")],
+    "SCRIPTS": [lambda request: static("portal/names.js")],
     "COLORS": {
         # The greys of the inbox, which portal.css names.
         "base": {
@@ -70,10 +71,10 @@ UNFOLD: dict[str, Any] = {
             "300": "94 234 212",
             "400": "45 212 191",
             "500": "20 184 166",
-            "600": "13 148 136",
-            "700": "15 118 110",
-            "800": "17 94 89",
-            "900": "19 78 74",
+            "600": "15 118 110",  # its white letters need a contrast of 4.5
+            "700": "17 94 89",
+            "800": "19 78 74",
+            "900": "13 62 58",
             "950": "4 47 46",
         },
     },

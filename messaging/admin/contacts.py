@@ -173,9 +173,9 @@ class ContactAdmin(PortalAdmin):
     def tag_names(self, contact: Contact) -> str:
         return ", ".join(tag.name for tag in contact.person.tags.all())
 
-    @admin.display(description=gettext_lazy("blocked"), boolean=True)
-    def is_blocked(self, contact: Contact) -> bool:
-        return contact.blocked_at is not None
+    @admin.display(description=gettext_lazy("blocked"))
+    def is_blocked(self, contact: Contact) -> str:
+        return _("blocked") if contact.blocked_at else ""
 
     @admin.display(description=gettext_lazy("belongs to"))
     def belongs_to(self, contact: Contact) -> str:

@@ -9,10 +9,20 @@
 
   // --- One small question tells whether anything has changed; only then are the list and the thread asked for ---
   let stamp = inbox.dataset.stamp, current = null, last = 0, signedOut = false, missed = false;
+  // A part that is being renewed already is asked for once more afterwards: what waits in the old part goes with it.
+  const again = new Set(), SETTLED_MS = 100;
+  const poll = (part) => {
+    if ($(part)?.classList.contains("htmx-request")) again.add(part);
+    else if ($(part)) htmx.trigger(part, "poll");
+  };
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const part = `#${event.detail.elt.id}`;
+    if (again.delete(part)) setTimeout(poll, SETTLED_MS, part);
+  });
   // A thread that nobody sees is not asked for: it would count as read.
   const refresh = () => {
     missed = !isSeen();
-    for (const part of missed ? ["#list"] : ["#list", "#thread", "#team"]) if ($(part)) htmx.trigger(part, "poll");
+    for (const part of missed ? ["#list"] : ["#list", "#thread", "#team"]) poll(part);
     tell("inbox:changed");
   };
   const ask = async (abort) => {

@@ -34,7 +34,7 @@
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.detail.target.id === "team" && event.detail.requestConfig.verb === "post") $("#team button")?.focus();
     if (event.detail.target.id === "note-box") $("#note-box summary").focus();
-    if (event.detail.target.id === "drawer" || event.detail.target.id === "contact") $("#contact h2")?.focus();
+    if (event.detail.target.id === "drawer" || event.detail.target.id === "contact") { cover(); $("#contact h2")?.focus(); }
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (["team", "note-box", "consent"].includes(event.detail.target.id) && $("#problem")) $("#problem").textContent = "";
@@ -61,7 +61,13 @@
   });
 
   // --- The drawer closes by its button and by Escape, and leaves the focus where it was opened ---
-  const close = () => { $("#drawer").replaceChildren(); $("#person")?.focus(); };
+  // On a phone it covers the page, whose controls nobody should reach meanwhile.
+  const cover = () => {
+    const drawer = $("#drawer"), covers = drawer.hasChildNodes() && getComputedStyle(drawer).position === "fixed";
+    for (const part of document.querySelectorAll(".skip, .top, .bar, .list, .pane")) part.inert = covers;
+  };
+  window.addEventListener("resize", cover);
+  const close = () => { $("#drawer").replaceChildren(); cover(); $("#person")?.focus(); };
   document.addEventListener("click", (event) => {
     if (!event.target.closest("#drawer [data-close]")) return;
     event.preventDefault();

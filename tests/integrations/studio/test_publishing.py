@@ -222,7 +222,7 @@ def test_a_snippet_is_saved_as_it_was_written_and_shown_mended(studio: Studio) -
     assert studio.template.revisions.get(number=2).source == source
     page = studio.client.get(studio.url).content.decode()
     assert "It was read without its comments:" in page
-    assert '<pre class="document">{' in page
+    assert '<pre class="document" tabindex="0">{' in page
 
 
 @pytest.mark.parametrize(
