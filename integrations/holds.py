@@ -19,6 +19,7 @@ from integrations.properties import ACCESS_TOKEN, Credentials, combined, credent
 from integrations.signals import credentials_changed
 from portal import audit
 from portal.batches import batches
+from portal.encryption import WrongKey
 from portal.models import User
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def asks_of(integration: Integration) -> list[Ask]:
 def review(keys: Iterable[int]) -> None:
     """Holds the integrations that need an answer and has people told; lets the others go on."""
     for batch in batches(sorted(set(keys))):
-        _review(batch)
+        _review_readable(batch)
 
 
 def review_template(template: Template) -> None:
@@ -148,6 +149,18 @@ def _compiled(row: PropertyValues, users: list[Integration]) -> Compiled | None:
         return users[0].compiled
     published = row.template.published if row.template is not None else None
     return published.compiled if published is not None else None
+
+
+def _review_readable(keys: list[int]) -> None:
+    """Reviews those whose values can be read: what no key decrypts holds up none of the others."""
+    try:
+        _review(keys)
+    except WrongKey:
+        if len(keys) == 1:
+            logger.exception("The values of integration %d could not be read.", keys[0])
+        else:
+            for key in keys:
+                _review_readable([key])
 
 
 def _review(keys: list[int]) -> None:

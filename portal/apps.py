@@ -8,7 +8,7 @@ class PortalConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        from portal import checks, tracing  # noqa: F401  (registers the checks)
+        from portal import checks, sessions, tracing  # noqa: F401  (registers the checks, connects signals)
         from portal.audit import sign_ins  # noqa: F401  (connects its signals)
 
         tracing.begin()

@@ -35,12 +35,12 @@ def read() -> list[IdentityProvider]:
 
 
 def _google() -> IdentityProvider | None:
-    client_id, secret = _client("PATCHBAY_GOOGLE")
+    client_id, secret = _client("PATCHBAY_GOOGLE_CLIENT_ID", "PATCHBAY_GOOGLE_CLIENT_SECRET")
     return IdentityProvider("google", "Google", GOOGLE, client_id, secret) if client_id else None
 
 
 def _microsoft() -> IdentityProvider | None:
-    client_id, secret = _client("PATCHBAY_MICROSOFT")
+    client_id, secret = _client("PATCHBAY_MICROSOFT_CLIENT_ID", "PATCHBAY_MICROSOFT_CLIENT_SECRET")
     if not client_id:
         return None
     # In the tokens of all tenants at once, any tenant may claim any address.
@@ -52,7 +52,7 @@ def _microsoft() -> IdentityProvider | None:
 
 
 def _other() -> IdentityProvider | None:
-    client_id, secret = _client("PATCHBAY_OIDC")
+    client_id, secret = _client("PATCHBAY_OIDC_CLIENT_ID", "PATCHBAY_OIDC_CLIENT_SECRET")
     if not client_id:
         return None
     issuer = environment.read("PATCHBAY_OIDC_ISSUER")
@@ -62,11 +62,10 @@ def _other() -> IdentityProvider | None:
     return IdentityProvider("oidc", name, issuer, client_id, secret, _domains("PATCHBAY_OIDC_DOMAINS"))
 
 
-def _client(prefix: str) -> tuple[str, str]:
-    client_id = environment.read(f"{prefix}_CLIENT_ID")
-    secret = environment.read(f"{prefix}_CLIENT_SECRET")
+def _client(id_name: str, secret_name: str) -> tuple[str, str]:
+    client_id, secret = environment.read(id_name), environment.read(secret_name)
     if bool(client_id) != bool(secret):
-        raise ImproperlyConfigured(f"Set both {prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET, or neither.")
+        raise ImproperlyConfigured(f"Set both {id_name} and {secret_name}, or neither.")
     return client_id, secret
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, user_logged_in
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -51,13 +52,24 @@ def seen(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpR
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         session = getattr(request, "session", None)
-        key = session.session_key if session is not None else None
-        user = request.user if key else None  # a request without a cookie sends no query
-        if isinstance(user, User) and cache.add(f"session-seen:{key}", True, NOTED_SECONDS):
-            _note(str(key), user, request)
+        # A request without a cookie sends no query.
+        if session is not None and session.session_key and isinstance(request.user, User):
+            _note_now_and_then(session.session_key, request.user, request)
         return response
 
     return middleware
+
+
+@receiver(user_logged_in, dispatch_uid="sessions")
+def begun(request: HttpRequest, user: User, **_: object) -> None:
+    """Notes a session when somebody signs in."""
+    if request.session.session_key:
+        _note_now_and_then(request.session.session_key, user, request)
+
+
+def _note_now_and_then(key: str, user: User, request: HttpRequest) -> None:
+    if cache.add(f"session-seen:{key}", True, NOTED_SECONDS):
+        _note(key, user, request)
 
 
 def _note(key: str, user: User, request: HttpRequest) -> None:

@@ -186,7 +186,12 @@ def test_the_requirements_are_those_of_the_lock(name: str) -> None:
 
 def test_the_settings_page_names_every_variable() -> None:
     names = r"\b(?:PATCHBAY_[A-Z_]+|DATABASE_URL|REDIS_URL|EMAIL_[A-Z_]+)\b"
-    sources = ("portal/settings.py", "portal/environment.py", "messaging/management/commands/demo.py")
+    sources = (
+        "portal/settings.py",
+        "portal/environment.py",
+        "portal/identity_settings.py",
+        "messaging/management/commands/demo.py",
+    )
     read = set(re.findall(rf'"({names})"', "".join((ROOT / source).read_text() for source in sources)))
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     described = set(re.findall(rf"^\| `({names})`", page, re.MULTILINE))
