@@ -82,7 +82,8 @@ def test_a_probe_comes_back_through_the_public_url(
     assert ("Self test passed" in health, "The self test fails" in health) == (True, False)
     # Without the exemption, which the self test alone has, our own address is no address on the internet.
     assert isinstance(http.fetch(f"{live_server.url}/healthz", max_bytes=100), Fault)
-    assert isinstance(http.fetch("http://127.0.0.1:9/", max_bytes=100, ours=True), Fault)
+    trusted = (live_server.url,)
+    assert isinstance(http.fetch("http://127.0.0.1:9/", max_bytes=100, trusted=trusted), Fault)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,10 @@ def test_an_export_is_what_the_list_shows_and_is_recorded(
 ) -> None:
     assert len(exported(reseller, "contacts")) == 4
     rows = exported(reseller, "contacts", "q=%2B15550100123")
-    assert rows == [["organization", "number", "name"], ["acme.example", "+15550100123", "-Kim"]]
+    assert rows == [
+        ["organization", "number", "name", "company", "note", "tags"],
+        ["acme.example", "+15550100123", "-Kim"],
+    ]
     entry = AuditEntry.objects.filter(action="exported").latest("pk")
     assert (entry.actor, entry.name, entry.account) == (reseller, "contacts", acme.account)
     assert entry.changes == {"filters": ["", "q=%2B15550100123"]}

@@ -125,6 +125,8 @@ ROWS = {
     ("webhook", "owner"): "portal.Organization.orgid",
     ("notices_remove_device", "pk"): "messaging.Device",
     ("messaging_deliveryattempt_delete_view", "view"): "portal.SavedView",
+    ("messaging_optout_delete_view", "view"): "portal.SavedView",
+    ("messaging_transfer_delete_view", "view"): "portal.SavedView",
     ("messaging_message_delete_view", "view"): "portal.SavedView",
     ("messaging_webhookrequest_delete_view", "view"): "portal.SavedView",
     ("portal_auditentry_delete_view", "view"): "portal.SavedView",
