@@ -59,6 +59,7 @@ def walk(client: Client, start: str) -> dict[str, tuple[int, str]]:
                 if kind(link) not in seen:
                     seen.add(kind(link))
                     waiting.append((link, address))
+        answer.close()
     return found
 
 
