@@ -41,7 +41,7 @@ def test_a_token_is_made_used_and_revoked(
     page.get_by_role("button", name="Account menu of Alice").focus()
     page.keyboard.press("Enter")
     picture("menu")
-    page.keyboard.press("Tab")
+    page.get_by_role("link", name="API tokens").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("API tokens")
     picture("none")
