@@ -85,7 +85,7 @@ class Process:
 
         wait_for(ready, seconds, lambda: self.output)
 
-    def finish(self, seconds: float = 60) -> str:
+    def finish(self, seconds: float = 180) -> str:
         """The output of a command that must succeed."""
         assert self.popen.wait(seconds) == 0, self.output
         return self.output

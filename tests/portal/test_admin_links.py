@@ -59,8 +59,8 @@ def walk(client: Client, start: str) -> dict[str, tuple[int, str]]:
                 if kind(link) not in seen:
                     seen.add(kind(link))
                     waiting.append((link, address))
-        if file := getattr(answer, "file_to_stream", None):
-            file.close()  # closing the response would close the database
+        if answer.streaming:
+            answer.getvalue()  # which closes the file
     return found
 
 
