@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models import CannedReply, Number, WritingChoices
-from portal.models import Organization, User
+from portal.models import Membership, Organization, User
 
 LISTED = 300  # numbers and organizations to choose from
 
@@ -58,7 +58,11 @@ class ReplyForm(forms.ModelForm):  # type: ignore[type-arg]
 def _owners(user: User) -> dict[str, tuple[str, dict[str, Any]]]:
     """For whom the user may write replies: the label and the keys of each choice."""
     found: dict[str, tuple[str, dict[str, Any]]] = {}
-    memberships = user.memberships.exclude(organization=None).select_related("organization")
+    memberships = (
+        user.memberships.filter(status=Membership.Status.ACTIVE)
+        .exclude(organization=None)
+        .select_related("organization")
+    )
     for membership in memberships[:LISTED]:
         row = membership.organization
         assert row is not None

@@ -221,7 +221,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         after=message.pk,
     )
     draft = Draft.objects.create(conversation=message.conversation, user=user, text=f"Draft of {name}")
-    writes = WritingChoices.objects.create(user=user, undo_seconds=0, signature=f"Signature of {name}")
+    writes = WritingChoices.objects.create(user=user, undo_seconds=0, signature="Best regards")
     canned = CannedReply.objects.create(organization=organization, name=f"Reply of {name}", text="Hi")
     mention = Mention.objects.create(remark=remark, conversation=message.conversation, user=user)
     PersonalToken.objects.issue(user, f"Program of {name}")
