@@ -64,11 +64,7 @@ class Contacts(Kind):
     def load(self, rows: Sequence[Row]) -> None:
         self.load_organizations(rows)
         found = self.organizations.values()
-        used = Number.objects.filter(organization__in=found, active=True).exclude(country="")
-        countries: dict[int, set[str]] = defaultdict(set)
-        for organization, country in used.values_list("organization", "country").distinct():
-            countries[organization].add(country)
-        self.countries = {key: each.pop() for key, each in countries.items() if len(each) == 1}
+        self.countries = Number.objects.only_countries(found)
         addresses = {way for row in rows if (read := self._read(row)) for way in phones.ways(read)}
         known = Contact.objects.filter(organization__in=found, address__in=addresses)
         self.known: dict[tuple[int, str], Contact] = {}

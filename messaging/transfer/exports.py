@@ -37,54 +37,18 @@ class List(NamedTuple):
 
 def lists(user: User) -> dict[str, List]:
     """All lists that can be exported, by name, as the user sees them."""
-    found = {}
-    for name, kind in KINDS.items():
-        made = kind(user)
-        found[name] = List(kind.model, kind.header(), partial(kind.exported, user=user), made.lines)
-    return found | {
-        "messages": List(
-            Message,
-            ["id", "created", "direction", "organization", "number", "contact", "status", "problem", "text"],
-            lambda rows: rows.select_related("organization", "conversation__number", "conversation__contact"),
-            _message,
-        ),
-        "attempts": List(
-            DeliveryAttempt,
-            [
-                "message",
-                "started",
-                "organization",
-                "provider",
-                "result",
-                "response",
-                "milliseconds",
-                "part",
-                "reason",
-            ],
-            lambda rows: rows.select_related("organization", "message", "integration__template").defer(
-                "headers", "body", "answer_headers", "answer_body"
-            ),
-            _attempt,
-        ),
-        "webhooks": List(
-            WebhookRequest,
-            ["received", "provider", "organization", "verdict", "reason", "similar"],
-            lambda rows: rows.select_related("organization", "template").defer(
-                "query", "headers", "body", "answer_headers", "answer_body"
-            ),
-            _webhook,
-        ),
-    }
+    kinds = {name: kind(user) for name, kind in KINDS.items()}
+    return {
+        name: List(made.model, made.header(), partial(made.exported, user=user), made.lines)
+        for name, made in kinds.items()
+    } | _LOGS
 
 
 def models() -> dict[str, type[Model]]:
     """The model of each list, by its name."""
-    logs: dict[str, type[Model]] = {
-        "messages": Message,
-        "attempts": DeliveryAttempt,
-        "webhooks": WebhookRequest,
+    return {name: kind.model for name, kind in KINDS.items()} | {
+        name: log.model for name, log in _LOGS.items()
     }
-    return {name: kind.model for name, kind in KINDS.items()} | logs
 
 
 def filtered(user: User, name: str, query: str) -> QuerySet[Any]:
@@ -208,3 +172,29 @@ def _webhook(row: WebhookRequest) -> Iterator[Sequence[str]]:
         row.reason,
         str(row.more),
     ]
+
+
+_BODIES = ("headers", "body", "answer_headers", "answer_body")
+_LOGS = {
+    "messages": List(
+        Message,
+        ["id", "created", "direction", "organization", "number", "contact", "status", "problem", "text"],
+        lambda rows: rows.select_related("organization", "conversation__number", "conversation__contact"),
+        _message,
+    ),
+    "attempts": List(
+        DeliveryAttempt,
+        [
+            *("message", "started", "organization", "provider", "result", "response", "milliseconds"),
+            *("part", "reason"),
+        ],
+        lambda rows: rows.select_related("organization", "message", "integration__template").defer(*_BODIES),
+        _attempt,
+    ),
+    "webhooks": List(
+        WebhookRequest,
+        ["received", "provider", "organization", "verdict", "reason", "similar"],
+        lambda rows: rows.select_related("organization", "template").defer("query", *_BODIES),
+        _webhook,
+    ),
+}

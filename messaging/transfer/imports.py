@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from messaging.models import Transfer
-from messaging.transfer import tables, work
+from messaging.transfer import cells, tables, work
 from messaging.transfer.contacts import Contacts, OptOuts
 from messaging.transfer.kinds import Kind, Plan, Row, Verdict, Wrong
 from messaging.transfer.numbers import Numbers
@@ -78,7 +78,7 @@ def check(row: Transfer) -> None:
     kind = KINDS[row.kind](row.author)
     try:
         rows = _rows(kind, tables.read(b"".join(row.read("file"))))
-    except tables.Unreadable as error:
+    except cells.Unreadable as error:
         row.parts.all().delete()
         work.finish(row, State.FAILED, str(error))
         return
@@ -164,20 +164,20 @@ def _invite(author: User, kept: Kept) -> str:
 def _rows(kind: Kind, table: Sequence[Sequence[str]]) -> list[Row]:
     """The rows after the header, without empty ones. Raises Unreadable."""
     if not table:
-        raise tables.Unreadable(_("The file is empty."))
+        raise cells.Unreadable(_("The file is empty."))
     names = [name.strip().lower().replace(" ", "_") for name in table[0]]
     known = kind.header()
     advice = _("The first row has to name the columns: %(columns)s.") % {"columns": ", ".join(known)}
     for name in names:
         if name and name not in known:
-            raise tables.Unreadable(
+            raise cells.Unreadable(
                 _("The column “%(column)s” is unknown.") % {"column": name[:40]} + " " + advice
             )
         if name and names.count(name) > 1:
-            raise tables.Unreadable(_("The column “%(column)s” comes twice.") % {"column": name})
+            raise cells.Unreadable(_("The column “%(column)s” comes twice.") % {"column": name})
     for column in kind.columns:
         if column.required and column.name not in names:
-            raise tables.Unreadable(
+            raise cells.Unreadable(
                 _("The column “%(column)s” is missing.") % {"column": column.name} + " " + advice
             )
     found = [
@@ -186,7 +186,7 @@ def _rows(kind: Kind, table: Sequence[Sequence[str]]) -> list[Row]:
         if any(cells)
     ]
     if not found:
-        raise tables.Unreadable(_("The file has no rows besides the names of the columns."))
+        raise cells.Unreadable(_("The file has no rows besides the names of the columns."))
     return found
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from messaging import wakeups
 from messaging.models import Transfer
+from messaging.models.transfers import WORKING
 from messaging.wakeups import Task
 
 LEASE_SECONDS = 30  # for which a process has one; it renews them with each batch
@@ -62,12 +62,8 @@ def finish(row: Transfer, state: State, problem: str = "") -> None:
 
 def cancel(row: Transfer) -> bool:
     """Stops the work; what is imported already stays. Returns whether there was anything to stop."""
-    with transaction.atomic():
-        waiting = Transfer.objects.filter(
-            pk=row.pk,
-            state__in=(State.CHECKING, State.CHECKED, State.IMPORTING, State.INVITING, State.EXPORTING),
-        )
-        return bool(waiting.update(state=State.CANCELLED, finished_at=Now(), due_at=Now() + KEPT))
+    waiting = Transfer.objects.filter(pk=row.pk, state__in=(*WORKING, State.CHECKED))
+    return bool(waiting.update(state=State.CANCELLED, finished_at=Now(), due_at=Now() + KEPT))
 
 
 def claim() -> Transfer | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from datetime import UTC
-from typing import Any
 
 from django.utils.translation import gettext as _
 
+from portal.csv_lines import csv_lines
 from portal.models.audit_entries import AuditEntry, AuditEntryQuerySet
 
 MAX_ROWS = 100_000  # of one export, newest first
@@ -17,22 +16,18 @@ BLOCK = 1000
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-class _Echo:
-    """A file that returns what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def lines(entries: AuditEntryQuerySet) -> Iterator[str]:
     """The lines of the file, with a header."""
-    writer: Any = csv.writer(_Echo())
-    yield "\ufeff" + writer.writerow(_header())  # with the mark by which spreadsheets know UTF-8
+    return csv_lines(_rows(entries), safe)
+
+
+def _rows(entries: AuditEntryQuerySet) -> Iterator[list[str]]:
+    yield _header()
     newest, left = None, MAX_ROWS
     while left > 0:
         block = entries.order_by("-pk").select_related("account", "organization")
         rows = list((block if newest is None else block.filter(pk__lt=newest))[: min(BLOCK, left)])
-        yield from (writer.writerow([safe(cell) for cell in _cells(row)]) for row in rows)
+        yield from map(_cells, rows)
         if len(rows) < BLOCK:
             return
         newest, left = rows[-1].pk, left - len(rows)
