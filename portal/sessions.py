@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,31 +18,11 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from portal import callers
+from portal import browsers, callers
 from portal.models import SeenSession, User
 
 NOTED_SECONDS = 300
 LISTED = 50
-# The first that a browser names; those that pretend to be others come first.
-BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR", "Opera"),
-    ("SamsungBrowser", "Samsung Internet"),
-    ("Firefox", "Firefox"),
-    ("FxiOS", "Firefox"),
-    ("CriOS", "Chrome"),
-    ("Chrome", "Chrome"),
-    ("Safari", "Safari"),
-)
-SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("Mac OS", "Mac"),
-    ("CrOS", "ChromeOS"),
-    ("Linux", "Linux"),
-)
 
 
 def seen(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -129,6 +108,4 @@ def end(user: User, pk: int | None, current: str | None) -> int:
 
 def device(agent: str) -> str:
     """What a browser says of itself in two words, such as “Firefox, Windows”."""
-    browser = next((name for sign, name in BROWSERS if re.search(rf"{sign}/", agent)), "")
-    system = next((name for sign, name in SYSTEMS if sign in agent), "")
-    return ", ".join(part for part in (browser, system) if part) or _("Unknown device")
+    return ", ".join(filter(None, browsers.read(agent))) or _("Unknown device")

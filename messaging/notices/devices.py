@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,17 +19,10 @@ from django.utils.translation import gettext as _
 from integrations import http
 from messaging.errors import Refused
 from messaging.models import Device
+from portal import browsers
 from portal.models import User
 
 MAX_ENDPOINT = 1000
-_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "FxiOS": "Firefox", "CriOS": "Chrome"} | {
-    "Chrome": "Chrome",
-    "Safari": "Safari",
-}
-_SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows"} | {
-    "Mac OS": "Mac",
-    "Linux": "Linux",
-}
 
 
 def mark_of(session: str) -> str:
@@ -97,9 +89,11 @@ def is_signed_in(device: Device) -> bool:
 
 def named(agent: str) -> str:
     """Browser and system by the User-Agent, such as “Firefox on Android”."""
-    browser = next((name for part, name in _BROWSERS.items() if f"{part}/" in agent), _("A browser"))
-    system = next((name for part, name in _SYSTEMS.items() if re.search(part, agent)), _("a device"))
-    return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
+    browser, system = browsers.read(agent)
+    return _("%(browser)s on %(system)s") % {
+        "browser": browser or _("A browser"),
+        "system": system or _("a device"),
+    }
 
 
 def _digest(endpoint: str) -> str:
