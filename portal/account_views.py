@@ -22,18 +22,13 @@ from django.views.decorators.http import require_POST
 
 from portal import mail, throttling
 from portal.models import Invitation, User
+from portal.signed_in import SignedIn
 
 logger = logging.getLogger(__name__)
 
 CHANGES_PER_HOUR = 5
 LINK_SECONDS = 24 * throttling.HOUR
 _SALT = "portal.change_address"
-
-
-class SignedIn(HttpRequest):
-    """A request as it arrives behind `login_required`."""
-
-    user: User
 
 
 class AddressForm(forms.Form):

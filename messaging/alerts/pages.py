@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,15 +17,10 @@ from messaging.models import Alert, AlertChoice, AlertKind
 from portal import mail, throttling
 from portal.models import User
 from portal.permissions import in_reach_of
+from portal.signed_in import SignedIn
 
 SHOWN = 50
 TESTS_PER_HOUR = 10
-
-
-class SignedIn(HttpRequest):
-    """A request as it arrives behind `login_required`."""
-
-    user: User
 
 
 class ChoiceForm(forms.Form):

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,12 +15,7 @@ from django.views.decorators.cache import never_cache
 
 from messaging.models import Number
 from portal.models import PersonalToken, User
-
-
-class SignedIn(HttpRequest):
-    """A request as it arrives behind `login_required`."""
-
-    user: User
+from portal.signed_in import SignedIn
 
 
 class NewTokenForm(forms.Form):

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -21,15 +21,14 @@ from messaging.outbound import submit
 from messaging.rules import teamwork
 from messaging.statuses import AttachmentState
 from messaging.views import file_response
-from portal.models import User
+from portal import signed_in
 
 REFUSED = 422
 
 
-class SignedIn(HttpRequest):
+class SignedIn(signed_in.SignedIn):
     """A request as it arrives behind `login_required` and the htmx middleware."""
 
-    user: User
     htmx: HtmxDetails
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -17,16 +17,10 @@ from messaging.notices import devices, push, replies, wording
 from messaging.notices.forms import ChoicesForm
 from messaging.notices.unread import unread
 from portal import mail, throttling
-from portal.models import User
+from portal.signed_in import SignedIn
 
 TESTS_PER_HOUR = 20
 SHOWN = 5
-
-
-class SignedIn(HttpRequest):
-    """A request as it arrives behind `login_required`."""
-
-    user: User
 
 
 @login_required
