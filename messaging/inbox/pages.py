@@ -62,7 +62,7 @@ def conversations(user: User, search: str = "", count: int = CONVERSATIONS, show
         )
         for row in shown
     ]
-    return Listing(shown, len(rows) > count, _fingerprint([*states, tuple(counts.values())]), counts)
+    return Listing(shown, len(rows) > count, fingerprint([*states, tuple(counts.values())]), counts)
 
 
 def _newest(user: User, found: ConversationQuerySet, count: int) -> ConversationQuerySet:
@@ -88,13 +88,13 @@ def messages(conversation: Conversation, before: int | None = None) -> Page:
     rows = list(found[: MESSAGES + 1])
     shown = rows[MESSAGES - 1 :: -1] if len(rows) > MESSAGES else rows[::-1]
     states = [(row.pk, row.status, row.queue_state, row.changed_at) for row in shown]
-    return Page(shown, len(rows) > MESSAGES, _fingerprint([*states, (_last_remark(conversation),)]))
+    return Page(shown, len(rows) > MESSAGES, fingerprint([*states, (_last_remark(conversation),)]))
 
 
 def thread_fingerprint(conversation: Conversation) -> str:
     """What `messages(conversation).fingerprint` is now, by two indexed queries."""
     newest = conversation.messages.order_by("-pk").values_list("pk", "status", "queue_state", "changed_at")
-    return _fingerprint([*list(newest[:MESSAGES])[::-1], (_last_remark(conversation),)])
+    return fingerprint([*list(newest[:MESSAGES])[::-1], (_last_remark(conversation),)])
 
 
 def _last_remark(conversation: Conversation) -> int | None:
@@ -154,7 +154,7 @@ def change_stamp(user: User, opened: int | None = None, count: int = CONVERSATIO
             _totals(thread[:MESSAGES], "MAX(id)", "SUM(status)", "SUM(queue_state)", "MAX(changed_at)"),
         )
     )
-    return _fingerprint(totals)
+    return fingerprint(totals)
 
 
 def _totals(rows: QuerySet[Any, Any], *totals: str) -> Subquery:
@@ -188,7 +188,8 @@ def others_on(number: Number, user: User) -> list[User]:
     return list(User.objects.filter(assignments__number=number, is_active=True).exclude(pk=user.pk))
 
 
-def _fingerprint(states: Iterable[tuple[Any, ...]]) -> str:
+def fingerprint(states: Iterable[tuple[Any, ...]]) -> str:
+    """A short text that changes when one of the states does."""
     spelled = [
         [item.isoformat() if isinstance(item, datetime) else str(item) for item in state] for state in states
     ]

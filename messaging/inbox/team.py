@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
+from messaging.inbox.pages import fingerprint
 from messaging.models import Conversation, Message, Reading, Remark
 from messaging.rules import teamwork
 from portal.models import User
@@ -46,8 +46,7 @@ def of(conversation: Conversation, user: User) -> Team:
         *(opted_out, conversation.contact.blocked_at, str(conversation.contact), conversation.private_to_id),
         *([who.pk for who in colleagues], [who.pk for who in writing], [who.pk for who in readers]),
     )
-    fingerprint = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
-    return Team(colleagues, writing, readers, opted_out, fingerprint)
+    return Team(colleagues, writing, readers, opted_out, fingerprint([state]))
 
 
 def _writes(reading: Reading, now: datetime) -> bool:
@@ -74,21 +73,3 @@ def place_remarks(
     for message in messages:
         message.remarks = places[message.pk]  # type: ignore[attr-defined]
     return places[0]
-
-
-def snooze_until(choice: str, given: str) -> datetime | None:
-    """The time that somebody chose, in their time zone; None if it is none."""
-    now = timezone.localtime()
-    morning = timezone.make_aware(datetime.combine(now.date(), time(9)))
-    match choice:
-        case "hour":
-            return now + timedelta(hours=1)
-        case "tomorrow":
-            return morning + timedelta(days=1)
-        case "week":
-            return morning + timedelta(days=7 - now.weekday())
-    try:
-        until = datetime.fromisoformat(given[:40])
-        return until if until.tzinfo else timezone.make_aware(until)
-    except (ValueError, OverflowError):
-        return None

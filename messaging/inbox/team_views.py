@@ -1,4 +1,4 @@
-"""The views by which users of a number work together: who has a conversation, notes, who writes, consent."""
+"""The views for working together on a number: assigning, setting aside, notes, who is typing, and consent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from messaging.errors import Refused
 from messaging.inbox import team
 from messaging.inbox.views import REFUSED, SignedIn
 from messaging.models import Conversation
-from messaging.rules import teamwork
+from messaging.rules import schedule, teamwork
 from portal.ids import key_of
 
 
@@ -48,10 +48,7 @@ def _do(request: SignedIn, opened: Conversation) -> None:
         case "release":
             teamwork.assign(opened, user, None)
         case "snooze":
-            until = team.snooze_until(choice, given.get("at", ""))
-            if until is None:
-                raise Refused(_("Choose a time in the future, within a year."))
-            teamwork.snooze(opened, user, until)
+            teamwork.snooze(opened, user, schedule.chosen(given.get("at", ""), choice))
         case "close":
             teamwork.close(opened, user)
         case "reopen":

@@ -1,4 +1,4 @@
-"""Texts that are sent later: choosing the time, changing it, and taking them back before they are sent."""
+"""Times that people choose, and texts that are sent then: changing the time, and taking them back before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MORNING, EVENING = time(8), time(22)
 def chosen(given: str, choice: str = "", zone: ZoneInfo | None = None) -> datetime:
     """The time that somebody chose, in their time zone. Raises Refused if it is none, or past.
 
-    `choice` is hour, tomorrow, or morning: the next 8:00 in the contact's `zone`.
+    `choice` is hour, tomorrow, week, or morning: the next 8:00 in the contact's `zone`.
     """
     now = timezone.localtime()
     found: datetime | None = None
@@ -31,7 +31,9 @@ def chosen(given: str, choice: str = "", zone: ZoneInfo | None = None) -> dateti
         case "hour":
             found = now + timedelta(hours=1)
         case "tomorrow":
-            found = timezone.make_aware(datetime.combine(now.date() + timedelta(days=1), time(9)))
+            found = _nine(now, 1)
+        case "week":
+            found = _nine(now, 7 - now.weekday())
         case "morning":
             found = morning(zone, now) if zone is not None else None
         case _at:
@@ -43,8 +45,13 @@ def chosen(given: str, choice: str = "", zone: ZoneInfo | None = None) -> dateti
     return checked(found)
 
 
+def _nine(now: datetime, days: int) -> datetime:
+    """9:00 so many days after today; on Monday after the rest of the week."""
+    return timezone.make_aware(datetime.combine(now.date() + timedelta(days=days), time(9)))
+
+
 def checked(at: datetime | None) -> datetime:
-    """The time, if a text can be scheduled for it. Raises Refused."""
+    """The time, if something can wait for it. Raises Refused."""
     now = timezone.now()
     if at is None or not now < at < now + LATEST:
         raise Refused(_("Choose a time in the future, within a year."))

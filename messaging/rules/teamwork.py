@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,13 +17,12 @@ from django.utils.translation import gettext as _
 from messaging.errors import Refused
 from messaging.models import Assignment, Conversation, Mention, Message, Number, Reading, Remark
 from messaging.models.erasures import masked
-from messaging.rules import optout
+from messaging.rules import optout, schedule
 from portal import audit
 from portal.database import bulk
 from portal.models import User
 
 MAX_NOTE, MAX_HOW = 5000, 300  # characters
-MAX_SNOOZE = timedelta(days=366)
 WRITING_SECONDS = 8  # longer than the compose box waits before it says so again
 
 
@@ -50,9 +50,7 @@ def assign(conversation: Conversation, by: User, to: User | None) -> None:
 
 def snooze(conversation: Conversation, by: User, until: datetime) -> None:
     """Sets the conversation aside until a time, or until the contact writes."""
-    now = timezone.now()
-    if not now < until < now + MAX_SNOOZE:
-        raise Refused(_("Choose a time in the future, within a year."))
+    until = schedule.checked(until)
     with transaction.atomic():
         row = _locked(conversation, by)
         if row.snoozed_until == until and row.closed_at is None:
@@ -105,18 +103,7 @@ def on_received(messages: Iterable[Message]) -> None:
     for row, _message in resting:
         row.snoozed_until, row.closed_at = None, None
     bulk.update([row for row, _message in resting], "snoozed_until", "closed_at")
-    bulk.insert(
-        [
-            Remark(
-                organization_id=row.organization_id,
-                number_id=row.number_id,
-                conversation=row,
-                kind=kinds[row.pk],
-                after=message.pk,
-            )
-            for row, message in resting
-        ]
-    )
+    bulk.insert([_remark(row, kinds[row.pk], after=message.pk) for row, message in resting])
 
 
 def note(conversation: Conversation, by: User, text: str) -> Remark:
@@ -182,43 +169,26 @@ def rests(conversation: Conversation, user: User) -> None:
     own.update(writing_until=None)
 
 
-def remark(
-    conversation: Conversation,
-    kind: Remark.Kind,
-    author: User | None,
-    *,
-    assignee: User | None = None,
-    text: str = "",
-    until: datetime | None = None,
-) -> Remark:
+def remark(conversation: Conversation, kind: Remark.Kind, author: User | None, **said: Any) -> Remark:
     """Leaves a remark at the end of a conversation, in the caller's transaction."""
-    return Remark.objects.create(
-        organization_id=conversation.organization_id,
-        number_id=conversation.number_id,
-        conversation=conversation,
-        kind=kind,
-        author=author,
-        assignee=assignee,
-        text=text,
-        until=until,
-        after=conversation.last_message_id or 0,
-    )
+    made = _remark(conversation, kind, author=author, **said)
+    made.save()
+    return made
 
 
 def remark_in_all(conversations: Iterable[Conversation], kind: Remark.Kind, author: User) -> None:
     """Leaves the same remark in several conversations, in one statement."""
-    bulk.insert(
-        [
-            Remark(
-                organization_id=row.organization_id,
-                number_id=row.number_id,
-                conversation=row,
-                kind=kind,
-                author=author,
-                after=row.last_message_id or 0,
-            )
-            for row in conversations
-        ]
+    bulk.insert([_remark(row, kind, author=author) for row in conversations])
+
+
+def _remark(conversation: Conversation, kind: Remark.Kind, **said: Any) -> Remark:
+    """A remark after the last message, unless it is said after which."""
+    return Remark(
+        organization_id=conversation.organization_id,
+        number_id=conversation.number_id,
+        conversation=conversation,
+        kind=kind,
+        **{"after": conversation.last_message_id or 0, **said},
     )
 
 
