@@ -223,7 +223,7 @@ def test_of_a_claim_and_a_cancel_at_one_moment_never_both_win(account: Account, 
 
     def claims() -> None:
         start.wait()
-        for _round in range(60):
+        for _round in range(20):
             claimed.update(item.id for item in claim.claim(2).claims)
         connections.close_all()
 
@@ -233,10 +233,12 @@ def test_of_a_claim_and_a_cancel_at_one_moment_never_both_win(account: Account, 
         connections.close_all()
 
     keys = [message.pk for message in messages]
+    # Whoever is faster, some are left for each: nobody cancels the first four, and not all are claimed.
+    wanted = keys[4:]
     threads = [
         threading.Thread(target=claims),
-        threading.Thread(target=cancels, args=(keys[::2],)),
-        threading.Thread(target=cancels, args=(keys[::-1],)),
+        threading.Thread(target=cancels, args=(wanted[::2],)),
+        threading.Thread(target=cancels, args=(wanted[::-1],)),
     ]
     for thread in threads:
         thread.start()

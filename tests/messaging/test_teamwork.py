@@ -1,4 +1,4 @@
-"""Working together on a shared number: who has a conversation, snoozing, closing, notes, and who writes."""
+"""Working together on a shared number: assigning, snoozing, closing, notes, and who is typing."""
 
 from __future__ import annotations
 

@@ -590,8 +590,8 @@ def test_imports_are_recorded_for_each_row(
         drain.drain()
     entries = since(before)
     assert told(entries) == [
-        ("added", "portal.organization", "More"),
         ("changed", "portal.organization", "Acme Ltd"),
+        ("added", "portal.organization", "More"),
         ("changed", "portal.user", "Alice <alice@acme.example>"),
         ("changed", "messaging.number", "Desk (+61855555501)"),
     ]
@@ -647,11 +647,11 @@ def test_what_is_done_with_contacts_is_recorded(private: Number, alice: User, ad
 def test_saved_views_are_recorded(admin_of_acme: User, reseller: User, account: Account) -> None:
     before = last()
     page = "/admin/portal/auditentry/views"
-    form = {"query": "action=added", "name": "What came", "share": f"account:{account.pk}"}
+    form = {"query": "action=added", "name": "Additions", "share": f"account:{account.pk}"}
     signed_in(reseller).post(f"{page}/save/", form)
     signed_in(reseller).post(f"{page}/{SavedView.objects.get().pk}/delete/")
     said = [(each.action, each.name, each.account_id) for each in since(before)]
-    assert said == [("added", "What came", account.pk), ("deleted", "What came", account.pk)]
+    assert said == [("added", "Additions", account.pk), ("deleted", "Additions", account.pk)]
 
 
 def test_what_is_cleared_away_is_recorded(service: Integration, admin_of_acme: User) -> None:
