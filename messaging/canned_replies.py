@@ -54,7 +54,7 @@ def filled(text: str, conversation: Conversation, user: User) -> str:
 def changeable(user: User) -> QuerySet[CannedReply]:
     """The user's own replies, and those that all share in the organizations that the user administers."""
     shared = Q(owner__isnull=True, organization__in=Organization.objects.administered_by(user))
-    mine = Q(owner=user, organization__in=user.memberships.exclude(organization=None).values("organization"))
+    mine = Q(owner=user, organization__in=user.own_organizations)
     return CannedReply.objects.filter(mine | shared).select_related("organization", "number")
 
 

@@ -63,10 +63,7 @@ class SeveralForm(forms.Form):
         fields["invited"].queryset = invited.to(organization)
         fields["invited"].label_from_instance = invitation_label
         # Most numbers of an organization are in one country.
-        used = Number.objects.filter(organization=organization, active=True).exclude(country="")
-        countries = list(used.values_list("country", flat=True).distinct().order_by()[:2])
-        if len(countries) == 1:
-            fields["country"].initial = countries[0]
+        fields["country"].initial = Number.objects.only_countries([organization]).get(organization.pk)
 
     def clean_pasted(self) -> list[tuple[str, str]]:
         """The numbers with their display names."""

@@ -20,6 +20,7 @@ from messaging import contact_export, erasure
 from messaging.contact_form import ContactForm
 from messaging.errors import Refused
 from messaging.models import Contact, ContactTag
+from messaging.models.contacts import known_by
 from messaging.rules import contacts
 from portal.admin_base import LISTED, OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
@@ -94,12 +95,9 @@ class ContactAdmin(PortalAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         words = search_term.strip()
-        found = Q(name__icontains=words) | Q(company__icontains=words) | Q(tags__name__icontains=words)
-        found |= Q(merged_into__name__icontains=words)
-        if digits := "".join(character for character in words if character.isdigit()):
-            found |= Q(address__contains=digits.removeprefix("0"))
-        keys = queryset.order_by().filter(found).values("pk")
-        return queryset.filter(pk__in=keys) if words else queryset, False
+        if not words:
+            return queryset, False
+        return queryset.filter(known_by(words) | Q(merged_into__name__icontains=words)), False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self.in_reach(request, obj)

@@ -92,7 +92,7 @@ def why(message: Message) -> str:
         return words
     return _(
         "The provider refused it. Check the number and the text; if it is refused again, tell your "
-        "administrator, who sees the provider's answer."
+        "administrator, who can see the provider's answer."
     )
 
 

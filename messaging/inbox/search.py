@@ -8,6 +8,7 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 
 from messaging.models import Contact, Message
+from messaging.models.contacts import known_by
 from messaging.models.conversations import ConversationQuerySet
 from portal.models import User
 
@@ -31,23 +32,11 @@ def saying(user: User, words: str) -> QuerySet[Message, int]:
     They are read from the log of the user's organizations, whoever may see them: the caller filters by that.
     """
     # Named by their keys, they are read backwards in the index, however many messages others have.
-    newest = Message.objects.filter(organization__in=_organizations(user)).order_by("-pk")
+    newest = Message.objects.filter(organization__in=user.own_organizations).order_by("-pk")
     recent = Message.objects.filter(pk__in=newest.values("pk")[:RECENT], text__icontains=words)
     return recent.order_by().values_list("conversation", flat=True)
 
 
 def _people(user: User, words: str) -> QuerySet[Contact]:
     """The contacts of the user's organizations that have the words."""
-    found = Q(name__icontains=words) | Q(company__icontains=words)
-    found |= Q(
-        pk__in=Contact.tags.through.objects.filter(contacttag__name__icontains=words).values("contact")
-    )
-    digits = "".join(character for character in words if character.isdigit())
-    if digits:
-        found |= Q(address__contains=digits.removeprefix("0"))
-    return Contact.objects.filter(found, organization__in=_organizations(user))
-
-
-def _organizations(user: User) -> list[int]:
-    rows = user.memberships.exclude(organization=None)
-    return list(rows.values_list("organization", flat=True))
+    return Contact.objects.filter(known_by(words), organization__in=user.own_organizations)

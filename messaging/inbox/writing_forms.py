@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models import CannedReply, Number, WritingChoices
-from portal.models import Membership, Organization, User
+from portal.models import Organization, User
 
 LISTED = 300  # numbers and organizations to choose from
 
@@ -58,14 +58,8 @@ class ReplyForm(forms.ModelForm):  # type: ignore[type-arg]
 def _owners(user: User) -> dict[str, tuple[str, dict[str, Any]]]:
     """For whom the user may write replies: the label and the keys of each choice."""
     found: dict[str, tuple[str, dict[str, Any]]] = {}
-    memberships = (
-        user.memberships.filter(status=Membership.Status.ACTIVE)
-        .exclude(organization=None)
-        .select_related("organization")
-    )
-    for membership in memberships[:LISTED]:
-        row = membership.organization
-        assert row is not None
+    own = Organization.objects.filter(pk__in=user.own_organizations).order_by("name")
+    for row in own[:LISTED]:
         keys = {"owner": user.pk, "number": None, "organization": row.pk}
         found[f"mine {row.pk}"] = (str(_("Only me, %(name)s") % {"name": row}), keys)
     administered = Organization.objects.administered_by(user).order_by("name")

@@ -1,4 +1,4 @@
-"""Alerts: trouble that administrators are told about, and who wants to be told of what."""
+"""Alerts about trouble, and which of them each administrator wants."""
 
 from __future__ import annotations
 

@@ -15,6 +15,15 @@ from portal.database import locks
 from portal.models import Organization
 
 
+def known_by(words: str) -> Q:
+    """The condition that a contact has the words in its name, company or tags, or the number in its own."""
+    tagged = Contact.tags.through.objects.filter(contacttag__name__icontains=words)
+    found = Q(name__icontains=words) | Q(company__icontains=words) | Q(pk__in=tagged.values("contact"))
+    if digits := "".join(character for character in words if character.isdigit()):
+        found |= Q(address__contains=digits.removeprefix("0"))
+    return found
+
+
 class ContactQuerySet(models.QuerySet["Contact"]):
     def known_as(self, written: Iterable[tuple[int, str]]) -> dict[tuple[int, str], str]:
         """The address of each contact, given by organization and by one of the ways in which it is written.

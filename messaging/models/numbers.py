@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -27,6 +29,14 @@ class NumberQuerySet(models.QuerySet["Number"]):
     def for_user(self, user: User) -> NumberQuerySet:
         """The active numbers through which the user may send and receive."""
         return self.filter(assigned_to(user), active=True)
+
+    def only_countries(self, organizations: Iterable[Organization]) -> dict[int, str]:
+        """The country of an organization's numbers in use, by its key, if they are all in one."""
+        used = self.filter(organization__in=organizations, active=True).exclude(country="").order_by()
+        found: dict[int, set[str]] = defaultdict(set)
+        for organization, country in used.values_list("organization", "country").distinct():
+            found[organization].add(country)
+        return {key: countries.pop() for key, countries in found.items() if len(countries) == 1}
 
 
 class Number(models.Model):

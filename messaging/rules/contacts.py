@@ -67,7 +67,7 @@ def block(contact: Contact, by: User) -> None:
 
 
 def unblock(contact: Contact, by: User) -> None:
-    """Shows its conversations again, with what came meanwhile."""
+    """Shows its conversations again, including messages received in the meantime."""
     _set_blocked(contact, by, blocked=False)
 
 

@@ -141,6 +141,13 @@ class User(AbstractBaseUser):
         ]
 
     @property
+    def own_organizations(self) -> list[int]:
+        """The keys of the organizations in which the user has a role of their own."""
+        return [
+            member.organization_id for member in self.active_memberships if member.organization_id is not None
+        ]
+
+    @property
     def is_superuser(self) -> bool:
         return self.is_operator
 
