@@ -6,7 +6,6 @@ import logging
 import random
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -22,7 +21,7 @@ from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE, ApiMe
 from integrations.language.errors import DocumentError, RenderError
 from integrations.language.methods import Method
 from integrations.models import Integration, Poll, PropertyValues, Subscription, Template
-from integrations.models.calls import ScheduledCall
+from integrations.models.calls import ScheduledCall, in_seconds
 from integrations.origins import Held
 from integrations.prepared import PreparedIntegration
 from integrations.properties import ACCESS_TOKEN
@@ -166,9 +165,7 @@ def plan(rows: QuerySet[Integration]) -> None:
 
 
 def _first(method: Method, polls: Iterator[int]) -> Combinable:
-    if method.receiving is None:
-        return Now()
-    return Now() + timedelta(seconds=method.receiving.interval * (next(polls) * SPREAD % 1))
+    return in_seconds(method.receiving.interval * (next(polls) * SPREAD % 1) if method.receiving else 0)
 
 
 def _methods(integration: Integration) -> Mapping[str, Method]:

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 
 from django.db import models, transaction
 from django.db.models import F, ProtectedError, Q
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from integrations.models.integrations import Integration
@@ -14,6 +15,12 @@ from integrations.models.integrations import Integration
 LEASE = timedelta(seconds=150)  # longer than any request may take, with what is done before and after it
 
 Row = TypeVar("Row", bound="ScheduledCall")
+
+
+def in_seconds(seconds: float) -> Combinable:
+    """The time in so many seconds; zero is due at once."""
+    # On SQLite a sum has more digits than Now(), and would be later than it for the rest of the millisecond.
+    return Now() + timedelta(seconds=seconds) if seconds else Now()
 
 
 class ScheduledCallQuerySet(models.QuerySet[Row]):
@@ -80,7 +87,7 @@ class ScheduledCall(models.Model):
         if now.fence != self.fence:
             return
         if now.due_at == self.due_at:
-            fields["due_at"] = None if seconds is None else Now() + timedelta(seconds=seconds)
+            fields["due_at"] = None if seconds is None else in_seconds(seconds)
         rows = type(self)._default_manager.filter(pk=self.pk)
         rows.update(lease_until=None, **fields)
 

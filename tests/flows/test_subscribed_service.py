@@ -108,7 +108,7 @@ def test_a_webhook_that_does_not_answer_is_shown_and_tried_again(
     assert "does not answer the validation call" in integration.problem
     assert provider.provider.subscriptions == {} and Subscription.objects.get().failures == 1
     settings.PUBLIC_URL = url
-    Subscription.objects.update(due_at=timezone.now())
+    Subscription.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     subscriptions.renew_due()
     integration.refresh_from_db()
     assert integration.problem == "" and len(provider.provider.subscriptions) == 1
