@@ -63,9 +63,7 @@ def test_it_calls_from_the_subscription_until_its_end(provider: Sandbox, ours: N
     assert [message.text for message in Message.objects.all()] == ["in time"]
 
     began = timezone.now() - timedelta(minutes=59)
-    Subscription.objects.update(
-        subscribed_at=began, expires_at=began + timedelta(hours=1), due_at=timezone.now()
-    )
+    Subscription.objects.update(subscribed_at=began, expires_at=began + timedelta(hours=1), due_at=began)
     subscriptions.renew_due()
     renewed = Subscription.objects.get()
     assert renewed.subscription_id == row.subscription_id
