@@ -22,6 +22,8 @@ from messaging import media  # noqa: E402
 from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number  # noqa: E402
 from portal.models import Account, Membership, Organization, User  # noqa: E402
 
+BATCH = 1000  # a statement takes 65,535 parameters
+
 
 def fill(organizations: list[dict[str, Any]]) -> str:
     """The id of the account that has these organizations; all is committed.
@@ -63,10 +65,12 @@ def fill(organizations: list[dict[str, Any]]) -> str:
 def _write(number: Number, author: User, name: str, count: int, due: list[float]) -> None:
     organization, integration = number.organization, number.integration
     contacts = Contact.objects.bulk_create(
-        Contact(organization=organization, address=f"+61412{index:06d}") for index in range(count)
+        (Contact(organization=organization, address=f"+61412{index:06d}") for index in range(count)),
+        batch_size=BATCH,
     )
     conversations = Conversation.objects.bulk_create(
-        Conversation(organization=organization, number=number, contact=contact) for contact in contacts
+        (Conversation(organization=organization, number=number, contact=contact) for contact in contacts),
+        batch_size=BATCH,
     )
     now = timezone.now()
     Message.objects.bulk_create(
@@ -83,7 +87,7 @@ def _write(number: Number, author: User, name: str, count: int, due: list[float]
             )
             for index, conversation in enumerate(conversations)
         ],
-        batch_size=1000,  # a statement takes 65,535 parameters
+        batch_size=BATCH,
     )
 
 
