@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from integrations.case_http import BODIES
-from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES, SEND_FILE, SEND_MESSAGE
+from integrations.language.api_methods import METHODS, RECEIVE_MESSAGES, SEND_FILE, SEND_GROUP, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import Problem, child, did_you_mean
 from integrations.language.names import BOUND, KEPT, SENDING
@@ -124,7 +124,8 @@ def _unset(template: Template, case: dict[str, Value], kind: str, pointer: str) 
         return
     named = METHODS.get(text(case.get("method")))
     files = any(message.get(name) for name in ("media", "urls", "url"))
-    called = [named] if named else [SEND_MESSAGE, *([SEND_FILE] if files else [])]
+    single = [SEND_MESSAGE, *([SEND_FILE] if files else [])]
+    called = [named] if named else [SEND_GROUP] if isinstance(message.get("to"), list) else single
     called = called if case.get("method") != OAUTH2 else []  # each grant reads others
     methods = [template.methods[method.name] for method in called if method.name in template.methods]
     if kind == "receive" and named is None:

@@ -61,6 +61,9 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
     urls = tuple(url for url in given if not _SMIL.search(url))
     if len(urls) < len(given):
         put(bound, "urls", list(urls))
+    others = dict.fromkeys(_texts(bound.get("members")))
+    members = tuple(each for each in others if each not in (*recipients, text(bound["from"])))
+    bound["members"] = list(members) or None
     return InboundMessage(
         "mms" if event.type == "mms" and urls else "message",
         text(bound["from"]),
@@ -72,6 +75,7 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
         text(bound.get("sendername")),
         *_concat(event, bound),
         media_auth=event.media_hosts is not None,
+        members=members,
     )
 
 

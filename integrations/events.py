@@ -64,7 +64,8 @@ class InboundRequest:
 class InboundMessage:
     """A text or files for one or more of our numbers, which are written as the provider wrote them.
 
-    With a `concat_id`, the text is part `concat_part` of `concat_count`. With `media_auth`, its files may be
+    `members` are others who take part in a group, besides sender and recipients. With a
+    `concat_id`, the text is part `concat_part` of `concat_count`. With `media_auth`, its files may be
     fetched with the provider's credentials.
     """
 
@@ -80,6 +81,7 @@ class InboundMessage:
     concat_part: int = 1
     concat_count: int = 1
     media_auth: bool = False
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from integrations import logos, setup
-from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
+from integrations.language.api_methods import SEND_FILE, SEND_GROUP, SEND_MESSAGE
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template
 from integrations.search import LONGEST, found
@@ -28,6 +28,10 @@ def _sends_files(compiled: Compiled) -> bool:
     return SEND_FILE.name in compiled.methods or (message is not None and bool(FILES & message.uses))
 
 
+def _sends_to_groups(compiled: Compiled) -> bool:
+    return SEND_GROUP.name in compiled.methods
+
+
 def _reports(compiled: Compiled) -> bool:
     return any(event.type == "messageStatus" for event in compiled.events)
 
@@ -38,6 +42,7 @@ def _verifies(compiled: Compiled) -> bool:
 
 ABILITIES: dict[str, tuple[Promise | str, Callable[[Compiled], bool]]] = {
     "mms": (gettext_lazy("MMS"), _sends_files),
+    "groups": (gettext_lazy("Group messages"), _sends_to_groups),
     "reports": (gettext_lazy("Delivery reports"), _reports),
     "signed": (gettext_lazy("Verified webhooks"), _verifies),
 }

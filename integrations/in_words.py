@@ -53,6 +53,7 @@ def facts(event: Event, country: str | None = None) -> list[tuple[str, str]]:
     if isinstance(event, InboundMessage):
         part = {"part": event.concat_part, "count": event.concat_count}
         found |= {
+            _("group"): ", ".join(event.members),
             _("name"): event.sender_name,
             _("text"): event.text,
             _("files"): "\n".join(event.urls),

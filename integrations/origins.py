@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from integrations import http
 from integrations.events import HttpRequest, RenderedRequest
-from integrations.language.api_methods import LOGIN, SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
+from integrations.language.api_methods import LOGIN, SEND_FILE, SEND_GROUP, SEND_MESSAGE, UPLOAD_FILE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
@@ -24,7 +24,7 @@ from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.rendering import render_variables
 
 _PURPOSES = {
-    **dict.fromkeys([SEND_MESSAGE.name, SEND_FILE.name, UPLOAD_FILE.name], "send"),
+    **dict.fromkeys([SEND_MESSAGE.name, SEND_FILE.name, SEND_GROUP.name, UPLOAD_FILE.name], "send"),
     LOGIN.name: "token",
 }
 # The path of a URL may depend on a message, the origin never does.

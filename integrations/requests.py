@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from integrations.events import RenderedRequest
-from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE, UPLOAD_FILE
+from integrations.language.api_methods import SEND_FILE, SEND_GROUP, SEND_MESSAGE, UPLOAD_FILE
 from integrations.language.budget import TooMuchWork, budget
 from integrations.language.dates import iso_text
 from integrations.language.document import Template
@@ -68,9 +68,10 @@ def plan(
     `uploaded` is what the uploads of files bound, by the file's place in `media`. Files that are still to be
     uploaded come first: then these uploads are all that is returned, since the rest depends on them.
 
-    `message` has `from`, `to`, `text`, `media` (a list of objects with `url`, and with `content` in bytes if
-    `Method.needs_content`) and any other variables that are known; the rest are derived. A request is at most
-    1 MiB, or 25 MiB with files, and there are at most 255; U+0000 and unpaired surrogates become U+FFFD.
+    `message` has `from`, `to` (for a group a list of its members), `text`, `media` (a list of objects with
+    `url`, and with `content` in bytes if `Method.needs_content`) and any other variables that are known; the
+    rest are derived. A request is at most 1 MiB, or 25 MiB with files, and there are at most 255; U+0000 and
+    unpaired surrogates become U+FFFD.
     """
     with _bounded(message):
         known = _derived(cleaned(message))
@@ -174,9 +175,13 @@ def _derived(message: dict[str, Value]) -> dict[str, Value]:
 
 
 def _steps(template: Template, properties: Mapping[str, Value], variables: dict[str, Value]) -> list[Step]:
+    send_group = template.methods.get(SEND_GROUP.name)
+    if send_group is not None and isinstance(variables.get("to"), list):
+        return _group_steps(template, send_group, properties, variables)
     send_file = template.methods.get(SEND_FILE.name)
     if variables["media"] and send_file is not None and _applies(send_file, properties, variables):
-        return _file_steps(template, send_file, properties, variables)
+        rest = template.methods.get(SEND_MESSAGE.name)
+        return _file_steps(template, send_file, rest, properties, variables)
     send = template.methods.get(SEND_MESSAGE.name)
     if send is None:
         raise RenderError(
@@ -195,12 +200,23 @@ def _steps(template: Template, properties: Mapping[str, Value], variables: dict[
     return _text_steps(send, properties, variables)
 
 
+def _group_steps(
+    template: Template, send: Method, properties: Mapping[str, Value], variables: dict[str, Value]
+) -> list[Step]:
+    """The requests to a group: with the files if the method takes them, else with their URLs in the text."""
+    if not variables["media"] or not send.uses & {"url", "urls", "media"}:
+        return _text_steps(send, properties, {**variables, "content": variables["text_with_media"]})
+    if not _applies(send, properties, variables):
+        raise _not_accepted(send)
+    steps = _file_steps(template, send, send, properties, variables)
+    return [(method, {**own, "content": own["text"]}) for method, own in steps]
+
+
 def _text_steps(method: Method, properties: Mapping[str, Value], variables: dict[str, Value]) -> list[Step]:
     """One request of the method, or one for each part of a long text."""
     body = variables["content"]
     if not _applies(method, properties, variables):
-        reason = "The provider does not accept this message: 'when' does not hold."
-        raise RenderError(reason, child(method.pointer, "when"))
+        raise _not_accepted(method)
     if method.split is None:
         return [(method, {**variables, "parts": [body]})]
     parts = split_text(body, method.split.max, method.split.unit)
@@ -209,17 +225,28 @@ def _text_steps(method: Method, properties: Mapping[str, Value], variables: dict
     return [(method, {**variables, "text": part, "content": part, "parts": parts}) for part in parts]
 
 
+def _not_accepted(method: Method) -> RenderError:
+    reason = "The provider does not accept this message: 'when' does not hold."
+    return RenderError(reason, child(method.pointer, "when"))
+
+
 def _file_steps(
-    template: Template, method: Method, properties: Mapping[str, Value], variables: dict[str, Value]
+    template: Template,
+    method: Method,
+    send: Method | None,
+    properties: Mapping[str, Value],
+    variables: dict[str, Value],
 ) -> list[Step]:
-    """The requests for files; a text that they cannot carry is sent first, the rest of a long one last."""
+    """The requests for files; a text that they cannot carry is sent first, the rest of a long one last.
+
+    Both are sent by `send`.
+    """
     body, split = variables["text"], method.split
     steps: list[Step] = []
     alone = {**variables, "media": [], "urls": [], "url": None}
     parts = [body] if split is None else split_text(body, split.max, split.unit)
     rest = parts[1:] if split is not None and split.into == "requests" else []
-    send = template.methods.get(SEND_MESSAGE.name)
-    takes_text = bool(method.uses & {"text", "text_with_media", "parts"})
+    takes_text = method is send or bool(method.uses & {"text", "text_with_media", "parts"})
     if body and (rest or not takes_text) and send is None:
         reason = (
             f"The text cannot be sent with a file, and there is no {SEND_MESSAGE.name} to send it separately."

@@ -42,6 +42,13 @@ SEND_FILE = ApiMethod(
     SENDING,
     per_file=True,
 )
+SEND_GROUP = ApiMethod(
+    "SendGroup",
+    "sends a text, files or both to all members of a group",
+    "a message is for a group: `$to$` is the list of its members; without it, groups are answered one by one",
+    SENDING,
+    per_file=True,
+)
 UPLOAD_FILE = ApiMethod(
     "UploadFile",
     "uploads a file; what its `response_map` binds become keys of that file in `$media$`",
@@ -101,6 +108,7 @@ METHODS = {
     for method in (
         SEND_MESSAGE,
         SEND_FILE,
+        SEND_GROUP,
         UPLOAD_FILE,
         CHECK_CREDENTIALS,
         LOGIN,

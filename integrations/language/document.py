@@ -13,6 +13,7 @@ from integrations.language.api_methods import (
     METHODS,
     RECEIVE_MESSAGES,
     SEND_FILE,
+    SEND_GROUP,
     SEND_MESSAGE,
     UPLOAD_FILE,
 )
@@ -132,7 +133,8 @@ class Template:
 
     def reads(self, name: str) -> bool:
         """Whether the requests for messages read a variable."""
-        methods = (self.methods.get(method.name) for method in (SEND_MESSAGE, SEND_FILE, UPLOAD_FILE))
+        sending = (SEND_MESSAGE, SEND_FILE, SEND_GROUP, UPLOAD_FILE)
+        methods = (self.methods.get(method.name) for method in sending)
         return any(method is not None and name in method.reads for method in methods)
 
     def section(self, *, polled: bool) -> Webhook:
@@ -231,9 +233,9 @@ def _compile(document: dict[str, Value], problems: Problems, stored: bool) -> Te
             method = compile_method(declared, api[name], document, scope, child("/API", name))
             if method is not None:
                 methods[name] = method
-    senders = [methods[name] for name in (SEND_MESSAGE.name, SEND_FILE.name) if name in methods]
+    senders = [method for name, method in methods.items() if METHODS[name].sends_message]
     if UPLOAD_FILE.name in methods and not any("media" in method.uses for method in senders):
-        reason = "Nothing is uploaded: neither SendMessage nor SendFile reads $media$, which has the results."
+        reason = "Nothing is uploaded: no method that sends reads $media$, which has the results."
         scope.warn(child("/API", UPLOAD_FILE.name), reason)
     webhook = compile_webhook(document["Webhook"], scope, "/Webhook") if "Webhook" in document else Webhook()
     oauth = compile_oauth(document, scope)

@@ -16,7 +16,7 @@ from integrations.language.scope import Scope
 from integrations.language.shapes import optional_key
 from integrations.language.values import Value, dump, find, is_empty, is_string
 
-WHOLE_LISTS = [("urls",), ("url",), ("to",)]
+WHOLE_LISTS = [("urls",), ("url",), ("to",), ("members",)]
 
 
 def compile_match(node: Value, scope: Scope, pointer: str, *, elements: Elements) -> Match:
@@ -134,7 +134,7 @@ def _one_shape(node: Value, scope: Scope, pointer: str, elements: Elements) -> M
             taken = (
                 "the first element" if elements == "first" else "each element by itself, an event for each"
             )
-            reason = f"This takes {taken}; only $urls$, $url$ and $to$ bind a whole list."
+            reason = f"This takes {taken}; only $urls$, $url$, $to$ and $members$ bind a whole list."
             suggestion = "To use the whole list, read it in 'variables', as in $request.items|pluck:'id'$."
             scope.warn(place, reason, suggestion, whole.column)
     inner = compile_match(node, scope, place, elements="all" if elements == "each" else elements)

@@ -5,8 +5,8 @@ from __future__ import annotations
 # What a request may read. Editors show these lines without their links.
 REQUEST_VARIABLES = {
     "from": "our number, in the format set for it",
-    "to": "the contact's number, in the format set for our number",
-    "content": "the text in SendMessage, the file's URL in SendFile",
+    "to": "the contact's number; in [`SendGroup`](#groups-sendgroup) a list of the numbers of all members",
+    "content": "the text in SendMessage and SendGroup, the file's URL in SendFile",
     "text": 'always the text, `""` if there is none',
     "url": "the URL of the first file",
     "urls": "the URLs of all files",
@@ -52,6 +52,8 @@ BOUND_VARIABLES = {
     "to": "our number, or a list of numbers, as it is written in the [settings of the "
     "number](../how-to/set-up-a-number.md#add-it), by default with a plus: `$to|international$` adds it. By "
     "default `?to=` of the webhook URL, or else the integration's only number",
+    "members": "in a [group](#groups-sendgroup): the numbers of those who take part, a list; the sender's "
+    "and those in `to` may be among them, and are left out",
     "content": "the text; another name of it is `text`",
     "text": "the text; another name of it is `content`",
     "url": "the files; another name of them is `urls`; `data:` URIs are possible",
@@ -90,5 +92,5 @@ RESPONSE = frozenset(RESPONSE_VARIABLES)
 BOUND = frozenset(BOUND_VARIABLES)
 EXCHANGE = frozenset(EXCHANGE_VARIABLES)
 # Variables of later versions: a document that was stored before may have a property with such a name.
-RECENT = KEPT | {"nonce"}
+RECENT = KEPT | {"nonce", "members"}
 BUILT_IN = SENDING | BOUND | EXCHANGE | RESPONSE | KEPT | {"event_key", "_"}

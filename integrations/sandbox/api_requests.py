@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from integrations.case_exchanges import message_of
 from integrations.events import RenderedRequest
-from integrations.language.api_methods import METHODS, UPLOAD_FILE
+from integrations.language.api_methods import METHODS, SEND_GROUP, UPLOAD_FILE
 from integrations.language.errors import RenderError
 from integrations.language.values import text
 from integrations.requests import build, plan
@@ -22,7 +22,7 @@ from integrations.sandbox.substitution import number_spellings
 
 ACCESS_TOKEN = "sandbox-token"  # noqa: S105
 _UPLOADED = "uploaded"
-_LISTS = ("url", "content", _UPLOADED)
+_LISTS = ("url", "content", "to", _UPLOADED)
 _CONTENT = b"\x89PNG to find where a file goes"
 
 
@@ -38,7 +38,7 @@ class ApiRequest:
     authorized: bool
     missing: tuple[str, ...]
     sender: str = ""
-    to: str = ""
+    recipients: tuple[str, ...] = ()
     text: str = ""
     urls: tuple[str, ...] = ()
     files: tuple[bytes, ...] = ()
@@ -47,6 +47,11 @@ class ApiRequest:
     webhook_url: str = ""
     cursor: str = ""
     subscription_id: str = ""
+
+    @property
+    def to(self) -> str:
+        """The first of the recipients; only a message to a group has more."""
+        return self.recipients[0] if self.recipients else ""
 
 
 class ApiRequestReader:
@@ -137,7 +142,7 @@ class _Sample:
             "authorized": authorized,
             "missing": tuple(name for name in ("from", "to") if name in missing and name not in values),
             "sender": first.get("from", ""),
-            "to": first.get("to", ""),
+            "recipients": tuple(dict.fromkeys(filter(None, values.get("to", [])))),
             "text": first.get("text", ""),
             "urls": tuple(dict.fromkeys(filter(None, values.get("url", [])))),
             "files": tuple(_decoded(values.get("content", []))),
@@ -179,9 +184,8 @@ def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, An
     cases = [case for case in hosted.entry.cases if case.get("kind") == "send"]
     case = next((case for case in cases if case.get("method") == method), next(iter(cases), {}))
     shown = {"from": "+61855555555", "to": "+61412345678", **message_of(case)}
-    number = {
-        key: text(shown[key])[:-1] + last for key, last in (("from", f"{which}"), ("to", f"{which + 4}"))
-    }
+    one = {key: value[0] if isinstance(value := shown[key], list) else value for key in ("from", "to")}
+    number = {key: text(one[key])[:-1] + last for key, last in (("from", f"{which}"), ("to", f"{which + 4}"))}
     url, content = f"https://files.invalid/probe-{which}.png", _CONTENT + str(which).encode()
     marks = {
         **number,
@@ -201,6 +205,8 @@ def _message(hosted: HostedEntry, method: str, which: int) -> tuple[dict[str, An
         "now": f"2026-01-0{which}T00:00:00Z",
         "access_token": ACCESS_TOKEN,
     }
+    if method == SEND_GROUP.name:
+        message["to"] = [message["to"]]
     for derived in ("content", "urls", "url"):
         message.pop(derived, None)
     file = {"url": url, "content_type": "image/png", "filename": f"probe-{which}.png", "content": content}

@@ -37,7 +37,13 @@ def accepted(hosted: HostedEntry, sent: ApiRequest) -> tuple[HttpResponse, str, 
     message, shown, outcome = found
     new = {text(value): _new(name, text(value), sent) for name, value in outcome.bound.items() if value}
     given = outcome.messageid or text(outcome.bound.get("subscription_id"))
-    numbers = {text(message.get("from")): sent.sender, text(message.get("to")): sent.to}
+    to = message.get("to")
+    numbers = {text(message.get("from")): sent.sender}
+    numbers |= (
+        dict(zip(map(text, to), sent.recipients, strict=False))
+        if isinstance(to, list)
+        else {text(to): sent.to}
+    )
     substitution = Substitution({**{old: value for old, value in numbers.items() if value}, **new})
     body, _ = substitution.body(shown.body, shown.headers.get("content-type", ""))
     headers = {name: substitution.text(value) for name, value in shown.headers.items()}

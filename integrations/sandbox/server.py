@@ -212,8 +212,13 @@ class Sandbox:
         return response
 
     def _take(self, taken: AcceptedMessage) -> PhoneMessage:
+        """Shows a message to each whom it is for; returns that to the first, which has the provider's id."""
+        first, *_others = [self._deliver(taken, self._number(to)) for to in taken.sent.recipients or ("",)]
+        return first
+
+    def _deliver(self, taken: AcceptedMessage, contact: str) -> PhoneMessage:
         sent = taken.sent
-        contact, number = self._number(sent.to), self._number(sent.sender)
+        number = self._number(sent.sender)
         first = self.store.add(
             contact=contact,
             number=number,

@@ -302,7 +302,7 @@ def test_uploads_that_nobody_would_send_are_told():
     assert [(item.pointer, item.reason) for item in warnings] == [
         (
             "/API/UploadFile",
-            "Nothing is uploaded: neither SendMessage nor SendFile reads $media$, which has the results.",
+            "Nothing is uploaded: no method that sends reads $media$, which has the results.",
         )
     ]
     assert compile_document({"id": "acme", "name": "Acme", "API": UPLOADS}).warnings == ()

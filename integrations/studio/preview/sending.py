@@ -11,7 +11,7 @@ from integrations import as_text, bodies, in_words, responses
 from integrations.as_text import shortened
 from integrations.case_exchanges import requests_of, response_of, values_of
 from integrations.events import Fault, HttpResponse, Outcome, RenderedRequest
-from integrations.language.api_methods import SEND_FILE, UPLOAD_FILE
+from integrations.language.api_methods import SEND_FILE, SEND_GROUP, UPLOAD_FILE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.methods import Method
@@ -110,7 +110,9 @@ def _why(template: Template, part: Part, *, files: int) -> str:
     if part.method == UPLOAD_FILE.name:
         return _("The message reads the file from $media$, so it is uploaded first.")
     why = _("The message has no file.")
-    if part.method == SEND_FILE.name:
+    if part.method == SEND_GROUP.name:
+        why = _("The message is for a group.")
+    elif part.method == SEND_FILE.name:
         why = _("The message has a file.")
         if method.per_file and files > 1:
             why = _("Each file has a request of its own.")

@@ -15,7 +15,7 @@ from integrations.case_events import shown_events
 from integrations.case_exchanges import exchanges
 from integrations.case_schema import OAUTH2, check_case
 from integrations.events import Event, Ignored, InboundMessage
-from integrations.language.api_methods import LOGIN, RECEIVE_MESSAGES, SEND_FILE, SEND_MESSAGE
+from integrations.language.api_methods import LOGIN, RECEIVE_MESSAGES, SEND_FILE, SEND_GROUP, SEND_MESSAGE
 from integrations.language.document import Template
 from integrations.language.errors import RenderError
 from integrations.language.placeholders import Placeholder, parse
@@ -87,7 +87,12 @@ def _values(template: Template, cases: Sequence[Case]) -> dict[str, Value]:
 def _sends(template: Template, cases: Sequence[Case], values: Mapping[str, Any]) -> Iterator[Case]:
     """A case for each method that sends, and whose answer no case shows."""
     known = _answered(template, cases)
-    wanted = {SEND_MESSAGE.name: MESSAGE, SEND_FILE.name: {**MESSAGE, "media": [PICTURE]}, LOGIN.name: {}}
+    wanted = {
+        SEND_MESSAGE.name: MESSAGE,
+        SEND_FILE.name: {**MESSAGE, "media": [PICTURE]},
+        SEND_GROUP.name: {**MESSAGE, "to": [MESSAGE["to"]]},
+        LOGIN.name: {},
+    }
     for method, message in wanted.items():
         if method not in template.methods or method in known:
             continue
