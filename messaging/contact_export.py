@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from integrations.language import phones
 from messaging.models import Attachment, Contact, Conversation, Message, OptOut, Remark
@@ -29,9 +30,8 @@ def write(contact: Contact, file: IO[bytes]) -> None:
     with transaction.atomic():
         audit.record(audit.Action.EXPORTED, person, name=masked(person.address))
     contacts = list(Contact.objects.of_person(person).order_by("pk"))
-    conversations = list(
-        Conversation.objects.filter(contact__in=contacts).select_related("number", "contact").order_by("pk")
-    )
+    own = Q(contact__in=contacts) | Q(contact__in=Contact.objects.filter(is_group=True, members__in=contacts))
+    conversations = list(Conversation.objects.filter(own).select_related("number", "contact").order_by("pk"))
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("contact.json", "w", force_zip64=True) as out:
             for piece in _document(person, contacts, conversations):
@@ -77,6 +77,7 @@ def _said(message: Message) -> dict[str, Any]:
         "at": message.created_at.isoformat(),
         "status": message.status_name,
         "author": str(message.author) if message.author else "",
+        **({"from": message.sender.address} if message.sender else {}),
         "text": message.text,
         "files": [_path(attachment) for attachment in _kept(message)],
     }
@@ -101,7 +102,11 @@ def _opt_outs(person: Contact, contacts: list[Contact]) -> list[dict[str, str]]:
 
 
 def _messages(conversation: Conversation) -> Iterator[Message]:
-    rows = conversation.messages.select_related("author").prefetch_related("attachments").order_by("pk")
+    rows = (
+        conversation.messages.select_related("author", "sender")
+        .prefetch_related("attachments")
+        .order_by("pk")
+    )
     last = 0
     while batch := list(rows.filter(pk__gt=last)[:BATCH]):
         last = batch[-1].pk

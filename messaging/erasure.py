@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote_plus
@@ -109,14 +109,16 @@ def carry_out(key: int) -> bool:
         return False
     with transaction.atomic():
         ways = phones.ways(address)
-        conversations = Conversation.objects.filter(organization=organization, contact__address__in=ways)
+        # Who was in a group is known by its number, so that groups go as a whole.
+        about = _about(organization, address)
+        conversations = Conversation.objects.filter(organization=organization, contact__in=about)
         counts["conversations"] += conversations.count()
         Draft.objects.filter(conversation__in=conversations).delete()
         counts["notes"] += Remark.objects.filter(
             conversation__in=conversations, kind=Remark.Kind.NOTE
         ).count()
         conversations.delete()
-        Contact.objects.filter(organization=organization, address__in=ways).delete()
+        Contact.objects.filter(pk__in=list(about.values_list("pk", flat=True))).delete()
         if row.with_opt_outs:
             found = OptOut.objects.filter(organization=organization, address__in=ways)
             counts["opt-outs"] += found.delete()[0]
@@ -151,11 +153,14 @@ def _go_on(key: int, counts: Counter[str]) -> None:
 
 
 def _messages(organization: Organization, address: str) -> QuerySet[Message]:
-    return Message.objects.filter(
-        organization=organization,
-        conversation__contact__organization=organization,
-        conversation__contact__address__in=phones.ways(address),
-    )
+    about = _about(organization, address)
+    return Message.objects.filter(organization=organization, conversation__contact__in=about)
+
+
+def _about(organization: Organization, address: str) -> QuerySet[Contact]:
+    """The contact, and the groups that it is a member of."""
+    known = Contact.objects.filter(organization=organization, address__in=phones.ways(address))
+    return Contact.objects.filter(Q(pk__in=known) | Q(is_group=True, members__in=known)).distinct()
 
 
 def _cancel(organization: Organization, address: str) -> None:
@@ -173,15 +178,15 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
     A phone number is also searched for in all other requests of the organization; and in those of the account
     of which nobody knows whose they are, if an admin of the account has asked for it.
     """
-    pattern = _pattern(address)
+    pattern, about = _pattern(address), set(_about(organization, address).values_list("pk", flat=True))
     for batch in _requests(organization, whole_account=whole_account):
         events = [
             event
             for event in WebhookEvent.objects.filter(request__in=batch).select_related(
-                "message__conversation__contact"
+                "message__conversation"
             )
             if event.organization_id in (None, organization.pk)
-            and _is_about(event, address)
+            and _is_about(event, address, about)
             and event.payload != _emptied(event.payload)
         ]
         mine = {event.request_id for event in events}
@@ -208,12 +213,11 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
         yield Counter(webhooks=len(found), events=len(events))
 
 
-def _is_about(event: WebhookEvent, address: str) -> bool:
-    """Whether the contact has sent it, or it is about a message to or from the contact."""
-    ways = phones.ways(address)
-    if event.payload.get("sender") in ways:
+def _is_about(event: WebhookEvent, address: str, about: Set[int]) -> bool:
+    """Whether the contact has sent it, or it is about a message of the contact or of a group of theirs."""
+    if event.payload.get("sender") in phones.ways(address):
         return True
-    return event.message is not None and event.message.conversation.contact.address in ways
+    return event.message is not None and event.message.conversation.contact_id in about
 
 
 def _text_of(item: WebhookRequest) -> str:

@@ -36,3 +36,8 @@ def expired() -> str:
 def no_integration() -> str:
     """Why a message without an integration is not sent."""
     return _("The number sends through no provider. Choose one on the number's page.")
+
+
+def no_groups(provider: str) -> str:
+    """Why a message to a group is not sent."""
+    return _("%(provider)s cannot send to groups. Write to one of the members.") % {"provider": provider}

@@ -140,7 +140,13 @@ def _delete_conversations(days: int, accounts: Collection[int]) -> None:
     )
     while found := list(empty.values_list("pk", "contact")[:BATCH]):
         Conversation.objects.filter(pk__in=[pk for pk, _ in found]).delete()
-        nobody = Contact.objects.filter(pk__in=[contact for _, contact in found], name="")
-        nobody.filter(
-            conversations=None, blocked_at=None, merged=None, company="", note="", tags=None
-        ).delete()
+        contacts = [contact for _, contact in found]
+        members = list(Contact.objects.filter(groups__in=contacts).values_list("pk", flat=True))
+        _nobody().filter(pk__in=contacts).delete()
+        _nobody().filter(pk__in=members).delete()
+
+
+def _nobody() -> QuerySet[Contact]:
+    """Contacts of whom nothing is known, and who are in no conversation and no group."""
+    unknown = Contact.objects.filter(name="", company="", note="", tags=None, blocked_at=None, merged=None)
+    return unknown.filter(conversations=None, groups=None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from integrations.events import HttpRequest
 from integrations.prepared import PreparedIntegration
 from integrations.requests import Part
 from messaging.engine.queue import Claim
-from messaging.models import Attachment, DeliveryAttempt, Message, Number
+from messaging.models import Attachment, Contact, DeliveryAttempt, Message, Number, OptOut
 from portal.database import sql
 
 
@@ -23,13 +24,14 @@ class Job:
     """A claimed message with its next parts and their requests; `done` parts are sent.
 
     Where files are to be uploaded, the parts are these uploads; with their results, the others are rendered.
+    It goes `to` a contact, or to the members of a group, if several of them have not opted out.
     `refusal`: why it can never be sent; `obstacle`: why it cannot be sent now.
     """
 
     message: Message
     claim: Claim
     number: Number
-    to: str
+    to: str | list[str]
     expires: float  # by time.monotonic(): the database's clock decides, but is not asked for every request
     submitted: float  # by time.monotonic(), too; for a scheduled message, its time
     author: str = ""
@@ -83,7 +85,7 @@ def read(claims: Sequence[Claim]) -> list[Job]:
     """
     claim_of = {claim.id: claim for claim in claims}
     statement = f"""
-        SELECT contact.address,
+        SELECT contact.address, CASE WHEN contact.is_group THEN contact.id END,
             {sql.seconds_until("message.expires_at")},
             {sql.seconds_until("COALESCE(message.send_at, message.created_at)")},
             EXISTS (
@@ -108,7 +110,8 @@ def read(claims: Sequence[Claim]) -> list[Job]:
         cursor.execute(statement, [sql.array(claim_of)])
         rows = cursor.fetchall()
     clock, jobs, numbers, with_files = time.monotonic(), [], dict[int, Number](), []
-    for to, seconds_left, age, opted_out, has_files, name, extension, *fields in rows:
+    of_groups: dict[int, list[Job]] = defaultdict(list)
+    for to, group, seconds_left, age, opted_out, has_files, name, extension, *fields in rows:
         message = _message(fields[: len(_OF_MESSAGE)])
         of_number = fields[len(_OF_MESSAGE) :]
         number = numbers.get(of_number[0])
@@ -118,8 +121,11 @@ def read(claims: Sequence[Claim]) -> list[Job]:
         claim = claim_of[message.pk]
         job = Job(message, claim, number, to, expires, submitted, name, extension, bool(opted_out))
         jobs.append(job)
+        if group is not None:
+            of_groups[group].append(job)
         if has_files:
             with_files.append(job)
+    _add_members(of_groups)
     _add_files(with_files)
     _skip_sent(jobs)
     return jobs
@@ -129,6 +135,26 @@ def _message(values: list[Any]) -> Message:
     message = Message.from_db(connection.alias, _OF_MESSAGE, values)
     message.uuid, message.expires_at = sql.uuid_of(message.uuid), sql.moment(message.expires_at)
     return message
+
+
+def _add_members(of_groups: Mapping[int, Sequence[Job]]) -> None:
+    """Messages to groups go to the members who want them; two statements, if there are any."""
+    if not of_groups:
+        return
+    link = Contact.members.through._default_manager.filter(from_contact__in=of_groups).order_by("pk")
+    members: dict[int, list[str]] = defaultdict(list)
+    for group, address in link.values_list("from_contact", "to_contact__address"):
+        members[group].append(address)
+    found = OptOut.objects.filter(
+        number__in={job.number.pk for jobs in of_groups.values() for job in jobs},
+        address__in={address for addresses in members.values() for address in addresses},
+    )
+    out = set(found.values_list("number", "address"))
+    for group, jobs in of_groups.items():
+        for job in jobs:
+            left = [address for address in members[group] if (job.number.pk, address) not in out]
+            job.opted_out = not left
+            job.to = left[0] if len(left) == 1 else left
 
 
 def _add_files(jobs: Sequence[Job]) -> None:

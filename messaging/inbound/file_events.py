@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Sequence, Set
+from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -15,7 +16,8 @@ from integrations.events import InboundMessage, StatusUpdate, from_json
 from integrations.senders import sender
 from messaging import wakeups
 from messaging.drain import Drain
-from messaging.inbound import concatenation, delivery_reports
+from messaging.inbound import concatenation, delivery_reports, groups
+from messaging.inbound.groups import Group
 from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
 from messaging.notices import arrivals
 from messaging.rules import autoreply, optout, stickiness, teamwork
@@ -30,6 +32,27 @@ BATCH = 200
 _LOCK = locks.key_of("messaging.file_events")
 GATHER_SECONDS = 0.1
 MAX_FILES = 30
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """A message with our number, the address of its sender, and the group that it is for, if there is one."""
+
+    event: WebhookEvent
+    what: InboundMessage
+    number: Number
+    sender: str
+    group: Group | None
+
+    @property
+    def conversation(self) -> tuple[int, str]:
+        """The number and the address of the conversation that it belongs to."""
+        return self.number.pk, self.group.address if self.group else self.sender
+
+    @property
+    def who(self) -> tuple[int, str]:
+        """The organization and the address of its sender."""
+        return self.number.organization_id, self.sender
 
 
 class _Filing(Drain):
@@ -118,49 +141,53 @@ def _file(which: QuerySet[WebhookEvent], *, late: bool = False) -> int:
 def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> None:
     if not arrived:
         return
-    senders = _senders(arrived)
-    conversations = _conversations(senders)
-    stickiness.on_received([(event, conversations[number.pk, who]) for event, _, number, who in senders])
+    items = _arrived(arrived)
+    conversations = _conversations(items)
+    stickiness.on_received([(item.event, conversations[item.conversation]) for item in items])
+    members = groups.by_address({item.who for item in items if item.group})
     Contact.objects.name_those_without(
         {
-            conversations[number.pk, who].contact: what.sender_name[:120]
-            for _, what, number, who in senders
-            if what.sender_name
+            members[item.who]
+            if item.group
+            else conversations[item.conversation].contact: item.what.sender_name[:120]
+            for item in items
+            if item.what.sender_name
         }
     )
     messages = [
         Message(
-            uuid=event.message_uuid,
-            organization_id=number.organization_id,
-            conversation=conversations[number.pk, address],
-            integration_id=event.integration_id,
+            uuid=item.event.message_uuid,
+            organization_id=item.number.organization_id,
+            conversation=conversations[item.conversation],
+            integration_id=item.event.integration_id,
             direction=Direction.IN,
-            text=what.text,
-            automatic=optout.understood(event, what.text),
+            sender=members[item.who] if item.group else None,
+            text=item.what.text,
+            automatic=optout.understood(item.event, item.what.text),
             status=Status.DELIVERED,
             queue_state=QueueState.DONE,
             expires_at=timezone.now(),
         )
-        for event, what, number, address in senders
+        for item in items
     ]
     for message, (pk,) in zip(messages, bulk.insert(messages, "id"), strict=True):
         message.pk = pk
     files = []
-    for message, (event, what, _number, _address) in zip(messages, senders, strict=True):
-        event.message = message
+    for message, item in zip(messages, items, strict=True):
+        item.event.message = message
         files += [
             Attachment(
                 message=message,
                 position=place,
                 source_url=url,
                 state=AttachmentState.WAITING,
-                with_auth=what.media_auth,
+                with_auth=item.what.media_auth,
             )
-            for place, url in enumerate(what.urls[:MAX_FILES])
+            for place, url in enumerate(item.what.urls[:MAX_FILES])
         ]
     bulk.insert(files)
     arrivals.note(messages)
-    autoreply.reply([event for event, *_ in senders])
+    autoreply.reply([item.event for item in items])
     last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     talked = Conversation.objects.filter(pk__in={message.conversation_id for message in messages})
     talked.update(last_message=Subquery(last), last_at=Now())
@@ -169,33 +196,36 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
         wakeups.after_commit(Task.FETCH_MEDIA)
 
 
-def _senders(
-    arrived: Sequence[tuple[WebhookEvent, InboundMessage]],
-) -> list[tuple[WebhookEvent, InboundMessage, Number, str]]:
-    """Each message with its number and the contact's address."""
+def _arrived(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> list[_Arrived]:
     written = []
     for event, what in arrived:
         assert event.number is not None
-        written.append((event, what, event.number, sender(what.sender, event.number.country)))
-    known = Contact.objects.known_as((number.organization_id, address) for *_, number, address in written)
-    return [
-        (event, what, number, known[number.organization_id, address])
-        for event, what, number, address in written
-    ]
+        written.append((what, event.number, sender(what.sender, event.number.country)))
+    together = groups.members_of(written)
+    known = Contact.objects.known_as(
+        (number.organization_id, address)
+        for (_, number, who), members in zip(written, together, strict=True)
+        for address in (who, *members)
+    )
+
+    found = []
+    for (event, _), (what, number, who), members in zip(arrived, written, together, strict=True):
+        key = number.organization_id
+        others = tuple(sorted({known[key, each] for each in members}))
+        group = Group(key, others) if len(others) > 1 else None
+        found.append(_Arrived(event, what, number, known[key, who], group))
+    return found
 
 
-def _conversations(
-    senders: Sequence[tuple[WebhookEvent, InboundMessage, Number, str]],
-) -> dict[tuple[int, str], Conversation]:
+def _conversations(items: Sequence[_Arrived]) -> dict[tuple[int, str], Conversation]:
     """The conversation of each number and address; missing ones are created."""
-    wanted = {(number.pk, address): number for _event, _what, number, address in senders}
+    wanted = {item.conversation: item.number for item in items}
     found = _existing(wanted)
     if missing := wanted.keys() - found.keys():
-        names = {
-            (number.organization_id, address): what.sender_name[:120] for _, what, number, address in senders
-        }
+        names = {item.who: item.what.sender_name[:120] for item in items if not item.group}
+        groups.contacts_of(item.group for item in items if item.group and item.conversation in missing)
         contacts = _contacts({(wanted[pair].organization_id, pair[1]) for pair in missing}, names)
-        Conversation.objects.bulk_create(
+        bulk.insert(
             [
                 Conversation(
                     organization_id=wanted[pair].organization_id,
@@ -224,20 +254,14 @@ def _contacts(
 ) -> dict[tuple[int, str], Contact]:
     """The contact of each organization and address; missing ones are created."""
 
-    def there() -> dict[tuple[int, str], Contact]:
-        rows = Contact.objects.filter(
-            organization__in={org for org, _ in wanted}, address__in={address for _, address in wanted}
-        )
-        return {(item.organization_id, item.address): item for item in rows}
-
-    found = there()
+    found = groups.by_address(wanted)
     if missing := wanted - found.keys():
-        Contact.objects.bulk_create(
+        bulk.insert(
             [
                 Contact(organization_id=org, address=address, name=names[org, address])
                 for org, address in missing
             ],
             ignore_conflicts=True,
         )
-        found = there()
+        found = groups.by_address(wanted)
     return found

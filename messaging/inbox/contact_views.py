@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from messaging.contact_form import ContactForm
+from messaging.inbox import pages
 from messaging.inbox.team_views import own
 from messaging.inbox.views import REFUSED, SignedIn, frame
 from messaging.models import Contact, ContactTag, Conversation
@@ -68,6 +69,7 @@ def _about(request: SignedIn, opened: Conversation) -> dict[str, Any]:
     others = Conversation.objects.for_user(request.user).filter(contact__in=same).exclude(pk=opened.pk)
     mine = Organization.objects.administered_by(request.user)
     return {
+        "members": pages.members(opened),
         "elsewhere": others.select_related("contact", "number").order_by("-last_at")[:OTHERS],
         "known_tags": ContactTag.objects.filter(organization=opened.organization_id)[:TAGS],
         "administers": mine.filter(pk=opened.organization_id).exists(),

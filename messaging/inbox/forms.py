@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from messaging.inbox import writing
-from messaging.models import Message, Number
+from messaging.models import Contact, Conversation, Message, Number
 from messaging.models.numbers import NumberQuerySet
 from messaging.outbound import uploads
 from messaging.outbound.submit import submit
@@ -61,20 +61,47 @@ class MessageForm(forms.Form):
         """What is said of files with more."""
         return uploads.too_large()
 
-    def send(self, author: User, number: Number, to: str) -> Message:
+    @property
+    def recipient(self) -> Contact | None:
+        """Whom it goes to, if not to whom the conversation is with."""
+        return None
+
+    def send(self, author: User, number: Number, to: str | Contact) -> Message:
         """Submits what was written. Raises submit.Refused."""
         data = self.cleaned_data
         files: Iterable[UploadedFile[Any]] = data["attachments"]
         text, send_at = writing.signed(data["text"], author), self._send_at(author, number, to)
         return submit(author, number, to, text=text, files=list(files), uuid=data["uuid"], send_at=send_at)
 
-    def _send_at(self, author: User, number: Number, to: str) -> datetime | None:
+    def _send_at(self, author: User, number: Number, to: str | Contact) -> datetime | None:
         """When it is sent: when its author says, or once they cannot undo it any more."""
         data = self.cleaned_data
         if data["later"] or data["at"]:
-            return schedule.chosen(data["at"], data["later"], schedule.zone_of(to, number))
+            address = to.address if isinstance(to, Contact) else to
+            return schedule.chosen(data["at"], data["later"], schedule.zone_of(address, number))
         seconds = writing.choices_of(author).undo_seconds
         return timezone.now() + timedelta(seconds=seconds) if seconds else None
+
+
+class MemberForm(MessageForm):
+    """A message to one member of a group, at first to whoever wrote last."""
+
+    member: forms.ModelChoiceField[Contact] = forms.ModelChoiceField(
+        queryset=None, label=_("To"), empty_label=None
+    )
+
+    def __init__(self, group: Conversation, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        wrote = group.messages.exclude(sender=None).order_by("-pk")
+        self.initial["member"] = wrote.values_list("sender", flat=True).first()
+        field = self.fields["member"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = group.contact.members.select_related("merged_into").order_by("pk")
+
+    @property
+    def recipient(self) -> Contact | None:
+        found: Contact = self.cleaned_data["member"]
+        return found
 
 
 class NewMessageForm(MessageForm):

@@ -8,13 +8,35 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, F, Max, OuterRef, Q, QuerySet, Subquery, TextField, When
+from django.db.models import (
+    Case,
+    Exists,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    When,
+    prefetch_related_objects,
+)
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging.inbox import filters
 from messaging.inbox.search import matching
-from messaging.models import Conversation, Draft, Mention, Message, Number, Reading, Remark
+from messaging.models import (
+    Contact,
+    Conversation,
+    Draft,
+    Mention,
+    Message,
+    Number,
+    OptOut,
+    Reading,
+    Remark,
+)
 from messaging.models.conversations import ConversationQuerySet, not_private
 from messaging.models.numbers import assigned_to
 from portal.models import User
@@ -39,9 +61,10 @@ class Listing(Page):
 
 
 def conversations(user: User, search: str = "", count: int = CONVERSATIONS, show: str = "") -> Listing:
-    """The user's newest conversations, with unread counts and last messages, and the counts: three queries.
+    """The user's newest conversations, with unread counts and last messages, and the counts.
 
-    A search finds them in any state but blocked; else `show` names one of `filters.FILTERS`.
+    These are three queries, and two more if there are groups. A search finds them in any state but blocked;
+    else `show` names one of `filters.FILTERS`.
     """
     if search:
         found = matching(Conversation.objects.for_user(user).wanted(), user, search)
@@ -51,13 +74,20 @@ def conversations(user: User, search: str = "", count: int = CONVERSATIONS, show
     related = (
         found.with_unread(user)
         .annotate(draft=Subquery(drafts))
-        .select_related("contact__merged_into", "number", "last_message__author", "assignee")
+        .select_related(
+            "contact__merged_into",
+            "number",
+            "last_message__author",
+            "last_message__sender__merged_into",
+            "assignee",
+        )
     )
     rows = list(related.order_by("-last_at", "-pk")[: count + 1])
     shown, counts = rows[:count], filters.counts(user)
+    prefetch_related_objects([row.contact for row in shown if row.contact.is_group], "members__merged_into")
     states = [
         (
-            *(row.pk, str(row.contact), row.last_message_id, row.unread, row.mentioned, row.draft),  # type: ignore[attr-defined]
+            *(row.pk, row.contact.title, row.last_message_id, row.unread, row.mentioned, row.draft),  # type: ignore[attr-defined]
             *(row.last_message and row.last_message.changed_at, row.assignee_id, row.closed_at, row.asleep),
         )
         for row in shown
@@ -81,7 +111,9 @@ def _newest(user: User, found: ConversationQuerySet, count: int) -> Conversation
 
 def messages(conversation: Conversation, before: int | None = None) -> Page:
     """The newest messages of a conversation (older than the key `before`), oldest first, with their files."""
-    found = conversation.messages.select_related("author", "resent_as").prefetch_related("attachments")
+    found = conversation.messages.select_related(
+        "author", "resent_as", "sender__merged_into"
+    ).prefetch_related("attachments")
     found = found.order_by("-pk")
     if before is not None:
         found = found.filter(pk__lt=before)
@@ -181,6 +213,15 @@ def mark_read(conversation: Conversation, user: User) -> None:
     Mention.objects.filter(conversation=conversation, user=user, seen_at__isnull=True).update(
         seen_at=timezone.now()
     )
+
+
+def members(conversation: Conversation) -> list[Contact]:
+    """The members of a group, each with `opted_out`: whether they want no messages from the number."""
+    if not conversation.contact.is_group:
+        return []
+    out = OptOut.objects.filter(number=conversation.number_id, address=OuterRef("address"))
+    found = conversation.contact.members.select_related("merged_into").annotate(opted_out=Exists(out))
+    return list(found.order_by("pk"))
 
 
 def others_on(number: Number, user: User) -> list[User]:

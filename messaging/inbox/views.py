@@ -15,7 +15,7 @@ from django_htmx.middleware import HtmxDetails
 from messaging import canned_replies
 from messaging.errors import Refused
 from messaging.inbox import filters, pages, team, writing
-from messaging.inbox.forms import MessageForm, NewMessageForm
+from messaging.inbox.forms import MemberForm, MessageForm, NewMessageForm
 from messaging.models import Attachment, Conversation, Message, Number
 from messaging.outbound import submit
 from messaging.rules import teamwork
@@ -58,15 +58,17 @@ def new(request: SignedIn) -> HttpResponse:
 def conversation(request: SignedIn, pk: int) -> HttpResponse:
     """A thread with its compose box; POST sends."""
     opened = _conversation(request, pk)
-    form = MessageForm(*_given(request), initial=writing.initial(opened, request.user))
+    form = _form(request, opened, *_given(request))
     if request.method == "POST" and form.is_valid():
         try:
-            form.send(request.user, opened.number, opened.contact.address)
+            sent = form.send(request.user, opened.number, form.recipient or opened.contact)
         except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
             teamwork.rests(opened, request.user)
             writing.forget(opened, request.user)
+            if sent.conversation_id != opened.pk:
+                return _go(request, sent.conversation)
             if not request.htmx:
                 return redirect("conversation", pk)
             form = MessageForm()
@@ -116,7 +118,7 @@ def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
     """A new message in place of one that failed."""
     message = get_object_or_404(Message.objects.for_user(request.user), uuid=uuid)
     opened = _conversation(request, message.conversation_id)
-    form = MessageForm(initial=writing.initial(opened, request.user))
+    form = _form(request, opened)
     try:
         submit.resend(request.user, message)
     except Refused as refusal:
@@ -142,13 +144,21 @@ def conversation_changed(request: SignedIn, pk: int) -> HttpResponse:
     return answer
 
 
+def _form(request: SignedIn, opened: Conversation, data: Any = None, files: Any = None) -> MessageForm:
+    """The compose box; in a group whose members can only be written to one by one, with the choice of one."""
+    initial = writing.initial(opened, request.user)
+    if opened.contact.is_group and not opened.number.sends_to_groups:
+        return MemberForm(opened, data, files, initial=initial)
+    return MessageForm(data, files, initial=initial)
+
+
 def _given(request: SignedIn) -> tuple[Any, Any]:
     return (request.POST, request.FILES) if request.method == "POST" else (None, None)
 
 
 def _conversation(request: SignedIn, pk: int) -> Conversation:
     own = Conversation.objects.for_user(request.user).select_related(
-        "contact__merged_into", "number", "organization", "assignee"
+        "contact__merged_into", "number__integration__template", "organization", "assignee"
     )
     return get_object_or_404(own, pk=pk)
 
@@ -207,6 +217,7 @@ def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> 
         "night": writing.night(opened),
         "files_hint": writing.files_hint(opened.number),
         "canned": canned_replies.choices(opened, request.user),
+        "members": pages.members(opened),
     }
     context = {**frame(request, opened), **_thread(request, opened), **present, "form": form}
     return _answer(request, "inbox/_conversation.html", context)

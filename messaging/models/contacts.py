@@ -15,10 +15,20 @@ from portal.database import locks
 from portal.models import Organization
 
 
+def group_address(members: Iterable[str]) -> str:
+    """The address of the contact that stands for a group, by those of its members in any order."""
+    return ", ".join(sorted(set(members)))
+
+
 def known_by(words: str) -> Q:
-    """The condition that a contact has the words in its name, company or tags, or the number in its own."""
+    """The condition that a contact has the words in its name, company or tags, or the number in its own.
+
+    A group is known by its members, too.
+    """
     tagged = Contact.tags.through.objects.filter(contacttag__name__icontains=words)
-    found = Q(name__icontains=words) | Q(company__icontains=words) | Q(pk__in=tagged.values("contact"))
+    known = Q(name__icontains=words) | Q(company__icontains=words)
+    groups = Contact.objects.filter(is_group=True, members__in=Contact.objects.filter(known, is_group=False))
+    found = known | Q(pk__in=tagged.values("contact")) | Q(pk__in=groups)
     if digits := "".join(character for character in words if character.isdigit()):
         found |= Q(address__contains=digits.removeprefix("0"))
     return found
@@ -59,6 +69,10 @@ class ContactQuerySet(models.QuerySet["Contact"]):
             nameless = self.filter(pk__in=new, name="", merged_into__isnull=True)
             nameless.update(name=Case(*cases, default=F("name")))
 
+    def with_members(self) -> ContactQuerySet:
+        """With the members of groups, for their titles."""
+        return self.prefetch_related("members__merged_into")
+
     def of_person(self, contact: Contact) -> ContactQuerySet:
         """All contacts of the same person, the contact itself among them."""
         return self.filter(Q(pk=contact.person.pk) | Q(merged_into=contact.person))
@@ -93,7 +107,7 @@ class Contact(models.Model):
     """A person or system that an organization exchanges messages with, by number, short code or name.
 
     Somebody with several numbers is several contacts, `merged_into` one of them, whose name, company, note
-    and tags are shown for all.
+    and tags are shown for all. A group is a contact, too: with the addresses of its `members` as its own.
     """
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts", db_index=False)
@@ -106,6 +120,16 @@ class Contact(models.Model):
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
     merged_into = models.ForeignKey(
         "self", models.SET_NULL, related_name="merged", null=True, blank=True, db_index=False
+    )
+
+    is_group = models.BooleanField(_("group"), default=False, db_default=False, editable=False)
+    members = models.ManyToManyField(
+        "self",
+        verbose_name=_("members"),
+        symmetrical=False,
+        related_name="groups",
+        blank=True,
+        editable=False,
     )
 
     objects = ContactQuerySet.as_manager()
@@ -133,6 +157,13 @@ class Contact(models.Model):
         return self.merged_into or self
 
     @property
+    def title(self) -> str:
+        """The name, else the number; a group without a name is called by its members, which are looked up."""
+        if not self.is_group or self.person.name:
+            return str(self)
+        return ", ".join(str(member) for member in self.members.all())
+
+    @property
     def answerable(self) -> bool:
         """Whether messages can be sent to it; texts also come from names, e-mail addresses and the like."""
-        return numbers.answerable(self.address)
+        return self.is_group or numbers.answerable(self.address)

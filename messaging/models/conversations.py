@@ -76,7 +76,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
 
 class Conversation(models.Model):
-    """All messages between one of our numbers and one contact."""
+    """All messages between one of our numbers and one contact, which may be a group."""
 
     # Every message updates the row and its indexes, so foreign keys that no query uses have none.
     organization = models.ForeignKey(
@@ -200,6 +200,16 @@ class Message(models.Model):
         db_index=False,
         verbose_name=_("provider"),
     )
+    # Inbound, in a group: the member who wrote it.
+    sender = models.ForeignKey(
+        Contact,
+        models.SET_NULL,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+        verbose_name=_("sender"),
+    )
     text = models.TextField(_("text"), blank=True)
     # Outbound: the trigger of an auto-reply ("opt-out", "help", "initial", "keyword HOURS"); empty for users'
     # messages. Inbound: how the text was understood ("opt-out", "opt-in").
@@ -261,6 +271,7 @@ class Message(models.Model):
                 name="message_not_sent",
             ),
             models.Index(fields=["created_at"], name="message_age"),
+            models.Index(fields=["sender"], condition=Q(sender__isnull=False), name="message_in_group"),
             # For auto-replies and quotas: recent auto-replies, and messages of a user or an organization.
             models.Index(
                 fields=["conversation", "created_at"],

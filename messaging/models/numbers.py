@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
+from integrations.language.api_methods import SEND_GROUP
 from integrations.models import Integration
 from messaging import keywords, numbers
 from messaging.statuses import Direction, QueueState
@@ -216,6 +217,12 @@ class Number(models.Model):
     def full_text(self, text: str) -> str:
         """The text as it is sent, between header and footer, each of which starts a new line."""
         return "\n".join(part for part in (self.header, text, self.footer) if part)
+
+    @property
+    def sends_to_groups(self) -> bool:
+        """Whether one message can be sent to all members of a group; reads the integration's template."""
+        ready = Integration.objects.ready().filter(numbers=self).first()
+        return ready is not None and SEND_GROUP.name in ready.compiled.methods
 
     @property
     def as_sender(self) -> str:

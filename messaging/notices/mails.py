@@ -84,7 +84,7 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message]]) 
     said = [
         "\n".join(
             [
-                f"{messages[0].conversation.contact} ({messages[0].conversation.number})",
+                f"{messages[0].conversation.contact.title} ({messages[0].conversation.number})",
                 *(_line(message) for message in messages if choices.shows_text),
                 mail.url("conversation", messages[0].conversation_id),
             ]
@@ -95,7 +95,7 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message]]) 
         said.insert(0, replies.ABOVE + _("Write above this line to answer by text message."))
     said.append(_("You choose at %(url)s how you are told.") % {"url": mail.url("notifications")})
     return EmailMessage(
-        " ".join((subject % {"n": count, "contact": first.contact}).split()),
+        " ".join((subject % {"n": count, "contact": first.contact.title}).split()),
         "\n\n".join(said),
         to=[choices.user.email],
         reply_to=[replies.address_for(choices.user, first)] if answerable else None,
@@ -105,7 +105,8 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message]]) 
 
 def _line(message: Message) -> str:
     at = date_format(timezone.localtime(message.created_at), "j N, H:i")
-    return f"  {at}  {message.text or wording.excerpt(message)}"
+    who = f"{message.sender}: " if message.sender else ""
+    return f"  {at}  {who}{message.text or wording.excerpt(message)}"
 
 
 def _finish(choices: NoticeChoices, told_to: int) -> None:

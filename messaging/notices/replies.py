@@ -83,7 +83,7 @@ def receive(raw: bytes, recipient: str = "") -> Message:
         raise Refused(_("There is no text above the quoted message."))
     named = read.name or hashlib.sha256(raw).hexdigest()
     uuid = uuid5(NAMESPACE_URL, f"mail:{user.pk}:{conversation.pk}:{named}")
-    return submit(user, conversation.number, conversation.contact.address, text=text, uuid=uuid)
+    return submit(user, conversation.number, conversation.contact, text=text, uuid=uuid)
 
 
 @dataclass(frozen=True)

@@ -33,4 +33,6 @@ def unread(user: User, after: int = 0) -> list[Message]:
     if not wanted:
         return []
     found = Message.objects.filter(wanted, direction=Direction.IN).order_by("-pk")
-    return list(found.select_related("conversation__contact", "conversation__number")[:MESSAGES])[::-1]
+    return list(found.select_related("sender", "conversation__contact", "conversation__number")[:MESSAGES])[
+        ::-1
+    ]

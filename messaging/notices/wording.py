@@ -22,12 +22,17 @@ def choices_of(user: User) -> NoticeChoices:
 def notice(message: Message, user: User) -> dict[str, Any]:
     """Who wrote, the beginning of the text if the user wants it shown, and where it leads."""
     return {
-        "title": str(message.conversation.contact),
-        "body": excerpt(message) if choices_of(user).shows_text else _("A new message"),
+        "title": message.conversation.contact.title,
+        "body": spoken(message) if choices_of(user).shows_text else _("A new message"),
         "url": reverse("conversation", args=[message.conversation_id]),
         "tag": f"c{message.conversation_id}",
         "message": message.pk,
     }
+
+
+def spoken(message: Message) -> str:
+    """The beginning of the text; in a group, after the name of who wrote it."""
+    return f"{message.sender}: {excerpt(message)}" if message.sender else excerpt(message)
 
 
 def excerpt(message: Message) -> str:

@@ -97,7 +97,8 @@ def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]
         optout.add(
             (exchange.job.number, exchange.job.to)
             for exchange, outcome in found
-            if outcome.result == "opted_out"
+            # Of a group, nobody says who it was.
+            if outcome.result == "opted_out" and isinstance(exchange.job.to, str)
         )
     _measure(found, {change.id for change in changes if change.queue_state == queue.DONE})
     orphans = webhooks.release_orphans(

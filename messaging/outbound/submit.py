@@ -13,10 +13,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from integrations.language import phones
-from messaging import media, numbers
+from messaging import errors, media, numbers
 from messaging.engine.outbox import Submission
 from messaging.errors import Refused
-from messaging.models import Attachment, Message, Number
+from messaging.models import Attachment, Contact, Message, Number
 from messaging.outbound import enqueue, uploads
 from messaging.statuses import AttachmentState, Direction, Status
 from portal import audit
@@ -29,7 +29,7 @@ MAX_FILES = 10
 def submit(
     author: User,
     number: Number,
-    to: str,
+    to: str | Contact,
     *,
     text: str = "",
     files: Sequence[UploadedFile[Any]] = (),
@@ -40,7 +40,8 @@ def submit(
 
     Raises Refused; then nothing is stored.
 
-    `uuid` identifies the message: for one that the author has used before, the existing message is returned.
+    It goes `to` a number as the author writes it, or to a known contact, which may be a group. `uuid`
+    identifies the message: for one that the author has used before, the existing message is returned.
     Whether the author may send through the number is checked here; `number` may have been read before.
     """
     submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4())
@@ -58,7 +59,7 @@ def submit(
 def prepare(
     author: User,
     number: Number,
-    to: str,
+    to: str | Contact,
     *,
     text: str,
     uuid: UUID,
@@ -123,7 +124,13 @@ def _again(message: Message, author: User | None, *, trusted: bool) -> Message:
     return enqueue.enqueue(submission).message
 
 
-def _address(number: Number, to: str) -> str:
+def _address(number: Number, to: str | Contact) -> str:
+    if isinstance(to, Contact):
+        if to.is_group and not number.sends_to_groups:
+            raise to_groups_impossible(number)
+        if to.is_group:
+            return to.address
+        to = to.address
     try:
         address = numbers.recipient(to, number.country)
     except ValueError as error:
@@ -131,6 +138,13 @@ def _address(number: Number, to: str) -> str:
     if number.number in phones.ways(address):
         raise Refused(_("This is your own number."), "to")
     return address
+
+
+def to_groups_impossible(number: Number) -> Refused:
+    """The number's provider sends to one recipient at a time."""
+    return Refused(
+        lambda: errors.no_groups(str(number.integration.template if number.integration else number)), "to"
+    )
 
 
 def _stored(author: User, number: Number, files: Sequence[UploadedFile[Any]]) -> list[Attachment]:

@@ -133,8 +133,8 @@ def _may_reply(item: _Candidate, message: Message, number: Number, context: _Con
     """Whether the reply is sent."""
     conversation, now = message.conversation, timezone.now()
     address = conversation.contact.address
-    if not address.startswith("+"):
-        return False  # short codes and names belong to systems, or cannot receive replies
+    if not address.startswith("+") or conversation.contact.is_group:
+        return False  # short codes and names belong to systems, or cannot receive replies; groups get none
     if conversation.contact.blocked_at is not None:
         return False
     if optout.refusal(item.trigger, (number.pk, address) in context.opted_out):

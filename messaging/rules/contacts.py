@@ -79,6 +79,8 @@ def merge(contact: Contact, into: Contact, by: User) -> None:
         locked = {row.pk: row for row in rows.order_by("pk")}
         if len(locked) < 2 or any(row.merged_into_id for row in locked.values()):
             raise Refused(_("These two are the same person already."))
+        if any(row.is_group for row in locked.values()):
+            raise Refused(_("A group is no person: it cannot be merged."))
         gone, kept = locked[contact.person.pk], locked[into.person.pk]
         if gone.organization_id != kept.organization_id:
             raise Refused(_("The contacts belong to different organizations."))
