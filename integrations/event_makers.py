@@ -61,8 +61,8 @@ def _message(event: WebhookEvent, bound: Frame, recipients: tuple[str, ...]) -> 
     urls = tuple(url for url in given if not _SMIL.search(url))
     if len(urls) < len(given):
         put(bound, "urls", list(urls))
-    others = dict.fromkeys(_texts(bound.get("members")))
-    members = tuple(each for each in others if each not in (*recipients, text(bound["from"])))
+    named = {*recipients, text(bound["from"])}
+    members = tuple(each for each in dict.fromkeys(_texts(bound.get("members"))) if each not in named)
     bound["members"] = list(members) or None
     return InboundMessage(
         "mms" if event.type == "mms" and urls else "message",

@@ -13,6 +13,7 @@ def sender(given: str, country: str | None) -> str:
     """Whom a text came from: a phone number in E.164, read with the two-letter country, or a short code.
 
     Anything else (a name, an e-mail address, `rcs:…`) is as it came, in one line of at most 254 characters.
+    It is never a list of numbers as in the address of a group.
     """
     if number := phones.read(given, country):
         return number
@@ -20,7 +21,8 @@ def sender(given: str, country: str | None) -> str:
     if len(digits) in phones.SHORT_CODE:
         return digits
     printable = "".join(letter if letter.isprintable() else " " for letter in given)
-    return " ".join(printable.split())[:LONGEST].strip() or NAMELESS
+    name = " ".join(printable.split())[:LONGEST].strip() or NAMELESS
+    return name if any(letter.isalpha() for letter in name) else name.replace(", ", ",")
 
 
 def is_short_code(number: str) -> bool:

@@ -30,7 +30,8 @@ def write(contact: Contact, file: IO[bytes]) -> None:
     with transaction.atomic():
         audit.record(audit.Action.EXPORTED, person, name=masked(person.address))
     contacts = list(Contact.objects.of_person(person).order_by("pk"))
-    own = Q(contact__in=contacts) | Q(contact__in=Contact.objects.filter(is_group=True, members__in=contacts))
+    groups = Contact.objects.of_person(person).groups()
+    own = Q(contact__in=contacts) | Q(contact__in=groups)
     conversations = list(Conversation.objects.filter(own).select_related("number", "contact").order_by("pk"))
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("contact.json", "w", force_zip64=True) as out:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote_plus
@@ -32,6 +32,7 @@ from messaging.models import (
     WebhookEvent,
     WebhookRequest,
 )
+from messaging.models.contacts import members_in
 from messaging.models.erasures import fingerprints, masked
 from messaging.statuses import UNFIT, EventState, QueueState, Status
 from messaging.wakeups import Task
@@ -118,7 +119,10 @@ def carry_out(key: int) -> bool:
             conversation__in=conversations, kind=Remark.Kind.NOTE
         ).count()
         conversations.delete()
-        Contact.objects.filter(pk__in=list(about.values_list("pk", flat=True))).delete()
+        keys = list(about.values_list("pk", flat=True))
+        others = list(Contact.objects.filter(groups__in=keys).values_list("pk", flat=True))
+        Contact.objects.filter(pk__in=keys).delete()
+        retention.forget_nobodies(others)
         if row.with_opt_outs:
             found = OptOut.objects.filter(organization=organization, address__in=ways)
             counts["opt-outs"] += found.delete()[0]
@@ -160,7 +164,7 @@ def _messages(organization: Organization, address: str) -> QuerySet[Message]:
 def _about(organization: Organization, address: str) -> QuerySet[Contact]:
     """The contact, and the groups that it is a member of."""
     known = Contact.objects.filter(organization=organization, address__in=phones.ways(address))
-    return Contact.objects.filter(Q(pk__in=known) | Q(is_group=True, members__in=known)).distinct()
+    return Contact.objects.filter(Q(pk__in=known) | Q(pk__in=known.groups()))
 
 
 def _cancel(organization: Organization, address: str) -> None:
@@ -178,16 +182,15 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
     A phone number is also searched for in all other requests of the organization; and in those of the account
     of which nobody knows whose they are, if an admin of the account has asked for it.
     """
-    pattern, about = _pattern(address), set(_about(organization, address).values_list("pk", flat=True))
+    pattern, ways = _pattern(address), phones.ways(address)
+    about = set(_about(organization, address).values_list("pk", flat=True))
     for batch in _requests(organization, whole_account=whole_account):
         events = [
             event
             for event in WebhookEvent.objects.filter(request__in=batch).select_related(
-                "message__conversation"
+                "message__conversation", "number"
             )
-            if event.organization_id in (None, organization.pk)
-            and _is_about(event, address, about)
-            and event.payload != _emptied(event.payload)
+            if event.organization_id in (None, organization.pk) and _erased_from(event, ways, about)
         ]
         mine = {event.request_id for event in events}
         found = [
@@ -200,8 +203,6 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
             item.query, item.headers, item.body = b"", {}, b""
             item.answer_body, item.answer_headers, item.tried = "", {}, []
             item.reason = _("Its content was erased at the request of a contact.")
-        for event in events:
-            event.payload, event.provider_id, event.state = _emptied(event.payload), "", EventState.DONE
         with transaction.atomic():
             WebhookRequest.objects.bulk_update(
                 found, ["query", "headers", "body", "answer_body", "answer_headers", "tried", "reason"]
@@ -213,11 +214,26 @@ def _webhooks(organization: Organization, address: str, *, whole_account: bool) 
         yield Counter(webhooks=len(found), events=len(events))
 
 
-def _is_about(event: WebhookEvent, address: str, about: Set[int]) -> bool:
-    """Whether the contact has sent it, or it is about a message of the contact or of a group of theirs."""
-    if event.payload.get("sender") in phones.ways(address):
-        return True
-    return event.message is not None and event.message.conversation.contact_id in about
+def _erased_from(event: WebhookEvent, ways: Collection[str], about: Set[int]) -> bool:
+    """Whether the event told of the contact, who is not in it any more.
+
+    What they have sent, and what is about a message of theirs or of their groups, is emptied.
+    """
+    before, country = event.payload, event.number.country if event.number else ""
+
+    def names(given: str) -> bool:
+        return bool(given) and sender(given, country) in ways
+
+    message = event.message
+    if names(before.get("sender", "")) or (message and message.conversation.contact_id in about):
+        event.payload = _emptied(before)
+        if event.payload != before:
+            event.provider_id, event.state = "", EventState.DONE
+    else:  # others have written to them, too
+        lists = {name: before[name] for name in ("recipients", "members") if name in before}
+        left = {name: [each for each in given if not names(each)] for name, given in lists.items()}
+        event.payload = {**before, **left}
+    return bool(event.payload != before)
 
 
 def _text_of(item: WebhookRequest) -> str:
@@ -259,7 +275,7 @@ def _pattern(address: str) -> re.Pattern[str] | None:
 
     Short codes and names are no pattern: they would be found by chance.
     """
-    if not address.startswith("+"):
+    if not address.startswith("+") or members_in(address):
         return None
     code = str(phonenumbers.parse(address).country_code)
     return re.compile("|".join(_spelled(code, way.removeprefix(f"+{code}")) for way in phones.ways(address)))
@@ -276,14 +292,14 @@ def _spelled(code: str, national: str) -> str:
 def address_of(organization: Organization, given: str) -> str:
     """The address of a contact that an administrator wrote: a number, a name, or as a text of it came.
 
-    Raises ValueError for anything without letters that is no number and no contact of the organization.
+    Raises ValueError for anything without letters that is no number and no contact of the organization. A
+    contact may be a group.
     """
     came = sender(given, "")
     if any(letter.isalpha() for letter in given):
         return came
-    if Contact.objects.filter(organization=organization, address=came).exists():
-        return came
-    return numbers.parse(given).number
+    known = Contact.objects.filter(organization=organization, address__in=[came, given.strip()])
+    return known.values_list("address", flat=True).first() or numbers.parse(given).number
 
 
 def of_number(given: str) -> list[str]:

@@ -142,11 +142,11 @@ def _delete_conversations(days: int, accounts: Collection[int]) -> None:
         Conversation.objects.filter(pk__in=[pk for pk, _ in found]).delete()
         contacts = [contact for _, contact in found]
         members = list(Contact.objects.filter(groups__in=contacts).values_list("pk", flat=True))
-        _nobody().filter(pk__in=contacts).delete()
-        _nobody().filter(pk__in=members).delete()
+        forget_nobodies(contacts)
+        forget_nobodies(members)
 
 
-def _nobody() -> QuerySet[Contact]:
-    """Contacts of whom nothing is known, and who are in no conversation and no group."""
+def forget_nobodies(contacts: Collection[int]) -> None:
+    """Deletes those of the contacts of whom nothing is known, and who are in no conversation and no group."""
     unknown = Contact.objects.filter(name="", company="", note="", tags=None, blocked_at=None, merged=None)
-    return unknown.filter(conversations=None, groups=None)
+    unknown.filter(pk__in=contacts, conversations=None, groups=None).delete()

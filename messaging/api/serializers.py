@@ -150,7 +150,10 @@ class MessageSerializer(_WithSender):
     status_code = OrNull(help_text="The service's code for the status.")
     status_text = OrNull(help_text="The reason, in words.")
     sender = serializers.CharField(source="conversation.number.number")
-    to = serializers.CharField(source="conversation.contact.address", help_text="In international form.")
+    to = serializers.CharField(
+        source="conversation.contact.address",
+        help_text="In international form; in a group those of all members, with commas between.",
+    )
     text = serializers.CharField()
     created_at = MomentField()
     changed_at = MomentField(help_text="When the status changed last.")

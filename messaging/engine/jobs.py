@@ -24,7 +24,7 @@ class Job:
     """A claimed message with its next parts and their requests; `done` parts are sent.
 
     Where files are to be uploaded, the parts are these uploads; with their results, the others are rendered.
-    It goes `to` a contact, or to the members of a group, if several of them have not opted out.
+    It goes `to` a contact, or to the members of a group, if several of them had not opted out at first.
     `refusal`: why it can never be sent; `obstacle`: why it cannot be sent now.
     """
 
@@ -125,9 +125,9 @@ def read(claims: Sequence[Claim]) -> list[Job]:
             of_groups[group].append(job)
         if has_files:
             with_files.append(job)
+    _skip_sent(jobs)
     _add_members(of_groups)
     _add_files(with_files)
-    _skip_sent(jobs)
     return jobs
 
 
@@ -154,7 +154,8 @@ def _add_members(of_groups: Mapping[int, Sequence[Job]]) -> None:
         for job in jobs:
             left = [address for address in members[group] if (job.number.pk, address) not in out]
             job.opted_out = not left
-            job.to = left[0] if len(left) == 1 else left
+            # What has begun as a message to a group goes on as one: to one member it may have other parts.
+            job.to = left[0] if len(left) == 1 and not job.done else left
 
 
 def _add_files(jobs: Sequence[Job]) -> None:

@@ -95,4 +95,6 @@ def _joined(found: list[Arrived]) -> Arrived:
 
 def _text_of(event: WebhookEvent, what: InboundMessage) -> str:
     whose = [event.integration_id, event.number_id, what.sender, what.concat_id, what.concat_count]
+    if len(group := {*what.recipients, *what.members}) > 1:
+        whose += sorted(group)
     return hashlib.sha256("\x1f".join(map(str, whose)).encode("utf-8", "replace")).hexdigest()

@@ -207,13 +207,19 @@ def _arrived(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> list[_Ar
         for (_, number, who), members in zip(written, together, strict=True)
         for address in (who, *members)
     )
-
+    blocked = groups.blocked(
+        {
+            (number.organization_id, known[number.organization_id, who])
+            for (_, number, who), members in zip(written, together, strict=True)
+            if members
+        }
+    )
     found = []
     for (event, _), (what, number, who), members in zip(arrived, written, together, strict=True):
-        key = number.organization_id
-        others = tuple(sorted({known[key, each] for each in members}))
-        group = Group(key, others) if len(others) > 1 else None
-        found.append(_Arrived(event, what, number, known[key, who], group))
+        key, address = number.organization_id, known[number.organization_id, who]
+        in_group = members and (key, address) not in blocked
+        group = Group.of(key, (known[key, each] for each in members)) if in_group else None
+        found.append(_Arrived(event, what, number, address, group))
     return found
 
 
@@ -259,7 +265,7 @@ def _contacts(
         bulk.insert(
             [
                 Contact(organization_id=org, address=address, name=names[org, address])
-                for org, address in missing
+                for org, address in sorted(missing)  # as everywhere: others may create the same ones
             ],
             ignore_conflicts=True,
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
-
 from integrations.events import InboundMessage
+from integrations.language import phones
 from integrations.senders import sender
 from messaging import numbers
 from messaging.models import Contact, Number
 from messaging.models.contacts import group_address
 from portal.database import bulk
+
+# Recipients and members of a message: of more, the address of a group would be too long.
+MOST = 50
 
 
 @dataclass(frozen=True)
@@ -27,27 +29,32 @@ class Group:
         """The address of the contact that stands for the group."""
         return group_address(self.members)
 
+    @classmethod
+    def of(cls, organization_id: int, members: Iterable[str]) -> Group | None:
+        """The group of these members, if they are several and not too many for a contact."""
+        group = cls(organization_id, tuple(sorted(set(members))))
+        several = len(group.members) > 1
+        return group if several and len(group.address) <= numbers.ADDRESS_LENGTH else None
+
 
 def members_of(arrived: Sequence[tuple[InboundMessage, Number, str]]) -> list[tuple[str, ...]]:
     """For each message, given with our number and its sender's address: the members of its group.
 
     They are phone numbers, the sender's first. A message to our numbers alone has none, and neither has one
-    whose members are too many for a contact. One query, if any message is to somebody else as well.
+    to more than `MOST`. One query, if any message is to somebody else as well.
     """
     others = [_others(what, number, who) for what, number, who in arrived]
     ours = _ours(
         {
             (number.organization_id, each)
             for (_, number, _), found in zip(arrived, others, strict=True)
-            for each in found
+            for each in found.values()
         }
     )
     groups = []
     for (_, number, who), found in zip(arrived, others, strict=True):
-        outside = [each for each in found if (number.organization_id, each) not in ours]
-        members = (who, *outside)
-        fits = len(group_address(members)) <= numbers.ADDRESS_LENGTH
-        groups.append(members if outside and fits and numbers.answerable(who) else ())
+        outside = [each for way, each in found.items() if (number.organization_id, way) not in ours]
+        groups.append((who, *outside) if outside and numbers.answerable(who) else ())
     return groups
 
 
@@ -76,6 +83,11 @@ def contacts_of(groups: Iterable[Group]) -> None:
     )
 
 
+def blocked(wanted: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Those that are blocked: what they write to a group is filed as a text to us alone, like all else."""
+    return {key for key, row in by_address(wanted).items() if row.blocked_at is not None}
+
+
 def by_address(wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Contact]:
     """The contacts with these addresses, by organization and address."""
     pairs = set(wanted)
@@ -85,25 +97,34 @@ def by_address(wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Conta
     return {(row.organization_id, row.address): row for row in rows}
 
 
-def _others(what: InboundMessage, number: Number, who: str) -> list[str]:
-    """The phone numbers that a message is to, besides the number that it is filed for and its sender."""
-    found: dict[str, None] = {}
-    for given in (*what.recipients, *what.members):
+def _others(what: InboundMessage, number: Number, who: str) -> dict[str, str]:
+    """The phone numbers that a message is to, besides the number that it is filed for and its sender.
+
+    They are found by the first of the ways in which each may be written.
+    """
+    everybody = dict.fromkeys((*what.recipients, *what.members))
+    if len(everybody) > MOST:
+        return {}
+    present = {phones.ways(who)[0], phones.ways(number.number)[0]}
+    found: dict[str, str] = {}
+    for given in everybody:
         if {number.number, number.spelling} & numbers.spellings(given):
             continue
         address = sender(given, number.country)
-        if address not in (who, number.number) and numbers.answerable(address):
-            found[address] = None
-    return list(found)
+        way = phones.ways(address)[0]
+        if way not in present and numbers.answerable(address):
+            found.setdefault(way, address)
+    return found
 
 
 def _ours(addresses: set[tuple[int, str]]) -> set[tuple[int, str]]:
-    """Those that are numbers of the organization itself: whoever uses them gets the message there."""
+    """The numbers of the organizations themselves, by the first way: who uses them gets the message there."""
     if not addresses:
         return set()
     rows = Number.objects.filter(
-        Q(number__in={address for _, address in addresses}),
+        number__in={way for _, address in addresses for way in phones.ways(address)},
         organization__in={organization for organization, _ in addresses},
         active=True,
     )
-    return set(rows.values_list("organization", "number"))
+    found = rows.values_list("organization", "number")
+    return {(organization, phones.ways(number)[0]) for organization, number in found}

@@ -145,9 +145,12 @@ def conversation_changed(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _form(request: SignedIn, opened: Conversation, data: Any = None, files: Any = None) -> MessageForm:
-    """The compose box; in a group whose members can only be written to one by one, with the choice of one."""
+    """The compose box; in a group whose members can only be written to one by one, with the choice of one.
+
+    Who has chosen one writes to that one, even if the number has got a provider for groups meanwhile.
+    """
     initial = writing.initial(opened, request.user)
-    if opened.contact.is_group and not opened.number.sends_to_groups:
+    if opened.contact.is_group and ("member" in (data or ()) or not opened.number.sends_to_groups):
         return MemberForm(opened, data, files, initial=initial)
     return MessageForm(data, files, initial=initial)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
@@ -20,15 +20,22 @@ def group_address(members: Iterable[str]) -> str:
     return ", ".join(sorted(set(members)))
 
 
+def members_in(address: str) -> list[str]:
+    """The addresses of the members, if the address is that of a group; else none."""
+    found = address.split(", ")
+    return found if len(found) > 1 and all(map(numbers.answerable, found)) else []
+
+
 def known_by(words: str) -> Q:
     """The condition that a contact has the words in its name, company or tags, or the number in its own.
 
-    A group is known by its members, too.
+    A group is known by the names of its members, too.
     """
     tagged = Contact.tags.through.objects.filter(contacttag__name__icontains=words)
     known = Q(name__icontains=words) | Q(company__icontains=words)
-    groups = Contact.objects.filter(is_group=True, members__in=Contact.objects.filter(known, is_group=False))
-    found = known | Q(pk__in=tagged.values("contact")) | Q(pk__in=groups)
+    merged = Q(merged_into__name__icontains=words) | Q(merged_into__company__icontains=words)
+    members = Contact.objects.filter(known | merged, groups=OuterRef("pk"))
+    found = known | Q(pk__in=tagged.values("contact")) | Q(Exists(members), is_group=True)
     if digits := "".join(character for character in words if character.isdigit()):
         found |= Q(address__contains=digits.removeprefix("0"))
     return found
@@ -72,6 +79,10 @@ class ContactQuerySet(models.QuerySet["Contact"]):
     def with_members(self) -> ContactQuerySet:
         """With the members of groups, for their titles."""
         return self.prefetch_related("members__merged_into")
+
+    def groups(self) -> ContactQuerySet:
+        """The groups that these are members of."""
+        return Contact.objects.filter(is_group=True, members__in=self)
 
     def of_person(self, contact: Contact) -> ContactQuerySet:
         """All contacts of the same person, the contact itself among them."""
@@ -161,7 +172,8 @@ class Contact(models.Model):
         """The name, else the number; a group without a name is called by its members, which are looked up."""
         if not self.is_group or self.person.name:
             return str(self)
-        return ", ".join(str(member) for member in self.members.all())
+        members = sorted(self.members.all(), key=lambda member: member.address)
+        return ", ".join(map(str, members))
 
     @property
     def answerable(self) -> bool:

@@ -20,6 +20,7 @@ from messaging.engine.outbox import Entry, Submission, Submitted
 from messaging.engine.quotas import Quotas
 from messaging.errors import Refused
 from messaging.models import Contact, Conversation, Message, Number
+from messaging.models.contacts import members_in
 from messaging.rules import stickiness
 from messaging.wakeups import Task
 from portal import metrics, process
@@ -126,6 +127,8 @@ def _refusal(entry: Entry, quotas: Quotas) -> Refused | None:
             lambda: _("%(contact)s has opted out of messages from this number.") % {"contact": address},
             "to",
         )
+    if entry.facts.conversation is None and members_in(address):
+        return Refused(lambda: _("This group is no longer there."), "to")
     if submission.author is None or submission.resend_of is not None:
         return None
     return quotas.take(submission.author, number)

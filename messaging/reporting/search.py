@@ -75,7 +75,10 @@ def _by_provider_id(term: str) -> list[int]:
 
 
 def _conversations(user: User, term: str) -> list[int]:
-    """The keys of conversations with the contact whose number is written so, with or without country code."""
+    """The keys of conversations with the contact whose number is written so, with or without country code.
+
+    Those of its groups are among them.
+    """
     if not any(letter.isdigit() for letter in term):
         return []
     organizations = Organization.objects.administered_by(user)
@@ -88,4 +91,5 @@ def _conversations(user: User, term: str) -> list[int]:
             continue
     contacts = Contact.objects.filter(address__in=spellings, organization__in=organizations)
     keys = list(contacts.values_list("pk", flat=True)[:MAX_MATCHES])
+    keys += Contact.objects.filter(pk__in=keys).groups().values_list("pk", flat=True)[:MAX_MATCHES]
     return list(Conversation.objects.filter(contact__in=keys).values_list("pk", flat=True)[:MAX_MATCHES])

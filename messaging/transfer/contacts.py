@@ -16,6 +16,7 @@ from integrations.senders import sender
 from messaging import numbers
 from messaging.errors import Refused
 from messaging.models import Contact, Number, OptOut
+from messaging.models.contacts import members_in
 from messaging.rules import contacts
 from messaging.transfer.kinds import Column, Kind, Plan, Row, Verdict, Wrong, valid
 from portal.models import Organization, User
@@ -76,15 +77,22 @@ class Contacts(Kind):
     def _read(self, row: Row) -> str:
         try:
             organization = self.organization(row)
-            return address(row, "number", self.countries.get(organization.pk, ""))
+            return self._address(row, organization)
         except Wrong:
             return ""
 
+    def _address(self, row: Row, organization: Organization) -> str:
+        """That of a group is as it was exported. Raises Wrong."""
+        given = row.need("number")
+        return given if members_in(given) else address(row, "number", self.countries.get(organization.pk, ""))
+
     def plan(self, row: Row) -> Plan:
         organization = self.organization(row)
-        read = address(row, "number", self.countries.get(organization.pk, ""))
+        read = self._address(row, organization)
         self.once(row, (organization.pk, phones.ways(read)[0]), "number")
         found = self.known.get((organization.pk, read))
+        if found is None and members_in(read):
+            raise Wrong("number", _("There is no such group. A group begins when somebody writes to it."))
         contact = found or Contact(organization=organization, address=read)
         changes = self.differing(row, dict(zip(self.header(), self._cells(contact), strict=True)))
         changes.pop("organization", None)
