@@ -47,6 +47,8 @@ def send_case(
     case: dict[str, Any] = {"name": _("A text is sent"), "kind": "send"}
     if message.get("media"):
         case["name"] = _("A file is sent")
+    if isinstance(message.get("to"), list):
+        case["name"] = _("A message is sent to a group")
     if given := _given(template, values_for(template)):
         case["properties"] = given
     if template.reads("now") or _signs(template):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from integrations import case_http
 from integrations.case_schema import FAULTS
 from integrations.events import HttpResponse
+from integrations.language.api_methods import SEND_GROUP
 from integrations.language.document import Template
 from integrations.language.properties import Property, check_values
 from integrations.language.values import Value, dump, load, text
@@ -53,7 +54,7 @@ class PreviewForm(forms.Form):
         label=gettext_lazy("From (our number)"), required=False, max_length=100, initial=OURS
     )
     to = forms.CharField(
-        label=gettext_lazy("To (the contact)"), required=False, max_length=100, initial=CONTACT
+        label=gettext_lazy("To (the contact)"), required=False, max_length=300, initial=CONTACT
     )
     text = forms.CharField(
         label=gettext_lazy("Text"),
@@ -127,6 +128,8 @@ class PreviewForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.compiled, self._answers, self._webhooks = compiled, answers, webhooks
+        if SEND_GROUP.name in compiled.methods:
+            self.fields["to"].label = _("To (the contact; for a group several, with commas between)")
         for index, item in enumerate(compiled.properties):
             self.fields[f"property-{index}"] = _property_field(item)
         faults = (_("No connection"), _("No answer in time"), _("A wrong certificate"))
@@ -175,7 +178,7 @@ class PreviewForm(forms.Form):
     @property
     def message(self) -> dict[str, Value]:
         """The message, as cases write it."""
-        found: dict[str, Value] = {"from": self.value("sender"), "to": self.value("to")}
+        found: dict[str, Value] = {"from": self.value("sender"), "to": self._to}
         found["text"] = self.value("text").replace("\r\n", "\n")
         for name in ("country", "reply_to"):
             if value := (self.value(name) or "").strip():
@@ -193,6 +196,13 @@ class PreviewForm(forms.Form):
                 for number in range(1, count + 1)
             ]
         return found
+
+    @property
+    def _to(self) -> Value:
+        """The contact; the members of a group, if there are several and the template sends to groups."""
+        to: str = self.value("to")
+        members = [each.strip() for each in to.split(",") if each.strip()]
+        return members if len(members) > 1 and SEND_GROUP.name in self.compiled.methods else to
 
     @property
     def written_answer(self) -> dict[str, Value]:

@@ -94,6 +94,31 @@ def test_a_preview_becomes_a_case_that_passes_and_has_no_secret(previewed: Previ
     assert SECRET not in row.source
 
 
+@pytest.mark.parametrize(
+    ("groups", "given", "method", "to"),
+    [
+        (True, "+15005550001, +15005550002,", "SendGroup", ["+15005550001", "+15005550002"]),
+        (True, "+15005550001,", "SendMessage", "+15005550001,"),
+        (False, "+15005550001, +15005550002", "SendMessage", "+15005550001, +15005550002"),
+    ],
+)
+def test_several_numbers_are_a_group_if_the_template_sends_to_groups(
+    previewed: Previewed, groups: bool, given: str, method: str, to: object
+) -> None:
+    api = {"SendMessage": {"request_url": "https://a.example/one", "request_parameters": {"to": "$to$"}}}
+    if groups:
+        api["SendGroup"] = {"request_url": "https://a.example/all", "request_parameters": {"to": "$to$"}}
+    previewed.template.revise(json.dumps({"id": "acme-sms", "name": "Acme SMS", "API": api}))
+    page = previewed.preview(to=given, keep="")
+    assert f"The request: <code>{method}</code>" in page
+    assert ("for a group several, with commas between" in page) == groups
+    previewed.client.post(f"{previewed.url}preview/", {"to": given, "text": "Hello", "keep": "message"})
+    case = json.loads(previewed.template.cases.get().source)
+    assert (case["message"]["to"], case["expect"][0]["json"]) == (to, {"to": to})
+    assert previewed.template.published is not None
+    assert cases.run(previewed.template.published.compiled, case) == ""
+
+
 def test_a_case_of_a_webhook_has_nobodys_number_or_words(previewed: Previewed) -> None:
     previewed.client.post(
         f"{previewed.url}preview/", {"pasted": json.dumps(WEBHOOK), "source": "pasted", "keep": "webhook"}
