@@ -18,6 +18,7 @@ from integrations import signals
 from integrations.language import document
 from integrations.language.errors import DocumentError
 from portal import audit
+from portal.database import locks
 from portal.models import Account, User
 
 NAME = 200  # characters
@@ -158,7 +159,7 @@ class Template(models.Model):
         if not self.pk:
             compiled = compiled_document(source)
             self.service_id, self.name = compiled.id, compiled.name[:NAME]
-            with audit.covered(), _id_not_taken_meanwhile():
+            with audit.covered(), self._taking_the_id():
                 self.save()
         self.lock()
         last = self.revisions.aggregate(last=Max("number"))["last"] or 0
@@ -192,7 +193,7 @@ class Template(models.Model):
             if self.draft is not None and self.draft.number <= revision.number:
                 self.draft = None
             revision.mark_published()
-            with audit.covered(), _id_not_taken_meanwhile():
+            with audit.covered(), self._taking_the_id():
                 self.save(update_fields=["service_id", "name", "published", "draft"])
             audit.record(audit.Action.REVISED, self, changes)
             # Before the commit: after a crash, integrations must know that they wait for answers.
@@ -215,24 +216,30 @@ class Template(models.Model):
                 code="moves",
                 params=urls,
             )
-        others = Template.objects.filter(service_id=service_id).exclude(pk=self.pk)
-        if self.account is not None:
-            others = others.visible_to(self.account)
-        if other := others.first():
+        if other := self._others(service_id).first():
             taken = _("The built-in template %(name)s already has the id %(id)r. Choose another id.")
             if other.account is not None:
                 taken = _("The template %(name)s of %(owner)s already has the id %(id)r. Choose another id.")
             raise ValidationError(taken % {"id": service_id, "name": other.name, "owner": other.account})
 
+    def _others(self, service_id: str) -> TemplateQuerySet:
+        """The templates because of which this one cannot have the id."""
+        others = Template.objects.filter(service_id=service_id).exclude(pk=self.pk)
+        return others if self.account is None else others.visible_to(self.account)
 
-@contextmanager
-def _id_not_taken_meanwhile() -> Iterator[None]:
-    """Raises ValidationError if somebody else takes the id between its check and its use."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError:
-        raise ValidationError(_("This id has just been taken. Choose another id.")) from None
+    @contextmanager
+    def _taking_the_id(self) -> Iterator[None]:
+        """Raises ValidationError if somebody else has taken the id since its check; needs a transaction."""
+        # No constraint keeps a built-in template and one of an account apart.
+        locks.hold(locks.key_of(f"template {self.service_id}"))
+        taken = ValidationError(_("This id has just been taken. Choose another id."))
+        if self._others(self.service_id).exists():
+            raise taken
+        try:
+            with transaction.atomic():
+                yield
+        except IntegrityError:
+            raise taken from None
 
 
 class TemplateRevision(models.Model):

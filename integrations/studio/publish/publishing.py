@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
@@ -131,7 +132,8 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
 
     `answers` are those of `NewOrigin.answer`; for all else, the integrations wait. If everybody uses it,
     those that were pinned to the revision follow what is published again; if only some do, they are pinned.
-    Raises ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL.
+    Raises ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL; and if
+    another revision than the change is compared with has been published meanwhile.
     """
     confirmed = [found for found in change.origins if found.answer in answers]
     integrations = {item.pk: item for item in change.integrations}
@@ -140,6 +142,10 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
         for key in found.integrations:
             asked[key].add((found.label, found.origin))
     with transaction.atomic():
+        compared_with = change.template.published_id
+        change.template.lock()
+        if change.template.published_id != compared_with:
+            raise overtaken(change.template)
         if change.organizations is None:
             change.template.publish(change.revision, moves=moves)
             pinned = change.template.integrations.filter(revision=change.revision)
@@ -152,6 +158,13 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
             holds.review_template(change.template)
         else:
             holds.review(integrations)
+
+
+def overtaken(template: Template) -> ValidationError:
+    """Somebody else has published a revision since the change was looked at."""
+    number = template.published.number if template.published else 0
+    said = _("Revision %(number)d has been published meanwhile. See what changes now, and publish again.")
+    return ValidationError(said % {"number": number})
 
 
 def _pin(integrations: QuerySet[Integration], revision: TemplateRevision | None, number: int) -> None:

@@ -14,7 +14,7 @@ from integrations import logos
 from integrations.models import Template, TemplateRevision
 from integrations.studio.cases import results
 from integrations.studio.pages import page, revision_of, template_of
-from integrations.studio.publish.publishing import Change, publish
+from integrations.studio.publish.publishing import Change, overtaken, publish
 from portal.admin_base import user_of
 from portal.ids import key_of
 
@@ -60,6 +60,9 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _publish(request: HttpRequest, change: Change, failed: Collection[object]) -> str:
     """Publishes unless something must be said first, which is returned."""
+    published = change.template.published.number if change.template.published else 0
+    if request.POST.get("over", str(published)) != str(published):
+        return " ".join(overtaken(change.template).messages)
     if change.organizations is not None and not change.integrations:
         return _("Choose the organizations that use it first.")
     if failed and "anyway" not in request.POST:

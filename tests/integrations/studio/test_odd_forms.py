@@ -66,7 +66,7 @@ FIELDS = {
     "case": ["source"],
     "case_delete": ["x"],
     "trial": ["do", "text", "file", "answer", "report", "picture", "sender", "to", "token", "integration", "revision"],
-    "publish": ["revision", "for", "organization", "answer", "anyway", "moves"],
+    "publish": ["revision", "for", "organization", "answer", "anyway", "moves", "over"],
     "start": ["from", "account", "name", "service_id", "source", "file", "part", "template", "q"],
     "setup": ["do", "property-0", "property-1", "property-2", "answer"],
     "organization trial": ["do", "text", "file", "answer", "report", "picture", "sender", "to", "token", "integration"],

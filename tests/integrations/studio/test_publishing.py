@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -339,6 +340,33 @@ def test_only_what_was_published_is_gone_back_to(studio: Studio) -> None:
     assert re.findall(r'href="\?revision=(\d+)">([^<]+)', page) == [("1", "Go back to it…")]
     assert "Go back to revision 1" in studio.page("?revision=1")
     assert "Go back" not in studio.page("?revision=2").partition('id="revisions"')[0]
+
+
+@pytest.mark.parametrize("whose", ["all", "some"])
+def test_what_was_published_meanwhile_is_said_first(studio: Studio, acme: Organization, whose: str) -> None:
+    studio.save(studio.document(name="Acme Text"))
+    assert '<input type="hidden" name="over" value="1">' in studio.page()
+    studio.save(studio.document(name="Acme Chat"))
+    assert studio.publish(revision=3, over="1") == 302
+    fields = {"revision": "2", "over": "1", "for": whose, "organization": acme.pk}
+    answer = studio.client.post(f"{studio.url}publish/", fields)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "Revision 3 has been published meanwhile." in page and 'name="over" value="3"' in page
+    assert studio.number_in_use() == 3
+    assert studio.publish(revision=2, over="x") == 422
+    assert studio.publish(revision=2, over="3") == 302
+
+
+def test_what_is_published_in_the_same_moment_is_not_replaced(studio: Studio, reseller: User) -> None:
+    studio.save(studio.document(name="Acme Text"))
+    looked_at = Template.objects.select_related("published").get(pk=studio.template.pk)
+    change = publishing.Change(looked_at, looked_at.revisions.get(number=2))
+    studio.save(studio.document(name="Acme Chat"))
+    assert studio.publish() == 302
+    with pytest.raises(ValidationError, match="Revision 3 has been published meanwhile"):
+        publishing.publish(change, reseller)
+    assert studio.number_in_use() == 3
 
 
 def test_what_some_have_used_is_gone_back_to(studio: Studio, acme: Organization) -> None:

@@ -16,7 +16,7 @@ from django.test import Client
 from integrations.models import Template, TemplateCase
 from integrations.studio import case_storage, saving
 from integrations.studio.start.drafts import begin
-from portal.models import Membership, Organization, User
+from portal.models import Account, Membership, Organization, User
 from tests.conftest import person
 from tests.integrations.studio.conftest import PREVIEWED, Previewed, signed_in
 
@@ -191,14 +191,15 @@ def test_an_id_taken_between_check_and_use_is_a_form_error(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer")
+@pytest.mark.parametrize("built_in", [False, True])
 def test_of_two_who_take_an_id_at_once_one_is_refused(
-    acme: Organization, reseller: User, monkeypatch: pytest.MonkeyPatch
+    acme: Organization, reseller: User, monkeypatch: pytest.MonkeyPatch, built_in: bool
 ) -> None:
     wait_after_the_check(monkeypatch, 2)
 
-    def begin() -> Template:
-        return begin(acme.account, source("x", id="taken"), reseller)
+    def taking(account: Account | None) -> Callable[[], Any]:
+        return lambda: begin(account, source("x", id="taken"), reseller)
 
-    results = at_once(begin, begin)
+    results = at_once(taking(acme.account), taking(None if built_in else acme.account))
     assert sorted(type(result).__name__ for result in results) == ["Template", "ValidationError"]
     assert Template.objects.filter(service_id="taken").count() == 1
