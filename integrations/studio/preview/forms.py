@@ -129,7 +129,7 @@ class PreviewForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.compiled, self._answers, self._webhooks = compiled, answers, webhooks
         if SEND_GROUP.name in compiled.methods:
-            self.fields["to"].label = _("To (the contact; for a group several, with commas between)")
+            self.fields["to"].label = _("To (commas make a group)")
         for index, item in enumerate(compiled.properties):
             self.fields[f"property-{index}"] = _property_field(item)
         faults = (_("No connection"), _("No answer in time"), _("A wrong certificate"))

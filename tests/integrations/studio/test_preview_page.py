@@ -111,7 +111,7 @@ def test_several_numbers_are_a_group_if_the_template_sends_to_groups(
     previewed.template.revise(json.dumps({"id": "acme-sms", "name": "Acme SMS", "API": api}))
     page = previewed.preview(to=given, keep="")
     assert f"The request: <code>{method}</code>" in page
-    assert ("for a group several, with commas between" in page) == groups
+    assert ("To (commas make a group)" in page) == groups
     previewed.client.post(f"{previewed.url}preview/", {"to": given, "text": "Hello", "keep": "message"})
     case = json.loads(previewed.template.cases.get().source)
     assert (case["message"]["to"], case["expect"][0]["json"]) == (to, {"to": to})
