@@ -224,11 +224,6 @@ def members(conversation: Conversation) -> list[Contact]:
     return list(found.order_by("pk"))
 
 
-def others_on(number: Number, user: User) -> list[User]:
-    """Who else sends and receives through the number."""
-    return list(User.objects.filter(assignments__number=number, is_active=True).exclude(pk=user.pk))
-
-
 def fingerprint(states: Iterable[tuple[Any, ...]]) -> str:
     """A short text that changes when one of the states does."""
     spelled = [

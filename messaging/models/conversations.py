@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, Subquery
@@ -70,9 +71,8 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return counted
 
     def _mentions(self, user: User) -> models.QuerySet[models.Model]:
-        mentions = Conversation._meta.get_field("mentions").related_model
-        assert isinstance(mentions, type) and issubclass(mentions, models.Model)
-        return mentions._default_manager.filter(conversation=OuterRef("pk"), user=user, seen_at__isnull=True)
+        mentions = apps.get_model("messaging", "Mention")._default_manager
+        return mentions.filter(conversation=OuterRef("pk"), user=user, seen_at__isnull=True)
 
 
 class Conversation(models.Model):
@@ -144,8 +144,10 @@ class Conversation(models.Model):
 
     @property
     def opted_out(self) -> bool:
-        """Whether the contact wants no messages from the number."""
-        return OptOut.objects.filter(number=self.number_id, address=self.contact.address).exists()
+        """Whether the contact wants no messages from the number; of a group, all members."""
+        out = OptOut.objects.filter(number=self.number_id, address=OuterRef("address"))
+        who = self.contact.members if self.contact.is_group else Contact.objects.filter(pk=self.contact_id)
+        return not who.filter(~Exists(out)).exists()
 
 
 class Reading(models.Model):
