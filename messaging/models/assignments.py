@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Set
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -22,6 +25,25 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
             status=Membership.Status.ACTIVE,
         )
         return self.filter(Exists(memberships))
+
+    def assign_all(self, wanted: Mapping[int, Set[int]]) -> None:
+        """Gives numbers these users and no others; both by their keys."""
+        known: dict[int, set[int]] = defaultdict(set)
+        for number, user in self.filter(number__in=wanted).values_list("number", "user"):
+            known[number].add(user)
+        gone = {(number, user) for number, users in wanted.items() for user in known[number] - users}
+        if gone:
+            rows = self.filter(number__in={number for number, _user in gone})
+            keys = [pk for pk, *pair in rows.values_list("pk", "number", "user") if tuple(pair) in gone]
+            self.filter(pk__in=keys).delete()
+        self.bulk_create(
+            [
+                Assignment(number_id=number, user_id=user)
+                for number, users in wanted.items()
+                for user in sorted(users - known[number])
+            ],
+            ignore_conflicts=True,
+        )
 
 
 class Assignment(models.Model):
