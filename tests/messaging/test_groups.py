@@ -398,3 +398,9 @@ def test_an_empty_group_is_forgotten_with_its_members(number: Number) -> None:
     Conversation.objects.update(last_message=None, last_at=timezone.now() - timedelta(days=400))
     retention._delete_conversations(1, [number.account.pk])
     assert Contact.objects.count() == 0
+
+
+def test_the_story_of_a_message_names_member_and_group(number: Number, admin_of_acme: User) -> None:
+    arrive(number, all=[BERT], name="Anna")
+    page = signed_in(admin_of_acme).get(f"/admin/messaging/message/{Message.objects.get().pk}/change/")
+    assert f"From Anna to {OURS} and others, in the group Anna, {BERT}" in page.content.decode()
