@@ -37,8 +37,8 @@ from messaging.models import (
     Reading,
     Remark,
 )
-from messaging.models.conversations import ConversationQuerySet, not_private
-from messaging.models.numbers import assigned_to
+from messaging.models.assignments import assigned_to, not_private
+from messaging.models.conversations import ConversationQuerySet
 from portal.models import User
 
 CONVERSATIONS, MESSAGES = 30, 50

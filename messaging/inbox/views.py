@@ -21,7 +21,7 @@ from messaging.outbound import submit
 from messaging.rules import teamwork
 from messaging.statuses import AttachmentState
 from messaging.views import file_response
-from portal import signed_in
+from portal.account import signed_in
 
 REFUSED = 422
 

@@ -24,8 +24,9 @@ from messaging.transfer.numbers import Numbers
 from messaging.transfer.organizations import Organizations
 from messaging.transfer.users import Users
 from messaging.transfer.work import State
-from portal import audit, invitations, throttling
+from portal import audit, throttling
 from portal.models import Invitation, User
+from portal.people import invitations
 
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind for kind in (Organizations, Users, Numbers, Contacts, OptOuts)

@@ -23,8 +23,8 @@ from django.utils import timezone
 from integrations.models import Integration
 from messaging.models import Assignment, Contact, Number, OptOut, Transfer, TransferPart
 from messaging.transfer import drain, imports, tables, work
-from portal import invitations
 from portal.models import AuditEntry, Invitation, Membership, Organization, User
+from portal.people import invitations
 
 Rows = Sequence[Sequence[str]]
 
