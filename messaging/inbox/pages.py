@@ -221,7 +221,7 @@ def members(conversation: Conversation) -> list[Contact]:
         return []
     out = OptOut.objects.filter(number=conversation.number_id, address=OuterRef("address"))
     found = conversation.contact.members.select_related("merged_into").annotate(opted_out=Exists(out))
-    return list(found.order_by("pk"))
+    return list(found.order_by("address"))
 
 
 def fingerprint(states: Iterable[tuple[Any, ...]]) -> str:

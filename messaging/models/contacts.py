@@ -165,7 +165,8 @@ class Contact(models.Model):
         """The name, else the number; a group without a name is called by its members, which are looked up."""
         if not self.is_group or self.person.name:
             return str(self)
-        return ", ".join(str(member) for member in self.members.all())
+        members = sorted(self.members.all(), key=lambda member: member.address)
+        return ", ".join(map(str, members))
 
     @property
     def answerable(self) -> bool:
