@@ -19,7 +19,7 @@ MOST = 50
 
 @dataclass(frozen=True)
 class Group:
-    """A group of an organization: the addresses of its members, of which there are at least two."""
+    """A group of an organization: the addresses of its members."""
 
     organization_id: int
     members: tuple[str, ...]
@@ -67,7 +67,7 @@ def contacts_of(groups: Iterable[Group]) -> None:
     bulk.insert(
         [Contact(organization_id=key, address=each) for key, each in sorted(people)], ignore_conflicts=True
     )
-    Contact.objects.bulk_create(
+    Contact.objects.bulk_create(  # which, unlike `bulk.insert`, sets what has a default in the database
         [Contact(organization_id=key, address=each, is_group=True) for key, each in sorted(wanted)],
         ignore_conflicts=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from django.db import models
@@ -13,6 +14,8 @@ from integrations.language import phones
 from messaging import numbers
 from portal.database import locks
 from portal.models import Organization
+
+SHORTEST = 3  # digits by which a number is known
 
 
 def group_address(members: Iterable[str]) -> str:
@@ -36,8 +39,10 @@ def known_by(words: str) -> Q:
     merged = Q(merged_into__name__icontains=words) | Q(merged_into__company__icontains=words)
     members = Contact.objects.filter(known | merged, groups=OuterRef("pk"))
     found = known | Q(pk__in=tagged.values("contact")) | Q(Exists(members), is_group=True)
-    if digits := "".join(character for character in words if character.isdigit()):
-        found |= Q(address__contains=digits.removeprefix("0"))
+    # "Room 2" is no number, and neither is "0".
+    digits = re.sub(r"[\s()+./-]", "", words).removeprefix("0")
+    if digits.isdecimal() and len(digits) >= SHORTEST:
+        found |= Q(address__contains=digits)
     return found
 
 
@@ -75,10 +80,6 @@ class ContactQuerySet(models.QuerySet["Contact"]):
             cases = [When(pk=key, then=Value(name)) for key, name in new.items()]
             nameless = self.filter(pk__in=new, name="", merged_into__isnull=True)
             nameless.update(name=Case(*cases, default=F("name")))
-
-    def with_members(self) -> ContactQuerySet:
-        """With the members of groups, for their titles."""
-        return self.prefetch_related("members__merged_into")
 
     def groups(self) -> ContactQuerySet:
         """The groups that these are members of."""
@@ -127,7 +128,8 @@ class Contact(models.Model):
     company = models.CharField(_("company"), max_length=120, blank=True, default="", db_default="")
     note = models.TextField(_("note"), max_length=5000, blank=True, default="", db_default="")
     tags = models.ManyToManyField(ContactTag, verbose_name=_("tags"), related_name="contacts", blank=True)
-    # Since when what it sends is only filed: no list shows it, and nothing is answered or announced.
+    # Since when what it sends is only filed: no list shows it, and nothing is answered or announced. What a
+    # member writes in a group is the group's.
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
     merged_into = models.ForeignKey(
         "self", models.SET_NULL, related_name="merged", null=True, blank=True, db_index=False

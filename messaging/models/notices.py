@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from messaging.models.conversations import Message
+from messaging.models.messages import Message
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField, SecretCharField
 
 LEASE = timedelta(seconds=90)  # longer than a push takes to be sent

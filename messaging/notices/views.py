@@ -17,7 +17,7 @@ from messaging.notices import devices, push, replies, wording
 from messaging.notices.forms import ChoicesForm
 from messaging.notices.unread import unread
 from portal import mail, throttling
-from portal.signed_in import SignedIn
+from portal.account.signed_in import SignedIn
 
 TESTS_PER_HOUR = 20
 SHOWN = 5

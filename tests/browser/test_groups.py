@@ -47,7 +47,9 @@ def test_everybody_gets_the_answer(
     people.sign_in(page, alice.email)
     page.goto(f"{people.url}/inbox/{group().pk}/")
     expect(page.locator(".message .author")).to_have_text(["Anna Archer", "Bert Baker"])
-    expect(page.get_by_text("Everybody in the group gets your message.")).to_be_visible()
+    expect(
+        page.get_by_text("Everybody in the group gets your message, except who has opted out.")
+    ).to_be_visible()
     page.get_by_label("Message", exact=True).fill("Friday at ten, then.")
     page.screenshot(path=images / f"group-{width}.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -72,7 +74,7 @@ def test_where_it_goes_to_one_the_writer_chooses(
     people.sign_in(page, alice.email)
     page.goto(f"{people.url}/inbox/{group().pk}/")
     page.get_by_label("Message", exact=True).fill("Only you should know.")
-    page.get_by_label("cannot send to groups").select_option(label=BERT)
+    page.get_by_label("Your provider cannot send to groups.").select_option(label=BERT)
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("#person")).to_have_text(BERT)
     send_now()

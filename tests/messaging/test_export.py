@@ -44,6 +44,12 @@ def everything(shared: Number, alice: User, bob: User, globex: Organization, res
     group = "+15550100124, +15550100125"
     Contact.objects.create(organization=shared.organization, address=group, name="Family", is_group=True)
     OptOut.objects.create(organization=shared.organization, number=shared, address="+61412345678")
+    kim = Contact.objects.get(address="+15550100123")
+    group = Contact.objects.create(
+        organization=shared.organization, address="+15550100123, +61412345600", is_group=True
+    )
+    group.members.add(kim)
+    Contact.objects.create(organization=shared.organization, address="+15550100124", merged_into=kim)
     Membership.objects.create(user=alice, organization=globex, role="organization_admin")
     submit(alice, shared, "+61412345600", text="=2+2")
     return shared
