@@ -229,8 +229,11 @@ def _conversations(items: Sequence[_Arrived]) -> dict[tuple[int, str], Conversat
     found = _existing(wanted)
     if missing := wanted.keys() - found.keys():
         names = {item.who: item.what.sender_name[:120] for item in items if not item.group}
-        groups.contacts_of(item.group for item in items if item.group and item.conversation in missing)
-        contacts = _contacts({(wanted[pair].organization_id, pair[1]) for pair in missing}, names)
+        new = {item.conversation: item.group for item in items if item.group and item.conversation in missing}
+        people = {(wanted[pair].organization_id, pair[1]) for pair in missing - new.keys()}
+        people |= {(group.organization_id, each) for group in new.values() for each in group.members}
+        contacts = _contacts(people, names)
+        contacts |= groups.contacts_of(new.values(), contacts)
         bulk.insert(
             [
                 Conversation(
@@ -238,7 +241,7 @@ def _conversations(items: Sequence[_Arrived]) -> dict[tuple[int, str], Conversat
                     number_id=pair[0],
                     contact=contacts[wanted[pair].organization_id, pair[1]],
                 )
-                for pair in missing
+                for pair in sorted(missing)
             ],
             ignore_conflicts=True,
         )
@@ -259,13 +262,12 @@ def _contacts(
     wanted: Set[tuple[int, str]], names: dict[tuple[int, str], str]
 ) -> dict[tuple[int, str], Contact]:
     """The contact of each organization and address; missing ones are created."""
-
     found = groups.by_address(wanted)
     if missing := wanted - found.keys():
         bulk.insert(
             [
-                Contact(organization_id=org, address=address, name=names[org, address])
-                for org, address in sorted(missing)  # as everywhere: others may create the same ones
+                Contact(organization_id=org, address=address, name=names.get((org, address), ""))
+                for org, address in sorted(missing)  # at once and in order: others may create the same ones
             ],
             ignore_conflicts=True,
         )

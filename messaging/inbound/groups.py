@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from integrations.events import InboundMessage
@@ -58,29 +58,28 @@ def members_of(arrived: Sequence[tuple[InboundMessage, Number, str]]) -> list[tu
     return groups
 
 
-def contacts_of(groups: Iterable[Group]) -> None:
-    """Creates the contacts of groups and of their members, where they are missing; few statements for all."""
+def contacts_of(
+    groups: Iterable[Group], people: Mapping[tuple[int, str], Contact]
+) -> dict[tuple[int, str], Contact]:
+    """The contacts of groups, by organization and address; missing ones are created, of these `people`."""
     wanted = {(group.organization_id, group.address): group for group in groups}
     if not wanted:
-        return
-    people = {(group.organization_id, each) for group in wanted.values() for each in group.members}
-    bulk.insert(
-        [Contact(organization_id=key, address=each) for key, each in sorted(people)], ignore_conflicts=True
-    )
+        return {}
     Contact.objects.bulk_create(  # which, unlike `bulk.insert`, sets what has a default in the database
         [Contact(organization_id=key, address=each, is_group=True) for key, each in sorted(wanted)],
         ignore_conflicts=True,
     )
-    known = by_address([*people, *wanted])
+    found = by_address(wanted)
     link = Contact.members.through
     bulk.insert(
         [
-            link(from_contact=known[key], to_contact=known[group.organization_id, each])
+            link(from_contact=found[key], to_contact=people[group.organization_id, each])
             for key, group in wanted.items()
             for each in group.members
         ],
         ignore_conflicts=True,
     )
+    return found
 
 
 def blocked(wanted: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
