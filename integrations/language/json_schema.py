@@ -103,6 +103,8 @@ def _document() -> dict[str, Schema]:
         "media_types": {"type": "array", "items": {"type": "string", "pattern": MEDIA_RANGE}},
     }
     other = rf"^(?!(?:{any_case(OTHER_CLASSES)})$)"
+    # Tokens are obtained whether or not a method needs one; the other schemes are read by methods.
+    oauth: Schema = {"if": {**has("type"), "properties": {"type": {"const": "OAuth2"}}}, "then": ref("oauth")}
     api = {name: described(method.purpose, ref(_method_name(method))) for name, method in METHODS.items()}
     return {
         "id": {
@@ -116,7 +118,7 @@ def _document() -> dict[str, Schema]:
         "aliases": {"type": "array", "items": {"type": "string"}},
         "countries": {"type": "array", "items": {"type": "string", "pattern": f"^{document.COUNTRY}$"}},
         "properties": {"type": "array", "items": ref("property")},
-        "auth": ANY,
+        "auth": chosen(({"type": "array"}, {"items": oauth}), otherwise=oauth),
         "OAuth2": {"if": {"type": "object"}, "then": ref("oauth")},
         "request_headers": {"x-patchbay": {"place": "credentials"}},
         "tables": {"type": "object", "additionalProperties": {"type": "object"}},

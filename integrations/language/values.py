@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
@@ -121,7 +122,9 @@ def dump(value: Value) -> str:
         return "[" + ",".join([dump(item) for item in value]) + "]"
     if isinstance(value, bytes):
         return encode_basestring(value.decode("utf-8", "replace"))
-    return json.dumps(value, allow_nan=False, default=str)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null"
+    return json.dumps(value, default=str)
 
 
 def load(source: str, *, depth: int = 64, as_is: bool = False) -> Value:

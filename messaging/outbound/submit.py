@@ -128,13 +128,15 @@ def _address(number: Number, to: str | Contact) -> str:
     if isinstance(to, Contact):
         if to.is_group and not number.sends_to_groups:
             raise to_groups_impossible(number)
-        if to.is_group:
-            return to.address
-        to = to.address
-    try:
-        address = numbers.recipient(to, number.country)
-    except ValueError as error:
-        raise Refused(str(error), "to") from None
+        if not to.answerable:
+            raise Refused(_("%(contact)s is not a phone number.") % {"contact": to.address}, "to")
+        # As it is: a short code may be a number as it is dialled in our country, which is somebody else's.
+        address = to.address
+    else:
+        try:
+            address = numbers.recipient(to, number.country)
+        except ValueError as error:
+            raise Refused(str(error), "to") from None
     if number.number in phones.ways(address):
         raise Refused(_("This is your own number."), "to")
     return address

@@ -112,7 +112,8 @@ def test_whoever_sends_is_somebody(came: str, country: str, whom: str) -> None:
 def test_any_sender(came: str, country: str) -> None:
     whom = sender(came, country)
     assert 1 <= len(whom) <= 254
-    assert sender(whom, country) == whom
+    # A short code that was written with a plus may be a number as it is dialled in the country.
+    assert sender(whom, country) == whom or (whom.isdecimal() and f"+{whom}" in came.replace(" ", ""))
 
 
 @pytest.mark.parametrize(

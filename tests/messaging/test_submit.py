@@ -305,3 +305,26 @@ def test_a_picture_without_words_carries_them_too(private: Number, alice: User, 
     submit(alice, private, CONTACT, files=[upload()])
     dispatch.drain()
     assert [request.json.get("content") for request in sandbox.received] == ["Acme\nBye", None]
+
+
+def test_an_answer_to_a_short_code_goes_to_it(private: Number, alice: User) -> None:
+    # In Germany 1380000 could be dialled, and is somebody else's number.
+    Number.objects.filter(pk=private.pk).update(country="DE")
+    private.refresh_from_db()
+    code = Contact.objects.create(organization=private.organization, address="1380000")
+    message = submit(alice, private, code, text="Hi")
+    assert message.conversation.contact == code
+    assert submit(alice, private, "1380000", text="Hi").conversation.contact.address == "+491380000"
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"), [("Clinic", "is not a phone number"), ("own", "your own number")]
+)
+def test_a_contact_who_cannot_be_answered_is_refused(
+    private: Number, alice: User, address: str, reason: str
+) -> None:
+    address = private.number if address == "own" else address
+    contact = Contact.objects.create(organization=private.organization, address=address)
+    with pytest.raises(Refused, match=reason):
+        submit(alice, private, contact, text="Hi")
+    assert Message.objects.count() == 0
