@@ -24,6 +24,8 @@ from messaging.wakeups import Task
 from portal import audit, throttling
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
+from portal.models import Account
+from portal.permissions import in_reach_of
 
 SHOWN = 50
 TESTS_PER_HOUR = 30
@@ -78,6 +80,7 @@ class ReceiverAdmin(PortalAdmin):
     form = ReceiverForm
     account_lookup = "account"
     deletable = True
+    only_save = True
     list_display = ["url", "owner", "told_of", "state"]
     list_select_related = ["organization", "account"]
     list_filter = [OrganizationFilter]
@@ -107,6 +110,11 @@ class ReceiverAdmin(PortalAdmin):
             form.base_fields["organization"].required = True
             form.base_fields["organization"].help_text = ""
         return form
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Whoever has one account only has nothing to choose."""
+        mine = Account.objects.filter(in_reach_of(user_of(request), "", "pk"))[:2]
+        return {"account": mine[0].pk} if len(mine) == 1 else {}
 
     @admin.display(description=gettext_lazy("of"))
     def owner(self, receiver: Receiver) -> str:

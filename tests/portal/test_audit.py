@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from integrations.models import Integration, PropertyValues, Template
 from messaging import erasure, retention
-from messaging.models import AutoReply, Message, Number, WebhookEvent, WebhookRequest
+from messaging.models import AutoReply, Message, Number, Receiver, WebhookEvent, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
 from messaging.transfer import drain, imports
@@ -503,6 +503,9 @@ BESIDE: dict[str, str] = {
     "messaging_contact_export": "test_what_is_done_with_contacts_is_recorded",
     "messaging_attempt_case": "test_cases_are_recorded",
     "messaging_leaving": "test_who_leaves_is_recorded",
+    "messaging_receiver_again": "test_what_is_done_with_receivers_is_recorded",
+    "messaging_receiver_secret": "test_what_is_done_with_receivers_is_recorded",
+    "messaging_receiver_test": "test_what_is_done_with_receivers_is_recorded",
     "messaging_export": "test_an_export_of_a_list_is_recorded",
     "messaging_import": "test_imports_are_recorded_for_each_row",
     "messaging_import_sample": "only shows",
@@ -562,6 +565,24 @@ def test_invitations_again_and_to_many_are_recorded(
         ("added", kind, "bea@x.example"),
         ("invited_again", kind, "ann@x.example"),
     ]
+
+
+def test_what_is_done_with_receivers_is_recorded(admin_of_acme: User, acme: Organization) -> None:
+    row = Receiver.objects.create(
+        account=acme.account, organization=acme, url="https://x.example/", alerts=True
+    )
+    before, client = last(), signed_in(admin_of_acme)
+    client.post(reverse("admin:messaging_receiver_test", args=[row.pk]))
+    row.give_up("Refused.")
+    client.post(reverse("admin:messaging_receiver_again", args=[row.pk]))
+    client.post(reverse("admin:messaging_receiver_secret", args=[row.pk]))
+    kind = "messaging.receiver"
+    assert told(since(before)) == [
+        ("event_tested", kind, row.url),
+        ("events_again", kind, row.url),
+        ("changed", kind, row.url),
+    ]
+    assert since(before)[-1].changes == {"secret": None, "old secret": None}
 
 
 def test_who_leaves_is_recorded(private: Number, alice: User, bob: User, admin_of_acme: User) -> None:

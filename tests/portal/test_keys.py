@@ -21,7 +21,7 @@ from django.test import Client
 
 from integrations.models import AccessToken, Capture, Integration, PropertyValues
 from messaging import erasure
-from messaging.models import Device, Erasure, Number, WebhookEvent, WebhookRequest
+from messaging.models import Device, Erasure, Number, Receiver, WebhookEvent, WebhookRequest
 from messaging.notices import push
 from messaging.outbound.submit import submit
 from messaging.transfer import imports
@@ -61,6 +61,14 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
     capture.requests.create(request={"text": "planted-request"})
     Device.objects.create(user=alice, digest="d", subscription={"auth": "planted-auth"}, name="Phone")
     push.public_key()
+    organization = service.organization
+    Receiver.objects.create(
+        account=organization.account,
+        organization=organization,
+        url="https://x.example/",
+        received=True,
+        old_secret=b"whsec_planted",
+    )
     imports.start(alice, "contacts", "planted.csv", b"planted-file")
     KeyCheck.objects.all().delete()
     keys.remember()
@@ -187,10 +195,10 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
         f"No key of the list decrypts {said}. Nothing was changed. If the key is lost for ever, make a "
         "backup, then add --yes to delete them."
     )
-    assert keys.needed().unreadable.total() == 12
+    assert keys.needed().unreadable.total() == 13
     out = StringIO()
     call_command("give_up_keys", "--yes", stdout=out)
-    assert out.getvalue().startswith("Given up: 12 rows (messaging.transferpart 1, messaging.webhookevent 1")
+    assert out.getvalue().startswith("Given up: 13 rows (messaging.transferpart 1, messaging.webhookevent 1")
     keys.require()
     assert contents() == {
         "integrations.propertyvalues.values": [],
@@ -200,6 +208,8 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
         "messaging.device.subscription": [],
         "messaging.erasure.address": [""],
         "messaging.pushkey.private": [],
+        "messaging.receiver.secret": [b""],
+        "messaging.receiver.old_secret": [None],
         "messaging.transferpart.data": [],
         "messaging.webhookrequest.query": [],
         "messaging.webhookrequest.headers": [],
@@ -214,7 +224,7 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
     assert Erasure.objects.get().finished_at is None
     assert (
         run("check_keys")
-        == f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows (messaging.erasure 1, portal.keycheck 1)\n"
+        == f"Key 1 ({fingerprint(NEW)}), which encrypts: 3 rows (messaging.erasure 1, messaging.receiver 1, portal.keycheck 1)\n"
     )
     assert run("give_up_keys") == "The keys of the list decrypt everything. Nothing was changed.\n"
 
