@@ -108,10 +108,12 @@ CHANGED: dict[str, dict[str, Any]] = {
     "portal.Organization": {"name": "Acme Ltd"},
     "portal.User": {"name": "Alison", "new_password": SECRET},
     "messaging.Number": {"display_name": "Front desk"},
+    "messaging.Receiver": {"statuses": "on"},
 }
 # Pages without such a form are tried below.
 WITHOUT_FORM = {
     "integrations.Integration", "integrations.Template", "portal.PersonalToken", "portal.Invitation", "messaging.Erasure",
+    "messaging.Receiver",
 }  # fmt: skip
 EDITABLE = sorted(
     (
@@ -130,7 +132,11 @@ def test_all_pages_share_the_base_that_records() -> None:
 
 @pytest.fixture
 def rows(private: Number, alice: User) -> dict[str, Any]:
-    found = [private.account, private.organization, alice, private]
+    account, organization = private.account, private.organization
+    receiver = Receiver.objects.create(
+        account=account, organization=organization, url="https://x.example/", received=True
+    )
+    found = [account, organization, alice, private, receiver]
     return {row._meta.label: row for row in found}
 
 
@@ -187,6 +193,7 @@ def test_changing_leaves_one_entry(rows: dict[str, Any], operator: User, label: 
         "portal.Organization": {"name": ["Acme", "Acme Ltd"]},
         "portal.User": {"name": ["Alice", "Alison"], "password": None},
         "messaging.Number": {"display name": ["", "Front desk"]},
+        "messaging.Receiver": {"What becomes of the texts that are sent": ["no", "yes"]},
     }
     assert entry.changes == expected[label]
     assert (entry.object_id, entry.actor) == (str(row.pk), operator)
@@ -568,16 +575,17 @@ def test_invitations_again_and_to_many_are_recorded(
 
 
 def test_what_is_done_with_receivers_is_recorded(admin_of_acme: User, acme: Organization) -> None:
-    row = Receiver.objects.create(
-        account=acme.account, organization=acme, url="https://x.example/", alerts=True
-    )
     before, client = last(), signed_in(admin_of_acme)
+    given = {"organization": acme.pk, "url": "https://x.example/", "alerts": "on", "enabled": "on"}
+    client.post(reverse("admin:messaging_receiver_add"), given)
+    row = Receiver.objects.get()
     client.post(reverse("admin:messaging_receiver_test", args=[row.pk]))
     row.give_up("Refused.")
     client.post(reverse("admin:messaging_receiver_again", args=[row.pk]))
     client.post(reverse("admin:messaging_receiver_secret", args=[row.pk]))
     kind = "messaging.receiver"
     assert told(since(before)) == [
+        ("added", kind, row.url),
         ("event_tested", kind, row.url),
         ("events_again", kind, row.url),
         ("changed", kind, row.url),

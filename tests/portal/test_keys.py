@@ -99,6 +99,7 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("integrations.propertyvalues", ("values",)),
         ("integrations.accesstoken", ("secrets",)),
         ("integrations.capturedrequest", ("request",)),
+        ("messaging.receiver", ("secret", "old_secret")),
         ("messaging.attachment", ("uploaded",)),
         ("messaging.erasure", ("address",)),
         ("messaging.pushkey", ("private",)),
@@ -116,10 +117,10 @@ def test_a_rotation_step_by_step(stored: Integration, settings: Any) -> None:
     with pytest.raises(CommandError, match=rf"Key 2 \({fingerprint(OLD)}\) is still needed"):
         run("check_keys")
     said = run("rotate_keys")
-    assert "Encrypted again: 12 of them." in said
+    assert "Encrypted again: 13 of them." in said
     assert contents() == before
     said += run("check_keys")
-    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 12 rows" in said
+    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 13 rows" in said
     assert f"Key 2 ({fingerprint(OLD)}), old: 0 rows\n  It may be removed from the list." in said
     settings.ENCRYPTION_KEYS = [NEW]
     assert contents() == before
@@ -145,12 +146,12 @@ def test_the_counts_say_which_model_needs_which_key(stored: Integration, setting
     assert out.getvalue() == (
         f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows "
         "(integrations.propertyvalues 1, messaging.webhookrequest 1)\n"
-        f"Key 2 ({fingerprint(OLD)}), old: 11 rows (integrations.accesstoken 1, "
+        f"Key 2 ({fingerprint(OLD)}), old: 12 rows (integrations.accesstoken 1, "
         "integrations.capturedrequest 1, messaging.attachment 1, messaging.device 1, messaging.erasure 1, "
-        "messaging.pushkey 1, messaging.transferpart 1, messaging.webhookevent 1, "
+        "messaging.pushkey 1, messaging.receiver 1, messaging.transferpart 1, messaging.webhookevent 1, "
         "messaging.webhookrequest 1, mfa.authenticator 1, portal.keycheck 1)\n"
     )
-    assert "Encrypted again: 11 of them." in run("rotate_keys")
+    assert "Encrypted again: 12 of them." in run("rotate_keys")
     run("check_keys")
 
 
@@ -173,6 +174,7 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
             "messaging.device",
             "messaging.erasure",
             "messaging.pushkey",
+            "messaging.receiver",
             "messaging.transferpart",
             "messaging.webhookrequest",
             "mfa.authenticator",
@@ -184,8 +186,9 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
 def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User) -> None:
     settings.ENCRYPTION_KEYS = [NEW]
     said = (
-        "12 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
-        "integrations.capturedrequest 1, messaging.attachment 1, messaging.erasure 1, messaging.pushkey 1, "
+        "13 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
+        "integrations.capturedrequest 1, messaging.receiver 1, messaging.attachment 1, messaging.erasure 1, "
+        "messaging.pushkey 1, "
         "messaging.device 1, messaging.webhookrequest 1, messaging.webhookevent 1, "
         "messaging.transferpart 1, portal.keycheck 1)"
     )
@@ -308,7 +311,7 @@ def test_the_work_grows_with_the_rows_and_no_faster(stored: Integration, setting
 
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
-    assert statements.count("UPDATE") == 111
+    assert statements.count("UPDATE") == 112
     statements.clear()
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
