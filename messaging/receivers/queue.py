@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.models.functions import Now
 
 from messaging.models import OutgoingEvent
 from portal.database import sql
@@ -71,6 +72,11 @@ def claim(receivers: Iterable[int], each: int) -> list[OutgoingEvent]:
         keys = [key for (key,) in cursor.fetchall()]
     rows = OutgoingEvent.objects.filter(pk__in=keys).select_related("receiver")
     return list(rows.order_by("pk")) if keys else []
+
+
+def release() -> None:
+    """Makes due what a process that has died had; to be called when there is no other process."""
+    OutgoingEvent.objects.filter(due_at__isnull=False).update(due_at=Now())
 
 
 def record(changes: Sequence[Change]) -> None:

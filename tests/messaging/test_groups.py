@@ -21,7 +21,16 @@ from messaging import contact_export, erasure, retention
 from messaging.errors import Refused
 from messaging.inbound import file_events
 from messaging.inbox import pages
-from messaging.models import Assignment, Contact, Conversation, Message, Number, OptOut
+from messaging.models import (
+    Assignment,
+    Contact,
+    Conversation,
+    Message,
+    Number,
+    OptOut,
+    OutgoingEvent,
+    Receiver,
+)
 from messaging.notices import mails, wording
 from messaging.outbound import dispatch
 from messaging.outbound.submit import resend, submit
@@ -398,3 +407,24 @@ def test_an_empty_group_is_forgotten_with_its_members(number: Number) -> None:
     Conversation.objects.update(last_message=None, last_at=timezone.now() - timedelta(days=400))
     retention._delete_conversations(1, [number.account.pk])
     assert Contact.objects.count() == 0
+
+
+def test_receivers_are_told_who_takes_part_and_who_wrote(number: Number, alice: User) -> None:
+    organization = number.organization
+    Receiver.objects.create(
+        account=organization.account,
+        organization=organization,
+        url="https://hooks.example/",
+        received=True,
+        statuses=True,
+    )
+    arrive(number, "Hi all", tos=[OURS, BERT])
+    submit(alice, number, conversation=group(), text="Hello")
+    send_now()
+    told = [json.loads(row.payload) for row in OutgoingEvent.objects.order_by("pk")]
+    assert [
+        (each["type"], each["data"]["from"], each["data"]["to"], each["data"]["members"]) for each in told
+    ] == [
+        ("message.received", ANNA, OURS, [ANNA, BERT]),
+        ("message.status", OURS, GROUP, [ANNA, BERT]),
+    ]
