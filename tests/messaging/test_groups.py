@@ -419,7 +419,7 @@ def test_receivers_are_told_who_takes_part_and_who_wrote(number: Number, alice: 
         statuses=True,
     )
     arrive(number, "Hi all", tos=[OURS, BERT])
-    submit(alice, number, conversation=group(), text="Hello")
+    submit(alice, number, group().contact, text="Hello")
     send_now()
     told = [json.loads(row.payload) for row in OutgoingEvent.objects.order_by("pk")]
     assert [
