@@ -116,6 +116,7 @@ def _request(event: OutgoingEvent) -> HttpRequest:
     body = event.payload.encode()
     signed = signature.headers(str(event.uuid), int(time.time()), body, event.receiver.secrets)
     headers = {"Content-Type": "application/json", **signed}
+    # With no credentials in it, there is nothing to be released.
     return HttpRequest("POST", event.receiver.url, headers, body, TIMEOUT)
 
 
