@@ -101,6 +101,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry(_("Integrations"), "hub", "integrations_integration"),
                     _entry(_("Templates"), "data_object", "integrations_template", accounts_only=True),
+                    _entry(_("Event receivers"), "outbound", "messaging_receiver"),
                 ],
             },
             {

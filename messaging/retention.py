@@ -22,6 +22,7 @@ from messaging.models import (
     Conversation,
     DeliveryAttempt,
     Message,
+    OutgoingEvent,
     Remark,
     WebhookEvent,
     WebhookRequest,
@@ -38,6 +39,8 @@ def clean_up() -> None:
     delivery_reports.release_all()
     for days, accounts in _accounts_by("webhook_days", settings.WEBHOOK_DAYS).items():
         _delete(_webhooks(days, accounts))
+        old = Q(created_at__lt=Now() - timedelta(days=days), receiver__account__in=accounts)
+        _delete(OutgoingEvent.objects.filter(old, due_at=None))
     for days, accounts in _accounts_by("attempt_days", settings.ATTEMPT_DAYS).items():
         old = Q(started_at__lt=Now() - timedelta(days=days), organization__account__in=accounts)
         _delete(DeliveryAttempt.objects.filter(old))

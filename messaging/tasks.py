@@ -11,6 +11,7 @@ from messaging.inbound import file_events as events
 from messaging.inbound import poll
 from messaging.notices import mails, push
 from messaging.outbound import bulk_resend, dispatch
+from messaging.receivers import deliver
 from messaging.transfer import drain as transfers
 from messaging.wakeups import Task
 
@@ -62,6 +63,11 @@ def review_alerts() -> None:
 def send_pushes() -> None:
     wakeups.taken(Task.SEND_PUSHES)
     push.send_due()
+
+
+@shared_task(name=Task.DELIVER_EVENTS)
+def deliver_events() -> None:
+    deliver.drain()
 
 
 @shared_task(name=Task.SEND_NOTICE_MAILS)

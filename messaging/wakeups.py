@@ -31,6 +31,7 @@ class Task(StrEnum):
     SEND_ALERTS = "messaging.send_alerts"
     REVIEW_ALERTS = "messaging.review_alerts"
     SEND_PUSHES = "messaging.send_pushes"
+    DELIVER_EVENTS = "messaging.deliver_events"
     SEND_NOTICE_MAILS = "messaging.send_notice_mails"
     RESEND = "messaging.resend"
     ERASE = "messaging.erase"

@@ -19,6 +19,7 @@ from messaging import drain, wakeups
 from messaging import tasks as tasks  # registers them
 from messaging.engine import sweep as engine
 from messaging.outbound import dispatch
+from messaging.receivers import queue as receivers
 from messaging.transfer import work as transfers
 from messaging.wakeups import Task
 from portal import metrics, process
@@ -47,6 +48,7 @@ def begin(**_: Any) -> None:
         logger.warning("%d messages were in flight when Patchbay was stopped.", recovered)
     if not settings.DATABASE_URL:
         transfers.release()
+        receivers.release()
     threading.Thread(target=_sweep, name="sweep", daemon=True).start()
 
 

@@ -76,6 +76,12 @@ FILED_SECONDS = Histogram(
     buckets=_SLOW,
     registry=_OURS,
 )
+EVENTS_OUT = Counter(
+    "patchbay_events_out",
+    "Requests that tell a receiver of an event, by the type of the event and their result.",
+    ["type", "result"],
+    registry=_OURS,
+)
 TASK_LAG_SECONDS = Histogram(
     "patchbay_task_lag_seconds",
     "From a wake-up until a worker begins the task.",

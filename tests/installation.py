@@ -57,7 +57,8 @@ class Installation:
 
     def fill(self, *organizations: dict[str, Any]) -> None:
         """Makes organizations with waiting messages, as tests/faults/fill.py describes them."""
-        urls = {urlsplit(found["url"])._replace(path="", query="").geturl() for found in organizations}
+        called = [found[name] for found in organizations for name in ("url", "receiver") if name in found]
+        urls = {urlsplit(url)._replace(path="", query="").geturl() for url in called}
         allowed = {*self.environment.get("PATCHBAY_ALLOWED_ORIGINS", "").split(), *urls}
         self.environment["PATCHBAY_ALLOWED_ORIGINS"] = " ".join(sorted(allowed))
         command = [sys.executable, "-m", "tests.faults.fill", json.dumps(organizations)]

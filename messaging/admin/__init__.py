@@ -1,4 +1,4 @@
-"""The admin pages of messaging: contacts, numbers, messages, monitoring, erasures, imports and exports."""
+"""The admin pages of messaging: contacts, numbers, messages, monitoring, event receivers, and more."""
 
 from messaging.admin import (
     attempts,
@@ -8,6 +8,7 @@ from messaging.admin import (
     messages,
     numbers,
     opt_outs,
+    receivers,
     transfers,
     webhooks,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "messages",
     "numbers",
     "opt_outs",
+    "receivers",
     "transfers",
     "webhooks",
 ]

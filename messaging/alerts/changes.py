@@ -10,7 +10,7 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
 
 from integrations.models import Integration
-from messaging.models import Alert, AlertKind
+from messaging.models import Alert, AlertKind, Receiver
 from portal.models import Account, Organization
 
 # Trouble that returns within this time is told of when it stays, and its end when it stays away.
@@ -19,9 +19,9 @@ QUIET = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class Subject:
-    """What an alert is about: an integration, an organization, or an account as a whole."""
+    """What an alert is about: an integration, a receiver, an organization, or an account as a whole."""
 
-    of: Integration | Organization | Account
+    of: Integration | Receiver | Organization | Account
 
     @property
     def key(self) -> str:
@@ -37,6 +37,12 @@ class Subject:
                 "account_id": organization.account_id,
                 "organization_id": organization.pk,
                 "integration_id": self.of.pk,
+            }
+        if isinstance(self.of, Receiver):
+            return {
+                "account_id": self.of.account_id,
+                "organization_id": self.of.organization_id,
+                "receiver_id": self.of.pk,
             }
         if isinstance(self.of, Organization):
             return {"account_id": self.of.account_id, "organization_id": self.of.pk}

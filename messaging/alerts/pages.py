@@ -58,7 +58,7 @@ def alerts(request: SignedIn) -> HttpResponse:
         return redirect("alerts")
     reach = in_reach_of(request.user)
     rows = Alert.objects.filter(reach, over_at__isnull=True).order_by("-began_at", "-pk")
-    rows = rows.select_related("account", "organization", "integration__template")
+    rows = rows.select_related("account", "organization", "integration__template", "receiver")
     context = {
         "form": form,
         "rows": [(row, wording.subject(row), wording.page(row)) for row in rows[:SHOWN]],

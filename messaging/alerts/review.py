@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from integrations.models import Integration
 from messaging.alerts.changes import Subject, begin, end
-from messaging.models import Alert, AlertKind, Message, WebhookRequest
+from messaging.models import Alert, AlertKind, Message, Receiver, WebhookRequest
 from messaging.statuses import QUARANTINE, Direction
 from portal.models import Account, Organization
 
@@ -37,6 +37,15 @@ def review_integrations(keys: Collection[int]) -> None:
                 begin(kind, subject, reason, again=kind == AlertKind.HELD)
             else:
                 end(kind, subject)
+
+
+def review_receivers(keys: Collection[int]) -> None:
+    """Begins the alerts of receivers that were switched off since they failed, and ends those of others."""
+    for row in Receiver.objects.filter(pk__in=keys):
+        if row.off_reason:
+            begin(AlertKind.RECEIVER, Subject(row), row.off_reason)
+        else:
+            end(AlertKind.RECEIVER, Subject(row))
 
 
 def _is_paused(row: Integration) -> bool:

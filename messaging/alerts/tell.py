@@ -1,4 +1,4 @@
-"""Tells administrators by mail what has begun and what is over."""
+"""Tells administrators by mail, and programs by events, what has begun and what is over."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from django.db.models.functions import Now
 from integrations.models import Integration
 from messaging.alerts import wording
 from messaging.alerts.changes import told
-from messaging.alerts.review import review_integrations
-from messaging.models import Alert, AlertChoice
+from messaging.alerts.review import review_integrations, review_receivers
+from messaging.models import Alert, AlertChoice, Receiver
+from messaging.receivers import outbox
 from portal import mail
 from portal.models import Membership, User
 
@@ -34,15 +35,25 @@ def send_due() -> None:
             # Before the look: what changes after it is due again.
             changed.filter(pk__in=keys).update(tell_at=None)
             review_integrations(keys)
+    switched = Receiver.objects.to_tell()
+    with transaction.atomic():
+        if keys := list(switched.values_list("pk", flat=True)[:MOST]):
+            switched.filter(pk__in=keys).update(tell_at=None)
+            review_receivers(keys)
     due = Alert.objects.filter(tell_at__lte=Now())
     for key in list(due.values_list("pk", flat=True)[:MOST]):
         if due.filter(pk=key).update(tell_at=Now() + RETRY_AFTER):
-            rows = Alert.objects.select_related("account", "organization", "integration__template")
+            rows = Alert.objects.select_related(
+                "account", "organization", "integration__template", "receiver"
+            )
             _tell(rows.get(pk=key))
 
 
 def _tell(alert: Alert) -> None:
     subject, text = wording.mail(alert)
+    # First, since it is noted once however often the mail server refuses.
+    with transaction.atomic():
+        outbox.note_alert(alert, subject, wording.url(alert))
     try:
         with get_connection() as connection:
             for user in recipients(alert):

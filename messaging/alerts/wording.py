@@ -14,7 +14,7 @@ def mail(alert: Alert) -> tuple[str, str]:
     """The subject, in one line, and the text of the mail."""
     subject, text = (_over if alert.over_at is not None else _begun)(alert)
     named = {**names(alert), "reason": alert.reason}
-    body = f"{text % named}\n\n{settings.PUBLIC_URL}{page(alert)}\n\n{_choose()}"
+    body = f"{text % named}\n\n{url(alert)}\n\n{_choose()}"
     return " ".join((subject % named).split()), body  # names may contain line breaks
 
 
@@ -24,10 +24,11 @@ def subject(alert: Alert) -> str:
 
 
 def names(alert: Alert) -> dict[str, str]:
-    """The provider, if any, and the organization, else the account, that the alert is about."""
+    """The provider or receiver, if any, and the organization, else the account, that the alert is about."""
     integration = alert.integration
     return {
         "provider": str(integration.template) if integration is not None else "",
+        "receiver": alert.receiver.place if alert.receiver is not None else "",
         "organization": str(alert.organization or alert.account),
     }
 
@@ -37,9 +38,16 @@ def page(alert: Alert) -> str:
     if alert.integration is not None:
         keys = [alert.integration.organization_id, alert.integration.template_id]
         return reverse("admin:integrations_setup", args=keys)
+    if alert.receiver_id is not None:
+        return reverse("admin:messaging_receiver_change", args=[alert.receiver_id])
     if alert.kind == AlertKind.QUARANTINE:
         return quarantine.url()
     return reverse("admin:messaging_message_changelist")
+
+
+def url(alert: Alert) -> str:
+    """The whole address of that page."""
+    return f"{settings.PUBLIC_URL}{page(alert)}"
 
 
 def _begun(alert: Alert) -> tuple[str, str]:
@@ -73,6 +81,14 @@ def _begun(alert: Alert) -> tuple[str, str]:
             _("%(organization)s comes near its hourly limit"),
             _("%(reason)s What goes beyond it is refused. See who sends so much:"),
         ),
+        AlertKind.RECEIVER: (
+            _("%(receiver)s gets no more events of %(organization)s"),
+            _(
+                "%(receiver)s was switched off, since it does not take the events of %(organization)s:\n\n"
+                "%(reason)s\n\n"
+                "Repair it, switch it on again, and send again what it has missed:"
+            ),
+        ),
     }[AlertKind(alert.kind)]
 
 
@@ -97,6 +113,10 @@ def _over(alert: Alert) -> tuple[str, str]:
         AlertKind.LIMIT: (
             _("%(organization)s is well below its hourly limit again"),
             _("Its messages are accepted as always."),
+        ),
+        AlertKind.RECEIVER: (
+            _("%(receiver)s gets the events of %(organization)s again"),
+            _("It was switched on again. What it has missed can be sent again:"),
         ),
     }[AlertKind(alert.kind)]
 

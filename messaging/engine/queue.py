@@ -1,4 +1,8 @@
-"""The table of messages as a queue: statements that move messages on, in the database's own time."""
+"""The table of messages as a queue: statements that move messages on, in the database's own time.
+
+Those that may give a message another status also say whether a receiver wants to be told of it, and note it
+in the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
+from messaging.receivers import outbox
 from messaging.statuses import Direction, QueueState, Status
 from portal.database import sql
 
@@ -51,6 +56,12 @@ _COLUMNS = {
     "delay": "double precision",
 }
 
+# SQLite knows no alias here; the column is the message's. The subquery is evaluated once for all rows.
+_CHANGED = """RETURNING id, organization_id IN (
+    SELECT receiver.organization_id FROM messaging_receiver AS receiver
+    WHERE receiver.statuses AND receiver.enabled AND receiver.organization_id IS NOT NULL
+)"""
+
 
 def _row(change: Change) -> dict[str, Any]:
     return {
@@ -62,6 +73,16 @@ def _row(change: Change) -> dict[str, Any]:
         "text": change.text,
         "delay": change.delay,
     }
+
+
+def _changed(statement: str, parameters: list[Any]) -> set[int]:
+    """Runs a statement that ends with `_CHANGED`; returns the ids of the messages that it has changed."""
+    with transaction.atomic(savepoint=False):
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            found = cursor.fetchall()
+        outbox.note_statuses([key for key, told in found if told])
+    return {key for key, _told in found}
 
 
 def record(changes: Sequence[Change]) -> set[int]:
@@ -82,11 +103,9 @@ def record(changes: Sequence[Change]) -> set[int]:
             changed_at = {sql.now()}
         FROM {sql.rows(_COLUMNS)}
         WHERE old.id = new.message AND old.fence = new.claim AND old.queue_state = {CLAIMED}
-        RETURNING id
+        {_CHANGED}
     """  # noqa: S608 (constants)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [settings.LEASE_SECONDS, sql.dump([_row(change) for change in changes])])
-        return {key for (key,) in cursor.fetchall()}
+    return _changed(statement, [settings.LEASE_SECONDS, sql.dump([_row(change) for change in changes])])
 
 
 def advance(changes: Sequence[Change]) -> None:
@@ -105,9 +124,9 @@ def advance(changes: Sequence[Change]) -> None:
             END
         FROM {sql.rows(_COLUMNS)}
         WHERE old.id = new.message AND old.status < new.status
+        {_CHANGED}
     """  # noqa: S608 (constants)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [sql.dump([_row(change) for change in changes])])
+    _changed(statement, [sql.dump([_row(change) for change in changes])])
 
 
 def cancel(key: int, reason: str) -> bool:
@@ -120,10 +139,9 @@ def cancel(key: int, reason: str) -> bool:
         SET queue_state = {DONE}, status = {Status.CANCELED:d}, status_code = '', status_text = %s,
             changed_at = {sql.now()}
         WHERE id = %s AND queue_state = {WAITING} AND attempts = 0 AND direction = '{Direction.OUT}'
+        {_CHANGED}
     """  # noqa: S608 (constants)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [reason, key])
-        return bool(cursor.rowcount == 1)
+    return bool(_changed(statement, [reason, key]))
 
 
 def reschedule(key: int, send_at: str, expires_at: str) -> bool:
@@ -180,11 +198,11 @@ def expire(integration_ids: Sequence[int], reason: str) -> None:
 
 
 def _fail(reason: str, condition: str, *parameters: list[Any] | str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""UPDATE messaging_message
-            SET queue_state = {DONE}, status = {Status.FAILED:d}, status_code = '', status_text = %s,
-                changed_at = {sql.now()}
-            WHERE queue_state = {WAITING} AND status < {Status.FAILED:d} AND {condition} {sql.now()}""",  # noqa: S608
-            [reason, *parameters],
-        )
+    statement = f"""
+        UPDATE messaging_message
+        SET queue_state = {DONE}, status = {Status.FAILED:d}, status_code = '', status_text = %s,
+            changed_at = {sql.now()}
+        WHERE queue_state = {WAITING} AND status < {Status.FAILED:d} AND {condition} {sql.now()}
+        {_CHANGED}
+    """  # noqa: S608 (constants)
+    _changed(statement, [reason, *parameters])

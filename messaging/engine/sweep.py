@@ -10,6 +10,7 @@ from integrations.models import AccessToken, Poll, Subscription
 from messaging.engine import due
 from messaging.engine.queue import CLAIMED
 from messaging.models import NoticeChoices, Push
+from messaging.receivers import queue as receivers
 from messaging.statuses import AttachmentState, EventState
 from messaging.wakeups import Task
 from portal.database import sql
@@ -38,7 +39,9 @@ def due_tasks() -> tuple[set[Task], bool]:
                     WHERE state = '{AttachmentState.WAITING}' AND next_attempt_at <= {sql.now()}),
             {", ".join(conditions)},
             EXISTS (SELECT 1 FROM integrations_integration WHERE tell_at <= {sql.now()})
+                OR EXISTS (SELECT 1 FROM messaging_receiver WHERE tell_at <= {sql.now()})
                 OR EXISTS (SELECT 1 FROM messaging_alert WHERE tell_at <= {sql.now()}),
+            {receivers.exists()},
             EXISTS (SELECT 1 FROM messaging_bulkresend WHERE finished_at IS NULL),
             EXISTS (SELECT 1 FROM messaging_erasure WHERE finished_at IS NULL
                     AND (claimed_until IS NULL OR claimed_until < {sql.now()})),
@@ -56,6 +59,7 @@ def due_tasks() -> tuple[set[Task], bool]:
         Task.SEND_PUSHES,
         Task.SEND_NOTICE_MAILS,
         Task.SEND_ALERTS,
+        Task.DELIVER_EVENTS,
         Task.RESEND,
         Task.ERASE,
         Task.TRANSFER,

@@ -20,11 +20,12 @@ from messaging.inbound import concatenation, delivery_reports, groups
 from messaging.inbound.groups import Group
 from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
 from messaging.notices import arrivals
+from messaging.receivers import outbox
 from messaging.rules import autoreply, optout, stickiness, teamwork
 from messaging.statuses import AttachmentState, Direction, EventState, QueueState, Status
 from messaging.wakeups import Task
 from portal import metrics, process, tracing
-from portal.database import bulk, locks
+from portal.database import bulk, locks, sql
 
 logger = logging.getLogger(__name__)
 
@@ -170,8 +171,8 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
         )
         for item in items
     ]
-    for message, (pk,) in zip(messages, bulk.insert(messages, "id"), strict=True):
-        message.pk = pk
+    for message, (pk, stored_at) in zip(messages, bulk.insert(messages, "id", "created_at"), strict=True):
+        message.pk, message.created_at = pk, sql.moment(stored_at)
     files = []
     for message, item in zip(messages, items, strict=True):
         item.event.message = message
@@ -187,6 +188,18 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
         ]
     bulk.insert(files)
     arrivals.note(messages)
+    outbox.note_arrivals(
+        [
+            outbox.Arrival(
+                message,
+                sender=item.sender,
+                to=item.number.number,
+                members=item.group.members if item.group else (),
+                files=len(item.what.urls[:MAX_FILES]),
+            )
+            for message, item in zip(messages, items, strict=True)
+        ]
+    )
     autoreply.reply([item.event for item in items])
     last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     talked = Conversation.objects.filter(pk__in={message.conversation_id for message in messages})

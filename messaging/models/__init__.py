@@ -12,6 +12,7 @@ from messaging.models.messages import Message
 from messaging.models.notices import Device, NoticeChoices, Push, PushKey
 from messaging.models.numbers import AutoReply, Number, OptOut
 from messaging.models.planned_assignments import PlannedAssignment
+from messaging.models.receivers import EventKind, OutgoingEvent, Receiver
 from messaging.models.remarks import Mention, Remark
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest
 from messaging.models.transfers import Transfer, TransferPart
@@ -33,15 +34,18 @@ __all__ = [
     "Device",
     "Draft",
     "Erasure",
+    "EventKind",
     "Mention",
     "Message",
     "NoticeChoices",
     "Number",
     "OptOut",
+    "OutgoingEvent",
     "PlannedAssignment",
     "Push",
     "PushKey",
     "Reading",
+    "Receiver",
     "Remark",
     "ServiceHealth",
     "Transfer",

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
+from messaging.models.receivers import Receiver
 from portal.models import Account, Organization, User
 
 
@@ -18,10 +19,11 @@ class AlertKind(models.TextChoices):
     ARRIVING = "arriving", _("Messages do not arrive from a provider")
     QUARANTINE = "quarantine", _("The quarantine grows")
     LIMIT = "limit", _("An organization comes near its hourly limit")
+    RECEIVER = "receiver", _("A program does not take its events")
 
 
 class Alert(models.Model):
-    """One trouble of an integration, an organization or an account; the row is used again when it returns.
+    """One trouble of an integration, a receiver, an organization or an account; its row is used again.
 
     Its administrators are told once when it begins, and once when it is over.
     """
@@ -35,6 +37,9 @@ class Alert(models.Model):
     )
     integration = models.ForeignKey(
         Integration, models.CASCADE, related_name="alerts", null=True, blank=True, db_index=False
+    )
+    receiver = models.ForeignKey(
+        Receiver, models.CASCADE, related_name="+", null=True, blank=True, db_index=False
     )
     reason = models.TextField(_("reason"), blank=True)
     began_at = models.DateTimeField(_("since"))

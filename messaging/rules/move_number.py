@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from integrations.models import Integration
 from messaging.errors import Refused
 from messaging.models import Message, Number
+from messaging.receivers import outbox
 from messaging.statuses import Direction, QueueState, Status
 from portal import audit
 from portal.models import Organization
@@ -57,9 +58,11 @@ def _fail_waiting(number: Number) -> None:
     waiting = Message.objects.filter(
         conversation__number=number, direction=Direction.OUT, queue_state=QueueState.WAITING
     )
-    waiting.filter(status__lt=Status.FAILED).update(
+    keys = list(waiting.filter(status__lt=Status.FAILED).select_for_update().values_list("pk", flat=True))
+    Message.objects.filter(pk__in=keys).update(
         queue_state=QueueState.DONE,
         status=Status.FAILED,
         status_text=_("Not sent, because the number was moved to another organization."),
         changed_at=Now(),
     )
+    outbox.note_statuses(keys)

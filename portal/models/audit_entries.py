@@ -46,6 +46,8 @@ class Action(models.TextChoices):
     CLEARED = "cleared", gettext_lazy("cleared from quarantine")
     EXPORTED = "exported", gettext_lazy("exported")
     ERASED = "erased", gettext_lazy("contact erased")
+    EVENT_TESTED = "event_tested", gettext_lazy("test event sent")
+    EVENTS_AGAIN = "events_again", gettext_lazy("events sent again")
     CONSENT = "consent", gettext_lazy("consent recorded")
     COMMAND = "command", gettext_lazy("command of an operator")
 
@@ -79,6 +81,8 @@ SENTENCES: dict[str, Any] = {
     Action.CLEARED: gettext_lazy("%(who)s cleared the %(kind)s %(name)s away."),
     Action.EXPORTED: gettext_lazy("%(who)s exported the %(name)s."),
     Action.ERASED: gettext_lazy("%(who)s had the contact %(name)s erased."),
+    Action.EVENT_TESTED: gettext_lazy("%(who)s sent a test event to the %(kind)s %(name)s."),
+    Action.EVENTS_AGAIN: gettext_lazy("%(who)s had events sent to the %(kind)s %(name)s again."),
     Action.CONSENT: gettext_lazy(
         "%(who)s recorded that the contact of the %(kind)s %(name)s wants messages again."
     ),

@@ -19,7 +19,15 @@ from django.utils import timezone  # noqa: E402
 from integrations import catalog, holds  # noqa: E402
 from integrations.models import Integration, Template  # noqa: E402
 from messaging import media  # noqa: E402
-from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number  # noqa: E402
+from messaging.models import (  # noqa: E402
+    Assignment,
+    Attachment,
+    Contact,
+    Conversation,
+    Message,
+    Number,
+    Receiver,
+)
 from portal.models import Account, Membership, Organization, User  # noqa: E402
 
 BATCH = 1000  # a statement takes 65,535 parameters
@@ -30,7 +38,7 @@ def fill(organizations: list[dict[str, Any]]) -> str:
 
     Each has a `name`, a `document` with a property "URL" (null: the generic service) and its `url`. It has
     `count` messages, "<name> 0" and so on, each to a different contact and with so many `files`; they are due
-    after `due` seconds.
+    after `due` seconds. What happens is told to its `receiver`, a URL, if it has one.
     """
     catalog.install()
     account = Account.objects.create(name="Southern Voice")
@@ -54,6 +62,10 @@ def fill(organizations: list[dict[str, Any]]) -> str:
             country="AU",
         )
         Assignment.objects.create(number=number, user=author)
+        if url := found.get("receiver"):
+            Receiver.objects.create(
+                account=account, organization=organization, url=url, received=True, statuses=True
+            )
         _write(number, author, name, found.get("count", 0), found.get("due", [0]))
         for message in Message.objects.filter(organization=organization):
             for index in range(found.get("files", 0)):

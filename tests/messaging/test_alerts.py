@@ -196,11 +196,11 @@ def test_the_page_shows_what_is_in_reach_and_keeps_the_choice(
     client.force_login(admin_of_acme)
     assert title in client.get(PAGE).content.decode()
     assert client.post(PAGE, {"kinds": ["held", "quarantine"]}).status_code == 302
-    assert AlertChoice.objects.get().unwanted == ["arriving", "limit", "sending"]
+    assert AlertChoice.objects.get().unwanted == ["arriving", "limit", "receiver", "sending"]
     page = client.get(PAGE).content.decode()
     assert page.count(" checked") == 2
     assert client.post(PAGE, {"kinds": ["no such kind"]}).status_code == 422
-    assert AlertChoice.objects.get().unwanted == ["arriving", "limit", "sending"]
+    assert AlertChoice.objects.get().unwanted == ["arriving", "limit", "receiver", "sending"]
 
 
 def test_a_texter_has_no_such_page(alice: User, client: Client) -> None:

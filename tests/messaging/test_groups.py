@@ -22,7 +22,17 @@ from messaging import contact_export, erasure, retention
 from messaging.errors import Refused
 from messaging.inbound import file_events
 from messaging.inbox import pages
-from messaging.models import Assignment, Contact, Conversation, Message, NoticeChoices, Number, OptOut
+from messaging.models import (
+    Assignment,
+    Contact,
+    Conversation,
+    Message,
+    NoticeChoices,
+    Number,
+    OptOut,
+    OutgoingEvent,
+    Receiver,
+)
 from messaging.notices import mails, wording
 from messaging.outbound import dispatch
 from messaging.outbound.submit import resend, submit
@@ -441,3 +451,24 @@ def test_the_story_of_a_message_names_member_and_group(number: Number, admin_of_
     arrive(number, all=[BERT], name="Anna")
     page = signed_in(admin_of_acme).get(f"/admin/messaging/message/{Message.objects.get().pk}/change/")
     assert f"From Anna to {OURS} and others, in the group Anna, {BERT}" in page.content.decode()
+
+
+def test_receivers_are_told_who_takes_part_and_who_wrote(number: Number, alice: User) -> None:
+    organization = number.organization
+    Receiver.objects.create(
+        account=organization.account,
+        organization=organization,
+        url="https://hooks.example/",
+        received=True,
+        statuses=True,
+    )
+    arrive(number, "Hi all", tos=[OURS, BERT])
+    submit(alice, number, group().contact, text="Hello")
+    send_now()
+    told = [json.loads(row.payload) for row in OutgoingEvent.objects.order_by("pk")]
+    assert [
+        (each["type"], each["data"]["from"], each["data"]["to"], each["data"]["members"]) for each in told
+    ] == [
+        ("message.received", ANNA, OURS, [ANNA, BERT]),
+        ("message.status", OURS, GROUP, [ANNA, BERT]),
+    ]

@@ -49,9 +49,11 @@ from messaging.models import (
     NoticeChoices,
     Number,
     OptOut,
+    OutgoingEvent,
     PlannedAssignment,
     Push,
     Reading,
+    Receiver,
     Remark,
     ServiceHealth,
     WebhookEvent,
@@ -247,6 +249,19 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         reason=f"Quarantine of {name}",
         began_at=timezone.now(),
     )
+    receiver = Receiver.objects.create(
+        account=account, organization=organization, url=f"https://{domain}/{secret}", received=True
+    )
+    outgoing = OutgoingEvent.objects.create(
+        receiver=receiver,
+        uuid=message.uuid,
+        kind="message.received",
+        message=message,
+        payload=f"Told of {name}",
+        due_at=None,
+        expires_at=timezone.now(),
+        problem=f"Not told {name}",
+    )
     unwanted = AlertChoice.objects.create(user=user, unwanted=[AlertKind.LIMIT])
     view = SavedView.objects.create(
         owner=admin,
@@ -267,7 +282,7 @@ def make_tenant(account: Account, word: str, secret: str, place: int) -> Tenant:
         *(reply, opt_out, message, message.conversation, message.conversation.contact, attachment, attempt),
         *(webhook, event, bulk, reading, PersonalToken.objects.get(user=user), invitation, erased, entry),
         *(choices, device, told, seen, alert, unwanted, transfer, part, tag, remark, mention, view, planned),
-        *(draft, writes, canned),
+        *(draft, writes, canned, receiver, outgoing),
         *(case, capture, captured, poll, subscription, ServiceHealth.objects.get(pk=integration.pk)),
     ]
     tenant = Tenant(word, secret, account, organization, user, admin, media.public_url(attachment, message))

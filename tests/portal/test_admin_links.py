@@ -97,7 +97,7 @@ def test_a_page_has_the_title_of_its_entry_in_the_menu(everything: dict[str, Any
     assert list(titles) == [
         *("Overview", "Inbox"),
         *("Accounts", "Organizations", "Users", "Invitations", "API tokens"),
-        *("Integrations", "Templates"),
+        *("Integrations", "Templates", "Event receivers"),
         *("Numbers", "Contacts", "Opt-outs", "Messages", "Erasures"),
         *("Health", "Delivery attempts", "Webhooks", "Quarantine", "Audit"),
         "Imports and exports",

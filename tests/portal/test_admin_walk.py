@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from messaging import erasure
-from messaging.models import DeliveryAttempt, Number, OptOut, ServiceHealth, WebhookRequest
+from messaging.models import DeliveryAttempt, Number, OptOut, Receiver, ServiceHealth, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
 from messaging.transfer import imports
@@ -74,6 +74,12 @@ def everything(
         erasure.start(private.organization, "+61412345678", admin_of_acme),
         message.conversation.contact,
         OptOut.objects.create(organization=private.organization, number=private, address="+61412345600"),
+        Receiver.objects.create(
+            account=private.account,
+            organization=private.organization,
+            url="https://hooks.acme.example/",
+            received=True,
+        ),
         imports.start(admin_of_acme, "contacts", "Contacts of Acme.csv", b"number"),
         AuditEntry.objects.filter(organization=private.organization).latest("pk"),
     ]

@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from integrations.models import Integration, PropertyValues, Template
 from messaging import erasure, retention
-from messaging.models import AutoReply, Message, Number, WebhookEvent, WebhookRequest
+from messaging.models import AutoReply, Message, Number, Receiver, WebhookEvent, WebhookRequest
 from messaging.outbound.submit import submit
 from messaging.statuses import Status
 from messaging.transfer import drain, imports
@@ -108,10 +108,12 @@ CHANGED: dict[str, dict[str, Any]] = {
     "portal.Organization": {"name": "Acme Ltd"},
     "portal.User": {"name": "Alison", "new_password": SECRET},
     "messaging.Number": {"display_name": "Front desk"},
+    "messaging.Receiver": {"statuses": "on"},
 }
 # Pages without such a form are tried below.
 WITHOUT_FORM = {
     "integrations.Integration", "integrations.Template", "portal.PersonalToken", "portal.Invitation", "messaging.Erasure",
+    "messaging.Receiver",
 }  # fmt: skip
 EDITABLE = sorted(
     (
@@ -130,7 +132,11 @@ def test_all_pages_share_the_base_that_records() -> None:
 
 @pytest.fixture
 def rows(private: Number, alice: User) -> dict[str, Any]:
-    found = [private.account, private.organization, alice, private]
+    account, organization = private.account, private.organization
+    receiver = Receiver.objects.create(
+        account=account, organization=organization, url="https://x.example/", received=True
+    )
+    found = [account, organization, alice, private, receiver]
     return {row._meta.label: row for row in found}
 
 
@@ -187,6 +193,7 @@ def test_changing_leaves_one_entry(rows: dict[str, Any], operator: User, label: 
         "portal.Organization": {"name": ["Acme", "Acme Ltd"]},
         "portal.User": {"name": ["Alice", "Alison"], "password": None},
         "messaging.Number": {"display name": ["", "Front desk"]},
+        "messaging.Receiver": {"What becomes of the texts that are sent": ["no", "yes"]},
     }
     assert entry.changes == expected[label]
     assert (entry.object_id, entry.actor) == (str(row.pk), operator)
@@ -503,6 +510,9 @@ BESIDE: dict[str, str] = {
     "messaging_contact_export": "test_what_is_done_with_contacts_is_recorded",
     "messaging_attempt_case": "test_cases_are_recorded",
     "messaging_leaving": "test_who_leaves_is_recorded",
+    "messaging_receiver_again": "test_what_is_done_with_receivers_is_recorded",
+    "messaging_receiver_secret": "test_what_is_done_with_receivers_is_recorded",
+    "messaging_receiver_test": "test_what_is_done_with_receivers_is_recorded",
     "messaging_export": "test_an_export_of_a_list_is_recorded",
     "messaging_import": "test_imports_are_recorded_for_each_row",
     "messaging_import_sample": "only shows",
@@ -562,6 +572,25 @@ def test_invitations_again_and_to_many_are_recorded(
         ("added", kind, "bea@x.example"),
         ("invited_again", kind, "ann@x.example"),
     ]
+
+
+def test_what_is_done_with_receivers_is_recorded(admin_of_acme: User, acme: Organization) -> None:
+    before, client = last(), signed_in(admin_of_acme)
+    given = {"organization": acme.pk, "url": "https://x.example/", "alerts": "on", "enabled": "on"}
+    client.post(reverse("admin:messaging_receiver_add"), given)
+    row = Receiver.objects.get()
+    client.post(reverse("admin:messaging_receiver_test", args=[row.pk]))
+    row.give_up("Refused.")
+    client.post(reverse("admin:messaging_receiver_again", args=[row.pk]))
+    client.post(reverse("admin:messaging_receiver_secret", args=[row.pk]))
+    kind = "messaging.receiver"
+    assert told(since(before)) == [
+        ("added", kind, row.url),
+        ("event_tested", kind, row.url),
+        ("events_again", kind, row.url),
+        ("changed", kind, row.url),
+    ]
+    assert since(before)[-1].changes == {"secret": None, "old secret": None}
 
 
 def test_who_leaves_is_recorded(private: Number, alice: User, bob: User, admin_of_acme: User) -> None:

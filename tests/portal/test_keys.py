@@ -21,7 +21,7 @@ from django.test import Client
 
 from integrations.models import AccessToken, Capture, Integration, PropertyValues
 from messaging import erasure
-from messaging.models import Device, Erasure, Number, WebhookEvent, WebhookRequest
+from messaging.models import Device, Erasure, Number, Receiver, WebhookEvent, WebhookRequest
 from messaging.notices import push
 from messaging.outbound.submit import submit
 from messaging.transfer import imports
@@ -61,6 +61,14 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
     capture.requests.create(request={"text": "planted-request"})
     Device.objects.create(user=alice, digest="d", subscription={"auth": "planted-auth"}, name="Phone")
     push.public_key()
+    organization = service.organization
+    Receiver.objects.create(
+        account=organization.account,
+        organization=organization,
+        url="https://x.example/",
+        received=True,
+        old_secret=b"whsec_planted",
+    )
     imports.start(alice, "contacts", "planted.csv", b"planted-file")
     KeyCheck.objects.all().delete()
     keys.remember()
@@ -91,6 +99,7 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("integrations.propertyvalues", ("values",)),
         ("integrations.accesstoken", ("secrets",)),
         ("integrations.capturedrequest", ("request",)),
+        ("messaging.receiver", ("secret", "old_secret")),
         ("messaging.attachment", ("uploaded",)),
         ("messaging.erasure", ("address",)),
         ("messaging.pushkey", ("private",)),
@@ -108,10 +117,10 @@ def test_a_rotation_step_by_step(stored: Integration, settings: Any) -> None:
     with pytest.raises(CommandError, match=rf"Key 2 \({fingerprint(OLD)}\) is still needed"):
         run("check_keys")
     said = run("rotate_keys")
-    assert "Encrypted again: 12 of them." in said
+    assert "Encrypted again: 13 of them." in said
     assert contents() == before
     said += run("check_keys")
-    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 12 rows" in said
+    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 13 rows" in said
     assert f"Key 2 ({fingerprint(OLD)}), old: 0 rows\n  It may be removed from the list." in said
     settings.ENCRYPTION_KEYS = [NEW]
     assert contents() == before
@@ -137,12 +146,12 @@ def test_the_counts_say_which_model_needs_which_key(stored: Integration, setting
     assert out.getvalue() == (
         f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows "
         "(integrations.propertyvalues 1, messaging.webhookrequest 1)\n"
-        f"Key 2 ({fingerprint(OLD)}), old: 11 rows (integrations.accesstoken 1, "
+        f"Key 2 ({fingerprint(OLD)}), old: 12 rows (integrations.accesstoken 1, "
         "integrations.capturedrequest 1, messaging.attachment 1, messaging.device 1, messaging.erasure 1, "
-        "messaging.pushkey 1, messaging.transferpart 1, messaging.webhookevent 1, "
+        "messaging.pushkey 1, messaging.receiver 1, messaging.transferpart 1, messaging.webhookevent 1, "
         "messaging.webhookrequest 1, mfa.authenticator 1, portal.keycheck 1)\n"
     )
-    assert "Encrypted again: 11 of them." in run("rotate_keys")
+    assert "Encrypted again: 12 of them." in run("rotate_keys")
     run("check_keys")
 
 
@@ -165,6 +174,7 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
             "messaging.device",
             "messaging.erasure",
             "messaging.pushkey",
+            "messaging.receiver",
             "messaging.transferpart",
             "messaging.webhookrequest",
             "mfa.authenticator",
@@ -176,8 +186,9 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
 def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User) -> None:
     settings.ENCRYPTION_KEYS = [NEW]
     said = (
-        "12 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
-        "integrations.capturedrequest 1, messaging.attachment 1, messaging.erasure 1, messaging.pushkey 1, "
+        "13 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
+        "integrations.capturedrequest 1, messaging.receiver 1, messaging.attachment 1, messaging.erasure 1, "
+        "messaging.pushkey 1, "
         "messaging.device 1, messaging.webhookrequest 1, messaging.webhookevent 1, "
         "messaging.transferpart 1, portal.keycheck 1)"
     )
@@ -187,10 +198,10 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
         f"No key of the list decrypts {said}. Nothing was changed. If the key is lost for ever, make a "
         "backup, then add --yes to delete them."
     )
-    assert keys.needed().unreadable.total() == 12
+    assert keys.needed().unreadable.total() == 13
     out = StringIO()
     call_command("give_up_keys", "--yes", stdout=out)
-    assert out.getvalue().startswith("Given up: 12 rows (messaging.transferpart 1, messaging.webhookevent 1")
+    assert out.getvalue().startswith("Given up: 13 rows (messaging.transferpart 1, messaging.webhookevent 1")
     keys.require()
     assert contents() == {
         "integrations.propertyvalues.values": [],
@@ -200,6 +211,8 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
         "messaging.device.subscription": [],
         "messaging.erasure.address": [""],
         "messaging.pushkey.private": [],
+        "messaging.receiver.secret": [b""],
+        "messaging.receiver.old_secret": [None],
         "messaging.transferpart.data": [],
         "messaging.webhookrequest.query": [],
         "messaging.webhookrequest.headers": [],
@@ -214,7 +227,7 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
     assert Erasure.objects.get().finished_at is None
     assert (
         run("check_keys")
-        == f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows (messaging.erasure 1, portal.keycheck 1)\n"
+        == f"Key 1 ({fingerprint(NEW)}), which encrypts: 3 rows (messaging.erasure 1, messaging.receiver 1, portal.keycheck 1)\n"
     )
     assert run("give_up_keys") == "The keys of the list decrypt everything. Nothing was changed.\n"
 
@@ -298,7 +311,7 @@ def test_the_work_grows_with_the_rows_and_no_faster(stored: Integration, setting
 
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)
-    assert statements.count("UPDATE") == 111
+    assert statements.count("UPDATE") == 112
     statements.clear()
     with connection.execute_wrapper(count):
         keys.rotate(lambda *_: None)

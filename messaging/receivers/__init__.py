@@ -1,0 +1,1 @@
+"""Events out: programs of organizations and accounts are told of texts and alerts, by signed requests."""

@@ -1,0 +1,154 @@
+"""Sends outgoing events to their receivers, each under the same id until its receiver has accepted it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from functools import partial
+from http import HTTPStatus
+from queue import Empty, SimpleQueue
+
+from django.utils.translation import gettext as _
+
+from integrations import calls, http
+from integrations.events import Fault, HttpRequest, HttpResponse
+from messaging.drain import Drain
+from messaging.models import OutgoingEvent
+from messaging.receivers import queue, signature
+from messaging.receivers.queue import Change
+from messaging.wakeups import Task
+from portal import metrics, process
+
+TIMEOUT = 15  # seconds
+# In flight at a time: to one receiver, and to all, of which one that fails gets a single event.
+EACH, MOST = 10, 500
+# Seconds: the first wait after a failure, which is doubled by each further one, and the longest.
+FIRST_WAIT, LONGEST_WAIT = 5, 3600
+
+_Answer = tuple[OutgoingEvent, HttpResponse | Fault]
+
+
+def drain() -> None:
+    """Sends all events that are due; returns when all are answered. One drain works in each process."""
+    process.get(Deliveries).run()
+
+
+class Deliveries(Drain):
+    """The sending of this process. A receiver gets its next events when it has answered the last ones.
+
+    So whoever answers slowly, or not at all, delays nobody else.
+    """
+
+    task = Task.DELIVER_EVENTS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._in_flight: Counter[int] = Counter()  # by receiver
+        # Answers as they arrive; None: look at the table again. One to a drain that failed is dropped: the
+        # event is sent again when its lease ends.
+        self._answers: SimpleQueue[_Answer | None] = SimpleQueue()
+
+    def interrupt(self) -> None:
+        self._answers.put(None)
+
+    def work(self) -> None:
+        self._reset()
+        while True:
+            self.look()
+            if not self.stopped:
+                self._begin()
+            if not self._in_flight:
+                return
+            self._settle(self._next_answers())
+
+    def _begin(self) -> None:
+        """Claims and sends what can be sent now."""
+        free = (MOST - self._in_flight.total()) // EACH
+        idle = [item for item in queue.ready().items() if item[0] not in self._in_flight][: max(0, free)]
+        events = []
+        for failing, each in ((False, EACH), (True, 1)):
+            if keys := [key for key, fails in idle if fails == failing]:
+                events += queue.claim(keys, each)
+        self._in_flight.update(event.receiver_id for event in events)
+        answers = self._answers
+        http.send_all((_request(event), partial(_answered, answers, event)) for event in events)
+
+    def _next_answers(self) -> list[_Answer]:
+        """What has been answered, once something is; nothing, to look again."""
+        found = [self._answers.get()]
+        while True:
+            try:
+                found.append(self._answers.get_nowait())
+            except Empty:
+                return [answer for answer in found if answer is not None]
+
+    def _settle(self, answers: list[_Answer]) -> None:
+        """Records what has become of the events, and pauses receivers that fail."""
+        if not answers:
+            return
+        changes = [_change(event, answer) for event, answer in answers]
+        queue.record(changes)
+        for (event, answer), change in zip(answers, changes, strict=True):
+            if change.delivered:
+                event.receiver.note_success()
+            elif isinstance(answer, HttpResponse) and answer.status == HTTPStatus.GONE:
+                event.receiver.switch_off(change.problem)
+            else:
+                failures = event.receiver.failures + 1
+                event.receiver.note_failure(_wait(failures, answer), change.problem)
+            result = "delivered" if change.delivered else "failed"
+            metrics.EVENTS_OUT.labels(event.kind, result).inc()
+            self._in_flight[event.receiver_id] -= 1
+        self._in_flight = +self._in_flight
+
+
+def _answered(
+    answers: SimpleQueue[_Answer | None], event: OutgoingEvent, answer: HttpResponse | Fault
+) -> None:
+    """Called by the thread that sends."""
+    answers.put((event, answer))
+
+
+def _request(event: OutgoingEvent) -> HttpRequest:
+    body = event.payload.encode()
+    signed = signature.headers(str(event.uuid), int(time.time()), body, event.receiver.secrets)
+    headers = {"Content-Type": "application/json", **signed}
+    # With no credentials in it, there is nothing to be released.
+    return HttpRequest("POST", event.receiver.url, headers, body, TIMEOUT)
+
+
+def _change(event: OutgoingEvent, answer: HttpResponse | Fault) -> Change:
+    if isinstance(answer, HttpResponse) and 200 <= answer.status < 300:
+        return Change(event, True, None, answer.status, "")
+    status = answer.status if isinstance(answer, HttpResponse) else None
+    delay = _wait(event.attempts, answer)
+    last = event.expires_at.timestamp() < time.time() + delay
+    return Change(event, False, None if last else delay, status, _reason(answer))
+
+
+def _wait(failures: int, answer: HttpResponse | Fault) -> float:
+    """The seconds until the next attempt after so many in vain, or as long as the receiver asks."""
+    asked = answer.headers.get("retry-after", "") if isinstance(answer, HttpResponse) else ""
+    return calls.wait(failures, FIRST_WAIT, LONGEST_WAIT, int(asked[:6]) if asked.isdecimal() else None)
+
+
+def _reason(answer: HttpResponse | Fault) -> str:
+    """Why it is no success, in a sentence."""
+    if isinstance(answer, Fault):
+        return answer.text
+    if answer.status == HTTPStatus.GONE:
+        return _("It answered 410 (Gone), by which it asks for no further events.")
+    if 300 <= answer.status < 400:
+        return _(
+            "It answered %(status)d, which leads elsewhere. Redirects are not followed: enter its target."
+        ) % {"status": answer.status}
+    if answer.status in (401, 403):
+        return _("It answered %(status)d. Does it check the signature with the current secret?") % {
+            "status": answer.status
+        }
+    if answer.status == 404:
+        return _("It answered 404. Is the address right?")
+    return _("It answered %(status)d instead of 200.") % {"status": answer.status}
