@@ -8,7 +8,7 @@ from django import forms
 from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
 
-from messaging.models import Message, NoticeChoices
+from messaging.models import Message, NoticeChoices, Remark
 from portal import mail
 
 
@@ -46,6 +46,7 @@ class ChoicesForm(forms.ModelForm):  # type: ignore[type-arg]
         row: NoticeChoices = super().save(commit=False)
         if {"mail", "mail_minutes", "mail_hour"} & set(self.changed_data):
             row.mailed_to = Message.objects.aggregate(newest=Max("pk"))["newest"] or 0
+            row.remarks_mailed_to = Remark.objects.aggregate(newest=Max("pk"))["newest"] or 0
             row.mail_due_at, row.mail_failures = None, 0
         row.save()
         return row

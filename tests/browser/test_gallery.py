@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from integrations import catalog
 from tests.browser.conftest import Demo, People
@@ -74,6 +75,9 @@ def test_a_provider_is_set_up_for_those_who_are_chosen(demo: Demo, people: Peopl
     boxes = page.locator("input[name=organization]")
     page.get_by_label("Search organizations").press_sequentially("acme")
     expect(boxes).to_have_count(1)
+    boxes.check()  # leaving the field asks for nothing anew, which would undo the choice
+    page.wait_for_load_state("networkidle")
+    expect(boxes).to_be_checked()
     page.get_by_label("Search organizations").fill("")
     expect(boxes).to_have_count(2)
     page.get_by_label("Select all").check()
@@ -82,3 +86,25 @@ def test_a_provider_is_set_up_for_those_who_are_chosen(demo: Demo, people: Peopl
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Set up for the selected").click()
     expect(page.get_by_text("is set up for 1 organization.")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("path", "label", "late", "found", "text", "count"),
+    [
+        ("admin/integrations/integration/add/", "Search providers", "alpine.js", ".pb-card", "vonage", 1),
+        ("inbox/", "Search conversations", "htmx", "#list .nothing", "nobody at all", 1),
+    ],
+)
+def test_what_is_typed_before_the_page_is_ready_is_searched_for(
+    demo: Demo, people: People, path: str, label: str, late: str, found: str, text: str, count: int
+) -> None:
+    page = people.page("carol@acme.example" if path.startswith("admin") else "alice@acme.example")
+    held: list[Route] = []
+    page.route(re.compile(rf"/static/.*{re.escape(late)}"), lambda route: held.append(route))
+    page.goto(f"{demo.url}/{path}", wait_until="commit")
+    page.get_by_label(label).press_sequentially(text)
+    assert held
+    for route in held:
+        route.continue_()
+    expect(page.locator(found)).to_have_count(count)
+    expect(page.get_by_label(label)).to_have_value(text)
