@@ -74,6 +74,7 @@ def test_a_provider_is_set_up_for_those_who_are_chosen(demo: Demo, people: Peopl
     page.get_by_role("link", name="Choose organizations").click()
     boxes = page.locator("input[name=organization]")
     page.get_by_label("Search organizations").press_sequentially("acme")
+    expect(page.get_by_label("Search organizations")).to_have_value("acme")
     expect(boxes).to_have_count(1)
     boxes.check()  # leaving the field asks for nothing anew, which would undo the choice
     page.wait_for_load_state("networkidle")
@@ -88,23 +89,15 @@ def test_a_provider_is_set_up_for_those_who_are_chosen(demo: Demo, people: Peopl
     expect(page.get_by_text("is set up for 1 organization.")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("path", "label", "late", "found", "text", "count"),
-    [
-        ("admin/integrations/integration/add/", "Search providers", "alpine.js", ".pb-card", "vonage", 1),
-        ("inbox/", "Search conversations", "htmx", "#list .nothing", "nobody at all", 1),
-    ],
-)
-def test_what_is_typed_before_the_page_is_ready_is_searched_for(
-    demo: Demo, people: People, path: str, label: str, late: str, found: str, text: str, count: int
-) -> None:
-    page = people.page("carol@acme.example" if path.startswith("admin") else "alice@acme.example")
+def test_what_is_typed_before_the_page_is_ready_is_searched_for(demo: Demo, people: People) -> None:
+    page = people.page("alice@acme.example")
     held: list[Route] = []
-    page.route(re.compile(rf"/static/.*{re.escape(late)}"), lambda route: held.append(route))
-    page.goto(f"{demo.url}/{path}", wait_until="commit")
-    page.get_by_label(label).press_sequentially(text)
-    assert held
+    page.route(re.compile("/static/.*htmx"), lambda route: held.append(route))
+    page.goto(f"{demo.url}/inbox/", wait_until="commit")
+    page.wait_for_function("performance.getEntriesByType('paint').length")  # before it, keys are dropped
+    field = page.get_by_label("Search conversations")
+    field.press_sequentially("nobody")
+    expect(field).to_have_value("nobody")
     for route in held:
         route.continue_()
-    expect(page.locator(found)).to_have_count(count)
-    expect(page.get_by_label(label)).to_have_value(text)
+    expect(page.locator("#list .nothing")).to_have_text("Nobody matches “nobody”.")
