@@ -23,7 +23,7 @@ from integrations.properties import ACCESS_TOKEN
 from integrations.studio.start import views as start
 from integrations.studio.trial import views as trial
 from integrations.studio.urls import studio_urls
-from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.administration.base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of

@@ -17,7 +17,7 @@ from integrations import gallery, logos, properties, setup
 from integrations.gallery import GallerySearch
 from integrations.models import Template
 from integrations.search import LONGEST
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.ids import key_of
 from portal.models import Account, Organization
 from portal.permissions import in_reach_of

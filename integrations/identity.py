@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from integrations.http.identity import Session
-from portal import identities
+from portal.identities import sign_in
 
 
-class Adapter(identities.Adapter):
+class Adapter(sign_in.Adapter):
     """Signs people in with identity providers; SOCIALACCOUNT_ADAPTER."""
 
     def get_requests_session(self) -> Any:

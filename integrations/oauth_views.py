@@ -18,7 +18,7 @@ from integrations import oauth
 from integrations.language.errors import RenderError
 from integrations.models import Integration
 from integrations.origins import Held
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.models import Organization, User
 
 SESSION_KEY = "oauth"

@@ -17,7 +17,7 @@ from integrations import logos
 from integrations import self_test as tests
 from integrations.language.json_schema import schema
 from integrations.models import Integration, Template
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.middleware import SANDBOX
 from portal.models import Organization, User
 from portal.throttling import count

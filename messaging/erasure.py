@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 from urllib.parse import unquote_plus
 
-import phonenumbers
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -20,7 +17,7 @@ from django.utils.translation import ngettext
 from integrations.language import phones
 from integrations.senders import sender
 from integrations.studio import captures
-from messaging import numbers, retention, wakeups
+from messaging import erased_webhooks, numbers, retention, wakeups
 from messaging.models import (
     Contact,
     Conversation,
@@ -29,11 +26,9 @@ from messaging.models import (
     Message,
     OptOut,
     Remark,
-    WebhookEvent,
-    WebhookRequest,
 )
 from messaging.models.erasures import fingerprints, masked
-from messaging.statuses import UNFIT, EventState, QueueState, Status
+from messaging.statuses import QueueState, Status
 from messaging.wakeups import Task
 from portal import audit
 from portal.database import text_search
@@ -41,10 +36,7 @@ from portal.models import Membership, Organization, SavedView, User
 
 logger = logging.getLogger(__name__)
 
-BATCH = 20  # requests, each of up to a megabyte
 CLAIM_SECONDS = 60
-# National numbers that are shorter than this are found in texts by chance.
-SHORTEST_NATIONAL = 6
 
 
 def start(
@@ -95,10 +87,11 @@ def carry_out(key: int) -> bool:
         return False
     counts = Counter(row.counts)
     _cancel(organization, address)
-    for counted in _webhooks(organization, address, whole_account=row.whole_account):
+    contacts = set(_about(organization, address).values_list("pk", flat=True))
+    for counted in erased_webhooks.empty(organization, address, contacts, whole_account=row.whole_account):
         counts += counted
         _go_on(key, counts)
-    if row.whole_account and (pattern := _pattern(address)) is not None:
+    if row.whole_account and (pattern := numbers.pattern(address)) is not None:
         counts["captured"] += captures.erase(organization.account, pattern)
     done = _messages(organization, address).filter(queue_state=QueueState.DONE)
     for counted in retention.delete_messages(done):
@@ -134,7 +127,7 @@ def _forget_views(organization: Organization, address: str) -> None:
     """Deletes the saved views of lists that search for the contact, of people of the account."""
     people = Membership.objects.filter(account=organization.account).values("user")
     for view in SavedView.objects.filter(Q(account=organization.account) | Q(owner__in=people)):
-        said, pattern = unquote_plus(view.query), _pattern(address)
+        said, pattern = unquote_plus(view.query), numbers.pattern(address)
         if address in said or (pattern is not None and pattern.search(said)):
             view.delete()
 
@@ -170,107 +163,6 @@ def _cancel(organization: Organization, address: str) -> None:
     Message.objects.filter(pk__in=keys, queue_state=QueueState.WAITING).update(
         queue_state=QueueState.DONE, status=Status.FAILED, status_text=_("The contact was erased.")
     )
-
-
-def _webhooks(organization: Organization, address: str, *, whole_account: bool) -> Iterator[Counter[str]]:
-    """Empties the contact's events, which still tell repeats apart, and the requests that they came in.
-
-    A phone number is also searched for in all other requests of the organization; and in those of the account
-    of which nobody knows whose they are, if an admin of the account has asked for it.
-    """
-    pattern, about = _pattern(address), set(_about(organization, address).values_list("pk", flat=True))
-    for batch in _requests(organization, whole_account=whole_account):
-        events = [
-            event
-            for event in WebhookEvent.objects.filter(request__in=batch).select_related(
-                "message__conversation"
-            )
-            if event.organization_id in (None, organization.pk)
-            and _is_about(event, address, about)
-            and event.payload != _emptied(event.payload)
-        ]
-        mine = {event.request_id for event in events}
-        found = [
-            item
-            for item in batch
-            if (item.query or item.body)
-            and (item.pk in mine or (pattern is not None and pattern.search(_text_of(item))))
-        ]
-        for item in found:
-            item.query, item.headers, item.body = b"", {}, b""
-            item.answer_body, item.answer_headers, item.tried = "", {}, []
-            item.reason = _("Its content was erased at the request of a contact.")
-        for event in events:
-            event.payload, event.provider_id, event.state = _emptied(event.payload), "", EventState.DONE
-        with transaction.atomic():
-            WebhookRequest.objects.bulk_update(
-                found, ["query", "headers", "body", "answer_body", "answer_headers", "tried", "reason"]
-            )
-            WebhookEvent.objects.bulk_update(events, ["payload", "provider_id", "state"])
-            # What fits no event is described by what it says.
-            unfit = WebhookEvent.objects.filter(request__in=found, type=UNFIT)
-            unfit.update(reason="", state=EventState.DONE)
-        yield Counter(webhooks=len(found), events=len(events))
-
-
-def _is_about(event: WebhookEvent, address: str, about: Set[int]) -> bool:
-    """Whether the contact has sent it, or it is about a message of the contact or of a group of theirs."""
-    if event.payload.get("sender") in phones.ways(address):
-        return True
-    return event.message is not None and event.message.conversation.contact_id in about
-
-
-def _text_of(item: WebhookRequest) -> str:
-    """What the request says, as it came and decoded; its headers are the provider's."""
-    raw = (bytes(item.query) + b" " + bytes(item.body)).decode("utf-8", "replace")
-    return f"{raw} {unquote_plus(raw)} {item.reason}"
-
-
-def _emptied(payload: dict[str, Any]) -> dict[str, Any]:
-    """An event of the same kind that says nothing."""
-    kept = ("kind", "type", "status")
-    return {
-        name: value
-        if name in kept
-        else []
-        if isinstance(value, list)
-        else ""
-        if isinstance(value, str)
-        else value
-        for name, value in payload.items()
-    }
-
-
-def _requests(organization: Organization, *, whole_account: bool) -> Iterator[list[WebhookRequest]]:
-    """In batches, the latest first."""
-    whose = Q(organization=organization)
-    whose |= Q(organization=None, about=organization)
-    if whole_account:
-        whose |= Q(organization=None, account=organization.account)
-    rows = WebhookRequest.objects.filter(whose).order_by("-pk")
-    last = None
-    while batch := list((rows if last is None else rows.filter(pk__lt=last))[:BATCH]):
-        last = batch[-1].pk
-        yield batch
-
-
-def _pattern(address: str) -> re.Pattern[str] | None:
-    """Finds a phone number however it is spelled: with or without the country, spaces, dashes and brackets.
-
-    Short codes and names are no pattern: they would be found by chance.
-    """
-    if not address.startswith("+"):
-        return None
-    code = str(phonenumbers.parse(address).country_code)
-    return re.compile("|".join(_spelled(code, way.removeprefix(f"+{code}")) for way in phones.ways(address)))
-
-
-def _spelled(code: str, national: str) -> str:
-    gap = r"[ ().\-/]{0,3}"
-    prefix = rf"(?:(?:\+|00)?{gap}{gap.join(code)}{gap}(?:0{gap})?|0{gap})"
-    if len(national) >= SHORTEST_NATIONAL:
-        prefix += "?"
-    return rf"(?<!\d){prefix}{gap.join(national)}(?!\d)"
 
 
 def address_of(organization: Organization, given: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 
 import phonenumbers
@@ -14,6 +15,8 @@ from integrations import senders
 from integrations.language import phones
 
 ADDRESS_LENGTH = senders.LONGEST
+# National numbers that are shorter than this are found in texts by chance.
+SHORTEST_NATIONAL = 6
 
 
 class Kind(models.TextChoices):
@@ -111,6 +114,25 @@ def spellings(given: str) -> set[str]:
         written = {f"+{digits}", f"+{digits.removeprefix('00')}"}
         return {digits, *(way for number in written for way in phones.ways(number))}
     return {given.strip()}
+
+
+def pattern(address: str) -> re.Pattern[str] | None:
+    """Finds a phone number however it is spelled: with or without the country, spaces, dashes and brackets.
+
+    Short codes and names are no pattern: they would be found by chance.
+    """
+    if not address.startswith("+"):
+        return None
+    code = str(phonenumbers.parse(address).country_code)
+    return re.compile("|".join(_spelled(code, way.removeprefix(f"+{code}")) for way in phones.ways(address)))
+
+
+def _spelled(code: str, national: str) -> str:
+    gap = r"[ ().\-/]{0,3}"
+    prefix = rf"(?:(?:\+|00)?{gap}{gap.join(code)}{gap}(?:0{gap})?|0{gap})"
+    if len(national) >= SHORTEST_NATIONAL:
+        prefix += "?"
+    return rf"(?<!\d){prefix}{gap.join(national)}(?!\d)"
 
 
 def countries() -> list[tuple[str, str]]:

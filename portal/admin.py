@@ -1,23 +1,15 @@
-"""The admin pages of accounts and organizations, and all others of this room."""
-
-from __future__ import annotations
+"""The admin site of this project: its name, and the pages of this room."""
 
 from importlib import import_module
-from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from portal import admin_audit, admin_invitations, admin_users
-from portal.admin_base import PortalAdmin, user_of
-from portal.models import Account, Organization, User
-from portal.permissions import in_reach_of
+from portal.administration import audit, invitations, organizations, users
 
 admin.site.site_title = admin.site.site_header = "Patchbay"
 admin.site.index_title = _("Overview")
@@ -33,92 +25,4 @@ for module in (
 for model in (Group, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken):
     admin.site.unregister(model)
 
-
-@admin.register(Account)
-class AccountAdmin(PortalAdmin):
-    organization_lookup, account_lookup = "", "pk"
-    list_display = ["name", "accountid", "organization_count"]
-    search_fields = ["name", "accountid"]
-    readonly_fields = ["accountid"]
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [
-            (None, {"fields": ["name", "accountid"] if obj else ["name"]}),
-            (
-                _("Days to keep"),
-                {
-                    "fields": ["message_days", "file_days", "attempt_days", "webhook_days", "audit_days"],
-                    "description": _(
-                        "After how many days the data of the account are deleted; 0 keeps them for ever. "
-                        "Leave a field empty to keep them as long as the installation does."
-                    ),
-                },
-            ),
-        ]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).annotate(number_of=Count("organizations"))
-
-    @admin.display(description=_("organizations"))
-    def organization_count(self, account: Any) -> int:
-        return int(account.number_of)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return user_of(request).is_operator
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return user_of(request).is_operator
-
-
-@admin.register(Organization)
-class OrganizationAdmin(PortalAdmin):
-    organization_lookup, account_lookup = "pk", "account"
-    list_display = ["name", "domain", "account", "integration_count", "number_count"]
-    list_select_related = ["account"]
-    search_fields = ["name", "domain", "orgid"]
-    list_before_template = "admin/messaging/transfer_tools.html"
-    change_form_after_template = "admin/organization_next.html"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = super().get_queryset(request)
-        return rows.annotate(
-            enabled_integrations=Count("integrations", filter=Q(integrations__enabled=True), distinct=True),
-            active_numbers=Count("numbers", filter=Q(numbers__active=True), distinct=True),
-        )
-
-    @admin.display(description=_("integrations"))
-    def integration_count(self, organization: Any) -> int:
-        return int(organization.enabled_integrations)
-
-    @admin.display(description=_("numbers"))
-    def number_count(self, organization: Any) -> int:
-        return int(organization.active_numbers)
-
-    @admin.display(description=_("account"))
-    def account_name(self, organization: Any) -> str:
-        return str(organization.account)
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [self._account(request, obj), "name", "domain", *(["orgid"] if obj else [])]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [self._account(request, obj), "domain", "orgid"] if obj else []
-
-    def _account(self, request: HttpRequest, obj: Any) -> str:
-        """The field that links to the account, or only its name for users who cannot see its page."""
-        user = user_of(request)
-        visible = obj is None or user.is_operator or obj.account_id in user.administered_accounts
-        return "account" if visible else "account_name"
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """The only account is chosen already."""
-        few = Account.objects.filter(in_reach_of(user_of(request), "", "pk"))[:2]
-        only = {"account": few[0]} if len(few) == 1 else {}
-        return {**only, **super().get_changeform_initial_data(request)}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        user = request.user
-        return isinstance(user, User) and user.administers_accounts
-
-
-__all__ = ["AccountAdmin", "OrganizationAdmin", "admin_audit", "admin_invitations", "admin_users"]
+__all__ = ["audit", "invitations", "organizations", "users"]

@@ -8,7 +8,8 @@ class PortalConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        from portal import checks, sessions, tracing  # noqa: F401  (registers the checks, connects signals)
+        from portal import checks, tracing  # noqa: F401  (registers the checks)
+        from portal.account import sessions  # noqa: F401  (connects its signals)
         from portal.audit import sign_ins  # noqa: F401  (connects its signals)
 
         tracing.begin()
@@ -16,4 +17,4 @@ class PortalConfig(AppConfig):
 
 class AdministrationConfig(admin.AdminConfig):
     default = False
-    default_site = "portal.admin_site.AdministrationSite"
+    default_site = "portal.administration.site.AdministrationSite"

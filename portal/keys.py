@@ -17,7 +17,8 @@ from django.db import DatabaseError, connection, models, transaction
 from django.db.models import BinaryField, Value
 from django.db.models.functions import Cast
 
-from portal import encryption, second_factors
+from portal import encryption
+from portal.account import second_factors
 from portal.encryption import EncryptedField, WrongKey
 from portal.models import KeyCheck
 

@@ -13,7 +13,8 @@ from celery.schedules import crontab
 from cryptography.fernet import Fernet
 
 from messaging.navigation import UNFOLD as UNFOLD
-from portal import environment, identity_settings, logs
+from portal import environment, logs
+from portal.identities import settings as identity_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.data_folder()
@@ -141,7 +142,7 @@ MIDDLEWARE = [
     "portal.middleware.HtmxMiddleware",
     "portal.middleware.sign_in_for_fragments",
     "portal.middleware.time_zone",
-    "portal.sessions.seen",
+    "portal.account.sessions.seen",
 ]
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -290,16 +291,16 @@ AUTH_PASSWORD_VALIDATORS = [
         "django.contrib.auth.password_validation.MinimumLengthValidator",
         "django.contrib.auth.password_validation.CommonPasswordValidator",
         "django.contrib.auth.password_validation.NumericPasswordValidator",
-        "portal.passwords.NotOfKnownWords",
+        "portal.account.passwords.NotOfKnownWords",
     )
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "portal.accounts.Adapter"
+ACCOUNT_ADAPTER = "portal.account.sign_in.Adapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"  # portal.account_views changes addresses
+ACCOUNT_EMAIL_VERIFICATION = "none"  # portal.account.views changes addresses
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_RATE_LIMITS = {"reset_password": "20/10m/ip,5/10m/key"}
 PASSWORD_RESET_TIMEOUT = 3600
@@ -314,8 +315,8 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = _public.hostname == "localhost"  # where br
 IDENTITY_PROVIDERS = identity_settings.read()
 SOCIALACCOUNT_ADAPTER = "integrations.identity.Adapter"
 SOCIALACCOUNT_LOGIN_ON_GET = True  # a form may lead to no other site (form-action of the policy)
-MFA_FORMS = {"add_webauthn": "portal.passkeys.AddForm"}
-MFA_ADAPTER = "portal.second_factors.Adapter"
+MFA_FORMS = {"add_webauthn": "portal.account.passkeys.AddForm"}
+MFA_ADAPTER = "portal.account.second_factors.Adapter"
 # Nobody signs up. And whoever asks for a new password leaves an address that counts as not verified.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 EMAIL_HOST = environment.read("EMAIL_HOST")

@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 
-from portal.admin_lists import RefusedQuery
+from portal.administration.lists import RefusedQuery
 
 
 @login_required

@@ -11,11 +11,12 @@ from email.message import Message
 
 
 class Mailbox:
-    """`letters` are the messages in the order in which they came."""
+    """`letters` are the messages in the order in which they came; letters to the `refused` are not taken."""
 
     def __init__(self) -> None:
         self.port = 0
         self.letters: list[Message] = []
+        self.refused: set[str] = set()
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -27,6 +28,9 @@ class _Handler(socketserver.StreamRequestHandler):
             if word == b"QUIT":
                 self.wfile.write(b"221 bye\r\n")
                 return
+            if word == b"RCPT" and any(address.encode() in line for address in owner.refused):
+                self.wfile.write(b"550 no such mailbox\r\n")
+                continue
             if word == b"DATA":
                 self.wfile.write(b"354 go on\r\n")
                 content = b"".join(iter(self.rfile.readline, b".\r\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -58,13 +59,30 @@ def keep(template: Template, case: dict[str, Any]) -> TemplateCase:
     return case_kept
 
 
-def change(case: TemplateCase, source: str) -> None:
-    """Stores another text of a case, whose name is in it. Raises ValidationError."""
+def stamp(source: str) -> str:
+    """A short text that is another one for another text of a case."""
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def change(case: TemplateCase, source: str, seen: str = "") -> None:
+    """Stores another text of a case, whose name is in it.
+
+    `seen` is the stamp of the text that the author has changed. Raises ValidationError, also if somebody else
+    has changed the case since.
+    """
     _check_size(source)
     found = load(source)
     name = text(found.get("name")).strip()[:NAME_LENGTH] or case.name
     with transaction.atomic():
         Template.objects.select_for_update(no_key=True).get(pk=case.template_id)
+        now = case.template.cases.get(pk=case.pk).source
+        if seen not in ("", stamp(now)) and now != source:
+            raise ValidationError(
+                _(
+                    "Somebody else has changed this case since you opened it. Look at it in another tab, or "
+                    "save again: then yours replaces theirs."
+                )
+            )
         if case.template.cases.filter(name=name).exclude(pk=case.pk).exists():
             raise ValidationError(_("There is another case named %(name)s.") % {"name": name})
         before, case.name, case.source = case.name, name, source

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError, Problem
 from integrations.models import Template, TemplateRevision
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.ids import key_of
 
 TABS = {

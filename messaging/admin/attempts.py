@@ -22,10 +22,10 @@ from messaging import traced_cases
 from messaging.admin.filters import AnswerFilter, AttemptIntegrationFilter, ResultFilter
 from messaging.models import DeliveryAttempt
 from messaging.reporting import repairs, search, timeline
-from portal.admin_base import user_of
+from portal.administration.base import user_of
+from portal.administration.filters import LogDaysFilter, OrganizationDropdown
+from portal.administration.logs import LogAdmin, OlderFilter, exact_time
 from portal.ids import key_of
-from portal.list_filters import LogDaysFilter, OrganizationDropdown
-from portal.log_admin import LogAdmin, OlderFilter, exact_time
 
 
 @admin.register(DeliveryAttempt)

@@ -22,9 +22,9 @@ from messaging.errors import Refused
 from messaging.models import Contact, ContactTag
 from messaging.models.contacts import known_by
 from messaging.rules import contacts
-from portal.admin_base import LISTED, OrganizationFilter, PortalAdmin, user_of
+from portal.administration.base import LISTED, OrganizationFilter, PortalAdmin, user_of
+from portal.administration.logs import CappedPaginator
 from portal.ids import key_of
-from portal.log_admin import CappedPaginator
 from portal.models import Organization
 
 IN_MEMORY = 1024 * 1024  # bytes of an export; more go to a temporary file

@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from messaging import erasure, numbers
 from messaging.models import Contact, Erasure
-from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.administration.base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
 from portal.models import Organization
 

@@ -15,8 +15,8 @@ from integrations.models import Integration, Template
 from messaging.models import Message, Number, WebhookRequest
 from messaging.models.traces import WebhookRequestQuerySet
 from messaging.statuses import QUARANTINE, Direction, QueueState, Status, Verdict
-from portal.admin_base import user_of
-from portal.list_filters import RowFilter, ValueFilter
+from portal.administration.base import user_of
+from portal.administration.filters import RowFilter, ValueFilter
 from portal.models import Membership, User
 from portal.permissions import in_reach_of
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from integrations.models import State, state_now
 from messaging.models import ServiceHealth
 from messaging.reporting import health
-from portal.admin_base import PortalAdmin, user_of
+from portal.administration.base import PortalAdmin, user_of
 from portal.ids import key_of
 from portal.models import Organization
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from messaging.rules import leaving
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.models import User
 
 SHOWN = 20  # numbers

@@ -29,10 +29,10 @@ from messaging.models import BulkResend, Message
 from messaging.outbound import bulk_resend, settle, submit
 from messaging.reporting import repairs, search, timeline
 from messaging.templatetags.inbox import mark
-from portal.admin_base import user_of
+from portal.administration.base import user_of
+from portal.administration.filters import LogDaysFilter, OrganizationDropdown
+from portal.administration.logs import LogAdmin, OlderFilter, exact_time
 from portal.ids import key_of
-from portal.list_filters import LogDaysFilter, OrganizationDropdown
-from portal.log_admin import LogAdmin, OlderFilter, exact_time
 
 
 @admin.register(Message)

@@ -22,9 +22,9 @@ from messaging.models import Assignment, AutoReply, Number
 from messaging.pasted_numbers import SeveralForm
 from messaging.rules import invited, move_number
 from messaging.transfer import imports
-from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
+from portal.administration.base import OrganizationFilter, PortalAdmin, user_of
+from portal.administration.logs import CappedPaginator
 from portal.ids import key_of
-from portal.log_admin import CappedPaginator
 from portal.models import Organization
 
 

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 
 from integrations.language import phones
 from messaging.models import OptOut
-from portal.admin_base import OrganizationFilter
-from portal.log_admin import LogAdmin, OlderFilter, exact_time
+from portal.administration.base import OrganizationFilter
+from portal.administration.logs import LogAdmin, OlderFilter, exact_time
 
 
 @admin.register(OptOut)

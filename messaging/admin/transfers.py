@@ -18,10 +18,10 @@ from django.views.decorators.http import require_POST
 from messaging.models import Transfer
 from messaging.transfer import exports, imports, tables, work
 from messaging.transfer.kinds import Verdict
-from portal.admin_base import user_of
+from portal.administration.base import user_of
+from portal.administration.logs import LogAdmin, exact_time
 from portal.csv_lines import csv_lines
 from portal.ids import key_of
-from portal.log_admin import LogAdmin, exact_time
 
 FORMATS = ("csv", "xlsx")
 _TYPES = {

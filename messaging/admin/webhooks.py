@@ -23,10 +23,10 @@ from messaging.admin.filters import AnswerFilter, QuarantineFilter, TemplateFilt
 from messaging.inbound import quarantine, reprocess
 from messaging.models import WebhookRequest
 from messaging.reporting import repairs, search, webhook_details
-from portal.admin_base import user_of
+from portal.administration.base import user_of
+from portal.administration.filters import LogDaysFilter, OrganizationDropdown
+from portal.administration.logs import LogAdmin, OlderFilter, exact_time
 from portal.ids import key_of
-from portal.list_filters import LogDaysFilter, OrganizationDropdown
-from portal.log_admin import LogAdmin, OlderFilter, exact_time
 from portal.permissions import in_reach_of
 
 LONG_FIELDS = ("query", "headers", "body", "answer_headers", "answer_body")

@@ -85,7 +85,12 @@ def end(kind: AlertKind, subject: Subject) -> None:
 
 
 def told(alert: Alert) -> None:
-    """Notes that the administrators know as much as `alert` says; what has changed since is still told."""
+    """Notes that the administrators know as much as `alert` says; what has changed since is still told.
+
+    Another reason alone is news only of the kind that is told `again`.
+    """
     over = alert.over_at is not None
-    same = Alert.objects.filter(pk=alert.pk, over_at__isnull=not over, reason=alert.reason)
+    same = Alert.objects.filter(pk=alert.pk, over_at__isnull=not over)
+    if alert.kind == AlertKind.HELD:
+        same = same.filter(reason=alert.reason)
     same.update(told=not over, tell_at=None, unsteady=False if over else F("unsteady"))

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy
 from messaging.alerts import wording
 from messaging.models import Alert, AlertChoice, AlertKind
 from portal import mail, throttling
+from portal.account.signed_in import SignedIn
 from portal.models import User
 from portal.permissions import in_reach_of
-from portal.signed_in import SignedIn
 
 SHOWN = 50
 TESTS_PER_HOUR = 10

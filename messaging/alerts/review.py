@@ -45,7 +45,7 @@ def _is_paused(row: Integration) -> bool:
 
 
 def review() -> None:
-    """Begins and ends the alerts of organizations and accounts, in a constant number of queries."""
+    """Begins and ends the alerts of organizations and accounts; few queries for each that is in trouble."""
     _review(AlertKind.QUARANTINE, _quarantined())
     _review(AlertKind.LIMIT, _near_limit())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from smtplib import SMTPRecipientsRefused
 
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
@@ -15,6 +16,7 @@ from messaging.alerts import wording
 from messaging.alerts.changes import told
 from messaging.alerts.review import review_integrations
 from messaging.models import Alert, AlertChoice
+from portal import mail
 from portal.models import Membership, User
 
 logger = logging.getLogger(__name__)
@@ -41,9 +43,13 @@ def send_due() -> None:
 
 def _tell(alert: Alert) -> None:
     subject, text = wording.mail(alert)
-    mails = [EmailMessage(subject, text, to=[user.email]) for user in recipients(alert)]
     try:
-        get_connection().send_messages(mails)
+        with get_connection() as connection:
+            for user in recipients(alert):
+                try:
+                    EmailMessage(subject, text, to=[user.email], connection=connection).send()
+                except (SMTPRecipientsRefused, UnicodeError) as error:
+                    mail.failed(error)  # this address is refused whenever it is tried; the others are told
     except OSError as error:  # the base class of smtplib's errors, too
         logger.error("Administrators could not be told by email of %s: %s.", alert, error)
     else:

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from messaging.models import Number
+from portal.account.signed_in import SignedIn
 from portal.models import PersonalToken, User
-from portal.signed_in import SignedIn
 
 
 class NewTokenForm(forms.Form):

@@ -211,9 +211,8 @@ def _arrived(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> list[_Ar
     found = []
     for (event, _), (what, number, who), members in zip(arrived, written, together, strict=True):
         key = number.organization_id
-        others = tuple(sorted({known[key, each] for each in members}))
-        group = Group(key, others) if len(others) > 1 else None
-        found.append(_Arrived(event, what, number, known[key, who], group))
+        group = Group(key, tuple(sorted({known[key, each] for each in members})))
+        found.append(_Arrived(event, what, number, known[key, who], group if group.fits else None))
     return found
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
-
 from integrations.events import InboundMessage
 from integrations.senders import sender
 from messaging import numbers
@@ -17,10 +15,15 @@ from portal.database import bulk
 
 @dataclass(frozen=True)
 class Group:
-    """A group of an organization: the addresses of its members, of which there are at least two."""
+    """A group of an organization: the addresses of its members."""
 
     organization_id: int
     members: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether there are several, and not too many for one contact."""
+        return len(set(self.members)) > 1 and len(self.address) <= numbers.ADDRESS_LENGTH
 
     @property
     def address(self) -> str:
@@ -31,8 +34,8 @@ class Group:
 def members_of(arrived: Sequence[tuple[InboundMessage, Number, str]]) -> list[tuple[str, ...]]:
     """For each message, given with our number and its sender's address: the members of its group.
 
-    They are phone numbers, the sender's first. A message to our numbers alone has none, and neither has one
-    whose members are too many for a contact. One query, if any message is to somebody else as well.
+    They are phone numbers, the sender's first. A message to our numbers alone has none. One query, if any
+    message is to somebody else as well.
     """
     others = [_others(what, number, who) for what, number, who in arrived]
     ours = _ours(
@@ -45,9 +48,7 @@ def members_of(arrived: Sequence[tuple[InboundMessage, Number, str]]) -> list[tu
     groups = []
     for (_, number, who), found in zip(arrived, others, strict=True):
         outside = [each for each in found if (number.organization_id, each) not in ours]
-        members = (who, *outside)
-        fits = len(group_address(members)) <= numbers.ADDRESS_LENGTH
-        groups.append(members if outside and fits and numbers.answerable(who) else ())
+        groups.append((who, *outside) if outside and numbers.answerable(who) else ())
     return groups
 
 
@@ -60,7 +61,7 @@ def contacts_of(groups: Iterable[Group]) -> None:
     bulk.insert(
         [Contact(organization_id=key, address=each) for key, each in sorted(people)], ignore_conflicts=True
     )
-    Contact.objects.bulk_create(
+    Contact.objects.bulk_create(  # which, unlike `bulk.insert`, sets what has a default in the database
         [Contact(organization_id=key, address=each, is_group=True) for key, each in sorted(wanted)],
         ignore_conflicts=True,
     )
@@ -102,7 +103,7 @@ def _ours(addresses: set[tuple[int, str]]) -> set[tuple[int, str]]:
     if not addresses:
         return set()
     rows = Number.objects.filter(
-        Q(number__in={address for _, address in addresses}),
+        number__in={address for _, address in addresses},
         organization__in={organization for organization, _ in addresses},
         active=True,
     )

@@ -27,7 +27,7 @@ from messaging.engine import circuit_breaker
 from messaging.models import WebhookEvent, WebhookRequest
 from messaging.statuses import QUARANTINE, Verdict
 from messaging.wakeups import Task
-from messaging.webhooks import accept, routing, store
+from messaging.webhooks import accept, owners, store
 from messaging.webhooks.readings import Reading, VerifiedEvent
 from portal import metrics, process
 
@@ -103,7 +103,7 @@ def _claim(free: int) -> list[tuple[Poll, Call]]:
 
 def _received(poll: Poll, call: Call, response: HttpResponse) -> str:
     integration, method = call.service.integration, call.service.compiled.methods[RECEIVE_MESSAGES.name]
-    owner = routing.owner_of(integration.template.service_id, integration.organization.orgid)
+    owner = owners.owner_of(integration.template.service_id, integration.organization.orgid)
     if owner is None or method.receiving is None:
         reason = _("The template %(template)s is no longer published for the account.")
         return _failed(poll, call, Outcome("failed", text=reason % {"template": integration.template}))

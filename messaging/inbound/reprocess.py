@@ -18,7 +18,7 @@ from messaging import wakeups
 from messaging.models import WebhookEvent, WebhookRequest
 from messaging.statuses import UNFIT, EventState, Verdict
 from messaging.wakeups import Task
-from messaging.webhooks import accept, routing, store
+from messaging.webhooks import accept, owners, store
 from messaging.webhooks.readings import Reading, VerifiedEvent
 from portal import audit
 from portal.database import bulk, locks
@@ -213,7 +213,7 @@ def _locked(keys: Sequence[int]) -> QuerySet[WebhookRequest]:
 
 
 def _read(row: WebhookRequest) -> Reading:
-    owner = routing.owner_of(row.template.service_id, row.called)
+    owner = owners.owner_of(row.template.service_id, row.called)
     if owner is None:
         reason = _("The template %(template)s is no longer published for the account.") % {
             "template": row.template

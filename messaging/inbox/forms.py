@@ -99,7 +99,7 @@ class MemberForm(MessageForm):
         self.initial["member"] = wrote.values_list("sender", flat=True).first()
         field = self.fields["member"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = group.contact.members.select_related("merged_into").order_by("pk")
+        field.queryset = group.contact.members.select_related("merged_into").order_by("address")
 
     @property
     def recipient(self) -> Contact | None:

@@ -37,8 +37,8 @@ from messaging.models import (
     Reading,
     Remark,
 )
-from messaging.models.conversations import ConversationQuerySet, not_private
-from messaging.models.numbers import assigned_to
+from messaging.models.assignments import assigned_to, not_private
+from messaging.models.conversations import ConversationQuerySet
 from portal.models import User
 
 CONVERSATIONS, MESSAGES = 30, 50
@@ -221,12 +221,7 @@ def members(conversation: Conversation) -> list[Contact]:
         return []
     out = OptOut.objects.filter(number=conversation.number_id, address=OuterRef("address"))
     found = conversation.contact.members.select_related("merged_into").annotate(opted_out=Exists(out))
-    return list(found.order_by("pk"))
-
-
-def others_on(number: Number, user: User) -> list[User]:
-    """Who else sends and receives through the number."""
-    return list(User.objects.filter(assignments__number=number, is_active=True).exclude(pk=user.pk))
+    return list(found.order_by("address"))
 
 
 def fingerprint(states: Iterable[tuple[Any, ...]]) -> str:

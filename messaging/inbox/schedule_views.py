@@ -16,6 +16,7 @@ from messaging.inbox import team_views
 from messaging.inbox.views import SignedIn, conversation_changed
 from messaging.models import Message
 from messaging.rules import schedule
+from messaging.statuses import Direction
 from messaging.wakeups import Task
 
 
@@ -51,7 +52,7 @@ def reschedule(request: SignedIn, uuid: UUID) -> HttpResponse:
 
 
 def _own(request: SignedIn, uuid: UUID) -> Message:
-    own = Message.objects.for_user(request.user).filter(direction="out")
+    own = Message.objects.for_user(request.user).filter(direction=Direction.OUT)
     return get_object_or_404(own.select_related("conversation"), uuid=uuid)
 
 

@@ -22,7 +22,7 @@ from messaging.outbound import submit
 from messaging.rules import teamwork
 from messaging.statuses import AttachmentState
 from messaging.views import file_response
-from portal import signed_in
+from portal.account import signed_in
 from portal.ids import key_of
 
 REFUSED = 422
@@ -179,9 +179,12 @@ def conversation_changed(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _form(request: SignedIn, opened: Conversation, data: Any = None, files: Any = None) -> MessageForm:
-    """The compose box; in a group whose members can only be written to one by one, with the choice of one."""
+    """The compose box; in a group whose members can only be written to one by one, with the choice of one.
+
+    Somebody who has chosen one writes to that one, whatever the provider can do by now.
+    """
     initial = writing.initial(opened, request.user)
-    if opened.contact.is_group and not opened.number.sends_to_groups:
+    if opened.contact.is_group and ("member" in (data or {}) or not opened.number.sends_to_groups):
         return MemberForm(opened, data, files, initial=initial)
     return MessageForm(data, files, initial=initial)
 
@@ -203,7 +206,7 @@ def _thread(request: SignedIn, opened: Conversation, before: int | None = None) 
         "conversation": opened,
         "thread": shown,
         "remarks_before": team.place_remarks(opened, shown.rows, first=not shown.more, before=before),
-        "others": pages.others_on(opened.number, request.user),
+        "others": [user for user in teamwork.users_of(opened.number) if user != request.user],
     }
 
 

@@ -1,14 +1,16 @@
 """Numbers and their users, conversations, messages, delivery attempts and webhook requests."""
 
 from messaging.models.alerts import Alert, AlertChoice, AlertKind
+from messaging.models.assignments import Assignment
 from messaging.models.attachments import Attachment
 from messaging.models.bulk_resends import BulkResend
 from messaging.models.contacts import Contact, ContactTag
-from messaging.models.conversations import Conversation, Message, Reading
+from messaging.models.conversations import Conversation, Reading
 from messaging.models.erasures import Erasure
 from messaging.models.health import ServiceHealth
+from messaging.models.messages import Message
 from messaging.models.notices import Device, NoticeChoices, Push, PushKey
-from messaging.models.numbers import Assignment, AutoReply, Number, OptOut
+from messaging.models.numbers import AutoReply, Number, OptOut
 from messaging.models.planned_assignments import PlannedAssignment
 from messaging.models.remarks import Mention, Remark
 from messaging.models.traces import DeliveryAttempt, WebhookEvent, WebhookRequest

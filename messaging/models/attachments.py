@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language.values import cleaned, dump, load
-from messaging.models.conversations import Message
+from messaging.models.messages import Message
 from messaging.statuses import AttachmentState
 from portal.encryption import EncryptedJSONField
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from django.db import models
@@ -13,6 +14,8 @@ from integrations.language import phones
 from messaging import numbers
 from portal.database import locks
 from portal.models import Organization
+
+SHORTEST = 3  # digits by which a number is known
 
 
 def group_address(members: Iterable[str]) -> str:
@@ -27,10 +30,14 @@ def known_by(words: str) -> Q:
     """
     tagged = Contact.tags.through.objects.filter(contacttag__name__icontains=words)
     known = Q(name__icontains=words) | Q(company__icontains=words)
-    groups = Contact.objects.filter(is_group=True, members__in=Contact.objects.filter(known, is_group=False))
+    people = Contact.objects.filter(known, is_group=False)
+    members = Q(members__in=people) | Q(members__merged_into__in=people)
+    groups = Contact.objects.filter(members, is_group=True)
     found = known | Q(pk__in=tagged.values("contact")) | Q(pk__in=groups)
-    if digits := "".join(character for character in words if character.isdigit()):
-        found |= Q(address__contains=digits.removeprefix("0"))
+    # "Room 2" is no number, and neither is "0".
+    digits = re.sub(r"[\s()+./-]", "", words).removeprefix("0")
+    if digits.isdecimal() and len(digits) >= SHORTEST:
+        found |= Q(address__contains=digits)
     return found
 
 
@@ -68,10 +75,6 @@ class ContactQuerySet(models.QuerySet["Contact"]):
             cases = [When(pk=key, then=Value(name)) for key, name in new.items()]
             nameless = self.filter(pk__in=new, name="", merged_into__isnull=True)
             nameless.update(name=Case(*cases, default=F("name")))
-
-    def with_members(self) -> ContactQuerySet:
-        """With the members of groups, for their titles."""
-        return self.prefetch_related("members__merged_into")
 
     def of_person(self, contact: Contact) -> ContactQuerySet:
         """All contacts of the same person, the contact itself among them."""
@@ -116,7 +119,8 @@ class Contact(models.Model):
     company = models.CharField(_("company"), max_length=120, blank=True, default="", db_default="")
     note = models.TextField(_("note"), max_length=5000, blank=True, default="", db_default="")
     tags = models.ManyToManyField(ContactTag, verbose_name=_("tags"), related_name="contacts", blank=True)
-    # Since when what it sends is only filed: no list shows it, and nothing is answered or announced.
+    # Since when what it sends is only filed: no list shows it, and nothing is answered or announced. What a
+    # member writes in a group is the group's.
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
     merged_into = models.ForeignKey(
         "self", models.SET_NULL, related_name="merged", null=True, blank=True, db_index=False
@@ -161,7 +165,8 @@ class Contact(models.Model):
         """The name, else the number; a group without a name is called by its members, which are looked up."""
         if not self.is_group or self.person.name:
             return str(self)
-        return ", ".join(str(member) for member in self.members.all())
+        members = sorted(self.members.all(), key=lambda member: member.address)
+        return ", ".join(map(str, members))
 
     @property
     def answerable(self) -> bool:

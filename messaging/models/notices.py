@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from messaging.models.conversations import Message
+from messaging.models.messages import Message
 from messaging.models.remarks import Remark
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField, SecretCharField
 

@@ -1,4 +1,4 @@
-"""Numbers, the users assigned to them, their auto-replies, and opt-outs."""
+"""Numbers, their auto-replies, and opt-outs."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from integrations.language.api_methods import SEND_GROUP
 from integrations.models import Integration
 from messaging import keywords, numbers
+from messaging.models.assignments import assigned_to
 from messaging.statuses import Direction, QueueState
-from portal.models import Account, Membership, Organization, User
-
-
-def assigned_to(user: User, number: str = "pk") -> Q:
-    """The condition that the user may send through a number, given by its lookup."""
-    return Q(**{f"{number}__in": Assignment.objects.permitted().filter(user=user).values("number")})
+from portal.models import Account, Organization, User
 
 
 class NumberQuerySet(models.QuerySet["Number"]):
@@ -265,37 +261,6 @@ class AutoReply(models.Model):
             raise ValidationError({"keyword": _("Enter a word with letters or digits, or a single *.")})
         if asked in keywords.STOP | keywords.HELP:
             raise ValidationError({"keyword": _("Use the fields above for the replies to STOP and HELP.")})
-
-
-class AssignmentQuerySet(models.QuerySet["Assignment"]):
-    def permitted(self) -> AssignmentQuerySet:
-        """The assignments that permit users to send and receive through a number.
-
-        The user must be an active member of the number's organization.
-        """
-        memberships = Membership.objects.filter(
-            user=OuterRef("user"),
-            organization=OuterRef("number__organization"),
-            status=Membership.Status.ACTIVE,
-        )
-        return self.filter(Exists(memberships))
-
-
-class Assignment(models.Model):
-    """The assignment of a user to a number, through which they send and receive."""
-
-    number = models.ForeignKey(Number, models.CASCADE, related_name="assignments", db_index=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="assignments")
-
-    objects = AssignmentQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("assignment")
-        verbose_name_plural = _("assignments")
-        constraints = [models.UniqueConstraint(fields=["number", "user"], name="assignment_once")]
-
-    def __str__(self) -> str:
-        return f"{self.user}: {self.number}"
 
 
 class OptOut(models.Model):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.events import HttpResponse, InboundRequest
 from integrations.models import Integration, Template
-from messaging.models.conversations import Message
+from messaging.models.messages import Message
 from messaging.models.numbers import Number
 from messaging.statuses import QUARANTINE, EventState, Status, Verdict
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from integrations import http
 from messaging.errors import Refused
 from messaging.models import Device
-from portal import browsers
+from portal.account import browsers
 from portal.models import User
 
 MAX_ENDPOINT = 1000

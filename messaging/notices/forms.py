@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Max
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models import Message, NoticeChoices, Remark
@@ -42,11 +43,17 @@ class ChoicesForm(forms.ModelForm):  # type: ignore[type-arg]
                 del self.fields[name]
 
     def save(self, commit: bool = True) -> NoticeChoices:
-        """What has come before mail was chosen is not told by mail."""
+        """What came before mail was chosen is not told by mail; what waits for one is told as chosen now."""
         row: NoticeChoices = super().save(commit=False)
-        if {"mail", "mail_minutes", "mail_hour"} & set(self.changed_data):
-            row.mailed_to = Message.objects.aggregate(newest=Max("pk"))["newest"] or 0
-            row.remarks_mailed_to = Remark.objects.aggregate(newest=Max("pk"))["newest"] or 0
-            row.mail_due_at, row.mail_failures = None, 0
-        row.save()
+        changed = set(self.changed_data)
+        if {"mail", "mail_minutes", "mail_hour"} & changed:
+            if self.initial.get("mail") == row.Mail.OFF:
+                row.mailed_to = Message.objects.aggregate(newest=Max("pk"))["newest"] or 0
+                row.remarks_mailed_to = Remark.objects.aggregate(newest=Max("pk"))["newest"] or 0
+                changed |= {"mailed_to", "remarks_mailed_to"}
+            if row.mail_due_at is not None:
+                row.mail_due_at, row.mail_failures = row.next_mail(timezone.now()), 0
+                changed |= {"mail_due_at", "mail_failures"}
+        # Meanwhile a text may have come, or a mail gone out.
+        row.save(update_fields=None if row._state.adding else changed)
         return row

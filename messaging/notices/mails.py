@@ -80,6 +80,7 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message | R
         and choices.mail != choices.Mail.DAILY
         and replies.is_configured()
         and first.contact.answerable
+        and (not first.contact.is_group or first.number.sends_to_groups)
     )
     said = [
         "\n".join(

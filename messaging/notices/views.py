@@ -17,8 +17,8 @@ from messaging.notices import devices, push, replies, wording
 from messaging.notices.forms import ChoicesForm
 from messaging.notices.unread import Told, ended, unread
 from portal import mail, throttling
+from portal.account.signed_in import SignedIn
 from portal.ids import key_of
-from portal.signed_in import SignedIn
 
 TESTS_PER_HOUR = 20
 SHOWN = 5

@@ -19,7 +19,7 @@ from messaging.models import Alert, AlertKind, Message
 from messaging.reporting import charts, first_run
 from messaging.reporting.charts import Hour
 from messaging.statuses import Direction, QueueState, Status
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.models import User
 from portal.permissions import in_reach_of
 

@@ -1,1 +1,1 @@
-"""The rules of conversations: opt-outs, auto-replies, session stickiness, and moving numbers."""
+"""The rules of conversations, contacts and numbers: what may be sent, and who takes care of it."""

@@ -6,6 +6,7 @@ function raises Refused when it cannot be done; then nothing has changed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -133,11 +134,10 @@ def mentioned(text: str, users: Iterable[User]) -> list[User]:
     """Those of the users whose whole name, or address, follows an @ in the text; longer names first."""
     rest, found = text.casefold(), []
     for user in sorted(users, key=lambda user: (-len(str(user)), user.pk)):
-        names = [f"@{str(user).casefold()}", f"@{user.email.casefold()}"]
-        if any(name in rest for name in names):
+        names = "|".join(re.escape(name.casefold()) for name in (str(user), user.email))
+        rest, times = re.subn(rf"@(?:{names})(?!\w)", " ", rest)
+        if times:
             found.append(user)
-            for name in names:
-                rest = rest.replace(name, " ")
     return found
 
 

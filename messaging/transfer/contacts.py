@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -68,8 +69,8 @@ class Contacts(Kind):
         addresses = {way for row in rows if (read := self._read(row)) for way in phones.ways(read)}
         known = Contact.objects.filter(organization__in=found, address__in=addresses)
         self.known: dict[tuple[int, str], Contact] = {}
-        known = known.select_related("organization__account").prefetch_related("tags")
-        for contact in known.order_by("-pk"):
+        known = known.select_related("organization__account", "merged_into__organization__account")
+        for contact in known.prefetch_related("tags", "merged_into__tags").order_by("-pk"):
             for way in phones.ways(contact.address):
                 self.known[contact.organization_id, way] = contact
 
@@ -84,7 +85,8 @@ class Contacts(Kind):
         organization = self.organization(row)
         read = address(row, "number", self.countries.get(organization.pk, ""))
         self.once(row, (organization.pk, phones.ways(read)[0]), "number")
-        found = self.known.get((organization.pk, read))
+        # What is known of somebody with several numbers is kept in one place.
+        found = known.person if (known := self.known.get((organization.pk, read))) else None
         contact = found or Contact(organization=organization, address=read)
         changes = self.differing(row, dict(zip(self.header(), self._cells(contact), strict=True)))
         changes.pop("organization", None)
@@ -107,8 +109,10 @@ class Contacts(Kind):
     def store(self, plans: Sequence[Plan]) -> None:
         new = [plan.row for plan in plans if plan.verdict == Verdict.NEW]
         if new:
-            # Nobody else may write one of them in another way meanwhile.
-            Contact.objects.known_as((each.organization_id, each.address) for each in new)
+            # Nobody else may write one of them in another way meanwhile; what somebody has is planned again.
+            known = Contact.objects.known_as((each.organization_id, each.address) for each in new)
+            if any(address != written for (_, written), address in known.items()):
+                raise IntegrityError
         Contact.objects.bulk_create(new)
         changed = [plan.row for plan in plans if plan.verdict == Verdict.CHANGED]
         Contact.objects.bulk_update(changed, _FIELDS)
@@ -133,14 +137,17 @@ class Contacts(Kind):
 
     @classmethod
     def exported(cls, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        return rows.select_related("organization").prefetch_related("tags")
+        """Without groups, which come by their messages."""
+        people = rows.filter(is_group=False).select_related("organization", "merged_into")
+        return people.prefetch_related("tags", "merged_into__tags")
 
     def lines(self, row: Contact) -> Iterable[Sequence[str]]:
         yield self._cells(row)
 
     def _cells(self, row: Contact) -> list[str]:
-        tags = ", ".join(str(tag) for tag in row.tags.all()) if row.pk else ""
-        return [row.organization.domain, row.address, row.name, row.company, row.note, tags]
+        person = row.person
+        tags = ", ".join(str(tag) for tag in person.tags.all()) if row.pk else ""
+        return [row.organization.domain, row.address, person.name, person.company, person.note, tags]
 
 
 class OptOuts(Kind):
@@ -208,7 +215,8 @@ class OptOuts(Kind):
         number = self._number(row)
         read = address(row, "contact", number.country)
         ways = phones.ways(read)
-        self.once(row, (number.pk, ways[0]), "contact") if len(ways) == 1 else None
+        if len(ways) == 1:
+            self.once(row, (number.pk, ways[0]), "contact")
         if all((number.pk, way) in self.out for way in ways):
             return Plan(Verdict.SAME, read)
         self.out.update((number.pk, way) for way in ways)

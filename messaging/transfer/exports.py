@@ -143,6 +143,7 @@ def _message(row: Message) -> Iterator[Sequence[str]]:
         row.organization.domain,
         row.conversation.number.number,
         row.conversation.contact.address,
+        row.sender.address if row.sender else "",
         _("received") if row.is_inbound else str(row.get_status_display()),
         row.status_text,
         row.text,
@@ -178,8 +179,13 @@ _BODIES = ("headers", "body", "answer_headers", "answer_body")
 _LOGS = {
     "messages": List(
         Message,
-        ["id", "created", "direction", "organization", "number", "contact", "status", "problem", "text"],
-        lambda rows: rows.select_related("organization", "conversation__number", "conversation__contact"),
+        [
+            *("id", "created", "direction", "organization", "number", "contact", "member"),
+            *("status", "problem", "text"),
+        ],
+        lambda rows: rows.select_related(
+            "organization", "conversation__number", "conversation__contact", "sender"
+        ),
         _message,
     ),
     "attempts": List(

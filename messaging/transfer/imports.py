@@ -24,8 +24,9 @@ from messaging.transfer.numbers import Numbers
 from messaging.transfer.organizations import Organizations
 from messaging.transfer.users import Users
 from messaging.transfer.work import State
-from portal import audit, invitations, throttling
+from portal import audit, throttling
 from portal.models import Invitation, User
+from portal.people import invitations
 
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind for kind in (Organizations, Users, Numbers, Contacts, OptOuts)
@@ -133,32 +134,52 @@ def invite(row: Transfer) -> None:
                 mine = Transfer.objects.filter(pk=row.pk, state=State.INVITING)
                 mine.update(due_at=Now() + timedelta(seconds=wait))
                 raise work.Stopped
-            each["mailed"] = True
-            if problem := _invite(row.author, each):
-                each.update(verdict=Verdict.WRONG, changes={}, problem=["email", problem])
+            with transaction.atomic():
+                # Whoever goes on here after a stop mails what was opened before it.
+                if problem := _open(row.author, each):
+                    each.update(verdict=Verdict.WRONG, changes={}, problem=["email", problem])
+                row.add_part(place, kept)
+            if not problem:
+                _mail(row.author, each)
             row.add_part(place, kept)
             work.progress(row, done=row.done + 1)
         place += 1
     work.finish(row, State.FINISHED)
 
 
-def _invite(author: User, kept: Kept) -> str:
-    """Invites one person; returns what is in the way, if anything."""
+def _open(author: User, kept: Kept) -> str:
+    """Opens the invitation of one person, in the caller's transaction; returns what is in the way."""
+    if "invitation" in kept:
+        return ""
     kind = Users(author)
     ((_row, plan),) = _planned(kind, [Row(kept["row"], kept["cells"])])
     if isinstance(plan, Wrong):
         return str(plan)
     if plan.verdict != Verdict.INVITED:
+        kept["mailed"] = True  # they have been invited by somebody else meanwhile
         return ""
     invitation: Invitation = plan.row
     if not invitation.is_allowed():
         return _("You cannot give this role.")
-    with transaction.atomic(), audit.covered():
-        link = invitations.link(invitation)
+    with audit.covered():
+        invitations.link(invitation)
         audit.record_rows([(audit.Action.ADDED, invitation, {}, None)], author)
-    if invitations.send(invitation, link):
-        return ""
-    return _("The invitation could not be mailed. Import the row again later.")
+    kept["invitation"] = invitation.pk
+    return ""
+
+
+def _mail(author: User, kept: Kept) -> None:
+    """Mails the link of an invitation that was opened; one that cannot be mailed is withdrawn."""
+    invitation = Invitation.objects.filter(pk=kept.get("invitation") or 0, inviter=author).first()
+    if invitation is not None and not kept.get("mailed"):
+        with audit.covered():
+            link = invitations.link(invitation)
+        if not invitations.send(invitation, link):
+            invitations.withdraw([invitation])
+            problem = _("The invitation could not be mailed. Import the row again later.")
+            kept.update(verdict=Verdict.WRONG, changes={}, problem=["email", problem])
+            return
+    kept["mailed"] = True
 
 
 def _rows(kind: Kind, table: Sequence[Sequence[str]]) -> list[Row]:

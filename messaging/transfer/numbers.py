@@ -242,7 +242,7 @@ class Numbers(Kind):
         wanted = {
             plan.row.pk: {user.pk for user in plan.more["users"]} for plan in plans if "users" in plan.more
         }
-        _assign(wanted)
+        Assignment.objects.assign_all(wanted)
         invited.plan_all(
             {
                 plan.row.pk: {each.pk for each in plan.more["invited"]}
@@ -290,23 +290,3 @@ def _holders(number: Any) -> set[str]:
 
 def _emails(row: Row) -> list[str]:
     return [each for each in re.split(r"[\s,;]+", row.get("users").lower()) if each]
-
-
-def _assign(wanted: dict[int, set[int]]) -> None:
-    """Gives numbers these users and no others; both by their keys."""
-    known: dict[int, set[int]] = defaultdict(set)
-    for number, user in Assignment.objects.filter(number__in=wanted).values_list("number", "user"):
-        known[number].add(user)
-    gone = [(number, user) for number, users in wanted.items() for user in known[number] - users]
-    if gone:
-        rows = Assignment.objects.filter(number__in={pair[0] for pair in gone})
-        keys = [pk for pk, *pair in rows.values_list("pk", "number", "user") if tuple(pair) in set(gone)]
-        Assignment.objects.filter(pk__in=keys).delete()
-    Assignment.objects.bulk_create(
-        [
-            Assignment(number_id=number, user_id=user)
-            for number, users in wanted.items()
-            for user in sorted(users - known[number])
-        ],
-        ignore_conflicts=True,
-    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from messaging import wakeups
 from messaging.models import Transfer
@@ -45,18 +47,17 @@ def release() -> None:
 
 
 def progress(row: Transfer, **values: Any) -> None:
-    """Stores how far it has come, and keeps the lease. Raises Stopped if the row is in another state."""
-    mine = Transfer.objects.filter(pk=row.pk, state=row.state)
-    if not mine.update(due_at=Now() + timedelta(seconds=LEASE_SECONDS), **values):
+    """Stores how far it has come, and keeps the lease. Raises Stopped if it is somebody else's by now."""
+    values["due_at"] = _until()
+    if not _mine(row).update(**values):
         raise Stopped
     for name, value in values.items():
         setattr(row, name, value)
 
 
 def finish(row: Transfer, state: State, problem: str = "") -> None:
-    """Ends the work; the content is deleted later. Raises Stopped if the row is in another state."""
-    mine = Transfer.objects.filter(pk=row.pk, state=row.state)
-    if not mine.update(state=state, problem=problem, finished_at=Now(), due_at=Now() + KEPT):
+    """Ends the work; the content is deleted later. Raises Stopped if the row is somebody else's by now."""
+    if not _mine(row).update(state=state, problem=problem, finished_at=Now(), due_at=Now() + KEPT):
         raise Stopped
 
 
@@ -70,9 +71,19 @@ def claim() -> Transfer | None:
     """Takes one of the rows that are due longest, for the time of the lease; None if nothing is due."""
     due = Transfer.objects.filter(due_at__lte=Now()).order_by("due_at")
     for key in due.values_list("pk", flat=True)[:10]:
-        if due.filter(pk=key).update(due_at=Now() + timedelta(seconds=LEASE_SECONDS)):
+        if due.filter(pk=key).update(due_at=_until()):
             return Transfer.objects.select_related("author").get(pk=key)
     return None
+
+
+def _until() -> datetime:
+    """The end of a lease that begins now; no two are the same, so that its owner knows it by that."""
+    return timezone.now() + timedelta(seconds=LEASE_SECONDS)
+
+
+def _mine(row: Transfer) -> QuerySet[Transfer]:
+    """The row as long as nobody has cancelled it, or taken it over."""
+    return Transfer.objects.filter(pk=row.pk, state=row.state, due_at=row.due_at)
 
 
 def forget(row: Transfer) -> None:

@@ -13,9 +13,10 @@ from integrations.events import HttpResponse, InboundRequest
 from integrations.received import Accepted, Probe, Received, Refused
 from messaging.models import WebhookRequest
 from messaging.statuses import QUARANTINE, Verdict
-from messaging.webhooks import candidates, junk, refusals, routing, sorting, store
+from messaging.webhooks import candidates, junk, owners, refusals, routing, sorting, store
+from messaging.webhooks.owners import Owner
 from messaging.webhooks.readings import Reading, Readings, VerifiedReading, first_reading
-from messaging.webhooks.routing import Owner, digest_of
+from messaging.webhooks.routing import digest_of
 from portal import metrics, process
 
 
@@ -38,7 +39,7 @@ def accept(service_id: str, owner_id: str, request: InboundRequest) -> HttpRespo
     `owner_id` is an accountid or an orgid. Raises what the database raises: then nothing is stored, and the
     provider should send the request again.
     """
-    owner = routing.owner_of(service_id, owner_id)
+    owner = owners.owner_of(service_id, owner_id)
     if owner is None:
         return None
     if (proof := probes.proof(service_id, owner_id, request.headers)) is not None:

@@ -11,7 +11,7 @@ from integrations.models import Integration
 from integrations.received import Hints
 from messaging.models import Number
 from messaging.webhooks import routing
-from messaging.webhooks.routing import MOST_CANDIDATES, Owner
+from messaging.webhooks.owners import MOST_CANDIDATES, Owner
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from messaging.models import WebhookRequest
 from messaging.statuses import Verdict
-from messaging.webhooks.routing import Owner
+from messaging.webhooks.owners import Owner
 
 MINUTE = timedelta(seconds=60)
 

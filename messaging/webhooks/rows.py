@@ -11,8 +11,8 @@ from integrations.language.frames import MAX_EVENTS
 from integrations.models import Integration
 from messaging.models import Number, WebhookEvent
 from messaging.statuses import UNFIT, EventState
+from messaging.webhooks.owners import Owner
 from messaging.webhooks.readings import VerifiedEvent, VerifiedReading
-from messaging.webhooks.routing import Owner
 
 
 def of_event(

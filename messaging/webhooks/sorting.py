@@ -25,8 +25,9 @@ from messaging.models import Number
 from messaging.statuses import Verdict
 from messaging.webhooks import routing, rows
 from messaging.webhooks.candidates import Candidates
+from messaging.webhooks.owners import Owner
 from messaging.webhooks.readings import Reading, Readings, VerifiedEvent, VerifiedReading
-from messaging.webhooks.routing import Owner, digest_of
+from messaging.webhooks.routing import digest_of
 
 
 def nobodys(

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from messaging.models import Conversation, DeliveryAttempt, Message, Number, WebhookRequest
+from portal.administration.logs import CappedPaginator
 from portal.encryption import encrypt
-from portal.log_admin import CappedPaginator
 from portal.models import Account, Organization, User
 from tests.messaging.queues import fill, number_of
 

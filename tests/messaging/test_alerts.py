@@ -15,10 +15,12 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations.models import Integration
 from messaging import alerts, tasks
+from messaging.alerts import changes
 from messaging.engine import sweep
 from messaging.models import Alert, AlertChoice, AlertKind, Number, WebhookRequest
 from messaging.wakeups import Task
 from portal.models import Organization, User
+from tests import mailbox
 from tests.messaging.queues import write_many
 
 pytestmark = pytest.mark.django_db
@@ -221,3 +223,31 @@ def test_a_test_mail_comes_from_a_named_sender(admin_of_acme: User, client: Clie
     assert f"A test mail to {admin_of_acme.email} is on its way." in page
     assert mail.outbox[0].from_email.startswith("Patchbay <patchbay@")
     assert mail.outbox[0].to == [admin_of_acme.email]
+
+
+def test_an_address_that_is_refused_keeps_the_alert_from_nobody(
+    service: Integration, admin_of_acme: User, reseller: User, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    with mailbox.running() as letters:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", letters.port
+        letters.refused.add(min(admin_of_acme, reseller, key=lambda user: user.pk).email)
+        trouble(service, trouble="No credit.")
+        later(60)
+        assert [letter["To"] for letter in letters.letters] == [
+            max(admin_of_acme, reseller, key=lambda user: user.pk).email
+        ]
+        assert Alert.objects.get().told
+
+
+def test_another_number_in_the_reason_is_no_news(
+    service: Integration, acme: Organization, admin_of_acme: User
+) -> None:
+    quarantine(acme, 10)
+    alerts.review()
+    row = Alert.objects.get(kind=AlertKind.QUARANTINE)
+    quarantine(acme, 1)
+    alerts.review()  # while the mails go out
+    changes.told(row)
+    alerts.send_due()
+    assert subjects() == []

@@ -42,6 +42,12 @@ def everything(shared: Number, alice: User, bob: User, globex: Organization, res
     Contact.objects.create(organization=shared.organization, address="+15550100123", name="-Kim")
     Contact.objects.create(organization=shared.organization, address="ACME-Bot", name="'=odd")
     OptOut.objects.create(organization=shared.organization, number=shared, address="+61412345678")
+    kim = Contact.objects.get(address="+15550100123")
+    group = Contact.objects.create(
+        organization=shared.organization, address="+15550100123, +61412345600", is_group=True
+    )
+    group.members.add(kim)
+    Contact.objects.create(organization=shared.organization, address="+15550100124", merged_into=kim)
     Membership.objects.create(user=alice, organization=globex, role="organization_admin")
     submit(alice, shared, "+61412345600", text="=2+2")
     return shared
@@ -75,7 +81,7 @@ def test_an_export_has_only_what_is_in_reach(
 def test_an_export_is_what_the_list_shows_and_is_recorded(
     everything: Number, reseller: User, acme: Organization
 ) -> None:
-    assert len(exported(reseller, "contacts")) == 4
+    assert len(exported(reseller, "contacts")) == 5
     rows = exported(reseller, "contacts", "q=%2B15550100123")
     assert rows == [
         ["organization", "number", "name", "company", "note", "tags"],

@@ -28,6 +28,7 @@ from messaging.models import Assignment, Contact, Number, OptOut, Transfer, Tran
 from messaging.transfer import drain, imports, tables, work
 from portal.csv_lines import csv_lines, plain, safe
 from portal.models import AuditEntry, Invitation, Membership, Organization, User
+from portal.people import invitations
 
 Rows = Sequence[Sequence[str]]
 
@@ -414,6 +415,74 @@ def test_invitations_beyond_the_limit_of_an_hour_wait(
     drain.drain()
     row.refresh_from_db()
     assert (row.state, row.done, len(mail.outbox)) == ("finished", 3, 3)
+
+
+def test_an_invitation_that_cannot_be_mailed_is_withdrawn(
+    admin_of_acme: User, acme: Organization, settings: Any
+) -> None:
+    rows = [["email", "name", "organization"], ["p@x.example", "P", "acme.example"]]
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    settings.EMAIL_BACKEND, working = "django.core.mail.backends.smtp.EmailBackend", settings.EMAIL_BACKEND
+    row = imported(admin_of_acme, "users", rows)
+    assert outcomes(row) == [(2, "wrong", "email")] and Invitation.objects.count() == 0
+    settings.EMAIL_BACKEND = working
+    row = imported(admin_of_acme, "users", rows)
+    assert outcomes(row) == [(2, "invited", "")]
+    assert (len(mail.outbox), Invitation.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize("mailed", [False, True])
+def test_who_was_invited_before_a_stop_gets_the_mail_after_it(
+    admin_of_acme: User, acme: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch, mailed: bool
+) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    rows = [["email", "name", "organization"], ["p@x.example", "P", "acme.example"]]
+    send = invitations.send
+
+    def dies(invitation: Invitation, url: str) -> bool:
+        if mailed:
+            send(invitation, url)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(invitations, "send", dies)
+        imported(admin_of_acme, "users", rows)
+    Transfer.objects.update(due_at=Now())
+    drain.drain()
+    assert (Transfer.objects.get().state, Invitation.objects.count()) == ("finished", 1)
+    links = [line for letter in mail.outbox for line in letter.body.splitlines() if "/invitation" in line]
+    assert len(links) == 1 + mailed  # the last one opens it
+    assert Client().get(links[-1]).status_code in (200, 302)
+
+
+def test_of_two_processes_with_one_import_the_first_stops(admin_of_acme: User, acme: Organization) -> None:
+    row = checked(admin_of_acme, "contacts", many(3))
+    imports.confirm(row)
+    first = work.claim()
+    assert first is not None
+    Transfer.objects.update(due_at=timezone.now() - timedelta(seconds=1))  # its lease has ended
+    second = work.claim()
+    assert second is not None
+    work.progress(second, done=1)
+    with pytest.raises(work.Stopped):
+        work.progress(first, done=2)
+    with pytest.raises(work.Stopped):
+        work.finish(first, work.State.FAILED)
+    row.refresh_from_db()
+    assert (row.state, row.done) == ("importing", 1)
+
+
+def test_what_is_known_of_a_person_is_kept_in_one_place(
+    admin_of_acme: User, acme: Organization, reseller: User
+) -> None:
+    kept = Contact.objects.create(organization=acme, address="+61412345678", name="Robin")
+    Contact.objects.create(organization=acme, address="+61412345679", name="Old", merged_into=kept)
+    rows = [["organization", "number", "name", "tags"], ["acme.example", "+61412345679", "Robin Ito", "vip"]]
+    assert imported(admin_of_acme, "contacts", rows).counts == {"changed": 1}
+    names = dict(Contact.objects.values_list("address", "name"))
+    assert names == {"+61412345678": "Robin Ito", "+61412345679": "Old"}
+    assert [str(tag) for tag in kept.tags.all()] == ["vip"]
+    assert imported(admin_of_acme, "contacts", rows).counts == {"same": 1}
 
 
 def test_opt_outs_are_added_in_all_ways_in_which_a_number_is_written(

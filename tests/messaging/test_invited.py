@@ -12,8 +12,8 @@ from messaging.models import Assignment, Number, PlannedAssignment, Transfer
 from messaging.reporting import first_run
 from messaging.rules import invited
 from messaging.transfer import drain
-from portal import invitations
 from portal.models import Invitation, Organization, User
+from portal.people import invitations
 from tests.messaging.test_import import imported, outcomes
 from tests.messaging.test_number_form import change, fields, signed_in
 from tests.portal.test_invitations import open_for

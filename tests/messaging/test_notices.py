@@ -528,6 +528,28 @@ def test_what_came_before_mail_was_chosen_is_not_mailed(
     assert NoticeChoices.objects.get().mail_hour == 7
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"mail": "later", "mail_minutes": "60", "mail_hour": "8"},
+        {"mail": "daily", "mail_minutes": "15", "mail_hour": "7"},
+        {"mail": "later", "mail_minutes": "15", "mail_hour": "8", "sound": "on"},
+    ],
+)
+def test_another_choice_loses_no_notice(
+    private: Number, alice: User, mail_server: None, form: dict[str, str]
+) -> None:
+    choose(alice, mail="later")
+    receive(private, "Waits")
+    client = Client()
+    client.force_login(alice)
+    assert client.post("/account/notifications/", {"shows_text": "on", **form}).status_code == 302
+    assert NoticeChoices.objects.get().mail_due_at is not None
+    make_mail_due()
+    mails.send_due()
+    assert "Waits" in mail.outbox[0].body
+
+
 # --- What the open page asks for ---------------------------------------------------------------------------
 
 

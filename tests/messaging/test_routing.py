@@ -15,7 +15,7 @@ from integrations import holds
 from integrations.models import Integration, Template
 from messaging.models import Number, WebhookRequest
 from messaging.rules import move_number
-from messaging.webhooks import routing
+from messaging.webhooks import owners, routing
 from portal import process
 from portal.models import Organization
 
@@ -95,9 +95,9 @@ def test_what_was_found_is_not_asked_for_again(client: Client, private: Number, 
 def test_what_was_not_found_is_asked_for_again(private: Number, settings: Any, seconds: int) -> None:
     settings.WEBHOOK_CACHE_SECONDS = seconds
     process.close()
-    owner = routing.owner_of("generic", private.account.accountid)
+    owner = owners.owner_of("generic", private.account.accountid)
     assert owner is not None
     assert routing.numbers_named(owner, {"+61899999999"}) == {}
     Number.objects.filter(pk=private.pk).update(number="+61899999999", spelling="+61899999999")
     assert routing.numbers_named(owner, {"+61899999999"}) == {"+61899999999": [private]}
-    assert routing.owner_of("generic", "1" * 20) is None
+    assert owners.owner_of("generic", "1" * 20) is None

@@ -243,6 +243,8 @@ def test_a_mention_is_unread_until_it_is_seen(talk: Conversation, alice: User, b
         ("@Ann Lee and @Ann", ["Ann Lee", "Ann"]),
         ("ask ann@x.example", []),
         ("Ann", []),
+        ("@Annette and @Ann, please", ["Ann"]),
+        ("@Annette", []),
         ("@bo@x.example", ["Bo"]),
     ],
 )

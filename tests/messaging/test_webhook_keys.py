@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from integrations import compared_values, holds, properties, webhooks
 from integrations.models import ComparedValue, Integration, PropertyValues, Template
 from messaging.models import Number, WebhookEvent, WebhookRequest
-from messaging.webhooks import refusals, routing
+from messaging.webhooks import owners, refusals
 from portal.models import Account, Organization
 
 MANY = 70  # more than are tried
@@ -140,7 +140,7 @@ def test_where_there_are_few_another_key_shows_that_the_provider_sent_it(
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """How many integrations are looked at when nothing says whose a request is: fewer than usual."""
-    monkeypatch.setattr(routing, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(owners, "MOST_CANDIDATES", 2)
     return 2
 
 

@@ -30,7 +30,7 @@ from messaging.outbound.submit import submit
 from messaging.statuses import Status
 from messaging.transfer import drain, imports
 from portal import audit
-from portal.admin_base import PortalAdmin
+from portal.administration.base import PortalAdmin
 from portal.audit.changes import is_shown, tracked
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField
 from portal.models import (

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
-from portal import identity_settings
-from portal.identity_settings import IdentityProvider
+from portal.identities import settings as identity_settings
+from portal.identities.settings import IdentityProvider
 from portal.models import AuditEntry, Invitation, Membership, Organization, User
 from tests.identity_server import CLIENT, IdentityServer, running
 

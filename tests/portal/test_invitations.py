@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from portal import invite_many
 from portal.models import Account, Invitation, Membership, Organization, User
+from portal.people import invite_many
 
 MANY = "/admin/portal/invitation/many/"
 LIST = "/admin/portal/invitation/"

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from portal import sessions
+from portal.account import sessions
 from portal.models import SeenSession, User
 from tests.conftest import PASSWORD
 

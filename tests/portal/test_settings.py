@@ -189,7 +189,7 @@ def test_the_settings_page_names_every_variable() -> None:
     sources = (
         "portal/settings.py",
         "portal/environment.py",
-        "portal/identity_settings.py",
+        "portal/identities/settings.py",
         "messaging/management/commands/demo.py",
     )
     read = set(re.findall(rf'"({names})"', "".join((ROOT / source).read_text() for source in sources)))

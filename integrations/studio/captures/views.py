@@ -24,7 +24,7 @@ from integrations.studio import captures
 from integrations.studio.captures.understanding import Understood, all_understood
 from integrations.studio.pages import page, template_of
 from portal import callers, throttling
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 
 PER_MINUTE, PER_MINUTE_FROM_ADDRESS = 60, 120
 LOOKS_PER_MINUTE = 60

@@ -80,7 +80,7 @@ def edit(request: HttpRequest, pk: int, case: int) -> HttpResponse:
         problem = _("The case has not been saved. What is wrong is listed below.")
         return _edited(request, template, row, source, problem)
     try:
-        case_storage.change(row, source)
+        case_storage.change(row, source, request.POST.get("seen", ""))
     except ValidationError as error:
         return _edited(request, template, row, source, " ".join(error.messages))
     messages.success(request, _("The case is saved."))
@@ -109,6 +109,8 @@ def _edited(
 ) -> HttpResponse:
     compiled = _compiled(template)
     context: dict[str, Any] = {"row": row, "source": source, "problem": problem, "problems": []}
+    if row is not None:
+        context["seen"] = case_storage.stamp(TemplateCase.objects.get(pk=row.pk).source)
     if compiled is not None:
         context["problems"] = case_storage.problems_in(compiled, source)
         if row is not None and not context["problems"]:

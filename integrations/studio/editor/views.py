@@ -19,7 +19,7 @@ from integrations.models import Template
 from integrations.studio import saving
 from integrations.studio.pages import as_data, page, problems_in, template_of
 from integrations.studio.saving import Overtaken
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 
 
 class DocumentForm(forms.Form):

@@ -23,7 +23,7 @@ from integrations.studio.example.tree import done, missing, pasted
 from integrations.studio.example.writing import laid_out
 from integrations.studio.pages import page, template_of
 from integrations.studio.saving import Overtaken, whole_number
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.ids import key_of
 
 SHOWN = 5

@@ -15,7 +15,7 @@ from integrations.models import Template, TemplateRevision
 from integrations.studio.cases import results
 from integrations.studio.pages import page, revision_of, template_of
 from integrations.studio.publish.publishing import Change, publish
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.ids import key_of
 
 SHOWN = 20

@@ -47,12 +47,12 @@ def _by_label(template: Template) -> dict[str, Property]:
 
 
 def _properties(before: Mapping[str, Property], after: Mapping[str, Property]) -> Iterator[str]:
-    for label in after.keys() - before.keys():
+    for label in sorted(after.keys() - before.keys()):
         if after[label].required and after[label].default is None:
             yield _("%(label)s is new, and required: each organization must enter it.") % {"label": label}
         else:
             yield _("%(label)s is new, and optional.") % {"label": label}
-    for label in before.keys() - after.keys():
+    for label in sorted(before.keys() - after.keys()):
         yield _("%(label)s is no longer asked for.") % {"label": label}
     for label in sorted(before.keys() & after.keys()):
         old, new = before[label], after[label]
@@ -71,9 +71,9 @@ def _properties(before: Mapping[str, Property], after: Mapping[str, Property]) -
 
 
 def _methods(before: Value, after: Value) -> Iterator[str]:
-    for name in after.keys() - before.keys():
+    for name in sorted(after.keys() - before.keys()):
         yield _("The method %(name)s is new.") % {"name": name}
-    for name in before.keys() - after.keys():
+    for name in sorted(before.keys() - after.keys()):
         yield _("The method %(name)s is gone.") % {"name": name}
     for name in sorted(before.keys() & after.keys()):
         old, new = before[name], after[name]

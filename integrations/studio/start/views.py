@@ -23,7 +23,7 @@ from integrations.studio.pages import as_data
 from integrations.studio.start import drafts
 from integrations.studio.start.forms import NamedForm, StartForm, TextForm
 from integrations.studio.urls import PAGES
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.ids import key_of
 from portal.models import User
 

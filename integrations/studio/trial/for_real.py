@@ -109,9 +109,11 @@ def send(attempt: Attempt, revision: TemplateRevision, part: Part, user: User, t
     except Held as held:
         template = attempt.integration.template
         raise ValidationError([ask.sentence(template) for ask in held.asks]) from None
-    if not token or not cache.add(f"tried:{user.pk}:{token}", True, HOUR):
+    tried = f"tried:{user.pk}:{token}"
+    if not token or not cache.add(tried, True, HOUR):
         raise ValidationError(_("This was sent already. Open the page anew to send another one."))
     if (wait := count(f"trial:{user.pk}", PER_HOUR, HOUR)) is not None:
+        cache.delete(tried)
         reason = _("You have sent %(number)d messages in this hour. Wait %(minutes)d minutes.")
         raise ValidationError(reason % {"number": PER_HOUR, "minutes": wait // 60 + 1})
     audit.record(audit.Action.TRIED, attempt.integration, {str(_("revision")): ("", str(revision.number))})

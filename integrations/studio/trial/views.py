@@ -26,7 +26,7 @@ from integrations.studio.trial.for_real import Attempt
 from integrations.studio.trial.forms import RealForm, ReplyForm, SendForm
 from integrations.studio.trial.simulated import Trial
 from integrations.studio.trial.trips import Trip
-from portal.admin_base import user_of
+from portal.administration.base import user_of
 from portal.ids import key_of
 from portal.models import Organization
 from portal.throttling import HOUR

@@ -19,6 +19,7 @@ from integrations.studio.start.drafts import begin
 from portal.models import Membership, Organization, User
 from tests.conftest import person
 from tests.integrations.studio.conftest import PREVIEWED, Previewed, signed_in
+from tests.integrations.studio.test_cases_page import GOOD
 
 EXAMPLE = {
     "request": "curl https://api.acme.example/sms -d to=61412345678 -d from=61855555501 -d text=Hello",
@@ -202,3 +203,18 @@ def test_of_two_who_take_an_id_at_once_one_is_refused(
     results = at_once(begin, begin)
     assert sorted(type(result).__name__ for result in results) == ["Template", "ValidationError"]
     assert Template.objects.filter(service_id="taken").count() == 1
+
+
+def test_of_two_authors_of_one_case_the_second_is_told(previewed: Previewed, second: Client) -> None:
+    row = case_storage.keep(previewed.template, GOOD)
+    url, client = f"{previewed.url}cases/{row.pk}/", previewed.client
+    seen = client.get(url).context["seen"]
+    theirs, mine = (case_storage.written({**GOOD, "name": name}) for name in ("First", "Second"))
+    for _click in range(2):
+        assert second.post(url, {"source": theirs, "seen": seen}).status_code == 302
+    answer = client.post(url, {"source": mine, "seen": seen})
+    assert answer.status_code == 422
+    assert "Somebody else has changed this case since you opened it." in answer.content.decode()
+    assert previewed.template.cases.get().name == "First"
+    assert client.post(url, {"source": mine, "seen": answer.context["seen"]}).status_code == 302
+    assert previewed.template.cases.get().name == "Second"

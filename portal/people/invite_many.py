@@ -12,8 +12,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from portal import audit, invitations, throttling
+from portal import audit, throttling
 from portal.models import Account, Invitation, Membership, Organization, User
+from portal.people import invitations
 from portal.permissions import in_reach_of
 
 MOST = 200

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
-from portal.admin_lists import DeclaredAutocomplete, declared_only
+from portal.administration.lists import DeclaredAutocomplete, declared_only
 
 
 class AdministrationSite(UnfoldAdminSite):  # type: ignore[misc]
@@ -35,7 +35,7 @@ class AdministrationSite(UnfoldAdminSite):  # type: ignore[misc]
             # Django would redirect them to the sign-in page, which redirects signed-in users back here.
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
-            return guarded(request, *args, **kwargs)  # type: ignore[no-any-return]
+            return guarded(request, *args, **kwargs)
 
         return checked
 

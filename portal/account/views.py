@@ -21,8 +21,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from portal import mail, throttling
+from portal.account.signed_in import SignedIn
 from portal.models import Invitation, User
-from portal.signed_in import SignedIn
 
 logger = logging.getLogger(__name__)
 

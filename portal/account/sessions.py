@@ -18,7 +18,8 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from portal import browsers, callers
+from portal import callers
+from portal.account import browsers
 from portal.models import SeenSession, User
 
 NOTED_SECONDS = 300

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
-from portal.admin_base import PortalAdmin, user_of
-from portal.admin_filters import MemberOrganizationFilter, MemberRoleFilter, UserStateFilter
+from portal.administration.base import PortalAdmin, user_of
+from portal.administration.people_filters import MemberOrganizationFilter, MemberRoleFilter, UserStateFilter
 from portal.models import Account, Membership, Organization, PersonalToken, User
 from portal.permissions import in_reach_of
 

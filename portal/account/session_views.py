@@ -11,11 +11,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from portal import sessions as known
+from portal.account import sessions as known
+from portal.account.signed_in import SignedIn
 from portal.ids import key_of
 from portal.models import User
 from portal.models.audit_entries import Action, AuditEntry
-from portal.signed_in import SignedIn
 
 RECENT = 20
 SIGN_INS = (Action.SIGNED_IN, Action.SIGN_IN_FAILED, Action.LOCKED_OUT, Action.SECOND_FACTOR)

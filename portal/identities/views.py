@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
-from portal.identities import Exchange
+from portal.identities.sign_in import Exchange
 
 
 @require_GET

@@ -4,8 +4,8 @@ from allauth.account import views as allauth
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from portal import account_sessions, identity_views
-from portal import account_views as views
+from portal.account import session_views, views
+from portal.identities import views as identity_views
 
 urlpatterns = [
     path("login/", allauth.login, name="account_login"),
@@ -32,7 +32,7 @@ urlpatterns = [
         name="account_reset_password_from_key",
     ),
     path("first-run/", views.hide_first_run, name="first_run_hide"),
-    path("sessions/", account_sessions.sessions, name="account_sessions"),
+    path("sessions/", session_views.sessions, name="account_sessions"),
     path(
         "with/cancelled/",
         RedirectView.as_view(pattern_name="account_login"),

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.admin_base import OrganizationFilter, user_of
+from portal.administration.base import OrganizationFilter, user_of
 from portal.ids import key_of
 from portal.models import Invitation, Membership
 from portal.permissions import in_reach_of

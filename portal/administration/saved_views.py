@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from portal import audit
-from portal.admin_lists import RefusedQuery
+from portal.administration.lists import RefusedQuery
 from portal.models import Account, Organization, SavedView, User
 from portal.models.views import LONGEST_QUERY
 

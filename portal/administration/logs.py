@@ -16,9 +16,9 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal.admin_base import PortalAdmin
+from portal.administration.base import PortalAdmin
+from portal.administration.saved_views import SavedViews
 from portal.ids import key_of
-from portal.saved_views import SavedViews
 
 
 def exact_time(time: datetime) -> str:

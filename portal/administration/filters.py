@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.contrib.filters.forms import AutocompleteDropdownForm, SearchForm
 
-from portal.admin_base import LISTED, OrganizationFilter
+from portal.administration.base import LISTED, OrganizationFilter
 from portal.ids import key_of
 
 

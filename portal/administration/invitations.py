@@ -17,10 +17,11 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from portal import invitations, invite_many, mail, throttling
-from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
-from portal.admin_filters import InvitationRoleFilter, InvitationStateFilter
+from portal import mail, throttling
+from portal.administration.base import OrganizationFilter, PortalAdmin, user_of
+from portal.administration.people_filters import InvitationRoleFilter, InvitationStateFilter
 from portal.models import Invitation, Membership, User
+from portal.people import invitations, invite_many
 
 
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]

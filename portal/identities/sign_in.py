@@ -28,7 +28,7 @@ from django.shortcuts import render
 
 from portal import mail
 from portal.audit import sign_ins
-from portal.identity_settings import IdentityProvider, is_safe
+from portal.identities.settings import IdentityProvider, is_safe
 from portal.models import Invitation, User
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]

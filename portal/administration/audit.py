@@ -17,11 +17,11 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import DropdownFilter
 
 from portal import audit
-from portal.admin_base import LISTED, user_of
+from portal.administration.base import LISTED, user_of
+from portal.administration.filters import DaysFilter, OrganizationDropdown
+from portal.administration.logs import LogAdmin, OlderFilter, exact_time
 from portal.audit import export
 from portal.audit.recording import kind_of
-from portal.list_filters import DaysFilter, OrganizationDropdown
-from portal.log_admin import LogAdmin, OlderFilter, exact_time
 from portal.models import AuditEntry, Membership, User
 from portal.models.audit_entries import Action
 from portal.permissions import in_reach_of
