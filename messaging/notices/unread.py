@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from django.db.models import Max, OuterRef, Q, Subquery
 
-from messaging.models import Conversation, Mention, Message, Reading, Remark
-from messaging.models.conversations import ConversationQuerySet
+from messaging.models import Conversation, Mention, Message, Number, Reading, Remark
+from messaging.models.assignments import assigned_to
 from messaging.statuses import Direction
 from portal.models import User
 
@@ -40,8 +40,10 @@ class Told(NamedTuple):
 
 
 def newest(user: User) -> Told:
-    """Up to where a user is told who looks at the list now."""
-    latest = _newest(user).values_list("last_message", flat=True)[:CONVERSATIONS]
+    """Up to where a user is told who looks at the list now; indexes answer for each of the user's numbers."""
+    open_ones = Conversation.objects.filter(number=OuterRef("pk"), closed_at__isnull=True)
+    last = open_ones.order_by("-last_at").values("last_message")[:1]
+    latest = Number.objects.filter(assigned_to(user)).order_by().values_list(Subquery(last), flat=True)
     remark = Mention.objects.filter(user=user).aggregate(newest=Max("remark"))["newest"]
     return Told(max((key for key in latest if key), default=0), remark or 0)
 
@@ -55,8 +57,10 @@ def unread(user: User, after: int = 0, looking_at: int | None = None) -> list[Me
     """
     read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=user).values("read_to")
     rows = (
-        _newest(user)
+        Conversation.objects.for_user(user)
+        .wanted()
         .filter(last_message__gt=after)
+        .order_by("-last_at")
         .annotate(read_to=Subquery(read_to))
         .values_list("pk", "read_to", "last_message")[:CONVERSATIONS]
     )
@@ -85,7 +89,3 @@ def ended(user: User, after: int = 0, looking_at: int | None = None) -> list[Rem
     )
     related = found.select_related("conversation__contact", "conversation__number")
     return list(related.order_by("-pk")[:MESSAGES])[::-1]
-
-
-def _newest(user: User) -> ConversationQuerySet:
-    return Conversation.objects.for_user(user).wanted().order_by("-last_at")

@@ -94,7 +94,9 @@ def test_what_is_typed_before_the_page_is_ready_is_searched_for(demo: Demo, peop
     held: list[Route] = []
     page.route(re.compile("/static/.*htmx"), lambda route: held.append(route))
     page.goto(f"{demo.url}/inbox/", wait_until="commit")
-    page.wait_for_function("performance.getEntriesByType('paint').length")  # before it, keys are dropped
+    page.wait_for_function(
+        "() => performance.getEntriesByType('paint').length"
+    )  # before it, keys are dropped
     field = page.get_by_label("Search conversations")
     field.press_sequentially("nobody")
     expect(field).to_have_value("nobody")

@@ -86,10 +86,12 @@ def test_a_new_message_is_helped_as_soon_as_number_and_recipient_are_chosen(peop
     alice.get_by_text("Send later").click()
     expect(morning).to_be_visible()
     alice.keyboard.press("Escape")
+    expect(alice.locator("#later")).not_to_have_attribute("open", "")
 
     text = alice.get_by_label("Message", exact=True)
     for label in alice.locator("#id_number option").all_text_contents():
-        alice.get_by_label("From").select_option(label=label)
+        with alice.expect_response("**/inbox/new/about/*"):
+            alice.get_by_label("From").select_option(label=label)
         name = label.split(" (")[0]
         expect(alice.locator("[data-write^=Hello]")).to_have_attribute("data-write", f"Hello from {name}")
     text.press("/")

@@ -140,7 +140,7 @@
       bar.value = event.detail.total ? (100 * event.detail.loaded) / event.detail.total : 0;
     });
     restore(form);
-    if (form.elements.to?.value) htmx.trigger("#whom", "change"); // it may have been kept from before
+    if (form.elements.to?.value) htmx.trigger("#whom", "restored"); // it may have been kept from before
     grow(area);
     count(area);
   };

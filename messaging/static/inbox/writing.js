@@ -83,6 +83,19 @@
       all[(place + all.length) % all.length]?.focus();
     }
   });
+  // What somebody looks for stays when the replies are renewed, as for another number.
+  let sought = null;
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    if (event.detail.target.id === "replies") sought = $("#replies input:focus")?.value ?? null;
+  });
+  document.addEventListener("htmx:oobAfterSwap", () => {
+    const input = $("#replies input");
+    if (sought === null || !input) return;
+    input.value = sought;
+    sought = null;
+    input.focus();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
   document.addEventListener("input", (event) => {
     if (!event.target.matches("#canned input")) return;
     const words = event.target.value.toLowerCase();
