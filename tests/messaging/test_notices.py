@@ -775,6 +775,7 @@ def test_ends_cost_the_same_for_many(shared: Number, alice: User, bob: User, bro
     for place in range(20):
         snoozed(shared, alice, f"+614123456{place:02}")
         Conversation.objects.update(wakes_at=None)
-    Conversation.objects.filter(snoozed_until__isnull=False).update(wakes_at=timezone.now())
+    past = timezone.now() - timedelta(seconds=1)
+    Conversation.objects.filter(snoozed_until__isnull=False).update(wakes_at=past)
     assert cost() == one
     assert Mention.objects.count() == 2 + 21 * 2
