@@ -48,7 +48,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "messaging.reporting.overview.dashboard",
     "ENVIRONMENT": "portal.context.admin_label",
     "STYLES": [lambda request: static("portal/admin.css")],
-    "SCRIPTS": [lambda request: static("portal/names.js")],
+    "SCRIPTS": [lambda request: static("portal/names.js"), lambda request: static("portal/search.js")],
     "COLORS": {
         # The greys of the inbox, which portal.css names.
         "base": {

@@ -9,7 +9,7 @@ from messaging import alerts, erasure, retention, wakeups
 from messaging.inbound import fetch_media as media
 from messaging.inbound import file_events as events
 from messaging.inbound import poll
-from messaging.notices import mails, push
+from messaging.notices import mails, push, snoozes
 from messaging.outbound import bulk_resend, dispatch
 from messaging.receivers import deliver
 from messaging.transfer import drain as transfers
@@ -57,6 +57,12 @@ def send_alerts() -> None:
 @shared_task(name=Task.REVIEW_ALERTS)
 def review_alerts() -> None:
     alerts.review()
+
+
+@shared_task(name=Task.END_SNOOZES)
+def end_snoozes() -> None:
+    wakeups.taken(Task.END_SNOOZES)
+    snoozes.tell_due()
 
 
 @shared_task(name=Task.SEND_PUSHES)

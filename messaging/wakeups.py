@@ -30,6 +30,7 @@ class Task(StrEnum):
     RENEW_SUBSCRIPTIONS = "messaging.renew_subscriptions"
     SEND_ALERTS = "messaging.send_alerts"
     REVIEW_ALERTS = "messaging.review_alerts"
+    END_SNOOZES = "messaging.end_snoozes"
     SEND_PUSHES = "messaging.send_pushes"
     DELIVER_EVENTS = "messaging.deliver_events"
     SEND_NOTICE_MAILS = "messaging.send_notice_mails"

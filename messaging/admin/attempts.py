@@ -21,7 +21,7 @@ from integrations.studio.cases.making import NoCase
 from messaging import traced_cases
 from messaging.admin.filters import AnswerFilter, AttemptIntegrationFilter, ResultFilter
 from messaging.models import DeliveryAttempt
-from messaging.reporting import search, timeline
+from messaging.reporting import repairs, search, timeline
 from portal.administration.base import user_of
 from portal.administration.filters import LogDaysFilter, OrganizationDropdown
 from portal.administration.logs import LogAdmin, OlderFilter, exact_time
@@ -53,6 +53,16 @@ class DeliveryAttemptAdmin(LogAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         return search.attempts(queryset, user_of(request), search_term), False
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Each failure leads to where its cause is repaired."""
+        reach = repairs.Reach(user_of(request))
+
+        @admin.display(description=gettext_lazy("repair"))
+        def repair(attempt: DeliveryAttempt) -> str:
+            return repairs.first(repairs.of_attempt(attempt, reach))
+
+        return [*super().get_list_display(request), repair]
 
     @admin.display(description=gettext_lazy("started"))
     def started(self, attempt: DeliveryAttempt) -> str:

@@ -20,6 +20,7 @@ from messaging.transfer import exports, imports, tables, work
 from messaging.transfer.kinds import Verdict
 from portal.administration.base import user_of
 from portal.administration.logs import LogAdmin, exact_time
+from portal.csv_lines import csv_lines
 from portal.ids import key_of
 
 FORMATS = ("csv", "xlsx")
@@ -200,7 +201,7 @@ def _list_url(kind: str) -> str:
 def _file(name: str, form: str, rows: Any) -> HttpResponse:
     response: Any
     if form == "csv":
-        response = StreamingHttpResponse(tables.csv_lines(rows), content_type=_TYPES[form])
+        response = StreamingHttpResponse(csv_lines(rows), content_type=_TYPES[form])
     else:
         response = FileResponse(tables.xlsx(rows), content_type=_TYPES[form])
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'

@@ -120,8 +120,7 @@ class WebhookRequestAdmin(LogAdmin):
 
             @admin.display(description=gettext_lazy("repair"))
             def repair(row: WebhookRequest) -> str:
-                link = next(iter(repairs.of_request(row, reach)), None)
-                return format_html('<a href="{}">{}</a>', link.url, link.label) if link else "–"
+                return repairs.first(repairs.of_request(row, reach))
 
             shown.append(repair)
         return shown

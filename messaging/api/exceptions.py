@@ -74,6 +74,12 @@ METHOD = Kind(
     gettext_lazy("This method is not offered here"),
     "`Allow` lists the methods that are offered.",
 )
+TOO_LATE = Kind(
+    "too-late",
+    409,
+    gettext_lazy("It is too late to cancel this"),
+    "The message is being sent, or was sent.",
+)
 TOO_LARGE = Kind("too-large", 413, gettext_lazy("The body is too large"), "The body is too large.")
 UNSUPPORTED = Kind(
     "unsupported-media-type",
@@ -120,7 +126,7 @@ UNAVAILABLE = Kind(
 )
 
 KINDS = (
-    MALFORMED, UNAUTHORIZED, NOT_FOUND, METHOD, TOO_LARGE, UNSUPPORTED,
+    MALFORMED, UNAUTHORIZED, NOT_FOUND, METHOD, TOO_LATE, TOO_LARGE, UNSUPPORTED,
     REFUSED, KEY_REUSED, LIMIT, TOO_MANY, INTERNAL, UNAVAILABLE,
 )  # fmt: skip
 

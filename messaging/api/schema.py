@@ -40,7 +40,8 @@ _BODY = (exceptions.MALFORMED, exceptions.TOO_LARGE, exceptions.UNSUPPORTED)
 
 _ID = "0d5cf0cb-6f4b-5a53-9c1d-6c1d0a6f2f0e"
 _NEW = {"from": "+61855555501", "to": "0412 345 678", "text": "Your order is ready."}
-_ACCEPTED = {"id": _ID, "status": "queued", **_NEW, "to": "+61412345678"}
+_ACCEPTED = {"id": _ID, "status": "queued", **_NEW, "to": "+61412345678", "send_at": None}
+_LATER = {**_NEW, "send_at": "2026-11-25T09:30:00+10:30"}
 _SEEN = {
     "id": _ID,
     "status": "delivered",
@@ -49,8 +50,15 @@ _SEEN = {
     "from": "+61855555501",
     "to": "+61412345678",
     "text": "Your order is ready.",
+    "send_at": None,
     "created_at": "2026-11-24T09:30:00.000Z",
     "changed_at": "2026-11-24T09:30:02.417Z",
+}
+_CANCELED = {
+    **_SEEN,
+    "status": "canceled",
+    "status_text": "Canceled by Alice Archer.",
+    "send_at": "2026-11-24T23:00:00.000Z",
 }
 _NUMBER = {
     "number": "+61855555501",
@@ -68,8 +76,8 @@ _RESULTS = {
 }
 
 
-def _example(value: Any, *, request: bool = False) -> OpenApiExample:
-    return OpenApiExample("Example", value, request_only=request, response_only=not request)
+def _example(value: Any, *, request: bool = False, name: str = "Example") -> OpenApiExample:
+    return OpenApiExample(name, value, request_only=request, response_only=not request)
 
 
 def _responses(status: int, success: OpenApiResponse, *kinds: Kind) -> dict[Any, OpenApiResponse]:
@@ -128,7 +136,7 @@ messages = extend_schema_view(
             *_HEADERS,
         ],
         request=NewMessageSerializer,
-        examples=[_example(_NEW, request=True)],
+        examples=[_example(_NEW, request=True), _example(_LATER, request=True, name="Sent later")],
         responses=_responses(
             202,
             OpenApiResponse(
@@ -180,6 +188,20 @@ messages = extend_schema_view(
         parameters=_HEADERS,
         responses=_responses(
             200, OpenApiResponse(MessageSerializer, "The message.", [_example(_SEEN)]), exceptions.NOT_FOUND
+        ),
+    ),
+    cancel=extend_schema(
+        operation_id="cancelMessage",
+        summary="Take a message back",
+        description="Possible until something has tried to send it, whoever of the number's users wrote it. "
+        "The request has no body.",
+        parameters=_HEADERS,
+        request=None,
+        responses=_responses(
+            200,
+            OpenApiResponse(MessageSerializer, "The message, which is not sent.", [_example(_CANCELED)]),
+            exceptions.NOT_FOUND,
+            exceptions.TOO_LATE,
         ),
     ),
 )

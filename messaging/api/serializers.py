@@ -71,6 +71,30 @@ class MomentField(serializers.DateTimeField):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class WaitingField(MomentField):
+    """The time for which a message waits, or waited."""
+
+    def __init__(self, **options: Any) -> None:
+        said = "When it is sent at the earliest, if not at once."
+        super().__init__(**{"allow_null": True, "help_text": said, **options})
+
+
+@extend_schema_field({"type": ["string", "null"], "format": "date-time"})
+class TimeField(serializers.Field[datetime, Any, str, Any]):
+    """A time in ISO 8601 that means the same everywhere: with its offset from UTC."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            found = datetime.fromisoformat(data)
+            if found.tzinfo is not None:
+                return found.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise ValidationError(
+            _("This is no time in ISO 8601 with its offset from UTC, such as 2026-11-24T09:30:00+10:30.")
+        )
+
+
 class OrNull(serializers.CharField):
     """A text of ours that is null in JSON while it is empty."""
 
@@ -114,12 +138,17 @@ class EachByItself(serializers.ListSerializer[Any]):
 
 
 class NewMessageSerializer(_Strict, _WithSender):
-    """What a program sends: three texts, and nothing else."""
+    """What a program sends: three texts, a time if it is not sent at once, and nothing else."""
 
     sender = TextField(source="sender", help_text="A number or sender's name of yours, like +61855555501.")
     to = TextField(help_text="Whom it goes to: internationally, or as dialled in the country of your number.")
     text = MessageTextField(
         help_text="What is sent. What is no character (U+0000, half a surrogate pair) becomes U+FFFD."
+    )
+    send_at = TimeField(
+        default=None,
+        allow_null=True,
+        help_text="When it is sent, within a year, such as 2026-11-24T09:30:00+10:30; null for at once.",
     )
 
     class Meta:
@@ -140,6 +169,7 @@ class AcceptedSerializer(_WithSender):
     sender = serializers.CharField(source="sender")
     to = serializers.CharField(help_text="In international form.")
     text = serializers.CharField()
+    send_at = WaitingField()
 
 
 class MessageSerializer(_WithSender):
@@ -155,6 +185,7 @@ class MessageSerializer(_WithSender):
         help_text="In international form; in a group those of all members, with commas between.",
     )
     text = serializers.CharField()
+    send_at = WaitingField()
     created_at = MomentField()
     changed_at = MomentField(help_text="When the status changed last.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import NamedTuple, TypedDict
 from uuid import UUID, uuid4, uuid5
 
@@ -19,6 +20,7 @@ from messaging.engine.outbox import Submission, Submitted
 from messaging.errors import Refused
 from messaging.models import Message, Number
 from messaging.outbound import enqueue, submit
+from messaging.rules import schedule
 from messaging.statuses import Status
 from portal.models import User
 
@@ -31,6 +33,7 @@ class NewMessage(TypedDict):
     sender: str
     to: str
     text: str
+    send_at: datetime | None
 
 
 class Accepted(NamedTuple):
@@ -40,6 +43,7 @@ class Accepted(NamedTuple):
     sender: str
     to: str
     text: str
+    send_at: datetime | None
     replayed: bool
     # What every request with the key is answered; the message itself says what has become of it since.
     status: Status = Status.QUEUED
@@ -66,13 +70,33 @@ def submit_all(
     """
     spelled = {item["sender"] for item in wanted if not isinstance(item, Exception)}
     numbers_of = _senders(user, spelled) if spelled else {}
+    impossible = _impossible_times(user, wanted, ids)
     prepared = [
-        item if isinstance(item, Exception) else _prepared(user, numbers_of[item["sender"]], item, uuid)
+        item
+        if isinstance(item, Exception)
+        else impossible.get(uuid) or _prepared(user, numbers_of[item["sender"]], item, uuid)
         for item, uuid in zip(wanted, ids, strict=True)
     ]
     complete = [item for item in prepared if isinstance(item, Submission)]
     submitted = iter(zip(complete, enqueue.enqueue_many(complete), strict=True))
     return [_accepted(*next(submitted)) if isinstance(item, Submission) else item for item in prepared]
+
+
+def _impossible_times(
+    user: User, wanted: Sequence[NewMessage | Exception], ids: Sequence[UUID]
+) -> dict[UUID, Refused]:
+    """Why messages cannot wait for their times; not of those that were taken before, when they could."""
+    found = {}
+    for item, uuid in zip(wanted, ids, strict=True):
+        if not isinstance(item, Exception) and item["send_at"] is not None:
+            try:
+                schedule.checked(item["send_at"])
+            except Refused as refusal:
+                found[uuid] = Refused(str(refusal), "send_at")
+    if found:
+        for uuid in Message.objects.filter(author=user, uuid__in=found).values_list("uuid", flat=True):
+            del found[uuid]
+    return found
 
 
 def _senders(user: User, spelled: Collection[str]) -> dict[str, Number | Refused]:
@@ -103,7 +127,8 @@ def _prepared(user: User, sender: Number | Refused, wanted: NewMessage, uuid: UU
     if isinstance(sender, Refused):
         return sender
     try:
-        return submit.prepare(user, sender, wanted["to"], text=wanted["text"], uuid=uuid)
+        text, send_at = wanted["text"], wanted["send_at"]
+        return submit.prepare(user, sender, wanted["to"], text=text, uuid=uuid, send_at=send_at)
     except Refused as refusal:
         return refusal
 
@@ -111,14 +136,17 @@ def _prepared(user: User, sender: Number | Refused, wanted: NewMessage, uuid: UU
 def _accepted(given: Submission, submitted: Submitted | Exception) -> Accepted | Exception:
     if isinstance(submitted, Exception):
         return submitted
+    before = submitted.before
     accepted = Accepted(
-        given.uuid, given.number.number, submitted.address, given.text, replayed=submitted.before is not None
+        given.uuid,
+        given.number.number,
+        submitted.address,
+        given.text,
+        # The time may have been changed since, or be past.
+        given.send_at if before is None else before.send_at,
+        replayed=before is not None,
     )
-    if submitted.before is not None and _content(submitted.before) != (
-        accepted.sender,
-        accepted.to,
-        accepted.text,
-    ):
+    if before is not None and _content(before) != (accepted.sender, accepted.to, accepted.text):
         return Problem(KEY_REUSED, _("Another message was sent with this Idempotency-Key."))
     return accepted
 

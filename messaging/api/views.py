@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from messaging.api import schema, submission
-from messaging.api.exceptions import MALFORMED, Problem, problem_of
+from messaging.api.exceptions import MALFORMED, TOO_LATE, Problem, problem_of
 from messaging.api.pagination import NewestFirst
 from messaging.api.serializers import (
     AcceptedSerializer,
@@ -26,8 +26,10 @@ from messaging.api.serializers import (
     NewMessageSerializer,
     NumbersSerializer,
 )
+from messaging.errors import Refused
 from messaging.models import Message, Number
-from messaging.statuses import Direction
+from messaging.rules import schedule
+from messaging.statuses import Direction, Status
 from portal.models import User
 
 MAX_MESSAGE_BODY = 64 * 1024
@@ -93,6 +95,18 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, APIViewSet):
         accepted = [result for result in results if not isinstance(result, Exception)]
         replayed = bool(accepted) and all(result.replayed for result in accepted)
         return Response({"results": _told(results)}, headers=_replayed(replayed))
+
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: UserRequest, **_which: Any) -> Response:
+        """Takes a message back before anything has tried to send it; one that is canceled stays so."""
+        message = self.get_object()
+        if message.status != Status.CANCELED:
+            try:
+                schedule.cancel(message, request.user)
+            except Refused as refusal:
+                raise Problem(TOO_LATE, str(refusal)) from None
+            message = self.get_object()
+        return Response(MessageSerializer(message).data)
 
 
 @schema.numbers

@@ -9,7 +9,7 @@ from django.db import connection
 from integrations.models import AccessToken, Poll, Subscription
 from messaging.engine import due
 from messaging.engine.queue import CLAIMED
-from messaging.models import NoticeChoices, Push
+from messaging.models import Conversation, NoticeChoices, Push
 from messaging.receivers import queue as receivers
 from messaging.statuses import AttachmentState, EventState
 from messaging.wakeups import Task
@@ -23,7 +23,7 @@ def due_tasks() -> tuple[set[Task], bool]:
     """The tasks that have work, and whether leases have expired, by one indexed query."""
     scheduled = (
         *(AccessToken.objects.due(), Poll.objects.due(), Subscription.objects.due()),
-        *(Push.objects.due(), NoticeChoices.objects.due()),
+        *(Conversation.objects.waking(), Push.objects.due(), NoticeChoices.objects.due()),
     )
     conditions, parameters = zip(*map(sql.exists, scheduled), strict=True)
     with connection.cursor() as cursor:
@@ -56,6 +56,7 @@ def due_tasks() -> tuple[set[Task], bool]:
         Task.RENEW_TOKENS,
         Task.POLL_SERVICES,
         Task.RENEW_SUBSCRIPTIONS,
+        Task.END_SNOOZES,
         Task.SEND_PUSHES,
         Task.SEND_NOTICE_MAILS,
         Task.SEND_ALERTS,

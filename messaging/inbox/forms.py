@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from django import forms
@@ -13,12 +13,15 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from messaging import numbers
+from messaging.errors import Refused
 from messaging.inbox import writing
 from messaging.models import Contact, Conversation, Message, Number
 from messaging.models.numbers import NumberQuerySet
 from messaging.outbound import uploads
 from messaging.outbound.submit import submit
 from messaging.rules import schedule
+from portal.ids import key_of
 from portal.models import User
 
 
@@ -117,14 +120,32 @@ class NewMessageForm(MessageForm):
             attrs={"placeholder": _("A phone number"), "inputmode": "tel", "autocomplete": "off"}
         ),
     )
+    # The recipient at whose place it was said to be night.
+    warned = forms.CharField(required=False, max_length=numbers.ADDRESS_LENGTH)
     field_order = ["number", "to", "text", "attachments"]
 
-    def __init__(self, numbers: NumberQuerySet, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, own: NumberQuerySet, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["number"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = numbers
+        field.queryset = own
+
+    def begun(self) -> Conversation | None:
+        """The conversation that it begins, or goes on with, as it is filled in; None without a number."""
+        queryset = cast("forms.ModelChoiceField[Number]", self.fields["number"]).queryset
+        rows = list(queryset) if queryset is not None else []
+        chosen = key_of(str(self["number"].value() or ""))
+        number = next((row for row in rows if row.pk == chosen), rows[0] if rows else None)
+        return writing.begun(number, str(self["to"].value() or "")) if number is not None else None
 
     def send_new(self, author: User) -> Message:
-        """Submits what was written. Raises submit.Refused."""
-        return self.send(author, self.cleaned_data["number"], self.cleaned_data["to"])
+        """Submits what was written. Raises submit.Refused, also once if it is night where it arrives now."""
+        data = self.cleaned_data
+        talk = writing.begun(data["number"], data["to"])
+        night = None if data["later"] or data["warned"] == talk.contact.address else writing.night(talk)
+        if night is not None and night.now:
+            said = _(
+                "It is night at the contact’s place. Wait until 8:00, or press Send again to send it now."
+            )
+            raise Refused(str(said))
+        return self.send(author, data["number"], data["to"])

@@ -7,6 +7,7 @@ from messaging.inbox import contact_views, schedule_views, team_views, views, wr
 urlpatterns = [
     path("", views.inbox, name="inbox"),
     path("new/", views.new, name="inbox_new"),
+    path("new/about/", views.new_about, name="inbox_new_about"),
     path("changes/", views.changes, name="inbox_changes"),
     path("list/", views.conversations, name="inbox_list"),
     path("<int:pk>/", views.conversation, name="conversation"),

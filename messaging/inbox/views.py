@@ -17,11 +17,13 @@ from messaging.errors import Refused
 from messaging.inbox import filters, pages, team, writing
 from messaging.inbox.forms import MemberForm, MessageForm, NewMessageForm
 from messaging.models import Attachment, Conversation, Message, Number
+from messaging.models.numbers import NumberQuerySet
 from messaging.outbound import submit
 from messaging.rules import teamwork
 from messaging.statuses import AttachmentState
 from messaging.views import file_response
 from portal.account import signed_in
+from portal.ids import key_of
 
 REFUSED = 422
 
@@ -42,8 +44,12 @@ def inbox(request: SignedIn) -> HttpResponse:
 @login_required
 def new(request: SignedIn) -> HttpResponse:
     """A message to somebody new, or to somebody known from another number."""
-    numbers = Number.objects.for_user(request.user).order_by("display_name", "number")
-    form = NewMessageForm(numbers, *_given(request), initial={"number": writing.last_used(request.user)})
+    numbers = _numbers(request)
+    initial = {
+        "number": key_of(request.GET.get("number", "")) or writing.last_used(request.user),
+        "to": request.GET.get("to", "").strip()[:40],
+    }
+    form = NewMessageForm(numbers, *_given(request), initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             message = form.send_new(request.user)
@@ -51,7 +57,35 @@ def new(request: SignedIn) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             return _go(request, message.conversation)
-    return _answer(request, "inbox/_new.html", {**frame(request), "form": form, "numbers": numbers})
+    context = {**frame(request), "form": form, "numbers": numbers, **_about(request, form)}
+    return _answer(request, "inbox/_new.html", context, refused="inbox/_new_refused.html")
+
+
+@login_required
+@require_GET
+def new_about(request: SignedIn) -> HttpResponse:
+    """What the page of a new message says of the number and the recipient that are filled in."""
+    form = NewMessageForm(_numbers(request), request.GET)
+    return render(request, "inbox/_about.html", _about(request, form))
+
+
+def _numbers(request: SignedIn) -> NumberQuerySet:
+    own = Number.objects.for_user(request.user).select_related("organization", "integration__template")
+    return own.order_by("display_name", "number")
+
+
+def _about(request: SignedIn, form: NewMessageForm) -> dict[str, Any]:
+    talk = form.begun()
+    return {} if talk is None else {"conversation": talk, **_hints(request, talk)}
+
+
+def _hints(request: SignedIn, talk: Conversation) -> dict[str, Any]:
+    """What the compose box says of whom it is for."""
+    return {
+        "night": writing.night(talk),
+        "files_hint": writing.files_hint(talk.number),
+        "canned": canned_replies.choices(talk, request.user),
+    }
 
 
 @login_required
@@ -217,22 +251,22 @@ def frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, An
 def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> HttpResponse:
     present = {
         "team": team.of(opened, request.user),
-        "night": writing.night(opened),
-        "files_hint": writing.files_hint(opened.number),
-        "canned": canned_replies.choices(opened, request.user),
+        **_hints(request, opened),
         "members": pages.members(opened),
     }
     context = {**frame(request, opened), **_thread(request, opened), **present, "form": form}
     return _answer(request, "inbox/_conversation.html", context)
 
 
-def _answer(request: SignedIn, pane: str, context: dict[str, Any]) -> HttpResponse:
+def _answer(
+    request: SignedIn, pane: str, context: dict[str, Any], refused: str = "inbox/_problem.html"
+) -> HttpResponse:
     """The pane alone for htmx, or within the whole page; 422 when the form was refused."""
     form = context["form"]
     status = REFUSED if form.errors else 200
     if request.htmx:
         if status == REFUSED:
-            return render(request, "inbox/_problem.html", context, status=status)
+            return render(request, refused, context, status=status)
         return render(request, pane, context)
     return render(request, "inbox/page.html", {**context, "pane": pane}, status=status)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,8 +12,10 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from integrations.language import phones
 from integrations.models import Integration
-from messaging.models import Conversation, Draft, Message, Number, WritingChoices
+from messaging import numbers
+from messaging.models import Contact, Conversation, Draft, Message, Number, WritingChoices
 from messaging.outbound.submit import MAX_TEXT
 from messaging.rules import schedule
 from portal.models import User
@@ -24,7 +26,7 @@ class Night:
     """The contact's zone, the time there, and whether it is night."""
 
     zone: ZoneInfo
-    there: datetime
+    there: time  # a datetime would be shown in the zone of whoever looks
     now: bool
 
 
@@ -34,7 +36,19 @@ def night(conversation: Conversation) -> Night | None:
     if zone is None:
         return None
     now = timezone.now()
-    return Night(zone, now.astimezone(zone), schedule.is_night(zone, now))
+    return Night(zone, now.astimezone(zone).time(), schedule.is_night(zone, now))
+
+
+def begun(number: Number, to: str) -> Conversation:
+    """The conversation that a text to this recipient belongs to, as far as it is known; it is not stored."""
+    try:
+        address = numbers.recipient(to, number.country)
+    except ValueError:
+        address = ""
+    own = Contact.objects.filter(organization=number.organization_id, address__in=phones.ways(address))
+    known = own.select_related("merged_into").first() if address else None
+    contact = known or Contact(organization=number.organization, address=address)
+    return Conversation(organization=number.organization, number=number, contact=contact)
 
 
 def files_hint(number: Number) -> str:

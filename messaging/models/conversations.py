@@ -36,6 +36,14 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """Those in which something may have to be done: neither closed nor snoozed."""
         return self.filter(~is_asleep(), closed_at__isnull=True)
 
+    def snooze_over(self) -> ConversationQuerySet:
+        """Those whose snooze has ended, and that nobody has taken up since."""
+        return self.filter(snoozed_until__lte=Now(), closed_at__isnull=True)
+
+    def waking(self) -> ConversationQuerySet:
+        """Those of whose end of a snooze somebody is to be told now."""
+        return self.filter(wakes_at__lte=Now())
+
     def unassigned(self) -> ConversationQuerySet:
         """Those that nobody has taken, or that somebody has who no longer uses the number."""
         there = Assignment.objects.permitted().filter(number=OuterRef("number"), user=OuterRef("assignee"))
@@ -88,6 +96,8 @@ class Conversation(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True, db_index=False
     )
     snoozed_until = models.DateTimeField(null=True, blank=True)
+    # When the users are told that the snooze is over; null once they are.
+    wakes_at = models.DateTimeField(null=True, blank=True, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True)
 
     objects = ConversationQuerySet.as_manager()
@@ -115,6 +125,9 @@ class Conversation(models.Model):
                 fields=["number", "snoozed_until"],
                 condition=Q(snoozed_until__isnull=False),
                 name="conversation_snoozed",
+            ),
+            models.Index(
+                fields=["wakes_at"], condition=Q(wakes_at__isnull=False), name="conversation_waking"
             ),
             models.Index(
                 fields=["private_to"], condition=Q(private_to__isnull=False), name="conversation_private"

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models.messages import Message
+from messaging.models.remarks import Remark
 from portal.encryption import EncryptedBinaryField, EncryptedJSONField, SecretCharField
 
 LEASE = timedelta(seconds=90)  # longer than a push takes to be sent
@@ -53,9 +54,11 @@ class NoticeChoices(models.Model):
         _("Minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(1440)]
     )
     mail_hour = models.PositiveSmallIntegerField(_("Hour"), default=8, validators=[MaxValueValidator(23)])
-    # The next mail; null: there is nothing to tell. A mail tells of messages after `mailed_to`.
+    # The next mail; null: there is nothing to tell. A mail tells of messages after `mailed_to`, and of ends
+    # of snoozes after `remarks_mailed_to`.
     mail_due_at = models.DateTimeField(null=True)
     mailed_to = models.BigIntegerField(default=0)
+    remarks_mailed_to = models.BigIntegerField(default=0, db_default=0)
     mail_failures = models.PositiveSmallIntegerField(default=0)
 
     objects = NoticeChoicesQuerySet.as_manager()
@@ -117,18 +120,24 @@ class PushQuerySet(models.QuerySet["Push"]):
             taken = list(free.values_list("pk", flat=True)[:most])
             Push.objects.filter(pk__in=taken).update(due_at=Now() + LEASE, attempts=F("attempts") + 1)
         found = Push.objects.filter(pk__in=taken).select_related(
-            "device__user__notice_choices", "message__conversation__contact"
+            "device__user__notice_choices",
+            "message__conversation__contact",
+            "remark__conversation__contact",
         )
         return list(found.order_by("pk"))
 
 
 class Push(models.Model):
-    """A message that a device is still to be told of; without one, a test. It ends when it is sent."""
+    """A message, or the end of a snooze, that a device is still to be told of; without either, a test.
+
+    It ends when it is sent.
+    """
 
     RETRY_SECONDS = (10, 60, 300, 900)  # after which it is given up
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="pushes", db_index=False)
     message = models.ForeignKey(Message, models.CASCADE, related_name="+", null=True)
+    remark = models.ForeignKey(Remark, models.CASCADE, related_name="+", null=True)
     due_at = models.DateTimeField(db_index=True)
     attempts = models.PositiveSmallIntegerField(default=0)
 
@@ -138,7 +147,7 @@ class Push(models.Model):
         constraints = [models.UniqueConstraint(fields=["device", "message"], name="push_once")]
 
     def __str__(self) -> str:
-        return f"{self.device}: {self.message_id or 'test'}"
+        return f"{self.device}: {self.message_id or self.remark or 'test'}"
 
     def try_again(self, seconds: int | None = None) -> bool:
         """Whether it is tried again: later each time, or when the push service asks for it."""

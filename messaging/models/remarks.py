@@ -24,6 +24,7 @@ class Remark(models.Model):
         ASSIGNED = "assigned", _("assigned")
         RELEASED = "released", _("released")
         SNOOZED = "snoozed", _("snoozed")
+        OVER = "over", _("snooze over")
         WOKEN = "woken", _("woken")
         CLOSED = "closed", _("closed")
         REOPENED = "reopened", _("reopened")
@@ -39,7 +40,7 @@ class Remark(models.Model):
     number = models.ForeignKey(Number, models.PROTECT, related_name="remarks", db_index=False)
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="remarks", db_index=False)
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    # Nobody: a text of the contact did it.
+    # Nobody: a text of the contact did it, or the time.
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True, db_index=False
     )
@@ -71,7 +72,7 @@ class Remark(models.Model):
 
 
 class Mention(models.Model):
-    """That a note mentions a user, until they have seen it."""
+    """That a remark is for a user, until they have seen it: a note that mentions them, or a snooze's end."""
 
     remark = models.ForeignKey(Remark, models.CASCADE, related_name="mentions")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="mentions", db_index=False)

@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from messaging.models import Message, NoticeChoices
+from messaging.models import Message, NoticeChoices, Remark
 from portal import mail
 
 
@@ -49,7 +49,8 @@ class ChoicesForm(forms.ModelForm):  # type: ignore[type-arg]
         if {"mail", "mail_minutes", "mail_hour"} & changed:
             if self.initial.get("mail") == row.Mail.OFF:
                 row.mailed_to = Message.objects.aggregate(newest=Max("pk"))["newest"] or 0
-                changed.add("mailed_to")
+                row.remarks_mailed_to = Remark.objects.aggregate(newest=Max("pk"))["newest"] or 0
+                changed |= {"mailed_to", "remarks_mailed_to"}
             if row.mail_due_at is not None:
                 row.mail_due_at, row.mail_failures = row.next_mail(timezone.now()), 0
                 changed |= {"mail_due_at", "mail_failures"}

@@ -1,4 +1,4 @@
-"""Mail about texts that somebody has not read: at once, after some minutes, or once a day."""
+"""Mail about what somebody has not seen: at once, after some minutes, or once a day."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from messaging.models import Message, NoticeChoices
+from messaging.models import Message, NoticeChoices, Remark
 from messaging.notices import replies, wording
-from messaging.notices.unread import unread
+from messaging.notices.unread import Told, ended, unread
 from portal import mail
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def send_due() -> None:
             continue
         choices = NoticeChoices.objects.select_related("user").get(pk=key)
         try:
-            told_to = _tell(choices)
+            told = _tell(choices)
         except OSError as error:  # the base class of smtplib's errors, too
             logger.error("A notice could not be sent by mail: %s.", type(error).__name__)
             minutes = min(RETRY_MINUTES * 2**choices.mail_failures, 24 * 60)
@@ -45,36 +45,36 @@ def send_due() -> None:
                 mail_due_at=Now() + timedelta(minutes=minutes), mail_failures=F("mail_failures") + 1
             )
         else:
-            _finish(choices, told_to)
+            _finish(choices, told)
 
 
-def _tell(choices: NoticeChoices) -> int:
-    """Sends what is unread; returns up to which message the user has been told. Raises OSError."""
-    found = _untold(choices, choices.mailed_to)
-    if not found:
-        return choices.mailed_to
-    by_conversation: dict[int, list[Message]] = defaultdict(list)
-    for message in found:
-        by_conversation[message.conversation_id].append(message)
+def _tell(choices: NoticeChoices) -> Told:
+    """Sends what is unread; returns up to where the user has been told. Raises OSError."""
+    told = Told(choices.mailed_to, choices.remarks_mailed_to)
+    messages, over = _untold(choices, told)
+    if not messages and not over:
+        return told
+    by_conversation: dict[int, list[Message | Remark]] = defaultdict(list)
+    unseen: list[Message | Remark] = [*messages, *over]
+    for what in unseen:
+        by_conversation[what.conversation_id].append(what)
     with timezone.override(choices.user.time_zone):
         if choices.mail == choices.Mail.DAILY or not replies.is_configured():
             letters = [_letter(choices, list(by_conversation.values()))]
         else:  # each can be answered
-            letters = [_letter(choices, [messages]) for messages in by_conversation.values()]
+            letters = [_letter(choices, [those]) for those in by_conversation.values()]
     get_connection().send_messages(letters)
-    return found[-1].pk
+    return told.through(messages, over)
 
 
-def _untold(choices: NoticeChoices, after: int) -> list[Message]:
-    return unread(choices.user, after) if choices.user.is_active else []
+def _untold(choices: NoticeChoices, told: Told) -> tuple[list[Message], list[Remark]]:
+    if not choices.user.is_active:
+        return [], []
+    return unread(choices.user, told.message), ended(choices.user, told.remark)
 
 
-def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message]]) -> EmailMessage:
-    first, count = conversations[0][0].conversation, sum(map(len, conversations))
-    if len(conversations) == 1:
-        subject = ngettext("%(n)d message from %(contact)s", "%(n)d messages from %(contact)s", count)
-    else:
-        subject = ngettext("%(n)d unread message", "%(n)d unread messages", count)
+def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message | Remark]]) -> EmailMessage:
+    first = conversations[0][0].conversation
     answerable = (
         len(conversations) == 1
         and choices.mail != choices.Mail.DAILY
@@ -85,18 +85,18 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message]]) 
     said = [
         "\n".join(
             [
-                f"{messages[0].conversation.contact.title} ({messages[0].conversation.number})",
-                *(_line(message) for message in messages if choices.shows_text),
-                mail.url("conversation", messages[0].conversation_id),
+                f"{those[0].conversation.contact.title} ({those[0].conversation.number})",
+                *(_line(what) for what in those if choices.shows_text or isinstance(what, Remark)),
+                mail.url("conversation", those[0].conversation_id),
             ]
         )
-        for messages in conversations
+        for those in conversations
     ]
     if answerable:
         said.insert(0, replies.ABOVE + _("Write above this line to answer by text message."))
     said.append(_("You choose at %(url)s how you are told.") % {"url": mail.url("notifications")})
     return EmailMessage(
-        " ".join((subject % {"n": count, "contact": first.contact.title}).split()),
+        " ".join(_subject(conversations).split()),
         "\n\n".join(said),
         to=[choices.user.email],
         reply_to=[replies.address_for(choices.user, first)] if answerable else None,
@@ -104,15 +104,32 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message]]) 
     )
 
 
-def _line(message: Message) -> str:
-    at = date_format(timezone.localtime(message.created_at), "j N, H:i")
-    who = f"{message.sender}: " if message.sender else ""
-    return f"  {at}  {who}{message.text or wording.excerpt(message)}"
+def _subject(conversations: Sequence[Sequence[Message | Remark]]) -> str:
+    contact = conversations[0][0].conversation.contact.title
+    count = sum(isinstance(what, Message) for those in conversations for what in those)
+    if not count and len(conversations) == 1:
+        return _("The snooze is over: %(contact)s") % {"contact": contact}
+    if not count:
+        several = len(conversations)
+        return ngettext("%(n)d snooze is over", "%(n)d snoozes are over", several) % {"n": several}
+    if len(conversations) == 1:
+        subject = ngettext("%(n)d message from %(contact)s", "%(n)d messages from %(contact)s", count)
+    else:
+        subject = ngettext("%(n)d unread message", "%(n)d unread messages", count)
+    return subject % {"n": count, "contact": contact}
 
 
-def _finish(choices: NoticeChoices, told_to: int) -> None:
+def _line(what: Message | Remark) -> str:
+    at = date_format(timezone.localtime(what.created_at), "j N, H:i")
+    if isinstance(what, Remark):
+        return f"  {at}  {_('The snooze is over.')}"
+    who = f"{what.sender}: " if what.sender else ""
+    return f"  {at}  {who}{what.text or wording.excerpt(what)}"
+
+
+def _finish(choices: NoticeChoices, told: Told) -> None:
     """Ends the mail; what has come meanwhile is told by the next one."""
     mine = NoticeChoices.objects.filter(pk=choices.pk)
-    mine.update(mail_due_at=None, mailed_to=told_to, mail_failures=0)
-    if (next_mail := choices.next_mail(timezone.now())) and _untold(choices, told_to):
+    mine.update(mail_due_at=None, mailed_to=told.message, remarks_mailed_to=told.remark, mail_failures=0)
+    if (next_mail := choices.next_mail(timezone.now())) and any(_untold(choices, told)):
         mine.filter(mail_due_at=None).update(mail_due_at=next_mail)

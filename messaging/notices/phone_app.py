@@ -17,6 +17,7 @@ KEPT = (
     "portal/portal.css",
     "portal/icon.svg",
     "django_htmx/htmx-2.min.js",
+    "portal/search.js",
     "inbox/inbox.css",
     "inbox/segments.js",
     "inbox/live.js",

@@ -25,7 +25,7 @@ from integrations import http
 from integrations.events import Fault, HttpResponse
 from messaging import wakeups
 from messaging.inbox import pages
-from messaging.models import Conversation, Device, Message, Push, PushKey, Reading
+from messaging.models import Conversation, Device, Mention, Push, PushKey, Reading
 from messaging.notices import devices, wording
 from messaging.wakeups import Task
 from portal.models import User
@@ -87,8 +87,7 @@ class _Letter:
 def _letter(push: Push) -> _Letter | None:
     """What is sent; None, with nothing left to send, if it is read or its device may not be told any more."""
     device = push.device
-    told = push.message is None or _is_news(push.message, device.user)
-    if not (told and devices.is_signed_in(device)):
+    if not (_is_news(push) and devices.is_signed_in(device)):
         push.delete()
         return None
     subscription = device.subscription
@@ -105,14 +104,20 @@ def _letter(push: Push) -> _Letter | None:
         "TTL": str(KEPT_SECONDS),
         "Urgency": "high",
         # What is sent again, as after a crash, takes the place of what the push service still holds.
-        "Topic": f"m{push.message_id or 0}",
+        "Topic": f"r{push.remark_id}" if push.remark_id else f"m{push.message_id or 0}",
         "Authorization": _authorization(subscription["endpoint"]),
     }
     return _Letter(push, subscription["endpoint"], headers, body)
 
 
-def _is_news(message: Message, user: User) -> bool:
+def _is_news(push: Push) -> bool:
+    user, message, remark = push.device.user, push.message, push.remark
     wanted = Conversation.objects.for_user(user).wanted()
+    if remark is not None:
+        unseen = Mention.objects.filter(remark=remark, user=user, seen_at__isnull=True)
+        return wanted.snooze_over().filter(pk=remark.conversation_id).exists() and unseen.exists()
+    if message is None:
+        return True
     if not wanted.filter(pk=message.conversation_id).exists():
         return False
     read = Reading.objects.filter(conversation=message.conversation_id, user=user, read_to__gte=message.pk)
@@ -121,6 +126,8 @@ def _is_news(message: Message, user: User) -> bool:
 
 def _said(push: Push) -> dict[str, Any]:
     """What the service worker shows."""
+    if push.remark is not None:
+        return wording.ended(push.remark) | {"unread": pages.unread(push.device.user)}
     if push.message is None:
         title, body = _("Notices work"), _("This device will tell you when a text comes.")
         return {"title": title, "body": body, "url": "/account/notifications/", "tag": "test", "message": 0}

@@ -15,9 +15,10 @@ from messaging.inbox import pages
 from messaging.models import Device
 from messaging.notices import devices, push, replies, wording
 from messaging.notices.forms import ChoicesForm
-from messaging.notices.unread import unread
+from messaging.notices.unread import Told, ended, unread
 from portal import mail, throttling
 from portal.account.signed_in import SignedIn
+from portal.ids import key_of
 
 TESTS_PER_HOUR = 20
 SHOWN = 5
@@ -93,16 +94,21 @@ def send_test(request: SignedIn) -> HttpResponse:
 @login_required
 @require_GET
 def news(request: SignedIn) -> HttpResponse:
-    """How much is unread, and notices of what has come `after` a message; without it, of nothing yet."""
-    given = request.GET.get("after", "")
-    after = int(given[:18]) if given.isdecimal() else 0
-    found = unread(request.user, after)
-    newest = {message.conversation_id: message for message in found}  # the last one of each
-    notices = [wording.notice(message, request.user) for message in newest.values()]
+    """How much is unread, and notices of what has come `after` what was told; without it, of nothing yet.
+
+    `open` is the conversation that the user looks at.
+    """
+    user, given = request.user, request.GET.get("after", "")
+    told, looking_at = Told.read(given), key_of(request.GET.get("open", ""))
+    texts, over = unread(user, told.message, looking_at), ended(user, told.remark, looking_at)
+    last = {message.conversation_id: message for message in texts}  # the last one of each
+    notices = [wording.notice(message, user) for message in last.values()]
+    notices += [wording.ended(remark) for remark in over]
+    newest = told.through(texts, over)
     return JsonResponse(
         {
-            "unread": pages.unread(request.user),
-            "newest": found[-1].pk if found else after,
+            "unread": pages.unread(user),
+            "newest": str(newest),
             "notices": notices[-SHOWN:] if given else [],
         }
     )

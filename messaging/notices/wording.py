@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from messaging.models import Message, NoticeChoices
+from messaging.models import Message, NoticeChoices, Remark
 from portal.models import User
 
 SHOWN = 140
@@ -27,6 +27,19 @@ def notice(message: Message, user: User) -> dict[str, Any]:
         "url": reverse("conversation", args=[message.conversation_id]),
         "tag": f"c{message.conversation_id}",
         "message": message.pk,
+    }
+
+
+def ended(remark: Remark) -> dict[str, Any]:
+    """That a snooze is over, as `notice` tells of a message."""
+    conversation = remark.conversation
+    return {
+        "title": conversation.contact.title,
+        "body": _("The snooze is over."),
+        "url": reverse("conversation", args=[conversation.pk]),
+        "tag": f"c{conversation.pk}",
+        "message": conversation.last_message_id or 0,
+        "remark": remark.pk,
     }
 
 

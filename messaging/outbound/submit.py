@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -44,8 +43,7 @@ def submit(
     identifies the message: for one that the author has used before, the existing message is returned.
     Whether the author may send through the number is checked here; `number` may have been read before.
     """
-    submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4())
-    submission = replace(submission, send_at=send_at)
+    submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4(), send_at=send_at)
     try:
         submitted = enqueue.enqueue(submission)
     except BaseException:
@@ -64,6 +62,7 @@ def prepare(
     text: str,
     uuid: UUID,
     files: Sequence[UploadedFile[Any]] = (),
+    send_at: datetime | None = None,
 ) -> Submission:
     """A submission to be enqueued, with its files stored. Raises Refused; then nothing is stored."""
     # Browsers send line ends as CRLF; phones and the count of segments know LF only.
@@ -80,7 +79,7 @@ def prepare(
     if len(files) > MAX_FILES:
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
     attachments = _stored(author, number, files) if files else []
-    return Submission(uuid, author, number, address, text, attachments)
+    return Submission(uuid, author, number, address, text, attachments, send_at=send_at)
 
 
 def resend(author: User, message: Message) -> Message:

@@ -7,6 +7,7 @@ from functools import cached_property
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from integrations.models import Integration, Template
@@ -38,6 +39,11 @@ class Reach:
     def organizations(self) -> set[int]:
         """The keys of the organizations that the user administers."""
         return set(Organization.objects.administered_by(self.user).values_list("pk", flat=True))
+
+
+def first(links: list[Link]) -> str:
+    """The first of the links, as a list shows it."""
+    return format_html('<a href="{}">{}</a>', links[0].url, links[0].label) if links else "–"
 
 
 def of_request(request: WebhookRequest, reach: Reach) -> list[Link]:

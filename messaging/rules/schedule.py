@@ -35,7 +35,9 @@ def chosen(given: str, choice: str = "", zone: ZoneInfo | None = None) -> dateti
         case "week":
             found = _nine(now, 7 - now.weekday())
         case "morning":
-            found = morning(zone, now) if zone is not None else None
+            if zone is None:
+                raise Refused(_("Nobody knows the time at the contact’s place. Choose another time."))
+            found = morning(zone, now)
         case _at:
             try:
                 found = datetime.fromisoformat(given.strip()[:40])

@@ -56,8 +56,8 @@ def snooze(conversation: Conversation, by: User, until: datetime) -> None:
         row = _locked(conversation, by)
         if row.snoozed_until == until and row.closed_at is None:
             return
-        row.snoozed_until, row.closed_at = until, None
-        row.save(update_fields=["snoozed_until", "closed_at"])
+        row.snoozed_until, row.wakes_at, row.closed_at = until, until, None
+        row.save(update_fields=["snoozed_until", "wakes_at", "closed_at"])
         remark(row, Remark.Kind.SNOOZED, by, until=until)
 
 
@@ -176,9 +176,14 @@ def remark(conversation: Conversation, kind: Remark.Kind, author: User | None, *
     return made
 
 
-def remark_in_all(conversations: Iterable[Conversation], kind: Remark.Kind, author: User) -> None:
-    """Leaves the same remark in several conversations, in one statement."""
-    bulk.insert([_remark(row, kind, author=author) for row in conversations])
+def remark_in_all(
+    conversations: Iterable[Conversation], kind: Remark.Kind, author: User | None = None
+) -> dict[int, Remark]:
+    """Leaves the same remark in several conversations, in one statement; returns it by their keys."""
+    made = {row.pk: _remark(row, kind, author=author) for row in conversations}
+    for key, conversation in bulk.insert(list(made.values()), "id", "conversation_id"):
+        made[conversation].pk = key
+    return made
 
 
 def _remark(conversation: Conversation, kind: Remark.Kind, **said: Any) -> Remark:

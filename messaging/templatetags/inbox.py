@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -10,6 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from messaging.inbox import failures, writing
+from messaging.inbox.emoji import EMOJI
 from messaging.models import Message
 from messaging.rules import optout
 from messaging.statuses import QueueState, Status
@@ -73,6 +75,12 @@ def initial(contact: object) -> str:
     """The first letter of a contact's name; # for a number."""
     first = str(contact)[:1].upper()
     return first if first.isalpha() else "#"
+
+
+@register.inclusion_tag("inbox/_emoji.html")
+def emoji() -> dict[str, Any]:
+    """The emoji to choose from."""
+    return {"emoji": EMOJI}
 
 
 @register.filter

@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 
 from messaging.notices import devices, push, wording
+from messaging.notices.unread import newest
 
 register = template.Library()
 
@@ -19,5 +20,6 @@ def notices(context: dict[str, Any]) -> dict[str, Any]:
         "sound": wording.choices_of(request.user).sound,
         "push_key": push.public_key() if push.is_possible() else "",
         "mark": devices.mark_of(request.session.session_key),
+        "newest": newest(request.user),
         "csrf_token": context.get("csrf_token"),
     }

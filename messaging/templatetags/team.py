@@ -59,6 +59,7 @@ def _words(remark: Remark) -> str:
         kind.ASSIGNED: _("%(who)s handed the conversation over to %(to)s."),
         kind.RELEASED: _("%(who)s released the conversation."),
         kind.SNOOZED: _("%(who)s snoozed the conversation until %(time)s."),
+        kind.OVER: _("The snooze is over."),
         kind.WOKEN: _("%(who)s ended the snooze."),
         kind.CLOSED: _("%(who)s closed the conversation."),
         kind.REOPENED: _("%(who)s reopened the conversation."),

@@ -12,8 +12,8 @@ from typing import IO
 
 from django.utils.translation import gettext as _
 
-from messaging.transfer.cells import MAX_COLUMNS, Unreadable, plain, safe
-from portal.csv_lines import csv_lines as lines_of
+from messaging.transfer.cells import MAX_COLUMNS, Unreadable
+from portal.csv_lines import plain
 
 MAX_BYTES = 5 * 1024 * 1024  # of a file
 MAX_ROWS = 10_000
@@ -47,11 +47,6 @@ def read(content: bytes) -> list[list[str]]:
             % {"most": MAX_ROWS}
         )
     return found
-
-
-def csv_lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The lines of a CSV file."""
-    return lines_of(rows, safe)
 
 
 def xlsx(rows: Iterable[Sequence[str]]) -> IO[bytes]:

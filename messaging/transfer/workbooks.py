@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.utils.exceptions import InvalidFileException
 
-from messaging.transfer.cells import MAX_COLUMNS, Unreadable, safe
+from messaging.transfer.cells import MAX_COLUMNS, Unreadable
+from portal.csv_lines import safe
 
 MAX_UNPACKED = 64 * 1024 * 1024
 MAX_MEMBERS = 500

@@ -66,7 +66,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert started.process.stop() == 0, started.process.output
 
 
-REFUSALS = ("Failed to load resource", "Response Status Error Code", "htmx:sendError", "htmx:afterRequest")
+REFUSALS = (
+    "Failed to load resource",
+    "Response Status Error Code",
+    "htmx:sendError",
+    "htmx:sendAbort",
+    "htmx:afterRequest",
+)
 
 
 class People:

@@ -29,7 +29,9 @@ def map_picture(folder: Path) -> Path:
 
 def write_new(page: Page, to: str, text: str) -> None:
     page.get_by_role("link", name="New", exact=True).click()
-    page.get_by_label("To", exact=True).fill(to)
+    with page.expect_response("**/inbox/new/about/*"):  # whether it is night there
+        page.get_by_label("To", exact=True).fill(to)
+    expect(page.locator("#whom.htmx-request")).to_have_count(0)
     page.get_by_label("Message", exact=True).fill(text)
     page.get_by_role("button", name="Send").click()
     page.wait_for_url(re.compile(r"/inbox/\d+/"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from integrations import catalog
 from tests.browser.conftest import Demo, People
@@ -73,7 +74,11 @@ def test_a_provider_is_set_up_for_those_who_are_chosen(demo: Demo, people: Peopl
     page.get_by_role("link", name="Choose organizations").click()
     boxes = page.locator("input[name=organization]")
     page.get_by_label("Search organizations").press_sequentially("acme")
+    expect(page.get_by_label("Search organizations")).to_have_value("acme")
     expect(boxes).to_have_count(1)
+    boxes.check()  # leaving the field asks for nothing anew, which would undo the choice
+    page.wait_for_load_state("networkidle")
+    expect(boxes).to_be_checked()
     page.get_by_label("Search organizations").fill("")
     expect(boxes).to_have_count(2)
     page.get_by_label("Select all").check()
@@ -82,3 +87,19 @@ def test_a_provider_is_set_up_for_those_who_are_chosen(demo: Demo, people: Peopl
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Set up for the selected").click()
     expect(page.get_by_text("is set up for 1 organization.")).to_be_visible()
+
+
+def test_what_is_typed_before_the_page_is_ready_is_searched_for(demo: Demo, people: People) -> None:
+    page = people.page("alice@acme.example")
+    held: list[Route] = []
+    page.route(re.compile("/static/.*htmx"), lambda route: held.append(route))
+    page.goto(f"{demo.url}/inbox/", wait_until="commit")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('paint').length"
+    )  # before it, keys are dropped
+    field = page.get_by_label("Search conversations")
+    field.press_sequentially("nobody")
+    expect(field).to_have_value("nobody")
+    for route in held:
+        route.continue_()
+    expect(page.locator("#list .nothing")).to_have_text("Nobody matches “nobody”.")

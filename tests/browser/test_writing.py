@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
+from messaging import zones
+from messaging.inbox.emoji import EMOJI
+from messaging.rules import schedule
 from tests.browser.conftest import People
 from tests.browser.test_demo import write_new
 
@@ -60,3 +66,64 @@ def test_a_canned_reply_is_chosen_by_the_keyboard_and_the_draft_is_kept(people: 
     expect(alice.locator(".message.out")).to_have_count(2)
     alice.reload()
     expect(alice.locator("#id_text")).to_have_value("")
+
+
+def test_a_new_message_is_helped_as_soon_as_number_and_recipient_are_chosen(people: People) -> None:
+    alice = people.page("alice@acme.example")
+    alice.goto(f"{people.url}/account/writing/")
+    alice.get_by_label("Name").fill("Greeting")
+    alice.get_by_label("Text").fill("Hello from {number name}")
+    alice.get_by_role("button", name="Save the reply").click()
+
+    alice.goto(f"{people.url}/inbox/new/")
+    night, morning = alice.locator("#night"), alice.locator("#morning")
+    zone = midnight_zone()
+    alice.get_by_label("To", exact=True).fill("+12025550123")  # a country with several zones
+    expect(morning).to_be_hidden()
+    alice.get_by_label("To", exact=True).fill(zone)
+    expect(night).to_be_visible()
+    expect(night).to_contain_text("at the contact’s place")
+    alice.get_by_text("Send later").click()
+    expect(morning).to_be_visible()
+    alice.keyboard.press("Escape")
+    expect(alice.locator("#later")).not_to_have_attribute("open", "")
+
+    text = alice.get_by_label("Message", exact=True)
+    for label in alice.locator("#id_number option").all_text_contents():
+        with alice.expect_response("**/inbox/new/about/*"):
+            alice.get_by_label("From").select_option(label=label)
+        name = label.split(" (")[0]
+        expect(alice.locator("[data-write^=Hello]")).to_have_attribute("data-write", f"Hello from {name}")
+    text.press("/")
+    alice.keyboard.type("greet")
+    alice.keyboard.press("Enter")
+    expect(text).to_have_value(f"Hello from {name}")
+    expect(alice.locator("#counter")).to_contain_text("1 part")
+
+    alice.locator("#emoji summary").focus()
+    for key in ("Enter", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
+        alice.keyboard.press(key)
+    expect(alice.locator("#emoji button:focus")).to_have_attribute("aria-label", str(EMOJI[1][1]))
+    alice.keyboard.press("Enter")
+    expect(text).to_have_value(f"Hello from {name}{EMOJI[1][0]}")
+    expect(text).to_be_focused()
+    expect(alice.locator("#counter")).to_contain_text(f"“{EMOJI[1][0]}” makes the text cost more")
+
+    night.get_by_role("button", name="Wait until 8:00").click()
+    alice.wait_for_url(re.compile(r"/inbox/\d+/"))
+    waiting = alice.locator(".message.scheduled")
+    expect(waiting).to_contain_text("scheduled")
+    waiting.get_by_role("button", name="Cancel").click()
+    expect(alice.locator(".message.canceled")).to_have_count(1)
+    alice.locator("#person").click()
+    alice.get_by_role("link", name="New message, from any of your numbers").click()
+    expect(alice.get_by_label("To", exact=True)).to_have_value(zone)
+
+
+def midnight_zone() -> str:
+    """A number in a country where it is night now."""
+    for number in ("+819012345678", "+4915112345678", "+57 3001234567", "+64 21 123 4567"):
+        zone = zones.of_country(zones.country_of(number.replace(" ", "")))
+        if zone is not None and schedule.is_night(zone, timezone.now()):
+            return number.replace(" ", "")
+    raise AssertionError("It is night nowhere.")

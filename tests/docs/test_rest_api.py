@@ -9,10 +9,12 @@ import shlex
 import subprocess
 import sys
 import textwrap
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
+from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 from messaging.api.exceptions import KINDS
@@ -33,7 +35,9 @@ MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z")
 @pytest.fixture
 def variables(live_server: LiveServer, settings: Any, alice: User, private: Number) -> dict[str, str]:
     settings.PUBLIC_URL = live_server.url
-    return {"PATCHBAY": live_server.url, "TOKEN": PersonalToken.objects.issue(alice, "Docs")}
+    tomorrow = timezone.now() + timedelta(days=1)
+    token = PersonalToken.objects.issue(alice, "Docs")
+    return {"PATCHBAY": live_server.url, "TOKEN": token, "TOMORROW": tomorrow.isoformat()}
 
 
 def curl(source: str, variables: dict[str, str]) -> requests.Response:
@@ -43,15 +47,17 @@ def curl(source: str, variables: dict[str, str]) -> requests.Response:
         line = line.replace(f"${name}", value)
     words = shlex.split(line)
     assert words.pop(0) == "curl"
-    url, body, headers = words.pop(0), None, {}
+    url, body, method, headers = words.pop(0), None, "GET", {}
     while words:
         option, value = words.pop(0), words.pop(0)
         if option == "-H":
             name, _, headers[name] = value.partition(": ")
+        elif option == "-X":
+            method = value
         else:
             assert option == "-d"
-            body = value
-    return requests.request("GET" if body is None else "POST", url, data=body, headers=headers, timeout=20)
+            body, method = value, "POST"
+    return requests.request(method, url, data=body, headers=headers, timeout=20)
 
 
 def said(answer: str, variables: dict[str, str]) -> Any:
@@ -73,7 +79,7 @@ def test_the_reference(variables: dict[str, str]) -> None:
         ids.update(zip(UUID.findall(expected.source), UUID.findall(answer.text), strict=True))
         if asked is found[0]:
             Message.objects.update(status=Status.DELIVERED)
-    assert Message.objects.count() == 2
+    assert Message.objects.count() == 3
 
 
 def test_the_reference_lists_every_problem() -> None:

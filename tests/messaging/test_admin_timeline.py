@@ -239,3 +239,34 @@ def test_who_did_not_answer_has_rejected_nothing(
     message = written(private, alice, status=Status.FAILED)
     attempt(message, 1, "failed", answer_status=answer)
     assert ("bad", title) in titles(message)
+
+
+def test_failed_attempts_link_to_where_their_cause_is_repaired(
+    private: Number, alice: User, admin_of_acme: User, reseller: User, admin_of_globex: User
+) -> None:
+    message = written(private, alice)
+    assert private.integration is not None
+    address = reverse("admin:messaging_deliveryattempt_changelist")
+    credentials = reverse(
+        "admin:integrations_setup", args=[private.organization_id, private.integration.template_id]
+    )
+    link = f'<a href="{credentials}">Open the credentials</a>'
+
+    def page(user: User) -> tuple[str, int]:
+        client = Client()
+        client.force_login(user)
+        with CaptureQueriesContext(connection) as queries:
+            shown = client.get(address).content.decode()
+        return shown, len(queries)
+
+    attempt(message, 1, "sent")
+    assert link not in page(admin_of_acme)[0]
+    attempt(message, 2, "unauthorized")
+    shown, before = page(admin_of_acme)
+    assert shown.count(link) == 1
+    for seconds in range(3, 20):
+        attempt(message, seconds, "retry")
+    shown, after = page(admin_of_acme)
+    assert (shown.count(link), after) == (18, before)
+    assert page(reseller)[0].count(link) == 18
+    assert link not in page(admin_of_globex)[0]

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -18,16 +19,19 @@ from django.core.management import call_command
 from django.db import OperationalError, ProgrammingError, connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from messaging.api.exceptions import KINDS
+from messaging.engine import claim
 from messaging.models import Assignment, Contact, Conversation, Message, Number, OptOut
 from messaging.outbound import submit
 from messaging.outbound.submit import MAX_TEXT
-from messaging.statuses import Direction, Status
+from messaging.rules import schedule
+from messaging.statuses import Direction, QueueState, Status
 from portal.middleware import STRICT
 from portal.models import Membership, Organization, PersonalToken, User
 
@@ -39,7 +43,9 @@ HELLO = {"from": "+61855555501", "to": CONTACT, "text": "Hello"}
 
 formats = FormatChecker(())
 formats.checks("uuid", raises=ValueError)(lambda value: UUID(str(value)))
-formats.checks("date-time", raises=ValueError)(lambda value: datetime.fromisoformat(str(value)))
+formats.checks("date-time", raises=ValueError)(
+    lambda value: value is None or datetime.fromisoformat(str(value))
+)
 
 
 @pytest.fixture
@@ -89,7 +95,8 @@ def described(answer: Any) -> Any:
     document = description()
     method, path = answer.request["REQUEST_METHOD"].lower(), answer.request["PATH_INFO"]
     place = path.removeprefix("/api/v1")
-    said = document["paths"].get(place) or document["paths"]["/messages/{id}"]
+    template = "/messages/{id}/cancel" if place.endswith("/cancel") else "/messages/{id}"
+    said = document["paths"].get(place) or document["paths"][template]
     response = said[method]["responses"][str(answer.status_code)]
     ((kind, content),) = response["content"].items()
     assert answer["Content-Type"] == kind
@@ -133,7 +140,14 @@ def test_a_message_is_sent_and_seen(token: str, alice: User, private: Number) ->
     text = "one\n🙂 � �"
     assert (answer.status_code, answer.json()) == (
         202,
-        {"id": str(message.uuid), "status": "queued", "from": "+61855555501", "to": CONTACT, "text": text},
+        {
+            "id": str(message.uuid),
+            "status": "queued",
+            "from": "+61855555501",
+            "to": CONTACT,
+            "text": text,
+            "send_at": None,
+        },
     )
     assert (message.author, message.text, message.conversation.number) == (alice, text, private)
     assert answer["Location"] == f"{URL}/{message.uuid}"
@@ -369,6 +383,7 @@ def test_urls_with_a_nul(token: str, path: str, expected: tuple[int, str, None])
         ("options", URL, "GET, HEAD, POST"),
         ("get", BATCH, "POST"),
         ("delete", f"{URL}/{UUID(int=1)}", "GET, HEAD"),
+        ("delete", f"{URL}/{UUID(int=1)}/cancel", "POST"),
         ("post", NUMBERS, "GET, HEAD"),
         ("post", "/api/v1/openapi.json", "GET, HEAD, OPTIONS"),
         ("post", "/api/v1/docs", "GET, HEAD, OPTIONS"),
@@ -591,6 +606,120 @@ def test_a_hundred_messages_take_the_statements_of_one(
     assert queries(lambda: batch(100, many)) == queries(lambda: batch(1, one))
 
 
+# --- Later, and not at all ---------------------------------------------------------------------------------
+
+TOMORROW = timedelta(days=1)
+
+
+def later(after: timedelta = TOMORROW) -> str:
+    """A time from now on, in a zone with an odd offset, to the millisecond."""
+    at = timezone.now() + after
+    return at.astimezone(ZoneInfo("Australia/Darwin")).isoformat(timespec="milliseconds")
+
+
+def cancel(token: str, uuid: Any) -> Any:
+    return described(Client().post(f"{URL}/{uuid}/cancel", headers=bearer(token)))
+
+
+def test_a_message_waits_for_its_time(token: str) -> None:
+    at = later()
+    answer = send(token, {**HELLO, "send_at": at})
+    message = Message.objects.get()
+    assert (answer.status_code, message.send_at) == (202, datetime.fromisoformat(at))
+    assert (message.next_attempt_at, message.is_scheduled) == (message.send_at, True)
+    assert claim.claim(8).claims == []
+    said = answer.json()["send_at"]
+    assert (said[-1], datetime.fromisoformat(said)) == ("Z", message.send_at)
+    assert see(token, message.uuid).json()["send_at"] == said
+    assert send(token, {**HELLO, "send_at": None}).json()["send_at"] is None
+    assert len(claim.claim(8).claims) == 1
+
+
+@pytest.mark.parametrize(
+    ("send_at", "expected"),
+    [
+        (12, (400, "malformed", "/send_at")),
+        ("", (400, "malformed", "/send_at")),
+        ("tomorrow", (400, "malformed", "/send_at")),
+        ("2030-01-01", (400, "malformed", "/send_at")),
+        ("2030-01-01T09:30:00", (400, "malformed", "/send_at")),
+        ("0001-01-01T00:00:00+10:00", (400, "malformed", "/send_at")),
+        ("9999-12-31T23:59:59-10:00", (400, "malformed", "/send_at")),
+        (["2030-01-01T09:30:00Z"], (400, "malformed", "/send_at")),
+        ("2001-01-01T09:30:00Z", (422, "refused", "/send_at")),
+        ("9999-12-31T23:59:59Z", (422, "refused", "/send_at")),
+        (timedelta(days=367), (422, "refused", "/send_at")),
+        (-timedelta(minutes=1), (422, "refused", "/send_at")),
+    ],
+)
+def test_times_for_which_nothing_can_wait(token: str, send_at: Any, expected: Any) -> None:
+    if isinstance(send_at, timedelta):
+        send_at = later(send_at)
+    assert refusal(send(token, {**HELLO, "send_at": send_at})) == expected
+    result = send_batch(token, [HELLO, {**HELLO, "send_at": send_at}]).json()["results"]
+    assert result[0]["status"] == 202
+    assert told(result[1]["problem"]) == (*expected[:2], f"/messages/1{expected[2]}")
+    assert Message.objects.count() == 1
+
+
+def test_a_key_is_answered_with_the_time_that_the_message_has(token: str, alice: User) -> None:
+    body = {**HELLO, "send_at": later(timedelta(hours=1))}
+    first = send(token, body, "order 7")
+    with time_machine.travel(timezone.now() + timedelta(hours=2)):  # its time is past
+        again = send(token, body, "order 7")
+        assert (again.json(), again["Idempotency-Replayed"]) == (first.json(), "true")
+        result = send_batch(token, [{**HELLO, "send_at": body["send_at"]}], "order 7").json()["results"]
+        assert told(result[0]["problem"]) == (422, "refused", "/messages/0/send_at")
+    again = send(token, {**HELLO, "send_at": later()}, "order 7")
+    assert (again.json(), again["Idempotency-Replayed"]) == (first.json(), "true")
+    schedule.reschedule(Message.objects.get(), datetime.fromisoformat(later(timedelta(hours=3))))
+    moved = send(token, body, "order 7").json()
+    assert datetime.fromisoformat(moved["send_at"]) == Message.objects.get().send_at
+    assert Message.objects.count() == 1
+    other = send_batch(token, [body], "order 8")
+    again = send_batch(token, [body], "order 8")
+    assert (again.json(), again["Idempotency-Replayed"]) == (other.json(), "true")
+
+
+def test_author_and_colleague_cancel_and_strangers_do_not(
+    alice: User, bob: User, charlie: User, shared: Number
+) -> None:
+    tokens = {user: issue(user) for user in (alice, bob, charlie)}
+    for user in (alice, bob):
+        uuid = send(tokens[alice], {**HELLO, "from": shared.number, "send_at": later()}).json()["id"]
+        for url in (uuid, uuid4()):
+            assert refusal(cancel(tokens[charlie], url)) == (404, "not-found", None)
+        assert see(tokens[alice], uuid).json()["status"] == "queued"
+        answer = cancel(tokens[user], uuid)
+        assert answer.status_code == 200
+        assert (answer.json()["status"], answer.json()["status_text"]) == ("canceled", f"Canceled by {user}.")
+        assert answer.json() == see(tokens[alice], uuid).json() == cancel(tokens[bob], uuid).json()
+    assert claim.claim(8).claims == []
+    assert described(Client().post(f"{URL}/{uuid}/cancel")).status_code == 401
+
+
+@pytest.mark.parametrize("status", [Status.SENT, Status.FAILED, Status.DELIVERED])
+def test_what_was_sent_cannot_be_canceled(token: str, status: Status) -> None:
+    uuid = send(token).json()["id"]
+    Message.objects.update(status=status, queue_state=QueueState.DONE, attempts=1)
+    answer = cancel(token, uuid)
+    assert refusal(answer) == (409, "too-late", None)
+    assert "too late to cancel" in answer.json()["detail"]
+    assert Message.objects.get().status == status
+
+
+def test_times_cost_no_further_statements(token: str) -> None:
+    def cost(count: int, send_at: str | None, key: str | None = None) -> int:
+        wanted = [{**HELLO, "send_at": send_at}] * count
+        return queries(lambda: send_batch(token, wanted, key))
+
+    past = "2001-01-01T09:30:00Z"
+    cost(40, None, "order 7")  # the contact is new
+    assert cost(40, later()) == cost(1, later()) == cost(1, None)
+    assert cost(40, past, "order 7") == cost(1, past, "order 7")
+    assert cost(40, past) == cost(1, past)
+
+
 def test_lists_take_the_same_queries_for_many(token: str, alice: User, private: Number) -> None:
     def listed() -> int:
         return queries(lambda: [Client().get(url, headers=bearer(token)) for url in (URL, NUMBERS)])
@@ -643,6 +772,7 @@ def test_a_batch_accepts_and_refuses_each_by_itself(
     first, last = Message.objects.order_by("pk")
     assert results[0]["message"] == {
         "id": str(first.uuid), "status": "queued", "from": private.number, "to": CONTACT, "text": "one\n\ufffd",
+        "send_at": None,
     }  # fmt: skip
     assert results[10]["message"]["id"] == str(last.uuid)
     assert (first.author, last.conversation.number) == (alice, shared)
@@ -859,11 +989,12 @@ def test_the_description_names_what_there_is() -> None:
         "/messages": ["get", "post"],
         "/messages/batch": ["post"],
         "/messages/{id}": ["get"],
+        "/messages/{id}/cancel": ["post"],
         "/numbers": ["get"],
     }
     assert schemas["ProblemType"]["enum"] == [kind.type for kind in KINDS]
     assert schemas["Status"]["enum"] == [status.name.lower() for status in Status]
-    assert sorted(schemas["NewMessage"]["properties"]) == ["from", "text", "to"]
+    assert sorted(schemas["NewMessage"]["properties"]) == ["from", "send_at", "text", "to"]
     assert schemas["NewMessage"]["properties"]["text"]["maxLength"] == MAX_TEXT
     assert Client().head("/api/v1/openapi.json").status_code == 200
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,10 +20,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from integrations.models import Integration
 from messaging.models import Assignment, Contact, Number, OptOut, Transfer, TransferPart
 from messaging.transfer import drain, imports, tables, work
+from portal.csv_lines import csv_lines, plain, safe
 from portal.models import AuditEntry, Invitation, Membership, Organization, User
 from portal.people import invitations
 
@@ -162,7 +166,7 @@ def test_a_file_that_is_too_large_is_not_kept(admin_of_acme: User) -> None:
 def test_cells_are_safe_and_come_back_as_they_were(text: str, form: str) -> None:
     rows = [["name"], [text]]
     if form == "csv":
-        content = "".join(tables.csv_lines(rows)).encode()
+        content = "".join(csv_lines(rows)).encode()
         written = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))[1][0]
     else:
         with tables.xlsx(rows) as file:
@@ -172,6 +176,33 @@ def test_cells_are_safe_and_come_back_as_they_were(text: str, form: str) -> None
         written = cell.value
     assert written[0] not in "=-@+" or written == "+15550100123"
     assert tables.read(content) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ('a;"=1+1;b', "a;'\"=1+1;b"),
+        ("one\n- two\n\nthree", "one\n'- two\n\nthree"),
+        ("+61412345678;+1-1", "+61412345678;'+1-1"),
+        ("\t=1", "'\t'=1"),
+        ("a=1; b", "a=1; b"),
+        ("", ""),
+    ],
+)
+def test_no_part_of_a_cell_is_a_formula(text: str, cell: str) -> None:
+    assert (safe(text), plain(cell)) == (cell, text)
+
+
+@given(st.text("a1=+-@\uff1d;,'\"\t\r\n", max_size=12))
+def test_no_spreadsheet_calculates_whatever_it_separates_by(text: str) -> None:
+    if text == text.strip():
+        assert plain(safe(text)) == text
+    line = "".join(csv_lines([["a", text, "b"]])).removeprefix("\ufeff")
+    for separator in ",;\t":
+        for row in csv.reader(io.StringIO(line, newline=""), delimiter=separator):
+            for cell in row:
+                assert cell[:1] not in tuple("=+-@\uff1d") or re.fullmatch(r"\+[0-9]+\"?(,b)?", cell), line
 
 
 # --- Tenants -------------------------------------------------------------------------------------------------

@@ -21,8 +21,21 @@ from py_vapid import Vapid02
 
 from messaging.engine import sweep
 from messaging.inbox import pages
-from messaging.models import Assignment, Device, Message, NoticeChoices, Number, Push, PushKey
-from messaging.notices import mails, push
+from messaging.models import (
+    Assignment,
+    Conversation,
+    Device,
+    Mention,
+    Message,
+    NoticeChoices,
+    Number,
+    Push,
+    PushKey,
+    Remark,
+)
+from messaging.notices import mails, push, snoozes
+from messaging.notices.unread import newest
+from messaging.rules import contacts, teamwork
 from messaging.wakeups import Task
 from portal.models import User
 from tests.local_server import LocalServer
@@ -544,16 +557,31 @@ def test_the_open_page_is_told_what_has_come(private: Number, alice: User, charl
     client, stranger = Client(), Client()
     client.force_login(alice)
     stranger.force_login(charlie)
-    assert client.get("/inbox/news/").json() == {"unread": 0, "newest": 0, "notices": []}
+    assert client.get("/inbox/news/").json() == {"unread": 0, "newest": "0.0", "notices": []}
     receive(private, "One")
     receive(private, "Two", "m2")
     first, second = Message.objects.filter(direction="in").order_by("pk")
-    assert client.get("/inbox/news/").json() == {"unread": 1, "newest": second.pk, "notices": []}
+    assert client.get("/inbox/news/").json() == {
+        "unread": 1,
+        "newest": f"{second.pk}.0",
+        "notices": [],
+    }
     said = client.get("/inbox/news/", {"after": first.pk}).json()
     assert [notice["body"] for notice in said["notices"]] == ["Two"]
     assert client.get("/inbox/news/", {"after": second.pk}).json()["notices"] == []
     assert client.get("/inbox/news/", {"after": "9" * 40}).status_code == 200
-    assert stranger.get("/inbox/news/", {"after": "0"}).json() == {"unread": 0, "newest": 0, "notices": []}
+    assert stranger.get("/inbox/news/", {"after": "0"}).json() == {
+        "unread": 0,
+        "newest": "0.0",
+        "notices": [],
+    }
+    page = client.get("/inbox/").content.decode()
+    assert f'data-newest="{second.pk}.0"' in page  # what came before it is not told by it
+    # The thread that somebody looks at is noted as read before the page asks.
+    pages.mark_read(second.conversation, alice)
+    for opened, count in ((second.conversation_id, 1), (0, 0), ("x", 0)):
+        asked = {"after": f"{first.pk}.0", "open": opened}
+        assert len(client.get("/inbox/news/", asked).json()["notices"]) == count
 
 
 def test_news_cost_the_same_for_many_texts(private: Number, alice: User) -> None:
@@ -570,3 +598,184 @@ def test_news_cost_the_same_for_many_texts(private: Number, alice: User) -> None
     for place in range(20):
         receive(private, "Hi", f"m{place}", sender=f"+614123456{place:02}")
     assert cost() == one
+
+
+# --- The end of a snooze -----------------------------------------------------------------------------------
+
+
+def snoozed(number: Number, by: User, sender: str = CONTACT) -> Conversation:
+    """A conversation that its users have read, and whose snooze is over, but nobody was told yet."""
+    receive(number, "Call me tomorrow", f"m{sender}", sender=sender)
+    talk = Conversation.objects.get(number=number, contact__address=sender)
+    for user in number.users.all():
+        pages.mark_read(talk, user)
+    Push.objects.all().delete()
+    NoticeChoices.objects.update(mail_due_at=None)
+    teamwork.snooze(talk, by, timezone.now() + timedelta(hours=1))
+    assert sweep.due_tasks()[0] == set()
+    past = timezone.now() - timedelta(seconds=1)
+    Conversation.objects.filter(pk=talk.pk).update(snoozed_until=past, wakes_at=past)
+    assert sweep.due_tasks()[0] == {Task.END_SNOOZES}
+    return talk
+
+
+def told() -> list[str]:
+    return [str(mention.user) for mention in Mention.objects.order_by("user__name").select_related("user")]
+
+
+def test_the_end_of_a_snooze_is_told_once(private: Number, alice: User, browser: Browser) -> None:
+    talk = snoozed(private, alice)
+    snoozes.tell_due()
+    snoozes.tell_due()
+    remark = Remark.objects.get(kind="over")
+    assert (sweep.due_tasks()[0], pages.unread(alice)) == (set(), 1)
+    send()
+    send()
+    assert browser.read() == [
+        {
+            "title": CONTACT,
+            "body": "The snooze is over.",
+            "url": f"/inbox/{talk.pk}/",
+            "tag": f"c{talk.pk}",
+            "message": talk.last_message_id,
+            "remark": remark.pk,
+            "unread": 1,
+        }
+    ]
+    page = browser.client.get("/inbox/").content.decode()
+    assert "(1) Inbox" in page and 'aria-label="The snooze is over"' in page
+    thread = browser.client.get(f"/inbox/{talk.pk}/").content.decode()
+    assert "The snooze is over." in thread
+    assert pages.unread(alice) == 0
+
+
+@pytest.mark.parametrize("assignee", ["Alice", "Bob", ""])
+def test_whoever_has_the_conversation_is_told(
+    shared: Number, alice: User, bob: User, charlie: User, assignee: str
+) -> None:
+    talk = snoozed(shared, alice)
+    Conversation.objects.update(assignee=User.objects.filter(name=assignee).first())
+    snoozes.tell_due()
+    assert told() == ([assignee] if assignee else ["Alice", "Bob"])
+    assert [pages.unread(user) for user in (alice, bob)] == [assignee != "Bob", assignee != "Alice"]
+    assert talk.mentions.filter(user=charlie).count() == 0
+
+
+def test_one_who_has_left_the_number_has_nothing_any_more(shared: Number, alice: User, bob: User) -> None:
+    talk = snoozed(shared, alice)
+    Conversation.objects.update(assignee=bob)
+    Assignment.objects.filter(user=bob).delete()
+    snoozes.tell_due()
+    assert (told(), pages.unread(bob)) == (["Alice"], 0)
+    assert talk.mentions.count() == 1
+
+
+def test_a_private_conversation_is_told_to_whom_it_is_private(shared: Number, alice: User, bob: User) -> None:
+    snoozed(shared, alice)
+    Conversation.objects.update(private_to=bob)
+    snoozes.tell_due()
+    assert told() == ["Bob"]
+
+
+@pytest.mark.parametrize("what", ["closed", "reopened", "blocked", "a text", "snoozed anew"])
+def test_nothing_is_told_of_a_conversation_that_does_not_come_back(
+    private: Number, alice: User, browser: Browser, what: str
+) -> None:
+    talk = snoozed(private, alice)
+    match what:
+        case "closed":
+            teamwork.close(talk, alice)
+        case "reopened":
+            teamwork.reopen(talk, alice)
+        case "blocked":
+            contacts.block(talk.contact, alice)
+        case "a text":
+            receive(private, "Hello?", "m2")
+            Push.objects.all().delete()
+        case _anew:  # by an older version, which knows of no `wakes_at`
+            Conversation.objects.update(snoozed_until=timezone.now() + timedelta(hours=1))
+    snoozes.tell_due()
+    assert (told(), Push.objects.count(), Remark.objects.filter(kind="over").count()) == ([], 0, 0)
+    assert sweep.due_tasks()[0] <= {Task.DISPATCH_DUE}
+    talk.refresh_from_db()
+    assert talk.wakes_at == (talk.snoozed_until if what == "snoozed anew" else None)
+
+
+def test_a_push_that_waits_is_not_sent_once_somebody_took_the_conversation_up(
+    private: Number, alice: User, browser: Browser
+) -> None:
+    for undo in (teamwork.reopen, teamwork.close, lambda talk, user: pages.mark_read(talk, user)):
+        talk = snoozed(private, alice)
+        snoozes.tell_due()
+        undo(talk, alice)
+        send()
+        assert (browser.read(), Push.objects.count()) == ([], 0)
+
+
+def test_the_end_of_a_snooze_is_mailed_once(private: Number, alice: User, mail_server: None) -> None:
+    NoticeChoices.objects.create(user=alice, mail="at_once", shows_text=False)
+    talk = snoozed(private, alice)
+    snoozes.tell_due()
+    make_mail_due()
+    mails.send_due()
+    (letter,) = mail.outbox
+    assert (letter.subject, letter.to) == (f"The snooze is over: {CONTACT}", [alice.email])
+    assert "The snooze is over." in letter.body and f"/inbox/{talk.pk}/" in letter.body
+    assert "Call me tomorrow" not in letter.body
+    snoozed(private, alice, "+61412000001")
+    receive(private, "Hi", "m3", sender="+61412000002")
+    snoozes.tell_due()
+    make_mail_due()
+    mails.send_due()
+    assert (mail.outbox[1].subject, len(mail.outbox)) == ("1 unread message", 2)
+    assert mail.outbox[1].body.count("The snooze is over.") == 1
+    make_mail_due()
+    mails.send_due()
+    assert len(mail.outbox) == 2
+
+
+def test_several_ends_are_one_mail(private: Number, alice: User, mail_server: None) -> None:
+    NoticeChoices.objects.create(user=alice, mail="daily")
+    for sender in (CONTACT, "+61412000001"):
+        snoozed(private, alice, sender)
+        snoozes.tell_due()
+    make_mail_due()
+    mails.send_due()
+    assert [letter.subject for letter in mail.outbox] == ["2 snoozes are over"]
+
+
+def test_the_open_page_tells_of_the_end_of_a_snooze(private: Number, alice: User, charlie: User) -> None:
+    client, stranger = Client(), Client()
+    client.force_login(alice)
+    stranger.force_login(charlie)
+    talk = snoozed(private, alice)
+    before, stamp = str(newest(alice)), pages.change_stamp(alice)
+    snoozes.tell_due()
+    assert pages.change_stamp(alice) != stamp
+    said = client.get("/inbox/news/", {"after": before}).json()
+    assert [(notice["body"], notice["url"]) for notice in said["notices"]] == [
+        ("The snooze is over.", f"/inbox/{talk.pk}/")
+    ]
+    assert said["newest"] == str(newest(alice)) != before
+    assert client.get("/inbox/news/", {"after": said["newest"]}).json()["notices"] == []
+    assert stranger.get("/inbox/news/", {"after": "0.0"}).json()["notices"] == []
+    pages.mark_read(talk, alice)
+    assert client.get("/inbox/news/", {"after": before}).json()["notices"] == []
+    assert len(client.get("/inbox/news/", {"after": before, "open": talk.pk}).json()["notices"]) == 1
+
+
+def test_ends_cost_the_same_for_many(shared: Number, alice: User, bob: User, browser: Browser) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            snoozes.tell_due()
+        return len(queries)
+
+    snoozed(shared, alice)
+    one = cost()
+    for place in range(20):
+        snoozed(shared, alice, f"+614123456{place:02}")
+        Conversation.objects.update(wakes_at=None)
+    past = timezone.now() - timedelta(seconds=1)
+    Conversation.objects.filter(snoozed_until__isnull=False).update(wakes_at=past)
+    assert cost() == one
+    assert Mention.objects.count() == 2 + 21 * 2

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
@@ -411,11 +412,8 @@ def test_alerts_are_told_to_the_organization_and_its_account_and_to_nobody_else(
     assert program.told("/account") == [told]
 
 
-class Refusing:
+class Refusing(BaseEmailBackend):
     """A mail server that takes nothing."""
-
-    def __init__(self, **_: Any) -> None:
-        pass
 
     def send_messages(self, letters: Any) -> int:
         raise OSError("refused")

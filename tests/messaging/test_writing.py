@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from messaging import canned_replies
 from messaging.inbox import pages, writing
-from messaging.models import CannedReply, Conversation, Draft, Message, Number, WritingChoices
+from messaging.inbox.emoji import EMOJI
+from messaging.models import CannedReply, Contact, Conversation, Draft, Message, Number, WritingChoices
 from messaging.outbound.submit import submit
 from portal.models import Account, AuditEntry, Organization, User
 from tests.messaging import queues
@@ -123,7 +127,7 @@ def test_who_may_choose_which_reply(
     assert [each.name for each in canned_replies.choices(talk, alice)] == ["all", "here", "of Alice"]
     assert [each.name for each in canned_replies.choices(talk, bob)] == ["all", "here", "of Bob"]
     page = signed_in(alice).get(f"/inbox/{talk.pk}/").content.decode()
-    assert 'data-reply="all!"' in page and "foreign" not in page and "of Bob" not in page
+    assert 'data-write="all!"' in page and "foreign" not in page and "of Bob" not in page
 
 
 @pytest.mark.parametrize(
@@ -217,3 +221,113 @@ def test_what_files_the_provider_takes_is_said_before_the_upload(
     found = writing.files_hint(number)
     assert found.startswith(said) if said else found == ""
     assert writing.files_hint(Number(number="+61855550002")) == ""
+
+
+# --- The page of a new message -----------------------------------------------------------------------------
+
+NEW, ABOUT = "/inbox/new/", "/inbox/new/about/"
+ABROAD = "+4915112345678"  # Germany has one time zone
+MIDNIGHT, NOON = datetime(2026, 7, 1, 22, 30, tzinfo=UTC), datetime(2026, 7, 1, 10, tzinfo=UTC)
+
+
+def new(user: User, number: Number, **given: Any) -> Any:
+    form = {"number": number.pk, "to": ABROAD, "text": "Hello", "uuid": uuid4(), **given}
+    return signed_in(user).post(NEW, form)
+
+
+@pytest.fixture
+def midnight() -> Iterator[None]:
+    with time_machine.travel(MIDNIGHT, tick=False):
+        yield
+
+
+def test_a_new_message_is_helped_as_in_a_conversation(
+    shared: Number, private: Number, alice: User, acme: Organization, midnight: None
+) -> None:
+    reply(acme, "all")
+    reply(acme, "Hi {contact name} of {number name}", number=shared)
+    Contact.objects.create(organization=acme, address=ABROAD, name="Ann")
+    client = signed_in(alice)
+    page = client.get(NEW, {"number": shared.pk, "to": ABROAD}).content.decode()
+    about = client.get(ABOUT, {"number": shared.pk, "to": "+49 151 12345678"}).content.decode()
+    for shown in (page, about):
+        assert 'data-zone="Europe/Berlin" ' in shown and "It is <b>00:30</b> at the contact’s place." in shown
+        assert 'data-write="all!"' in shown and f"Hi Ann of {shared}!" in shown
+    assert f'value="{ABROAD}"' in page and f'<option value="{shared.pk}" selected>' in page
+    assert about.count('hx-swap-oob="true"') == 3
+    elsewhere = client.get(ABOUT, {"number": private.pk, "to": CONTACT}).content.decode()
+    assert "Hi Ann" not in elsewhere and "Europe/Berlin" not in elsewhere
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"number": "x", "to": "\ufffd"}, {"number": "9" * 40, "to": "the dentist"}, {"to": "x" * 9000}],
+)
+def test_whatever_is_asked_about_a_new_message(
+    shared: Number, private: Number, alice: User, charlie: User, acme: Organization, given: dict[str, str]
+) -> None:
+    reply(acme, "all")
+    for url in (NEW, ABOUT):
+        page = signed_in(alice).get(url, given)
+        assert page.status_code == 200 and 'data-write="all!"' in page.content.decode()
+        foreign = signed_in(charlie).get(url, {**given, "number": shared.pk})
+        assert foreign.status_code == 200 and 'data-write="all!"' not in foreign.content.decode()
+
+
+def test_a_new_message_at_night_is_asked_about_once(shared: Number, alice: User, midnight: None) -> None:
+    first = new(alice, shared)
+    page = first.content.decode()
+    assert first.status_code == 422 and "It is night at the contact’s place." in page
+    assert ">Hello</textarea>" in page and "Wait until 8:00" in page
+    assert f'name="warned" value="{ABROAD}"' in page
+    assert Message.objects.count() == 0
+    assert new(alice, shared, to="+4915112345679", warned=ABROAD).status_code == 422
+    assert new(alice, shared, warned=ABROAD).status_code == 302
+    assert new(alice, shared, later="morning").status_code == 302
+    sent, waiting = Message.objects.order_by("pk")
+    assert waiting.send_at == datetime(2026, 7, 2, 6, tzinfo=UTC)
+    assert sent.send_at is not None and sent.send_at - MIDNIGHT == timedelta(seconds=5)
+
+
+def test_the_warning_of_a_new_message_comes_with_what_it_says(
+    shared: Number, alice: User, midnight: None
+) -> None:
+    form = {"number": shared.pk, "to": ABROAD, "text": "Hello", "uuid": uuid4()}
+    answer = signed_in(alice).post(NEW, form, headers=HTMX)
+    page = answer.content.decode()
+    assert (answer.status_code, Message.objects.count()) == (422, 0)
+    assert page.strip().startswith('<div id="problem"') and f'name="warned" value="{ABROAD}"' in page
+
+
+@pytest.mark.parametrize(("to", "at"), [(ABROAD, NOON), ("+12025550123", MIDNIGHT)])
+def test_nothing_is_asked_by_day_or_where_nobody_knows(
+    shared: Number, alice: User, to: str, at: datetime
+) -> None:
+    with time_machine.travel(at, tick=False):
+        assert new(alice, shared, to=to).status_code == 302
+        refused = new(alice, shared, to="+12025550123", later="morning")
+    assert refused.status_code == 422 and "Nobody knows the time" in refused.content.decode()
+    assert Message.objects.count() == 1
+
+
+def test_links_lead_to_a_new_message(talk: Conversation, alice: User, acme: Organization) -> None:
+    page = signed_in(alice).get(f"/inbox/{talk.pk}/contact/").content.decode()
+    assert f'href="/inbox/new/?to=%2B{CONTACT[1:]}&amp;number={talk.number_id}"' in page
+    group = Contact.objects.create(organization=acme, address=f"{ABROAD}, {CONTACT}", is_group=True)
+    group.members.add(Contact.objects.create(organization=acme, address=ABROAD, name="Ann"), talk.contact)
+    Conversation.objects.filter(pk=talk.pk).update(contact=group)
+    page = signed_in(alice).get(f"/inbox/{talk.pk}/contact/").content.decode()
+    for address, name in ((ABROAD, "Ann"), (CONTACT, CONTACT)):
+        path = f"/inbox/new/?to=%2B{address[1:]}&amp;number={talk.number_id}"
+        assert f'href="{path}" aria-label="Write to {name}"' in page
+    assert "New message, from any of your numbers" not in page
+
+
+def test_each_emoji_has_a_name_of_its_own(talk: Conversation, alice: User) -> None:
+    assert (
+        len({character for character, _name in EMOJI}) == len({str(name) for _c, name in EMOJI}) == len(EMOJI)
+    )
+    for url in (NEW, f"/inbox/{talk.pk}/"):
+        page = signed_in(alice).get(url).content.decode()
+        assert page.count("data-write=") == len(EMOJI)
+        assert 'title="thumbs up" aria-label="thumbs up"' in page

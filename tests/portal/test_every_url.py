@@ -110,6 +110,7 @@ ROWS = {
     ("oauth_connect", "template"): "integrations.Template",
     ("programs_revoke", "pk"): "portal.PersonalToken",
     ("messages-detail", "id"): "messaging.Message.uuid",
+    ("messages-cancel", "id"): "messaging.Message.uuid",
     ("conversation", "pk"): "messaging.Conversation",
     ("inbox_thread", "pk"): "messaging.Conversation",
     ("inbox_team", "pk"): "messaging.Conversation",

@@ -5,7 +5,8 @@
 
   // --- Drafts: what is written survives a reload and the end of the session, in this tab ---
   const KEPT = ["number", "to", "text"];
-  const nameOf = (form) => `draft of ${$(".inbox").dataset.user} for ${form.getAttribute("action")}`;
+  // A message to somebody whom a link names is another one than a message to nobody yet.
+  const nameOf = (form) => `draft of ${$(".inbox").dataset.user} for ${form.getAttribute("action")}${form.elements.to?.defaultValue || ""}`;
   const keep = (form) => {
     const draft = Object.fromEntries(KEPT.map((name) => [name, form.elements[name]?.value]));
     if (form.dataset.tried) draft.uuid = form.elements.uuid.value; // it may have arrived: sent again, it is the same
@@ -139,6 +140,7 @@
       bar.value = event.detail.total ? (100 * event.detail.loaded) / event.detail.total : 0;
     });
     restore(form);
+    if (form.elements.to?.value) htmx.trigger("#whom", "restored"); // it may have been kept from before
     grow(area);
     count(area);
   };

@@ -51,15 +51,20 @@
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("#night button")) choose(event.target.form, "morning"); // for whoever sends it again
-    const menu = $("#later[open]");
-    if (menu && !menu.contains(event.target)) menu.open = false;
-  });
-  document.addEventListener("keydown", (event) => {
-    const menu = $("#later[open]");
-    if (event.key === "Escape" && menu) { menu.open = false; $("summary", menu).focus(); }
   });
 
-  // --- Canned replies: chosen by the button, or by a / in the empty box ---
+  // --- The menus below the box close by Escape, and by a click elsewhere ---
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll(".tools details[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = $(".tools details[open]");
+    if (event.key !== "Escape" || !menu) return;
+    menu.open = false;
+    (menu.id === "later" ? $("summary", menu) : $("#id_text")).focus();
+  });
+
+  // --- Canned replies: chosen by the button, or by a / in the empty box. Emoji: by the button ---
   const shownReplies = () => [...document.querySelectorAll("#canned li:not([hidden]) button")];
   document.addEventListener("keydown", (event) => {
     const menu = $("#canned"), isSearch = event.target.matches("#canned input");
@@ -68,9 +73,6 @@
       event.preventDefault();
       menu.open = true;
       ($("input", menu) || $("a", menu)).focus();
-    } else if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      $("#id_text").focus();
     } else if (event.key === "Enter" && isSearch) {
       event.preventDefault();
       shownReplies()[0]?.click();
@@ -81,26 +83,48 @@
       all[(place + all.length) % all.length]?.focus();
     }
   });
+  // What somebody looks for stays when the replies are renewed, as for another number.
+  let sought = null;
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    if (event.detail.target.id === "replies") sought = $("#replies input:focus")?.value ?? null;
+  });
+  document.addEventListener("htmx:oobAfterSwap", () => {
+    const input = $("#replies input");
+    if (sought === null || !input) return;
+    input.value = sought;
+    sought = null;
+    input.focus();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
   document.addEventListener("input", (event) => {
     if (!event.target.matches("#canned input")) return;
     const words = event.target.value.toLowerCase();
     for (const item of document.querySelectorAll("#canned li")) item.hidden = !item.textContent.toLowerCase().includes(words);
   });
   document.addEventListener("click", (event) => {
-    const menu = $("#canned"), chosen = event.target.closest("[data-reply]");
-    if (menu?.open && !menu.contains(event.target)) menu.open = false;
+    const chosen = event.target.closest("[data-write]");
     if (!chosen) return;
     const area = $("#id_text");
-    area.setRangeText(chosen.dataset.reply, area.selectionStart, area.selectionEnd, "end");
+    area.setRangeText(chosen.dataset.write, area.selectionStart, area.selectionEnd, "end");
     area.dispatchEvent(new Event("input", { bubbles: true }));
-    menu.open = false;
+    chosen.closest("details").open = false;
     area.focus();
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.target.closest("#emoji[open]");
+    if (!menu || !event.key.startsWith("Arrow")) return;
+    event.preventDefault();
+    const all = [...menu.querySelectorAll("button")], place = all.indexOf(event.target);
+    const row = all.filter((button) => button.offsetTop === all[0].offsetTop).length;
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row }[event.key];
+    all[place < 0 ? 0 : place + step]?.focus();
   });
 
   // --- The hour at the contact's place ---
   const showNight = () => {
     const note = $("#night");
-    if (!note) return;
+    if (note) $("#morning").hidden = !note.dataset.zone;
+    if (!note?.dataset.zone) return;
     const format = new Intl.DateTimeFormat("en-GB", { timeZone: note.dataset.zone, hour: "2-digit", minute: "2-digit" });
     const there = format.format(new Date()), hour = Number(there.slice(0, 2));
     note.hidden = hour >= 8 && hour < 22;
@@ -108,6 +132,7 @@
   };
   setInterval(showNight, MINUTE);
   document.addEventListener("visibilitychange", showNight);
+  document.addEventListener("htmx:oobAfterSwap", showNight);
 
   // --- What was taken back can be written anew ---
   document.addEventListener("canceled", (event) => {

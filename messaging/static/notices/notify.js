@@ -4,14 +4,14 @@
   const $ = (selector) => document.querySelector(selector);
   const settings = $("#notices").dataset, offer = $("#offer");
   const hasNotifications = "Notification" in window && window.isSecureContext;
-  let newest = "", registration = null, isPushed = false;
+  let newest = settings.newest, registration = null, isPushed = false;
 
   const showBadge = (unread) => {
     const shown = unread ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.();
     shown?.catch(() => { /* only installed apps have one */ });
   };
-  const notify = async ({ title, body, tag, url, message }) => {
-    const said = { body, tag, icon: settings.icon, data: { url, message } };
+  const notify = async ({ title, body, tag, url, message, remark }) => {
+    const said = { body, tag, icon: settings.icon, data: { url, message, remark } };
     if (registration?.active) return registration.showNotification(title, said);
     const shown = new Notification(title, said);
     shown.addEventListener("click", () => { window.focus(); location.assign(url); });
@@ -19,8 +19,10 @@
   };
   const look = async () => {
     let said;
+    // What comes into the thread that somebody looks at is noted as read at the same time: it is told all the same.
+    const open = document.visibilityState === "visible" ? $("#open").value : "";
     try {
-      const answer = await fetch(`${settings.news}?after=${newest}`, { headers: { "HX-Request": "true" }, cache: "no-store" });
+      const answer = await fetch(`${settings.news}?after=${newest}&open=${open}`, { headers: { "HX-Request": "true" }, cache: "no-store" });
       if (!answer.ok) return;
       said = await answer.json();
     } catch { return; /* the next change asks again, for all since then */ }

@@ -38,9 +38,10 @@ self.addEventListener("push", (event) => {
     const open = (await self.clients.matchAll({ type: "window", includeUncontrolled: true })).filter(isInbox);
     if (said.message && open.some((client) => client.visibilityState === "visible" && client.focused)) return; // it is on the page
     const before = await self.registration.getNotifications({ tag: said.tag });
-    if (before.some((shown) => shown.data.message >= said.message && said.message)) return; // it came twice
+    const cameBefore = ({ message, remark }) => message >= said.message && (remark || 0) >= (said.remark || 0);
+    if (said.message && before.some((shown) => cameBefore(shown.data))) return; // it came twice
     await self.registration.showNotification(said.title, {
-      body: said.body, tag: said.tag, renotify: true, icon: ICON, data: { url: said.url, message: said.message },
+      body: said.body, tag: said.tag, renotify: true, icon: ICON, data: { url: said.url, message: said.message, remark: said.remark },
     });
   };
   event.waitUntil(show());
