@@ -24,8 +24,8 @@ from messaging.models.contacts import known_by
 from messaging.rules import contacts
 from portal.admin_base import LISTED, OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
-from portal.log_admin import CappedPaginator
 from portal.models import Organization
+from portal.pagination import CappedPaginator
 
 IN_MEMORY = 1024 * 1024  # bytes of an export; more go to a temporary file
 

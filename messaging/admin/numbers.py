@@ -24,8 +24,8 @@ from messaging.rules import invited, move_number
 from messaging.transfer import imports
 from portal.admin_base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
-from portal.log_admin import CappedPaginator
 from portal.models import Organization
+from portal.pagination import CappedPaginator
 
 
 class AutoReplyInline(TabularInline):  # type: ignore[misc]
