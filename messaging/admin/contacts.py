@@ -23,7 +23,7 @@ from messaging.models import Contact, ContactTag
 from messaging.models.contacts import known_by
 from messaging.rules import contacts
 from portal.administration.base import LISTED, OrganizationFilter, PortalAdmin, user_of
-from portal.administration.logs import CappedPaginator
+from portal.administration.pagination import CappedPaginator
 from portal.ids import key_of
 from portal.models import Organization
 

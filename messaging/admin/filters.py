@@ -99,8 +99,10 @@ class NumberFilter(RowFilter):
         value = (self.value() or "").strip()
         if not value:
             return queryset
-        keys = list(self.rows(request).filter(number=value).values_list("pk", flat=True)[:RECENT])
-        return queryset.filter(conversation__number__in=keys)
+        found = list(self.rows(request).filter(number=value)[:RECENT])
+        # The organizations lead to an index in the order of the list.
+        whose = {number.organization_id for number in found}
+        return queryset.filter(conversation__number__in=found, organization__in=whose)
 
     def value_of(self, row: Number) -> str:
         return row.number
@@ -201,8 +203,7 @@ class AnswerFilter(ValueFilter):
 
     def values(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         # The page leaves it to the filter of the quarantine whose rows are listed.
-        reach = in_reach_of(user_of(request), model_admin.organization_lookup, model_admin.account_lookup)
-        rows = model_admin.model.objects.filter(reach).order_by("-pk")
+        rows = model_admin.model.objects.filter(model_admin.reach(request)).order_by("-pk")
         recent = rows.values_list("answer_status", flat=True)
         refused = (
             recent.exclude(result="sent") if model_admin.opts.model_name == "deliveryattempt" else recent

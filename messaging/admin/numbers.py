@@ -23,7 +23,7 @@ from messaging.pasted_numbers import SeveralForm
 from messaging.rules import invited, move_number
 from messaging.transfer import imports
 from portal.administration.base import OrganizationFilter, PortalAdmin, user_of
-from portal.administration.logs import CappedPaginator
+from portal.administration.pagination import CappedPaginator
 from portal.ids import key_of
 from portal.models import Organization
 

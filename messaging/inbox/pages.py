@@ -39,9 +39,11 @@ from messaging.models import (
 )
 from messaging.models.assignments import assigned_to, not_private
 from messaging.models.conversations import ConversationQuerySet
+from portal.database import plans
 from portal.models import User
 
 CONVERSATIONS, MESSAGES = 30, 50
+MOST_UNREAD = 1000
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,14 @@ class Listing(Page):
 def conversations(user: User, search: str = "", count: int = CONVERSATIONS, show: str = "") -> Listing:
     """The user's newest conversations, with unread counts and last messages, and the counts.
 
-    These are three queries, and two more if there are groups. A search finds them in any state but blocked;
-    else `show` names one of `filters.FILTERS`.
+    These are three queries, two more if there are groups, and one more for a search, which finds them in any
+    state but blocked; else `show` names one of `filters.FILTERS`.
     """
     if search:
-        found = matching(Conversation.objects.for_user(user).wanted(), user, search)
+        with plans.for_these_values():
+            matches = matching(Conversation.objects.for_user(user).wanted(), user, search)
+            newest = list(matches.order_by("-last_at", "-pk").values_list("pk", flat=True)[: count + 1])
+        found = Conversation.objects.filter(pk__in=newest)  # what is shown is read for the page alone
     else:
         found = _newest(user, filters.chosen(user, show), count + 1)
     drafts = Draft.objects.filter(conversation=OuterRef("pk"), user=user).values("text")
@@ -197,9 +202,12 @@ def _totals(rows: QuerySet[Any, Any], *totals: str) -> Subquery:
 
 
 def unread(user: User) -> int:
-    """How many conversations hold something that the user has not read, or a note that mentions them."""
-    own = Conversation.objects.for_user(user).wanted().filter(closed_at__isnull=True).with_unread(user)
-    return own.filter(Q(unread__gt=0) | Q(mentioned=True)).count()
+    """How many conversations hold something that the user has not read, or a note that mentions them.
+
+    At most `MOST_UNREAD` are counted.
+    """
+    own = Conversation.objects.for_user(user).wanted().filter(closed_at__isnull=True)
+    return own.unread_by(user).order_by()[:MOST_UNREAD].count()
 
 
 def mark_read(conversation: Conversation, user: User) -> None:

@@ -12,13 +12,13 @@ from messaging.models.contacts import known_by
 from messaging.models.conversations import ConversationQuerySet
 from portal.models import User
 
-RECENT = 5000  # messages whose texts are searched
+RECENT = 1000  # messages that say it, the newest
 PEOPLE = 1000  # contacts that are looked at, the newest first
 SHORTEST = 3  # characters of a text: shorter ones are in nearly every message
 
 
 def matching(conversations: ConversationQuerySet, user: User, words: str) -> ConversationQuerySet:
-    """Those whose contact has the words in its name, company, number or tags, or where a text has them."""
+    """Those whose contact has the words in its name, company, number or tags, or where a text says them."""
     people = list(_people(user, words).order_by("-pk").values_list("pk", flat=True)[:PEOPLE])
     found = Q(contact__in=people) | Q(contact__in=Contact.objects.filter(merged_into__in=people))
     if len(words) >= SHORTEST:
@@ -27,14 +27,12 @@ def matching(conversations: ConversationQuerySet, user: User, words: str) -> Con
 
 
 def saying(user: User, words: str) -> QuerySet[Message, int]:
-    """The keys of conversations in which one of the newest `RECENT` messages has the words.
+    """The keys of conversations with one of the newest `RECENT` messages in which words begin so.
 
-    They are read from the log of the user's organizations, whoever may see them: the caller filters by that.
+    These are of all numbers of the user's organizations, whoever may see them: the caller filters by that.
     """
-    # Named by their keys, they are read backwards in the index, however many messages others have.
-    newest = Message.objects.filter(organization__in=user.own_organizations).order_by("-pk")
-    recent = Message.objects.filter(pk__in=newest.values("pk")[:RECENT], text__icontains=words)
-    return recent.order_by().values_list("conversation", flat=True)
+    found = Message.objects.filter(organization__in=user.own_organizations).containing(words)
+    return found.order_by("-pk").values_list("conversation", flat=True)[:RECENT]
 
 
 def _people(user: User, words: str) -> QuerySet[Contact]:

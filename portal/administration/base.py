@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin
 from portal import audit
 from portal.audit.changes import EMPTY
 from portal.audit.recording import kind_of, record_change
+from portal.database import plans
 from portal.ids import key_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
@@ -63,7 +64,8 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, under the name that it has in the menu."""
         title = capfirst(self.opts.verbose_name_plural)
-        found: HttpResponse = super().changelist_view(request, {"title": title, **(extra_context or {})})
+        with plans.for_these_values():
+            found: HttpResponse = super().changelist_view(request, {"title": title, **(extra_context or {})})
         return found
 
     def render_change_form(self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

@@ -21,6 +21,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
+from portal.administration.pagination import CappedPaginator
+
 LONGEST_SEARCH = 100
 
 
@@ -52,6 +54,12 @@ class _DeclaredChangeList(ChangeList):  # type: ignore[misc]
         except (ValueError, OverflowError, ValidationError) as error:
             raise IncorrectLookupParameters(error) from error
         return found
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if isinstance(self.paginator, CappedPaginator) and not (self.show_all and self.can_show_all):
+            rows = self.apply_select_related(self.root_queryset)
+            self.result_list = self.paginator.rows_of(self.page_num if self.multi_page else 1, rows)
 
     def get_filters(self, request: HttpRequest) -> Any:
         found = super().get_filters(request)

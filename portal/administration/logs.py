@@ -6,57 +6,23 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.views.main import SEARCH_VAR
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal.administration.base import PortalAdmin
+from portal.administration.base import PortalAdmin, user_of
+from portal.administration.pagination import LogPaginator
 from portal.administration.saved_views import SavedViews
 from portal.ids import key_of
+from portal.permissions import in_reach_of
 
 
 def exact_time(time: datetime) -> str:
     """A time to the second, in the user's time zone."""
     return date_format(timezone.localtime(time), "j M Y, H:i:s")
-
-
-class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts at most `MAX_COUNTED` rows, in the order of the list, so that an index suffices."""
-
-    MAX_COUNTED = 10_000
-    template_name = "admin/portal/pagination.html"
-
-    @cached_property
-    def counted(self) -> int:
-        rows: Any = self.object_list
-        return int(rows[: self.MAX_COUNTED + 1].count())
-
-    @cached_property
-    def count(self) -> int:
-        return min(self.counted, self.MAX_COUNTED)
-
-    @property
-    def more(self) -> bool:
-        """Whether there are more rows than are counted."""
-        return self.counted > self.MAX_COUNTED
-
-    @property
-    def last_key(self) -> int:
-        """The primary key of the last row that has a page; `OlderFilter` lists the rows before it."""
-        rows: Any = self.object_list
-        return int(rows.values_list("pk", flat=True)[self.count - 1])
-
-
-class SearchPaginator(CappedPaginator):
-    """Counts fewer rows: those that a search finds are not in the order of the list."""
-
-    MAX_COUNTED = 1000
 
 
 class OlderFilter(SimpleListFilter):
@@ -83,13 +49,24 @@ class LogAdmin(SavedViews, PortalAdmin):
     list_max_show_all = 0
     list_filter_submit = True
     list_filter_sheet = True
-    paginator = CappedPaginator
+    paginator = LogPaginator
     ordering = ["-pk"]
     sortable_by = ()
 
-    def get_paginator(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
-        counting = SearchPaginator if request.GET.get(SEARCH_VAR) else self.paginator
-        return counting(queryset, *args, **kwargs)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super(PortalAdmin, self).get_queryset(request).filter(self.reach(request))
+        return rows
+
+    def reach(self, request: HttpRequest) -> Q:
+        """The condition for the rows in the user's reach, by the keys of organizations if they have one.
+
+        So PostgreSQL knows how many rows these have, which the key of their account does not tell.
+        """
+        user = user_of(request)
+        organization, account = self.organization_lookup, self.account_lookup
+        if user.is_operator or account != f"{organization}__account":
+            return in_reach_of(user, organization, account)
+        return Q(**{f"{organization}__in": user.organizations_in_reach})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return []

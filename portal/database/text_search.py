@@ -51,7 +51,7 @@ class HasWords(Lookup):
             return "0 = 1", []
         meta = column.target.model._meta
         index = _quoted(_name(meta.db_table))
-        row = f"{_quoted(column.alias)}.{_quoted(meta.pk.column)}"
+        row = f"{compiler.quote_name_unless_alias(column.alias)}.{_quoted(meta.pk.column)}"
         if sql.is_postgres():
             spelled = [f"'{word}'{':*' if len(word) >= SHORTEST_PREFIX else ''}" for word in wanted]
             matches = "SELECT id FROM {} WHERE words @@ to_tsquery('simple'::regconfig, %s)"
@@ -86,7 +86,7 @@ class AddTextSearch(Operation):
         with transaction.atomic():
             _run(_made(table, self.column))
         if sql.is_postgres():
-            _fill(table, self.column)
+            fill(table, self.column)
             index = f"{_quoted(_name(table, 'found'))} ON {_quoted(_name(table))}"
             _run([f"CREATE INDEX CONCURRENTLY {index} USING gin (words)"])
         else:
@@ -97,6 +97,19 @@ class AddTextSearch(Operation):
 
     def describe(self) -> str:
         return f"Full text search in {self.column} of {self.model_name}"
+
+
+def fill(table: str, column: str) -> None:
+    """Reads the rows that PostgreSQL's triggers have not seen: those from before, or written without them."""
+    text = _quoted(column)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COALESCE(MAX(id), 0) FROM {_quoted(table)}")
+        (last,) = cursor.fetchone()
+        for first in range(0, last, BATCH):
+            cursor.execute(
+                f"""INSERT INTO {_quoted(_name(table))} SELECT id, {_words_of(text)} FROM {_quoted(table)}
+                WHERE id > {first} AND id <= {first + BATCH} AND {text} <> '' ON CONFLICT DO NOTHING"""
+            )
 
 
 def repair(table: str, column: str) -> None:
@@ -174,19 +187,6 @@ def _dropped(table: str) -> Iterator[str]:
         for moment in _MOMENTS:
             yield f"DROP TRIGGER IF EXISTS {_quoted(_name(table, moment))}"
     yield f"DROP TABLE IF EXISTS {_quoted(_name(table))}"
-
-
-def _fill(table: str, column: str) -> None:
-    """Reads the rows that PostgreSQL's triggers have not seen."""
-    text = _quoted(column)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COALESCE(MAX(id), 0) FROM {_quoted(table)}")
-        (last,) = cursor.fetchone()
-        for first in range(0, last, BATCH):
-            cursor.execute(
-                f"""INSERT INTO {_quoted(_name(table))} SELECT id, {_words_of(text)} FROM {_quoted(table)}
-                WHERE id > {first} AND id <= {first + BATCH} AND {text} <> '' ON CONFLICT DO NOTHING"""
-            )
 
 
 def _words_of(column: str) -> str:

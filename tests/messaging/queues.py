@@ -84,7 +84,10 @@ def write_many(number: Number, count: int, **fields: Any) -> list[Message]:
 
 
 def fill(number: Number, count: int) -> None:
-    """So many messages as `write_many` makes them, in a moment, made by the database itself."""
+    """So many messages as `write_many` makes them, in a moment, made by the database itself.
+
+    Their texts have enough words for PostgreSQL to estimate how many begin in some way.
+    """
     series = (
         f"generate_series(1, {count}) AS series(n)"
         if connection.vendor == "postgresql"
@@ -108,7 +111,7 @@ def fill(number: Number, count: int) -> None:
             f"INSERT INTO messaging_message (uuid, organization_id, conversation_id, integration_id, direction, "
             f"text, automatic, created_at, changed_at, status, status_code, status_text, queue_state, "
             f"next_attempt_at, expires_at, attempts, fence) "
-            f"SELECT {uuid}, {organization}, id, {number.integration_id}, 'out', 'text', '', %s, %s, 0, '', '', "
+            f"SELECT {uuid}, {organization}, id, {number.integration_id}, 'out', 'text word' || id %% 500, '', %s, %s, 0, '', '', "
             f"0, %s, %s, 0, 0 FROM messaging_conversation WHERE number_id = {number.pk}",
             [now, now, now, now + timedelta(hours=24)],
         )

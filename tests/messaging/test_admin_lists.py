@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from integrations.models import Integration, Template
 from messaging.models import Conversation, DeliveryAttempt, Message, Number, WebhookRequest
-from portal.administration.logs import CappedPaginator
+from portal.administration.pagination import CappedPaginator, LogPaginator
 from portal.encryption import encrypt
 from portal.models import Account, Organization, User
 from tests.messaging.queues import fill, number_of
@@ -51,7 +51,7 @@ def test_counting_ends_at_its_limit(private: Number, monkeypatch: pytest.MonkeyP
 def test_a_list_goes_on_behind_what_is_counted(
     private: Number, operator: User, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(CappedPaginator, "MAX_COUNTED", 100)
+    monkeypatch.setattr(LogPaginator, "MAX_COUNTED", 100)
     fill(private, 250)
     client.force_login(operator)
     seen: list[int] = []

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from portal.database import plans
 from portal.models import Account
 
 
@@ -41,3 +42,27 @@ def test_a_server_that_closed_the_connection_is_asked_and_left(monkeypatch: pyte
         assert Account.objects.count() == 0
     assert (asked, len(captured)) == ([False], 1)
     assert connection.connection is not held
+
+
+@pytest.mark.django_db
+def test_a_statement_that_is_planned_for_its_values_is_not_prepared() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("needs PostgreSQL")
+
+    def look_up(times: int) -> None:
+        for key in range(times):
+            Account.objects.filter(pk=key).first()
+
+    def prepared() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT COUNT(*) FROM pg_prepared_statements WHERE statement LIKE '%%portal_account%%'", []
+            )
+            (number,) = cursor.fetchone()
+        return int(number)
+
+    with plans.for_these_values():
+        look_up(10)
+    assert prepared() == 0
+    look_up(10)
+    assert prepared() == 1
