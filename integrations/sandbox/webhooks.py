@@ -60,7 +60,7 @@ class WebhookExample:
             if name == "messageid"
         } - {text(self.bound.get("messageid"))}
         if isinstance(self.event, InboundMessage):
-            found |= {*self.event.urls[1:], *self.event.recipients[1:]}
+            found |= {*self.event.urls[1:], *self.event.recipients[1:], *self.event.members}
         return found
 
     def number(self, spelled: str) -> str:

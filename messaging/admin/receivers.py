@@ -84,6 +84,7 @@ class ReceiverAdmin(PortalAdmin):
     list_display = ["url", "owner", "told_of", "state"]
     list_select_related = ["organization", "account"]
     list_filter = [OrganizationFilter]
+    search_fields = ["url"]
     ordering = ["-pk"]
     list_before_template = "admin/messaging/receivers.html"
     change_form_outer_before_template = "admin/messaging/receiver_state.html"

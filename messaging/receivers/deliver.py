@@ -11,7 +11,9 @@ from queue import Empty, SimpleQueue
 from django.utils.translation import gettext as _
 
 from integrations import calls, http
-from integrations.events import Fault, HttpRequest, HttpResponse
+from integrations.events import Fault, HttpRequest, HttpResponse, RenderedRequest
+from integrations.origins import release
+from integrations.properties import Credentials
 from messaging.drain import Drain
 from messaging.models import OutgoingEvent
 from messaging.receivers import queue, signature
@@ -116,8 +118,8 @@ def _request(event: OutgoingEvent) -> HttpRequest:
     body = event.payload.encode()
     signed = signature.headers(str(event.uuid), int(time.time()), body, event.receiver.secrets)
     headers = {"Content-Type": "application/json", **signed}
-    # With no credentials in it, there is nothing to be released.
-    return HttpRequest("POST", event.receiver.url, headers, body, TIMEOUT)
+    # With no credentials of a provider in it, there is nothing to be held.
+    return release(RenderedRequest("POST", event.receiver.url, headers, body, TIMEOUT), Credentials())
 
 
 def _change(event: OutgoingEvent, answer: HttpResponse | Fault) -> Change:

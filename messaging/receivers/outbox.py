@@ -72,6 +72,7 @@ class _Status(NamedTuple):
     code: str
     reason: str
     text: str
+    send_at: datetime | None
     created_at: datetime
     changed_at: datetime
     number: str
@@ -89,6 +90,7 @@ _COLUMNS = (
         "status_code",
         "status_text",
         "text",
+        "send_at",
         "created_at",
         "changed_at",
     ),
@@ -145,6 +147,7 @@ def note_statuses(keys: Collection[int]) -> None:
                 "to": told.address,
                 "members": members.get(told.contact, []),
                 "text": told.text,
+                "send_at": told.send_at and moment(told.send_at),
                 "created_at": moment(told.created_at),
                 "changed_at": moment(told.changed_at),
             }

@@ -16,7 +16,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     """
 
     MAX_COUNTED = 10_000
-    template_name = "admin/portal/administration/pagination.html"
+    template_name = "admin/portal/pagination.html"
 
     @cached_property
     def keys(self) -> list[int]:

@@ -116,7 +116,12 @@ def test_a_drawer_that_covers_the_page_keeps_the_keyboard_inside(demo: Demo, peo
 def test_without_scripts_one_reads_and_sends(demo: Demo, people: People) -> None:
     page = people.page("alice@acme.example", java_script_enabled=False)
     page.goto(f"{demo.url}/inbox/")
-    write_new(page, "0412 345 678", "Without scripts")
+    page.get_by_role("link", name="New", exact=True).click()
+    page.get_by_label("To", exact=True).fill("0412 345 678")
+    page.get_by_label("Message", exact=True).fill("Without scripts")
+    page.get_by_role("button", name="Send").click()
+    if page.locator(".message").count() == 0:  # it is night there, and asked about once
+        page.get_by_role("button", name="Send").click()
     expect(page.locator(".message.out .text").last).to_have_text("Without scripts")
     page.get_by_label("Message", exact=True).fill("And once more")
     page.get_by_role("button", name="Send").click()
