@@ -15,7 +15,7 @@ from messaging.models import WebhookEvent, WebhookRequest
 from messaging.statuses import QUARANTINE, UNFIT, EventState, Verdict
 
 MAX_BODY = 20_000  # characters
-_RELATED = ("message__conversation__contact", "message__conversation__number", "number")
+_RELATED = ("message__sender", "message__conversation__contact", "message__conversation__number", "number")
 
 
 def of(request: WebhookRequest) -> dict[str, Any]:

@@ -154,6 +154,7 @@ class _Sorting:
             self.reasons.append((Verdict.UNKNOWN_NUMBER, reason))
             return
         filed: set[int] = set()
+        strangers: list[tuple[str, str]] = []
         for recipient in event.recipients:
             numbers = self.named.get(recipient, [])
             whose = numbers[0].organization_id if len(numbers) == 1 else 0
@@ -162,7 +163,10 @@ class _Sorting:
                     filed.add(numbers[0].pk)
                     self._file(event, index, here[whose], here[whose].integration, numbers[0])
             elif told and (whose in here or whose not in self.vouching):
-                self.reasons.append(_why_not(self.owner, recipient, numbers, self.found.integrations))
+                reasons = self.reasons if numbers else strangers
+                reasons.append(_why_not(self.owner, recipient, numbers, self.found.integrations))
+        if not filed or isinstance(event, Consent):
+            self.reasons += strangers  # of a message to us and to others, these are the others
         if len(self.reasons) > before and not filed:
             self.nowhere[index] = self.reasons[before][1]
 

@@ -32,6 +32,7 @@ from messaging.models import (
     OptOut,
     OutgoingEvent,
     Receiver,
+    WebhookRequest,
 )
 from messaging.notices import mails, wording
 from messaging.outbound import dispatch
@@ -472,3 +473,11 @@ def test_receivers_are_told_who_takes_part_and_who_wrote(number: Number, alice: 
         ("message.received", ANNA, OURS, [ANNA, BERT]),
         ("message.status", OURS, GROUP, [ANNA, BERT]),
     ]
+
+
+def test_the_others_in_a_group_are_no_unknown_numbers(number: Number, admin_of_acme: User) -> None:
+    arrive(number, tos=[OURS, BERT], name="Anna")
+    row = WebhookRequest.objects.get()
+    assert (row.verdict, row.reason) == ("accepted", "")
+    page = signed_in(admin_of_acme).get(f"/admin/messaging/webhookrequest/{row.pk}/change/")
+    assert "message from Anna in a group" in page.content.decode()

@@ -106,4 +106,6 @@ def _saved(request: HttpRequest, template: Template, form: ExampleForm) -> bool:
         return False
     made = ngettext("Saved as a draft, with one case.", "Saved as a draft, with %(count)d cases.", len(cases))
     messages.success(request, f"{made} {_('Nobody uses it until you publish it.')}" % {"count": len(cases)})
+    if left := list(dict.fromkeys(missing(form))):
+        messages.warning(request, _("Do not publish it yet. %(left)s") % {"left": " ".join(left)})
     return True

@@ -223,8 +223,14 @@ class PreviewForm(forms.Form):
 
     @property
     def chosen_webhook(self) -> Mapping[str, Value] | None:
-        """The request of a case that was chosen; None for a pasted or captured one."""
-        return self._webhooks[key][1] if (key := self.value("source")) in self._webhooks else None
+        """The request of a case that was chosen; None for a pasted or captured one.
+
+        The case that stands there at first is not chosen by somebody who pastes something.
+        """
+        key = self.value("source")
+        if key == self.initial.get("source") and (self.value("pasted") or "").strip():
+            return None
+        return self._webhooks[key][1] if key in self._webhooks else None
 
 
 def as_fields(answer: Mapping[str, Value]) -> dict[str, Any]:

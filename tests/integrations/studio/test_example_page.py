@@ -77,6 +77,14 @@ def test_samples_become_a_draft_with_cases(template: Template, client: Client) -
         assert cases.run(compiled, json.loads(case.source)) == ""
 
 
+def test_who_saves_what_is_not_finished_is_told_what_is_missing(template: Template, client: Client) -> None:
+    request = "curl https://api.koala.example/v1/sms -d to=61412345678 -d from=61855555501 -d fixed=yes"
+    page = client.post(url_of(template), {"request": request, "do": "save"}, follow=True).content.decode()
+    assert "Do not publish it yet. Say which value of the request is the text of the message." in page
+    whole = client.post(url_of(template), {**SAMPLES, "do": "save"}, follow=True).content.decode()
+    assert "Do not publish it yet" not in whole
+
+
 def test_nothing_is_stored_until_it_is_saved(template: Template, client: Client) -> None:
     page = client.post(url_of(template), SAMPLES)
     assert page.status_code == 200

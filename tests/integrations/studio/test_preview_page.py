@@ -62,6 +62,20 @@ def test_answers_and_webhooks_are_explained(previewed: Previewed, fields: dict[s
     assert said in previewed.preview(**fields)
 
 
+def test_what_is_pasted_counts_before_the_case_that_stands_there(previewed: Previewed) -> None:
+    for name in ("One", "Two"):
+        request = {"method": "POST", "json": {**WEBHOOK, "text": f"Case {name}"}}
+        case = {"name": name, "kind": "receive", "request": request, "expect": {"events": []}}
+        previewed.template.cases.create(name=name, source=json.dumps(case))
+    form = previewed.client.get(f"{previewed.url}preview/").context["form"]
+    first, second = (key for key, (name, _case) in form._webhooks.items() if name in ("One", "Two"))
+    assert form.initial["source"] == first
+    pasted = json.dumps(WEBHOOK)
+    assert "“Case One”" in previewed.preview(source=first)
+    assert "“Meet Ann”" in previewed.preview(source=first, pasted=pasted)
+    assert "“Case Two”" in previewed.preview(source=second, pasted=pasted)
+
+
 def test_a_preview_writes_nothing(previewed: Previewed) -> None:
     with CaptureQueriesContext(connection) as asked:
         previewed.preview(pasted=json.dumps(WEBHOOK), **{"property-0": SECRET})
