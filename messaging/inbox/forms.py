@@ -53,6 +53,14 @@ class MessageForm(forms.Form):
     # When it is sent: one of the choices of `schedule.chosen`, or the time in `at`; empty for now.
     later = forms.CharField(label=_("When"), required=False, max_length=20)
     at = forms.CharField(label=_("At"), required=False, max_length=40)
+    schedule = forms.CharField(label=_("Schedule"), required=False, max_length=3)
+
+    def clean_schedule(self) -> str:
+        """Refuses to send at once what somebody schedules without a time."""
+        pressed: str = self.cleaned_data["schedule"]
+        if pressed and not (self.cleaned_data.get("later") or self.cleaned_data.get("at")):
+            raise forms.ValidationError(_("Choose a time, or press Send."))
+        return pressed
 
     @property
     def most_bytes(self) -> int:

@@ -249,3 +249,12 @@ def test_of_a_claim_and_a_cancel_at_one_moment_never_both_win(account: Account, 
     assert {key for key, status in rows.items() if status == Status.CANCELED} == canceled
     assert {key for key, status in rows.items() if status == Status.SENDING} == claimed
     assert claimed | canceled == set(keys)
+
+
+def test_nothing_is_scheduled_without_a_time(private: Number, alice: User) -> None:
+    talk = arrive(private).conversation
+    answer = write(alice, talk.pk, schedule="yes")
+    assert (answer.status_code, Message.objects.filter(direction="out").count()) == (422, 0)
+    assert "Choose a time, or press Send." in answer.content.decode()
+    assert write(alice, talk.pk, schedule="yes", later="tomorrow").status_code == 200
+    assert Message.objects.get(direction="out").is_scheduled
