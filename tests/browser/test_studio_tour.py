@@ -100,6 +100,7 @@ def publish(hand: Hand, name: str, cases: int) -> None:
     hand.click("Set up for the selected")
     expect(page.get_by_text(f"{name} is set up for 1 organization.")).to_be_visible()
     hand.click("Acme Dental", "link")
+    expect(page.get_by_role("heading", name="Credentials")).to_be_visible()
     for label in page.locator("form:has(h2:text('Credentials')) label").all_inner_texts():
         hand.write(label, "what-the-provider-gave")
     hand.click("Save")
