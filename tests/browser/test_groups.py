@@ -51,7 +51,8 @@ def test_everybody_gets_the_answer(
         page.get_by_text("Everybody in the group gets your message, except who has opted out.")
     ).to_be_visible()
     page.get_by_label("Message", exact=True).fill("Friday at ten, then.")
-    page.screenshot(path=images / f"group-{width}.png")
+    if width == 1280:
+        page.screenshot(path=images / "group.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".message.out")).to_have_count(1)
