@@ -15,13 +15,13 @@ def sender(given: str, country: str | None) -> str:
     Anything else (a name, an e-mail address, `rcs:…`) is as it came, in one line of at most 254 characters.
     It is never a list of numbers as in the address of a group.
     """
-    if number := phones.read(given, country):
+    printable = " ".join("".join(letter if letter.isprintable() else " " for letter in given).split())
+    if number := phones.read(printable, country):
         return number
-    digits = (phones.digits_of(given) or "").removeprefix("+")
+    digits = (phones.digits_of(printable) or "").removeprefix("+")
     if len(digits) in phones.SHORT_CODE:
         return digits
-    printable = "".join(letter if letter.isprintable() else " " for letter in given)
-    name = " ".join(printable.split())[:LONGEST].strip() or NAMELESS
+    name = printable[:LONGEST].strip() or NAMELESS
     return name if any(letter.isalpha() for letter in name) else name.replace(", ", ",")
 
 

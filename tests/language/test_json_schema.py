@@ -48,7 +48,7 @@ MEANING = re.compile(
     r"|Two placeholders need |There are two properties |.*is the name of a variable|.*is not a valid label"
     r"|.* must be one of: |.* must be a complete URL|The regular expression |.*can have at most "
     r"|Keys (?:cannot contain|hold no) placeholders|.*must not have a fragment|Put a slash |.*cannot be bound"
-    r"|.*both obtain an access token|OAuth2 is described twice|.*to compare with|.*may stand only in "
+    r"|'request_path' needs |.*both obtain an access token|OAuth2 is described twice|.*to compare with|.*may stand only in "
 )
 VALUES: list[Any] = [
     7, -1, 1.5, True, None, "x", "/x", "a/b", "post", "$x$", [], ["x"], ["a/b"], [{}], {}, {"x": 1}, {"type": "none"},
