@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from integrations import logos, setup
-from integrations.language.api_methods import SEND_FILE, SEND_GROUP, SEND_MESSAGE
+from integrations.language.api_methods import SEND_FILE, SEND_MESSAGE
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template
 from integrations.search import LONGEST, found
@@ -29,7 +29,7 @@ def _sends_files(compiled: Compiled) -> bool:
 
 
 def _sends_to_groups(compiled: Compiled) -> bool:
-    return SEND_GROUP.name in compiled.methods
+    return compiled.sends_to_groups
 
 
 def _reports(compiled: Compiled) -> bool:

@@ -131,6 +131,11 @@ class Template:
         """All events, whichever way they come."""
         return self.webhook.events + self.section(polled=True).events
 
+    @property
+    def sends_to_groups(self) -> bool:
+        """Whether one message can be sent to all members of a group."""
+        return SEND_GROUP.name in self.methods
+
     def reads(self, name: str) -> bool:
         """Whether the requests for messages read a variable."""
         sending = (SEND_MESSAGE, SEND_FILE, SEND_GROUP, UPLOAD_FILE)

@@ -14,7 +14,6 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
-from integrations.language.api_methods import SEND_GROUP
 from integrations.models import Integration
 from messaging import keywords, numbers
 from messaging.models.assignments import assigned_to
@@ -218,7 +217,7 @@ class Number(models.Model):
     def sends_to_groups(self) -> bool:
         """Whether one message can be sent to all members of a group; reads the integration's template."""
         ready = Integration.objects.ready().filter(numbers=self).first()
-        return ready is not None and SEND_GROUP.name in ready.compiled.methods
+        return ready is not None and ready.compiled.sends_to_groups
 
     @property
     def as_sender(self) -> str:

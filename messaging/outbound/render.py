@@ -9,7 +9,6 @@ from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
 
 from integrations import prepared
-from integrations.language.api_methods import SEND_GROUP
 from integrations.language.errors import RenderError
 from integrations.origins import Held, release
 from integrations.prepared import PreparedIntegration
@@ -84,7 +83,7 @@ def _refusal(job: Job) -> str:
         return _("%(provider)s is switched off for the organization.") % {
             "provider": job.through.integration.template.name
         }
-    if isinstance(job.to, list) and SEND_GROUP.name not in job.through.compiled.methods:
+    if isinstance(job.to, list) and not job.through.compiled.sends_to_groups:
         return errors.no_groups(job.through.integration.template.name)
     return ""
 

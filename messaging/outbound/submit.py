@@ -126,7 +126,8 @@ def _again(message: Message, author: User | None, *, trusted: bool) -> Message:
 def _address(number: Number, to: str | Contact) -> str:
     if isinstance(to, Contact):
         if to.is_group and not number.sends_to_groups:
-            raise to_groups_impossible(number)
+            provider = str(number.integration.template if number.integration else number)
+            raise Refused(lambda: errors.no_groups(provider), "to")
         if not to.answerable:
             raise Refused(_("%(contact)s is not a phone number.") % {"contact": to.address}, "to")
         # As it is: a short code may be a number as it is dialled in our country, which is somebody else's.
@@ -139,13 +140,6 @@ def _address(number: Number, to: str | Contact) -> str:
     if number.number in phones.ways(address):
         raise Refused(_("This is your own number."), "to")
     return address
-
-
-def to_groups_impossible(number: Number) -> Refused:
-    """The number's provider sends to one recipient at a time."""
-    return Refused(
-        lambda: errors.no_groups(str(number.integration.template if number.integration else number)), "to"
-    )
 
 
 def _stored(author: User, number: Number, files: Sequence[UploadedFile[Any]]) -> list[Attachment]:

@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from integrations import case_http
 from integrations.case_schema import FAULTS
 from integrations.events import HttpResponse
-from integrations.language.api_methods import SEND_GROUP
 from integrations.language.document import Template
 from integrations.language.properties import Property, check_values
 from integrations.language.values import Value, dump, load, text
@@ -128,7 +127,7 @@ class PreviewForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.compiled, self._answers, self._webhooks = compiled, answers, webhooks
-        if SEND_GROUP.name in compiled.methods:
+        if compiled.sends_to_groups:
             self.fields["to"].label = _("To (commas make a group)")
         for index, item in enumerate(compiled.properties):
             self.fields[f"property-{index}"] = _property_field(item)
@@ -202,7 +201,7 @@ class PreviewForm(forms.Form):
         """The contact; the members of a group, if there are several and the template sends to groups."""
         to: str = self.value("to")
         members = [each.strip() for each in to.split(",") if each.strip()]
-        return members if len(members) > 1 and SEND_GROUP.name in self.compiled.methods else to
+        return members if len(members) > 1 and self.compiled.sends_to_groups else to
 
     @property
     def written_answer(self) -> dict[str, Value]:
