@@ -54,9 +54,9 @@ def _in_utc(read: Callable[[str], datetime], value: str) -> datetime | None:
         return None
 
 
-def iso_text(date: datetime) -> str:
-    """The date as ISO 8601 in UTC, with a fraction of a second only if it has one."""
-    return date.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def iso_text(date: datetime, timespec: str = "auto") -> str:
+    """The date as ISO 8601 in UTC; by default, with a fraction of a second only if it has one."""
+    return date.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 @functools.lru_cache(maxsize=256)

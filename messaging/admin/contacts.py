@@ -129,7 +129,7 @@ class ContactAdmin(PortalAdmin):
         same = Contact.objects.filter(Q(pk=key_of(object_id or "")) | Q(merged=key_of(object_id or "")))
         person = self.get_queryset(request).filter(pk__in=same.filter(merged_into=None).values("pk")).first()
         numbers = Contact.objects.of_person(person).order_by("pk") if person else []
-        members = person.members.select_related("merged_into").order_by("address") if person else []
+        members = person.members_in_order if person else []
         context = {"numbers": numbers, "members": members, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
 

@@ -13,6 +13,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from integrations.language.dates import iso_text
 from messaging import numbers
 from messaging.api.exceptions import KINDS
 from messaging.outbound.submit import MAX_TEXT
@@ -68,7 +69,7 @@ class MomentField(serializers.DateTimeField):
     """A time in UTC, to the millisecond."""
 
     def to_representation(self, value: datetime) -> str:
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_text(value, "milliseconds")
 
 
 class WaitingField(MomentField):

@@ -141,11 +141,7 @@ def _add_members(of_groups: Mapping[int, Sequence[Job]]) -> None:
     """Messages to groups go to the members who want them; two statements, if there are any."""
     if not of_groups:
         return
-    link = Contact.members.through._default_manager.filter(from_contact__in=of_groups)
-    members: dict[int, list[str]] = defaultdict(list)
-    pairs = link.order_by("to_contact__address").values_list("from_contact", "to_contact__address")
-    for group, address in pairs:
-        members[group].append(address)
+    members = Contact.objects.members_of(of_groups)
     found = OptOut.objects.filter(
         number__in={job.number.pk for jobs in of_groups.values() for job in jobs},
         address__in={address for addresses in members.values() for address in addresses},

@@ -107,7 +107,7 @@ class MemberForm(MessageForm):
         self.initial["member"] = wrote.values_list("sender", flat=True).first()
         field = self.fields["member"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = group.contact.members.select_related("merged_into").order_by("address")
+        field.queryset = group.contact.members_in_order
 
     @property
     def recipient(self) -> Contact | None:

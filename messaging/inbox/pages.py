@@ -228,8 +228,7 @@ def members(conversation: Conversation) -> list[Contact]:
     if not conversation.contact.is_group:
         return []
     out = OptOut.objects.filter(number=conversation.number_id, address=OuterRef("address"))
-    found = conversation.contact.members.select_related("merged_into").annotate(opted_out=Exists(out))
-    return list(found.order_by("address"))
+    return list(conversation.contact.members_in_order.annotate(opted_out=Exists(out)))
 
 
 def fingerprint(states: Iterable[tuple[Any, ...]]) -> str:

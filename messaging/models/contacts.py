@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
@@ -84,6 +85,15 @@ class ContactQuerySet(models.QuerySet["Contact"]):
     def groups(self) -> ContactQuerySet:
         """The groups that these are members of."""
         return Contact.objects.filter(is_group=True, members__in=self)
+
+    def members_of(self, groups: Collection[int]) -> dict[int, list[str]]:
+        """The addresses of the members of each of these groups, in order; one query, if there are any."""
+        found: dict[int, list[str]] = defaultdict(list)
+        if groups:
+            rows = self.filter(groups__in=groups).order_by("address").values_list("groups", "address")
+            for group, address in rows:
+                found[group].append(address)
+        return found
 
     def of_person(self, contact: Contact) -> ContactQuerySet:
         """All contacts of the same person, the contact itself among them."""
@@ -168,6 +178,11 @@ class Contact(models.Model):
     def person(self) -> Contact:
         """The contact that stands for the person; itself unless it was merged into another."""
         return self.merged_into or self
+
+    @property
+    def members_in_order(self) -> ContactQuerySet:
+        """The members of a group, with whom they stand for, as they are shown."""
+        return self.members.select_related("merged_into").order_by("address")
 
     @property
     def title(self) -> str:

@@ -11,13 +11,14 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from integrations.language.dates import iso_text
 from messaging import wakeups
 from messaging.models import Alert, Contact, EventKind, Message, OutgoingEvent, Receiver
 from messaging.statuses import Direction, Status
@@ -132,7 +133,7 @@ def note_statuses(keys: Collection[int]) -> None:
     found = [_Status(*row) for row in rows.values_list(*_COLUMNS)]
     organizations = {status.organization for status in found}
     wanting = _by_organization(Receiver.objects.filter(organization__in=organizations, statuses=True))
-    members = _members({status.contact for status in found if status.is_group})
+    members = Contact.objects.members_of({status.contact for status in found if status.is_group})
     kind, events = EventKind.MESSAGE_STATUS, []
     for told in found:
         name = Status(told.status).name.lower()
@@ -190,24 +191,13 @@ def note_test(receiver: Receiver) -> None:
 
 def moment(at: datetime) -> str:
     """A time in UTC, to the millisecond, as the REST API writes it."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_text(at, "milliseconds")
 
 
 def _by_organization(receivers: QuerySet[Receiver]) -> dict[int | None, list[Receiver]]:
     found: dict[int | None, list[Receiver]] = defaultdict(list)
     for receiver in receivers.filter(enabled=True).select_related("organization"):
         found[receiver.organization_id].append(receiver)
-    return found
-
-
-def _members(groups: Collection[int]) -> dict[int, list[str]]:
-    """The addresses of the members of each group; one query, if there is any."""
-    found: dict[int, list[str]] = defaultdict(list)
-    if groups:
-        link = Contact.members.through._default_manager.filter(from_contact__in=groups)
-        pairs = link.order_by("to_contact__address").values_list("from_contact", "to_contact__address")
-        for group, address in pairs:
-            found[group].append(address)
     return found
 
 
