@@ -26,11 +26,16 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         )
         return self.filter(Exists(memberships))
 
+    def users_by_number(self) -> dict[int, set[int]]:
+        """The users of each number; both by their keys."""
+        found: dict[int, set[int]] = defaultdict(set)
+        for number, user in self.values_list("number", "user"):
+            found[number].add(user)
+        return found
+
     def assign_all(self, wanted: Mapping[int, Set[int]]) -> None:
         """Gives numbers these users and no others; both by their keys."""
-        known: dict[int, set[int]] = defaultdict(set)
-        for number, user in self.filter(number__in=wanted).values_list("number", "user"):
-            known[number].add(user)
+        known = self.filter(number__in=wanted).users_by_number()
         gone = {(number, user) for number, users in wanted.items() for user in known[number] - users}
         if gone:
             rows = self.filter(number__in={number for number, _user in gone})

@@ -29,9 +29,7 @@ def note(messages: Sequence[Message]) -> None:
     assigned = Assignment.objects.permitted().filter(
         Q(wants_push) | Q(wants_mail), number__in=numbers, user__is_active=True
     )
-    users_of: dict[int, set[int]] = defaultdict(set)
-    for number, user in assigned.values_list("number", "user"):
-        users_of[number].add(user)
+    users_of = assigned.users_by_number()
     if not users_of:
         return
     to_tell: dict[int, list[Message]] = defaultdict(list)

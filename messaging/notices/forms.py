@@ -43,7 +43,7 @@ class ChoicesForm(forms.ModelForm):  # type: ignore[type-arg]
                 del self.fields[name]
 
     def save(self, commit: bool = True) -> NoticeChoices:
-        """What came before mail was chosen is not told by mail; what waits for one is told as chosen now."""
+        """Texts from before mail was chosen are not mailed; those that wait for a mail go as chosen now."""
         row: NoticeChoices = super().save(commit=False)
         changed = set(self.changed_data)
         if {"mail", "mail_minutes", "mail_hour"} & changed:

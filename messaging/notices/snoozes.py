@@ -53,9 +53,7 @@ def _concerned(conversations: Sequence[Conversation]) -> list[set[int]]:
     assigned = Assignment.objects.permitted().filter(
         number__in={row.number_id for row in conversations}, user__is_active=True
     )
-    users_of: dict[int, set[int]] = defaultdict(set)
-    for number, user in assigned.values_list("number", "user"):
-        users_of[number].add(user)
+    users_of = assigned.users_by_number()
     found = []
     for row in conversations:
         users = users_of[row.number_id]

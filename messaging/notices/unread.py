@@ -40,7 +40,7 @@ class Told(NamedTuple):
 
 
 def newest(user: User) -> Told:
-    """Up to where a user is told who looks at the list now; indexes answer for each of the user's numbers."""
+    """How far a user who looks at the list now has been told; an index answers for each of their numbers."""
     open_ones = Conversation.objects.filter(number=OuterRef("pk"), closed_at__isnull=True)
     last = open_ones.order_by("-last_at").values("last_message")[:1]
     latest = Number.objects.filter(assigned_to(user)).order_by().values_list(Subquery(last), flat=True)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from messaging.models import Message, NoticeChoices, Remark
+from messaging.models import Conversation, Message, NoticeChoices, Remark
 from portal.models import User
 
 SHOWN = 140
@@ -21,26 +21,22 @@ def choices_of(user: User) -> NoticeChoices:
 
 def notice(message: Message, user: User) -> dict[str, Any]:
     """Who wrote, the beginning of the text if the user wants it shown, and where it leads."""
-    return {
-        "title": message.conversation.contact.title,
-        "body": spoken(message) if choices_of(user).shows_text else _("A new message"),
-        "url": reverse("conversation", args=[message.conversation_id]),
-        "tag": f"c{message.conversation_id}",
-        "message": message.pk,
-    }
+    said = spoken(message) if choices_of(user).shows_text else _("A new message")
+    return {**_about(message.conversation), "body": said, "message": message.pk}
 
 
 def ended(remark: Remark) -> dict[str, Any]:
     """That a snooze is over, as `notice` tells of a message."""
     conversation = remark.conversation
-    return {
-        "title": conversation.contact.title,
-        "body": _("The snooze is over."),
-        "url": reverse("conversation", args=[conversation.pk]),
-        "tag": f"c{conversation.pk}",
-        "message": conversation.last_message_id or 0,
-        "remark": remark.pk,
-    }
+    last = conversation.last_message_id or 0
+    about = _about(conversation)
+    return {**about, "body": _("The snooze is over."), "message": last, "remark": remark.pk}
+
+
+def _about(conversation: Conversation) -> dict[str, Any]:
+    """Where a notice leads; what is told of one conversation takes the place of what was told before."""
+    url = reverse("conversation", args=[conversation.pk])
+    return {"title": conversation.contact.title, "url": url, "tag": f"c{conversation.pk}"}
 
 
 def spoken(message: Message) -> str:
