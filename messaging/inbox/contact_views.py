@@ -11,8 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from messaging.contact_form import ContactForm
 from messaging.inbox import pages
-from messaging.inbox.team_views import own
-from messaging.inbox.views import REFUSED, SignedIn, frame
+from messaging.inbox.views import REFUSED, SignedIn, frame, own
 from messaging.models import Contact, ContactTag, Conversation
 from messaging.rules import contacts
 from portal.models import Organization

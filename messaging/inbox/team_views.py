@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from messaging.errors import Refused
 from messaging.inbox import team
-from messaging.inbox.views import REFUSED, SignedIn
+from messaging.inbox.views import REFUSED, SignedIn, own
 from messaging.models import Conversation
 from messaging.rules import schedule, teamwork
 from portal.ids import key_of
@@ -87,13 +87,6 @@ def writing(request: SignedIn, pk: int) -> HttpResponse:
     """Tells the others that the user writes here now."""
     teamwork.writes(own(request, pk), request.user)
     return HttpResponse(status=204)
-
-
-def own(request: SignedIn, pk: int) -> Conversation:
-    """The conversation, if it is one of the user's; else a 404."""
-    mine = Conversation.objects.for_user(request.user)
-    related = mine.select_related("contact__merged_into", "number", "organization", "assignee")
-    return get_object_or_404(related, pk=pk)
 
 
 def done(request: SignedIn, opened: Conversation, fragment: str = "inbox/_team.html") -> HttpResponse:

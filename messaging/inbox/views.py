@@ -70,8 +70,8 @@ def new_about(request: SignedIn) -> HttpResponse:
 
 
 def _numbers(request: SignedIn) -> NumberQuerySet:
-    own = Number.objects.for_user(request.user).select_related("organization", "integration__template")
-    return own.order_by("display_name", "number")
+    mine = Number.objects.for_user(request.user).select_related("organization")
+    return mine.order_by("display_name", "number")
 
 
 def _about(request: SignedIn, form: NewMessageForm) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _hints(request: SignedIn, talk: Conversation) -> dict[str, Any]:
 @login_required
 def conversation(request: SignedIn, pk: int) -> HttpResponse:
     """A thread with its compose box; POST sends."""
-    opened = _conversation(request, pk)
+    opened = own(request, pk)
     form = _form(request, opened, *_given(request))
     if request.method == "POST" and form.is_valid():
         try:
@@ -115,7 +115,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
 @require_GET
 def thread(request: SignedIn, pk: int) -> HttpResponse:
     """The thread if it is not what the page shows (`seen`), else 204; or what came `before` a message."""
-    opened = _conversation(request, pk)
+    opened = own(request, pk)
     before = request.GET.get("before", "")
     if before.isdecimal():
         context = _thread(request, opened, int(before[:18]))
@@ -151,13 +151,13 @@ def conversations(request: SignedIn) -> HttpResponse:
 def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
     """A new message in place of one that failed."""
     message = get_object_or_404(Message.objects.for_user(request.user), uuid=uuid)
-    opened = _conversation(request, message.conversation_id)
+    opened = own(request, message.conversation_id)
     form = _form(request, opened)
     try:
         submit.resend(request.user, message)
     except Refused as refusal:
         form.add_error(None, str(refusal))
-    return _with_thread(request, _conversation(request, opened.pk), form)
+    return _with_thread(request, own(request, opened.pk), form)
 
 
 @login_required
@@ -173,7 +173,7 @@ def conversation_changed(request: SignedIn, pk: int) -> HttpResponse:
     """The thread as it is now; the page then looks for what else has changed."""
     if not request.htmx:
         return redirect("conversation", pk)
-    answer = render(request, "inbox/_thread.html", _thread(request, _conversation(request, pk)))
+    answer = render(request, "inbox/_thread.html", _thread(request, own(request, pk)))
     answer["HX-Trigger"] = "changed"
     return answer
 
@@ -193,11 +193,11 @@ def _given(request: SignedIn) -> tuple[Any, Any]:
     return (request.POST, request.FILES) if request.method == "POST" else (None, None)
 
 
-def _conversation(request: SignedIn, pk: int) -> Conversation:
-    own = Conversation.objects.for_user(request.user).select_related(
-        "contact__merged_into", "number__integration__template", "organization", "assignee"
-    )
-    return get_object_or_404(own, pk=pk)
+def own(request: SignedIn, pk: int) -> Conversation:
+    """The conversation, if it is one of the user's; else a 404."""
+    mine = Conversation.objects.for_user(request.user)
+    related = mine.select_related("contact__merged_into", "number", "organization", "assignee")
+    return get_object_or_404(related, pk=pk)
 
 
 def _thread(request: SignedIn, opened: Conversation, before: int | None = None) -> dict[str, Any]:

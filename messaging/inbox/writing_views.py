@@ -13,8 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from messaging import canned_replies
 from messaging.inbox import writing
-from messaging.inbox.team_views import own
-from messaging.inbox.views import REFUSED, SignedIn
+from messaging.inbox.views import REFUSED, SignedIn, own
 from messaging.inbox.writing_forms import ChoicesForm, ReplyForm
 from messaging.models import Message
 
