@@ -100,6 +100,16 @@ def _pages() -> Iterator[tuple[str, str, str]]:
     from messaging.statuses import Direction
     from portal.models import User
 
+    words = {
+        "a common word": word(0),
+        "a word": word(40),
+        "a rarer word": word(3000),
+        "a rare word": word(19_999),
+        "two words": f"{word(2)} {word(30)}",
+        "a prefix": word(5)[:3],
+        "no such word": "nowhere",
+    }
+
     def of(domain: str) -> Iterator[tuple[str, str]]:
         sent = Message.objects.filter(organization__domain=domain, direction=Direction.OUT)
         some = sent.order_by("-pk")[sent.count() // 3]
@@ -108,15 +118,9 @@ def _pages() -> Iterator[tuple[str, str, str]]:
         day = timezone.localdate() - timedelta(days=40)
         week = f"{day - timedelta(days=7)}", f"{day}"
         searches = {
-            "a common word": word(0),
-            "a word": word(40),
-            "a rarer word": word(3000),
-            "a rare word": word(19_999),
-            "two words": f"{word(2)} {word(30)}",
+            **words,
             "two rarer words": f"{word(900)} {word(2500)}",
-            "a prefix": word(5)[:3],
             "a number in the text": some.text.split()[-1],
-            "no such word": "nowhere",
             "a contact": address,
             "an id": str(some.uuid),
         }
@@ -177,7 +181,7 @@ def _pages() -> Iterator[tuple[str, str, str]]:
         yield "contacts search: a name", f"{contacts}?q=contact+77"
         yield "contacts search: a number", f"{contacts}?q={address}"
 
-    for user, domain in {  # who looks at a list, and the organization whose rows they look for
+    for user, domain in {  # who searches, and the organization whose rows they search for
         "admin@o0-0.example": "o0-0.example",
         "admin@o0-12.example": "o0-12.example",
         "account0@example.com": "o0-0.example",
@@ -188,17 +192,7 @@ def _pages() -> Iterator[tuple[str, str, str]]:
     texter = "user0@o0-0.example"
     assert User.objects.filter(email=texter).exists()
     yield texter, "inbox", "/inbox/list/"
-    for name, term in {
-        "a common word": word(0),
-        "a word": word(40),
-        "a rarer word": word(3000),
-        "a rare word": word(19_999),
-        "two words": f"{word(2)} {word(30)}",
-        "a prefix": word(5)[:3],
-        "no such word": "nowhere",
-        "a name": "contact 77",
-        "a number": "0412",
-    }.items():
+    for name, term in {**words, "a name": "contact 77", "a number": "0412"}.items():
         yield texter, f"inbox search: {name}", f"/inbox/list/?q={quote(term)}"
 
 

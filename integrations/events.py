@@ -64,9 +64,9 @@ class InboundRequest:
 class InboundMessage:
     """A text or files for one or more of our numbers, which are written as the provider wrote them.
 
-    `members` are others who take part in a group, besides sender and recipients. With a
-    `concat_id`, the text is part `concat_part` of `concat_count`. With `media_auth`, its files may be
-    fetched with the provider's credentials.
+    `members` are others who take part in a group, besides sender and recipients. With a `concat_id`, the text
+    is part `concat_part` of `concat_count`. With `media_auth`, its files may be fetched with the provider's
+    credentials.
     """
 
     type: Literal["message", "mms"]

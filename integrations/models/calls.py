@@ -18,7 +18,7 @@ Row = TypeVar("Row", bound="ScheduledCall")
 
 
 def in_seconds(seconds: float) -> Combinable:
-    """The time in so many seconds; zero is due at once."""
+    """The time that many seconds from now; with zero it is due at once."""
     # On SQLite a sum has more digits than Now(), and would be later than it for the rest of the millisecond.
     return Now() + timedelta(seconds=seconds) if seconds else Now()
 

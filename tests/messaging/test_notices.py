@@ -576,7 +576,7 @@ def test_the_open_page_is_told_what_has_come(private: Number, alice: User, charl
         "notices": [],
     }
     page = client.get("/inbox/").content.decode()
-    assert f'data-newest="{second.pk}.0"' in page  # what came before it is not told by it
+    assert f'data-newest="{second.pk}.0"' in page  # this page does not tell of earlier ones
     # The thread that somebody looks at is noted as read before the page asks.
     pages.mark_read(second.conversation, alice)
     for opened, count in ((second.conversation_id, 1), (0, 0), ("x", 0)):
