@@ -38,13 +38,10 @@ def digest(label: str, value: str) -> str:
     return hashlib.sha256(f"{label}\x1f{value}".encode("utf-8", "replace")).hexdigest()
 
 
-def holders(
-    account: Account, template: Template, digests: Collection[str], most: int
-) -> list[Integration | None]:
-    """The integrations that have one of these values; None stands for those with the account's."""
+def holders(account: Account, template: Template, digests: Collection[str], most: int) -> list[int | None]:
+    """The keys of organizations that have one of these values; None stands for those with the account's."""
     found = ComparedValue.objects.filter(account=account, template=template, digest__in=digests)
-    with_owners = found.select_related("values__integration__organization", "values__integration__revision")
-    return [row.values.integration for row in with_owners.defer("values__values")[:most]]
+    return list(found.values_list("values__integration__organization", flat=True)[:most])
 
 
 def renew(rows: QuerySet[PropertyValues]) -> None:

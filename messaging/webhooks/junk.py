@@ -15,7 +15,9 @@ from django.db.models.functions import Now
 
 from messaging.models import WebhookRequest
 from messaging.statuses import Verdict
+from messaging.webhooks.cache import Cache
 from messaging.webhooks.owners import Owner
+from portal import process
 
 MINUTE = timedelta(seconds=60)
 
@@ -43,6 +45,15 @@ def is_one_more(owner: Owner, ip: str, verdict: str) -> bool:
     most = MOST.get(Verdict(verdict))
     if most is None:
         return False
+    key = "junk", owner.account.pk, owner.template.pk, verdict, ip
+    last = process.get(Cache).get(key, lambda: _last(owner, ip, verdict, most))
+    return last is not None and bool(
+        WebhookRequest.objects.filter(pk=last).update(more=F("more") + 1)  # it may be gone
+    )
+
+
+def _last(owner: Owner, ip: str, verdict: str, most: Most) -> int | None:
+    """The key of the last request of the minute, of the address if it has any; None if one more is stored."""
     rows = WebhookRequest.objects.filter(account=owner.account, verdict=verdict)
     if verdict == Verdict.UNVERIFIED:
         latest = rows.filter(template=owner.template).order_by("-received_at")
@@ -54,6 +65,5 @@ def is_one_more(owner: Owner, ip: str, verdict: str) -> bool:
     found = list(recent[: most.service])
     mine = [pk for pk, address in found if address == ip[:45]]
     if len(mine) < most.address and len(found) < most.service:
-        return False
-    last = mine[0] if mine else found[0][0]
-    return bool(WebhookRequest.objects.filter(pk=last).update(more=F("more") + 1))
+        return None
+    return mine[0] if mine else found[0][0]

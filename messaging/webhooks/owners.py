@@ -69,7 +69,8 @@ class Owner:
         if not digests:
             return []
         found = compared_values.holders(self.account, self.template, digests, MOST_CANDIDATES + 1)
-        own = self._known(item for item in found if item is not None and item.enabled)
+        named = self.integrations_of({key for key in found if key is not None})
+        own = [item for item in named if item.enabled]
         # Those that share have the account's values, or the defaults.
         if None in found or not digests.isdisjoint(compared_values.digests_of({}, self.documents)):
             own += self._sharing()
@@ -119,15 +120,11 @@ class Owner:
         return found if self.organization is None else found.filter(organization=self.organization)
 
     def _load(self, found: QuerySet[Integration]) -> list[Integration]:
-        """These rows, in one query."""
-        return self._known(found.select_related("organization", "revision"))
-
-    def _known(self, found: Iterable[Integration]) -> list[Integration]:
-        """Those of the account, each once, with the template and the account that are known already."""
-        rows = {row.pk: row for row in found if row.organization.account_id == self.account.pk}
-        for row in rows.values():
+        """These rows of the account, in one query."""
+        rows = list(found.select_related("organization", "revision"))
+        for row in rows:  # these are known already
             row.template, row.organization.account = self.template, self.account
-        return list(rows.values())
+        return rows
 
 
 def owner_of(service_id: str, owner_id: str) -> Owner | None:
