@@ -43,7 +43,7 @@ from portal.database import plans
 from portal.models import User
 
 CONVERSATIONS, MESSAGES = 30, 50
-MOST_UNREAD = 1000
+MOST_UNREAD = 100  # are counted; more are shown as 99+
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@
 
   const showUnread = () => {
     const unread = Number($("#list").dataset.unread);
-    document.title = (unread ? `(${unread}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+    document.title = (unread ? `(${unread > 99 ? "99+" : unread}) ` : "") + document.title.replace(/^\(\d+\+?\) /, "");
   };
 
   // --- The thread stays at its end for whoever reads there, and where it is for whoever reads above ---
