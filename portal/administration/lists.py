@@ -36,7 +36,7 @@ def _drawn_once(headers: Callable[[ChangeList], Iterable[Any]]) -> Callable[[Cha
     def drawn(changes: ChangeList) -> list[Any]:
         if not hasattr(changes, "drawn_headers"):
             changes.drawn_headers = list(headers(changes))
-        return changes.drawn_headers  # type: ignore[no-any-return]
+        return changes.drawn_headers
 
     return drawn
 
