@@ -15,6 +15,7 @@ from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
 from portal.administration.base import PortalAdmin, user_of
+from portal.administration.logs import exact_time
 from portal.administration.people_filters import MemberOrganizationFilter, MemberRoleFilter, UserStateFilter
 from portal.models import Account, Membership, Organization, PersonalToken, User
 from portal.permissions import in_reach_of
@@ -148,7 +149,7 @@ class UserAdmin(PortalAdmin):
     form = UserForm
     list_before_template = "admin/users_invite.html"
     inlines = [MembershipInline]
-    list_display = ["name", "email", "roles", "is_active", "last_login"]
+    list_display = ["name", "email", "roles", "is_active", "signed_in"]
     list_filter = [MemberOrganizationFilter, MemberRoleFilter, UserStateFilter]
     change_form_after_template = "admin/user_next.html"
     search_fields = ["name", "email"]
@@ -169,6 +170,10 @@ class UserAdmin(PortalAdmin):
     @admin.display(description=_("roles"))
     def roles(self, user: User) -> str:
         return format_html("{}", ", ".join(str(member) for member in user.memberships.all()) or "–")
+
+    @admin.display(description=_("last sign-in"), ordering="last_login")
+    def signed_in(self, user: User) -> str:
+        return exact_time(user.last_login) if user.last_login else "–"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         fields = ["name", "email", "time_zone", "is_active"]
