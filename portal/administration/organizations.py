@@ -13,21 +13,39 @@ from portal.administration.base import PortalAdmin, user_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
 
+DAYS = ["message_days", "file_days", "attempt_days", "webhook_days", "audit_days"]
+
 
 @admin.register(Account)
 class AccountAdmin(PortalAdmin):
     organization_lookup, account_lookup = "", "pk"
     list_display = ["name", "accountid", "organization_count"]
     search_fields = ["name", "accountid"]
-    readonly_fields = ["accountid"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """All but the demand for second factors is up to operators."""
+        if user_of(request).is_operator:
+            return ["accountid"]
+        return ["name", "accountid", *DAYS]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [
             (None, {"fields": ["name", "accountid"] if obj else ["name"]}),
             (
+                _("Sign-in"),
+                {
+                    "fields": ["second_factor"],
+                    "description": _(
+                        "Whoever must have a second factor and has none sets up an authenticator app or a "
+                        "passkey at the next click, and can do nothing else before. Programs with API tokens "
+                        "go on. The list of users shows who has one."
+                    ),
+                },
+            ),
+            (
                 _("Days to keep"),
                 {
-                    "fields": ["message_days", "file_days", "attempt_days", "webhook_days", "audit_days"],
+                    "fields": DAYS,
                     "description": _(
                         "After how many days the data of the account are deleted; 0 keeps them for ever. "
                         "Leave a field empty to keep them as long as the installation does."
@@ -47,7 +65,7 @@ class AccountAdmin(PortalAdmin):
         return user_of(request).is_operator
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return user_of(request).is_operator
+        return user_of(request).administers_accounts and super().has_change_permission(request, obj)
 
 
 @admin.register(Organization)
