@@ -44,19 +44,21 @@ def send_due() -> None:
     due = Alert.objects.filter(tell_at__lte=Now())
     related = due.select_related("account", "organization", "integration__template", "receiver")
     found = list(related.order_by("pk")[:MOST])
+    if not found:
+        return
+    said = {alert.pk: wording.mail(alert) for alert in found}
+    # First, since it is noted once however often the mail server refuses.
+    with transaction.atomic():
+        outbox.note_alerts((alert, said[alert.pk][0], wording.url(alert)) for alert in found)
     wanted = recipients(found)
     for alert in found:
         # One that has changed since is due again.
         same = due.filter(pk=alert.pk, reason=alert.reason, over_at__isnull=alert.over_at is None)
         if same.update(tell_at=Now() + RETRY_AFTER):
-            _tell(alert, wanted[alert.pk])
+            _tell(alert, *said[alert.pk], wanted[alert.pk])
 
 
-def _tell(alert: Alert, users: Sequence[User]) -> None:
-    subject, text = wording.mail(alert)
-    # First, since it is noted once however often the mail server refuses.
-    with transaction.atomic():
-        outbox.note_alert(alert, subject, wording.url(alert))
+def _tell(alert: Alert, subject: str, text: str, users: Sequence[User]) -> None:
     try:
         with get_connection() as connection:
             for user in users:
@@ -85,7 +87,7 @@ def recipients(alerts: Collection[Alert]) -> dict[int, list[User]]:
     ).exclude(role=Membership.Role.USER)
     places: dict[tuple[int, int | None], set[int]] = defaultdict(set)
     for account, organization, user, role in roles.values_list("account", "organization", "user", "role"):
-        if organization is not None or role == Membership.Role.ACCOUNT_ADMIN:
+        if organization or role == Membership.Role.ACCOUNT_ADMIN:
             places[account, organization].add(user)
     keys = set().union(*places.values())
     users = User.objects.in_bulk(keys)

@@ -46,7 +46,9 @@ class Adapter(DefaultMFAAdapter):
 
 def of_users() -> QuerySet[Authenticator]:
     """What counts as a second factor; recovery codes only stand in for one."""
-    return Authenticator.objects.filter(type__in=[Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN])
+    kinds = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+    found: QuerySet[Authenticator] = Authenticator.objects.filter(type__in=kinds)
+    return found
 
 
 def has_one(user: User) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from portal.administration.base import PortalAdmin, user_of
@@ -35,10 +37,15 @@ class AccountAdmin(PortalAdmin):
                 _("Sign-in"),
                 {
                     "fields": ["second_factor"],
-                    "description": _(
-                        "Whoever must have a second factor and has none sets up an authenticator app or a "
-                        "passkey at the next click, and can do nothing else before. Programs with API tokens "
-                        "go on. The list of users shows who has one."
+                    "description": format_html(
+                        '{} <a class="underline" href="{}?second_factor=no">{}</a>',
+                        _(
+                            "Whoever must have a second factor and has none – you, too – sets up a passkey "
+                            "or an authenticator app at the next click, and can do nothing else before. "
+                            "Programs with API tokens go on."
+                        ),
+                        reverse("admin:portal_user_changelist"),
+                        _("Who has none?"),
                     ),
                 },
             ),

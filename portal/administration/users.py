@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
+from portal import mail
 from portal.account import second_factors
 from portal.administration.base import PortalAdmin, user_of
 from portal.administration.people_filters import (
@@ -181,9 +182,9 @@ class UserAdmin(PortalAdmin):
     def roles(self, user: User) -> str:
         return format_html("{}", ", ".join(str(member) for member in user.memberships.all()) or "–")
 
-    @admin.display(description=_("second factor"), boolean=True)
-    def second_factor(self, user: Any) -> bool:
-        return bool(user.has_second_factor)
+    @admin.display(description=_("second factor"))
+    def second_factor(self, user: Any) -> str:
+        return gettext("set up") if user.has_second_factor else "–"
 
     def get_urls(self) -> list[URLPattern]:
         lost = path(
@@ -213,6 +214,7 @@ class UserAdmin(PortalAdmin):
             **self.admin_site.each_context(request),
             "title": gettext("Remove the second factor of %(name)s?") % {"name": user},
             "person": user,
+            "has_mail": mail.is_configured(),
         }
         return render(request, "admin/lost_second_factor.html", context)
 
