@@ -53,7 +53,9 @@ def send_due() -> None:
     wanted = recipients(found)
     for alert in found:
         # One that has changed since is due again.
-        same = due.filter(pk=alert.pk, reason=alert.reason, over_at__isnull=alert.over_at is None)
+        same = due.filter(
+            pk=alert.pk, reason=alert.reason, over_at__isnull=alert.over_at is None, mailed=alert.mailed
+        )
         if same.update(tell_at=Now() + RETRY_AFTER):
             _tell(alert, *said[alert.pk], wanted[alert.pk])
 

@@ -95,14 +95,14 @@ def _letters(claimed: Sequence[Push]) -> list[_Letter]:
     signed_in = devices.signed_in({push.device_id: push.device for push in claimed}.values())
     news = current.of([push for push in claimed if push.device_id in signed_in])
     Push.objects.filter(pk__in={push.pk for push in claimed} - {push.pk for push in news}).delete()
-    unread = pages.unread_of({push.device.user_id for push in news})
-    key = _key() if news else None
+    if not news:
+        return []
+    unread, key = pages.unread_of({push.device.user_id for push in news}), _key()
     return [_letter(push, _said(push, unread.get(push.device.user_id, 0)), key) for push in news]
 
 
-def _letter(push: Push, said: dict[str, Any], key: ec.EllipticCurvePrivateKey | None) -> _Letter:
+def _letter(push: Push, said: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> _Letter:
     subscription = push.device.subscription
-    assert key is not None
     body = http_ece.encrypt(
         json.dumps(said).encode(),
         private_key=ec.generate_private_key(ec.SECP256R1()),

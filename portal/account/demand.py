@@ -65,7 +65,9 @@ class SecondFactorFirst:
                 content_type="text/plain",
                 headers={"HX-Redirect": reverse("second_factor")},
             )
-        if request.method == "GET" and request.session.get(_GOES_ON) != request.get_full_path():
+        # A page, and not a picture or script in one.
+        is_page = request.method == "GET" and request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        if is_page and request.session.get(_GOES_ON) != request.get_full_path():
             request.session[_GOES_ON] = request.get_full_path()
         return redirect("second_factor")
 

@@ -14,6 +14,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
@@ -136,7 +137,8 @@ def lasting(claimed: Iterable[tuple[str, User]]) -> set[tuple[str, int]]:
     """
     pairs = list(claimed)
     rows = Session.objects.filter(pk__in={key for key, _user in pairs}, expire_date__gt=timezone.now())
-    sessions = {row.pk: row for row in rows.exclude(pk__in=SeenSession.objects.idle().values("session"))}
+    idle = Exists(SeenSession.objects.idle().filter(session=OuterRef("pk")))
+    sessions = {row.pk: row for row in rows.filter(~idle)}
     return {(key, user.pk) for key, user in pairs if key in sessions and _signs_in(sessions[key], user)}
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Demo, People
 from tests.browser.test_accessible import NARROW, WIDE, looked_at, problems
+from tests.browser.test_people import with_authenticator
 
 pytestmark = pytest.mark.browser
 
@@ -76,17 +77,7 @@ def test_an_app_is_set_up_before_anything_else(
 
 def test_a_passkey_is_set_up_before_anything_else(strict: Demo, people: People) -> None:
     page = looked_at(people, "carol@acme.example")
-    devices = page.context.new_cdp_session(page)
-    devices.send("WebAuthn.enable")
-    kept = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    devices.send("WebAuthn.addVirtualAuthenticator", {"options": kept})
+    with_authenticator(page)
     page.get_by_role("link", name="Add a passkey").click()
     confirm(page)
     assert problems(page) == []
