@@ -339,9 +339,9 @@ def test_who_knows_of_it_is_told_that_it_is_over(
         trouble(service, trouble="No credit.")
         letters.most = None
         trouble(service, trouble="")
-        subjects_ = [letter["Subject"] for letter in letters.letters]
-        assert [subject.split(" ", 1)[1] for subject in subjects_] == [
-            "is paused for Acme",
-            "has recovered for Acme",
-            "has recovered for Acme",
+        name = service.template.name
+        assert [letter["Subject"] for letter in letters.letters] == [
+            f"{name} is paused for Acme",
+            f"{name} has recovered for Acme",
+            f"{name} has recovered for Acme",
         ]
