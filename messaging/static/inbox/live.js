@@ -34,7 +34,9 @@
       });
       const text = await answer.text();
       tell(answer.status < 500 ? "inbox:answered" : "inbox:away");
-      if (answer.status === 401) sayGoodbye();
+      const elsewhere = answer.headers.get("HX-Redirect"); // something must be done before anything else
+      if (elsewhere) location.assign(elsewhere);
+      else if (answer.status === 401) sayGoodbye();
       else if (answer.ok && signedOut) location.reload(); // signed in again elsewhere; what was written is kept
       else if (answer.status === 200) { stamp = text; refresh(); }
     } catch {
