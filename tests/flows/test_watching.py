@@ -208,7 +208,7 @@ def test_separate_processes_write_json_and_share_their_figures(
     )  # by the web process
     assert 'patchbay_sends_total{result="sent",service="generic"} 1.0' in metrics  # by the worker
     assert re.search(r'^patchbay_database_connections\{state="idle"\} [1-9]', metrics, re.MULTILINE)
-    written = {path.name for path in (tmp_path / "metrics").iterdir()}
+    written = {path.name for path in (tmp_path / "metrics").glob("*.db")}
     assert {name.split("_")[0] for name in written} == {"counter", "histogram"}
     spotless(log)
     said = [line for line in log.splitlines() if line.startswith("{")]
