@@ -18,8 +18,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
-from integrations.models import AccessToken, Capture, Integration, PropertyValues
+from integrations.models import AccessToken, Capture, Integration, PastedSamples, PropertyValues
 from messaging import erasure
 from messaging.models import Device, Erasure, Number, Receiver, WebhookEvent, WebhookRequest
 from messaging.notices import push
@@ -59,6 +60,13 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
         account=service.organization.account, template=service.template, author=alice
     )
     capture.requests.create(request={"text": "planted-request"})
+    assert service.template.published is not None
+    PastedSamples.objects.create(
+        template=service.template,
+        revision=service.template.published,
+        fields={"request": ["planted-sample"]},
+        saved_at=timezone.now(),
+    )
     Device.objects.create(user=alice, digest="d", subscription={"auth": "planted-auth"}, name="Phone")
     push.public_key()
     organization = service.organization
