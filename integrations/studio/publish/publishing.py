@@ -147,12 +147,17 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
         if change.template.published_id != compared_with:
             raise overtaken(change.template)
         if change.organizations is None:
-            change.template.publish(change.revision, moves=moves)
-            pinned = change.template.integrations.filter(revision=change.revision)
-            _pin(pinned, None, change.revision.number)
-        else:
-            _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)
-            change.revision.mark_published()
+
+            def settle() -> None:
+                pinned = change.template.integrations.filter(revision=change.revision)
+                _pin(pinned, None, change.revision.number)
+                confirm_each(asked, user)
+
+            # It reviews all that use the template, once what is confirmed is known: nobody has to wait for it.
+            change.template.publish(change.revision, moves=moves, settle=settle)
+            return
+        _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)
+        change.revision.mark_published()
         confirm_each(asked, user)
         if any(found.inherited for found in confirmed):  # others wait for the same answer
             holds.review_template(change.template)
