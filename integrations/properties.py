@@ -64,8 +64,7 @@ def credentials_of(integrations: Iterable[Integration]) -> dict[int, Credentials
 
     Where there are access tokens, they take one more query for all integrations.
     """
-    integrations = list(integrations)
-    return _credentials(integrations, {item.pk: (item.compiled,) for item in integrations})[0]
+    return _credentials(list(integrations), None)[0]
 
 
 def credentials_before_and_after(
@@ -75,15 +74,15 @@ def credentials_before_and_after(
 
     Takes no more queries, and decrypts nothing twice.
     """
-    integrations = list(integrations)
-    return _credentials(integrations, {item.pk: (item.compiled, document) for item in integrations})
+    return _credentials(list(integrations), None, document)
 
 
 def _credentials(
-    integrations: Collection[Integration], documents: Mapping[int, tuple[Template, ...]]
+    integrations: Collection[Integration], *documents: Template | None
 ) -> list[dict[int, Credentials]]:
-    """The credentials of each integration for each of its documents, which are as many for all."""
-    wanted = Q(integration__in=list(documents))
+    """The credentials of each integration for each document; None stands for the one in use."""
+    used = {item.pk: [document or item.compiled for document in documents] for item in integrations}
+    wanted = Q(integration__in=list(used))
     for account_id, template_id in {
         (item.organization.account_id, item.template_id) for item in integrations
     }:
@@ -95,17 +94,17 @@ def _credentials(
             own[row.integration_id] = row
         else:
             inherited[row.account_id, row.template_id] = row
-    connected = [key for key, used in documents.items() if any(each.grant is not None for each in used)]
+    connected = [key for key, found in used.items() if any(each.grant is not None for each in found)]
     tokens = {
         token.integration_id: token
         for token in (AccessToken.objects.filter(integration__in=connected) if connected else ())
     }
-    found: list[dict[int, Credentials]] = [{} for _ in next(iter(documents.values()), ((),))]
+    made: list[dict[int, Credentials]] = [{} for _ in documents]
     for item in integrations:
         shared = inherited.get((item.organization.account_id, item.template_id))
-        for place, compiled in enumerate(documents[item.pk]):
-            found[place][item.pk] = combined(compiled, own.get(item.pk), shared, tokens.get(item.pk))
-    return found
+        for credentials, compiled in zip(made, used[item.pk], strict=True):
+            credentials[item.pk] = combined(compiled, own.get(item.pk), shared, tokens.get(item.pk))
+    return made
 
 
 def combined(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from integrations.models import PastedSamples, Template, TemplateRevision
 from integrations.studio.example.forms import ExampleForm
 from integrations.studio.example.without_credentials import without_credentials
+from portal.encryption import WrongKey
 from portal.models import Account
 
 MAX_CHARACTERS = 1024 * 1024
@@ -37,10 +39,12 @@ def keep(template: Template, form: ExampleForm, revision: TemplateRevision) -> b
 
 
 def of(template: Template) -> PastedSamples | None:
-    """What was pasted for a template, unless it is older than it is kept."""
+    """What was pasted for a template, unless it is older than it is kept, or its encryption key is lost."""
     since = timezone.now() - PastedSamples.KEPT
     rows = PastedSamples.objects.filter(template=template, saved_at__gt=since)
-    return rows.select_related("revision").first()
+    with suppress(WrongKey):
+        return rows.select_related("revision").first()
+    return None
 
 
 def forget(template: Template) -> None:

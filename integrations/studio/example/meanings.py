@@ -122,10 +122,10 @@ class Context:
 
 def _spellings(text: str, values: Collection[str]) -> set[str]:
     """Those of the values that are the text which a person used; if need be, in another case or in quotes."""
-    if text.strip() in values:
-        return {text.strip()} - {""}
     wanted = text.strip(" \t\n\"'“”").casefold()
-    return {value for value in values if value.strip("\"'“”").casefold() == wanted} - {""}
+    if not wanted or text.strip() in values:
+        return {text.strip()} & {*values} - {""}
+    return {value for value in values if value.strip("\"'“”").casefold() == wanted}
 
 
 def _brief_text(sample: Sample) -> list[Leaf]:

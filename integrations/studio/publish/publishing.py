@@ -153,7 +153,7 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
                 _pin(pinned, None, change.revision.number)
                 confirm_each(asked, user)
 
-            # It reviews all that use the template, once what is confirmed is known: nobody has to wait for it.
+            # It looks at who has to wait once it is known what is confirmed.
             change.template.publish(change.revision, moves=moves, settle=settle)
             return
         _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -271,6 +272,23 @@ def test_it_is_kept_for_30_days(template: Template, client: Client) -> None:
     assert kept.of(template) is None
     retention.clean_up()
     assert not PastedSamples.objects.exists()
+
+
+def test_the_page_opens_although_the_encryption_key_is_lost(
+    template: Template, client: Client, settings: Any
+) -> None:
+    saved(client, template)
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    page = client.get(url_of(template))
+    assert (page.status_code, page.context["form"].samples) == (200, {})
+
+
+def test_enter_neither_saves_nor_deletes(template: Template, client: Client) -> None:
+    saved(client, template)
+    form = client.get(url_of(template)).content.decode().partition('id="example"')[2].partition("</form>")[0]
+    buttons = re.findall(r"<button[^>]*>", form)
+    assert 'value="show"' in buttons[0]  # the first is what Enter presses
+    assert 'value="forget"' not in form
 
 
 def test_what_is_too_long_is_not_kept(

@@ -70,6 +70,10 @@ def test_a_word_under_the_name_of_a_text_is_one_unless_it_says_what_kind(
     assert [key for key, role in found.items() if role == "text"] == ([f"json/{text}"] if text else [])
 
 
+def test_no_text_is_none_of_the_values() -> None:
+    assert "text" not in roles(f"curl {URL} -d 'mark=\"' -d type=sms", " ").values()
+
+
 def test_the_text_that_arrives_is_the_one_that_was_used() -> None:
     hook = '{"event": "mo", "from": "15005550001", "to": "15005550006", "title": "Hi", "data": "Hello"}'
     samples = Samples(webhooks=(read_text(hook, "webhook"),))
