@@ -51,10 +51,8 @@ def _header(sample: Sample, name: str, value: str, written: Written) -> str:
     if name.casefold() == "content-type":
         return value
     if sample.basic is not None and name.casefold() == "authorization":
-        user, password = (
-            text(written(Leaf(where, (), each)))
-            for where, each in zip(("user", "password"), sample.basic, strict=True)
-        )
+        user = text(written(Leaf("user", (), sample.basic[0])))
+        password = text(written(Leaf("password", (), sample.basic[1])))
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
     return text(written(Leaf("header", (name,), value)))
 
