@@ -11,7 +11,6 @@ from django.http import QueryDict
 
 from integrations.language.values import Number, Value
 from integrations.redact import MIN_LENGTH, Redactor
-from integrations.studio.captures.private import is_private
 from integrations.studio.example import words
 from integrations.studio.example.forms import KINDS, ExampleForm, name_of
 from integrations.studio.example.http_text import read_text
@@ -87,7 +86,7 @@ class _Writer:
         """The part of a value that nobody may see; "" if there is none."""
         if leaf.value is None or isinstance(leaf.value, bool):
             return ""
-        if meaning.role != "credential" and not (meaning.role == "ignore" and is_private(leaf.name)):
+        if meaning.role != "credential" and not (meaning.role == "ignore" and words.is_private(leaf.name)):
             return ""
         value = inner(leaf, meaning)
         stands_for_one = placeholder(value) is not None or plain(value) in words.CREDENTIAL | words.ACCOUNT

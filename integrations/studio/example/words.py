@@ -75,6 +75,10 @@ CREDENTIAL = _words(
     "apipass signature passphrase"
 )
 CREDENTIAL_ENDS = ("apikey", "token", "secret", "password", "accesskey", "secretkey", "authkey", "userkey")
+CREDENTIAL_PARTS = (
+    "authoriz", "authoris", "authentication", "cookie", "password", "secret", "apikey", "subscriptionkey",
+    "credential",
+)  # fmt: skip
 ACCOUNT = _words(
     "username user userid userkey login account accountid accountsid accountno accountnumber "
     "accountreference accountref clientid appid applicationid projectid organizationid profileid "
@@ -89,6 +93,18 @@ KIND = _words(
 DATE = re.compile(
     r"date|time|timestamp|created|received|sent|delivered|updated|done|occurred|_at$|At$|^ts$|^at$"
 )
+
+
+def is_private(name: str) -> bool:
+    """Whether the value of this name, of a header or a field, is a credential."""
+    word = plain(name)
+    return (
+        word in CREDENTIAL
+        or word.removeprefix("x") in CREDENTIAL - {"signature"}
+        or word.endswith(CREDENTIAL_ENDS)
+        or any(part in word for part in CREDENTIAL_PARTS)
+    )
+
 
 STATUSES = {
     "delivered": "delivered", "delivrd": "delivered", "deliveredtohandset": "delivered",
