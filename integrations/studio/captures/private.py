@@ -24,8 +24,9 @@ _OF_CONNECTIONS = re.compile(
     r"(content-length|transfer-encoding|x-forwarded-.*|x-real-ip|x-request-id|forwarded|via|connection|host)"
 )
 # name=value, "name": "value" and <name>value</name>, where they cannot be read as a document.
+_NAMES = "|".join((*CREDENTIAL_ENDS, *CREDENTIAL_PARTS))
 _WRITTEN = re.compile(
-    rf"(?i)((?:(?<![a-z0-9])(?:{'|'.join(sorted(CREDENTIAL))})|{'|'.join((*CREDENTIAL_ENDS, *CREDENTIAL_PARTS))})"
+    rf"(?i)((?:(?<![a-z0-9])(?:{'|'.join(sorted(CREDENTIAL))})|{_NAMES})"
     r"[\"']?\s{0,9}[:=>]\s{0,9}[\"']?)(?!(?:null|true|false)\b)[^\s\"'&,;<>()\[\]{}]+"
 )
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic|digest|token)(\s{1,9})[\w.~+/=-]{4,}")
