@@ -59,21 +59,21 @@ def values_of(integrations: Iterable[Integration]) -> dict[int, dict[str, Any]]:
     return {key: found.values for key, found in credentials_of(integrations).items()}
 
 
-def credentials_of(integrations: Iterable[Integration]) -> dict[int, Credentials]:
+def credentials_of(
+    integrations: Iterable[Integration], document: Template | None = None
+) -> dict[int, Credentials]:
     """The credentials of each integration, by its key, in one query for all integrations.
 
-    Where there are access tokens, they take one more query for all integrations.
+    Where there are access tokens, they take one more query for all integrations. With a `document`, they are
+    what they would be if it were the one in use.
     """
-    return _credentials(list(integrations), None)[0]
+    return _credentials(list(integrations), document)[0]
 
 
 def credentials_before_and_after(
     integrations: Iterable[Integration], document: Template
 ) -> list[dict[int, Credentials]]:
-    """What `credentials_of` returns, and what it would return if the document were the one in use.
-
-    Takes no more queries, and decrypts nothing twice.
-    """
+    """What `credentials_of` returns without and with a document, from the same rows."""
     return _credentials(list(integrations), None, document)
 
 
