@@ -217,6 +217,7 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
     assert contents() == {
         "integrations.propertyvalues.values": [],
         "integrations.accesstoken.secrets": [],
+        "integrations.pastedsamples.fields": [],
         "integrations.capturedrequest.request": [],
         "messaging.attachment.uploaded": [None, None],
         "messaging.device.subscription": [],
