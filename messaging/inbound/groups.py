@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from integrations.events import InboundMessage
@@ -37,24 +37,18 @@ class Group:
         return group if several and len(group.address) <= numbers.ADDRESS_LENGTH else None
 
 
-def members_of(arrived: Sequence[tuple[InboundMessage, Number, str]]) -> list[tuple[str, ...]]:
+def members_of(arrived: Iterable[tuple[InboundMessage, Number, str]]) -> list[tuple[str, ...]]:
     """For each message, given with our number and its sender's address: the members of its group.
 
-    They are phone numbers, the sender's first. A message to our numbers alone has none, and neither has one
-    to more than `MOST`. One query, if any message is to somebody else as well.
+    They are phone numbers, the sender's first; other numbers of the organization are members like anybody
+    else, or what one of them writes and what the others answer would be different groups. A message to our
+    number alone has none, and neither has one to more than `MOST`, or one that the number has sent itself.
     """
-    others = [_others(what, number, who) for what, number, who in arrived]
-    ours = _ours(
-        {
-            (number.organization_id, each)
-            for (_, number, _), found in zip(arrived, others, strict=True)
-            for each in found.values()
-        }
-    )
     groups = []
-    for (_, number, who), found in zip(arrived, others, strict=True):
-        outside = [each for way, each in found.items() if (number.organization_id, way) not in ours]
-        groups.append((who, *outside) if outside and numbers.answerable(who) else ())
+    for what, number, who in arrived:
+        others = _others(what, number, who)
+        ourselves = number.number in phones.ways(who)
+        groups.append((who, *others) if others and not ourselves and numbers.answerable(who) else ())
     return groups
 
 
@@ -96,16 +90,13 @@ def by_address(wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Conta
     return {(row.organization_id, row.address): row for row in rows}
 
 
-def _others(what: InboundMessage, number: Number, who: str) -> dict[str, str]:
-    """The phone numbers that a message is to, besides the number that it is filed for and its sender.
-
-    They are found by the first of the ways in which each may be written.
-    """
+def _others(what: InboundMessage, number: Number, who: str) -> list[str]:
+    """The phone numbers that a message is to, besides the number that it is filed for and its sender."""
     everybody = dict.fromkeys((*what.recipients, *what.members))
     if len(everybody) > MOST:
-        return {}
+        return []
     present = {phones.ways(who)[0], phones.ways(number.number)[0]}
-    found: dict[str, str] = {}
+    found: dict[str, str] = {}  # by the first of the ways in which each may be written
     for given in everybody:
         if {number.number, number.spelling} & numbers.spellings(given):
             continue
@@ -113,17 +104,4 @@ def _others(what: InboundMessage, number: Number, who: str) -> dict[str, str]:
         way = phones.ways(address)[0]
         if way not in present and numbers.answerable(address):
             found.setdefault(way, address)
-    return found
-
-
-def _ours(addresses: set[tuple[int, str]]) -> set[tuple[int, str]]:
-    """The numbers of the organizations themselves, by the first way: who uses them gets the message there."""
-    if not addresses:
-        return set()
-    rows = Number.objects.filter(
-        number__in={way for _, address in addresses for way in phones.ways(address)},
-        organization__in={organization for organization, _ in addresses},
-        active=True,
-    )
-    found = rows.values_list("organization", "number")
-    return {(organization, phones.ways(number)[0]) for organization, number in found}
+    return list(found.values())
