@@ -180,7 +180,7 @@ def test_a_message_to_others_too_belongs_to_a_group(number: Number, fields: dict
         ({"all": [OURS, BERT], "from": OURS}, OURS),  # the number itself is nobody else
         ({"all": [OURS, "Clinic", ""]}, ANNA),
         ({"all": [OURS, BERT], "from": "Clinic"}, "Clinic"),  # who has no number cannot be answered
-        ({"all": [f"+120255501{place:02}" for place in range(2, 42)]}, ANNA),  # too many for a contact
+        ({"all": [f"+12025551{place:03}" for place in range(51)]}, ANNA),  # too many for a contact
         ({"all": [ANNA, "+1 (202) 555-0142", "12025550142"]}, ANNA),
     ],
 )
