@@ -311,7 +311,7 @@ DEEP = b'{"text":' * 4000 + b"1" + b"}" * 4000
         (12, (400, "malformed", None)),
         ({}, (400, "malformed", "/from")),
         ({**HELLO, "to": None}, (400, "malformed", "/to")),
-        ({**HELLO, "to": [CONTACT]}, (400, "malformed", "/to")),
+        ({**HELLO, "to": [[CONTACT]]}, (400, "malformed", "/to")),
         ({**HELLO, "text": 12}, (400, "malformed", "/text")),
         ({**HELLO, "a/b~\ud800": 1}, (400, "malformed", "/a~1b~0\ufffd")),
         ({**HELLO, "\0" * 99: 1}, (400, "malformed", "/" + "\ufffd" * 40)),
