@@ -22,6 +22,7 @@ from messaging.rules import teamwork
 from messaging.statuses import AttachmentState
 from messaging.views import file_response
 from portal.account import signed_in
+from portal.account.sessions import unattended
 
 REFUSED = 422
 
@@ -71,6 +72,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
     return _with_thread(request, opened, form)
 
 
+@unattended
 @login_required
 @require_GET
 def thread(request: SignedIn, pk: int) -> HttpResponse:
@@ -86,6 +88,7 @@ def thread(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "inbox/_thread.html", _thread(request, opened))
 
 
+@unattended
 @login_required
 @require_GET
 def changes(request: SignedIn) -> HttpResponse:
@@ -96,6 +99,7 @@ def changes(request: SignedIn) -> HttpResponse:
     return HttpResponse(stamp, content_type="text/plain")
 
 
+@unattended
 @login_required
 @require_GET
 def conversations(request: SignedIn) -> HttpResponse:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('messaging', '0016_snoozes'),
+        ('messaging', '0017_mailed'),
     ]
 
     operations = [
