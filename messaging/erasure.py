@@ -29,6 +29,7 @@ from messaging.models import (
     Remark,
 )
 from messaging.models.erasures import fingerprints, masked
+from messaging.receivers import outbox
 from messaging.statuses import QueueState, Status
 from messaging.wakeups import Task
 from portal import audit
@@ -162,12 +163,17 @@ def _about(organization: Organization, address: str) -> QuerySet[Contact]:
 
 
 def _cancel(organization: Organization, address: str) -> None:
-    """What waits is not sent any more."""
+    """What waits is not sent any more, and receivers are told so."""
     waiting = _messages(organization, address).filter(queue_state=QueueState.WAITING)
-    keys = list(waiting.values_list("pk", flat=True))
-    Message.objects.filter(pk__in=keys, queue_state=QueueState.WAITING).update(
-        queue_state=QueueState.DONE, status=Status.FAILED, status_text=_("The contact was erased.")
-    )
+    with transaction.atomic():
+        keys = list(waiting.select_for_update(of=("self",)).values_list("pk", flat=True))
+        Message.objects.filter(pk__in=keys).update(
+            queue_state=QueueState.DONE,
+            status=Status.FAILED,
+            status_text=_("The contact was erased."),
+            changed_at=Now(),
+        )
+        outbox.note_statuses(keys, erased=True)
 
 
 def address_of(organization: Organization, given: str) -> str:

@@ -68,6 +68,12 @@ def copy_of(attachment: Attachment) -> Attachment:
     )
 
 
+def duplicate(attachment: Attachment) -> Attachment:
+    """A new attachment with a file of its own, which is deleted by itself. Raises OSError as `keep` does."""
+    with attachment.file.open("rb") as content:
+        return keep(Attachment(), content, attachment.content_type, attachment.name)
+
+
 def discard(attachments: Iterable[Attachment]) -> None:
     """Deletes the files of attachments that were not saved."""
     for attachment in attachments:

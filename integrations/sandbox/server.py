@@ -15,7 +15,7 @@ from integrations.catalog import FOLDER
 from integrations.events import HttpResponse, InboundRequest, RenderedRequest
 from integrations.language import phones
 from integrations.language.api_methods import SEND_MESSAGE
-from integrations.sandbox import oauth, portal_client, web
+from integrations.sandbox import groups, oauth, portal_client, web
 from integrations.sandbox.catalog_entry import read_entry
 from integrations.sandbox.provider import AcceptedMessage, Provider
 from integrations.sandbox.scheduler import Scheduler
@@ -143,28 +143,56 @@ class Sandbox:
             return self._script[0][0] if self._script else "ok"
 
     def text(self, sender: str, to: str, content: str) -> int:
-        """Sends a text from the phone `sender` to the portal's number `to`."""
-        message = self.store.add(contact=sender, number=to, mine=True, text=content, state="waiting")
-        return self.send(message)
+        """Sends a text from the phone `sender` to the portal's number `to`.
+
+        With commas between there are several, who make a group: numbers of the portal and other phones.
+        """
+        return self.send(self._written(sender, to, content, ""))
 
     def picture(self, sender: str, to: str, text: str, image: bytes, content_type: str) -> int:
-        """Sends a picture (any bytes, unchecked) with a caption from the phone `sender`."""
-        name = self.store.keep(image, content_type)
-        message = self.store.add(contact=sender, number=to, mine=True, text=text, file=name, state="waiting")
-        return self.send(message)
+        """Sends a picture (any bytes, unchecked) with a caption from the phone `sender`, as `text` does."""
+        return self.send(self._written(sender, to, text, self.store.keep(image, content_type)))
+
+    def _written(self, sender: str, to: str, text: str, file: str) -> PhoneMessage:
+        """A message as it is on the phone of its writer, and on those of others in a group."""
+        whom = self._recipients(to)
+        if len(whom) > 1:
+            whom, to = [each for each in whom if each != sender], groups.together(whom, sender)
+        for each in self._outside(whom) if len(whom) > 1 else []:
+            there = groups.together([*whom, sender], each)
+            self.store.add(contact=each, number=there, mine=False, text=text, file=file, sender=sender)
+        return self.store.add(contact=sender, number=to, mine=True, text=text, file=file, state="waiting")
 
     def send(self, message: PhoneMessage) -> int:
-        """Sends the webhook request for a message that was written on a phone."""
+        """Sends the webhook requests for a message that was written on a phone."""
         self.store.change(message, state="waiting", note="")
-        who = self._called, message.contact, message.number, message.text
-        if message.file:
-            request = self.provider.writer.picture(*who, self.provider.file_url(message.file))
-        else:
-            request = self.provider.writer.message(*who)
-        kind = "pictures" if message.file else "texts"
-        polled = request is not None and request.polled
-        done = "Left for Patchbay to collect" if polled else "Delivered to Patchbay"
-        return self._post(request, message, done, f"This provider does not deliver {kind}.")
+        whom = self._recipients(message.number)
+        requests = self._requests(message, whom)
+        kind = f"{'pictures' if message.file else 'texts'}{' to groups' if len(whom) > 1 else ''}"
+        status = 0
+        for request in requests or (None,):
+            done = "Left for Patchbay to collect" if request and request.polled else "Delivered to Patchbay"
+            status = self._post(request, message, done, f"This provider does not deliver {kind}.")
+            if message.state == "failed":
+                break
+        return status
+
+    def _requests(self, message: PhoneMessage, whom: Sequence[str]) -> list[InboundRequest]:
+        """Those for the portal, or none if the provider does not deliver such messages."""
+        url = self.provider.file_url(message.file) if message.file else ""
+        writer, called, contact = self.provider.writer, self._called, message.contact
+        if len(whom) == 1:
+            only = writer.picture(called, contact, whom[0], message.text, url)
+            return [only] if only is not None else []
+        others = self._outside(whom)
+        ours = [each for each in whom if each not in others]
+        return writer.group(called, contact, ours, others, message.text, url)
+
+    def _recipients(self, to: str) -> list[str]:
+        return groups.recipients(to, phones.country_of(self.phone))
+
+    def _outside(self, whom: Sequence[str]) -> list[str]:
+        return groups.outside(whom, [number for number, _ in self.numbers])
 
     def spelled(self, number: str) -> str:
         """A number of the portal, given in E.164, as the provider's webhook requests write it."""
@@ -213,12 +241,13 @@ class Sandbox:
 
     def _take(self, taken: AcceptedMessage) -> PhoneMessage:
         """Shows a message to each whom it is for; returns that to the first, which has the provider's id."""
-        first, *_others = [self._deliver(taken, self._number(to)) for to in taken.sent.recipients or ("",)]
+        whom = [self._number(to) for to in taken.sent.recipients or ("",)]
+        first, *_others = [self._deliver(taken, contact, whom) for contact in whom]
         return first
 
-    def _deliver(self, taken: AcceptedMessage, contact: str) -> PhoneMessage:
-        sent = taken.sent
-        number = self._number(sent.sender)
+    def _deliver(self, taken: AcceptedMessage, contact: str, whom: Sequence[str]) -> PhoneMessage:
+        sent, sender = taken.sent, self._number(taken.sent.sender)
+        number = groups.together([sender, *whom], contact) if len(whom) > 1 else sender
         first = self.store.add(
             contact=contact,
             number=number,
@@ -226,6 +255,7 @@ class Sandbox:
             text=sent.text,
             messageid=taken.messageid,
             message_uuid=sent.message_uuid,
+            sender=sender if len(whom) > 1 else "",
         )
         files: list[str | bytes] = [*sent.urls, *sent.files]
         for index, file in enumerate(files):

@@ -21,6 +21,7 @@ State = Literal["", "waiting", "accepted", "failed"]
 class PhoneMessage:
     """A message on a phone; `mine` if it was written there, else it came from the portal.
 
+    `number` is whom the phone talks with; in a group all others, with commas between, and `sender` wrote it.
     `state` and `note` show the result of its webhook request or of its delivery report. `message_uuid` is the
     portal's own id of it, if the portal sends that.
     """
@@ -34,6 +35,7 @@ class PhoneMessage:
     message_uuid: str
     file: str
     at: float
+    sender: str = ""
     state: State = ""
     note: str = ""
     changed: int = 0
@@ -67,6 +69,7 @@ class Store:
         messageid: str = "",
         message_uuid: str = "",
         file: str = "",
+        sender: str = "",
         state: State = "",
     ) -> PhoneMessage:
         """Adds a message, and drops the oldest beyond 1,000."""
@@ -83,6 +86,7 @@ class Store:
                 message_uuid=message_uuid,
                 file=file,
                 at=time.time(),
+                sender=sender,
                 state=state,
                 changed=self._changed,
             )

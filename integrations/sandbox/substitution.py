@@ -6,7 +6,7 @@ import base64
 import re
 import secrets
 import string
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import quote, quote_plus
 
 from integrations import case_http
@@ -22,9 +22,18 @@ class Substitution:
     """Replaces each key of `new` by its value, and removes the values in `gone`.
 
     With such a value, the whole element of a list is removed, else its key; in a longer text, only the value.
+    An element with one of the keys of `each` is repeated, each time with other replacements.
     """
 
-    def __init__(self, new: Mapping[str, str], gone: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        new: Mapping[str, str],
+        gone: Collection[str] = (),
+        each: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+    ) -> None:
+        self._each = {
+            old: [Substitution({**new, **one}, gone) for one in every] for old, every in (each or {}).items()
+        }
         self._new = {old: value for old, value in new.items() if old}
         self._gone = {old for old in gone if old and old not in self._new}
         long = [old for old in (*self._new, *self._gone) if len(old) >= LONG]
@@ -47,6 +56,12 @@ class Substitution:
         made, kind = case_http.body_of(self.tree(case_http.shown_body(body, content_type)))
         return made, kind if kind.startswith("multipart/") else content_type
 
+    def _for_element(self, item: Value) -> Sequence[Substitution]:
+        texts = item.values() if isinstance(item, Mapping) else [item]
+        return next(
+            (self._each[each] for each in texts if isinstance(each, str) and each in self._each), [self]
+        )
+
     def _made(self, value: Value, *, listed: bool) -> Value:
         if isinstance(value, Mapping):
             made = {key: self._made(item, listed=listed) for key, item in value.items()}
@@ -54,7 +69,8 @@ class Substitution:
                 return _GONE
             return {key: item for key, item in made.items() if item is not _GONE}
         if isinstance(value, list):
-            return [made for item in value if (made := self._made(item, listed=True)) is not _GONE]
+            elements = ((each, item) for item in value for each in self._for_element(item))
+            return [made for each, item in elements if (made := each._made(item, listed=True)) is not _GONE]
         if not isinstance(value, str):
             return value
         if value in self._gone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -60,8 +60,20 @@ class WebhookExample:
             if name == "messageid"
         } - {text(self.bound.get("messageid"))}
         if isinstance(self.event, InboundMessage):
-            found |= {*self.event.urls[1:], *self.event.recipients[1:], *self.event.members}
+            found |= {*self.event.urls[1:], *self.members}
         return found
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """In a group: whom it is to besides the first of our numbers, as the provider writes them."""
+        if not isinstance(self.event, InboundMessage):
+            return ()
+        return tuple(dict.fromkeys((*self.event.recipients[1:], *self.event.members)))
+
+    @property
+    def once(self) -> bool:
+        """Whether a message to a group comes once; otherwise once for each of our numbers."""
+        return isinstance(self.event, InboundMessage) and len(self.event.recipients) > 1
 
     def number(self, spelled: str) -> str:
         """A number of the example, in E.164."""
@@ -81,13 +93,30 @@ class WebhookWriter:
 
     def message(self, webhook_url: str, sender: str, to: str, content: str) -> InboundRequest | None:
         """The request for a text."""
-        return self._written("message", webhook_url, sender, to, content, "")
+        return self.picture(webhook_url, sender, to, content, "")
 
     def picture(
         self, webhook_url: str, sender: str, to: str, content: str, url: str
     ) -> InboundRequest | None:
         """The request for a file at `url`, with its caption."""
-        return self._written("mms", webhook_url, sender, to, content, url)
+        example = self._message("mms" if url else "message", captioned=bool(content))
+        return self._written(example, webhook_url, sender, to, [], content, url) if example else None
+
+    def group(
+        self, webhook_url: str, sender: str, to: Sequence[str], others: Sequence[str], content: str, url: str
+    ) -> list[InboundRequest]:
+        """The requests for a text, or for a file at `url` with its caption, in a group.
+
+        It is `to` numbers of the portal, and to `others`. Nothing is sent if no case shows such a message.
+        """
+        example = self._message("mms" if url else "message", captioned=bool(content), group=True)
+        if example is None:
+            return []
+        requests = []
+        for one in to[:1] if example.once else to:
+            rest = [*(each for each in to if each != one), *others]
+            requests.append(self._written(example, webhook_url, sender, one, rest, content, url))
+        return requests
 
     def spelled(self, number: str) -> str:
         """One of the portal's numbers as the provider writes it as recipient."""
@@ -132,21 +161,27 @@ class WebhookWriter:
         found = (one for one in self._examples if isinstance(one.event, StatusUpdate))
         return next((one for one in found if one.event.status == status), None)  # type: ignore[union-attr]
 
-    def _message(self, kind: str, *, captioned: bool) -> WebhookExample | None:
+    def _message(self, kind: str, *, captioned: bool, group: bool = False) -> WebhookExample | None:
         found = [
             one
             for one in self._examples
             if isinstance(one.event, InboundMessage) and one.event.type == kind and not one.event.concat_id
         ]
+        if group:
+            found = [one for one in found if one.members]
         found.sort(key=lambda one: captioned and isinstance(one.event, InboundMessage) and not one.event.text)
         return next(iter(found), None)
 
     def _written(
-        self, kind: str, webhook_url: str, sender: str, to: str, content: str, url: str
-    ) -> InboundRequest | None:
-        example = self._message(kind, captioned=bool(content))
-        if example is None:
-            return None
+        self,
+        example: WebhookExample,
+        webhook_url: str,
+        sender: str,
+        to: str,
+        others: Sequence[str],
+        content: str,
+        url: str,
+    ) -> InboundRequest:
         event = example.event
         assert isinstance(event, InboundMessage)
         new: dict[str, str] = {}
@@ -155,12 +190,20 @@ class WebhookWriter:
         new |= {**text_substitutions(event.text, content), example.media_url: url}
         if event.messageid:
             new[event.messageid] = new_id(event.messageid)
-        return self._copy(example, webhook_url, new)
+        return self._copy(example, webhook_url, new, others)
 
-    def _copy(self, example: WebhookExample, webhook_url: str, new: Mapping[str, str]) -> InboundRequest:
+    def _copy(
+        self, example: WebhookExample, webhook_url: str, new: Mapping[str, str], others: Sequence[str] = ()
+    ) -> InboundRequest:
         if cursor := example.received.cursor:
             new = {cursor: new_id(cursor), **new}
-        substitution, shown = Substitution(new, example.others()), example.request
+        # The first of the others in the example stands for each of those who are meant.
+        each = {
+            spelled: [number_substitutions(example.number(spelled), number) for number in others]
+            for spelled in example.members[:1]
+            if others
+        }
+        substitution, shown = Substitution(new, example.others() - each.keys(), each), example.request
         index = example.received.event_index or 0
         event = self._hosted.template.section(polled=shown.polled).events[index]
         kind = shown.headers.get("content-type", "")

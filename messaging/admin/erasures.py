@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from messaging import erasure, numbers
+from messaging import erasure
 from messaging.models import Contact, Erasure
+from messaging.models.contacts import ADDRESS_LENGTH
 from portal.administration.base import OrganizationFilter, PortalAdmin, user_of
 from portal.ids import key_of
 from portal.models import Organization
@@ -22,7 +23,7 @@ from portal.models import Organization
 class ErasureForm(forms.ModelForm):  # type: ignore[type-arg]
     number = forms.CharField(
         label=gettext_lazy("Contact"),
-        max_length=numbers.ADDRESS_LENGTH,
+        max_length=ADDRESS_LENGTH,
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "+61 412 345 678", "autocomplete": "off"}),
         help_text=gettext_lazy("The contact's phone number with the country code, or the sender's name."),
     )

@@ -16,6 +16,7 @@ from rest_framework.exceptions import ValidationError
 from integrations.language.dates import iso_text
 from messaging import numbers
 from messaging.api.exceptions import KINDS
+from messaging.models.contacts import MOST_MEMBERS
 from messaging.outbound.submit import MAX_TEXT
 from messaging.statuses import Status
 
@@ -32,6 +33,7 @@ STATUSES = [
     ("read", "it was opened"),
     ("canceled", "its author took it back before it was sent"),
 ]
+_TO = "In international form; of a group the numbers of all members, with commas between."
 PROBLEM_TYPES = [(kind.type, kind.meaning) for kind in KINDS]
 
 
@@ -53,6 +55,31 @@ class TextField(serializers.Field[str, Any, str, Any]):
 @extend_schema_field({"type": "string", "maxLength": MAX_TEXT})
 class MessageTextField(TextField):
     """The text of a message, whose length `submit` looks at."""
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_MEMBERS},
+        ]
+    }
+)
+class RecipientsField(serializers.Field[Any, Any, Any, Any]):
+    """A recipient, or a list of those of a group, as they are written."""
+
+    default_error_messages = {
+        "invalid": gettext_lazy("This is neither a text nor a list of texts."),
+        "count": gettext_lazy("A list has 1 to {most} recipients."),
+    }
+
+    def to_internal_value(self, data: Any) -> str | list[str]:
+        given = data if isinstance(data, list) else [data]
+        if not all(isinstance(each, str) for each in given):
+            self.fail("invalid")
+        if not 0 < len(given) <= MOST_MEMBERS:
+            self.fail("count", most=MOST_MEMBERS)
+        return data  # type: ignore[no-any-return]
 
 
 class StatusField(serializers.ChoiceField):
@@ -142,7 +169,10 @@ class NewMessageSerializer(_Strict, _WithSender):
     """What a program sends: three texts, a time if it is not sent at once, and nothing else."""
 
     sender = TextField(source="sender", help_text="A number or sender's name of yours, like +61855555501.")
-    to = TextField(help_text="Whom it goes to: internationally, or as dialled in the country of your number.")
+    to = RecipientsField(
+        help_text="Whom it goes to: internationally, or as dialled in the country of your number. A list is "
+        "a group, whose members get it together, if the service sends to groups."
+    )
     text = MessageTextField(
         help_text="What is sent. What is no character (U+0000, half a surrogate pair) becomes U+FFFD."
     )
@@ -168,7 +198,7 @@ class AcceptedSerializer(_WithSender):
     id = serializers.UUIDField(source="uuid")
     status = StatusField()
     sender = serializers.CharField(source="sender")
-    to = serializers.CharField(help_text="In international form.")
+    to = serializers.CharField(help_text=_TO)
     text = serializers.CharField()
     send_at = WaitingField()
 
@@ -183,7 +213,7 @@ class MessageSerializer(_WithSender):
     sender = serializers.CharField(source="conversation.number.number")
     to = serializers.CharField(
         source="conversation.contact.address",
-        help_text="In international form; in a group those of all members, with commas between.",
+        help_text=_TO,
     )
     text = serializers.CharField()
     send_at = WaitingField()

@@ -31,7 +31,7 @@ class NewMessage(TypedDict):
     """A message as a program wants it sent."""
 
     sender: str
-    to: str
+    to: str | list[str]
     text: str
     send_at: datetime | None
 

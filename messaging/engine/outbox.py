@@ -25,7 +25,7 @@ class Submission:
     """A text with files for a contact, not stored yet; what needs no database has been checked.
 
     A `trusted` one is sent whether or not its author, if it has one, is among the number's users. Without
-    `send_at` it is sent at once.
+    `send_at` it is sent at once. With `members` it is for the group of these, which may be begun by it.
     """
 
     uuid: UUID
@@ -37,6 +37,7 @@ class Submission:
     resend_of: Message | None = None
     trusted: bool = False
     send_at: datetime | None = None
+    members: tuple[str, ...] = ()
 
 
 class Submitted(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -16,8 +16,8 @@ from integrations.events import InboundMessage, StatusUpdate, from_json
 from integrations.senders import sender
 from messaging import wakeups
 from messaging.drain import Drain
+from messaging.groups import Group, contacts_of
 from messaging.inbound import concatenation, delivery_reports, groups
-from messaging.inbound.groups import Group
 from messaging.models import Attachment, Contact, Conversation, Message, Number, WebhookEvent
 from messaging.notices import arrivals
 from messaging.receivers import outbox
@@ -145,7 +145,7 @@ def _file_messages(arrived: Sequence[tuple[WebhookEvent, InboundMessage]]) -> No
     items = _arrived(arrived)
     conversations = _conversations(items)
     stickiness.on_received([(item.event, conversations[item.conversation]) for item in items])
-    members = groups.by_address({item.who for item in items if item.group})
+    members = Contact.objects.by_address({item.who for item in items if item.group})
     Contact.objects.name_those_without(
         {
             members[item.who]
@@ -245,8 +245,8 @@ def _conversations(items: Sequence[_Arrived]) -> dict[tuple[int, str], Conversat
         new = {item.conversation: item.group for item in items if item.group and item.conversation in missing}
         people = {(wanted[pair].organization_id, pair[1]) for pair in missing - new.keys()}
         people |= {(group.organization_id, each) for group in new.values() for each in group.members}
-        contacts = _contacts(people, names)
-        contacts |= groups.contacts_of(new.values(), contacts)
+        contacts = Contact.objects.get_or_make(people, names)
+        contacts |= contacts_of(new.values(), contacts)
         bulk.insert(
             [
                 Conversation(
@@ -269,20 +269,3 @@ def _existing(wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], Conv
     )
     locked = rows.select_related("contact").select_for_update(of=("self",), no_key=True)
     return {(item.number_id, item.contact.address): item for item in locked.order_by("pk")}
-
-
-def _contacts(
-    wanted: Set[tuple[int, str]], names: dict[tuple[int, str], str]
-) -> dict[tuple[int, str], Contact]:
-    """The contact of each organization and address; missing ones are created."""
-    found = groups.by_address(wanted)
-    if missing := wanted - found.keys():
-        bulk.insert(
-            [
-                Contact(organization_id=org, address=address, name=names.get((org, address), ""))
-                for org, address in sorted(missing)  # at once and in order: others may create the same ones
-            ],
-            ignore_conflicts=True,
-        )
-        found = groups.by_address(wanted)
-    return found

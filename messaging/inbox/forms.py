@@ -1,10 +1,10 @@
-"""What people write: to a contact they talk with, or to somebody new."""
+"""What people write to a contact with whom they talk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 from django import forms
@@ -13,15 +13,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from messaging import numbers
-from messaging.errors import Refused
 from messaging.inbox import writing
 from messaging.models import Contact, Conversation, Message, Number
-from messaging.models.numbers import NumberQuerySet
 from messaging.outbound import uploads
 from messaging.outbound.submit import submit
 from messaging.rules import schedule
-from portal.ids import key_of
 from portal.models import User
 
 
@@ -77,19 +73,24 @@ class MessageForm(forms.Form):
         """Whom it goes to, if not to whom the conversation is with."""
         return None
 
-    def send(self, author: User, number: Number, to: str | Contact) -> Message:
-        """Submits what was written. Raises submit.Refused."""
+    def send(self, author: User, number: Number, to: Contact | Sequence[Contact]) -> Message:
+        """Submits what was written, to several as a group. Raises submit.Refused."""
+        contacts = [to] if isinstance(to, Contact) else to
+        send_at = self.time_for(author, number, contacts)
+        return submit(author, number, to, send_at=send_at, **self.written(author))
+
+    def written(self, author: User) -> dict[str, Any]:
+        """The message without whom it is for, and when."""
         data = self.cleaned_data
         files: Iterable[UploadedFile[Any]] = data["attachments"]
-        text, send_at = writing.signed(data["text"], author), self._send_at(author, number, to)
-        return submit(author, number, to, text=text, files=list(files), uuid=data["uuid"], send_at=send_at)
+        return {"text": writing.signed(data["text"], author), "files": list(files), "uuid": data["uuid"]}
 
-    def _send_at(self, author: User, number: Number, to: str | Contact) -> datetime | None:
+    def time_for(self, author: User, number: Number, to: Sequence[Contact]) -> datetime | None:
         """When it is sent: when its author says, or once they cannot undo it any more."""
         data = self.cleaned_data
         if data["later"] or data["at"]:
-            address = to.address if isinstance(to, Contact) else to
-            return schedule.chosen(data["at"], data["later"], schedule.zone_of(address, number))
+            there = writing.night(number, to)
+            return schedule.chosen(data["at"], data["later"], there.zone if there else None)
         seconds = writing.choices_of(author).undo_seconds
         return timezone.now() + timedelta(seconds=seconds) if seconds else None
 
@@ -113,47 +114,3 @@ class MemberForm(MessageForm):
     def recipient(self) -> Contact | None:
         found: Contact = self.cleaned_data["member"]
         return found
-
-
-class NewMessageForm(MessageForm):
-    """A message with its recipient, and the number that it goes out from."""
-
-    number: forms.ModelChoiceField[Number] = forms.ModelChoiceField(
-        queryset=None, label=_("From"), empty_label=None
-    )
-    to = forms.CharField(
-        label=_("To"),
-        max_length=40,
-        widget=forms.TextInput(
-            attrs={"placeholder": _("A phone number"), "inputmode": "tel", "autocomplete": "off"}
-        ),
-    )
-    # The recipient at whose place it was said to be night.
-    warned = forms.CharField(required=False, max_length=numbers.ADDRESS_LENGTH)
-    field_order = ["number", "to", "text", "attachments"]
-
-    def __init__(self, own: NumberQuerySet, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["number"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = own
-
-    def begun(self) -> Conversation | None:
-        """The conversation that it begins, or goes on with, as it is filled in; None without a number."""
-        queryset = cast("forms.ModelChoiceField[Number]", self.fields["number"]).queryset
-        rows = list(queryset) if queryset is not None else []
-        chosen = key_of(str(self["number"].value() or ""))
-        number = next((row for row in rows if row.pk == chosen), rows[0] if rows else None)
-        return writing.begun(number, str(self["to"].value() or "")) if number is not None else None
-
-    def send_new(self, author: User) -> Message:
-        """Submits what was written. Raises submit.Refused, also once if it is night where it arrives now."""
-        data = self.cleaned_data
-        talk = writing.begun(data["number"], data["to"])
-        night = None if data["later"] or data["warned"] == talk.contact.address else writing.night(talk)
-        if night is not None and night.now:
-            said = _(
-                "It is night at the contact’s place. Wait until 8:00, or press Send again to send it now."
-            )
-            raise Refused(str(said))
-        return self.send(author, data["number"], data["to"])

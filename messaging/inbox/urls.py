@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from messaging.inbox import contact_views, schedule_views, team_views, views, writing_views
+from messaging.inbox import contact_views, new_views, schedule_views, team_views, views, writing_views
 
 urlpatterns = [
     path("", views.inbox, name="inbox"),
-    path("new/", views.new, name="inbox_new"),
-    path("new/about/", views.new_about, name="inbox_new_about"),
+    path("new/", new_views.new, name="inbox_new"),
+    path("new/about/", new_views.new_about, name="inbox_new_about"),
     path("changes/", views.changes, name="inbox_changes"),
     path("list/", views.conversations, name="inbox_list"),
     path("<int:pk>/", views.conversation, name="conversation"),

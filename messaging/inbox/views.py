@@ -15,16 +15,14 @@ from django_htmx.middleware import HtmxDetails
 from messaging import canned_replies
 from messaging.errors import Refused
 from messaging.inbox import filters, pages, team, writing
-from messaging.inbox.forms import MemberForm, MessageForm, NewMessageForm
+from messaging.inbox.forms import MemberForm, MessageForm
 from messaging.models import Attachment, Conversation, Message, Number
-from messaging.models.numbers import NumberQuerySet
 from messaging.outbound import submit
 from messaging.rules import teamwork
 from messaging.statuses import AttachmentState
 from messaging.views import file_response
 from portal.account import signed_in
 from portal.account.sessions import unattended
-from portal.ids import key_of
 
 REFUSED = 422
 
@@ -42,48 +40,10 @@ def inbox(request: SignedIn) -> HttpResponse:
     return render(request, "inbox/page.html", {**frame(request), "pane": ""})
 
 
-@login_required
-def new(request: SignedIn) -> HttpResponse:
-    """A message to somebody new, or to somebody known from another number."""
-    numbers = _numbers(request)
-    initial = {
-        "number": key_of(request.GET.get("number", "")) or writing.last_used(request.user),
-        "to": request.GET.get("to", "").strip()[:40],
-    }
-    form = NewMessageForm(numbers, *_given(request), initial=initial)
-    if request.method == "POST" and form.is_valid():
-        try:
-            message = form.send_new(request.user)
-        except Refused as refusal:
-            form.add_error(None, str(refusal))
-        else:
-            return _go(request, message.conversation)
-    context = {**frame(request), "form": form, "numbers": numbers, **_about(request, form)}
-    return _answer(request, "inbox/_new.html", context, refused="inbox/_new_refused.html")
-
-
-@login_required
-@require_GET
-def new_about(request: SignedIn) -> HttpResponse:
-    """What the page of a new message says of the number and the recipient that are filled in."""
-    form = NewMessageForm(_numbers(request), request.GET)
-    return render(request, "inbox/_about.html", _about(request, form))
-
-
-def _numbers(request: SignedIn) -> NumberQuerySet:
-    mine = Number.objects.for_user(request.user).select_related("organization")
-    return mine.order_by("display_name", "number")
-
-
-def _about(request: SignedIn, form: NewMessageForm) -> dict[str, Any]:
-    talk = form.begun()
-    return {} if talk is None else {"conversation": talk, **_hints(request, talk)}
-
-
-def _hints(request: SignedIn, talk: Conversation) -> dict[str, Any]:
+def hints(request: SignedIn, talk: Conversation) -> dict[str, Any]:
     """What the compose box says of whom it is for."""
     return {
-        "night": writing.night(talk),
+        "night": writing.night(talk.number, [talk.contact]),
         "files_hint": writing.files_hint(talk.number),
         "canned": canned_replies.choices(talk, request.user),
     }
@@ -93,7 +53,7 @@ def _hints(request: SignedIn, talk: Conversation) -> dict[str, Any]:
 def conversation(request: SignedIn, pk: int) -> HttpResponse:
     """A thread with its compose box; POST sends."""
     opened = own(request, pk)
-    form = _form(request, opened, *_given(request))
+    form = _form(request, opened, *given(request))
     if request.method == "POST" and form.is_valid():
         try:
             sent = form.send(request.user, opened.number, form.recipient or opened.contact)
@@ -103,7 +63,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
             teamwork.rests(opened, request.user)
             writing.forget(opened, request.user)
             if sent.conversation_id != opened.pk:
-                return _go(request, sent.conversation)
+                return go(request, reverse("conversation", args=[sent.conversation_id]))
             if not request.htmx:
                 return redirect("conversation", pk)
             form = MessageForm()
@@ -193,7 +153,8 @@ def _form(request: SignedIn, opened: Conversation, data: Any = None, files: Any 
     return MessageForm(data, files, initial=initial)
 
 
-def _given(request: SignedIn) -> tuple[Any, Any]:
+def given(request: SignedIn) -> tuple[Any, Any]:
+    """What a form is filled in with."""
     return (request.POST, request.FILES) if request.method == "POST" else (None, None)
 
 
@@ -255,14 +216,14 @@ def frame(request: SignedIn, opened: Conversation | None = None) -> dict[str, An
 def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> HttpResponse:
     present = {
         "team": team.of(opened, request.user),
-        **_hints(request, opened),
+        **hints(request, opened),
         "members": pages.members(opened),
     }
     context = {**frame(request, opened), **_thread(request, opened), **present, "form": form}
-    return _answer(request, "inbox/_conversation.html", context)
+    return answer(request, "inbox/_conversation.html", context)
 
 
-def _answer(
+def answer(
     request: SignedIn, pane: str, context: dict[str, Any], refused: str = "inbox/_problem.html"
 ) -> HttpResponse:
     """The pane alone for htmx, or within the whole page; 422 when the form was refused."""
@@ -275,8 +236,8 @@ def _answer(
     return render(request, "inbox/page.html", {**context, "pane": pane}, status=status)
 
 
-def _go(request: SignedIn, opened: Conversation) -> HttpResponse:
-    url = reverse("conversation", args=[opened.pk])
+def go(request: SignedIn, url: str) -> HttpResponse:
+    """Leads to another page, also from within one."""
     if request.htmx:
         return HttpResponse(status=204, headers={"HX-Redirect": url})
     return redirect(url)

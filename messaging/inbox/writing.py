@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import time
 from typing import Any
@@ -12,9 +13,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations.language import phones
 from integrations.models import Integration
-from messaging import numbers
 from messaging.models import Contact, Conversation, Draft, Message, Number, WritingChoices
 from messaging.outbound.submit import MAX_TEXT
 from messaging.rules import schedule
@@ -23,32 +22,33 @@ from portal.models import User
 
 @dataclass(frozen=True)
 class Night:
-    """The contact's zone, the time there, and whether it is night."""
+    """The contact, its zone, the time there, and whether it is night."""
 
+    contact: Contact
     zone: ZoneInfo
     there: time  # a datetime would be shown in the zone of whoever looks
     now: bool
 
 
-def night(conversation: Conversation) -> Night | None:
-    """Whether it is night at the contact's place; None where nobody knows."""
-    zone = schedule.zone_of(conversation.contact.address, conversation.number)
-    if zone is None:
-        return None
-    now = timezone.now()
-    return Night(zone, now.astimezone(zone).time(), schedule.is_night(zone, now))
+def night(number: Number, contacts: Iterable[Contact]) -> Night | None:
+    """Whether it is night where a contact is: the first one with night, else the first with a known time.
+
+    None where nobody knows; of a group nothing is known.
+    """
+    now, first = timezone.now(), None
+    for contact in contacts:
+        if zone := schedule.zone_of(contact.address, number):
+            found = Night(contact, zone, now.astimezone(zone).time(), schedule.is_night(zone, now))
+            if found.now:
+                return found
+            first = first or found
+    return first
 
 
-def begun(number: Number, to: str) -> Conversation:
-    """The conversation that a text to this recipient belongs to, as far as it is known; it is not stored."""
-    try:
-        address = numbers.recipient(to, number.country)
-    except ValueError:
-        address = ""
-    own = Contact.objects.filter(organization=number.organization_id, address__in=phones.ways(address))
-    known = own.select_related("merged_into").first() if address else None
-    contact = known or Contact(organization=number.organization, address=address)
-    return Conversation(organization=number.organization, number=number, contact=contact)
+def begun(number: Number, contact: Contact | None) -> Conversation:
+    """The conversation that a text to this contact belongs to, as far as it is known; it is not stored."""
+    nobody = Contact(organization=number.organization)
+    return Conversation(organization=number.organization, number=number, contact=contact or nobody)
 
 
 def files_hint(number: Number) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
@@ -13,10 +13,13 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.language import phones
 from messaging import numbers
-from portal.database import locks
+from portal.database import bulk, locks
 from portal.models import Organization
 
 SHORTEST = 3  # digits by which a number is known
+# Of a group. More would make an address that is too long for the index; few providers take as many.
+MOST_MEMBERS = 50
+ADDRESS_LENGTH = MOST_MEMBERS * len(", +123456789012345")
 
 
 def group_address(members: Iterable[str]) -> str:
@@ -72,6 +75,30 @@ class ContactQuerySet(models.QuerySet["Contact"]):
                 before = (way for way in ways if (organization, way) in known)
                 found[organization, address] = next(before, address)
                 known.add((organization, found[organization, address]))
+        return found
+
+    def by_address(self, wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Contact]:
+        """Those with these addresses, by organization and address."""
+        pairs = set(wanted)
+        rows = self.filter(
+            organization__in={key for key, _ in pairs}, address__in={address for _, address in pairs}
+        )
+        return {(row.organization_id, row.address): row for row in rows}
+
+    def get_or_make(
+        self, wanted: Set[tuple[int, str]], names: Mapping[tuple[int, str], str] | None = None
+    ) -> dict[tuple[int, str], Contact]:
+        """`by_address`; missing ones are created, with these names if they have one."""
+        found, names = self.by_address(wanted), names or {}
+        if missing := wanted - found.keys():
+            bulk.insert(
+                [
+                    Contact(organization_id=org, address=address, name=names.get((org, address), ""))
+                    for org, address in sorted(missing)  # at once and in order: others may make the same ones
+                ],
+                ignore_conflicts=True,
+            )
+            found = self.by_address(wanted)
         return found
 
     def name_those_without(self, names: Mapping[Contact, str]) -> None:
@@ -133,7 +160,7 @@ class Contact(models.Model):
     """
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="contacts", db_index=False)
-    address = models.CharField(_("number"), max_length=numbers.ADDRESS_LENGTH)
+    address = models.CharField(_("number"), max_length=ADDRESS_LENGTH)
     name = models.CharField(_("name"), max_length=120, blank=True)
     company = models.CharField(_("company"), max_length=120, blank=True, default="", db_default="")
     note = models.TextField(_("note"), max_length=5000, blank=True, default="", db_default="")

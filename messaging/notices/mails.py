@@ -108,7 +108,7 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message | R
     said = [
         "\n".join(
             [
-                f"{those[0].conversation.contact.title} ({those[0].conversation.number})",
+                f"{wording.title(those[0].conversation.contact)} ({those[0].conversation.number})",
                 *(_line(what) for what in those if choices.shows_text or isinstance(what, Remark)),
                 mail.url("conversation", those[0].conversation_id),
             ]
@@ -128,7 +128,7 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message | R
 
 
 def _subject(conversations: Sequence[Sequence[Message | Remark]]) -> str:
-    contact = conversations[0][0].conversation.contact.title
+    contact = wording.title(conversations[0][0].conversation.contact)
     count = sum(isinstance(what, Message) for those in conversations for what in those)
     if not count and len(conversations) == 1:
         return _("The snooze is over: %(contact)s") % {"contact": contact}

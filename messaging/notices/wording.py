@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from messaging.models import Conversation, Message, NoticeChoices, Remark
+from messaging.models import Contact, Conversation, Message, NoticeChoices, Remark
 from portal.models import User
 
 SHOWN = 140
@@ -36,7 +36,12 @@ def ended(remark: Remark) -> dict[str, Any]:
 def _about(conversation: Conversation) -> dict[str, Any]:
     """Where a notice leads; what is told of one conversation takes the place of what was told before."""
     url = reverse("conversation", args=[conversation.pk])
-    return {"title": conversation.contact.title, "url": url, "tag": f"c{conversation.pk}"}
+    return {"title": title(conversation.contact), "url": url, "tag": f"c{conversation.pk}"}
+
+
+def title(contact: Contact) -> str:
+    """Who it is, briefly: a group may have many members."""
+    return Truncator(contact.title).chars(SHOWN)
 
 
 def spoken(message: Message) -> str:

@@ -6,7 +6,7 @@ send through a number, who has opted out, and what was sent before are read in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from uuid import UUID
 
@@ -19,7 +19,8 @@ from messaging.engine.group_commit import GroupCommit
 from messaging.engine.outbox import Entry, Submission, Submitted
 from messaging.engine.quotas import Quotas
 from messaging.errors import Refused
-from messaging.models import Contact, Conversation, Message, Number
+from messaging.groups import Group, contacts_of
+from messaging.models import Contact, Conversation, Message, Number, OptOut
 from messaging.models.contacts import members_in
 from messaging.rules import stickiness
 from messaging.wakeups import Task
@@ -71,6 +72,13 @@ def without_integration(number: Number) -> Refused:
     )
 
 
+def opted_out(contact: str) -> Refused:
+    """The contact wants no messages from the number; with commas between, several want none."""
+    return Refused(
+        lambda: _("%(contact)s has opted out of messages from this number.") % {"contact": contact}, "to"
+    )
+
+
 def _write(batch: Sequence[Submission]) -> list[Submitted | Refused]:
     """The result of each submission, in the caller's transaction: a message, or why there is none."""
     entries = [Entry(submission) for submission in _to_known(batch)]
@@ -81,7 +89,7 @@ def _write(batch: Sequence[Submission]) -> list[Submitted | Refused]:
             first.setdefault(entry.submission.uuid, entry)
     _refuse(list(first.values()))
     new = _open(list(first.values()))
-    outbox.begin([entry for entry in new if entry.facts.conversation is None])
+    _begin([entry for entry in new if entry.facts.conversation is None])
     if any(entry.facts.sticky for entry in new):
         _keep_private(new)
         new = _open(new)
@@ -90,14 +98,39 @@ def _write(batch: Sequence[Submission]) -> list[Submitted | Refused]:
     return [entry.result for entry in entries if entry.result is not None]
 
 
+def _begin(entries: Sequence[Entry]) -> None:
+    """Creates the missing conversations, and for groups their contacts first."""
+    groups = [
+        Group(entry.submission.number.organization_id, entry.submission.members)
+        for entry in entries
+        if entry.submission.members
+    ]
+    if groups:
+        people = {
+            (entry.submission.number.organization_id, address)
+            for entry in entries
+            for address in entry.submission.members or (entry.submission.address,)
+        }
+        contacts_of(groups, Contact.objects.get_or_make(people))
+    outbox.begin(entries)
+
+
 def _to_known(batch: Sequence[Submission]) -> list[Submission]:
     """The submissions with the addresses under which their contacts are known."""
-    pairs = [(each.number.organization_id, each.address) for each in batch]
-    known = Contact.objects.known_as(pairs)
-    return [
-        each if known[pair] == pair[1] else replace(each, address=known[pair])
-        for each, pair in zip(batch, pairs, strict=True)
-    ]
+    known = Contact.objects.known_as(
+        (each.number.organization_id, address)
+        for each in batch
+        for address in each.members or (each.address,)
+    )
+    return [_known(each, known) for each in batch]
+
+
+def _known(given: Submission, known: Mapping[tuple[int, str], str]) -> Submission:
+    organization = given.number.organization_id
+    if group := Group.of(organization, (known[organization, each] for each in given.members)):
+        return replace(given, address=group.address, members=group.members)
+    address = known[organization, given.members[0] if given.members else given.address]
+    return given if address == given.address else replace(given, address=address, members=())
 
 
 def _open(entries: Sequence[Entry]) -> list[Entry]:
@@ -110,24 +143,34 @@ def _refuse(entries: Sequence[Entry]) -> None:
         for entry in entries
         if entry.submission.author is not None and entry.submission.resend_of is None
     ]
-    quotas = Quotas(counted)
+    quotas, out = Quotas(counted), _opted_out(entries)
     for entry in entries:
-        entry.result = _refusal(entry, quotas)
+        entry.result = _refusal(entry, out, quotas)
 
 
-def _refusal(entry: Entry, quotas: Quotas) -> Refused | None:
+def _opted_out(entries: Sequence[Entry]) -> set[tuple[int, str]]:
+    """The members of groups that somebody has named, who have opted out: by number and address."""
+    named = [entry.submission for entry in entries if entry.submission.members]
+    if not named:
+        return set()
+    found = OptOut.objects.filter(
+        number__in={given.number.pk for given in named},
+        address__in={address for given in named for address in given.members},
+    )
+    return set(found.values_list("number", "address"))
+
+
+def _refusal(entry: Entry, out: Set[tuple[int, str]], quotas: Quotas) -> Refused | None:
     submission = entry.submission
     number, address = submission.number, submission.address
     if not entry.facts.may:
         return not_yours()
     if not entry.facts.enabled:
         return without_integration(number)
-    if entry.facts.opted_out:
-        return Refused(
-            lambda: _("%(contact)s has opted out of messages from this number.") % {"contact": address},
-            "to",
-        )
-    if entry.facts.conversation is None and members_in(address):
+    left = [each for each in submission.members if (number.pk, each) in out]
+    if entry.facts.opted_out or left:
+        return opted_out(", ".join(left) or address)
+    if entry.facts.conversation is None and members_in(address) and not submission.members:
         return Refused(lambda: _("This group is no longer there."), "to")
     if submission.author is None or submission.resend_of is not None:
         return None

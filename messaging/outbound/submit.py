@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from integrations.language import phones
-from messaging import errors, media, numbers
-from messaging.engine.outbox import Submission
+from messaging import media
+from messaging.engine.outbox import Submission, Submitted
 from messaging.errors import Refused
 from messaging.models import Attachment, Contact, Message, Number
-from messaging.outbound import enqueue, uploads
+from messaging.models.contacts import group_address
+from messaging.outbound import enqueue, recipients, uploads
+from messaging.outbound.recipients import Recipient
 from messaging.statuses import AttachmentState, Direction, Status
 from portal import audit
 from portal.models import User
@@ -28,7 +30,7 @@ MAX_FILES = 10
 def submit(
     author: User,
     number: Number,
-    to: str | Contact,
+    to: Recipient | Sequence[Recipient],
     *,
     text: str = "",
     files: Sequence[UploadedFile[Any]] = (),
@@ -39,9 +41,10 @@ def submit(
 
     Raises Refused; then nothing is stored.
 
-    It goes `to` a number as the author writes it, or to a known contact, which may be a group. `uuid`
-    identifies the message: for one that the author has used before, the existing message is returned.
-    Whether the author may send through the number is checked here; `number` may have been read before.
+    It goes `to` a number as the author writes it, to a known contact, which may be a group, or to the group
+    of several of these, which begins with it if there is none. `uuid` identifies the message: for one that
+    the author has used before, the existing message is returned. Whether the author may send through the
+    number is checked here; `number` may have been read before.
     """
     submission = prepare(author, number, to, text=text, files=files, uuid=uuid or uuid4(), send_at=send_at)
     try:
@@ -54,10 +57,46 @@ def submit(
     return submitted.message
 
 
+def submit_each(
+    author: User,
+    number: Number,
+    to: Sequence[Contact],
+    *,
+    text: str = "",
+    files: Sequence[UploadedFile[Any]] = (),
+    uuid: UUID,
+    send_at: Sequence[datetime | None],
+) -> list[Message | Refused]:
+    """`submit` to each of several contacts alone, at the time in the same place: what has become of each.
+
+    Raises Refused for what holds for all of them. `uuid` identifies what was written: who has got it before
+    does not get it again.
+    """
+    first = prepare(author, number, to[0], text=text, files=files, uuid=uuid)
+    batch: list[Submission] = []
+    try:
+        for contact, at in zip(to, send_at, strict=True):
+            own, address = uuid5(uuid, contact.address), contact.address
+            attachments = uploads.again(first.attachments) if batch else first.attachments
+            batch.append(replace(first, uuid=own, address=address, attachments=attachments, send_at=at))
+        results = enqueue.enqueue_many(batch)
+    except BaseException:
+        media.discard(file for each in batch or [first] for file in each.attachments)
+        raise
+    found: list[Message | Refused] = []
+    for given, result in zip(batch, results, strict=True):
+        if not isinstance(result, Submitted) or result.before is not None:
+            media.discard(given.attachments)
+        if isinstance(result, Exception) and not isinstance(result, Refused):
+            raise result
+        found.append(result if isinstance(result, Refused) else result.message)
+    return found
+
+
 def prepare(
     author: User,
     number: Number,
-    to: str | Contact,
+    to: Recipient | Sequence[Recipient],
     *,
     text: str,
     uuid: UUID,
@@ -67,7 +106,7 @@ def prepare(
     """A submission to be enqueued, with its files stored. Raises Refused; then nothing is stored."""
     # Browsers send line ends as CRLF; phones and the count of segments know LF only.
     text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
-    address = _address(number, to)
+    whom = recipients.addresses(number, to)
     if not text.strip() and not files:
         raise Refused(_("Write a text or add a file."), "text")
     if len(text) > MAX_TEXT:
@@ -79,7 +118,9 @@ def prepare(
     if len(files) > MAX_FILES:
         raise Refused(_("At most %(most)d files go with one message.") % {"most": MAX_FILES})
     attachments = _stored(author, number, files) if files else []
-    return Submission(uuid, author, number, address, text, attachments, send_at=send_at)
+    members = whom if len(whom) > 1 else ()
+    address = group_address(whom)
+    return Submission(uuid, author, number, address, text, attachments, send_at=send_at, members=members)
 
 
 def resend(author: User, message: Message) -> Message:
@@ -121,25 +162,6 @@ def _again(message: Message, author: User | None, *, trusted: bool) -> Message:
     copies = [media.copy_of(item) for item in message.attachments.filter(state=AttachmentState.KEPT)]
     submission = Submission(uuid4(), author, number, address, message.text, copies, message, trusted)
     return enqueue.enqueue(submission).message
-
-
-def _address(number: Number, to: str | Contact) -> str:
-    if isinstance(to, Contact):
-        if to.is_group and not number.sends_to_groups:
-            provider = str(number.integration.template if number.integration else number)
-            raise Refused(lambda: errors.no_groups(provider), "to")
-        if not to.answerable:
-            raise Refused(_("%(contact)s is not a phone number.") % {"contact": to.address}, "to")
-        # As it is: a short code may be a number as it is dialled in our country, which is somebody else's.
-        address = to.address
-    else:
-        try:
-            address = numbers.recipient(to, number.country)
-        except ValueError as error:
-            raise Refused(str(error), "to") from None
-    if number.number in phones.ways(address):
-        raise Refused(_("This is your own number."), "to")
-    return address
 
 
 def _stored(author: User, number: Number, files: Sequence[UploadedFile[Any]]) -> list[Attachment]:

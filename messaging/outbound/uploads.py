@@ -61,12 +61,28 @@ def take(files: Sequence[UploadedFile[Any]], template: Template) -> list[Attachm
             kept.append(_keep(upload))
     except OSError as error:
         media.discard(kept)
-        logger.error("An uploaded file cannot be written to the media folder: %s.", error.strerror)
-        raise Refused(
-            _("Patchbay cannot store the file (%(reason)s). Tell an administrator, or send only the text.")
-            % {"reason": error.strerror or error}
-        ) from None
+        raise _unwritable(error) from None
     return kept
+
+
+def again(attachments: Sequence[Attachment]) -> list[Attachment]:
+    """The same files once more, for another message. Raises Refused; then nothing more is stored."""
+    kept: list[Attachment] = []
+    try:
+        for attachment in attachments:
+            kept.append(media.duplicate(attachment))
+    except OSError as error:
+        media.discard(kept)
+        raise _unwritable(error) from None
+    return kept
+
+
+def _unwritable(error: OSError) -> Refused:
+    logger.error("An uploaded file cannot be written to the media folder: %s.", error.strerror)
+    return Refused(
+        _("Patchbay cannot store the file (%(reason)s). Tell an administrator, or send only the text.")
+        % {"reason": error.strerror or error}
+    )
 
 
 def too_large() -> str:

@@ -124,8 +124,11 @@ def note_arrivals(arrivals: Sequence[Arrival]) -> None:
     _write(events)
 
 
-def note_statuses(keys: Collection[int]) -> None:
-    """Notes the statuses that messages have got, in the transaction that gave them; each is noted once."""
+def note_statuses(keys: Collection[int], *, erased: bool = False) -> None:
+    """Notes the statuses that messages have got, in the transaction that gave them; each is noted once.
+
+    Of messages that are being `erased` it says neither to whom nor what, and is told although they go.
+    """
     if not keys:
         return
     # As plain values: models of all that is joined took four times as long.
@@ -133,7 +136,8 @@ def note_statuses(keys: Collection[int]) -> None:
     found = [_Status(*row) for row in rows.values_list(*_COLUMNS)]
     organizations = {status.organization for status in found}
     wanting = _by_organization(Receiver.objects.filter(organization__in=organizations, statuses=True))
-    members = Contact.objects.members_of({status.contact for status in found if status.is_group})
+    groups = set() if erased else {status.contact for status in found if status.is_group}
+    members = Contact.objects.members_of(groups)
     kind, events = EventKind.MESSAGE_STATUS, []
     for told in found:
         name = Status(told.status).name.lower()
@@ -145,14 +149,15 @@ def note_statuses(keys: Collection[int]) -> None:
                 "status_code": told.code or None,
                 "status_text": told.reason or None,
                 "from": told.number,
-                "to": told.address,
+                "to": "" if erased else told.address,
                 "members": members.get(told.contact, []),
-                "text": told.text,
+                "text": "" if erased else told.text,
                 "send_at": told.send_at and moment(told.send_at),
                 "created_at": moment(told.created_at),
                 "changed_at": moment(told.changed_at),
             }
-            event = _Event(uuid5(told.uuid, f"{kind} {name}"), kind, told.changed_at, data, told.pk)
+            about = None if erased else told.pk  # what is about a message goes with it
+            event = _Event(uuid5(told.uuid, f"{kind} {name}"), kind, told.changed_at, data, about)
             events.append(event.to(receiver))
     _write(events)
 

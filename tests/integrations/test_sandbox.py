@@ -334,6 +334,21 @@ def test_the_phone_writes_a_text(sandbox: Sandbox, portal: Portal) -> None:
     )
 
 
+def test_a_group_is_on_all_phones_and_told_only_where_the_provider_knows_groups(
+    sandbox: Sandbox, portal: Portal
+) -> None:
+    other = "+61498765432"
+    assert sandbox.text(PHONE, f"0498 765 432, {OURS}", "Hi all") == 0
+    assert portal.webhooks == []
+    assert [
+        (each["contact"], each["number"], each["sender"], each["mine"], each["note"])
+        for each in bubbles(sandbox)
+    ] == [
+        (other, f"{PHONE}, {OURS}", PHONE, False, ""),
+        (PHONE, f"{other}, {OURS}", "", True, "This provider does not deliver texts to groups."),
+    ]
+
+
 def test_the_phone_sends_a_picture(sandbox: Sandbox, portal: Portal) -> None:
     assert sandbox.picture(PHONE, OURS, "Look", PNG, "image/png") == 200
     [(_, _, document)] = portal.webhooks

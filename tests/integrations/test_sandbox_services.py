@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from integrations import catalog, http, responses, webhooks
-from integrations.events import HttpRequest, HttpResponse
+from integrations import catalog, http, responses, senders, webhooks
+from integrations.events import HttpRequest, HttpResponse, InboundMessage
 from integrations.language.document import compile_document
+from integrations.received import Accepted
 from integrations.requests import build, plan
 from integrations.sandbox import ACCESS_TOKEN, Sandbox
 from integrations.sandbox.catalog_entry import CatalogEntry, HostedEntry, read_entry, services
@@ -134,6 +135,26 @@ def test_webhooks_are_of_the_service_and_of_nobody_else(service: Provider) -> No
             label: f"{value}x" if others[label] == value else others[label] for label, value in values.items()
         }
         assert webhooks.read(template, request, strange).verdict == "unverified"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_groups_are_told_as_the_service_tells_them_or_not_at_all(service: Provider) -> None:
+    writes, ours = "+12025550109", ["+12025550101", "+12025550102"]
+    others = ["+12025550103", "+12025550104", "+12025550105"]
+    requests = service.writer.group(
+        "https://sms.example.com/services/x/a1", writes, ours, others, "Hi all", ""
+    )
+    counts = {"bandwidth": 2, "bulkvs": 1, "telnyx": 1}
+    assert len(requests) == counts.get(service.hosted.entry.template.id, 0)
+    template, values = service.hosted.template, service.hosted.values
+    for place, request in enumerate(requests):
+        found = webhooks.read(template, request, values)
+        assert isinstance(found, Accepted) and found.verdict == "accepted"
+        (event,) = found.events
+        assert isinstance(event, InboundMessage)
+        told = [senders.sender(each, "US") for each in (event.sender, *event.recipients, *event.members)]
+        assert (told[0], told[1], event.text) == (writes, ours[place], "Hi all")
+        assert sorted(told) == sorted([writes, *ours, *others])
 
 
 @pytest.fixture

@@ -311,7 +311,7 @@ DEEP = b'{"text":' * 4000 + b"1" + b"}" * 4000
         (12, (400, "malformed", None)),
         ({}, (400, "malformed", "/from")),
         ({**HELLO, "to": None}, (400, "malformed", "/to")),
-        ({**HELLO, "to": [CONTACT]}, (400, "malformed", "/to")),
+        ({**HELLO, "to": [[CONTACT]]}, (400, "malformed", "/to")),
         ({**HELLO, "text": 12}, (400, "malformed", "/text")),
         ({**HELLO, "a/b~\ud800": 1}, (400, "malformed", "/a~1b~0\ufffd")),
         ({**HELLO, "\0" * 99: 1}, (400, "malformed", "/" + "\ufffd" * 40)),
@@ -1055,3 +1055,50 @@ def test_a_key_sends_once_although_the_secret_key_was_rotated(token: str, settin
     # What is sent anew is found by the new key alone, once the old one is gone.
     settings.SECRET_KEY_FALLBACKS = []
     assert send_batch(token, longer, key="orders").json()["results"][2] == results[2]
+
+
+@pytest.fixture
+def grouping(token: str, private: Number, monkeypatch: pytest.MonkeyPatch) -> Number:
+    """Alice's number, as if its provider could send to groups."""
+    monkeypatch.setattr(Number, "sends_to_groups", True)
+    return private
+
+
+def test_a_list_is_a_group(token: str, grouping: Number) -> None:
+    both = "+61412345678, +61498765432"
+    wanted = {**HELLO, "to": ["0498 765 432", CONTACT, "+61 412 345 678"]}
+    first = send(token, wanted, key="one")
+    assert (first.status_code, first.json()["to"]) == (202, both)
+    again = send(token, {**wanted, "to": [CONTACT, "+61498765432"]}, key="one")
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert send(token, {**wanted, "to": [CONTACT]}, key="one").status_code == 422
+    assert send(token, {**wanted, "to": [CONTACT]}).json()["to"] == CONTACT
+    assert Message.objects.filter(conversation__contact__is_group=True).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("to", "status", "said"),
+    [
+        ([], 400, "A list has 1 to 50 recipients."),
+        ([CONTACT] * 51, 400, "A list has 1 to 50 recipients."),
+        ([CONTACT, 1], 400, "This is neither a text nor a list of texts."),
+        ([[CONTACT]], 400, "This is neither a text nor a list of texts."),
+        ({"a": CONTACT}, 400, "This is neither a text nor a list of texts."),
+        ([CONTACT, "the dentist"], 422, "“the dentist” is not a phone number"),
+        ([CONTACT, "+61855555501"], 422, "This is your own number."),
+        ([CONTACT, "+61498765432"], 422, "has opted out of messages from this number."),
+    ],
+)
+def test_lists_that_are_no_group(token: str, grouping: Number, to: Any, status: int, said: str) -> None:
+    OptOut.objects.create(organization=grouping.organization, number=grouping, address="+61498765432")
+    answer = send(token, {**HELLO, "to": to})
+    assert (answer.status_code, answer.json()["pointer"]) == (status, "/to") and said in answer.json()[
+        "detail"
+    ]
+    assert (Message.objects.count(), Contact.objects.count()) == (0, 0)
+
+
+def test_a_provider_without_groups_gets_no_list(token: str) -> None:
+    answer = send(token, {**HELLO, "to": [CONTACT, "+61498765432"]})
+    assert answer.status_code == 422 and "cannot send to groups" in answer.json()["detail"]
+    assert Message.objects.count() == 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -17,11 +18,12 @@ from messaging.errors import Refused
 from messaging.inbound import file_events
 from messaging.inbox import pages
 from messaging.models import Contact, Conversation, Message, Number, OptOut, WebhookEvent
+from messaging.models.contacts import ADDRESS_LENGTH
 from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
 from messaging.reporting import search
 from messaging.rules import contacts
-from messaging.statuses import EventState, Status
+from messaging.statuses import Status
 from portal.models import User
 from tests.messaging.test_groups import (
     ANNA,
@@ -60,20 +62,12 @@ def test_no_name_makes_somebody_a_group(number: Number, forged: str, first: bool
 
 
 @pytest.mark.parametrize("given", [MEXICAN, MEXICAN_OLD, "5512345678", "00525512345678", "tel:+525512345678"])
-@pytest.mark.parametrize("other", [False, True])
-def test_our_number_is_no_member_in_whichever_way_it_is_written(
-    number: Number, given: str, other: bool
-) -> None:
-    if other:
-        number.country = "MX"
-        number.save()
-        Number.objects.create(organization=number.organization, number=MEXICAN_OLD, country="MX")
-        Number.objects.filter(pk=number.pk).update(country="MX")
-    else:
-        number.number, number.country = MEXICAN_OLD, "MX"
-        number.save()
+def test_our_number_is_no_member_in_whichever_way_it_is_written(number: Number, given: str) -> None:
+    number.number, number.country = MEXICAN_OLD, "MX"
+    number.save()
     arrive(number, to=number.number, all=[given])
-    assert shown() == [(ANNA, "", "Hi")]
+    arrive(number, "Note to self", **{"from": given}, to=number.number, all=[ANNA])
+    assert [text for *_, text in shown()] == ["Hi", "Note to self"]
     assert Contact.objects.filter(is_group=True).count() == 0
 
 
@@ -84,13 +78,14 @@ def test_a_member_in_two_spellings_is_one(number: Number) -> None:
     assert {talk for talk, _, _ in shown()} == {f"{ANNA}, {MEXICAN}"}
 
 
-def test_a_group_that_is_too_long_as_its_members_are_known_is_none(number: Number) -> None:
-    known = [f"+52155123456{place}" for place in range(10, 26)]
+def test_the_largest_group_fits_however_its_members_are_known(number: Number) -> None:
+    known = [f"+52155123456{place}" for place in range(10, 59)]
     for address in known:
         Contact.objects.create(organization=number.organization, address=address)
     arrive(number, all=[address.replace("+521", "+52") for address in known])
-    assert shown() == [(ANNA, "", "Hi")]
-    assert list(WebhookEvent.objects.values_list("state", flat=True)) == [EventState.DONE]
+    assert group().contact.address == f"{ANNA}, {', '.join(known)}"
+    assert group().contact.members.count() == 50
+    assert ADDRESS_LENGTH == 50 * 18 and len(f"{'+123456789012345, ' * 49}+123456789012345") < ADDRESS_LENGTH
 
 
 def test_nobody_is_looked_up_for_a_crowd(number: Number) -> None:
@@ -238,7 +233,7 @@ def test_a_group_can_be_erased_as_such(number: Number) -> None:
 
 @pytest.mark.parametrize("spelled", [ANNA, "202 555 0142"])
 def test_erasing_takes_a_number_out_of_what_others_sent(number: Number, spelled: str) -> None:
-    crowd = [f"+120255502{place}" for place in range(10, 40)]
+    crowd = [f"+12025552{place:03}" for place in range(60)]
     arrive(number, "To many", **{"from": BERT}, all=[spelled, *crowd])
     assert erasure.carry_out(erasure.start(number.organization, ANNA, None).pk)
     assert shown() == [(BERT, "", "To many")]
@@ -278,3 +273,50 @@ def test_the_page_of_a_group_shows_its_members_and_offers_no_merge(
     assert "This group" in page and "Merge" not in page
     page = client.get(reverse("admin:messaging_contact_change", args=[anna.pk])).content.decode()
     assert "This group" not in page and "Merge" in page
+
+
+def test_a_group_that_is_begun_twice_at_one_moment_is_one(
+    number: Number, provider: Provider, alice: User
+) -> None:
+    words = [f"Hello {place}" for place in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        started = [
+            pool.submit(
+                in_thread, submit, alice, number, [BERT, ANNA] if place % 2 else [ANNA, BERT], text=each
+            )
+            for place, each in enumerate(words)
+        ]
+        arrive(number, "And I", all=[BERT])
+        assert all(each.result() for each in started)
+    assert sorted(group().messages.values_list("text", flat=True)) == ["And I", *words]
+    assert group().contact.members.count() == 2 and Contact.objects.count() == 3
+
+
+def in_thread(call: Any, *arguments: Any, **named: Any) -> Any:
+    """What it returns, in a thread whose connections are closed after it."""
+    try:
+        return call(*arguments, **named)
+    finally:
+        connections.close_all()
+
+
+@pytest.mark.parametrize("first", [[MEXICAN, ANNA], [MEXICAN_OLD, MEXICAN, ANNA]])
+def test_a_group_that_is_begun_knows_its_members_as_they_are_known(
+    number: Number, provider: Provider, alice: User, first: list[str]
+) -> None:
+    Contact.objects.create(organization=number.organization, address=MEXICAN_OLD)
+    submit(alice, number, first, text="One")
+    arrive(number, "Two", all=[MEXICAN])
+    assert [talk for talk, _, _ in shown()] == [f"{ANNA}, {MEXICAN_OLD}"] * 2
+    submit(alice, number, [MEXICAN, MEXICAN_OLD], text="To one")
+    assert shown()[-1] == (MEXICAN_OLD, "", "To one")
+
+
+def test_an_opt_out_by_the_other_spelling_is_none_of_ours_to_ignore(
+    number: Number, provider: Provider, alice: User
+) -> None:
+    Contact.objects.create(organization=number.organization, address=MEXICAN_OLD)
+    OptOut.objects.create(organization=number.organization, number=number, address=MEXICAN_OLD)
+    with pytest.raises(Refused, match=r"\+5215512345678 has opted out of messages from this number\."):
+        submit(alice, number, [MEXICAN, ANNA], text="One")
+    assert (Message.objects.count(), Conversation.objects.count()) == (0, 0)

@@ -177,27 +177,61 @@ def test_a_message_to_others_too_belongs_to_a_group(number: Number, fields: dict
     [
         ({"all": [OURS]}, ANNA),
         ({"all": [OURS, ANNA]}, ANNA),
-        ({"all": [OURS, OURS_TOO]}, ANNA),  # a number of the organization is nobody else
+        ({"all": [OURS, BERT], "from": OURS}, OURS),  # the number itself is nobody else
         ({"all": [OURS, "Clinic", ""]}, ANNA),
         ({"all": [OURS, BERT], "from": "Clinic"}, "Clinic"),  # who has no number cannot be answered
-        ({"all": [f"+120255501{place:02}" for place in range(2, 42)]}, ANNA),  # too many for a contact
+        ({"all": [f"+12025551{place:03}" for place in range(51)]}, ANNA),  # too many for a contact
         ({"all": [ANNA, "+1 (202) 555-0142", "12025550142"]}, ANNA),
     ],
 )
 def test_what_is_no_group(number: Number, fields: dict[str, Any], address: str) -> None:
-    Number.objects.create(organization=number.organization, number=OURS_TOO, country="US")
     arrive(number, **fields)
     assert shown() == [(address, "", "Hi")]
     assert Contact.objects.filter(is_group=True).count() == 0
 
 
-def test_two_of_our_numbers_each_have_the_group(number: Number) -> None:
-    other = Number.objects.create(
+@pytest.fixture
+def other(number: Number) -> Number:
+    """Another number of the same organization."""
+    return Number.objects.create(
         organization=number.organization, integration=number.integration, number=OURS_TOO, country="US"
     )
+
+
+def talks() -> list[tuple[str, str, str, str]]:
+    """Our number, the contact, the member who wrote, and the text of each message."""
+    rows = Message.objects.order_by("pk").select_related("sender", "conversation__number")
+    return [
+        (row.conversation.number.number, row.conversation.contact.address, str(row.sender or ""), row.text)
+        for row in rows
+    ]
+
+
+def test_two_of_our_numbers_each_have_the_group_with_the_other(number: Number, other: Number) -> None:
     arrive(number, tos=[OURS, OURS_TOO, BERT])
-    talks = Conversation.objects.order_by("number")
-    assert [(talk.number, talk.contact.address) for talk in talks] == [(number, GROUP), (other, GROUP)]
+    assert talks() == [
+        (OURS, f"{OURS_TOO}, {ANNA}, {BERT}", ANNA, "Hi"),
+        (OURS_TOO, f"{OURS}, {ANNA}, {BERT}", ANNA, "Hi"),
+    ]
+
+
+@pytest.mark.parametrize("others", [{"tos": [OURS_TOO, ANNA]}, {"to": OURS_TOO, "all": [OURS, ANNA]}])
+def test_what_a_number_of_ours_writes_is_of_the_group_in_which_it_is_answered(
+    number: Number, other: Number, provider: Provider, alice: User, others: dict[str, Any]
+) -> None:
+    Assignment.objects.create(number=other, user=alice)
+    arrive(number, "From next door", **{"from": OURS}, **others)
+    arrive(number, "From outside", tos=[OURS_TOO, OURS])
+    here, there = f"{OURS}, {ANNA}", f"{OURS_TOO}, {ANNA}"
+    assert talks() == [
+        (OURS_TOO, here, OURS, "From next door"),
+        (OURS_TOO, here, ANNA, "From outside"),
+        (OURS, there, ANNA, "From outside"),
+    ]
+    talk = Conversation.objects.get(number=other)
+    submit(alice, other, talk.contact, text="For both")
+    send_now()
+    assert provider.received == [("/group", {"from": OURS_TOO, "to": [OURS, ANNA], "text": "For both"})]
 
 
 def test_a_group_in_a_batch_takes_as_many_queries_as_a_hundred(number: Number) -> None:

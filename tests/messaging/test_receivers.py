@@ -25,7 +25,16 @@ from messaging import alerts, erasure, retention
 from messaging.alerts import wording
 from messaging.api.serializers import MessageSerializer
 from messaging.engine import queue, sweep
-from messaging.models import Alert, EventKind, Message, Number, OutgoingEvent, Receiver
+from messaging.models import (
+    Alert,
+    Contact,
+    Conversation,
+    EventKind,
+    Message,
+    Number,
+    OutgoingEvent,
+    Receiver,
+)
 from messaging.outbound import dispatch
 from messaging.outbound.submit import submit
 from messaging.receivers import deliver, outbox
@@ -508,6 +517,42 @@ def test_erasing_a_contact_erases_what_was_told_of_it_and_what_is_still_to_be_to
     assert "of somebody else" in left.payload
     deliver.drain()
     assert len(program.came) == came + 1
+
+
+@pytest.mark.parametrize("group", [False, True])
+def test_a_text_that_an_erasure_keeps_from_being_sent_is_told_without_content(
+    receiver: Receiver, private: Number, globex: Organization, alice: User, program: Program, group: bool
+) -> None:
+    theirs = receiver_of(globex, f"{program.origin}/theirs")
+    message = submit(alice, private, CONTACT, text="secret words")
+    if group:
+        other = Contact.objects.create(organization=private.organization, address="+61412000009")
+        talk = Contact.objects.get(address=CONTACT)
+        both = Contact.objects.create(
+            organization=private.organization, address=f"+61412000009, {CONTACT}", is_group=True
+        )
+        both.members.set([other, talk])
+        Conversation.objects.update(contact=both)
+    row = erasure.start(private.organization, CONTACT, None)
+    assert erasure.carry_out(row.pk) and not erasure.carry_out(row.pk)
+    deliver.drain()
+    (told,) = program.told()
+    assert told["type"] == "message.status"
+    assert told["timestamp"] == told["data"].pop("changed_at") > told["data"].pop("created_at")
+    assert told["data"] == {
+        "id": str(message.uuid),
+        "organization": "acme.example",
+        "status": "failed",
+        "status_code": None,
+        "status_text": "The contact was erased.",
+        "from": private.number,
+        "to": "",
+        "members": [],
+        "text": "",
+        "send_at": None,
+    }
+    assert CONTACT[1:] not in OutgoingEvent.objects.get().payload
+    assert theirs.events.count() == 0
 
 
 def test_events_are_kept_as_long_as_raw_webhooks(

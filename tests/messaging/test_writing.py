@@ -254,7 +254,7 @@ def test_a_new_message_is_helped_as_in_a_conversation(
         assert 'data-zone="Europe/Berlin" ' in shown and "It is <b>00:30</b> at the contact’s place." in shown
         assert 'data-write="all!"' in shown and f"Hi Ann of {shared}!" in shown
     assert f'value="{ABROAD}"' in page and f'<option value="{shared.pk}" selected>' in page
-    assert about.count('hx-swap-oob="true"') == 3
+    assert about.count('hx-swap-oob="true"') == 4
     elsewhere = client.get(ABOUT, {"number": private.pk, "to": CONTACT}).content.decode()
     assert "Hi Ann" not in elsewhere and "Europe/Berlin" not in elsewhere
 

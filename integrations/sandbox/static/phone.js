@@ -16,7 +16,8 @@ let drawn = ""; // the conversation on the screen
 let atEnd = true; // the newest message is in view, and stays in view
 
 const labelOf = (value) => (labels.find((each) => each.number === value) || {}).label || "";
-const nameOf = (value) => labelOf(value) || spelled(value);
+const nameOf = (value) => value.split(", ").map((each) => labelOf(each) || spelled(each)).join(", "); // of a group, all
+const isGroup = (value) => value.includes(",");
 const key = (message) => `${message.contact} ${message.number}`;
 
 /* Requests to the sandbox */
@@ -92,11 +93,11 @@ function drawContacts() {
 
 const isUnread = (message) => !message.mine && message.id > (read.get(key(message)) || 0);
 
-function conversationButton(value, last, when, unread) {
+function conversationButton(value, last, when, unread, choose = openTalk) {
   const button = make("button");
   button.type = "button";
   const label = labelOf(value);
-  button.append(make("span", "avatar", label ? label.trim()[0].toUpperCase() : value.slice(-2)));
+  button.append(make("span", "avatar", isGroup(value) ? value.split(",").length + 1 : label ? label.trim()[0].toUpperCase() : value.slice(-2)));
   button.firstChild.setAttribute("aria-hidden", "true");
   const middle = make("span", "middle");
   middle.append(make("span", "name", nameOf(value)), make("span", "last", last));
@@ -107,7 +108,7 @@ function conversationButton(value, last, when, unread) {
     side.append(badge);
   }
   button.append(middle, side);
-  button.addEventListener("click", () => openTalk(value));
+  button.addEventListener("click", () => choose(value));
   const item = make("li");
   item.append(button);
   return item;
@@ -123,7 +124,8 @@ function drawConversations() {
   }
   const items = [...latest.values()].sort((a, b) => b.id - a.id).map((message) => {
     const what = message.text || (message.file ? "Picture" : message.note);
-    return conversationButton(message.number, (message.mine ? "You: " : "") + what, time(message.at), unread.get(message.number));
+    const who = message.mine ? "You: " : message.sender ? `${nameOf(message.sender)}: ` : "";
+    return conversationButton(message.number, who + what, time(message.at), unread.get(message.number));
   });
   const text = items.map((item) => item.textContent).join("\n");
   if ($("conversations").dataset.drawn !== text) {
@@ -135,7 +137,7 @@ function drawConversations() {
 
 function drawNumbers() {
   if ($("numbers").childElementCount === labels.length) return;
-  $("numbers").replaceChildren(...labels.map((each) => conversationButton(each.number, spelled(each.number), "")));
+  $("numbers").replaceChildren(...labels.map((each) => conversationButton(each.number, spelled(each.number), "", 0, choose)));
 }
 
 function drawBubbles() {
@@ -175,6 +177,7 @@ function drawBubble(message) {
     image.src = `media/${message.file}`;
     bubble.append(image);
   }
+  if (message.sender) bubble.prepend(make("div", "sender", nameOf(message.sender)));
   if (message.text) bubble.append(make("div", "words", message.text));
   const tick = message.state === "accepted" ? "✓ " : "";
   const note = message.state === "waiting" && message.mine ? "Sending…" : message.note;
@@ -198,11 +201,21 @@ function show(screen) {
 function openTalk(value) {
   number = value;
   $("talk-title").textContent = nameOf(value);
-  $("talk-number").textContent = labelOf(value) ? spelled(value) : "";
+  $("talk-number").textContent = isGroup(value) ? "Everybody gets what you write" : labelOf(value) ? spelled(value) : "";
   show("talk-screen");
   drawAll();
   $("words").focus();
 }
+
+// A number that is chosen while others are written there already makes a group with them.
+function choose(value) {
+  const before = $("to").value.trim().replace(/,$/, "");
+  if (!before) return openTalk(value);
+  $("to").value = `${before}, ${spelled(value)}`;
+  $("to").focus();
+}
+
+const numbersIn = (words) => [...new Set(words.split(",").map((each) => each.replace(/[\s().-]/g, "")).filter((each) => each && each !== contact))];
 
 function back() {
   number = "";
@@ -250,9 +263,9 @@ function start() {
   for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", back);
   $("new-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    const value = $("to").value.replace(/[\s().-]/g, "");
+    const values = numbersIn($("to").value);
     $("to").value = "";
-    if (value) openTalk(value);
+    if (values.length) openTalk(values.sort().join(", "));
   });
   $("composer").addEventListener("submit", (event) => { event.preventDefault(); send(); });
   $("words").addEventListener("keydown", (event) => {

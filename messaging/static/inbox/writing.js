@@ -120,6 +120,16 @@
     all[place < 0 ? 0 : place + step]?.focus();
   });
 
+  // --- Somebody who is suggested takes the place of what was written last, and another may follow ---
+  document.addEventListener("click", (event) => {
+    const chosen = event.target.closest("[data-to]");
+    if (!chosen) return;
+    const input = $("#id_to"), before = input.value.replace(/[^,;]*$/, "").trim();
+    input.value = `${before ? `${before} ` : ""}${chosen.dataset.to}, `;
+    input.focus();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   // --- The hour at the contact's place ---
   const showNight = () => {
     const note = $("#night");
