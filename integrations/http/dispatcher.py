@@ -112,7 +112,7 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # aiohttp has no public setting for what reads a connection.
-        self._factory = partial(_Protocol, loop=self._loop)
+        self._factory: Any = partial(_Protocol, loop=self._loop)
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = await super().connect(*args, **kwargs)

@@ -6,10 +6,12 @@ import base64
 import json
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,18 +24,20 @@ from django.utils.translation import gettext as _
 from py_vapid.jwt import sign
 
 from integrations import http
-from integrations.events import Fault, HttpResponse
+from integrations.events import Fault, HttpRequest, HttpResponse
 from messaging import wakeups
+from messaging.drain import Drain
 from messaging.inbox import pages
 from messaging.models import Conversation, Device, Mention, Push, PushKey, Reading
 from messaging.notices import devices, wording
 from messaging.wakeups import Task
+from portal import process
 from portal.models import User
 
 logger = logging.getLogger(__name__)
 
-BATCH = 32
-AT_A_TIME = 8
+# In flight at a time: to the devices of one user, and to all.
+EACH, MOST = 4, 64
 TIMEOUT = 15
 KEPT_SECONDS = 24 * 3600  # by the push service, for a phone that is off
 SIGNED_SECONDS = 12 * 3600
@@ -67,21 +71,66 @@ def send_test(user: User) -> int:
 
 
 def send_due() -> None:
-    """Sends all that is due. What a push service does not take now is tried a few times more."""
-    while claimed := Push.objects.claim(BATCH):
-        letters = [letter for push in claimed if (letter := _letter(push)) is not None]
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
-            answers = list(pool.map(_post, letters))
-        for letter, answer in zip(letters, answers, strict=True):
-            _settle(letter.push, answer)
+    """Sends all that is due. What a push service does not take now is tried a few times more.
+
+    One drain works in each process, since anybody may name a push service that never answers.
+    """
+    process.get(_Pushes).run()
+
+
+class _Pushes(Drain):
+    """The sending of this process. Who answers slowly, or not at all, delays the devices of one user only."""
+
+    task = Task.SEND_PUSHES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._in_flight: Counter[int] = Counter()  # by user
+        # Answers as they arrive; None: look at the table again.
+        self._answers: SimpleQueue[tuple[Push, HttpResponse | Fault] | None] = SimpleQueue()
+
+    def interrupt(self) -> None:
+        self._answers.put(None)
+
+    def work(self) -> None:
+        self._reset()
+        while True:
+            self.look()
+            self._begin()
+            if not self._in_flight:
+                return
+            if answered := self._answers.get():
+                push, answer = answered
+                self._in_flight[push.device.user_id] -= 1
+                self._in_flight = +self._in_flight
+                _settle(push, answer)
+
+    def _begin(self) -> None:
+        """Claims and sends what can be sent now."""
+        while not self.stopped and (free := MOST - self._in_flight.total()) > 0:
+            claimed = Push.objects.claim(free, EACH, self._in_flight)
+            if not claimed:
+                return
+            letters = [letter for push in claimed if (letter := _letter(push)) is not None]
+            self._in_flight.update(letter.push.device.user_id for letter in letters)
+            answers = self._answers
+            http.send_all((each.request, partial(_answered, answers, each.push)) for each in letters)
+
+
+def _answered(
+    answers: SimpleQueue[tuple[Push, HttpResponse | Fault] | None], push: Push, answer: HttpResponse | Fault
+) -> None:
+    """Called by the thread that sends."""
+    answers.put((push, answer))
 
 
 @dataclass(frozen=True)
 class _Letter:
     push: Push
-    url: str
-    headers: dict[str, str]
-    body: bytes
+    request: HttpRequest
 
 
 def _letter(push: Push) -> _Letter | None:
@@ -107,7 +156,7 @@ def _letter(push: Push) -> _Letter | None:
         "Topic": f"r{push.remark_id}" if push.remark_id else f"m{push.message_id or 0}",
         "Authorization": _authorization(subscription["endpoint"]),
     }
-    return _Letter(push, subscription["endpoint"], headers, body)
+    return _Letter(push, HttpRequest("POST", subscription["endpoint"], headers, body, TIMEOUT))
 
 
 def _is_news(push: Push) -> bool:
@@ -132,18 +181,6 @@ def _said(push: Push) -> dict[str, Any]:
         title, body = _("Notices work"), _("This device will tell you when a text comes.")
         return {"title": title, "body": body, "url": "/account/notifications/", "tag": "test", "message": 0}
     return wording.notice(push.message, push.device.user) | {"unread": pages.unread(push.device.user)}
-
-
-def _post(letter: _Letter) -> HttpResponse | Fault:
-    return http.fetch(
-        letter.url,
-        method="POST",
-        headers=letter.headers,
-        body=letter.body,
-        max_bytes=16 * 1024,
-        timeout=TIMEOUT,
-        max_redirects=0,
-    )
 
 
 def _settle(push: Push, answer: HttpResponse | Fault) -> None:
