@@ -40,7 +40,7 @@ _DAMAGED = (
 
 
 class UnpackingError(Exception):
-    """Why it is not read: a key of `workbooks.REASONS`."""
+    """Why it is not read, in a word that `workbooks` explains."""
 
 
 def rows(source: IO[bytes]) -> Iterator[list[str]]:
