@@ -11,7 +11,7 @@ from django.db.models import Count, F, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -78,10 +78,13 @@ class TemplateAdmin(PortalAdmin):
 
     @admin.display(description=gettext_lazy("studio"))
     def studio(self, template: Any) -> str:
-        if template.account_id is None and not template.changeable:
-            return ""
-        url = reverse("admin:integrations_studio_document", args=[template.pk])
-        return format_html('<a href="{}">{}</a>', url, _("Open in the studio"))
+        if template.account_id is not None or template.changeable:
+            url = reverse("admin:integrations_studio_document", args=[template.pk])
+            return format_html('<a href="{}">{}</a>', url, _("Open in the studio"))
+        look = reverse("admin:integrations_template_change", args=[template.pk])
+        copy = reverse("admin:integrations_template_add") + f"?from=copy&template={template.pk}"
+        links = [(look, _("Look at it")), (copy, _("Copy"))]
+        return format_html_join(" · ", '<a href="{}">{}</a>', links)
 
     @admin.display(description=gettext_lazy("document"))
     def document_text(self, template: Template) -> str:

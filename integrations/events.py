@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -159,12 +159,19 @@ _EVENTS: dict[str, type[InboundMessage | StatusUpdate | Consent | Unfit]] = {
 }
 
 
+_DEFAULTS = {cls: {item.name: item.default for item in fields(cls)} for cls in _EVENTS.values()}
+
+
 def to_json(event: InboundMessage | StatusUpdate | Consent | Unfit) -> dict[str, Any]:
-    """The event as JSON, which `from_json` turns back into the event."""
-    kind = next(name for name, cls in _EVENTS.items() if isinstance(event, cls))
-    stored: dict[str, Any] = {"kind": kind}
-    for name in event.__slots__:
-        stored[name] = getattr(event, name)
+    """The event as JSON, which `from_json` turns back into the event.
+
+    What has its default is left out. So workers of the version before, which run on during an upgrade, read
+    events that do not use a field they lack.
+    """
+    stored: dict[str, Any] = {"kind": next(name for name, cls in _EVENTS.items() if isinstance(event, cls))}
+    for name, default in _DEFAULTS[type(event)].items():
+        if (value := getattr(event, name)) != default:
+            stored[name] = value
     if (date := stored.get("date")) is not None:
         stored["date"] = date.isoformat()
     return stored
@@ -172,9 +179,9 @@ def to_json(event: InboundMessage | StatusUpdate | Consent | Unfit) -> dict[str,
 
 def from_json(stored: Mapping[str, Any]) -> InboundMessage | StatusUpdate | Consent | Unfit:
     """The event that `to_json` wrote."""
-    fields: dict[str, Any] = {
+    given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
     }
-    if fields.get("date"):
-        fields["date"] = datetime.fromisoformat(fields["date"])
-    return _EVENTS[fields.pop("kind")](**fields)
+    if given.get("date"):
+        given["date"] = datetime.fromisoformat(given["date"])
+    return _EVENTS[given.pop("kind")](**given)

@@ -177,7 +177,8 @@ def _review(keys: list[int]) -> None:
             fixed = origins.fixed_for(row)
             asks = origins.asks_of(row.compiled, credentials, fixed)
             reason = " ".join(ask.sentence(row.template) for ask in asks)
-            holds = bool(origins.blocking(row.compiled, credentials, fixed))
+            # What blocks messages is among what is asked, and mostly nothing is.
+            holds = bool(asks) and bool(origins.blocking(row.compiled, credentials, fixed))
             if (reason, holds) == (row.held_reason, row.holds_messages):
                 continue
             if row.held_reason:

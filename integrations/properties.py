@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,9 +67,22 @@ def credentials_of(
     Where there are access tokens, they take one more query for all integrations. With a `document`, they are
     what they would be if it were the one in use.
     """
-    integrations = list(integrations)
-    documents = {item.pk: document or item.compiled for item in integrations}
-    wanted = Q(integration__in=[integration.pk for integration in integrations])
+    return _credentials(list(integrations), document)[0]
+
+
+def credentials_before_and_after(
+    integrations: Iterable[Integration], document: Template
+) -> list[dict[int, Credentials]]:
+    """What `credentials_of` returns without and with a document, from the same rows."""
+    return _credentials(list(integrations), None, document)
+
+
+def _credentials(
+    integrations: Collection[Integration], *documents: Template | None
+) -> list[dict[int, Credentials]]:
+    """The credentials of each integration for each document; None stands for the one in use."""
+    used = {item.pk: [document or item.compiled for document in documents] for item in integrations}
+    wanted = Q(integration__in=list(used))
     for account_id, template_id in {
         (item.organization.account_id, item.template_id) for item in integrations
     }:
@@ -81,20 +94,17 @@ def credentials_of(
             own[row.integration_id] = row
         else:
             inherited[row.account_id, row.template_id] = row
-    connected = [key for key, compiled in documents.items() if compiled.grant is not None]
+    connected = [key for key, found in used.items() if any(each.grant is not None for each in found)]
     tokens = {
         token.integration_id: token
         for token in (AccessToken.objects.filter(integration__in=connected) if connected else ())
     }
-    return {
-        item.pk: combined(
-            documents[item.pk],
-            own.get(item.pk),
-            inherited.get((item.organization.account_id, item.template_id)),
-            tokens.get(item.pk),
-        )
-        for item in integrations
-    }
+    made: list[dict[int, Credentials]] = [{} for _ in documents]
+    for item in integrations:
+        shared = inherited.get((item.organization.account_id, item.template_id))
+        for credentials, compiled in zip(made, used[item.pk], strict=True):
+            credentials[item.pk] = combined(compiled, own.get(item.pk), shared, tokens.get(item.pk))
+    return made
 
 
 def combined(

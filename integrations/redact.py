@@ -17,13 +17,14 @@ _ESCAPED = re.compile(r"%[0-9A-F]{2}|\\u[0-9a-f]{4}")
 
 
 class Redactor:
-    """Replaces each secret by "•••": plain, URL-encoded, in Base64, or escaped for JSON or XML; fails closed.
+    """Puts a mask for each secret: plain, URL-encoded, in Base64, or escaped for JSON or XML; fails closed.
 
     Secrets shorter than 4 characters occur in ordinary text by chance, so they are replaced only where they
     are the whole value of a header. Redact a text before you shorten it: part of a secret is not recognized.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], mask: str = MASK) -> None:
+        self._mask = mask
         self._short: set[str] = set()
         self._forms: list[str] | None = None
         self._headers: dict[str, str] = {}
@@ -80,7 +81,7 @@ class Redactor:
 
     def _header(self, value: str) -> str:
         if value in self._short or self._inside_base64(value):
-            return MASK
+            return self._mask
         return self._clean(value)
 
     def _inside_base64(self, value: str) -> bool:
@@ -103,7 +104,7 @@ class Redactor:
         # A plain search for each form is many times faster than the pattern, and nearly always finds nothing.
         if not any(form in s for form in self._forms):
             return s
-        return self._pattern.sub(MASK, s)
+        return self._pattern.sub(lambda _found: self._mask, s)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 from integrations.language import phones
 from integrations.senders import sender
 from integrations.studio import captures
+from integrations.studio.example import kept as pasted
 from messaging import erased_webhooks, numbers, retention, wakeups
 from messaging.models import (
     Contact,
@@ -93,6 +94,7 @@ def carry_out(key: int) -> bool:
         _go_on(key, counts)
     if row.whole_account and (pattern := numbers.pattern(address)) is not None:
         counts["captured"] += captures.erase(organization.account, pattern)
+        counts["pasted"] += pasted.erase(organization.account, pattern)
     done = _messages(organization, address).filter(queue_state=QueueState.DONE)
     for counted in retention.delete_messages(done):
         counts += counted
@@ -204,6 +206,11 @@ def in_words(counts: Mapping[str, int]) -> list[str]:
         ),
         "captured": ngettext(
             "%(count)d captured request", "%(count)d captured requests", counts.get("captured", 0)
+        ),
+        "pasted": ngettext(
+            "what was pasted for %(count)d template",
+            "what was pasted for %(count)d templates",
+            counts.get("pasted", 0),
         ),
         "events": ngettext("%(count)d event", "%(count)d events", counts.get("events", 0)),
         "conversations": ngettext(

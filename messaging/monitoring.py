@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.cache import caches
 from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from messaging import wakeups
 from messaging.engine import due
 from messaging.reporting import figures
 from portal import metrics as counters
@@ -19,8 +19,8 @@ from portal import metrics as counters
 def readyz(request: HttpRequest) -> JsonResponse:
     """Responds 503 without the database; else 200, and says "degraded" if only something else is missing.
 
-    Without the broker Patchbay is a little slower. Without a worker nothing is sent or filed, but what comes
-    in is kept, so a load balancer should not turn it away.
+    Without the broker Patchbay is a little slower, and what beat calls for waits. Without a worker nothing is
+    sent or filed, but what comes in is kept, so a load balancer should not turn it away.
     """
     parts = {}
     try:
@@ -29,11 +29,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     except Error as error:
         parts["database"] = f"does not respond: {type(error).__name__}"
         messages = events = False
-    try:
-        caches["broker"].get("readyz")
-        parts["broker"] = "ok"
-    except Exception as error:
-        parts["broker"] = f"does not respond: {type(error).__name__}"
+    problem = wakeups.broker_problem()
+    parts["broker"] = f"does not respond: {problem}" if problem else "ok"
     waiting = [name for name, waits in (("messages", messages), ("webhook events", events)) if waits]
     if waiting:
         parts["workers"] = (

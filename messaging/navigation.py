@@ -89,7 +89,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": _("People"),
                 "items": [
-                    _entry(_("Accounts"), "storefront", "portal_account", operators_only=True),
+                    _entry(_("Accounts"), "storefront", "portal_account", accounts_only=True),
                     _entry(_("Organizations"), "apartment", "portal_organization"),
                     _entry(_("Users"), "group", "portal_user"),
                     _entry(_("Invitations"), "mail", "portal_invitation"),

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.studio import captures
+from integrations.studio.example import kept as pasted
 from messaging import media
 from messaging.inbound import delivery_reports
 from messaging.models import (
@@ -60,6 +61,7 @@ def clean_up() -> None:
     Invitation.objects.filter(created_at__lt=timezone.now() - Invitation.KEPT).delete()
     SessionStore.clear_expired()
     captures.expire()
+    pasted.expire()
     text_search.forget(Message._meta.db_table)
 
 

@@ -75,6 +75,15 @@ def wake(task: Task) -> bool:
     return True
 
 
+def broker_problem() -> str:
+    """Why the broker does not answer, in a word; "" if it does."""
+    try:
+        caches["broker"].get("readyz")
+    except Exception as error:
+        return type(error).__name__
+    return ""
+
+
 def taken(task: Task) -> None:
     """To be called by the task before it looks: what is committed from now on needs another wake-up."""
     try:

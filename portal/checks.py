@@ -116,6 +116,21 @@ def sending_times(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 
 @register()
+def second_factor(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """PATCHBAY_SECOND_FACTOR is one of its three words."""
+    if settings.SECOND_FACTOR not in ("nobody", "admins", "everybody"):
+        return [
+            Error(
+                f"PATCHBAY_SECOND_FACTOR is {settings.SECOND_FACTOR!r}; it must be nobody, admins or "
+                "everybody.",
+                hint=GUIDE,
+                id="portal.E009",
+            )
+        ]
+    return []
+
+
+@register()
 def media_bucket(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """What a bucket for media needs is given, and installed."""
     if not settings.S3_BUCKET:

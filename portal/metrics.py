@@ -8,6 +8,8 @@ that grows with organizations, people or messages.
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import os
 import platform
 from pathlib import Path
@@ -16,11 +18,39 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.multiprocess import MultiProcessCollector
 
 FOLDER = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+
+_places: dict[int, str] = {}  # by process id: a fork takes a place of its own
+
+
+def _place_of_process() -> str:
+    """Names this process's files: the first place that no running process has, whose counts it goes on with.
+
+    So processes that end soon, such as commands that file mails, do not fill the folder.
+    """
+    if (pid := os.getpid()) not in _places:
+        # Containers that share the folder have names of their own.
+        places = (f"{platform.node()}-{number}" for number in itertools.count())
+        _places[pid] = next(place for place in places if _takes(f"{FOLDER}/{place}.lock"))
+    return _places[pid]
+
+
+def _takes(lock: str) -> bool:
+    """Takes the lock until this process ends, unless another process has it or it is another user's."""
+    try:
+        held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except PermissionError:
+        return False
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return False
+    return True
+
+
 if FOLDER:
     Path(FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Containers that share the folder have equal process ids, but different names.
-    _machine = platform.node()
-    values.ValueClass = values.MultiProcessValue(lambda: f"{_machine}-{os.getpid()}")
+    values.ValueClass = values.MultiProcessValue(_place_of_process)
 disable_created_metrics()
 
 _OURS = CollectorRegistry()

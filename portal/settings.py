@@ -142,7 +142,8 @@ MIDDLEWARE = [
     "portal.middleware.HtmxMiddleware",
     "portal.middleware.sign_in_for_fragments",
     "portal.middleware.time_zone",
-    "portal.account.sessions.seen",
+    "portal.account.sessions.Seen",
+    "portal.account.demand.SecondFactorFirst",
 ]
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -308,6 +309,9 @@ PASSWORD_RESET_TIMEOUT = 3600
 ACCOUNT_SESSION_REMEMBER = True
 # As a timedelta it counts from the sign-in, not from the last change of the session.
 ACCOUNT_SESSION_COOKIE_AGE = timedelta(hours=environment.read_number("PATCHBAY_SESSION_HOURS", 14 * 24))
+# After so many hours in which nobody has done anything; 0: never.
+IDLE_HOURS = environment.read_number("PATCHBAY_IDLE_HOURS", 7 * 24)
+SECOND_FACTOR = environment.read("PATCHBAY_SECOND_FACTOR", "nobody")
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no content in cookies
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -336,6 +340,7 @@ REPLY_ADDRESS = environment.read("PATCHBAY_REPLY_ADDRESS")
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["portal.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"

@@ -11,12 +11,16 @@ from email.message import Message
 
 
 class Mailbox:
-    """`letters` are the messages in the order in which they came; letters to the `refused` are not taken."""
+    """`letters` are the messages in the order in which they came; letters to the `refused` are not taken.
+
+    Of more than `most`, none is taken: the connection breaks off.
+    """
 
     def __init__(self) -> None:
         self.port = 0
         self.letters: list[Message] = []
         self.refused: set[str] = set()
+        self.most: int | None = None
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -32,6 +36,8 @@ class _Handler(socketserver.StreamRequestHandler):
                 self.wfile.write(b"550 no such mailbox\r\n")
                 continue
             if word == b"DATA":
+                if owner.most is not None and len(owner.letters) >= owner.most:
+                    return
                 self.wfile.write(b"354 go on\r\n")
                 content = b"".join(iter(self.rfile.readline, b".\r\n"))
                 owner.letters.append(email.message_from_bytes(content))

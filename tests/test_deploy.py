@@ -44,6 +44,33 @@ def test_units_start_what_containers_start(unit: Path) -> None:
         assert set(command.split()) <= words, command
 
 
+def test_a_mail_is_filed_with_the_settings_of_the_services(tmp_path: Path) -> None:
+    """Values may have spaces, = and < in them, which a shell that reads the file as a script stumbles over."""
+    (tmp_path / "environment").write_text(
+        "# Comment=no\n\nEMAIL_FROM=Patchbay <patchbay@sms.example.com>\nPATCHBAY_ENCRYPTION_KEYS=new=,old=\n"
+        "#REDIS_URL=redis://127.0.0.1\n"
+    )
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$EMAIL_FROM" "$PATCHBAY_ENCRYPTION_KEYS" "$REDIS_URL" "$@"\ncat\n'
+    )
+    python.chmod(0o755)
+    script = (ROOT / "deploy" / "systemd" / "patchbay-mail").read_text()
+    script = script.replace("/etc/patchbay/environment", str(tmp_path / "environment"))
+    (tmp_path / "patchbay-mail").write_text(script.replace("cd /opt/patchbay", f"cd {tmp_path}"))
+    filed = subprocess.check_output(
+        ["sh", tmp_path / "patchbay-mail", "reply+abc@sms.example.com"],
+        input="From: alice@acme.example\n\nYes.\n",
+        env={"PATH": "/usr/bin:/bin"},
+        text=True,
+    )
+    assert filed == (
+        "Patchbay <patchbay@sms.example.com>\nnew=,old=\n\nmanage.py\nreceive_mail\n--to\nreply+abc@sms.example.com\n"
+        "From: alice@acme.example\n\nYes.\n"
+    )
+
+
 def test_the_command_runs_as_the_services_do(tmp_path: Path) -> None:
     """`patchbay COMMAND` has the user, the settings and the folders of each service."""
     (tmp_path / "systemd-run").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')

@@ -105,6 +105,8 @@ def _document() -> dict[str, Schema]:
     other = rf"^(?!(?:{any_case(OTHER_CLASSES)})$)"
     # Tokens are obtained whether or not a method needs one; the other schemes are read by methods.
     oauth: Schema = {"if": {**has("type"), "properties": {"type": {"const": "OAuth2"}}}, "then": ref("oauth")}
+    # Editors offer them before there is an API.
+    kinds: Schema = {"properties": {"type": {"examples": list(auth.TYPES)}}}
     api = {name: described(method.purpose, ref(_method_name(method))) for name, method in METHODS.items()}
     return {
         "id": {
@@ -113,12 +115,12 @@ def _document() -> dict[str, Schema]:
             "minimum": 10,
         },
         "name": {"type": ["string", "number", "boolean"], "pattern": r"\S"},
-        "class": {**TEXT, "pattern": other},
+        "class": {**TEXT, "pattern": other, "examples": ["sms"]},
         **dict.fromkeys(["logo", "description", "documentation_url"], TEXT),
         "aliases": {"type": "array", "items": {"type": "string"}},
         "countries": {"type": "array", "items": {"type": "string", "pattern": f"^{document.COUNTRY}$"}},
         "properties": {"type": "array", "items": ref("property")},
-        "auth": chosen(({"type": "array"}, {"items": oauth}), otherwise=oauth),
+        "auth": {**chosen(({"type": "array"}, {"items": oauth}), otherwise=oauth), **kinds},
         "OAuth2": {"if": {"type": "object"}, "then": ref("oauth")},
         "request_headers": {"x-patchbay": {"place": "credentials"}},
         "tables": {"type": "object", "additionalProperties": {"type": "object"}},

@@ -30,8 +30,8 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 def sentence(words: str) -> str:
-    """A line of the reference as editors show it: without links, as a sentence."""
-    plain = _LINK.sub(r"\1", words)
+    """A line of the reference as editors show it: without links, and what else refers to the page."""
+    plain = _LINK.sub(r"\1", words).replace("; see below", "")
     return plain[:1].upper() + plain[1:] + ("" if plain.endswith(".") else ".")
 
 

@@ -10,7 +10,7 @@ from integrations.models.integrations import (
     State,
     state_now,
 )
-from integrations.models.studio import Capture, CapturedRequest, TemplateCase
+from integrations.models.studio import Capture, CapturedRequest, PastedSamples, TemplateCase
 from integrations.models.templates import Template, TemplateRevision, webhook_url
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "CapturedRequest",
     "ComparedValue",
     "Integration",
+    "PastedSamples",
     "Poll",
     "PropertyValues",
     "State",

@@ -12,7 +12,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from integrations.models.templates import Template
+from integrations.models.templates import Template, TemplateRevision
 from portal.encryption import EncryptedJSONField
 from portal.models import Account
 
@@ -47,6 +47,33 @@ class TemplateCase(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PastedSamples(models.Model):
+    """What was pasted to build a template by example, and how it was marked, without credentials.
+
+    `revision` is the document that was made of it. It is kept for 30 days after it was saved last.
+    """
+
+    KEPT = timedelta(days=30)
+
+    template = models.OneToOneField(Template, models.CASCADE, related_name="pasted")
+    revision = models.ForeignKey(TemplateRevision, models.CASCADE, related_name="+")
+    fields = EncryptedJSONField()
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("pasted samples")
+        verbose_name_plural = _("pasted samples")
+        indexes = [models.Index(fields=["saved_at"], name="pasted_samples_saved")]
+
+    def __str__(self) -> str:
+        return f"Samples of {self.template}"
+
+    @property
+    def until(self) -> datetime:
+        """When it is deleted."""
+        return self.saved_at + self.KEPT
 
 
 def new_key() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any
@@ -175,8 +175,12 @@ class Template(models.Model):
         self.draft_id, self.published_id = locked.draft_id, locked.published_id
         self.service_id = locked.service_id
 
-    def publish(self, revision: TemplateRevision, *, moves: bool = False) -> None:
+    def publish(
+        self, revision: TemplateRevision, *, moves: bool = False, settle: Callable[[], None] | None = None
+    ) -> None:
         """Has all organizations use the revision that are not pinned to another one; also an older one.
+
+        `settle` does what has to be done before it is looked at whose messages must wait.
 
         Raises ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL.
         """
@@ -196,6 +200,8 @@ class Template(models.Model):
             with audit.covered(), self._taking_the_id():
                 self.save(update_fields=["service_id", "name", "published", "draft"])
             audit.record(audit.Action.REVISED, self, changes)
+            if settle is not None:
+                settle()
             # Before the commit: after a crash, integrations must know that they wait for answers.
             signals.published.send(sender=None, template=self)
 

@@ -67,7 +67,8 @@ def stamp(source: str) -> str:
 def change(case: TemplateCase, source: str, seen: str = "") -> None:
     """Stores another text of a case, whose name is in it.
 
-    `seen` is the stamp of the text that the author has changed. Raises ValidationError, also if somebody else
+    One that was built by example is the author's own from then on. `seen` is the stamp of the text that the
+    author has changed. Raises ValidationError, also if somebody else
     has changed the case since.
     """
     _check_size(source)
@@ -85,8 +86,9 @@ def change(case: TemplateCase, source: str, seen: str = "") -> None:
             )
         if case.template.cases.filter(name=name).exclude(pk=case.pk).exists():
             raise ValidationError(_("There is another case named %(name)s.") % {"name": name})
+        case.by_example = case.by_example and source == now
         before, case.name, case.source = case.name, name, source
-        case.save(update_fields=["name", "source"])
+        case.save(update_fields=["name", "source", "by_example"])
         _record(case.template, (before, name))
 
 

@@ -20,14 +20,20 @@ SHOWN = 2_000  # lines of a difference
 
 @dataclass
 class Overtaken(Exception):
-    """An edit that is based on another revision than the `latest`, and was not saved."""
+    """An edit that is based on another revision than the `latest`, and was not saved.
+
+    `why` is a sentence about the latest, where it is not that somebody else was faster.
+    """
 
     latest: TemplateRevision
     source: str
+    why: str = ""
 
     @property
     def sentence(self) -> str:
         """Who has saved or published what, and when."""
+        if self.why:
+            return self.why
         said = {
             "number": self.latest.number,
             "author": self.latest.author or "Patchbay",

@@ -65,9 +65,8 @@ class ReceiverForm(forms.ModelForm):  # type: ignore[type-arg]
         else:
             organization = receiver.organization
         if organization is None and (data["received"] or data["statuses"]):
-            raise ValidationError(
-                _("A whole account is told of alerts only. Choose an organization for texts.")
-            )
+            said = _("A whole account is told of alerts only. Choose an organization for texts.")
+            raise ValidationError(said if receiver.pk else {"organization": said})
         if not any(data[kind] for kind in KINDS):
             raise ValidationError(_("Choose at least one thing to be told of."))
         if data["enabled"] and not receiver.secret:

@@ -37,6 +37,13 @@ class TransferAdmin(LogAdmin):
     list_display = ["started", "what", "name", "state", "rows"]
     search_fields = ["name"]
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        if not request.GET:
+            found.empty_title = _("No imports and exports yet")
+            found.empty_text = _("They begin in the lists: of organizations, users, numbers, contacts …")
+        return found
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return Transfer.objects.filter(author=user_of(request)).order_by("-pk")
 
@@ -85,7 +92,7 @@ class TransferAdmin(LogAdmin):
             "columns": imports.KINDS[kind].columns,
             "list_url": _list_url(kind),
             "problem": problem,
-            "most_rows": cells.MAX_ROWS,
+            "most_rows": f"{cells.MAX_ROWS:,}",
             "most_megabytes": tables.MAX_BYTES // 1024 // 1024,
         }
         return render(request, "admin/messaging/import.html", context, status=422 if problem else 200)

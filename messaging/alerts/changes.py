@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
+from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from integrations.models import Integration
 from messaging.models import Alert, AlertKind, Receiver
-from portal.models import Account, Organization
+from portal.database import bulk
+from portal.models import Account, Organization, User
 
 # Trouble that returns within this time is told of when it stays, and its end when it stays away.
 QUIET = timedelta(minutes=30)
@@ -49,45 +55,97 @@ class Subject:
         return {"account_id": self.of.pk}
 
 
-def begin(kind: AlertKind, subject: Subject, reason: str, *, again: bool = False) -> None:
-    """Notes trouble and has it told, unless it is known; one for another reason is told `again` if asked."""
-    rows = Alert.objects.filter(kind=kind, subject=subject.key)
-    if rows.filter(over_at__isnull=True, reason=reason).exists():
-        return
-    if rows.filter(over_at__isnull=True).update(reason=reason, **({"tell_at": Now()} if again else {})):
-        return
-    soon = Q(over_at__gt=Now() - QUIET)
-    returned = rows.filter(over_at__isnull=False).update(
-        reason=reason,
-        began_at=Now(),
-        over_at=None,
-        unsteady=Case(When(soon, then=Value(True)), default=Value(False)),
+@dataclass(frozen=True)
+class State:
+    """How something is now: `reason` says what is wrong, and "" that nothing is.
+
+    Trouble for another reason is told `again` if asked.
+    """
+
+    kind: AlertKind
+    subject: Subject
+    reason: str
+    again: bool = False
+
+
+@transaction.atomic
+def note(states: Sequence[State]) -> None:
+    """Notes trouble that begins and has it told, and what is over, told to those who know of it.
+
+    Trouble that is known already is left alone. Takes few statements, the same for any number of states.
+    """
+    among = Q(kind__in={state.kind for state in states}, subject__in={state.subject.key for state in states})
+    rows = Alert.objects.filter(among).order_by("pk").select_for_update(no_key=True)
+    known = {(row.kind, row.subject): row for row in rows}
+    new: list[Alert] = []
+    changed: dict[_Change, list[Alert]] = defaultdict(list)
+    for state in states:
+        row = known.get((state.kind, state.subject.key))
+        if row is None and state.reason:
+            new.append(_alert(state))
+        elif row is not None and (change := _change_of(row, state)) is not None:
+            row.reason = state.reason or row.reason
+            changed[change].append(row)
+    # Another process may have noted the same at this moment.
+    added = [key for (key,) in bulk.insert(new, "id", ignore_conflicts=True)]
+    _update(added, began_at=Now(), tell_at=Now())
+    bulk.update([row for those in changed.values() for row in those], "reason")
+    for change, those in changed.items():
+        _update([row.pk for row in those], **_VALUES[change])
+
+
+class _Change(Enum):
+    REASON, AGAIN, RETURNED, OVER, OVER_UNKNOWN = range(5)
+
+
+_SOON = Q(over_at__gt=Now() - QUIET)
+_VALUES: dict[_Change, dict[str, Any]] = {
+    _Change.REASON: {},
+    _Change.AGAIN: {"tell_at": Now(), "mailed": []},
+    _Change.RETURNED: {
+        "began_at": Now(),
+        "over_at": None,
+        "mailed": [],
+        "unsteady": Case(When(_SOON, then=Value(True)), default=Value(False)),
         # Those who were not told yet that it was over need not be told that it is back.
-        tell_at=Case(When(told=True, then=Value(None)), When(soon, then=Now() + QUIET), default=Now()),
-    )
-    if not returned:
-        try:
-            with transaction.atomic():
-                Alert.objects.create(
-                    kind=kind,
-                    subject=subject.key,
-                    reason=reason,
-                    began_at=Now(),
-                    tell_at=Now(),
-                    **subject.keys,
-                )
-        except IntegrityError:
-            return  # another process has noted it
+        "tell_at": Case(When(told=True, then=Value(None)), When(_SOON, then=Now() + QUIET), default=Now()),
+    },
+    _Change.OVER: {
+        "over_at": Now(),
+        "told": True,
+        "mailed": [],
+        "tell_at": Case(When(unsteady=True, then=Now() + QUIET), default=Now()),
+    },
+    _Change.OVER_UNKNOWN: {"over_at": Now(), "tell_at": None},
+}
 
 
-def end(kind: AlertKind, subject: Subject) -> None:
-    """Notes that trouble is over, and has it told to those who know of it."""
-    Alert.objects.filter(kind=kind, subject=subject.key, over_at__isnull=True).update(
-        over_at=Now(),
-        tell_at=Case(
-            When(told=False, then=Value(None)), When(unsteady=True, then=Now() + QUIET), default=Now()
-        ),
+def _change_of(row: Alert, state: State) -> _Change | None:
+    """What becomes of an alert; None: nothing."""
+    if state.reason and row.over_at is not None:
+        return _Change.RETURNED
+    if state.reason:
+        changed = _Change.AGAIN if state.again else _Change.REASON
+        return changed if row.reason != state.reason else None
+    if row.over_at is not None:
+        return None
+    return _Change.OVER if row.told or row.mailed else _Change.OVER_UNKNOWN
+
+
+def _alert(state: State) -> Alert:
+    subject = state.subject
+    return Alert(
+        kind=state.kind,
+        subject=subject.key,
+        reason=state.reason,
+        began_at=timezone.now(),  # until it has the time of the database
+        **subject.keys,
     )
+
+
+def _update(keys: Sequence[int], **values: Any) -> None:
+    if keys and values:
+        Alert.objects.filter(pk__in=keys).update(**values)
 
 
 def told(alert: Alert) -> None:
@@ -99,4 +157,11 @@ def told(alert: Alert) -> None:
     same = Alert.objects.filter(pk=alert.pk, over_at__isnull=not over)
     if alert.kind == AlertKind.HELD:
         same = same.filter(reason=alert.reason)
-    same.update(told=not over, tell_at=None, unsteady=False if over else F("unsteady"))
+    same.update(told=not over, tell_at=None, mailed=[], unsteady=False if over else F("unsteady"))
+
+
+def mailed_to(alert: Alert, user: User) -> None:
+    """Notes that somebody has got the mail: if the mail server breaks off, they do not get it again."""
+    alert.mailed.append(user.pk)
+    same = Alert.objects.filter(pk=alert.pk, over_at__isnull=alert.over_at is None)
+    same.update(mailed=alert.mailed)

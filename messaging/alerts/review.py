@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import Integration
-from messaging.alerts.changes import Subject, begin, end
+from messaging.alerts.changes import State, Subject, note
 from messaging.models import Alert, AlertKind, Message, Receiver, WebhookRequest
 from messaging.statuses import QUARANTINE, Direction
 from portal.models import Account, Organization
@@ -25,27 +25,24 @@ NEAR = 0.8  # of a limit
 
 def review_integrations(keys: Collection[int]) -> None:
     """Begins and ends the alerts of integrations, by the state in which they are now."""
+    states = []
     for row in Integration.objects.select_related("organization", "template").filter(pk__in=keys):
-        subject = Subject(row)
-        states = {
+        reasons = {
             AlertKind.HELD: row.held_reason if row.held_since is not None else "",
             AlertKind.SENDING: row.trouble or (_("Several messages failed.") if _is_paused(row) else ""),
             AlertKind.ARRIVING: row.arrival_trouble,
         }
-        for kind, reason in states.items():
-            if row.enabled and reason:
-                begin(kind, subject, reason, again=kind == AlertKind.HELD)
-            else:
-                end(kind, subject)
+        states += [
+            State(kind, Subject(row), reason if row.enabled else "", again=kind == AlertKind.HELD)
+            for kind, reason in reasons.items()
+        ]
+    note(states)
 
 
 def review_receivers(keys: Collection[int]) -> None:
     """Begins the alerts of receivers that were switched off since they failed, and ends those of others."""
-    for row in Receiver.objects.filter(pk__in=keys):
-        if row.off_reason:
-            begin(AlertKind.RECEIVER, Subject(row), row.off_reason)
-        else:
-            end(AlertKind.RECEIVER, Subject(row))
+    rows = Receiver.objects.filter(pk__in=keys)
+    note([State(AlertKind.RECEIVER, Subject(row), row.off_reason) for row in rows])
 
 
 def _is_paused(row: Integration) -> bool:
@@ -54,20 +51,17 @@ def _is_paused(row: Integration) -> bool:
 
 
 def review() -> None:
-    """Begins and ends the alerts of organizations and accounts; few queries for each that is in trouble."""
+    """Begins and ends the alerts of organizations and accounts, in a constant number of queries."""
     _review(AlertKind.QUARANTINE, _quarantined())
     _review(AlertKind.LIMIT, _near_limit())
 
 
 def _review(kind: AlertKind, found: Iterable[tuple[Organization | Account, str]]) -> None:
-    troubled = set()
-    for of, reason in found:
-        subject = Subject(of)
-        troubled.add(subject.key)
-        begin(kind, subject, reason)
+    states = [State(kind, Subject(of), reason) for of, reason in found]
+    troubled = {state.subject.key for state in states}
     open_ones = Alert.objects.filter(kind=kind, over_at__isnull=True).exclude(subject__in=troubled)
-    for alert in open_ones.select_related("organization", "account"):
-        end(kind, Subject(alert.organization or alert.account))
+    over = open_ones.select_related("organization", "account")
+    note([*states, *(State(kind, Subject(alert.organization or alert.account), "") for alert in over)])
 
 
 def _quarantined() -> list[tuple[Organization | Account, str]]:

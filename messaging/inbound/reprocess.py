@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from integrations.events import from_json
 from messaging import wakeups
 from messaging.models import WebhookEvent, WebhookRequest
 from messaging.statuses import UNFIT, EventState, Verdict
@@ -141,9 +141,9 @@ def _fit(row: WebhookRequest, before: Sequence[WebhookEvent], reading: Reading) 
     bulk.update([event for place, event in unfit.items() if place not in found], "reason")
 
 
-def _said(event: WebhookEvent) -> tuple[str, str, int | None]:
-    """What an event says, and to which number."""
-    return event.type, json.dumps(event.payload, sort_keys=True), event.number_id
+def _said(event: WebhookEvent) -> tuple[object, int | None]:
+    """What an event says, whichever version has stored it, and to which number."""
+    return from_json(event.payload), event.number_id
 
 
 def _store_events(rows: Sequence[WebhookRequest]) -> int:

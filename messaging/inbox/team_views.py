@@ -13,9 +13,11 @@ from messaging.inbox import team
 from messaging.inbox.views import REFUSED, SignedIn, own
 from messaging.models import Conversation
 from messaging.rules import schedule, teamwork
+from portal.account.sessions import unattended
 from portal.ids import key_of
 
 
+@unattended
 @login_required
 @require_http_methods(["GET", "POST"])
 def work(request: SignedIn, pk: int) -> HttpResponse:

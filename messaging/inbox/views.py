@@ -23,6 +23,7 @@ from messaging.rules import teamwork
 from messaging.statuses import AttachmentState
 from messaging.views import file_response
 from portal.account import signed_in
+from portal.account.sessions import unattended
 from portal.ids import key_of
 
 REFUSED = 422
@@ -111,6 +112,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
     return _with_thread(request, opened, form)
 
 
+@unattended
 @login_required
 @require_GET
 def thread(request: SignedIn, pk: int) -> HttpResponse:
@@ -126,6 +128,7 @@ def thread(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "inbox/_thread.html", _thread(request, opened))
 
 
+@unattended
 @login_required
 @require_GET
 def changes(request: SignedIn) -> HttpResponse:
@@ -136,6 +139,7 @@ def changes(request: SignedIn) -> HttpResponse:
     return HttpResponse(stamp, content_type="text/plain")
 
 
+@unattended
 @login_required
 @require_GET
 def conversations(request: SignedIn) -> HttpResponse:

@@ -47,6 +47,8 @@ class Alert(models.Model):
     # Whether the administrators know of it, and when to tell them what has changed.
     told = models.BooleanField(default=False)
     tell_at = models.DateTimeField(null=True, blank=True)
+    # The keys of those who have got the mail about it, until all have.
+    mailed = models.JSONField(default=list, db_default=[])
     # It came back soon after it was over: nobody is told until it stays away.
     unsteady = models.BooleanField(default=False)
 

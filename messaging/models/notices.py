@@ -12,7 +12,6 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models.messages import Message
@@ -61,6 +60,8 @@ class NoticeChoices(models.Model):
     mail_due_at = models.DateTimeField(null=True)
     mailed_to = models.BigIntegerField(default=0)
     remarks_mailed_to = models.BigIntegerField(default=0, db_default=0)
+    # By conversation, up to where letters of their own have told of it, until all letters are sent.
+    mailed_apart = models.JSONField(default=dict, db_default={})
     mail_failures = models.PositiveSmallIntegerField(default=0)
 
     objects = NoticeChoicesQuerySet.as_manager()
@@ -133,10 +134,13 @@ class PushQuerySet(models.QuerySet["Push"]):
             Push.objects.filter(pk__in=taken).update(due_at=Now() + LEASE, attempts=F("attempts") + 1)
         found = Push.objects.filter(pk__in=taken).select_related(
             "device__user__notice_choices",
-            "message__conversation__contact",
-            "remark__conversation__contact",
+            "message__sender__merged_into",
+            "message__conversation__contact__merged_into",
+            "remark__conversation__contact__merged_into",
         )
-        return list(found.order_by("pk"))
+        # The members are read for the groups that have no name.
+        members = "conversation__contact__members__merged_into"
+        return list(found.order_by("pk").prefetch_related(f"message__{members}", f"remark__{members}"))
 
 
 class Push(models.Model):
@@ -161,11 +165,11 @@ class Push(models.Model):
     def __str__(self) -> str:
         return f"{self.device}: {self.message_id or self.remark or 'test'}"
 
-    def try_again(self, seconds: int | None = None) -> bool:
-        """Whether it is tried again: later each time, or when the push service asks for it."""
+    def wait(self, seconds: int) -> int | None:
+        """For how many seconds it waits for the next try: longer each time, or as the push service asks.
+
+        None: it is given up.
+        """
         if self.attempts > len(self.RETRY_SECONDS):
-            self.delete()
-            return False
-        wait = max(self.RETRY_SECONDS[self.attempts - 1], min(seconds or 0, 3600))
-        Push.objects.filter(pk=self.pk).update(due_at=timezone.now() + timedelta(seconds=wait))
-        return True
+            return None
+        return max(self.RETRY_SECONDS[self.attempts - 1], min(seconds, 3600))

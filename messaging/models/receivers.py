@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Collection
 from datetime import timedelta
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -34,11 +35,9 @@ def new_secret() -> bytes:
 
 
 class ReceiverQuerySet(models.QuerySet["Receiver"]):
-    def of_alert(self, account: int, organization: int | None) -> ReceiverQuerySet:
-        """Those that want the alerts of an organization, or of an account as a whole."""
-        whole = Q(organization__isnull=True)
-        mine = whole | Q(organization=organization) if organization is not None else whole
-        return self.filter(mine, account=account, enabled=True, alerts=True)
+    def of_alerts(self, accounts: Collection[int]) -> ReceiverQuerySet:
+        """Those that want alerts: of an organization or, without one, of the account and all in it."""
+        return self.filter(account__in=accounts, enabled=True, alerts=True)
 
     def to_tell(self) -> ReceiverQuerySet:
         """Those whose administrators are to be told now that they were switched off, or on again."""

@@ -49,22 +49,45 @@ def send_due() -> None:
 
 
 def _tell(choices: NoticeChoices) -> Told:
-    """Sends what is unread; returns up to where the user has been told. Raises OSError."""
+    """Sends what is unread; returns up to where the user has been told.
+
+    Raises OSError. Each letter is noted before the next, so that it is not sent again then.
+    """
     told = Told(choices.mailed_to, choices.remarks_mailed_to)
     messages, over = _untold(choices, told)
-    if not messages and not over:
-        return told
     by_conversation: dict[int, list[Message | Remark]] = defaultdict(list)
     unseen: list[Message | Remark] = [*messages, *over]
     for what in unseen:
-        by_conversation[what.conversation_id].append(what)
-    with timezone.override(choices.user.time_zone):
-        if choices.mail == choices.Mail.DAILY or not replies.is_configured():
-            letters = [_letter(choices, list(by_conversation.values()))]
-        else:  # each can be answered
-            letters = [_letter(choices, [those]) for those in by_conversation.values()]
-    get_connection().send_messages(letters)
+        if not _was_mailed(choices, what):
+            by_conversation[what.conversation_id].append(what)
+    if choices.mail == choices.Mail.DAILY or not replies.is_configured():
+        letters = [list(by_conversation.values())] if by_conversation else []
+    else:  # each can be answered
+        letters = [[those] for those in by_conversation.values()]
+    if not letters:
+        return told.through(messages, over)
+    with timezone.override(choices.user.time_zone), get_connection() as connection:
+        for number, conversations in enumerate(letters, 1):
+            connection.send_messages([_letter(choices, conversations)])
+            if number < len(letters):
+                _note(choices, conversations)
     return told.through(messages, over)
+
+
+def _note(choices: NoticeChoices, conversations: Sequence[Sequence[Message | Remark]]) -> None:
+    """Notes that a letter has told of these."""
+    for those in conversations:
+        before = Told(*choices.mailed_apart.get(str(those[0].conversation_id), ()))
+        texts = [what for what in those if isinstance(what, Message)]
+        over = [what for what in those if isinstance(what, Remark)]
+        choices.mailed_apart[str(those[0].conversation_id)] = list(before.through(texts, over))
+    NoticeChoices.objects.filter(pk=choices.pk).update(mailed_apart=choices.mailed_apart)
+
+
+def _was_mailed(choices: NoticeChoices, what: Message | Remark) -> bool:
+    """Whether a letter has told of it before the mail server broke off."""
+    apart = Told(*choices.mailed_apart.get(str(what.conversation_id), ()))
+    return what.pk <= (apart.message if isinstance(what, Message) else apart.remark)
 
 
 def _untold(choices: NoticeChoices, told: Told) -> tuple[list[Message], list[Remark]]:
@@ -130,6 +153,12 @@ def _line(what: Message | Remark) -> str:
 def _finish(choices: NoticeChoices, told: Told) -> None:
     """Ends the mail; what has come meanwhile is told by the next one."""
     mine = NoticeChoices.objects.filter(pk=choices.pk)
-    mine.update(mail_due_at=None, mailed_to=told.message, remarks_mailed_to=told.remark, mail_failures=0)
+    mine.update(
+        mail_due_at=None,
+        mailed_to=told.message,
+        remarks_mailed_to=told.remark,
+        mailed_apart={},
+        mail_failures=0,
+    )
     if (next_mail := choices.next_mail(timezone.now())) and any(_untold(choices, told)):
         mine.filter(mail_due_at=None).update(mail_due_at=next_mail)

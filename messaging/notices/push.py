@@ -6,7 +6,8 @@ import base64
 import json
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
@@ -28,8 +29,8 @@ from integrations.events import Fault, HttpRequest, HttpResponse
 from messaging import wakeups
 from messaging.drain import Drain
 from messaging.inbox import pages
-from messaging.models import Conversation, Device, Mention, Push, PushKey, Reading
-from messaging.notices import devices, wording
+from messaging.models import Device, Push, PushKey
+from messaging.notices import current, devices, wording
 from messaging.wakeups import Task
 from portal import process
 from portal.models import User
@@ -44,6 +45,8 @@ SIGNED_SECONDS = 12 * 3600
 GONE = (404, 410)
 LATER = (408, 429, 500, 502, 503, 504)
 
+_Answer = tuple[Push, HttpResponse | Fault]
+
 
 def is_possible() -> bool:
     """Whether browsers permit push: only on https, or on the machine itself."""
@@ -53,10 +56,12 @@ def is_possible() -> bool:
 
 def public_key() -> str:
     """The key for which browsers subscribe; made at the first call."""
-    point = (
-        _key()
-        .public_key()
-        .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    return _public(_key())
+
+
+def _public(key: ec.EllipticCurvePrivateKey) -> str:
+    point = key.public_key().public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
     )
     return base64.urlsafe_b64encode(point).decode().rstrip("=")
 
@@ -73,7 +78,8 @@ def send_test(user: User) -> int:
 def send_due() -> None:
     """Sends all that is due. What a push service does not take now is tried a few times more.
 
-    One drain works in each process, since anybody may name a push service that never answers.
+    A batch takes the same number of queries for any number of devices, users and messages. One drain works in
+    each process, since anybody may name a push service that never answers.
     """
     process.get(_Pushes).run()
 
@@ -90,7 +96,7 @@ class _Pushes(Drain):
     def _reset(self) -> None:
         self._in_flight: Counter[int] = Counter()  # by user
         # Answers as they arrive; None: look at the table again.
-        self._answers: SimpleQueue[tuple[Push, HttpResponse | Fault] | None] = SimpleQueue()
+        self._answers: SimpleQueue[_Answer | None] = SimpleQueue()
 
     def interrupt(self) -> None:
         self._answers.put(None)
@@ -102,11 +108,11 @@ class _Pushes(Drain):
             self._begin()
             if not self._in_flight:
                 return
-            if answered := self._answers.get():
-                push, answer = answered
-                self._in_flight[push.device.user_id] -= 1
-                self._in_flight = +self._in_flight
-                _settle(push, answer)
+            answered = self._next_answers()
+            self._in_flight.subtract(push.device.user_id for push, _answer in answered)
+            self._in_flight = +self._in_flight
+            if answered:
+                _settle([push for push, _answer in answered], [answer for _push, answer in answered])
 
     def _begin(self) -> None:
         """Claims and sends what can be sent now."""
@@ -114,15 +120,20 @@ class _Pushes(Drain):
             claimed = Push.objects.claim(free, EACH, self._in_flight)
             if not claimed:
                 return
-            letters = [letter for push in claimed if (letter := _letter(push)) is not None]
+            letters = _letters(claimed)
             self._in_flight.update(letter.push.device.user_id for letter in letters)
             answers = self._answers
             http.send_all((each.request, partial(_answered, answers, each.push)) for each in letters)
 
+    def _next_answers(self) -> list[_Answer]:
+        """What has been answered, once something is; nothing, to look again."""
+        found = [self._answers.get()]
+        while not self._answers.empty():
+            found.append(self._answers.get())
+        return [answer for answer in found if answer is not None]
 
-def _answered(
-    answers: SimpleQueue[tuple[Push, HttpResponse | Fault] | None], push: Push, answer: HttpResponse | Fault
-) -> None:
+
+def _answered(answers: SimpleQueue[_Answer | None], push: Push, answer: HttpResponse | Fault) -> None:
     """Called by the thread that sends."""
     answers.put((push, answer))
 
@@ -133,15 +144,21 @@ class _Letter:
     request: HttpRequest
 
 
-def _letter(push: Push) -> _Letter | None:
-    """What is sent; None, with nothing left to send, if it is read or its device may not be told any more."""
-    device = push.device
-    if not (_is_news(push) and devices.is_signed_in(device)):
-        push.delete()
-        return None
-    subscription = device.subscription
+def _letters(claimed: Sequence[Push]) -> list[_Letter]:
+    """What is sent; what is read meanwhile, and what a device may not be told any more, is forgotten."""
+    signed_in = devices.signed_in({push.device_id: push.device for push in claimed}.values())
+    news = current.of([push for push in claimed if push.device_id in signed_in])
+    Push.objects.filter(pk__in={push.pk for push in claimed} - {push.pk for push in news}).delete()
+    if not news:
+        return []
+    unread, key = pages.unread_of({push.device.user_id for push in news}), _key()
+    return [_letter(push, _said(push, unread.get(push.device.user_id, 0)), key) for push in news]
+
+
+def _letter(push: Push, said: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> _Letter:
+    subscription = push.device.subscription
     body = http_ece.encrypt(
-        json.dumps(_said(push)).encode(),
+        json.dumps(said).encode(),
         private_key=ec.generate_private_key(ec.SECP256R1()),
         dh=devices.decoded(subscription["p256dh"]),
         auth_secret=devices.decoded(subscription["auth"]),
@@ -154,61 +171,60 @@ def _letter(push: Push) -> _Letter | None:
         "Urgency": "high",
         # What is sent again, as after a crash, takes the place of what the push service still holds.
         "Topic": f"r{push.remark_id}" if push.remark_id else f"m{push.message_id or 0}",
-        "Authorization": _authorization(subscription["endpoint"]),
+        "Authorization": _authorization(subscription["endpoint"], key),
     }
     return _Letter(push, HttpRequest("POST", subscription["endpoint"], headers, body, TIMEOUT))
 
 
-def _is_news(push: Push) -> bool:
-    user, message, remark = push.device.user, push.message, push.remark
-    wanted = Conversation.objects.for_user(user).wanted()
-    if remark is not None:
-        unseen = Mention.objects.filter(remark=remark, user=user, seen_at__isnull=True)
-        return wanted.snooze_over().filter(pk=remark.conversation_id).exists() and unseen.exists()
-    if message is None:
-        return True
-    if not wanted.filter(pk=message.conversation_id).exists():
-        return False
-    read = Reading.objects.filter(conversation=message.conversation_id, user=user, read_to__gte=message.pk)
-    return not read.exists()
-
-
-def _said(push: Push) -> dict[str, Any]:
+def _said(push: Push, unread: int) -> dict[str, Any]:
     """What the service worker shows."""
     if push.remark is not None:
-        return wording.ended(push.remark) | {"unread": pages.unread(push.device.user)}
+        return wording.ended(push.remark) | {"unread": unread}
     if push.message is None:
         title, body = _("Notices work"), _("This device will tell you when a text comes.")
         return {"title": title, "body": body, "url": "/account/notifications/", "tag": "test", "message": 0}
-    return wording.notice(push.message, push.device.user) | {"unread": pages.unread(push.device.user)}
+    return wording.notice(push.message, push.device.user) | {"unread": unread}
 
 
-def _settle(push: Push, answer: HttpResponse | Fault) -> None:
-    if isinstance(answer, Fault):
-        said, again, wait = answer.text, answer.kind != "blocked", ""
-    elif 200 <= answer.status < 300:
-        push.delete()
-        return
-    elif answer.status in GONE:
-        push.device.delete()
-        return
-    else:
-        said, again = f"The push service answers {answer.status}.", answer.status in LATER
-        wait = answer.headers.get("retry-after", "")
-    if again and push.try_again(int(wait[:6]) if wait.isdecimal() else None):
-        return
-    logger.warning("A push is given up: %s", said)
-    Push.objects.filter(pk=push.pk).delete()
+def _settle(pushes: Sequence[Push], answers: Sequence[HttpResponse | Fault]) -> None:
+    """Ends what was taken or is given up, puts off the rest, and forgets devices that are no more."""
+    gone: list[int] = []
+    done: list[int] = []
+    later: dict[int, list[int]] = defaultdict(list)
+    for push, answer in zip(pushes, answers, strict=True):
+        if isinstance(answer, Fault):
+            said, again, wait = answer.text, answer.kind != "blocked", ""
+        elif 200 <= answer.status < 300:
+            done.append(push.pk)
+            continue
+        elif answer.status in GONE:
+            gone.append(push.device_id)
+            continue
+        else:
+            said, again = f"The push service answers {answer.status}.", answer.status in LATER
+            wait = answer.headers.get("retry-after", "")
+        seconds = push.wait(int(wait[:6]) if wait.isdecimal() else 0) if again else None
+        if seconds is not None:
+            later[seconds].append(push.pk)
+        else:
+            logger.warning("A push is given up: %s", said)
+            done.append(push.pk)
+    for seconds, keys in later.items():
+        due_at = timezone.now() + timedelta(seconds=seconds)
+        Push.objects.filter(pk__in=keys).update(due_at=due_at)
+    if gone:
+        Device.objects.filter(pk__in=gone).delete()
+    Push.objects.filter(pk__in=done).delete()
 
 
-def _authorization(endpoint: str) -> str:
+def _authorization(endpoint: str, key: ec.EllipticCurvePrivateKey) -> str:
     parts = urlsplit(endpoint)
     claims = {
         "aud": f"{parts.scheme}://{parts.netloc}",
         "exp": int(time.time() + timedelta(seconds=SIGNED_SECONDS).total_seconds()),
         "sub": f"mailto:{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}",
     }
-    return f"vapid t={sign(claims, _key())},k={public_key()}"
+    return f"vapid t={sign(claims, key)},k={_public(key)}"
 
 
 def _key() -> ec.EllipticCurvePrivateKey:

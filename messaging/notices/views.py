@@ -17,6 +17,7 @@ from messaging.notices import devices, push, replies, wording
 from messaging.notices.forms import ChoicesForm
 from messaging.notices.unread import Told, ended, unread
 from portal import mail, throttling
+from portal.account.sessions import unattended
 from portal.account.signed_in import SignedIn
 from portal.ids import key_of
 
@@ -91,6 +92,7 @@ def send_test(request: SignedIn) -> HttpResponse:
     return redirect("notifications")
 
 
+@unattended
 @login_required
 @require_GET
 def news(request: SignedIn) -> HttpResponse:

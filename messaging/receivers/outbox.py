@@ -157,11 +157,23 @@ def note_statuses(keys: Collection[int]) -> None:
     _write(events)
 
 
-def note_alert(alert: Alert, title: str, url: str) -> None:
-    """Notes that an alert has begun, has another reason, or is over; as often as it is called, once.
+def note_alerts(alerts: Iterable[tuple[Alert, str, str]]) -> None:
+    """Notes that alerts have begun, have another reason, or are over; as often as it is called, once.
 
-    `title` says it in one line, and `url` leads to where one can do something about it.
+    Each comes with a title that says it in one line, and the URL where one can do something about it.
     """
+    told = list(alerts)
+    receivers = list(Receiver.objects.of_alerts({alert.account_id for alert, *_said in told}))
+    _write(
+        _alert_event(*each).to(receiver)
+        for each in told
+        for receiver in receivers
+        if receiver.account_id == each[0].account_id
+        and receiver.organization_id in (None, each[0].organization_id)
+    )
+
+
+def _alert_event(alert: Alert, title: str, url: str) -> _Event:
     organization, integration = alert.organization, alert.integration
     kind = EventKind.ALERT_RAISED if alert.over_at is None else EventKind.ALERT_OVER
     began = moment(alert.began_at)
@@ -179,8 +191,7 @@ def note_alert(alert: Alert, title: str, url: str) -> None:
         "over_at": alert.over_at and moment(alert.over_at),
     }
     uuid = uuid5(UUID(str(data["id"])), f"{kind} {moment(at)} {alert.reason}")
-    receivers = Receiver.objects.of_alert(alert.account_id, alert.organization_id)
-    _write(_Event(uuid, kind, at, data).to(receiver) for receiver in receivers)
+    return _Event(uuid, kind, at, data)
 
 
 def note_test(receiver: Receiver) -> None:

@@ -1,4 +1,4 @@
-"""The metrics that are read from the database when Prometheus asks, by a few indexed queries."""
+"""The metrics that are read when Prometheus asks, by a few indexed queries, and whether Redis answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from integrations.models import Integration, state_now
+from messaging import wakeups
 from messaging.engine import due
 from messaging.engine import figures as engine
 from portal.database import connections
@@ -28,14 +29,16 @@ def registry() -> CollectorRegistry:
 
 class _Gauges(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
+        broker = GaugeMetricFamily("patchbay_broker_up", "Whether Redis answered: 1, or 0.")
+        broker.add_metric([], not wakeups.broker_problem())
         up = GaugeMetricFamily("patchbay_database_up", "Whether the database answered: 1, or 0.")
         try:
             gauges = [*_queues(), _integrations(), *_database()]
         except Error:
             up.add_metric([], 0)
-            return [up]
+            return [up, broker]
         up.add_metric([], 1)
-        return [up, *gauges]
+        return [up, broker, *gauges]
 
 
 def _queues() -> Iterable[GaugeMetricFamily]:

@@ -34,6 +34,14 @@ def mark(message: Message) -> str:
 
 
 @register.filter
+def not_sent(message: Message) -> str:
+    """A word for an outbound message that waits for its time, or was taken back; else nothing."""
+    if message.is_scheduled and not undoable(message):
+        return _("Scheduled")
+    return _("Canceled") if message.is_outbound and message.status == Status.CANCELED else ""
+
+
+@register.filter
 def why(message: Message) -> str:
     """Why an outbound message has not arrived and what to do, in plain words."""
     return failures.why(message)

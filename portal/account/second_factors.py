@@ -1,4 +1,4 @@
-"""The secrets of second factors, encrypted as all others are."""
+"""Second factors: their secrets, encrypted as all others are, who has one, and how a lost one is removed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from portal import encryption
+from portal import encryption, mail
+from portal.ids import new_id
 from portal.models import User
 
 # How each token of Fernet begins: its version, and the first bytes of its time.
@@ -39,3 +42,35 @@ class Adapter(DefaultMFAAdapter):
         if not encrypted_text.startswith(TOKEN):
             return encrypted_text
         return encryption.decrypt(encrypted_text.encode()).decode()
+
+
+def of_users() -> QuerySet[Authenticator]:
+    """What counts as a second factor; recovery codes only stand in for one."""
+    kinds = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+    found: QuerySet[Authenticator] = Authenticator.objects.filter(type__in=kinds)
+    return found
+
+
+def has_one(user: User) -> bool:
+    """Whether the user has an authenticator app or a passkey."""
+    return of_users().filter(user=user).exists()
+
+
+def take_away(user: User) -> bool:
+    """Removes the second factors that somebody has lost, and ends their sessions.
+
+    The password stays. The audit has an entry for each factor. Returns whether a mail tells them.
+    """
+    with transaction.atomic():
+        Authenticator.objects.filter(user=user).delete()
+        User.objects.filter(pk=user.pk).update(session_mark=new_id())
+    return mail.is_configured() and mail.send(
+        user.email,
+        _("Your second factor was removed"),
+        _(
+            "%(name)s, your second factor at Patchbay was removed by an administrator, and you were signed "
+            "out everywhere. Sign in with your password, and set up a new one:\n\n%(url)s\n\nIf you did not "
+            "ask for this, change your password, and tell your administrator at once."
+        )
+        % {"name": user, "url": mail.url("mfa_index")},
+    )

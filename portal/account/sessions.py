@@ -1,16 +1,20 @@
-"""The sessions of people: noted while they are used, listed, and ended."""
+"""The sessions of people: noted while they are used, listed, and ended, also when nobody uses them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
-from django.contrib.auth import HASH_SESSION_KEY, user_logged_in
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, user_logged_in
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
@@ -23,21 +27,57 @@ from portal.account import browsers
 from portal.models import SeenSession, User
 
 NOTED_SECONDS = 300
+CHECKED_SECONDS = 60
 LISTED = 50
 
 
-def seen(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Notes that a session was used, at most once in five minutes."""
+View = TypeVar("View", bound=Callable[..., Any])
 
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        session = getattr(request, "session", None)
+
+def unattended(view: View) -> View:
+    """Marks a view that open pages ask by themselves, by GET: that is no sign that somebody is there."""
+    view.is_unattended = True  # type: ignore[attr-defined]
+    return view
+
+
+class Seen:
+    """Notes that somebody used a session, once in five minutes, and ends it when nobody has for IDLE_HOURS.
+
+    What open pages ask by themselves does not count: otherwise a computer that somebody has left, with the
+    inbox open, would stay signed in. For them one look a minute tells whether the session goes on.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        key = getattr(getattr(request, "session", None), "session_key", None)
+        was_used = key is not None and cache.get(_seen(key)) is not None
+        if key is not None and not was_used:
+            _end_if_idle(key, request)
+        response = self._get_response(request)
         # A request without a cookie sends no query.
-        if session is not None and session.session_key and isinstance(request.user, User):
-            _note_now_and_then(session.session_key, request.user, request)
+        if not was_used and getattr(request, "is_attended", False):
+            key = request.session.session_key
+            if key and isinstance(request.user, User):
+                _note_now_and_then(key, request.user, request)
         return response
 
-    return middleware
+    def process_view(self, request: HttpRequest, view: Any, *_more: Any) -> None:
+        asks_by_itself = request.method == "GET" and getattr(view, "is_unattended", False)
+        request.is_attended = hasattr(request, "session") and not asks_by_itself  # type: ignore[attr-defined]
+
+
+def _seen(key: str) -> str:
+    return f"session-seen:{key}"
+
+
+def _end_if_idle(key: str, request: HttpRequest) -> None:
+    if not settings.IDLE_HOURS or not cache.add(f"session-checked:{key}", True, CHECKED_SECONDS):
+        return
+    if SeenSession.objects.idle().filter(session=key).exists():
+        request.session.flush()
+        request.user = AnonymousUser()
 
 
 @receiver(user_logged_in, dispatch_uid="sessions")
@@ -48,7 +88,7 @@ def begun(request: HttpRequest, user: User, **_: object) -> None:
 
 
 def _note_now_and_then(key: str, user: User, request: HttpRequest) -> None:
-    if cache.add(f"session-seen:{key}", True, NOTED_SECONDS):
+    if cache.add(_seen(key), True, NOTED_SECONDS):
         _note(key, user, request)
 
 
@@ -81,20 +121,37 @@ class Listed:
 
 def of(user: User, current: str | None) -> list[Listed]:
     """The sessions in which the user is signed in, this one first; at most 50."""
-    rows = SeenSession.objects.filter(user=user, session__expire_date__gt=timezone.now())
-    good = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    rows = SeenSession.objects.filter(user=user, session__expire_date__gt=timezone.now()).in_use()
     found = [
         Listed(row.pk, device(row.browser), row.address, row.since, row.seen_at, row.session_id == current)
         for row in rows.select_related("session").order_by("-seen_at")[:LISTED]
-        if _is_good(row.session, good)
+        if _signs_in(row.session, user)
     ]
     return sorted(found, key=lambda item: not item.this)
 
 
-def _is_good(session: Session, good: list[str]) -> bool:
-    """Whether the session outlived the last change of the password."""
-    marked = session.get_decoded().get(HASH_SESSION_KEY, "")
-    return any(constant_time_compare(marked, digest) for digest in good)
+def lasting(claimed: Iterable[tuple[str, User]]) -> set[tuple[str, int]]:
+    """Of the keys of sessions with the users whose they were, those that still sign in that user; one query.
+
+    Returns them with the users' keys.
+    """
+    pairs = list(claimed)
+    rows = Session.objects.filter(pk__in={key for key, _user in pairs}, expire_date__gt=timezone.now())
+    idle = Exists(SeenSession.objects.idle().filter(session=OuterRef("pk")))
+    sessions = {row.pk: row for row in rows.filter(~idle)}
+    return {(key, user.pk) for key, user in pairs if key in sessions and _signs_in(sessions[key], user)}
+
+
+def _signs_in(session: Session, user: User) -> bool:
+    """Whether a session is the user's, and outlived the last change of the password."""
+    data = session.get_decoded()
+    marked = data.get(HASH_SESSION_KEY, "")
+    good = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return (
+        user.is_active
+        and data.get(SESSION_KEY) == str(user.pk)
+        and any(constant_time_compare(marked, digest) for digest in good)
+    )
 
 
 def end(user: User, pk: int | None, current: str | None) -> int:

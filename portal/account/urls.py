@@ -4,7 +4,7 @@ from allauth.account import views as allauth
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from portal.account import session_views, views
+from portal.account import demand, session_views, views
 from portal.identities import views as identity_views
 
 urlpatterns = [
@@ -40,5 +40,6 @@ urlpatterns = [
     ),
     path("with/<slug:provider_id>/", identity_views.login, name="openid_connect_login"),
     path("with/<slug:provider_id>/callback/", identity_views.callback, name="openid_connect_callback"),
+    path("second-factor/", demand.page, name="second_factor"),
     path("2fa/", include("allauth.mfa.urls")),
 ]

@@ -6,6 +6,8 @@ guesses secrets, and `?text__regex=` can keep the database busy for minutes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 from django import forms
@@ -19,11 +21,27 @@ from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from unfold.templatetags import unfold_list
 from unfold.views import ChangeList
 
 from portal.administration.pagination import CappedPaginator
 
 LONGEST_SEARCH = 100
+
+
+def _drawn_once(headers: Callable[[ChangeList], Iterable[Any]]) -> Callable[[ChangeList], list[Any]]:
+    """The headers of a list, which Unfold draws anew for each of its rows, from the first drawing."""
+
+    @wraps(headers)
+    def drawn(changes: ChangeList) -> list[Any]:
+        if not hasattr(changes, "drawn_headers"):
+            changes.drawn_headers = list(headers(changes))
+        return changes.drawn_headers
+
+    return drawn
+
+
+unfold_list.result_headers = _drawn_once(unfold_list.result_headers)
 
 
 class RefusedQuery(BadRequest):

@@ -7,11 +7,15 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from portal.administration.base import PortalAdmin, user_of
 from portal.models import Account, Organization, User
 from portal.permissions import in_reach_of
+
+DAYS = ["message_days", "file_days", "attempt_days", "webhook_days", "audit_days"]
 
 
 @admin.register(Account)
@@ -19,15 +23,36 @@ class AccountAdmin(PortalAdmin):
     organization_lookup, account_lookup = "", "pk"
     list_display = ["name", "accountid", "organization_count"]
     search_fields = ["name", "accountid"]
-    readonly_fields = ["accountid"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """All but the demand for second factors is up to operators."""
+        if user_of(request).is_operator:
+            return ["accountid"]
+        return ["name", "accountid", *DAYS]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [
             (None, {"fields": ["name", "accountid"] if obj else ["name"]}),
             (
+                _("Sign-in"),
+                {
+                    "fields": ["second_factor"],
+                    "description": format_html(
+                        '{} <a class="underline" href="{}?second_factor=no">{}</a>',
+                        _(
+                            "Whoever must have a second factor and has none – you, too – sets up a passkey "
+                            "or an authenticator app at the next click, and can do nothing else before. "
+                            "Programs with API tokens go on."
+                        ),
+                        reverse("admin:portal_user_changelist"),
+                        _("Who has none?"),
+                    ),
+                },
+            ),
+            (
                 _("Days to keep"),
                 {
-                    "fields": ["message_days", "file_days", "attempt_days", "webhook_days", "audit_days"],
+                    "fields": DAYS,
                     "description": _(
                         "After how many days the data of the account are deleted; 0 keeps them for ever. "
                         "Leave a field empty to keep them as long as the installation does."
@@ -47,7 +72,7 @@ class AccountAdmin(PortalAdmin):
         return user_of(request).is_operator
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return user_of(request).is_operator
+        return user_of(request).administers_accounts and super().has_change_permission(request, obj)
 
 
 @admin.register(Organization)

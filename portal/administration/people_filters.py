@@ -78,6 +78,21 @@ class UserStateFilter(SimpleListFilter):
         return queryset
 
 
+class SecondFactorFilter(SimpleListFilter):
+    """Users with a second factor, or without."""
+
+    title = _("second factor")
+    parameter_name = "second_factor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [("yes", _("set up")), ("no", _("none"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in ("yes", "no"):
+            return queryset
+        return queryset.filter(has_second_factor=self.value() == "yes")
+
+
 class InvitationStateFilter(SimpleListFilter):
     """Invitations that are open, or have expired."""
 

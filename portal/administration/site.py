@@ -10,6 +10,7 @@ from django.contrib.admin import ModelAdmin
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.paginator import InvalidPage
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
@@ -44,6 +45,10 @@ class AdministrationSite(UnfoldAdminSite):  # type: ignore[misc]
             return super().search(request, extra_context)
         except (InvalidPage, ValueError) as error:
             raise BadRequest(_("The search has no such page.")) from error
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Everybody changes it on the page of the account menu."""
+        return redirect("account_change_password")
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return DeclaredAutocomplete.as_view(admin_site=self)(request)

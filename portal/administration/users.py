@@ -5,17 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.password_validation import validate_password
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
+from portal import mail
+from portal.account import second_factors
 from portal.administration.base import PortalAdmin, user_of
-from portal.administration.people_filters import MemberOrganizationFilter, MemberRoleFilter, UserStateFilter
+from portal.administration.logs import exact_time
+from portal.administration.people_filters import (
+    MemberOrganizationFilter,
+    MemberRoleFilter,
+    SecondFactorFilter,
+    UserStateFilter,
+)
 from portal.models import Account, Membership, Organization, PersonalToken, User
 from portal.permissions import in_reach_of
 
@@ -148,8 +160,8 @@ class UserAdmin(PortalAdmin):
     form = UserForm
     list_before_template = "admin/users_invite.html"
     inlines = [MembershipInline]
-    list_display = ["name", "email", "roles", "is_active", "last_login"]
-    list_filter = [MemberOrganizationFilter, MemberRoleFilter, UserStateFilter]
+    list_display = ["name", "email", "roles", "is_active", "second_factor", "signed_in"]
+    list_filter = [MemberOrganizationFilter, MemberRoleFilter, UserStateFilter, SecondFactorFilter]
     change_form_after_template = "admin/user_next.html"
     search_fields = ["name", "email"]
 
@@ -158,6 +170,7 @@ class UserAdmin(PortalAdmin):
         rows = User.objects.order_by("name", "email").prefetch_related(
             "memberships__organization", "memberships__account"
         )
+        rows = rows.annotate(has_second_factor=Exists(second_factors.of_users().filter(user=OuterRef("pk"))))
         if user.is_operator:
             return rows
         mine = Membership.objects.filter(in_reach_of(user))
@@ -169,6 +182,56 @@ class UserAdmin(PortalAdmin):
     @admin.display(description=_("roles"))
     def roles(self, user: User) -> str:
         return format_html("{}", ", ".join(str(member) for member in user.memberships.all()) or "–")
+
+    @admin.display(description=_("last sign-in"), ordering="last_login")
+    def signed_in(self, user: User) -> str:
+        return exact_time(user.last_login) if user.last_login else "–"
+
+    @admin.display(description=_("second factor"))
+    def second_factor(self, user: Any) -> str:
+        return gettext("set up") if user.has_second_factor else "–"
+
+    def get_urls(self) -> list[URLPattern]:
+        lost = path(
+            "<int:pk>/second-factor/",
+            self.admin_site.admin_view(self.lost_second_factor),
+            name="portal_user_second_factor",
+        )
+        return [lost, *super().get_urls()]
+
+    def lost_second_factor(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Asks, and removes the second factor that somebody has lost."""
+        user = self.get_object(request, str(pk))
+        if user is None:
+            raise Http404
+        if not self._may_remove_factor(request, user):
+            raise PermissionDenied
+        if request.method == "POST":
+            told = second_factors.take_away(user)
+            said = (
+                gettext("The second factor of %(name)s is removed, and a mail tells them.")
+                if told
+                else gettext("The second factor of %(name)s is removed. No mail could be sent: tell them.")
+            )
+            messages.success(request, said % {"name": user})
+            return redirect("admin:portal_user_change", pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Remove the second factor of %(name)s?") % {"name": user},
+            "person": user,
+            "has_mail": mail.is_configured(),
+        }
+        return render(request, "admin/lost_second_factor.html", context)
+
+    def _may_remove_factor(self, request: HttpRequest, user: Any) -> bool:
+        """People change their own with their password, on their own page."""
+        has_one = bool(user.has_second_factor) and user.pk != user_of(request).pk
+        return has_one and self.may_edit(request, user)
+
+    def render_change_form(self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        user = kwargs.get("obj")
+        context["may_remove_factor"] = user is not None and self._may_remove_factor(request, user)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         fields = ["name", "email", "time_zone", "is_active"]

@@ -1,4 +1,4 @@
-"""From where something is done: by which user or API token, in which request, or on the command line."""
+"""From where something is done: by which user or API token, in which request, or without one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _request: ContextVar[HttpRequest | None] = ContextVar("audited_request", default
 
 @dataclass(frozen=True)
 class Origin:
-    """Who acts, and from where; without a request it is the command line."""
+    """Who acts, and from where; without a request it is a worker or the command line."""
 
     actor: User | None
     who: str
@@ -43,7 +43,10 @@ def current(actor: User | None = None) -> Origin:
     """The origin of what is done now; `actor` is somebody who is only just signing in."""
     request = _request.get()
     if request is None:
-        return Origin(actor, name_of(actor) if actor else _("command line"))
+        # What a worker does has the name of its task in the log.
+        is_task = "task" in structlog.contextvars.get_contextvars()
+        nobody = _("background work") if is_task else _("command line")
+        return Origin(actor, name_of(actor) if actor else nobody)
     user = getattr(request, "user", None)
     if actor is None and isinstance(user, User):
         # A lazy object otherwise, and for an API token one whose fields have not been read.

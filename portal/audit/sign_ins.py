@@ -1,4 +1,4 @@
-"""Sign-ins, failures, lock-outs and second factors; failures are bounded, however many there are."""
+"""Sign-ins and their ends, failures, lock-outs, second factors; failures are bounded, however many."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from allauth.account.signals import user_logged_in
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
+from django.contrib.auth.signals import user_logged_out
 from django.core.cache import cache
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
@@ -59,6 +60,12 @@ def _count(key: str) -> int:
 @receiver(user_logged_in, dispatch_uid="audit")
 def _signed_in(user: User, **more: Any) -> None:
     record(Action.SIGNED_IN, user, actor=user)
+
+
+@receiver(user_logged_out, dispatch_uid="audit")
+def _signed_out(user: User | None, **more: Any) -> None:
+    if user is not None:
+        record(Action.SIGNED_OUT, user, actor=user)
 
 
 @receiver(mfa.authentication_failed, dispatch_uid="audit")

@@ -3,7 +3,7 @@
 from portal.models.audit_entries import AuditEntry
 from portal.models.invitations import Invitation
 from portal.models.keys import KeyCheck
-from portal.models.organizations import Account, Organization, is_domain
+from portal.models.organizations import Account, Organization, SecondFactor, is_domain
 from portal.models.people import Membership, User
 from portal.models.sessions import SeenSession
 from portal.models.tokens import PersonalToken
@@ -18,6 +18,7 @@ __all__ = [
     "Organization",
     "PersonalToken",
     "SavedView",
+    "SecondFactor",
     "SeenSession",
     "User",
     "is_domain",

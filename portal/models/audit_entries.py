@@ -30,6 +30,7 @@ class Action(models.TextChoices):
     TRIED = "tried", gettext_lazy("test message sent")
     MOVED = "moved", gettext_lazy("number moved")
     SIGNED_IN = "signed_in", gettext_lazy("signed in")
+    SIGNED_OUT = "signed_out", gettext_lazy("signed out")
     SIGN_IN_FAILED = "sign_in_failed", gettext_lazy("sign-in failed")
     LOCKED_OUT = "locked_out", gettext_lazy("sign-in locked")
     PASSWORD_CHANGED = "password_changed", gettext_lazy("password changed")
@@ -67,6 +68,7 @@ SENTENCES: dict[str, Any] = {
     Action.TRIED: gettext_lazy("%(who)s sent a test message through the %(kind)s %(name)s."),
     Action.MOVED: gettext_lazy("%(who)s moved the %(kind)s %(name)s to another organization."),
     Action.SIGNED_IN: gettext_lazy("%(who)s signed in."),
+    Action.SIGNED_OUT: gettext_lazy("%(who)s signed out."),
     Action.SIGN_IN_FAILED: gettext_lazy("%(who)s failed to sign in as %(name)s."),
     Action.LOCKED_OUT: gettext_lazy("%(who)s may not try to sign in as %(name)s for a while."),
     Action.PASSWORD_CHANGED: gettext_lazy("%(who)s set a new password of the %(kind)s %(name)s."),

@@ -20,6 +20,14 @@ is_domain = RegexValidator(
 )
 
 
+class SecondFactor(models.TextChoices):
+    """Of whom a second factor is required."""
+
+    NOBODY = "nobody", _("nobody")
+    ADMINS = "admins", _("admins")
+    EVERYBODY = "everybody", _("everybody")
+
+
 class Account(models.Model):
     """A reseller, who owns organizations and templates."""
 
@@ -31,6 +39,13 @@ class Account(models.Model):
     attempt_days = models.PositiveSmallIntegerField(_("delivery attempts"), null=True, blank=True)
     webhook_days = models.PositiveSmallIntegerField(_("raw webhooks"), null=True, blank=True)
     audit_days = models.PositiveSmallIntegerField(_("audit"), null=True, blank=True)
+    second_factor = models.CharField(
+        _("second factor required of"),
+        max_length=10,
+        choices=SecondFactor.choices,
+        default=SecondFactor.NOBODY,
+        db_default=SecondFactor.NOBODY,
+    )
 
     class Meta:
         verbose_name = _("account")

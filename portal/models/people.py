@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -17,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.encryption import SecretCharField
 from portal.ids import new_id
-from portal.models.organizations import Account, Organization
+from portal.models.organizations import Account, Organization, SecondFactor
 
 is_extension = RegexValidator(r"\A[0-9*#]+\Z", _("An extension consists of digits, * and #."))
 
@@ -115,7 +116,17 @@ class User(AbstractBaseUser):
     @cached_property
     def active_memberships(self) -> list[Membership]:
         """The user's roles that are not blocked, read once for each instance."""
-        return list(self.memberships.filter(status=Membership.Status.ACTIVE))
+        return list(self.memberships.filter(status=Membership.Status.ACTIVE).select_related("account"))
+
+    @property
+    def second_factor_required_by(self) -> str | None:
+        """What requires a second factor of the user: an account's name, "" for the installation, or None."""
+        if _concerns(settings.SECOND_FACTOR, self.is_staff):
+            return ""
+        for member in self.active_memberships:
+            if _concerns(member.account.second_factor, member.role != Membership.Role.USER):
+                return member.account.name
+        return None
 
     @property
     def administered_accounts(self) -> list[int]:
@@ -179,6 +190,10 @@ class User(AbstractBaseUser):
 
     def get_full_name(self) -> str:
         return str(self)
+
+
+def _concerns(rule: str, is_admin: bool) -> bool:
+    return rule == SecondFactor.EVERYBODY or (rule == SecondFactor.ADMINS and is_admin)
 
 
 class Membership(models.Model):

@@ -107,7 +107,9 @@ def test_a_new_message_is_helped_as_soon_as_number_and_recipient_are_chosen(peop
     alice.keyboard.press("Enter")
     expect(text).to_have_value(f"Hello from {name}{EMOJI[1][0]}")
     expect(text).to_be_focused()
-    expect(alice.locator("#counter")).to_contain_text(f"“{EMOJI[1][0]}” makes the text cost more")
+    expect(alice.locator("#counter")).to_contain_text(f"“{EMOJI[1][0]}” leaves room for 70 characters only")
+    text.fill(f"{EMOJI[1][0]}{'a' * 70}")
+    expect(alice.locator("#counter")).to_contain_text(f"2 parts “{EMOJI[1][0]}” makes the text cost more")
 
     night.get_by_role("button", name="Wait until 8:00").click()
     alice.wait_for_url(re.compile(r"/inbox/\d+/"))

@@ -127,7 +127,7 @@ def back_up_while_running(patchbay: Installation, sandbox: Sandbox, folder: Path
     )  # fmt: skip
     assert sent.ok
     traffic = Traffic(patchbay)
-    backup = folder / "backup"
+    backup = folder / "backup.tar.gz"
     with traffic.flowing():
         traffic.more(20)
         # The picture has a text, and goes out in two requests.
@@ -189,9 +189,9 @@ def move(patchbay: Installation, sandbox: Sandbox, folder: Path) -> None:
     fill(patchbay, sandbox, [0])
     (folder / "passphrase").write_text("correct horse battery\n")
     passphrase = ["--passphrase-file", str(folder / "passphrase")]
-    manage(patchbay, "backup", str(folder / "backup"), *passphrase)
+    manage(patchbay, "backup", str(folder / "backup.tar.gz"), *passphrase)
     lose(patchbay)
-    said = manage(patchbay, "restore", str(folder / "backup"), *passphrase, "--send-queued")
+    said = manage(patchbay, "restore", str(folder / "backup.tar.gz"), *passphrase, "--send-queued")
     assert f"{MESSAGES} messages wait to be sent, and go out as soon as Patchbay runs." in said
     start(patchbay)
     patchbay.settled()
@@ -232,18 +232,20 @@ def test_the_keys_are_in_a_backup_if_they_are_asked_for(
         fill(patchbay, sandbox, [0])
         (tmp_path / "passphrase").write_text("correct horse battery")
         passphrase = ["--passphrase-file", str(tmp_path / "passphrase")]
-        said = manage(patchbay, "backup", str(tmp_path / "plain"), "--with-keys", code=1)
+        said = manage(patchbay, "backup", str(tmp_path / "plain.tar.gz"), "--with-keys", code=1)
         assert "A backup with the keys must be encrypted" in said
-        manage(patchbay, "backup", str(tmp_path / "without"))
-        manage(patchbay, "backup", str(tmp_path / "with"), "--with-keys", *passphrase)
+        manage(patchbay, "backup", str(tmp_path / "without.tar.gz"))
+        manage(patchbay, "backup", str(tmp_path / "with.tar.gz"), "--with-keys", *passphrase)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["passphrase", "with", "without"]
         for secret in kept.values():
-            assert secret.encode() not in (tmp_path / "with").read_bytes()
-            assert all(secret.encode() not in content for content in contents(tmp_path / "without").values())
+            assert secret.encode() not in (tmp_path / "with.tar.gz").read_bytes()
+            assert all(
+                secret.encode() not in content for content in contents(tmp_path / "without.tar.gz").values()
+            )
         lose(patchbay)
-        said = manage(patchbay, "restore", str(tmp_path / "without"), code=1)
+        said = manage(patchbay, "restore", str(tmp_path / "without.tar.gz"), code=1)
         assert "PATCHBAY_ENCRYPTION_KEYS has not the keys of this backup" in said
-        manage(patchbay, "restore", str(tmp_path / "with"), *passphrase, "--send-queued")
+        manage(patchbay, "restore", str(tmp_path / "with.tar.gz"), *passphrase, "--send-queued")
         assert {path.name: path.read_text() for path in (patchbay.data / "secrets").iterdir()} == kept
         start(patchbay)
         patchbay.settled()
@@ -260,7 +262,7 @@ def test_a_restore_is_refused_with_words_and_changes_nothing(
 ) -> None:
     with embedded() as patchbay:
         fill(patchbay, sandbox, [3600])
-        backup = tmp_path / "backup"
+        backup = tmp_path / "backup.tar.gz"
         manage(patchbay, "backup", str(backup))
         state = tree(patchbay.data)
         assert "exists already" in manage(patchbay, "backup", str(backup), code=1)
@@ -348,13 +350,13 @@ def test_a_full_disk_leaves_nothing(embedded: MakesEmbedded, sandbox: Sandbox, t
         for room in ROOMS:
             said = limited(patchbay, room, "backup", str(folder))
             assert "cannot be" in said and list(folder.iterdir()) == []
-        manage(patchbay, "backup", str(folder / "backup"))
+        manage(patchbay, "backup", str(folder / "backup.tar.gz"))
         lose(patchbay)
         for room in ROOMS:
-            said = limited(patchbay, room, "restore", str(folder / "backup"))
+            said = limited(patchbay, room, "restore", str(folder / "backup.tar.gz"))
             assert "Nothing was changed." in said
             assert [path for path in tree(patchbay.data) if path != "lock"] == []
-        manage(patchbay, "restore", str(folder / "backup"))
+        manage(patchbay, "restore", str(folder / "backup.tar.gz"))
         assert media(patchbay)["two"] == LARGE
 
 

@@ -6,10 +6,12 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+import requests
 
 from integrations.sandbox import Sandbox
 from tests.faults.services import message, own
@@ -61,6 +63,35 @@ def test_messages_go_out_and_webhooks_come_in_whatever_redis_does(
         assert len(patchbay.texts_in()) == 7
         wait_for(lambda: patchbay.statuses() == {"delivered"}, 30, lambda: patchbay.output)
         assert (worker.stop(), web.stop()) == (0, 0)
+
+
+def test_the_operator_is_told_while_it_is_away(separate: MakesSeparate, tmp_path: Path) -> None:
+    """By /readyz, and by the metric for which `PatchbayBrokerDown` asks."""
+    settings = {"PATCHBAY_METRICS_TOKEN": "a-token", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    with separate(**settings) as patchbay:
+        broker = patchbay.redis
+        broker.start()
+        web = patchbay.web()
+        web.wait_until_ready(patchbay.url)
+
+        def told() -> tuple[int, str, str, bool]:
+            ready = requests.get(f"{patchbay.url}/readyz", timeout=30)
+            metrics = requests.get(
+                f"{patchbay.url}/metrics", headers={"Authorization": "Bearer a-token"}, timeout=30
+            ).text
+            said = ready.json()
+            return ready.status_code, said["status"], said["broker"], "patchbay_broker_up 1.0" in metrics
+
+        assert told() == (200, "ok", "ok", True)
+        broker.process.halt()
+        assert told() == (200, "degraded", "does not respond: TimeoutError", False)
+        broker.process.popen.send_signal(signal.SIGCONT)
+        assert told() == (200, "ok", "ok", True)
+        broker.stop()
+        assert told() == (200, "degraded", "does not respond: ConnectionError", False)
+        broker.start()
+        assert told() == (200, "ok", "ok", True)
+        assert web.stop() == 0
 
 
 def test_flushed_in_the_middle_of_a_crowd(separate: MakesSeparate, sandbox: Sandbox) -> None:

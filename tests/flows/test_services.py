@@ -42,7 +42,13 @@ def test_round_trip_through_separate_processes(
         page = alice.get(f"{url}/inbox/new/").text
         number = re.search(r'<option value="(\d+)"', page)
         assert number is not None, page
-        sent = send(alice, url, "/inbox/new/", number=number[1], to="0412 345 678", text="Over PostgreSQL")
+        form = {
+            "number": number[1],
+            "to": "0412 345 678",
+            "warned": "+61412345678",
+            "text": "Over PostgreSQL",
+        }
+        sent = send(alice, url, "/inbox/new/", **form)
         thread = urlsplit(sent.url).path
         assert re.fullmatch(r"/inbox/\d+/", thread), sent.text
         picture_out = {"attachments": ("map.png", picture(), "image/png")}

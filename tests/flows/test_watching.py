@@ -109,7 +109,7 @@ def a_day(patchbay: Installation, provider: Sandbox) -> dict[str, str]:
     page = alice.get(f"{url}/inbox/new/").text
     number = re.search(r'<option value="(\d+)"', page)
     assert number is not None, page
-    send(alice, url, "/inbox/new/", number=number[1], to="0412 345 678", text=TEXT_OUT)
+    send(alice, url, "/inbox/new/", number=number[1], to="0412 345 678", warned=CONTACT, text=TEXT_OUT)
     params = {"from": STRANGER, "to": "+61855555501", "content": TEXT_IN, "id": "in-1"}
     assert patchbay.webhook({"method": "message", "params": params}) == 200
     account, patchbay.account = patchbay.account, "1" * 20
@@ -123,7 +123,7 @@ def a_day(patchbay: Installation, provider: Sandbox) -> dict[str, str]:
     wait_for(lambda: patchbay.texts_in() == [TEXT_IN], 30, lambda: patchbay.output)
     wait_for(lambda: "sent" in patchbay.statuses(), 30, lambda: patchbay.output)
     provider.stop()  # the provider is away
-    send(alice, url, "/inbox/new/", number=number[1], to=STRANGER, text=TEXT_OUT)
+    send(alice, url, "/inbox/new/", number=number[1], to=STRANGER, warned=STRANGER, text=TEXT_OUT)
     wait_for(
         lambda: patchbay.one("SELECT count(*) FROM messaging_deliveryattempt WHERE result = 'retry'"),
         30,
@@ -208,7 +208,7 @@ def test_separate_processes_write_json_and_share_their_figures(
     )  # by the web process
     assert 'patchbay_sends_total{result="sent",service="generic"} 1.0' in metrics  # by the worker
     assert re.search(r'^patchbay_database_connections\{state="idle"\} [1-9]', metrics, re.MULTILINE)
-    written = {path.name for path in (tmp_path / "metrics").iterdir()}
+    written = {path.name for path in (tmp_path / "metrics").glob("*.db")}
     assert {name.split("_")[0] for name in written} == {"counter", "histogram"}
     spotless(log)
     said = [line for line in log.splitlines() if line.startswith("{")]

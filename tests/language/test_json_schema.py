@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from integrations import catalog
-from integrations.language import methods, names, oauth, properties, verify, webhook_events
+from integrations.language import auth, methods, names, oauth, properties, verify, webhook_events
 from integrations.language.api_methods import METHODS
 from integrations.language.document import compile_document
 from integrations.language.errors import DocumentError
@@ -260,3 +260,11 @@ def test_every_scheme_of_verify_has_help() -> None:
     assert list(verify.TYPES) == list(verify.SCHEMES)
     used = {key for required, optional, _ in verify.SCHEMES.values() for key in required + optional}
     assert {*used, *verify.COMMON} == set(verify.KEYS)
+
+
+def test_kinds_of_authentication_are_offered_before_there_is_an_api() -> None:
+    assert schema()["properties"]["auth"]["properties"]["type"] == {"examples": list(auth.TYPES)}
+
+
+def test_help_does_not_refer_to_the_page_that_it_is_from() -> None:
+    assert "see below" not in json.dumps(schema())

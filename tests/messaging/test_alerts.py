@@ -16,10 +16,12 @@ from django.test.utils import CaptureQueriesContext
 from integrations.models import Integration
 from messaging import alerts, tasks
 from messaging.alerts import changes
+from messaging.alerts.review import review_integrations
 from messaging.engine import sweep
 from messaging.models import Alert, AlertChoice, AlertKind, Number, WebhookRequest
 from messaging.wakeups import Task
-from portal.models import Organization, User
+from portal.audit.watching import covered
+from portal.models import Membership, Organization, User
 from tests import mailbox
 from tests.messaging.queues import write_many
 
@@ -251,3 +253,95 @@ def test_another_number_in_the_reason_is_no_news(
     changes.told(row)
     alerts.send_due()
     assert subjects() == []
+
+
+def many_in_trouble(service: Integration, number: int) -> list[int]:
+    """So many integrations, each of an organization of its own with an administrator, all in trouble."""
+    account, template = service.organization.account, service.template
+    with covered():
+        organizations = Organization.objects.bulk_create(
+            Organization(account=account, name=f"Org {n}", domain=f"org{n}.example") for n in range(number)
+        )
+        people = User.objects.bulk_create(
+            User(email=f"admin@{row.domain}", name=row.name, password="x") for row in organizations
+        )
+        Membership.objects.bulk_create(
+            Membership(user=user, account=account, organization=row, role="organization_admin")
+            for user, row in zip(people, organizations, strict=True)
+        )
+        rows = Integration.objects.bulk_create(
+            Integration(organization=row, template=template, enabled=True, trouble="Refused.", tell_at=Now())
+            for row in organizations
+        )
+    return [row.pk for row in rows]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_noting_takes_no_more_queries_for_a_hundred(service: Integration, again: bool) -> None:
+    def queries(keys: list[int]) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            review_integrations(keys)
+        return len(captured)
+
+    one, *others = many_in_trouble(service, 101)
+    if again:  # the others are over and come back
+        review_integrations([one, *others])
+        for trouble_ in ("", "Refused again."):
+            Integration.objects.update(trouble=trouble_)
+            counts = [queries([one]), queries(others)]
+    else:
+        counts = [queries([one]), queries(others)]
+    assert counts[0] == counts[1] < 10
+    assert Alert.objects.filter(over_at=None, kind="sending").count() == 101
+
+
+def test_telling_reads_no_more_for_a_hundred(service: Integration, admin_of_acme: User) -> None:
+    def reads() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            alerts.send_due()
+        return sum(query["sql"].startswith("SELECT") for query in captured)
+
+    service.note_trouble("Refused.")
+    Integration.objects.update(tell_at=Now())
+    one = reads()
+    many_in_trouble(service, 99)
+    mail.outbox.clear()
+    hundred = reads()
+    assert len(mail.outbox) == 99
+    assert hundred == one
+
+
+def test_a_mail_server_that_breaks_off_sends_nobody_the_same_again(
+    service: Integration, admin_of_acme: User, reseller: User, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    first, second = sorted([admin_of_acme, reseller], key=lambda user: user.pk)
+    with mailbox.running() as letters:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", letters.port
+        letters.most = 1
+        trouble(service, trouble="No credit.")
+        row = Alert.objects.get()
+        assert (row.told, row.mailed) == (False, [first.pk])
+        letters.most = None
+        later(6)
+        row.refresh_from_db()
+        assert (row.told, row.mailed, row.tell_at) == (True, [], None)
+        assert [letter["To"] for letter in letters.letters] == [first.email, second.email]
+
+
+def test_who_knows_of_it_is_told_that_it_is_over(
+    service: Integration, admin_of_acme: User, reseller: User, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    with mailbox.running() as letters:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", letters.port
+        letters.most = 1
+        trouble(service, trouble="No credit.")
+        letters.most = None
+        trouble(service, trouble="")
+        name = service.template.name
+        assert [letter["Subject"] for letter in letters.letters] == [
+            f"{name} is paused for Acme",
+            f"{name} has recovered for Acme",
+            f"{name} has recovered for Acme",
+        ]

@@ -121,7 +121,7 @@ def test_a_conversation_with_no_number_cannot_be_answered(sent: Message, alice: 
 
 def test_a_new_message_and_a_double_click(shared: Number, alice: User) -> None:
     client, uuid = signed_in(alice), uuid4()
-    form = {"number": shared.pk, "to": "0412 345 678", "text": "Hello", "uuid": uuid}
+    form = {"number": shared.pk, "to": "0412 345 678", "text": "Hello", "uuid": uuid, "warned": CONTACT}
     answers = [client.post("/inbox/new/", form) for _ in range(2)]
     message = Message.objects.get()
     assert [answer["Location"] for answer in answers] == [f"/inbox/{message.conversation_id}/"] * 2

@@ -20,6 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from py_vapid import Vapid02
 
+from integrations.events import HttpResponse
 from messaging.engine import sweep
 from messaging.inbox import pages
 from messaging.models import (
@@ -38,7 +39,9 @@ from messaging.notices import mails, push, snoozes
 from messaging.notices.unread import newest
 from messaging.rules import contacts, teamwork
 from messaging.wakeups import Task
-from portal.models import User
+from portal.models import SeenSession, User
+from tests import mailbox
+from tests.conftest import person
 from tests.local_server import LocalServer
 from tests.messaging.rules import CONTACT, receive
 
@@ -402,6 +405,70 @@ def test_filing_costs_one_query_where_nobody_is_told(private: Number, browser: B
     assert told - cost("m3") == 2  # the devices, and what is to be sent to them
 
 
+@pytest.mark.parametrize("reason", ["idle", "idle but that does not matter", "key"])
+def test_a_session_that_nobody_uses_is_told_nothing(
+    private: Number, browser: Browser, settings: Any, reason: str
+) -> None:
+    settings.IDLE_HOURS = 0 if "but" in reason else 10
+    if reason == "key":  # it was renewed, and the old one is still good
+        settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
+    else:
+        SeenSession.objects.update(seen_at=timezone.now() - timedelta(hours=11))
+    receive(private, "Hi")
+    send()
+    assert len(browser.read()) == (0 if reason == "idle" else 1)
+    assert Device.objects.count() == 1
+
+
+def test_a_batch_takes_no_more_queries_for_many(
+    shared: Number, service_of_browsers: PushService, alice: User
+) -> None:
+    """A hundred notices of many users, devices and conversations against one."""
+
+    def cost() -> int:
+        make_due()
+        with CaptureQueriesContext(connection) as captured:
+            letters = push._letters(Push.objects.claim(100, 10, {}))
+            push._settle([each.push for each in letters], [HttpResponse(201)] * len(letters))
+        return len(captured)
+
+    push.public_key()  # the first time it is made
+    Browser(service_of_browsers, alice, "first").subscribe()
+    receive(shared, "One")
+    one = cost()
+    for place in range(9):
+        user = person(f"More{place}", shared.organization)
+        Assignment.objects.create(number=shared, user=user)
+        Browser(service_of_browsers, user, f"n{place}").subscribe()
+    for place in range(10):
+        receive(shared, "Many", f"m{place}", f"+614123400{place:02}")
+    assert Push.objects.count() == 100
+    assert cost() == one
+    assert Push.objects.count() == 0
+
+
+def test_the_unread_of_many_are_those_of_each(
+    shared: Number, private: Number, alice: User, bob: User
+) -> None:
+    ada = person("Ada", shared.organization)  # she uses no number
+    for place, number in enumerate([shared, shared, private]):
+        receive(number, "Hi", f"m{place}", f"+6141234000{place}")
+    first, second, _third = Conversation.objects.order_by("pk")
+    pages.mark_read(first, alice)
+    Conversation.objects.filter(pk=second.pk).update(private_to=bob)
+    teamwork.note(first, bob, "For you, @Alice")
+    users = [alice, bob, ada]
+
+    def many() -> list[int]:
+        found = pages.unread_of({user.pk for user in users})
+        return [found.get(user.pk, 0) for user in users]
+
+    assert many() == [pages.unread(user) for user in users] == [2, 2, 0]
+    for change in ({"closed_at": timezone.now()}, {"closed_at": None, "private_to": None}):
+        Conversation.objects.filter(pk=second.pk).update(**change)
+        assert many() == [pages.unread(user) for user in users]
+
+
 # --- Mail --------------------------------------------------------------------------------------------------
 
 
@@ -526,6 +593,33 @@ def test_a_mail_server_that_is_away_is_tried_again(
     mails.send_due()
     assert len(mail.outbox) == 1
     assert NoticeChoices.objects.get().mail_failures == 0
+
+
+def test_letters_that_went_out_before_the_mail_server_broke_off_are_not_sent_again(
+    private: Number, alice: User, settings: Any
+) -> None:
+    settings.EMAIL_HOST, settings.REPLY_ADDRESS = "mail.example", "reply@sms.example.com"
+    choose(alice, mail="at_once")
+    senders = [f"+6141234000{place}" for place in range(3)]
+    for sender in senders:
+        receive(private, f"From {sender}", sender, sender)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    with mailbox.running() as letters:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", letters.port
+        letters.most = 2
+        make_mail_due()
+        mails.send_due()
+        assert NoticeChoices.objects.get().mail_failures == 1
+        receive(private, "Another", "m9", senders[0])
+        letters.most = None
+        make_mail_due()
+        mails.send_due()
+        said = [str(letter.get_payload(decode=True)) for letter in letters.letters]
+    assert [[sender in text for sender in senders].index(True) for text in said] == [0, 1, 2, 0]
+    assert ["Another" in text for text in said] == [False, False, False, True]
+    assert sum(f"From {senders[0]}" in text for text in said) == 1
+    choices = NoticeChoices.objects.get()
+    assert (choices.mailed_apart, choices.mail_due_at, choices.mail_failures) == ({}, None, 0)
 
 
 def test_without_a_mail_server_nothing_claims_that_mail_is_sent(

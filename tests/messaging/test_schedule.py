@@ -258,3 +258,11 @@ def test_nothing_is_scheduled_without_a_time(private: Number, alice: User) -> No
     assert "Choose a time, or press Send." in answer.content.decode()
     assert write(alice, talk.pk, schedule="yes", later="tomorrow").status_code == 200
     assert Message.objects.get(direction="out").is_scheduled
+
+
+def test_the_list_says_of_a_text_that_it_waits_or_was_taken_back(shared: Number, alice: User) -> None:
+    message = scheduled(alice, shared)
+    client = signed_in(alice)
+    assert '<span class="draft">Scheduled:</span> ' in client.get("/inbox/list/").content.decode()
+    schedule.cancel(message, alice)
+    assert '<span class="draft">Canceled:</span> ' in client.get("/inbox/list/").content.decode()

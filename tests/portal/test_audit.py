@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
@@ -22,6 +22,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver, reverse
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from integrations.models import Integration, PropertyValues, Template
 from messaging import erasure, retention
@@ -486,6 +487,7 @@ def test_cases_are_recorded(private: Number, reseller: User) -> None:
 
 # Pages beside the forms, and what proves that they are recorded: another test, or that they change nothing.
 BESIDE: dict[str, str] = {
+    "portal_user_second_factor": "test_a_lost_second_factor_is_recorded",
     "integrations_account_gallery": "only shows",
     "integrations_account_values": "test_of_values_only_the_labels_are_kept",
     "integrations_gallery": "only shows",
@@ -554,6 +556,18 @@ def test_every_page_beside_the_forms_is_known() -> None:
     own = {name for name in names if "_" in name and not name.endswith(tuple(f"_{each}" for each in COMMON))}
     assert own - {"password_change", "password_change_done", "app_list", "view_on_site"} == set(BESIDE)
     assert {proof for proof in BESIDE.values() if proof.startswith("test_")} <= set(globals())
+
+
+def test_a_lost_second_factor_is_recorded(admin_of_acme: User, alice: User) -> None:
+    TOTP.activate(alice, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    before = last()
+    signed_in(admin_of_acme).post(reverse("admin:portal_user_second_factor", args=[alice.pk]))
+    (entry,) = since(before)
+    assert (entry.action, entry.actor, entry.changes) == (
+        "second_factor",
+        admin_of_acme,
+        {"TOTP Authenticator": ["", "removed"]},
+    )
 
 
 def test_invitations_again_and_to_many_are_recorded(
@@ -727,6 +741,23 @@ def test_the_command_line_is_recorded(acme: Organization, command: Callable[[], 
     command()
     (entry,) = since(before)
     assert (entry.action, entry.who, entry.actor, entry.address) == (action, "command line", None, "")
+
+
+def test_what_a_worker_does_is_background_work(alice: User) -> None:
+    with bound_contextvars(task="messaging.resend"):
+        assert audit.record(Action.CHANGED, alice).who == "background work"
+        assert audit.record(Action.CHANGED, alice, actor=alice).who == "Alice <alice@acme.example>"
+    assert audit.record(Action.CHANGED, alice).who == "command line"
+
+
+@pytest.mark.parametrize("path", ["/account/logout/", "/admin/logout/"])
+def test_signing_out_is_recorded(operator: User, path: str) -> None:
+    client, before = signed_in(operator), last()
+    client.post(path)
+    Client().post(path)
+    (entry,) = since(before)
+    assert (entry.action, entry.actor, entry.object_id) == ("signed_out", operator, str(operator.pk))
+    assert entry.sentence == "Olga <operator@patchbay.example> signed out."
 
 
 def test_a_change_that_cannot_be_recorded_does_not_happen(

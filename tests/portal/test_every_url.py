@@ -98,6 +98,7 @@ ROWS = {
     ("integrations_enable", "pk"): "portal.Account",
     ("integrations_enable", "template"): "integrations.Template",
     ("messaging_leaving", "pk"): "portal.User",
+    ("portal_user_second_factor", "pk"): "portal.User",
     ("messaging_resend_progress", "pk"): "messaging.BulkResend",
     ("messaging_receiver_test", "pk"): "messaging.Receiver",
     ("messaging_receiver_again", "pk"): "messaging.Receiver",

@@ -18,8 +18,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
-from integrations.models import AccessToken, Capture, Integration, PropertyValues
+from integrations.models import AccessToken, Capture, Integration, PastedSamples, PropertyValues
 from messaging import erasure
 from messaging.models import Device, Erasure, Number, Receiver, WebhookEvent, WebhookRequest
 from messaging.notices import push
@@ -59,6 +60,13 @@ def stored(settings: Any, service: Integration, private: Number, client: Client,
         account=service.organization.account, template=service.template, author=alice
     )
     capture.requests.create(request={"text": "planted-request"})
+    assert service.template.published is not None
+    PastedSamples.objects.create(
+        template=service.template,
+        revision=service.template.published,
+        fields={"request": ["planted-sample"]},
+        saved_at=timezone.now(),
+    )
     Device.objects.create(user=alice, digest="d", subscription={"auth": "planted-auth"}, name="Phone")
     push.public_key()
     organization = service.organization
@@ -98,6 +106,7 @@ def test_every_field_that_is_encrypted_is_found() -> None:
         ("mfa.authenticator", ("secret", "seed")),
         ("integrations.propertyvalues", ("values",)),
         ("integrations.accesstoken", ("secrets",)),
+        ("integrations.pastedsamples", ("fields",)),
         ("integrations.capturedrequest", ("request",)),
         ("messaging.receiver", ("secret", "old_secret")),
         ("messaging.attachment", ("uploaded",)),
@@ -117,10 +126,10 @@ def test_a_rotation_step_by_step(stored: Integration, settings: Any) -> None:
     with pytest.raises(CommandError, match=rf"Key 2 \({fingerprint(OLD)}\) is still needed"):
         run("check_keys")
     said = run("rotate_keys")
-    assert "Encrypted again: 13 of them." in said
+    assert "Encrypted again: 14 of them." in said
     assert contents() == before
     said += run("check_keys")
-    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 13 rows" in said
+    assert f"Key 1 ({fingerprint(NEW)}), which encrypts: 14 rows" in said
     assert f"Key 2 ({fingerprint(OLD)}), old: 0 rows\n  It may be removed from the list." in said
     settings.ENCRYPTION_KEYS = [NEW]
     assert contents() == before
@@ -146,12 +155,13 @@ def test_the_counts_say_which_model_needs_which_key(stored: Integration, setting
     assert out.getvalue() == (
         f"Key 1 ({fingerprint(NEW)}), which encrypts: 2 rows "
         "(integrations.propertyvalues 1, messaging.webhookrequest 1)\n"
-        f"Key 2 ({fingerprint(OLD)}), old: 12 rows (integrations.accesstoken 1, "
-        "integrations.capturedrequest 1, messaging.attachment 1, messaging.device 1, messaging.erasure 1, "
+        f"Key 2 ({fingerprint(OLD)}), old: 13 rows (integrations.accesstoken 1, "
+        "integrations.capturedrequest 1, integrations.pastedsamples 1, messaging.attachment 1, "
+        "messaging.device 1, messaging.erasure 1, "
         "messaging.pushkey 1, messaging.receiver 1, messaging.transferpart 1, messaging.webhookevent 1, "
         "messaging.webhookrequest 1, mfa.authenticator 1, portal.keycheck 1)\n"
     )
-    assert "Encrypted again: 12 of them." in run("rotate_keys")
+    assert "Encrypted again: 13 of them." in run("rotate_keys")
     run("check_keys")
 
 
@@ -169,6 +179,7 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
         for name in [
             "integrations.accesstoken",
             "integrations.capturedrequest",
+            "integrations.pastedsamples",
             "integrations.propertyvalues",
             "messaging.attachment",
             "messaging.device",
@@ -186,8 +197,8 @@ def test_what_no_key_decrypts_is_named_and_left_alone(stored: Integration, setti
 def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User) -> None:
     settings.ENCRYPTION_KEYS = [NEW]
     said = (
-        "13 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
-        "integrations.capturedrequest 1, messaging.receiver 1, messaging.attachment 1, messaging.erasure 1, "
+        "14 rows (mfa.authenticator 1, integrations.propertyvalues 1, integrations.accesstoken 1, "
+        "integrations.pastedsamples 1, integrations.capturedrequest 1, messaging.receiver 1, messaging.attachment 1, messaging.erasure 1, "
         "messaging.pushkey 1, "
         "messaging.device 1, messaging.webhookrequest 1, messaging.webhookevent 1, "
         "messaging.transferpart 1, portal.keycheck 1)"
@@ -198,14 +209,15 @@ def test_a_lost_key_is_given_up(stored: Integration, settings: Any, alice: User)
         f"No key of the list decrypts {said}. Nothing was changed. If the key is lost for ever, make a "
         "backup, then add --yes to delete them."
     )
-    assert keys.needed().unreadable.total() == 13
+    assert keys.needed().unreadable.total() == 14
     out = StringIO()
     call_command("give_up_keys", "--yes", stdout=out)
-    assert out.getvalue().startswith("Given up: 13 rows (messaging.transferpart 1, messaging.webhookevent 1")
+    assert out.getvalue().startswith("Given up: 14 rows (messaging.transferpart 1, messaging.webhookevent 1")
     keys.require()
     assert contents() == {
         "integrations.propertyvalues.values": [],
         "integrations.accesstoken.secrets": [],
+        "integrations.pastedsamples.fields": [],
         "integrations.capturedrequest.request": [],
         "messaging.attachment.uploaded": [None, None],
         "messaging.device.subscription": [],

@@ -206,12 +206,12 @@ def test_a_backup_has_what_is_in_the_bucket(
     service.client.put_object(Bucket="media", Key="2026/11/a b.txt", Body=b"kept")
     with embedded(**service.environment("media")) as patchbay:
         patchbay.fill({"name": "acme", "url": sandbox.api_url, "count": 1, "due": [3600]})
-        assert "1 media file." in manage(patchbay, "backup", str(tmp_path / "backup"))
+        assert "1 media file." in manage(patchbay, "backup", str(tmp_path / "backup.tar.gz"))
         lose(patchbay)
-        said = manage(patchbay, "restore", str(tmp_path / "backup"), code=1)
+        said = manage(patchbay, "restore", str(tmp_path / "backup.tar.gz"), code=1)
         assert "The media folder is not empty" in said
         patchbay.environment |= service.environment("other")
-        manage(patchbay, "restore", str(tmp_path / "backup"))
+        manage(patchbay, "restore", str(tmp_path / "backup.tar.gz"))
         assert service.names("other") == ["2026/11/a b.txt"]
         assert service.client.get_object(Bucket="other", Key="2026/11/a b.txt")["Body"].read() == b"kept"
         assert patchbay.one("SELECT count(*) FROM messaging_message") == 1

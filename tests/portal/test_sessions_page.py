@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from allauth.socialaccount.models import SocialAccount
 from django.core.cache import cache
+from django.db import connection
+from django.db.models import F
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from portal.account import sessions
@@ -59,6 +65,67 @@ def test_a_session_is_noted_now_and_then(alice: User) -> None:
     assert (again.seen_at > noted.seen_at, again.since) == (True, noted.since)
     client.logout()
     assert SeenSession.objects.count() == 0
+
+
+def pass_hours(hours: float) -> None:
+    """Lets time pass, as far as the sessions and the cache know."""
+    SeenSession.objects.update(seen_at=F("seen_at") - timedelta(hours=hours))
+    cache.clear()
+
+
+POLLS = ["/inbox/changes/", "/inbox/list/", "/inbox/news/"]
+
+
+@pytest.mark.parametrize("path", ["/inbox/", "/nothing/here/", *POLLS])
+def test_a_session_that_nobody_uses_ends(alice: User, settings: Any, path: str) -> None:
+    settings.IDLE_HOURS = 10
+    client, other = sign_in(alice), sign_in(alice)
+    pass_hours(9.9)
+    assert is_in(client)
+    pass_hours(9.9)
+    assert (is_in(client), [row.pk for row in sessions.of(alice, None)]) == (
+        True,
+        [SeenSession.objects.get(session=client.session.session_key).pk],
+    )
+    pass_hours(10.1)
+    answer = client.get(path, headers={"HX-Request": "true"} if path in POLLS else {})
+    assert answer.status_code == (401 if path in POLLS else 404 if "nothing" in path else 302)
+    assert (is_in(client), is_in(other)) == (False, False)
+    assert "Clear-Site-Data" not in answer.headers  # drafts are kept
+
+
+@pytest.mark.parametrize("path", POLLS)
+def test_what_open_pages_ask_by_themselves_keeps_no_session(alice: User, settings: Any, path: str) -> None:
+    settings.IDLE_HOURS = 10
+    client = sign_in(alice)
+    for _ in range(3):
+        pass_hours(3.5)
+        status = client.get(path, headers={"HX-Request": "true"}).status_code
+    assert status == 401
+    assert not is_in(client)
+
+
+def test_without_the_setting_they_last(alice: User, settings: Any) -> None:
+    settings.IDLE_HOURS = 0
+    client = sign_in(alice)
+    pass_hours(300)
+    assert is_in(client)
+
+
+def test_a_look_a_minute_tells_whether_it_goes_on(alice: User) -> None:
+    client = sign_in(alice)
+
+    def queries(path: str) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            client.get(path)
+        return sum("seensession" in query["sql"] for query in captured)
+
+    assert [queries("/inbox/changes/"), queries("/inbox/")] == [0, 0]  # it was noted a moment ago
+    cache.clear()
+    assert [queries("/inbox/changes/") for _ in range(3)] == [1, 0, 0]
+    assert [queries("/inbox/") for _ in range(3)] == [1, 0, 0]  # it is noted
+    cache.clear()
+    assert [queries("/inbox/") for _ in range(3)] == [2, 0, 0]
 
 
 def test_sessions_from_before_a_new_password_are_not_listed(alice: User) -> None:

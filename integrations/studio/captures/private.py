@@ -17,41 +17,20 @@ from integrations.language.urls import encode_pairs
 from integrations.language.values import Value, dump, load, text
 from integrations.language.xml import parse_xml, render_xml
 from integrations.redact import MASK, Redactor
-from integrations.studio.example.words import CREDENTIAL, CREDENTIAL_ENDS, plain
+from integrations.studio.example.words import CREDENTIAL, CREDENTIAL_ENDS, CREDENTIAL_PARTS, is_private, plain
 
 # What a connection and the proxies on its way add says nothing about the provider.
 _OF_CONNECTIONS = re.compile(
     r"(content-length|transfer-encoding|x-forwarded-.*|x-real-ip|x-request-id|forwarded|via|connection|host)"
 )
-_PARTS = (
-    "authoriz",
-    "authoris",
-    "authentication",
-    "cookie",
-    "password",
-    "secret",
-    "apikey",
-    "subscriptionkey",
-    "credential",
-)
 # name=value, "name": "value" and <name>value</name>, where they cannot be read as a document.
+_NAMES = "|".join((*CREDENTIAL_ENDS, *CREDENTIAL_PARTS))
 _WRITTEN = re.compile(
-    rf"(?i)((?:(?<![a-z0-9])(?:{'|'.join(sorted(CREDENTIAL))})|{'|'.join((*CREDENTIAL_ENDS, *_PARTS))})"
+    rf"(?i)((?:(?<![a-z0-9])(?:{'|'.join(sorted(CREDENTIAL))})|{_NAMES})"
     r"[\"']?\s{0,9}[:=>]\s{0,9}[\"']?)(?!(?:null|true|false)\b)[^\s\"'&,;<>()\[\]{}]+"
 )
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic|digest|token)(\s{1,9})[\w.~+/=-]{4,}")
 _CHARSET = re.compile(r"(?i);\s*charset\s*=[^;]*")
-
-
-def is_private(name: str) -> bool:
-    """Whether the value of this name, of a header or a field, is a credential."""
-    word = plain(name)
-    return (
-        word in CREDENTIAL
-        or word.removeprefix("x") in CREDENTIAL - {"signature"}
-        or word.endswith(CREDENTIAL_ENDS)
-        or any(part in word for part in _PARTS)
-    )
 
 
 def proofs_in(section: Value) -> frozenset[str]:

@@ -24,6 +24,7 @@ from integrations.studio import captures
 from integrations.studio.captures.understanding import Understood, all_understood
 from integrations.studio.pages import page, template_of
 from portal import callers, throttling
+from portal.account.sessions import unattended
 from portal.administration.base import user_of
 
 PER_MINUTE, PER_MINUTE_FROM_ADDRESS = 60, 120
@@ -104,6 +105,7 @@ def capture(request: HttpRequest, pk: int, capture: int) -> HttpResponse:
     return page(request, template, "captures", context, view="capture")
 
 
+@unattended
 @require_safe
 def changes(request: HttpRequest, pk: int, capture: int) -> HttpResponse:
     """What has been received, if it is not what the page shows (`seen`), else 204."""

@@ -14,7 +14,7 @@ from integrations.studio.example.meanings import Meaning, date_filter
 from integrations.studio.example.samples import Leaf, Path, Sample, scalars, tokens
 from integrations.studio.example.words import plain
 from integrations.studio.example.writing import Vocabulary, around
-from integrations.studio.example.xml_text import XmlText
+from integrations.studio.example.xml_text import COMMENTS, XmlText
 from integrations.studio.invented.messages import CONTACT, FILE, NAME, OURS, TEXT
 
 
@@ -27,6 +27,9 @@ class Anonymizer:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary, self.properties = vocabulary, _values(vocabulary)
         self._ids: dict[str, str] = {}
+        # The numbers of the sample that is being written, and those of others, by their digits.
+        self._parties: dict[str, str] = {}
+        self._others: dict[str, str] = {}
 
     def answer(self, sample: Sample, meanings: Mapping[str, Meaning]) -> dict[str, Any]:
         """The answer of a sample, as cases write it."""
@@ -39,7 +42,8 @@ class Anonymizer:
         return {**status, **self._headers(sample, headers), **self._body(sample, meanings)}
 
     def webhook(self, sample: Sample, meanings: Mapping[str, Meaning]) -> dict[str, Any]:
-        """The webhook request of a sample, as cases write it."""
+        """The webhook request of a sample, as cases write it: whoever else is in a group is somebody else."""
+        self._parties = self._numbers(sample, meanings)
         headers = {
             str(leaf.path[0]): str(self.value(leaf, meanings[leaf.key], sample.kind))
             for leaf in sample.leaves
@@ -101,8 +105,7 @@ class Anonymizer:
             new = str(self.value(leaf, meanings.get(leaf.key, Meaning("ignore")), sample.kind))
             return new.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
-        source = re.sub(rb"<!--.*?-->", b"", sample.body, flags=re.DOTALL)
-        words_ = XmlText(source).rewritten(written, lambda text: text)
+        words_ = XmlText(COMMENTS.sub(b"", sample.body)).rewritten(written, lambda text: text)
         try:
             parse_xml(words_)
         except ValueError:
@@ -117,7 +120,10 @@ class Anonymizer:
             return leaf.value
         if role in ("to", "from"):
             ours = (role == "from") is (kind == "request")
-            return _number(leaf.value, OURS if ours else CONTACT, before, after)
+            number = OURS if ours else CONTACT
+            if kind == "webhook" and role == "to" and OURS in self._parties.values():
+                number = self._number_for(value[len(before) : len(value) - len(after)])
+            return _number(leaf.value, number, before, after)
         if role in ("text", "sendername"):
             return before + (TEXT if role == "text" else NAME) + after
         if role == "file":
@@ -134,6 +140,25 @@ class Anonymizer:
         if role in ("constant", "status", "date", "error_code", "error_text"):
             return self._scrubbed(leaf)
         return self._harmless(leaf)
+
+    def _numbers(self, sample: Sample, meanings: Mapping[str, Meaning]) -> dict[str, str]:
+        """The invented numbers of the sender and of the first recipient, by the digits of the real ones."""
+        found: dict[str, str] = {}
+        for role, number in (("from", CONTACT), ("to", OURS)):
+            mine = [leaf for leaf in sample.leaves if meanings[leaf.key].role == role]
+            if mine and numbers.is_number(mine[0].text):
+                found.setdefault(numbers.digits_of(mine[0].text), number)
+        return found
+
+    def _number_for(self, written: str) -> str:
+        """The invented number for one that is in a sample besides the others: nobody has that of another."""
+        digits = numbers.digits_of(written)
+        for known, number in self._parties.items():
+            if numbers.is_same(known, digits):
+                return number
+        if CONTACT not in self._parties.values():
+            return CONTACT
+        return self._others.setdefault(digits, f"+1500555{1001 + len(self._others)}")
 
     def _id(self, value: str, leaf: Leaf) -> str:
         number = len(self._ids) + 1
@@ -154,7 +179,7 @@ class Anonymizer:
         if leaf.text in self._ids:
             return self._ids[leaf.text]
         if numbers.is_number(leaf.text) and not date_filter(leaf):
-            return _number(leaf.value, CONTACT, "", "")
+            return _number(leaf.value, self._number_for(leaf.text), "", "")
         if leaf.where == "text" and leaf.text.isalpha() and not self.vocabulary.hides(leaf.text):
             return leaf.text
         known = (

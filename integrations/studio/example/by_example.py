@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -32,13 +32,14 @@ class Draft:
     """A document that compiles, its cases, which pass, what each value was taken for, and what to know.
 
     `notes` are sentences about what could not be written. Nothing marked or guessed as a credential is in
-    the document or the cases.
+    the document or the cases. `labels` are those of the properties, by the values that they stand for.
     """
 
     document: dict[str, Any]
     cases: list[dict[str, Any]]
     meanings: Meanings
     notes: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def by_example(
@@ -62,7 +63,13 @@ def by_example(
     template = compile_document(document)
     made = CaseMaker(samples, meanings, maker.vocabulary, maker.events).cases(template)
     notes = [note for sample in samples.named().values() for note in sample.notes]
-    return Draft(document, made, meanings, tuple(dict.fromkeys([*notes, *maker.vocabulary.notes])))
+    return Draft(
+        document,
+        made,
+        meanings,
+        tuple(dict.fromkeys([*notes, *maker.vocabulary.notes])),
+        maker.vocabulary.labels(),
+    )
 
 
 def named_by_host(host: str) -> tuple[str, str]:

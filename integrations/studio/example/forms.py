@@ -1,4 +1,4 @@
-"""What is entered on the page Build by example, all of which is in the form itself: nothing is stored."""
+"""What is entered on the page Build by example, all of which is in the form itself until it is saved."""
 
 from __future__ import annotations
 

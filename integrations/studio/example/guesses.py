@@ -87,11 +87,13 @@ def _only_one(found: dict[str, dict[str, Meaning]], told: Meanings, names: Itera
 def _shared(named: Mapping[str, Sample], found: dict[str, dict[str, Meaning]], told: Meanings) -> Meanings:
     """Equal credentials and properties of all samples are one, with one label."""
     values: dict[str, Meaning] = {}
-    for order in (told, found):
+    orders: list[tuple[Meanings, tuple[Role, ...]]]
+    orders = [(told, ("credential", "property")), (found, ("credential",)), (found, ("property",))]
+    for order, roles in orders:
         for name, meanings in order.items():
             for key, _meaning in meanings.items():
                 meaning, leaf = found[name][key], named[name].leaf(key)
-                if meaning.role in ("credential", "property") and leaf is not None:
+                if meaning.role in roles and leaf is not None:
                     value = _inner(leaf.text, meaning)
                     if len(value) >= 4:
                         values.setdefault(value, meaning)

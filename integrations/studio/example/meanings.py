@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from django.utils.translation import gettext as _
 
 from integrations.language.filters import FILTERS
-from integrations.language.values import Number
+from integrations.language.values import Number, is_string
 from integrations.studio.example import numbers, words
-from integrations.studio.example.samples import Leaf, Samples
+from integrations.studio.example.samples import Leaf, Sample, Samples
 from integrations.studio.example.words import placeholder, plain
 
 Role = Literal[
@@ -65,7 +65,8 @@ class Context:
 
     `counts` are how often a value is in all samples, `answered` and `reported` the values of the answer and
     of the webhooks. `seen` are the roles whose values the request has just as the person says, `references`
-    the values that the request names a message with, and that return.
+    the values that the request names a message with, and that return. `brief` are texts of one word in
+    requests, which have no other text.
     """
 
     def __init__(self, samples: Samples, known: SampleMessage) -> None:
@@ -73,12 +74,15 @@ class Context:
         leaves = [leaf for sample in samples.named().values() for leaf in sample.leaves]
         self.counts = Counter(leaf.text for leaf in leaves)
         answered = samples.answer.leaves if samples.answer is not None else ()
+        self._texts = _spellings(known.text, {leaf.text.strip() for leaf in leaves})
         self.answered = {leaf.text for leaf in answered if leaf.text}
         self.reported = {leaf.text for sample in samples.webhooks for leaf in sample.leaves if leaf.text}
         sent = samples.request.leaves if samples.request is not None else ()
         returned = self.answered | self.reported
         self.references = {leaf.text for leaf in sent if is_reference(leaf) and leaf.text in returned}
         self.seen = {meaning.role for leaf in sent if (meaning := self.used(leaf)) is not None}
+        requests = [sample for sample in (samples.request, samples.file_request) if sample is not None]
+        self.brief = {leaf for sample in requests for leaf in _brief_text(sample)}
 
     def number(self, leaf: Leaf) -> Meaning | None:
         """What a number is that the person used."""
@@ -97,11 +101,15 @@ class Context:
     def used(self, leaf: Leaf) -> Meaning | None:
         """The number, text or file that the person used."""
         value = leaf.text
-        if self.known.text and value.strip() == self.known.text.strip():
+        if self.is_text(leaf):
             return Meaning("text", reason=_("It is the text that you used."))
         if self.known.file_url and value == self.known.file_url:
             return Meaning("file", reason=_("It is the file that you used."))
         return self.number(leaf)
+
+    def is_text(self, leaf: Leaf) -> bool:
+        """Whether a value is the text that the person used."""
+        return leaf.text.strip() in self._texts
 
     def is_file(self, leaf: Leaf) -> bool:
         """Whether a value is the URL of a file, by the names around it."""
@@ -110,6 +118,26 @@ class Context:
         context = {plain(re.sub(r"\d+$", "", step)) for step in leaf.path if isinstance(step, str)}
         named = bool(context & words.FILE) or plain(leaf.name) in words.FILE
         return named and URL.fullmatch(leaf.text) is not None
+
+
+def _spellings(text: str, values: Collection[str]) -> set[str]:
+    """Those of the values that are the text which a person used; if need be, in another case or in quotes."""
+    wanted = text.strip(" \t\n\"'“”").casefold()
+    if not wanted or text.strip() in values:
+        return {text.strip()} & {*values} - {""}
+    return {value for value in values if value.strip("\"'“”").casefold() == wanted}
+
+
+def _brief_text(sample: Sample) -> list[Leaf]:
+    """The first text of one word, if the sample has no other text."""
+    named = [
+        leaf
+        for leaf in sample.leaves
+        if plain(leaf.name) in words.TEXT and leaf.where not in ("header", "path") and is_string(leaf.value)
+    ]
+    if any(words.is_sentence(leaf.text) for leaf in named):
+        return []
+    return [leaf for leaf in named if words.is_brief_text(leaf.text)][:1]
 
 
 def is_reference(leaf: Leaf) -> bool:

@@ -61,8 +61,8 @@ def in_request(context: Context, leaf: Leaf) -> Meaning:
     if name in words.SENDER and is_text and "from" not in context.seen:
         before, filters = numbers.spelling(leaf.value, sender=True) if numbers.is_number(value) else ("", "")
         return Meaning("from", "", filters, before, "", by_name(leaf))
-    is_sentence = " " in value or len(value) > 12 or written is not None
-    if name in words.TEXT and is_text and is_sentence and "text" not in context.seen:
+    reads_as_text = words.is_sentence(value) or leaf in context.brief
+    if name in words.TEXT and is_text and reads_as_text and "text" not in context.seen:
         return Meaning("text", reason=by_name(leaf))
     if written and (role := _role_of_placeholder(written)):
         return Meaning(role, reason=_("The documentation writes %(value)s here.") % {"value": value[:60]})

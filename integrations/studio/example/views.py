@@ -1,8 +1,11 @@
-"""Build by example: samples of documentation become a draft. What is pasted stays in the form."""
+"""Build by example: samples of documentation become a draft. What is pasted is kept with it for a while."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -18,8 +21,10 @@ from integrations.language.errors import DocumentError
 from integrations.language.webhook_events import STATUSES
 from integrations.models import CapturedRequest, Template
 from integrations.studio import case_storage, saving
+from integrations.studio.example import kept
 from integrations.studio.example.forms import WEBHOOKS, ExampleForm, statuses_of, text_of
 from integrations.studio.example.tree import done, missing, pasted
+from integrations.studio.example.without_credentials import as_data
 from integrations.studio.example.writing import laid_out
 from integrations.studio.pages import page, template_of
 from integrations.studio.saving import Overtaken, whole_number
@@ -31,34 +36,51 @@ SHOWN = 5
 
 @sensitive_post_parameters()
 def build(request: HttpRequest, pk: int) -> HttpResponse:
-    """Shows what samples are understood to mean; saves the draft that they make, and its cases."""
+    """Shows what samples are understood to mean; saves the draft that they make, and its cases.
+
+    Opened again, it goes on with what was pasted. A document that was changed meanwhile is replaced only once
+    that was said.
+    """
     template = template_of(request, pk)
     latest = template.latest.compiled if template.latest else None
     known_as = (latest.id, latest.name) if latest else (template.service_id, template.name)
-    form = ExampleForm(request.POST, known_as=known_as)
-    do = request.POST.get("do", "")
+    row, do = kept.of(template), request.POST.get("do", "")
+    if do == "forget":
+        kept.forget(template)
+        messages.success(request, _("What was pasted is deleted. The draft and its cases stay."))
+        return redirect(request.path)
+    pasted_before = as_data(row.fields) if row is not None and request.method != "POST" else None
+    form = ExampleForm(request.POST if pasted_before is None else pasted_before, known_as=known_as)
+    meanwhile = kept.meanwhile(template, row)
     if do == "add":
         form.add()
     if chosen := request.POST.get("capture") or request.GET.get("capture"):
         captured = get_object_or_404(_captured(template), pk=key_of(chosen))
         if not form.add(text_of(captured.request)):
             form.errors[WEBHOOKS[-1]] = _("There are %(count)d webhooks already.") % {"count": len(WEBHOOKS)}
-    if do in ("save", "json") and form.check() and _saved(request, template, form):
+    if do in ("save", "json") and form.check() and _saved(request, template, form, meanwhile):
         tab = "document" if do == "json" else "preview"
         return redirect(f"admin:integrations_studio_{tab}", template.pk)
-    return _shown(request, template, form)
+    based = saving.based_on(request, template, form.overtaken)
+    if meanwhile is not None and request.method != "POST":
+        based = meanwhile.based
+    asks = meanwhile is not None and based == meanwhile.based and form.overtaken is None
+    more = {"row": row, "based": based, "meanwhile": meanwhile if asks else None}
+    return _shown(request, template, form, more)
 
 
-def _shown(request: HttpRequest, template: Template, form: ExampleForm) -> HttpResponse:
+def _shown(
+    request: HttpRequest, template: Template, form: ExampleForm, more: Mapping[str, Any]
+) -> HttpResponse:
     fields = pasted(form)
     draft = form.draft if form.samples else None
     context = {
+        **more,
         "form": form,
         "fields": fields,
         "webhooks": [fields[name] for name in WEBHOOKS],
         "captured": list(_captured(template)[:SHOWN]),
         "draft": draft,
-        "based": saving.based_on(request, template, form.overtaken),
         "overtaken": form.overtaken,
     }
     if draft is not None:
@@ -88,15 +110,21 @@ def _marked(source: str) -> list[str]:
     return re.split(r"((?<!\$)\$[^$\n]+\$)", source)
 
 
-def _saved(request: HttpRequest, template: Template, form: ExampleForm) -> bool:
-    """Saves the draft and its cases; False if the id is taken, which is said at its field."""
+def _saved(
+    request: HttpRequest, template: Template, form: ExampleForm, meanwhile: kept.Meanwhile | None
+) -> bool:
+    """Saves the draft, its cases and what they were made of; False if not, and the form says why."""
     source, cases = _source(form), form.draft.cases
+    based = whole_number(request.POST.get("based"))
     try:
         with transaction.atomic():
-            saving.save(template, source, user_of(request), whole_number(request.POST.get("based")))
+            revision = saving.save(template, source, user_of(request), based) or template.latest
             case_storage.replace_by_example(template, cases)
+            assert revision is not None
+            complete = kept.keep(template, form, revision)
     except Overtaken as overtaken:
-        form.overtaken = overtaken
+        said = meanwhile.sentence if meanwhile is not None and meanwhile.based == based else ""
+        form.overtaken = replace(overtaken, why=said)
         return False
     except DocumentError as error:
         form.errors["id"] = " ".join(problem.reason for problem in error.problems)
@@ -106,6 +134,14 @@ def _saved(request: HttpRequest, template: Template, form: ExampleForm) -> bool:
         return False
     made = ngettext("Saved as a draft, with one case.", "Saved as a draft, with %(count)d cases.", len(cases))
     messages.success(request, f"{made} {_('Nobody uses it until you publish it.')}" % {"count": len(cases)})
+    if not complete:
+        messages.warning(
+            request,
+            _(
+                "Not all that you pasted is kept to go on later: it is too long, or a credential in it could "
+                "not be replaced."
+            ),
+        )
     if left := list(dict.fromkeys(missing(form))):
         messages.warning(request, _("Do not publish it yet. %(left)s") % {"left": " ".join(left)})
     return True

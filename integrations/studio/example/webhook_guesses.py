@@ -34,8 +34,9 @@ def in_webhook(context: Context, sample: Sample) -> dict[str, Meaning]:
         elif leaf.where == "user":
             reason = _("It is the user of Basic authentication.")
             found[leaf.key] = Meaning("property", "Webhook user", reason=reason)
-    text = _first(body, words.TEXT, lambda leaf: bool(leaf.text) and leaf.text == context.known.text)
-    text = text or _first(body, words.TEXT, lambda leaf: isinstance(leaf.value, str))
+    text = next((leaf for leaf in body if context.is_text(leaf)), None) or _first(
+        body, words.TEXT, lambda leaf: isinstance(leaf.value, str)
+    )
     status = _status(body)
     returned = next((leaf for leaf in body if _returns(context, leaf)), None)
     ours = next((leaf for leaf in body if leaf.text in context.references), None)

@@ -31,6 +31,14 @@ TEXT = _words(
     "text message body content msg sms messagetext smstext messagebody smsbody contents messagecontent "
     "msgtext smsmessage unicodetext"
 )
+# What stands under a name of a text and is none: what kind of text it is, or how it is written.
+_KINDS_OF_TEXT = _words(
+    "text plain plaintext html markdown sms mms rcs flash auto automatic default unicode utf8 utf16 ucs2 gsm "
+    "gsm7 ascii latin1 binary hex base64 media image video audio document file template otp transactional "
+    "promotional marketing notification alert normal standard premium long short concat single multipart "
+    "inbound outbound incoming outgoing received sent delivered send mt mo dlr true false yes no on off none "
+    "null undefined string object"
+)
 FILE = _words(
     "media mediaurl mediaurls mediaurl0 mediaurl1 attachment attachments attachmenturl image images "
     "imageurl file files fileurl picture pictureurl contenturl mediafile mediafiles mmsurl mmsmedia"
@@ -67,6 +75,10 @@ CREDENTIAL = _words(
     "apipass signature passphrase"
 )
 CREDENTIAL_ENDS = ("apikey", "token", "secret", "password", "accesskey", "secretkey", "authkey", "userkey")
+CREDENTIAL_PARTS = (
+    "authoriz", "authoris", "authentication", "cookie", "password", "secret", "apikey", "subscriptionkey",
+    "credential",
+)  # fmt: skip
 ACCOUNT = _words(
     "username user userid userkey login account accountid accountsid accountno accountnumber "
     "accountreference accountref clientid appid applicationid projectid organizationid profileid "
@@ -81,6 +93,18 @@ KIND = _words(
 DATE = re.compile(
     r"date|time|timestamp|created|received|sent|delivered|updated|done|occurred|_at$|At$|^ts$|^at$"
 )
+
+
+def is_private(name: str) -> bool:
+    """Whether the value of this name, of a header or a field, is a credential."""
+    word = plain(name)
+    return (
+        word in CREDENTIAL
+        or word.removeprefix("x") in CREDENTIAL - {"signature"}
+        or word.endswith(CREDENTIAL_ENDS)
+        or any(part in word for part in CREDENTIAL_PARTS)
+    )
+
 
 STATUSES = {
     "delivered": "delivered", "delivrd": "delivered", "deliveredtohandset": "delivered",
@@ -122,6 +146,19 @@ def status_table(word: str) -> dict[str, str]:
         if name.casefold() not in known:
             table[name] = STATUSES[plain(each)]
     return table
+
+
+_KIND = re.compile(r"[A-Z0-9_.:/-]+|[a-z0-9]+(?:[_.:/-][a-z0-9]+)+|[0-9 +().,:-]+")
+
+
+def is_sentence(value: str) -> bool:
+    """Whether a value can only be written for people, or stands for such a text."""
+    return " " in value.strip() or len(value) > 12 or placeholder(value) is not None
+
+
+def is_brief_text(value: str) -> bool:
+    """Whether a single word may be a text, such as Hello, and no word of an API, such as PLAIN."""
+    return bool(value.strip()) and plain(value) not in _KINDS_OF_TEXT and not _KIND.fullmatch(value)
 
 
 _WORDS = re.compile(r"[A-Z]+[0-9]*(?![a-z])|[A-Z]?[a-z]+[0-9]*|[0-9]+")

@@ -133,6 +133,10 @@ class Vocabulary:
         label = self._fitting(self.secrets.get(value) or meaning.label or "API key")
         return self._labels.get((label, "" if placeholder(value) is not None else value), "")
 
+    def labels(self) -> dict[str, str]:
+        """The labels that are declared, by the values that they stand for."""
+        return {value: name for (_label, value), name in self._labels.items() if value}
+
     def declare(self, wanted: str, value: str, **said: Any) -> str:
         """The label of a property for a value: equal values have one, others never share one."""
         said = {"secret": True, **said}

@@ -18,7 +18,7 @@ from integrations.confirming import confirm_each
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template, TemplateRevision, webhook_url
 from integrations.origins import Ask
-from integrations.properties import credentials_of
+from integrations.properties import credentials_before_and_after
 from integrations.studio.publish.wording import differences
 from portal import audit
 from portal.batches import batches
@@ -118,8 +118,8 @@ class Change:
         return [pair for batch in batches(self.integrations) for pair in self._asked(batch)]
 
     def _asked(self, integrations: Collection[Integration]) -> Iterator[tuple[Integration, Ask]]:
-        used, compiled = credentials_of(integrations), self.revision.compiled
-        known = credentials_of(integrations, compiled)
+        compiled = self.revision.compiled
+        used, known = credentials_before_and_after(integrations, compiled)
         for item in integrations:
             fixed = origins.fixed_for(item)
             before = set(origins.asks_of(item.compiled, used[item.pk], fixed))
@@ -147,12 +147,17 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
         if change.template.published_id != compared_with:
             raise overtaken(change.template)
         if change.organizations is None:
-            change.template.publish(change.revision, moves=moves)
-            pinned = change.template.integrations.filter(revision=change.revision)
-            _pin(pinned, None, change.revision.number)
-        else:
-            _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)
-            change.revision.mark_published()
+
+            def settle() -> None:
+                pinned = change.template.integrations.filter(revision=change.revision)
+                _pin(pinned, None, change.revision.number)
+                confirm_each(asked, user)
+
+            # It looks at who has to wait once it is known what is confirmed.
+            change.template.publish(change.revision, moves=moves, settle=settle)
+            return
+        _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)
+        change.revision.mark_published()
         confirm_each(asked, user)
         if any(found.inherited for found in confirmed):  # others wait for the same answer
             holds.review_template(change.template)

@@ -54,7 +54,7 @@
     if (forces) {
       const note = document.createElement("span");
       note.className = "forces";
-      note.textContent = ` “${forces}” ${counter.dataset.forces}`;
+      note.textContent = ` “${forces}” ${parts > 1 ? counter.dataset.costs : counter.dataset.forces}`;
       counter.append(note);
     }
   };

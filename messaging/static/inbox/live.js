@@ -34,7 +34,9 @@
       });
       const text = await answer.text();
       tell(answer.status < 500 ? "inbox:answered" : "inbox:away");
-      if (answer.status === 401) sayGoodbye();
+      const elsewhere = answer.headers.get("HX-Redirect"); // something must be done before anything else
+      if (elsewhere) location.assign(elsewhere);
+      else if (answer.status === 401) sayGoodbye();
       else if (answer.ok && signedOut) location.reload(); // signed in again elsewhere; what was written is kept
       else if (answer.status === 200) { stamp = text; refresh(); }
     } catch {
@@ -74,7 +76,7 @@
 
   const showUnread = () => {
     const unread = Number($("#list").dataset.unread);
-    document.title = (unread ? `(${unread}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+    document.title = (unread ? `(${unread > 99 ? "99+" : unread}) ` : "") + document.title.replace(/^\(\d+\+?\) /, "");
   };
 
   // --- The thread stays at its end for whoever reads there, and where it is for whoever reads above ---

@@ -19,7 +19,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "path", type=Path, nargs="?", default=Path(), help="new file, or a folder for one (this folder)"
+            "path",
+            type=Path,
+            nargs="?",
+            default=Path(),
+            help="folder for the file (this folder), or the name of a new file, such as patchbay.tar.gz",
         )
         parser.add_argument("--passphrase-file", type=Path, help="encrypt with the passphrase in this file")
         parser.add_argument(
@@ -32,6 +36,11 @@ class Command(BaseCommand):
         path: Path = options["path"]
         if path.is_dir():
             path /= f"patchbay-{timezone.now():%Y%m%d-%H%M%S}.tar.gz{'.age' if passphrase else ''}"
+        elif not path.exists() and "." not in path.name:
+            raise CommandError(
+                f"There is no folder {path}, and no file was written. Create the folder first; or, if it is "
+                "to be a file, end its name with .tar.gz."
+            )
         try:
             made = create(
                 path.absolute(),

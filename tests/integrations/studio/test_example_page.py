@@ -1,4 +1,4 @@
-"""The page Build by example: from pasted text to a draft with cases; what is pasted is stored nowhere."""
+"""The page Build by example: from pasted text to a draft with cases; no credential is stored."""
 
 from __future__ import annotations
 

@@ -15,5 +15,11 @@ def test_the_list_of_templates_names_the_studio(previewed: Previewed, operator: 
     page = previewed.client.get("/admin/integrations/template/").content.decode()
     assert f'<a href="{previewed.url}">Open in the studio</a>' in page
     assert page.count("Open in the studio") == 1 and "Built in" in page
+    own = f"/admin/integrations/template/{built_in.pk}/change/"
+    copied = f"/admin/integrations/template/add/?from=copy&amp;template={built_in.pk}"
+    assert f'<a href="{own}">Look at it</a> · <a href="{copied}">Copy</a>' in page
+    for link in (own, copied.replace("&amp;", "&")):
+        assert previewed.client.get(link).status_code == 200
+    assert page.count("Look at it") == Template.objects.filter(account=None).count()
     page = signed_in(operator).get("/admin/integrations/template/").content.decode()
     assert page.count("Open in the studio") == Template.objects.count()

@@ -172,7 +172,7 @@ def test_placeholders_of_documentation_name_properties():
             "SendMessage": {
                 "request_url": "https://api.46elks.com/a1/sms",
                 "request_content_type": "form",
-                "request_parameters": {"from": "$from$", "to": "$to$", "message": "Hi"},
+                "request_parameters": {"from": "$from$", "to": "$to$", "message": "$content$"},
                 "response_map": {"id": "$messageid$"},
             }
         },

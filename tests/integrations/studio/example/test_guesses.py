@@ -1,0 +1,114 @@
+"""What values are taken for: the text above all, and nobody for somebody else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from integrations.language.document import compile_document
+from integrations.studio.example.by_example import by_example
+from integrations.studio.example.guesses import guess
+from integrations.studio.example.http_text import read_text
+from integrations.studio.example.meanings import SampleMessage
+from integrations.studio.example.samples import Samples
+
+URL = "https://api.koala.example/v1/sms"
+
+
+def roles(request: str, known: str = "") -> dict[str, str]:
+    samples = Samples(read_text(request, "request"))
+    return {key: item.role for key, item in guess(samples, SampleMessage(text=known), {})["request"].items()}
+
+
+@pytest.mark.parametrize("known", ["Hello", "hello", " Hello ", '"Hello"', "“Hello”"])
+@pytest.mark.parametrize("name", ["body", "payload", "X"])
+def test_the_text_that_a_person_used_is_the_text(name: str, known: str) -> None:
+    assert roles(f"curl {URL} -d {name}=Hello -d type=text", known) == {
+        "path/0": "constant", "path/1": "constant", f"form/{name}": "text", "form/type": "constant",
+    }  # fmt: skip
+
+
+def test_only_the_text_as_it_was_entered_is_the_text_if_it_is_there() -> None:
+    found = roles(f"curl {URL} -d body=Test -d mode=test", "Test")
+    assert (found["form/body"], found["form/mode"]) == ("text", "constant")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"body": "Hello"}, "body"),
+        ({"message": "hi"}, "message"),
+        ({"content": "Hello!"}, "content"),
+        ({"sms": "Привет"}, "sms"),
+        ({"text": "test"}, "text"),
+        ({"text": "<text>"}, "text"),
+        ({"message": {"text": "Hello"}}, "message/text"),
+        ({"message": "text", "body": "Hello"}, "body"),
+        ({"message": "sms", "text": "Hello you"}, "text"),
+        ({"message": "Promo", "text": "Hello you"}, "text"),
+        ({"text": "Hello", "body": "World"}, "text"),
+        ({"message": "text"}, ""),
+        ({"content": "PLAIN"}, ""),
+        ({"sms": "premium"}, ""),
+        ({"content": "UTF-8"}, ""),
+        ({"content": "text/plain"}, ""),
+        ({"content": "two_way"}, ""),
+        ({"message": "1"}, ""),
+        ({"message": 12}, ""),
+        ({"message": True}, ""),
+        ({"message": ""}, ""),
+        ({"message": " "}, ""),
+        ({"type": "Hello"}, ""),
+    ],
+)
+def test_a_word_under_the_name_of_a_text_is_one_unless_it_says_what_kind(
+    fields: dict[str, Any], text: str
+) -> None:
+    found = roles(f"POST {URL} HTTP/1.1\n\n{json.dumps(fields)}")
+    assert [key for key, role in found.items() if role == "text"] == ([f"json/{text}"] if text else [])
+
+
+def test_no_text_is_none_of_the_values() -> None:
+    assert "text" not in roles(f"curl {URL} -d 'mark=\"' -d type=sms", " ").values()
+
+
+def test_the_text_that_arrives_is_the_one_that_was_used() -> None:
+    hook = '{"event": "mo", "from": "15005550001", "to": "15005550006", "title": "Hi", "data": "Hello"}'
+    samples = Samples(webhooks=(read_text(hook, "webhook"),))
+    found = guess(samples, SampleMessage(text="Hello"), {})["webhook-0"]
+    assert (found["json/data"].role, found["json/title"].role) == ("text", "ignore")
+
+
+def test_a_key_in_the_path_is_a_credential_if_it_is_one_elsewhere() -> None:
+    samples = Samples(
+        read_text(f"curl {URL}/hunter2-f00 -H 'X-Token: hunter2-f00' -d to=15005550001", "request")
+    )
+    found = guess(samples, SampleMessage(), {})["request"]
+    assert {found[key].role for key in ("path/2", "header/X-Token")} == {"credential"}
+
+
+US, ME, YOU = "+12025550122", "+12025550111", "+12025550133"
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        {"event": "mo", "id": "a-1", "from": ME, "to": [US, YOU], "text": "Dinner?"},
+        {"event": "mo", "id": "a-1", "from": ME, "to": US, "cc": [YOU], "text": "Dinner?"},
+        {"event": "mo", "id": "a-1", "from": ME[1:], "to": [US[1:], YOU[1:], ME], "text": "Dinner?"},
+    ],
+)
+def test_the_members_of_a_group_are_different_people(hook: dict[str, Any]) -> None:
+    draft = by_example(Samples(webhooks=(read_text(json.dumps(hook), "webhook"),)))
+    (case,) = draft.cases
+    made = json.dumps(case["request"])
+    assert not [number for number in (US, ME, YOU) if number[1:] in made]
+    sent = case["request"]["json"]
+    to = sent["to"] if isinstance(sent["to"], list) else [sent["to"], *sent["cc"]]
+    digits = [number.lstrip("+") for number in to]
+    assert (sent["from"].lstrip("+"), digits[0]) == ("15005550001", "15005550006")
+    assert len(set(digits)) == len(digits)
+    assert ("15005550001" in digits) is (len(hook["to"]) == 3)  # as in the real one
+    assert compile_document(draft.document)
