@@ -16,7 +16,7 @@ from messaging import numbers
 from messaging.forms import active_members, invitation_label
 from messaging.models import Number
 from messaging.rules import invited
-from messaging.transfer import tables
+from messaging.transfer import cells
 from portal.models import Invitation, Organization, User
 
 
@@ -74,8 +74,8 @@ class SeveralForm(forms.Form):
                 found.append((number.strip(), "".join(rest).strip()))
         if not found:
             raise ValidationError(_("Paste at least one number."))
-        if len(found) > tables.MAX_ROWS:
-            raise ValidationError(_("Paste at most %(most)d numbers.") % {"most": tables.MAX_ROWS})
+        if len(found) > cells.MAX_ROWS:
+            raise ValidationError(_("Paste at most %(most)d numbers.") % {"most": cells.MAX_ROWS})
         return found
 
     def table(self) -> bytes:

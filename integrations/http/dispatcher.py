@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from integrations.events import Fault, HttpRequest, HttpResponse
@@ -26,6 +28,8 @@ MAX_CONNECTIONS, MAX_PER_HOST = 1024, 512
 _NO_TYPE = ["Content-Type"]
 IDLE_SECONDS = 4  # less than the 5 s of Node, so that the server never closes an idle connection first
 STOP_SECONDS = 5
+# Heads of responses that wait to be read: servers send one, and few before it (103 Early Hints).
+MAX_HEADS = 20
 
 
 def send(request: HttpRequest) -> Future[HttpResponse | Fault]:
@@ -94,7 +98,22 @@ class _Progress:
 _progress: ContextVar[_Progress] = ContextVar("_progress")
 
 
+class _Protocol(ResponseHandler):
+    """Hangs up on a server that sends heads of responses without end, which would halt all other requests."""
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        if len(self._buffer) < MAX_HEADS:
+            super().feed_data(data, size)
+        else:
+            self.close()
+
+
 class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # aiohttp has no public setting for what reads a connection.
+        self._factory: Any = partial(_Protocol, loop=self._loop)
+
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = await super().connect(*args, **kwargs)
         _progress.get().connected = True

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from messaging.models import Transfer
-from messaging.transfer import exports, imports, tables, work
+from messaging.transfer import cells, exports, imports, tables, work
 from messaging.transfer.kinds import Verdict
 from portal.administration.base import user_of
 from portal.administration.logs import LogAdmin, exact_time
@@ -92,7 +92,7 @@ class TransferAdmin(LogAdmin):
             "columns": imports.KINDS[kind].columns,
             "list_url": _list_url(kind),
             "problem": problem,
-            "most_rows": f"{tables.MAX_ROWS:,}",
+            "most_rows": f"{cells.MAX_ROWS:,}",
             "most_megabytes": tables.MAX_BYTES // 1024 // 1024,
         }
         return render(request, "admin/messaging/import.html", context, status=422 if problem else 200)

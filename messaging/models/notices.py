@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -114,11 +116,21 @@ class PushQuerySet(models.QuerySet["Push"]):
         """Those that are to be sent now."""
         return self.filter(due_at__lte=Now())
 
-    def claim(self, most: int) -> list[Push]:
-        """Takes up to `most` that are due, for this process alone and for the time of the lease."""
+    def claim(self, most: int, each: int, busy: Mapping[int, int]) -> list[Push]:
+        """Takes up to `most` that are due, for this process alone and for the time of the lease.
+
+        `busy` has the number of pushes on their way by user (keys), of which nobody gets more than `each`.
+        """
+        claims = Counter(busy)
+        full = [user for user, count in claims.items() if count >= each]
+        taken = []
         with transaction.atomic():
-            free = self.due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
-            taken = list(free.values_list("pk", flat=True)[:most])
+            free = self.due().exclude(device__user__in=full).order_by("due_at")
+            locked = free.select_for_update(skip_locked=True, of=("self",))
+            for pk, user in locked.values_list("pk", "device__user")[:most]:
+                if claims[user] < each:
+                    claims[user] += 1
+                    taken.append(pk)
             Push.objects.filter(pk__in=taken).update(due_at=Now() + LEASE, attempts=F("attempts") + 1)
         found = Push.objects.filter(pk__in=taken).select_related(
             "device__user__notice_choices",

@@ -6,12 +6,13 @@ import base64
 import json
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,23 +25,27 @@ from django.utils.translation import gettext as _
 from py_vapid.jwt import sign
 
 from integrations import http
-from integrations.events import Fault, HttpResponse
+from integrations.events import Fault, HttpRequest, HttpResponse
 from messaging import wakeups
+from messaging.drain import Drain
 from messaging.inbox import pages
 from messaging.models import Device, Push, PushKey
 from messaging.notices import current, devices, wording
 from messaging.wakeups import Task
+from portal import process
 from portal.models import User
 
 logger = logging.getLogger(__name__)
 
-BATCH = 32
-AT_A_TIME = 8
+# In flight at a time: to the devices of one user, and to all.
+EACH, MOST = 4, 64
 TIMEOUT = 15
 KEPT_SECONDS = 24 * 3600  # by the push service, for a phone that is off
 SIGNED_SECONDS = 12 * 3600
 GONE = (404, 410)
 LATER = (408, 429, 500, 502, 503, 504)
+
+_Answer = tuple[Push, HttpResponse | Fault]
 
 
 def is_possible() -> bool:
@@ -73,21 +78,70 @@ def send_test(user: User) -> int:
 def send_due() -> None:
     """Sends all that is due. What a push service does not take now is tried a few times more.
 
-    A batch takes the same number of queries for any number of devices, users and messages.
+    A batch takes the same number of queries for any number of devices, users and messages. One drain works in
+    each process, since anybody may name a push service that never answers.
     """
-    while claimed := Push.objects.claim(BATCH):
-        letters = _letters(claimed)
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
-            answers = list(pool.map(_post, letters))
-        _settle([letter.push for letter in letters], answers)
+    process.get(_Pushes).run()
+
+
+class _Pushes(Drain):
+    """The sending of this process. Who answers slowly, or not at all, delays the devices of one user only."""
+
+    task = Task.SEND_PUSHES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._in_flight: Counter[int] = Counter()  # by user
+        # Answers as they arrive; None: look at the table again.
+        self._answers: SimpleQueue[_Answer | None] = SimpleQueue()
+
+    def interrupt(self) -> None:
+        self._answers.put(None)
+
+    def work(self) -> None:
+        self._reset()
+        while True:
+            self.look()
+            self._begin()
+            if not self._in_flight:
+                return
+            answered = self._next_answers()
+            self._in_flight.subtract(push.device.user_id for push, _answer in answered)
+            self._in_flight = +self._in_flight
+            if answered:
+                _settle([push for push, _answer in answered], [answer for _push, answer in answered])
+
+    def _begin(self) -> None:
+        """Claims and sends what can be sent now."""
+        while not self.stopped and (free := MOST - self._in_flight.total()) > 0:
+            claimed = Push.objects.claim(free, EACH, self._in_flight)
+            if not claimed:
+                return
+            letters = _letters(claimed)
+            self._in_flight.update(letter.push.device.user_id for letter in letters)
+            answers = self._answers
+            http.send_all((each.request, partial(_answered, answers, each.push)) for each in letters)
+
+    def _next_answers(self) -> list[_Answer]:
+        """What has been answered, once something is; nothing, to look again."""
+        found = [self._answers.get()]
+        while not self._answers.empty():
+            found.append(self._answers.get())
+        return [answer for answer in found if answer is not None]
+
+
+def _answered(answers: SimpleQueue[_Answer | None], push: Push, answer: HttpResponse | Fault) -> None:
+    """Called by the thread that sends."""
+    answers.put((push, answer))
 
 
 @dataclass(frozen=True)
 class _Letter:
     push: Push
-    url: str
-    headers: dict[str, str]
-    body: bytes
+    request: HttpRequest
 
 
 def _letters(claimed: Sequence[Push]) -> list[_Letter]:
@@ -119,7 +173,7 @@ def _letter(push: Push, said: dict[str, Any], key: ec.EllipticCurvePrivateKey) -
         "Topic": f"r{push.remark_id}" if push.remark_id else f"m{push.message_id or 0}",
         "Authorization": _authorization(subscription["endpoint"], key),
     }
-    return _Letter(push, subscription["endpoint"], headers, body)
+    return _Letter(push, HttpRequest("POST", subscription["endpoint"], headers, body, TIMEOUT))
 
 
 def _said(push: Push, unread: int) -> dict[str, Any]:
@@ -130,18 +184,6 @@ def _said(push: Push, unread: int) -> dict[str, Any]:
         title, body = _("Notices work"), _("This device will tell you when a text comes.")
         return {"title": title, "body": body, "url": "/account/notifications/", "tag": "test", "message": 0}
     return wording.notice(push.message, push.device.user) | {"unread": unread}
-
-
-def _post(letter: _Letter) -> HttpResponse | Fault:
-    return http.fetch(
-        letter.url,
-        method="POST",
-        headers=letter.headers,
-        body=letter.body,
-        max_bytes=16 * 1024,
-        timeout=TIMEOUT,
-        max_redirects=0,
-    )
 
 
 def _settle(pushes: Sequence[Push], answers: Sequence[HttpResponse | Fault]) -> None:

@@ -32,7 +32,12 @@ _QUOTED = re.compile(
     r">|-{2,} ?original message|_{10,}$|-- $|(from|von|de|da|van) ?: .*@", re.IGNORECASE
 )  # each begins a quoted mail, or a signature, in one of the common mail programs
 _ATTRIBUTION = re.compile(r"[0-9@]")  # “On 3 May 2026, Ann <a@x.example> wrote:”
-MAX_HEADER = 8192  # characters
+MAX_HEADER = 8192  # bytes; and of all headers that are read, of all parts
+MAX_HEADERS = 32 * 1024
+# Lines that may begin a part, or a header: Python takes a minute for a million.
+MAX_PARTS, MAX_LINES = 10_000, 2000
+MAX_BODY = 4 * 1024 * 1024  # characters of the text, as it is encoded
+MAX_HTML = 512 * 1024
 # What may hold further parts: Python takes minutes for some hundreds of these within each other.
 _NESTED = re.compile(rb"multipart|rfc822", re.IGNORECASE)
 MAX_NESTED = 60
@@ -41,6 +46,8 @@ _READ = (
     *(*_TO, "from", "message-id", "auto-submitted", "precedence", "return-path", "list-id"),
     *("content-type", "content-disposition", "content-transfer-encoding"),
 )
+# With the lines by which they go on, in whatever part.
+_HEADERS = re.compile(rb"(?im)^(?:%s):.*(?:\n[ \t].*)*" % "|".join(_READ).encode())
 # What Python's parsers raise for broken headers, character sets and HTML.
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
 
@@ -69,13 +76,15 @@ def receive(raw: bytes, recipient: str = "") -> Message:
 
     `recipient` is the address that the mail came to, if the mail server says so; else its headers are read.
     """
+    # Where the mail server says whom it is for, it is not read for anybody else.
+    token = _known(_token([recipient])) if recipient else b""
     try:
         read = _read(raw)
     except _UNREADABLE:
         raise Refused(_("This mail cannot be read.")) from None
     if read.automatic:
         raise NotForUs
-    user, conversation = _bound(_token([recipient] if recipient else read.recipients))
+    user, conversation = _bound(token or _known(_token(read.recipients)))
     if read.sender != user.email:
         raise Refused(_("Only the person who got the notice can answer it, from the same address."))
     text = answer_of(read.text)
@@ -97,14 +106,9 @@ class _Mail:
 
 def _read(raw: bytes) -> _Mail:
     """What a mail says; raises _UNREADABLE for one that no mail program writes."""
-    if len(_NESTED.findall(raw)) > MAX_NESTED:
-        raise ValueError
+    _check(raw)
     mail = email.message_from_bytes(raw, policy=policy.default)
     assert isinstance(mail, EmailMessage)
-    # The time that Python takes for a header grows with the square of its length.
-    headers = (pair for part in mail.walk() for pair in part.raw_items())
-    if any(len(str(value)) > MAX_HEADER for name, value in headers if name.lower() in _READ):
-        raise ValueError
     return _Mail(
         _is_automatic(mail),
         _recipients(mail),
@@ -112,6 +116,23 @@ def _read(raw: bytes) -> _Mail:
         str(mail.get("Message-ID", "")).encode(errors="replace").decode(),
         _text(mail).encode(errors="replace").decode(),  # some character sets have halves of characters
     )
+
+
+def _check(raw: bytes) -> None:
+    """Raises ValueError for a mail that would take minutes to be read."""
+    lines = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    head, _blank, _body = lines.partition(b"\n\n")
+    # The time that Python takes for a header, if only to see whether it has parts, grows with the square of
+    # its length.
+    sizes = [len(header) for header in _HEADERS.findall(lines)]
+    if (
+        len(_NESTED.findall(raw)) > MAX_NESTED
+        or lines.count(b"\n--") > MAX_PARTS
+        or head.count(b"\n") > MAX_LINES
+        or max(sizes, default=0) > MAX_HEADER
+        or sum(sizes) > MAX_HEADERS
+    ):
+        raise ValueError
 
 
 def _is_automatic(mail: EmailMessage) -> bool:
@@ -159,17 +180,22 @@ def _token(recipients: Iterable[str]) -> bytes:
     raise Refused(_("This address is not one that Patchbay has given out."))
 
 
-def _bound(token: bytes) -> tuple[User, Conversation]:
+def _known(token: bytes) -> bytes:
+    """What is bound by a token of ours. Raises Refused."""
     body, mark = token[:-_MARK], token[-_MARK:]
-    wrong = Refused(_("This address is not one that Patchbay has given out."))
     if len(body) != _USER + _CONVERSATION + _HOURS or not hmac.compare_digest(mark, _mark(body)):
-        raise wrong
+        raise Refused(_("This address is not one that Patchbay has given out."))
+    return body
+
+
+def _bound(body: bytes) -> tuple[User, Conversation]:
+    """Whose answer it is, and in which conversation. Raises Refused."""
     user_key, rest = int.from_bytes(body[:_USER], "big"), body[_USER:]
     if int.from_bytes(rest[_CONVERSATION:], "big") < time.time() // 3600:
         raise Refused(_("This notice is too old to be answered by mail. Answer in the inbox."))
     user = User.objects.filter(pk=user_key, is_active=True).first()
     if user is None:
-        raise wrong
+        raise Refused(_("This address is not one that Patchbay has given out."))
     own = Conversation.objects.for_user(user).select_related("number", "contact")
     conversation = own.filter(pk=int.from_bytes(rest[:_CONVERSATION], "big")).first()
     if conversation is None:
@@ -181,12 +207,14 @@ def _text(mail: EmailMessage) -> str:
     part = mail.get_body(("plain", "html"))
     if part is None:
         return ""
+    if len(part.get_payload()) > MAX_BODY:
+        raise ValueError
     try:
         found = str(part.get_content())
     except (LookupError, ValueError):  # a character set that nobody knows
         payload = part.get_payload(decode=True)
         found = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
-    return _plain(found) if part.get_content_subtype() == "html" else found
+    return _plain(found[:MAX_HTML]) if part.get_content_subtype() == "html" else found
 
 
 class _Plain(HTMLParser):

@@ -76,6 +76,8 @@ def confirm(row: Transfer) -> bool:
 def check(row: Transfer) -> None:
     """Says of each row what it will do; stores nothing else, and begins anew after a crash."""
     row.parts.filter(role="rows").delete()
+    # Nobody else shall begin to read it meanwhile.
+    work.progress(row, lease=cells.READ_SECONDS + work.LEASE_SECONDS)
     kind = KINDS[row.kind](row.author)
     try:
         rows = _rows(kind, tables.read(b"".join(row.read("file"))))

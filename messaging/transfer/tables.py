@@ -12,12 +12,10 @@ from typing import IO
 
 from django.utils.translation import gettext as _
 
-from messaging.transfer.cells import MAX_COLUMNS, Unreadable
+from messaging.transfer.cells import MAX_CELL, MAX_COLUMNS, MAX_READ, MAX_ROWS, Unreadable
 from portal.csv_lines import plain
 
 MAX_BYTES = 5 * 1024 * 1024  # of a file
-MAX_ROWS = 10_000
-MAX_CELL = 5000  # characters
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -28,7 +26,7 @@ def read(content: bytes) -> list[list[str]]:
     """
     rows = _workbooks().read(content) if content.startswith(b"PK") else _csv(_decoded(content))
     found = []
-    for row in islice(rows, MAX_ROWS + 1000):  # some of them may be empty
+    for row in islice(rows, MAX_READ):
         if len(row) > MAX_COLUMNS and any(row[MAX_COLUMNS:]):
             raise Unreadable(_("The file has more than %(most)d columns.") % {"most": MAX_COLUMNS})
         found.append([plain(cell) for cell in row[:MAX_COLUMNS]])

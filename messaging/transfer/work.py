@@ -14,7 +14,7 @@ from messaging.models import Transfer
 from messaging.models.transfers import WORKING
 from messaging.wakeups import Task
 
-LEASE_SECONDS = 30  # for which a process has one; it renews them with each batch
+LEASE_SECONDS = 30  # for which a process has one; it renews it with each batch
 KEPT = timedelta(hours=24)  # how long content is kept when there is nothing left to do
 State = Transfer.State
 
@@ -46,9 +46,9 @@ def release() -> None:
     ).update(due_at=Now())
 
 
-def progress(row: Transfer, **values: Any) -> None:
+def progress(row: Transfer, *, lease: float = LEASE_SECONDS, **values: Any) -> None:
     """Stores how far it has come, and keeps the lease. Raises Stopped if it is somebody else's by now."""
-    values["due_at"] = _until()
+    values["due_at"] = _until(lease)
     if not _mine(row).update(**values):
         raise Stopped
     for name, value in values.items():
@@ -76,9 +76,9 @@ def claim() -> Transfer | None:
     return None
 
 
-def _until() -> datetime:
+def _until(seconds: float = LEASE_SECONDS) -> datetime:
     """The end of a lease that begins now; no two are the same, so that its owner knows it by that."""
-    return timezone.now() + timedelta(seconds=LEASE_SECONDS)
+    return timezone.now() + timedelta(seconds=seconds)
 
 
 def _mine(row: Transfer) -> QuerySet[Transfer]:

@@ -384,6 +384,23 @@ def test_an_answer_over_the_cap_is_a_fault(serve: Callable[..., Server], ask: As
 
 
 @both
+def test_a_few_interim_answers_come_before_an_answer(serve: Callable[..., Server], ask: Ask) -> None:
+    server = serve(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + OK)
+    assert response(ask(server.origin)).body == b"ok"
+
+
+def test_a_server_that_sends_interim_answers_without_end_takes_no_time_of_others(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 50_000 + OK)
+    assert fault(by_send(server.origin)) == Fault(
+        "unanswered",
+        f"127.0.0.1:{server.port} sent no complete response: the connection was closed. "
+        "It may have processed the request.",
+    )
+
+
+@both
 def test_an_answer_of_exactly_the_cap_is_whole(serve: Callable[..., Server], ask: Ask) -> None:
     body = os.urandom(256 * 1024)
     packed = gzip.compress(body)

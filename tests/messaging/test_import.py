@@ -15,6 +15,7 @@ import pytest
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 
 from integrations.models import Integration
 from messaging.models import Assignment, Contact, Number, OptOut, Transfer, TransferPart
-from messaging.transfer import drain, imports, tables, work
+from messaging.transfer import cells, drain, imports, tables, work
 from portal.csv_lines import csv_lines, plain, safe
 from portal.models import AuditEntry, Invitation, Membership, Organization, User
 from portal.people import invitations
@@ -124,6 +125,21 @@ def _bomb() -> bytes:
     return file.getvalue()
 
 
+def _crowd() -> bytes:
+    """A workbook of some kilobytes, whose one row takes hundreds of megabytes to be read."""
+    names = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row>'
+    packed = io.BytesIO()
+    sheet = names + b"<c/>" * 1_500_000 + b"</row></sheetData></worksheet>"
+    with (
+        zipfile.ZipFile(io.BytesIO(_broken("xl/worksheets/sheet1.xml", sheet))) as plain,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in plain.namelist():
+            archive.writestr(name, plain.read(name))
+    assert len(packed.getvalue()) < 20_000
+    return packed.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -133,6 +149,7 @@ def _bomb() -> bytes:
         (_broken("xl/workbook.xml", b"<workbook"), "damaged"),
         (_broken("xl/worksheets/sheet1.xml", b"<worksheet><sheetData><row>"), "damaged"),
         (_bomb(), "unpacks to more than 64 MB"),
+        (_crowd(), "takes too much time or memory"),
         (csv_of([["organization", "number", "color"], ["a", "b", "c"]]), "column “color” is unknown"),
         (csv_of([["organization", "name"], ["a", "b"]]), "column “number” is missing"),
         (csv_of([["organization", "number", "number"], ["a", "b", "c"]]), "comes twice"),
@@ -514,6 +531,22 @@ def many(count: int) -> Rows:
 
 class Killed(BaseException):
     """What nobody catches, as a process that dies."""
+
+
+def test_nobody_else_begins_to_read_a_file_that_takes_long(
+    admin_of_acme: User, acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, meanwhile = tables.read, []
+
+    def slow(content: bytes) -> list[list[str]]:
+        Transfer.objects.update(due_at=F("due_at") - timedelta(seconds=cells.READ_SECONDS))
+        meanwhile.append(work.claim())
+        Transfer.objects.update(due_at=F("due_at") + timedelta(seconds=cells.READ_SECONDS))
+        return read(content)
+
+    monkeypatch.setattr(tables, "read", slow)
+    assert checked(admin_of_acme, "contacts", CONTACTS).state == "checked"
+    assert meanwhile == [None]
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2])

@@ -82,6 +82,12 @@ def test_the_address_may_be_given_by_the_mail_server(notice: Any) -> None:
     assert sent() == [(CONTACT, "Yes, until six.")]
 
 
+def test_a_mail_to_no_address_of_ours_is_not_even_read(notice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "_read", None)
+    with pytest.raises(Refused, match="not one that Patchbay has given out"):
+        replies.receive(answer(notice), forged(notice.reply_to[0]))
+
+
 def forged(address: str) -> str:
     local, domain = address.split("@")
     name, token = local.split("+")
@@ -141,6 +147,14 @@ BROKEN = {
         b"".join(b"--b%d\nContent-Type: multipart/mixed; boundary=b%d\n\n" % (n, n + 1) for n in range(900)),
     ),
     "HTML that is none": (b"Content-Type: text/html", b"<![" * 1000),
+    "parts without end": (b"Content-Type: multipart/mixed; boundary=x", b"--x\n\nYes.\n" * 20_000),
+    "parts with long headers": (
+        b"Content-Type: multipart/mixed; boundary=x",
+        (b"--x\rContent-Type: text/plain; " + b"a; " * 2_000 + b"\r\rYes.\r") * 10,
+    ),
+    "headers without end": (b"X-A: b\n" * 5_000 + b"X-B: c", b"Yes."),
+    "recipients without end": ((b"Cc: " + b"c@d.example, " * 400 + b"\n") * 8 + b"X-A: b", b"Yes."),
+    "a text without end": (b"X-A: b", b"Yes.\n" * 1_000_000),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from py_vapid import Vapid02
 
+from integrations.events import HttpResponse
 from messaging.engine import sweep
 from messaging.inbox import pages
 from messaging.models import (
@@ -211,6 +213,37 @@ def test_a_private_conversation_is_told_to_its_user_only(shared: Number, browser
     assert [len(each.read()) for each in (browser, other)] == [1, 2]
 
 
+def test_push_services_that_do_not_answer_delay_nobody_else(
+    shared: Number, service_of_browsers: PushService, alice: User, bob: User
+) -> None:
+    """Anybody may name 20 of them."""
+    dead = [Browser(service_of_browsers, bob, f"dead/{number}") for number in range(20)]
+    alices = Browser(service_of_browsers, alice)
+    for each in [*dead, alices]:
+        assert each.subscribe().status_code == 204
+    told, most = threading.Event(), []
+
+    def respond(method: str, path: str, *_request: Any) -> tuple[int, dict[str, str], bytes]:
+        service_of_browsers.came.append((path, *_request))
+        if "dead" in path:
+            told.wait(10)
+            return 500, {}, b""
+        most.append(len(service_of_browsers.came) - 1)
+        push.send_due()  # as another wake-up would: it takes no thread of the worker
+        told.set()
+        return 201, {}, b""
+
+    service_of_browsers.respond = respond  # type: ignore[method-assign]
+    receive(shared, "Hi")
+    make_due()
+    Push.objects.filter(device__user=alice).update(due_at=timezone.now())
+    push.send_due()
+    assert told.is_set()
+    assert most[0] <= push.EACH
+    assert [each["title"] for each in alices.read()] == [CONTACT]
+    assert sum("dead" in path for path, *_ in service_of_browsers.came) == 20
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_device_that_its_push_service_does_not_know_goes(
     private: Number, browser: Browser, status: int
@@ -247,7 +280,7 @@ def test_what_the_push_service_refuses_is_given_up(private: Number, browser: Bro
 def test_a_claimed_push_is_left_alone_until_its_lease_ends(private: Number, browser: Browser) -> None:
     receive(private, "Hi")
     make_due()
-    assert len(Push.objects.claim(10)) == 1
+    assert len(Push.objects.claim(10, 10, {})) == 1
     push.send_due()
     assert browser.service.came == []
     send()
@@ -388,15 +421,15 @@ def test_a_session_that_nobody_uses_is_told_nothing(
 
 
 def test_a_batch_takes_no_more_queries_for_many(
-    shared: Number, service_of_browsers: PushService, alice: User, monkeypatch: pytest.MonkeyPatch
+    shared: Number, service_of_browsers: PushService, alice: User
 ) -> None:
     """A hundred notices of many users, devices and conversations against one."""
-    monkeypatch.setattr(push, "BATCH", 100)
 
     def cost() -> int:
         make_due()
         with CaptureQueriesContext(connection) as captured:
-            push.send_due()
+            letters = push._letters(Push.objects.claim(100, 10, {}))
+            push._settle([each.push for each in letters], [HttpResponse(201)] * len(letters))
         return len(captured)
 
     push.public_key()  # the first time it is made
@@ -411,7 +444,7 @@ def test_a_batch_takes_no_more_queries_for_many(
         receive(shared, "Many", f"m{place}", f"+614123400{place:02}")
     assert Push.objects.count() == 100
     assert cost() == one
-    assert (len(service_of_browsers.came), Push.objects.count()) == (101, 0)
+    assert Push.objects.count() == 0
 
 
 def test_the_unread_of_many_are_those_of_each(
