@@ -62,7 +62,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
             for watched in (model, *(inline.model for inline in self.inlines), *through):
                 audit.watch(watched)
 
-    @display(description=mark_safe(checkbox.render("action_toggle_all", 1)))
+    @display(description=ModelAdmin.action_checkbox.short_description)
     def action_checkbox(self, obj: Model) -> SafeString:
         return format_html("{}{}{}", BEFORE_KEY, obj.pk, AFTER_KEY)
 

@@ -236,7 +236,11 @@ def test_the_keys_are_in_a_backup_if_they_are_asked_for(
         assert "A backup with the keys must be encrypted" in said
         manage(patchbay, "backup", str(tmp_path / "without.tar.gz"))
         manage(patchbay, "backup", str(tmp_path / "with.tar.gz"), "--with-keys", *passphrase)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["passphrase", "with.tar.gz", "without.tar.gz"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "passphrase",
+            "with.tar.gz",
+            "without.tar.gz",
+        ]
         for secret in kept.values():
             assert secret.encode() not in (tmp_path / "with.tar.gz").read_bytes()
             assert all(
