@@ -39,6 +39,8 @@ def _takes(lock: str) -> bool:
     try:
         held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     except PermissionError:
+        if not Path(lock).exists():
+            raise  # the whole folder is another user's: no place in it can be taken
         return False
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -154,14 +154,16 @@ def told(alert: Alert) -> None:
     Another reason alone is news only of the kind that is told `again`.
     """
     over = alert.over_at is not None
-    same = Alert.objects.filter(pk=alert.pk, over_at__isnull=not over)
-    if alert.kind == AlertKind.HELD:
-        same = same.filter(reason=alert.reason)
-    same.update(told=not over, tell_at=None, mailed=[], unsteady=False if over else F("unsteady"))
+    _same(alert).update(told=not over, tell_at=None, mailed=[], unsteady=False if over else F("unsteady"))
 
 
 def mailed_to(alert: Alert, user: User) -> None:
     """Notes that somebody has got the mail: if the mail server breaks off, they do not get it again."""
     alert.mailed.append(user.pk)
+    _same(alert).update(mailed=alert.mailed)
+
+
+def _same(alert: Alert) -> QuerySet[Alert]:
+    """The alert, unless there is news of it since it was read."""
     same = Alert.objects.filter(pk=alert.pk, over_at__isnull=alert.over_at is None)
-    same.update(mailed=alert.mailed)
+    return same.filter(reason=alert.reason) if alert.kind == AlertKind.HELD else same

@@ -68,6 +68,8 @@ def _to_the_others(form: NewMessageForm, sent: Sent) -> tuple[NewMessageForm, st
         "to": ", ".join(contact.address for contact, _why in sent.refused),
         "text": data["text"],
         "how": data["how"],
+        "later": data["later"],
+        "at": data["at"],
     }
     said = _("Sent to %(count)d people. %(others)s have not got it yet: %(reasons)s") % {
         "count": len(sent.messages),

@@ -83,10 +83,11 @@ def submit_each(
     except BaseException:
         media.discard(file for each in batch or [first] for file in each.attachments)
         raise
-    found: list[Message | Refused] = []
     for given, result in zip(batch, results, strict=True):
         if not isinstance(result, Submitted) or result.before is not None:
             media.discard(given.attachments)
+    found: list[Message | Refused] = []
+    for result in results:
         if isinstance(result, Exception) and not isinstance(result, Refused):
             raise result
         found.append(result if isinstance(result, Refused) else result.message)

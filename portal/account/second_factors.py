@@ -56,7 +56,7 @@ def has_one(user: User) -> bool:
     return of_users().filter(user=user).exists()
 
 
-def take_away(user: User) -> bool:
+def remove(user: User) -> bool:
     """Removes the second factors that somebody has lost, and ends their sessions.
 
     The password stays. The audit has an entry for each factor. Returns whether a mail tells them.

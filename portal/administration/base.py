@@ -29,7 +29,7 @@ from portal.permissions import in_reach_of
 
 LISTED = 200  # choices of a filter
 # Drawing the checkbox of a row by its templates takes as long as drawing the rest of the row.
-BEFORE_KEY, AFTER_KEY = map(mark_safe, checkbox.render(ACTION_CHECKBOX_NAME, "@").split("@"))
+_BEFORE_KEY, _AFTER_KEY = map(mark_safe, checkbox.render(ACTION_CHECKBOX_NAME, "@").split("@"))
 
 
 def user_of(request: HttpRequest) -> User:
@@ -64,7 +64,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
 
     @display(description=ModelAdmin.action_checkbox.short_description)
     def action_checkbox(self, obj: Model) -> SafeString:
-        return format_html("{}{}{}", BEFORE_KEY, obj.pk, AFTER_KEY)
+        return format_html("{}{}{}", _BEFORE_KEY, obj.pk, _AFTER_KEY)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)

@@ -207,7 +207,7 @@ class UserAdmin(PortalAdmin):
         if not self._may_remove_factor(request, user):
             raise PermissionDenied
         if request.method == "POST":
-            told = second_factors.take_away(user)
+            told = second_factors.remove(user)
             said = (
                 gettext("The second factor of %(name)s is removed, and a mail tells them.")
                 if told

@@ -329,6 +329,19 @@ def test_a_mail_server_that_breaks_off_sends_nobody_the_same_again(
         assert [letter["To"] for letter in letters.letters] == [first.email, second.email]
 
 
+def test_a_mail_about_the_reason_before_is_none_about_the_next(
+    service: Integration, admin_of_acme: User
+) -> None:
+    """The reason changes while the mails about the one before go out."""
+    subject = changes.Subject(service)
+    changes.note([changes.State(AlertKind.HELD, subject, "One.", again=True)])
+    before = Alert.objects.get()
+    changes.note([changes.State(AlertKind.HELD, subject, "Two.", again=True)])
+    changes.mailed_to(before, admin_of_acme)
+    row = Alert.objects.get()
+    assert (row.reason, row.mailed) == ("Two.", [])
+
+
 def test_who_knows_of_it_is_told_that_it_is_over(
     service: Integration, admin_of_acme: User, reseller: User, settings: Any
 ) -> None:

@@ -191,6 +191,14 @@ def test_a_limit_is_met_in_the_middle_and_the_rest_can_be_sent_later(
     assert sorted(said["to"] for _, said in provider.received) == [ANNA, BERT, CARL]
 
 
+def test_the_rest_waits_for_the_time_that_was_chosen(one_by_one: Number, alice: User, settings: Any) -> None:
+    settings.USER_PER_HOUR = 2
+    said = told(one_by_one, "alone", ANNA, BERT, CARL)
+    form = written(one_by_one, f"{ANNA}, {BERT}, {CARL}", told=said, later="tomorrow")
+    page = signed_in(alice).post(NEW, form, headers=HTMX).content.decode()
+    assert f'value="{CARL}"' in page and 'value="tomorrow" checked>' in page
+
+
 def test_where_nobody_gets_it_the_form_stays(one_by_one: Number, alice: User, settings: Any) -> None:
     settings.USER_PER_HOUR = 1
     Message.objects.all().delete()

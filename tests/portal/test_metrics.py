@@ -65,5 +65,14 @@ def test_a_fork_has_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_lock_of_another_user_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "0.lock").touch()
     monkeypatch.setattr(os, "open", Mock(side_effect=PermissionError))
     assert not metrics._takes(str(tmp_path / "0.lock"))
+
+
+def test_a_folder_of_another_user_is_an_error_and_no_search_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "open", Mock(side_effect=PermissionError))
+    with pytest.raises(PermissionError):
+        metrics._takes(str(tmp_path / "0.lock"))

@@ -23,6 +23,6 @@ class Command(BaseCommand):
             raise CommandError(f"No user has the address {options['email']}.")
         if not second_factors.has_one(user):
             raise CommandError(f"{user.email} has no second factor.")
-        told = second_factors.take_away(user)
+        told = second_factors.remove(user)
         how = "A mail tells them." if told else "No mail could be sent: tell them."
         self.stdout.write(f"{user.email} signs in with the password alone now. {how}")
