@@ -59,6 +59,9 @@ def read(number: Number, user: User, written: str) -> Whom:
     found: dict[str, Contact] = {}
     problems: list[str] = []
     nobody = unfinished = ""
+    if len(pieces) > MOST_MEMBERS:
+        problems.append(recipients.too_many(len(pieces)))
+        pieces = pieces[:MOST_MEMBERS]
     for place, piece in enumerate(pieces):
         try:
             contact = _meant(number, user, piece, alone=len(pieces) == 1)
@@ -70,8 +73,6 @@ def read(number: Number, user: User, written: str) -> Whom:
             continue
         found.setdefault(phones.ways(contact.address)[0], contact)
     contacts = _stored(number, tuple(found.values()))
-    if len(contacts) > MOST_MEMBERS:
-        problems.append(recipients.too_many(len(contacts)))
     if len(contacts) > 1:
         problems += _unwilling(number, contacts)
     return Whom(number, contacts, tuple(problems), nobody, unfinished)
@@ -96,7 +97,7 @@ def _meant(number: Number, user: User, piece: str, *, alone: bool) -> Contact:
             )
         if named[0].is_group and not alone:
             raise ValueError(_("%(name)s is a group. Write its members instead.") % {"name": piece})
-        return named[0]
+        return _other(number, named[0])
     try:
         address = numbers.recipient(piece, number.country)
     except ValueError as error:
@@ -104,9 +105,14 @@ def _meant(number: Number, user: User, piece: str, *, alone: bool) -> Contact:
             said = _("“%(name)s” is not a phone number, and none of your contacts is called so.")
             raise ValueError(said % {"name": piece[:40]}) from None
         raise error from None
-    if number.number in phones.ways(address):
+    return _other(number, Contact(organization_id=number.organization_id, address=address))
+
+
+def _other(number: Number, contact: Contact) -> Contact:
+    """The contact, unless it is the number itself: raises ValueError."""
+    if not contact.is_group and number.number in phones.ways(contact.address):
         raise ValueError(recipients.ourselves())
-    return Contact(organization_id=number.organization_id, address=address)
+    return contact
 
 
 def _named(number: Number, user: User, name: str) -> list[Contact]:

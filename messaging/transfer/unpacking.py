@@ -8,6 +8,7 @@ word why there are no (further) rows. Django is not needed here.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -88,7 +89,8 @@ def main() -> None:
     except MemoryError:
         said = "memory"
     except _DAMAGED as error:
-        said = type(error).__name__
+        too_large = isinstance(error, OSError) and error.errno == errno.EFBIG
+        said = "memory" if too_large else type(error).__name__
     sys.stderr.write(f"\n{said}\n")
 
 

@@ -155,8 +155,7 @@ def is_party(leaf: Leaf, names: frozenset[str]) -> bool:
 
 def is_secret(value: str) -> bool:
     """Whether a value is one that nobody may see: not what documentation writes in its place."""
-    stands_for_one = placeholder(value) is not None or plain(value) in words.CREDENTIAL | words.ACCOUNT
-    return len(value) >= 4 and not stands_for_one
+    return len(value) >= 4 and not words.stands_for_credential(value)
 
 
 def scheme_of(value: str) -> str:

@@ -19,10 +19,11 @@ from integrations.studio.example.restating import restated
 from integrations.studio.example.roles import ROLES
 from integrations.studio.example.sample_limits import UnreadableText
 from integrations.studio.example.samples import Leaf, Sample
-from integrations.studio.example.words import placeholder, plain
 from integrations.studio.example.writing import around, inner
+from integrations.studio.example.xml_text import COMMENTS, XmlText
 
 Fields = dict[str, list[str]]
+_TAG = re.compile(r"<[^>]*>")
 _MARKED = re.compile(r"(role|label)-.+-[0-9a-f]{12}|known-(to|sender|text)|shown")
 
 
@@ -49,6 +50,19 @@ def as_data(fields: Mapping[str, list[str]]) -> QueryDict:
     for name, values in fields.items():
         data.setlist(name, values)
     return data
+
+
+def _has_values_only(sample: Sample) -> bool:
+    """Whether an XML text has no words but its values, each of which is looked at."""
+    document, between = XmlText(COMMENTS.sub(b"", sample.body)), [""]
+
+    def literal(text: str) -> str:
+        between.append(text)
+        return text
+
+    document.rewritten(lambda path, value: "", literal)
+    known = {leaf.path for leaf in sample.leaves if leaf.where == "xml"}
+    return not _TAG.sub("", "".join(between)).strip() and {path for path, _ in document.values()} <= known
 
 
 class _Writer:
@@ -89,8 +103,7 @@ class _Writer:
         if meaning.role != "credential" and not (meaning.role == "ignore" and words.is_private(leaf.name)):
             return ""
         value = inner(leaf, meaning)
-        stands_for_one = placeholder(value) is not None or plain(value) in words.CREDENTIAL | words.ACCOUNT
-        return "" if stands_for_one else value
+        return "" if words.stands_for_credential(value) else value
 
     def _name(self, value: str, label: str) -> None:
         """A word for a credential: different ones have different words."""
@@ -117,6 +130,8 @@ class _Writer:
 
     def _sample(self, name: str, sample: Sample) -> str | None:
         """The text of a sample without credentials; None if it would read as another one."""
+        if sample.form == "xml" and not _has_values_only(sample):
+            return None
         wanted = [(leaf.key, self._value(name, leaf)) for leaf in sample.leaves]
         text = restated(sample, lambda leaf: self._value(name, leaf))
         try:

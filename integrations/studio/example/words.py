@@ -202,3 +202,11 @@ def placeholder(value: str) -> str | None:
     if found is None:
         return None
     return next((name for kind, name in found.groupdict().items() if name and kind != "crosses"), "").strip()
+
+
+def stands_for_credential(value: str) -> bool:
+    """Whether a text is what documentation writes for a credential: `$TOKEN`, no password `$ecret1`."""
+    name = placeholder(value)
+    if name is None:
+        return plain(value) in CREDENTIAL | ACCOUNT
+    return not name or is_private(name) or plain(name) in ACCOUNT

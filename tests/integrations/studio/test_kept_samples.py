@@ -124,6 +124,14 @@ S1, S2 = "hunter2-f00", "sesame/öpen+1"
         (f"curl '{NO_REQUEST}?token=hunter2-f00&secret=sesame%2F%C3%B6pen%2B1&to=15005550001'", []),
         (f"POST {NO_REQUEST}/{S1} HTTP/1.1\nX-Token: {S1}\nContent-Type: text/xml\n\n"
          f"<a><!-- {S1} --><to>+15005550001</to><key>{S1}</key></a>", []),
+        (f"curl {NO_REQUEST} -u 'ann:$ecret1' -d to=+15005550001", []),
+        (f"curl {NO_REQUEST} -H 'X-Api-Key: [abcdefgh]' -d to=+15005550001", []),
+        (f"POST {NO_REQUEST} HTTP/1.1\nContent-Type: text/xml\n\n"
+         f"<a><to>+15005550001</to><key>hunter2<![CDATA[-f00]]></key></a>", ["request"]),
+        (f"POST {NO_REQUEST} HTTP/1.1\nContent-Type: text/xml\n\n"
+         f"<a><to>+15005550001</to><key>{S1}<user/></key></a>", ["request"]),
+        (f"POST {NO_REQUEST} HTTP/1.1\nContent-Type: text/xml\n\n"
+         f"<a><to>+15005550001</to><key>hunter2<!-- x -->-f00</key></a>", ["request"]),
         (f"curl {NO_REQUEST} -F token={S1} -F to=+15005550001 -F file=@a.gif", []),
         (f'curl {NO_REQUEST} --json \'{{"{S1}": 1, "token": "{S1}", "to": "+15005550001"}}\'', ["request"]),
         (f"curl https://{S1}.example/a -d token={S1} -d to=+15005550001", ["request"]),
@@ -135,7 +143,17 @@ def test_no_secret_is_kept_wherever_it_is_written(text: str, lost: list[str]) ->
     kept_ = without_credentials(form)
     assert kept_.left_out == lost
     written = json.dumps(kept_.fields, ensure_ascii=False)
-    for secret in (S1, S2, "sesame%2F", "aHVudGVyMi1mMDA", "YW5uOmh1bnRlcj", "abcd", '\\"abc\\"'):
+    for secret in (
+        S1,
+        S2,
+        "sesame%2F",
+        "aHVudGVyMi1mMDA",
+        "YW5uOmh1bnRlcj",
+        "abcd",
+        "$ecret1",
+        "hunter2",
+        '\\"abc\\"',
+    ):
         assert secret not in written
     if not lost and "<!--" not in text:  # what has a secret in a comment is written only without it
         assert form_of(kept_.fields).draft.document == form.draft.document
