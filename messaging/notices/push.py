@@ -25,7 +25,9 @@ from django.utils.translation import gettext as _
 from py_vapid.jwt import sign
 
 from integrations import http
-from integrations.events import Fault, HttpRequest, HttpResponse
+from integrations.events import Fault, HttpRequest, HttpResponse, RenderedRequest
+from integrations.origins import release
+from integrations.properties import Credentials
 from messaging import wakeups
 from messaging.drain import Drain
 from messaging.inbox import pages
@@ -173,7 +175,9 @@ def _letter(push: Push, said: dict[str, Any], key: ec.EllipticCurvePrivateKey) -
         "Topic": f"r{push.remark_id}" if push.remark_id else f"m{push.message_id or 0}",
         "Authorization": _authorization(subscription["endpoint"], key),
     }
-    return _Letter(push, HttpRequest("POST", subscription["endpoint"], headers, body, TIMEOUT))
+    request = RenderedRequest("POST", subscription["endpoint"], headers, body, TIMEOUT)
+    # With no credentials of a provider in it, there is nothing to be held.
+    return _Letter(push, release(request, Credentials()))
 
 
 def _said(push: Push, unread: int) -> dict[str, Any]:
