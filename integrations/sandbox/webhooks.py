@@ -93,13 +93,14 @@ class WebhookWriter:
 
     def message(self, webhook_url: str, sender: str, to: str, content: str) -> InboundRequest | None:
         """The request for a text."""
-        return self.picture(webhook_url, sender, to, content, "")
+        example = self._message("message", captioned=bool(content))
+        return self._written(example, webhook_url, sender, to, [], content, "") if example else None
 
     def picture(
         self, webhook_url: str, sender: str, to: str, content: str, url: str
     ) -> InboundRequest | None:
         """The request for a file at `url`, with its caption."""
-        example = self._message("mms" if url else "message", captioned=bool(content))
+        example = self._message("mms", captioned=bool(content))
         return self._written(example, webhook_url, sender, to, [], content, url) if example else None
 
     def group(
