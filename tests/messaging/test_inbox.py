@@ -257,7 +257,7 @@ def test_the_poll_says_nothing_of_what_others_do(
     assert stamp(alice, shown) == before
 
 
-def test_the_poll_takes_one_query_beside_the_signing_in(
+def test_the_poll_takes_one_query_beside_those_of_signing_in(
     sent: Message, shared: Number, private: Number, alice: User
 ) -> None:
     for index in range(10):
@@ -270,8 +270,9 @@ def test_the_poll_takes_one_query_beside_the_signing_in(
     client.get("/inbox/changes/")  # the session is noted once in five minutes
     with CaptureQueriesContext(connection) as captured:
         client.get("/inbox/changes/", {"open": sent.conversation_id})
-    session, user, stamp = (query["sql"] for query in captured)
-    assert ("django_session" in session, "portal_user" in user, "messaging_number" in stamp) == (True,) * 3
+    session, user, demand, stamp = (query["sql"] for query in captured)
+    found = "django_session" in session, "portal_user" in user, "second_factor" in demand
+    assert (*found, "messaging_number" in stamp) == (True,) * 4
 
 
 def test_the_page_knows_the_stamp_of_what_it_shows(sent: Message, alice: User) -> None:
