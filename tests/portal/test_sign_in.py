@@ -267,7 +267,7 @@ def test_a_request_for_a_new_password_blocks_no_second_factor(alice: User, setti
     Client().post("/account/password/reset/", {"email": alice.email})
     client = sign_in(alice.email)
     client.post("/account/reauthenticate/", {"password": PASSWORD})
-    assert b"Authenticator secret" in client.get("/account/2fa/totp/activate/").content
+    assert b'id="authenticator_secret"' in client.get("/account/2fa/totp/activate/").content
 
 
 @pytest.mark.parametrize(("who", "seen"), [("alice", False), ("admin_of_acme", False), ("operator", True)])
