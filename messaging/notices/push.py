@@ -6,13 +6,10 @@ import base64
 import json
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
-from functools import partial
-from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,15 +21,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from py_vapid.jwt import sign
 
-from integrations import http
-from integrations.events import Fault, HttpRequest, HttpResponse, RenderedRequest
+from integrations.events import Fault, HttpRequest, RenderedRequest
 from integrations.origins import release
 from integrations.properties import Credentials
 from messaging import wakeups
-from messaging.drain import Drain
 from messaging.inbox import pages
 from messaging.models import Device, Push, PushKey
 from messaging.notices import current, devices, wording
+from messaging.sending import Answer, Sending
 from messaging.wakeups import Task
 from portal import process
 from portal.models import User
@@ -46,8 +42,6 @@ KEPT_SECONDS = 24 * 3600  # by the push service, for a phone that is off
 SIGNED_SECONDS = 12 * 3600
 GONE = (404, 410)
 LATER = (408, 429, 500, 502, 503, 504)
-
-_Answer = tuple[Push, HttpResponse | Fault]
 
 
 def is_possible() -> bool:
@@ -86,67 +80,26 @@ def send_due() -> None:
     process.get(_Pushes).run()
 
 
-class _Pushes(Drain):
-    """The sending of this process. Who answers slowly, or not at all, delays the devices of one user only."""
+class _Pushes(Sending[Push]):
+    """The sending of this process."""
 
     task = Task.SEND_PUSHES
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._reset()
+    def party(self, row: Push) -> int:
+        return row.device.user_id
 
-    def _reset(self) -> None:
-        self._in_flight: Counter[int] = Counter()  # by user
-        # Answers as they arrive; None: look at the table again.
-        self._answers: SimpleQueue[_Answer | None] = SimpleQueue()
-
-    def interrupt(self) -> None:
-        self._answers.put(None)
-
-    def work(self) -> None:
-        self._reset()
-        while True:
-            self.look()
-            self._begin()
-            if not self._in_flight:
-                return
-            answered = self._next_answers()
-            self._in_flight.subtract(push.device.user_id for push, _answer in answered)
-            self._in_flight = +self._in_flight
-            if answered:
-                _settle([push for push, _answer in answered], [answer for _push, answer in answered])
-
-    def _begin(self) -> None:
-        """Claims and sends what can be sent now."""
-        while not self.stopped and (free := MOST - self._in_flight.total()) > 0:
-            claimed = Push.objects.claim(free, EACH, self._in_flight)
+    def begin(self) -> None:
+        while not self.stopped and (free := MOST - self.in_flight.total()) > 0:
+            claimed = Push.objects.claim(free, EACH, self.in_flight)
             if not claimed:
                 return
-            letters = _letters(claimed)
-            self._in_flight.update(letter.push.device.user_id for letter in letters)
-            answers = self._answers
-            http.send_all((each.request, partial(_answered, answers, each.push)) for each in letters)
+            self.send(_letters(claimed))
 
-    def _next_answers(self) -> list[_Answer]:
-        """What has been answered, once something is; nothing, to look again."""
-        found = [self._answers.get()]
-        while not self._answers.empty():
-            found.append(self._answers.get())
-        return [answer for answer in found if answer is not None]
+    def settle(self, answered: Sequence[tuple[Push, Answer]]) -> None:
+        _settle(answered)
 
 
-def _answered(answers: SimpleQueue[_Answer | None], push: Push, answer: HttpResponse | Fault) -> None:
-    """Called by the thread that sends."""
-    answers.put((push, answer))
-
-
-@dataclass(frozen=True)
-class _Letter:
-    push: Push
-    request: HttpRequest
-
-
-def _letters(claimed: Sequence[Push]) -> list[_Letter]:
+def _letters(claimed: Sequence[Push]) -> list[tuple[Push, HttpRequest]]:
     """What is sent; what is read meanwhile, and what a device may not be told any more, is forgotten."""
     signed_in = devices.signed_in({push.device_id: push.device for push in claimed}.values())
     news = current.of([push for push in claimed if push.device_id in signed_in])
@@ -154,10 +107,10 @@ def _letters(claimed: Sequence[Push]) -> list[_Letter]:
     if not news:
         return []
     unread, key = pages.unread_of({push.device.user_id for push in news}), _key()
-    return [_letter(push, _said(push, unread.get(push.device.user_id, 0)), key) for push in news]
+    return [(push, _letter(push, _said(push, unread.get(push.device.user_id, 0)), key)) for push in news]
 
 
-def _letter(push: Push, said: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> _Letter:
+def _letter(push: Push, said: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> HttpRequest:
     subscription = push.device.subscription
     body = http_ece.encrypt(
         json.dumps(said).encode(),
@@ -177,7 +130,7 @@ def _letter(push: Push, said: dict[str, Any], key: ec.EllipticCurvePrivateKey) -
     }
     request = RenderedRequest("POST", subscription["endpoint"], headers, body, TIMEOUT)
     # With no credentials of a provider in it, there is nothing to be held.
-    return _Letter(push, release(request, Credentials()))
+    return release(request, Credentials())
 
 
 def _said(push: Push, unread: int) -> dict[str, Any]:
@@ -190,12 +143,12 @@ def _said(push: Push, unread: int) -> dict[str, Any]:
     return wording.notice(push.message, push.device.user) | {"unread": unread}
 
 
-def _settle(pushes: Sequence[Push], answers: Sequence[HttpResponse | Fault]) -> None:
+def _settle(answered: Sequence[tuple[Push, Answer]]) -> None:
     """Ends what was taken or is given up, puts off the rest, and forgets devices that are no more."""
     gone: list[int] = []
     done: list[int] = []
     later: dict[int, list[int]] = defaultdict(list)
-    for push, answer in zip(pushes, answers, strict=True):
+    for push, answer in answered:
         if isinstance(answer, Fault):
             said, again, wait = answer.text, answer.kind != "blocked", ""
         elif 200 <= answer.status < 300:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from functools import partial
+from collections.abc import Sequence
 from http import HTTPStatus
-from queue import Empty, SimpleQueue
 
 from django.utils.translation import gettext as _
 
-from integrations import calls, http
+from integrations import calls
 from integrations.events import Fault, HttpRequest, HttpResponse, RenderedRequest
 from integrations.origins import release
 from integrations.properties import Credentials
-from messaging.drain import Drain
 from messaging.models import OutgoingEvent
 from messaging.receivers import queue, signature
 from messaging.receivers.queue import Change
+from messaging.sending import Answer, Sending
 from messaging.wakeups import Task
 from portal import metrics, process
 
@@ -27,73 +25,34 @@ EACH, MOST = 10, 500
 # Seconds: the first wait after a failure, which is doubled by each further one, and the longest.
 FIRST_WAIT, LONGEST_WAIT = 5, 3600
 
-_Answer = tuple[OutgoingEvent, HttpResponse | Fault]
-
 
 def drain() -> None:
     """Sends all events that are due; returns when all are answered. One drain works in each process."""
     process.get(Deliveries).run()
 
 
-class Deliveries(Drain):
-    """The sending of this process. A receiver gets its next events when it has answered the last ones.
-
-    So whoever answers slowly, or not at all, delays nobody else.
-    """
+class Deliveries(Sending[OutgoingEvent]):
+    """The sending of this process. A receiver gets its next events when it has answered the last ones."""
 
     task = Task.DELIVER_EVENTS
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._reset()
+    def party(self, row: OutgoingEvent) -> int:
+        return row.receiver_id
 
-    def _reset(self) -> None:
-        self._in_flight: Counter[int] = Counter()  # by receiver
-        # Answers as they arrive; None: look at the table again. One to a drain that failed is dropped: the
-        # event is sent again when its lease ends.
-        self._answers: SimpleQueue[_Answer | None] = SimpleQueue()
-
-    def interrupt(self) -> None:
-        self._answers.put(None)
-
-    def work(self) -> None:
-        self._reset()
-        while True:
-            self.look()
-            if not self.stopped:
-                self._begin()
-            if not self._in_flight:
-                return
-            self._settle(self._next_answers())
-
-    def _begin(self) -> None:
-        """Claims and sends what can be sent now."""
-        free = (MOST - self._in_flight.total()) // EACH
-        idle = [item for item in queue.ready().items() if item[0] not in self._in_flight][: max(0, free)]
+    def begin(self) -> None:
+        free = (MOST - self.in_flight.total()) // EACH
+        idle = [item for item in queue.ready().items() if item[0] not in self.in_flight][: max(0, free)]
         events = []
         for failing, each in ((False, EACH), (True, 1)):
             if keys := [key for key, fails in idle if fails == failing]:
                 events += queue.claim(keys, each)
-        self._in_flight.update(event.receiver_id for event in events)
-        answers = self._answers
-        http.send_all((_request(event), partial(_answered, answers, event)) for event in events)
+        self.send((event, _request(event)) for event in events)
 
-    def _next_answers(self) -> list[_Answer]:
-        """What has been answered, once something is; nothing, to look again."""
-        found = [self._answers.get()]
-        while True:
-            try:
-                found.append(self._answers.get_nowait())
-            except Empty:
-                return [answer for answer in found if answer is not None]
-
-    def _settle(self, answers: list[_Answer]) -> None:
+    def settle(self, answered: Sequence[tuple[OutgoingEvent, Answer]]) -> None:
         """Records what has become of the events, and pauses receivers that fail."""
-        if not answers:
-            return
-        changes = [_change(event, answer) for event, answer in answers]
+        changes = [_change(event, answer) for event, answer in answered]
         queue.record(changes)
-        for (event, answer), change in zip(answers, changes, strict=True):
+        for (event, answer), change in zip(answered, changes, strict=True):
             if change.delivered:
                 event.receiver.note_success()
             elif isinstance(answer, HttpResponse) and answer.status == HTTPStatus.GONE:
@@ -103,15 +62,6 @@ class Deliveries(Drain):
                 event.receiver.note_failure(_wait(failures, answer), change.problem)
             result = "delivered" if change.delivered else "failed"
             metrics.EVENTS_OUT.labels(event.kind, result).inc()
-            self._in_flight[event.receiver_id] -= 1
-        self._in_flight = +self._in_flight
-
-
-def _answered(
-    answers: SimpleQueue[_Answer | None], event: OutgoingEvent, answer: HttpResponse | Fault
-) -> None:
-    """Called by the thread that sends."""
-    answers.put((event, answer))
 
 
 def _request(event: OutgoingEvent) -> HttpRequest:
@@ -122,7 +72,7 @@ def _request(event: OutgoingEvent) -> HttpRequest:
     return release(RenderedRequest("POST", event.receiver.url, headers, body, TIMEOUT), Credentials())
 
 
-def _change(event: OutgoingEvent, answer: HttpResponse | Fault) -> Change:
+def _change(event: OutgoingEvent, answer: Answer) -> Change:
     if isinstance(answer, HttpResponse) and 200 <= answer.status < 300:
         return Change(event, True, None, answer.status, "")
     status = answer.status if isinstance(answer, HttpResponse) else None
@@ -131,13 +81,13 @@ def _change(event: OutgoingEvent, answer: HttpResponse | Fault) -> Change:
     return Change(event, False, None if last else delay, status, _reason(answer))
 
 
-def _wait(failures: int, answer: HttpResponse | Fault) -> float:
+def _wait(failures: int, answer: Answer) -> float:
     """The seconds until the next attempt after so many in vain, or as long as the receiver asks."""
     asked = answer.headers.get("retry-after", "") if isinstance(answer, HttpResponse) else ""
     return calls.wait(failures, FIRST_WAIT, LONGEST_WAIT, int(asked[:6]) if asked.isdecimal() else None)
 
 
-def _reason(answer: HttpResponse | Fault) -> str:
+def _reason(answer: Answer) -> str:
     """Why it is no success, in a sentence."""
     if isinstance(answer, Fault):
         return answer.text

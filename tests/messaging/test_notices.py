@@ -429,7 +429,7 @@ def test_a_batch_takes_no_more_queries_for_many(
         make_due()
         with CaptureQueriesContext(connection) as captured:
             letters = push._letters(Push.objects.claim(100, 10, {}))
-            push._settle([each.push for each in letters], [HttpResponse(201)] * len(letters))
+            push._settle([(each, HttpResponse(201)) for each, _request in letters])
         return len(captured)
 
     push.public_key()  # the first time it is made
