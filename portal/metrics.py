@@ -23,7 +23,7 @@ _places: dict[int, str] = {}  # by process id: a fork takes a place of its own
 
 
 def _place_of_process() -> str:
-    """Names this process's files: the first place that no running process has, whose counts it goes on with.
+    """Names the files of this process: it takes the first place that is free, and counts on from there.
 
     So processes that end soon, such as commands that file mails, do not fill the folder.
     """

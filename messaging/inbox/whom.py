@@ -53,7 +53,7 @@ class Whom:
 
 
 def read(number: Number, user: User, written: str) -> Whom:
-    """Whom the user means who writes to them from the number."""
+    """The contacts that the written words stand for, for a user who writes from the number."""
     pieces = [piece.strip() for piece in _BETWEEN.split(written[:LONGEST].replace("\r", ""))]
     last, pieces = pieces[-1], [piece for piece in pieces if piece]
     found: dict[str, Contact] = {}

@@ -40,7 +40,7 @@ class Told(NamedTuple):
 
 
 def newest(user: User) -> Told:
-    """How far a user who looks at the list now has been told; an index answers for each of their numbers."""
+    """The newest that a user has been told of who looks at the list now; an index answers for each number."""
     open_ones = Conversation.objects.filter(number=OuterRef("pk"), closed_at__isnull=True)
     last = open_ones.order_by("-last_at").values("last_message")[:1]
     latest = Number.objects.filter(assigned_to(user)).order_by().values_list(Subquery(last), flat=True)
