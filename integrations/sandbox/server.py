@@ -182,7 +182,11 @@ class Sandbox:
         url = self.provider.file_url(message.file) if message.file else ""
         writer, called, contact = self.provider.writer, self._called, message.contact
         if len(whom) == 1:
-            only = writer.picture(called, contact, whom[0], message.text, url)
+            only = (
+                writer.picture(called, contact, whom[0], message.text, url)
+                if message.file
+                else writer.message(called, contact, whom[0], message.text)
+            )
             return [only] if only is not None else []
         others = self._outside(whom)
         ours = [each for each in whom if each not in others]
