@@ -1,4 +1,4 @@
-// "Select all", lists that are searched while typing, checks of credentials without leaving the page, and problems that lead to their position in the document.
+// "Select all", lists that are searched while typing, checks of credentials without leaving the page, buttons whose work takes a while, and problems that lead to their position in the document.
 "use strict";
 (() => {
   document.addEventListener("click", (event) => {
@@ -34,6 +34,17 @@
     }
     button.disabled = false;
     button.textContent = label;
+  });
+  document.addEventListener("submit", ({ submitter }) => {
+    if (!submitter?.dataset.busy) return;
+    const label = submitter.textContent;
+    submitter.disabled = true; // one click is one request
+    submitter.textContent = submitter.dataset.busy;
+    // Whoever comes back to the page as it was left can do it again.
+    addEventListener("pagehide", () => {
+      submitter.disabled = false;
+      submitter.textContent = label;
+    });
   });
   const all = document.querySelector(".pb-all");
   const users = document.getElementById("id_assigned");
