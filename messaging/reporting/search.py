@@ -38,7 +38,9 @@ def webhooks(rows: QuerySet[Any], user: User, term: str) -> QuerySet[Any]:
     term = term.strip()
     if not term:
         return rows
-    mine = Message.objects.filter(organization__in=Organization.objects.administered_by(user))
+    # As values: of how many rows there are for a subquery, the database can only guess.
+    organizations = list(Organization.objects.administered_by(user).values_list("pk", flat=True))
+    mine = Message.objects.filter(organization__in=organizations)
     about = list(messages(mine, user, term).order_by("-pk").values_list("pk", flat=True)[:MAX_MATCHES])
     events = WebhookEvent.objects.filter(Q(message__in=about) | Q(provider_id=term))
     return rows.filter(pk__in=list(events.order_by("-pk").values_list("request", flat=True)[:MAX_MATCHES]))
