@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,6 +143,28 @@ def _own_template(number: Number, sandbox: Sandbox, **send: Any) -> Template:
     holds.enter(integration, {"URL": sandbox.api_url, "Key": "sandbox-key"})
     Number.objects.filter(pk=number.pk).update(integration=integration)
     return template
+
+
+def test_a_message_waits_while_its_file_cannot_be_read(
+    sandbox: Sandbox, private: Number, alice: User, settings: Any, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    asked = {"from": "$from$", "to": "$to$", "content": "$content$", "file": "$media[0].content$"}
+    _own_template(private, sandbox, request_parameters=asked)
+    message = submit(alice, private, "+61412345678", text="hi", files=[SimpleUploadedFile("a.txt", b"hello")])
+    (tmp_path / "media").rename(tmp_path / "away")
+    dispatch.drain()
+    message.refresh_from_db()
+    assert (message.status, message.queue_state, sandbox.received) == (Status.SENDING, WAITING, [])
+    assert message.status_text == "A file of the message cannot be read at the moment."
+    assert 7 < seconds_until_next(message) < 13
+
+    (tmp_path / "away").rename(tmp_path / "media")
+    Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    dispatch.drain()
+    message.refresh_from_db()
+    assert message.status == Status.SENT
+    assert json.loads(sandbox.received[0].body)["file"] == "aGVsbG8="
 
 
 def test_trouble_is_shown_until_the_service_takes_a_message_again(
