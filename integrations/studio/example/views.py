@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -56,6 +56,8 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
         form.add()
     if chosen := request.POST.get("capture") or request.GET.get("capture"):
         captured = get_object_or_404(_captured(template), pk=key_of(chosen))
+        if captured.request is None:
+            raise Http404
         if not form.add(text_of(captured.request)):
             form.errors[WEBHOOKS[-1]] = _("There are %(count)d webhooks already.") % {"count": len(WEBHOOKS)}
     if do in ("save", "json") and form.check() and _saved(request, template, form, meanwhile):

@@ -327,6 +327,26 @@ def test_a_number_is_erased_with_what_was_pasted(template: Template, client: Cli
     assert not PastedSamples.objects.exists()
 
 
+def test_what_no_key_decrypts_is_erased_and_stops_no_other(
+    template: Template, client: Client, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    account, keys = template.account, settings.ENCRYPTION_KEYS
+    assert account is not None
+    others = [Template(account=account) for _ in range(2)]
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    saved(client, template)
+    settings.ENCRYPTION_KEYS = keys
+    document = template.latest.source  # type: ignore[union-attr]
+    for other, number in zip(others, ["+46700000002", "+46700000003"], strict=True):
+        other.revise(json.dumps(json.loads(document) | {"id": f"sms{number[1:]}"}))
+        PastedSamples.objects.create(
+            template=other, revision=other.latest, fields={"webhook-0": [number]}, saved_at=timezone.now()
+        )
+    assert kept.erase(account, re.compile(r"\+46700000002")) == 2
+    assert [row.template for row in PastedSamples.objects.all()] == [others[1]]
+    assert "PastedSamples.fields: a row cannot be decrypted" in caplog.text
+
+
 @pytest.mark.parametrize("who", ["member", "organization admin", "other account"])
 def test_nobody_else_sees_or_deletes_it(
     template: Template, client: Client, who: str, alice: User, admin_of_acme: User,
