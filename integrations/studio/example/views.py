@@ -38,8 +38,8 @@ SHOWN = 5
 def build(request: HttpRequest, pk: int) -> HttpResponse:
     """Shows what samples are understood to mean; saves the draft that they make, and its cases.
 
-    Opened again, it goes on with what was pasted. A document that was changed meanwhile is replaced only once
-    that was said.
+    What was pasted for the template before is filled in. If somebody has changed the document since, the page
+    says so, and asks before it replaces it.
     """
     template = template_of(request, pk)
     latest = template.latest.compiled if template.latest else None
@@ -66,8 +66,9 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
     based = saving.based_on(request, template, form.overtaken)
     if meanwhile is not None and request.method != "POST":
         based = meanwhile.based
-    asks = meanwhile is not None and based == meanwhile.based and form.overtaken is None
-    more = {"row": row, "based": based, "meanwhile": meanwhile if asks else None}
+    if meanwhile is not None and (form.overtaken is not None or based != meanwhile.based):
+        meanwhile = None  # it is said already
+    more = {"row": row, "based": based, "meanwhile": meanwhile}
     return _shown(request, template, form, more)
 
 
@@ -126,7 +127,7 @@ def _saved(
             complete = kept.keep(template, form, revision)
     except Overtaken as overtaken:
         said = meanwhile.sentence if meanwhile is not None and meanwhile.based == based else ""
-        form.overtaken = replace(overtaken, why=said)
+        form.overtaken = replace(overtaken, meanwhile=said)
         return False
     except DocumentError as error:
         form.errors["id"] = " ".join(problem.reason for problem in error.problems)

@@ -23,8 +23,11 @@ from integrations.studio.example.http_text import read_text
 from integrations.studio.example.restating import restated
 from integrations.studio.example.without_credentials import as_data, without_credentials
 from messaging import retention
-from portal.models import Organization, User
+from portal.models import User
 from tests.integrations.studio.conftest import signed_in
+from tests.integrations.studio.example_page import client, template, url_of
+
+__all__ = ["client", "template"]  # fixtures
 
 SHOWN = {
     file.stem: json.loads(file.read_text())
@@ -51,21 +54,6 @@ def field_of(form: ExampleForm, name: str, key: str, what: str = "role") -> str:
     leaf = form.samples[name].leaf(key)
     assert leaf is not None
     return name_of(what, name, leaf)
-
-
-@pytest.fixture
-def template(acme: Organization) -> Template:
-    """A template of Acme's account without any document."""
-    return Template.objects.create(account=acme.account)
-
-
-@pytest.fixture
-def client(reseller: User) -> Client:
-    return signed_in(reseller)
-
-
-def url_of(template: Template) -> str:
-    return f"/admin/integrations/template/{template.pk}/studio/example/"
 
 
 def based_in(page: str) -> str:
