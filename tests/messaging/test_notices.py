@@ -11,6 +11,7 @@ from typing import Any
 
 import http_ece
 import pytest
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.core import mail
@@ -361,6 +362,31 @@ def test_signing_out_forgets_the_device(
     Browser(service_of_browsers, alice, "two").subscribe()
     browser.client.post("/account/logout/")
     assert [device.subscription["endpoint"][-3:] for device in Device.objects.all()] == ["two"]
+
+
+def test_a_device_whose_key_is_lost_keeps_no_other_from_being_told(
+    private: Number, browser: Browser, service_of_browsers: PushService, alice: User, settings: Any
+) -> None:
+    keys = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    lost = Browser(service_of_browsers, alice, "two")
+    lost.subscribe()
+    settings.ENCRYPTION_KEYS = keys
+    receive(private, "Are you there?")
+    assert Push.objects.count() == 2
+    send()
+    assert [notice["body"] for notice in browser.read()] == ["Are you there?"]
+    assert lost.read() == [] and not Push.objects.exists()
+    # Its browser is asked for another subscription, which takes the place of the one that is lost.
+    assert (
+        lost.client.post("/account/notifications/devices/", lost.subscription(again="1")).status_code == 404
+    )
+    assert lost.subscribe().status_code == 204
+    browser.client.post("/account/notifications/test/")
+    send()
+    assert len(lost.read()) == 1
+    browser.client.post("/account/logout/")
+    assert Device.objects.get().subscription["endpoint"].endswith("two")
 
 
 def test_after_signing_in_again_a_device_is_renewed(private: Number, browser: Browser, alice: User) -> None:
