@@ -598,6 +598,20 @@ def test_what_is_read_is_not_mailed(private: Number, alice: User, mail_server: N
     assert NoticeChoices.objects.get().mail_due_at is None
 
 
+@pytest.mark.parametrize(("texts", "more"), [(49, False), (51, True)])
+def test_a_mail_says_that_more_is_unread_than_it_names(
+    private: Number, alice: User, mail_server: None, texts: int, more: bool
+) -> None:
+    choose(alice, mail="daily")
+    for place in range(texts):
+        receive(private, f"Text {place}", f"m{place}")
+    make_mail_due()
+    mails.send_due()
+    [sent] = mail.outbox
+    assert ("Text 0\n" in sent.body) is not more
+    assert ("what else is unread: http://localhost:8000/inbox/" in sent.body) is more
+
+
 def test_a_mail_says_no_text_to_who_wants_none(private: Number, alice: User, mail_server: None) -> None:
     choose(alice, mail="at_once", shows_text=False)
     receive(private, "Secret")
