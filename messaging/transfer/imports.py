@@ -116,8 +116,8 @@ def carry_out(row: Transfer) -> None:
             work.progress(row, done=min(locked.done + BATCH, row.total), counts=dict(counts))
         time.sleep(PAUSE)
     if row.counts.get(Verdict.INVITED):
-        work.progress(row, done=0)
-        Transfer.objects.filter(pk=row.pk, state=State.IMPORTING).update(state=State.INVITING, due_at=Now())
+        # At once: an import that is at row 0 would begin again. It is due now, and taken again.
+        work.progress(row, lease=0, state=State.INVITING, done=0)
     else:
         work.finish(row, State.FINISHED)
 
