@@ -38,7 +38,7 @@ def send_due() -> None:
         choices = NoticeChoices.objects.select_related("user").get(pk=key)
         try:
             told = _tell(choices)
-        except OSError as error:  # the base class of smtplib's errors, too
+        except mail.ERRORS as error:
             logger.error("A notice could not be sent by mail: %s.", type(error).__name__)
             minutes = min(RETRY_MINUTES * 2**choices.mail_failures, 24 * 60)
             NoticeChoices.objects.filter(pk=key).update(
@@ -51,7 +51,7 @@ def send_due() -> None:
 def _tell(choices: NoticeChoices) -> Told:
     """Sends what is unread; returns up to where the user has been told.
 
-    Raises OSError. Each letter is noted before the next, so that it is not sent again then.
+    Raises one of `mail.ERRORS`. Each letter is noted before the next, so that it is not sent again then.
     """
     told = Told(choices.mailed_to, choices.remarks_mailed_to)
     messages, over = _untold(choices, told)
