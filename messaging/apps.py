@@ -3,9 +3,10 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.urls import reverse
 
 from integrations.signals import credentials_changed
-from portal.signals import invitation_accepted, restoring
+from portal.signals import invitation_accepted, inviting_many, restoring
 
 
 class MessagingConfig(AppConfig):
@@ -18,6 +19,7 @@ class MessagingConfig(AppConfig):
         post_migrate.connect(_keep_words, sender=self, dispatch_uid="messaging")
         credentials_changed.connect(_try_again, dispatch_uid="messaging")
         invitation_accepted.connect(_assign, dispatch_uid="messaging")
+        inviting_many.connect(_invite, dispatch_uid="messaging")
         restoring.connect(_hold_queue, dispatch_uid="messaging")
 
 
@@ -47,6 +49,12 @@ def _assign(invitation: Any, user: Any, **_: Any) -> None:
     from messaging.rules import invited
 
     invited.accepted(invitation, user)
+
+
+def _invite(inviter: Any, lines: Any, **_: Any) -> str:
+    from messaging.transfer import inviting
+
+    return reverse("admin:messaging_transfer_change", args=[inviting.start(inviter, lines).pk])
 
 
 def _hold_queue(made_at: datetime, send_queued: bool, **_: Any) -> str:

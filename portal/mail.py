@@ -31,10 +31,10 @@ def url(name: str, *args: Any) -> str:
     return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"
 
 
-def send(to: str, subject: str, text: str, connection: Any = None) -> bool:
+def send(to: str, subject: str, text: str) -> bool:
     """Sends a mail; returns whether the mail server took it, and logs why not."""
     try:
-        EmailMessage(" ".join(subject.split()), text, to=[to], connection=connection).send()
+        EmailMessage(" ".join(subject.split()), text, to=[to]).send()
     except ERRORS as error:
         failed(error)
         return False

@@ -22,6 +22,7 @@ from portal.administration.base import user_of
 from portal.administration.logs import LogAdmin, exact_time
 from portal.csv_lines import csv_lines
 from portal.ids import key_of
+from portal.models import Invitation
 
 FORMATS = ("csv", "xlsx")
 _TYPES = {
@@ -135,6 +136,10 @@ class TransferAdmin(LogAdmin):
             "has_rows": bool(kept),
             "all_good": row.state == row.State.CHECKED and not row.counts.get(Verdict.WRONG),
             "part": place,
+            "most_per_hour": Invitation.MOST_PER_HOUR,
+            "stopped_inviting": row.state == row.State.CANCELLED
+            and row.done < row.counts.get(Verdict.INVITED, 0)
+            and sum(row.counts.values()) == row.total,
             "parts": -(-row.total // imports.BATCH),
             "only_wrong": only_wrong,
             "available": row.state == row.State.FINISHED and row.due_at is not None,

@@ -122,9 +122,17 @@ class Contacts(Kind):
             if any(address != written for (_, written), address in known.items()):
                 raise IntegrityError
         Contact.objects.bulk_create(new)
-        changed = [plan.row for plan in plans if plan.verdict == Verdict.CHANGED]
-        Contact.objects.bulk_update(changed, _FIELDS)
-        self._store_tags([plan for plan in plans if plan.row and "tags" in plan.more])
+        # Several rows may be about one person, who was read for each of them: their changes come together.
+        changed: dict[int, Contact] = {}
+        for plan in plans:
+            if plan.verdict == Verdict.CHANGED:
+                person = changed.setdefault(plan.row.pk, plan.row)
+                for name in plan.changes.keys() & set(_FIELDS):
+                    setattr(person, name, getattr(plan.row, name))
+        Contact.objects.bulk_update(changed.values(), _FIELDS)
+        # Of several rows with tags the last counts.
+        tagged = {plan.row.pk: plan for plan in plans if plan.row and "tags" in plan.more}
+        self._store_tags(list(tagged.values()))
         self.record(plans, private=True)
 
     def _store_tags(self, plans: Sequence[Plan]) -> None:

@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
 
 from messaging.models import Transfer
-from messaging.transfer import exports, imports, work
+from messaging.transfer import exports, imports, inviting, work
 from messaging.transfer.work import State
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def _work(row: Transfer) -> None:
     elif row.state == State.IMPORTING:
         imports.carry_out(row)
     elif row.state == State.INVITING:
-        imports.invite(row)
+        inviting.carry_out(row)
     elif row.state == State.EXPORTING:
         exports.carry_out(row)
     else:

@@ -93,7 +93,7 @@ def carry_out(row: Transfer) -> None:
     what = lists(row.author)[row.kind]
     rows = filtered(row.author, row.kind, row.query)
     last = row.counts.get("last")
-    place = row.done // BLOCK
+    place = row.parts.count()
     while row.done < row.total:
         batch = _block(what, rows, last, min(BLOCK, row.total - row.done))
         if not batch:
@@ -124,8 +124,11 @@ def _lines(what: List, rows: QuerySet[Any]) -> Iterator[Sequence[str]]:
 
 
 def _block(what: List, rows: QuerySet[Any], last: Any, size: int) -> list[Any]:
-    """The next rows, newest first, after the one with the key `last`."""
-    found = rows.order_by("-pk") if last is None else rows.order_by("-pk").filter(pk__lt=last)
+    """The next rows, newest first, after the one with the key `last`; none if there are no more."""
+    # Prepared here, too: what an export leaves out must not fill a block, which would end it when empty.
+    found = what.prepared(rows).prefetch_related(None).order_by("-pk")
+    if last is not None:
+        found = found.filter(pk__lt=last)
     keys = list(found.values_list("pk", flat=True)[:size])
     read = what.prepared(what.model._default_manager.filter(pk__in=keys)).order_by("-pk")
     return list(read)

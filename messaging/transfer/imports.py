@@ -9,11 +9,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from messaging.models import Transfer
@@ -24,9 +22,7 @@ from messaging.transfer.numbers import Numbers
 from messaging.transfer.organizations import Organizations
 from messaging.transfer.users import Users
 from messaging.transfer.work import State
-from portal import audit, throttling
-from portal.models import Invitation, User
-from portal.people import invitations
+from portal.models import User
 
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind for kind in (Organizations, Users, Numbers, Contacts, OptOuts)
@@ -89,7 +85,7 @@ def check(row: Transfer) -> None:
     counts: Counter[str] = Counter()
     for place, begin in enumerate(range(0, len(rows), BATCH)):
         batch = rows[begin : begin + BATCH]
-        kept = [_kept(each, plan) for each, plan in _planned(kind, batch)]
+        kept = [_kept(each, plan) for each, plan in planned(kind, batch)]
         counts.update(each["verdict"] for each in kept)
         row.add_part(place, kept)
         work.progress(row, done=begin + len(batch), counts=dict(counts))
@@ -116,72 +112,10 @@ def carry_out(row: Transfer) -> None:
             work.progress(row, done=min(locked.done + BATCH, row.total), counts=dict(counts))
         time.sleep(PAUSE)
     if row.counts.get(Verdict.INVITED):
-        work.progress(row, done=0)
-        Transfer.objects.filter(pk=row.pk, state=State.IMPORTING).update(state=State.INVITING, due_at=Now())
+        # At once: an import that is at row 0 would begin again. It is due now, and taken again.
+        work.progress(row, lease=0, state=State.INVITING, done=0)
     else:
         work.finish(row, State.FINISHED)
-
-
-def invite(row: Transfer) -> None:
-    """Mails the invitations, as many in an hour as somebody may write by hand; the rest is due later."""
-    place = 0
-    while kept := row.part(place):
-        for each in kept:
-            if each["verdict"] != Verdict.INVITED or each.get("mailed"):
-                continue
-            work.progress(row)
-            counter = f"invitations:{row.author_id}"
-            wait = throttling.count(counter, Invitation.MOST_PER_HOUR, throttling.HOUR)
-            if wait is not None:
-                mine = Transfer.objects.filter(pk=row.pk, state=State.INVITING)
-                mine.update(due_at=Now() + timedelta(seconds=wait))
-                raise work.Stopped
-            with transaction.atomic():
-                # Whoever goes on here after a stop mails what was opened before it.
-                if problem := _open(row.author, each):
-                    each.update(verdict=Verdict.WRONG, changes={}, problem=["email", problem])
-                row.add_part(place, kept)
-            if not problem:
-                _mail(row.author, each)
-            row.add_part(place, kept)
-            work.progress(row, done=row.done + 1)
-        place += 1
-    work.finish(row, State.FINISHED)
-
-
-def _open(author: User, kept: Kept) -> str:
-    """Opens the invitation of one person, in the caller's transaction; returns what is in the way."""
-    if "invitation" in kept:
-        return ""
-    kind = Users(author)
-    ((_row, plan),) = _planned(kind, [Row(kept["row"], kept["cells"])])
-    if isinstance(plan, Wrong):
-        return str(plan)
-    if plan.verdict != Verdict.INVITED:
-        kept["mailed"] = True  # they have been invited by somebody else meanwhile
-        return ""
-    invitation: Invitation = plan.row
-    if not invitation.is_allowed():
-        return _("You cannot give this role.")
-    with audit.covered():
-        invitations.link(invitation)
-        audit.record_rows([(audit.Action.ADDED, invitation, {}, None)], author)
-    kept["invitation"] = invitation.pk
-    return ""
-
-
-def _mail(author: User, kept: Kept) -> None:
-    """Mails the link of an invitation that was opened; one that cannot be mailed is withdrawn."""
-    invitation = Invitation.objects.filter(pk=kept.get("invitation") or 0, inviter=author).first()
-    if invitation is not None and not kept.get("mailed"):
-        with audit.covered():
-            link = invitations.link(invitation)
-        if not invitations.send(invitation, link):
-            invitations.withdraw([invitation])
-            problem = _("The invitation could not be mailed. Import the row again later.")
-            kept.update(verdict=Verdict.WRONG, changes={}, problem=["email", problem])
-            return
-    kept["mailed"] = True
 
 
 def _rows(kind: Kind, table: Sequence[Sequence[str]]) -> list[Row]:
@@ -213,7 +147,7 @@ def _rows(kind: Kind, table: Sequence[Sequence[str]]) -> list[Row]:
     return found
 
 
-def _planned(kind: Kind, rows: Iterable[Row]) -> list[tuple[Row, Plan | Wrong]]:
+def planned(kind: Kind, rows: Iterable[Row]) -> list[tuple[Row, Plan | Wrong]]:
     """What each row will do, or what is wrong with it."""
     batch = list(rows)
     kind.load(batch)
@@ -253,7 +187,7 @@ def _store(transfer: Transfer, kept: list[Kept]) -> None:
 def _store_together(transfer: Transfer, kept: list[Kept]) -> None:
     kind = KINDS[transfer.kind](transfer.author)
     with transaction.atomic():
-        planned = _planned(kind, [Row(each["row"], each["cells"]) for each in kept])
-        kind.store([plan for _row, plan in planned if isinstance(plan, Plan)])
-    for each, (row, plan) in zip(kept, planned, strict=True):
+        found = planned(kind, [Row(each["row"], each["cells"]) for each in kept])
+        kind.store([plan for _row, plan in found if isinstance(plan, Plan)])
+    for each, (row, plan) in zip(kept, found, strict=True):
         each.update(_kept(row, plan))

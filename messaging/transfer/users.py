@@ -209,12 +209,14 @@ class Users(Kind):
     def store(self, plans: Sequence[Plan]) -> None:
         """Adds and changes users and roles; people who are to be invited are so by the task, later."""
         plans = [plan for plan in plans if plan.verdict in (Verdict.NEW, Verdict.CHANGED)]
-        # A person with several roles is new in the first row only.
+        User.objects.bulk_update(
+            [plan.row for plan in plans if plan.row.pk is not None and "name" in plan.changes], ["name"]
+        )
+        # Each row has a user of its own, of which one is added for each person.
         new = {plan.row.email: plan.row for plan in plans if plan.row.pk is None}
         for user in new.values():
             user.set_unusable_password()
         User.objects.bulk_create(new.values())
-        User.objects.bulk_update([plan.row for plan in plans if "name" in plan.changes], ["name"])
         for plan in plans:
             plan.row = new.get(plan.row.email, plan.row)
             plan.more["role"].user = plan.row

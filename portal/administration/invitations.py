@@ -17,7 +17,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from portal import mail, throttling
+from portal import mail
 from portal.administration.base import OrganizationFilter, PortalAdmin, user_of
 from portal.administration.people_filters import InvitationRoleFilter, InvitationStateFilter
 from portal.models import Invitation, Membership, User
@@ -55,9 +55,8 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError(
                 {"extension": _("Another user of the organization has this extension.")}
             )
-        counter = f"invitations:{self.inviter.pk}"
-        if throttling.count(counter, Invitation.MOST_PER_HOUR, throttling.HOUR) is not None:
-            raise forms.ValidationError(_("You have invited many people. Please go on in an hour."))
+        if (seconds := invitations.wait(self.inviter)) is not None:
+            raise forms.ValidationError(invitations.too_many(seconds))
         return data
 
 
@@ -177,9 +176,8 @@ class InvitationAdmin(PortalAdmin):
         if not self._may_invite_again(request, invitation):
             raise PermissionDenied
         if request.method == "POST":
-            counter = f"invitations:{user.pk}"
-            if throttling.count(counter, Invitation.MOST_PER_HOUR, throttling.HOUR) is not None:
-                messages.error(request, _("You have invited many people. Please go on in an hour."))
+            if (seconds := invitations.wait(user)) is not None:
+                messages.error(request, invitations.too_many(seconds))
                 return redirect("admin:portal_invitation_changelist")
             url = invitations.renew(invitation, user)
             names = {"address": invitation.email}
@@ -211,32 +209,18 @@ class InvitationAdmin(PortalAdmin):
             "text": text,
             "sends_mail": mail.is_configured(),
             "most": invite_many.MOST,
+            "most_per_hour": Invitation.MOST_PER_HOUR,
         }
         if request.method == "POST":
             try:
                 lines = invite_many.read(text, user)
                 good = [line for line in lines if line.invitation]
                 if "confirm" in request.POST and good:
-                    return self._invited(request, invite_many.invite(lines, user))
+                    if mail.is_configured():
+                        return redirect(invite_many.invite_by_mail(lines, user))
+                    return self._links(request, invite_many.invite(lines, user))
                 context |= {"lines": lines, "good": len(good), "bad": len(lines) - len(good)}
             except ValidationError as error:
                 context["error"] = " ".join(error.messages)
         status = 422 if "error" in context or context.get("bad") else 200
         return render(request, "admin/portal/invitation_many.html", context, status=status)
-
-    def _invited(self, request: HttpRequest, links: list[tuple[Invitation, str]]) -> HttpResponse:
-        if not mail.is_configured():
-            return self._links(request, links)
-        sent = invitations.send_many(links)
-        if sent:
-            text = ngettext(
-                "%(number)d invitation has been sent.", "%(number)d invitations have been sent.", sent
-            )
-            messages.success(request, text % {"number": sent})
-        if unsent := [invitation for invitation, _url in links[sent:]]:
-            invitations.withdraw(unsent)
-            names = ", ".join(invitation.email for invitation in unsent)
-            messages.error(
-                request, _("These mails could not be sent. Try again later: %(names)s") % {"names": names}
-            )
-        return redirect("admin:portal_invitation_changelist")

@@ -42,7 +42,7 @@ class Invitation(models.Model):
 
     VALID = timedelta(days=7)
     KEPT = timedelta(days=30)  # so that it can be sent again
-    MOST_PER_HOUR = 50
+    MOST_PER_HOUR = 200  # of one inviter, in whichever way they invite
 
     email = models.EmailField(_("email address"))
     name = models.CharField(_("name"), max_length=120)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.core.mail import get_connection
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from portal import audit, mail
+from portal import audit, mail, throttling
 from portal.models import Invitation, User
 
 
@@ -31,20 +30,30 @@ def send(invitation: Invitation, url: str) -> bool:
 
     Call it after the commit: a mail server may be slow, and a transaction would make others wait for it.
     """
-    return send_many([(invitation, url)]) == 1
+    return mail.send(invitation.email, *_letter(invitation, url))
 
 
-def send_many(links: Sequence[tuple[Invitation, str]]) -> int:
-    """Mails links through one connection; returns how many, from the first, the mail server took."""
-    try:
-        with get_connection() as connection:
-            for number, (invitation, url) in enumerate(links):
-                if not mail.send(invitation.email, *_letter(invitation, url), connection=connection):
-                    return number
-    except mail.ERRORS as error:
-        mail.failed(error)
-        return 0
-    return len(links)
+def wait(inviter: User, number: int = 1) -> int | None:
+    """Counts so many invitations; if they are too many, counts none and returns the seconds to wait.
+
+    Each way to invite counts here, so that no other way has a limit of its own.
+    """
+    counter = f"invitations:{inviter.pk}"
+    for counted in range(1, number + 1):
+        seconds = throttling.count(counter, Invitation.MOST_PER_HOUR, throttling.HOUR)
+        if seconds is not None:
+            for _each in range(counted):
+                throttling.take_back(counter, throttling.HOUR)
+            return seconds
+    return None
+
+
+def too_many(seconds: int) -> str:
+    """What somebody is told who has to wait for so long."""
+    return _(
+        "You can invite at most %(most)d people in an hour, by hand and in lists together. "
+        "Go on in %(minutes)d minutes."
+    ) % {"most": Invitation.MOST_PER_HOUR, "minutes": -(-seconds // 60)}
 
 
 def withdraw(invitations: Sequence[Invitation]) -> None:

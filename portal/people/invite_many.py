@@ -12,13 +12,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from portal import audit, throttling
+from portal import audit
 from portal.models import Account, Invitation, Membership, Organization, User
 from portal.people import invitations
 from portal.permissions import in_reach_of
+from portal.signals import inviting_many
 
 MOST = 200
-MOST_PER_HOUR = 400
 PARTS = 5  # of a line: name, address, role, extension, organization
 _PERSON = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>")
 
@@ -28,9 +28,13 @@ class Line:
     """One person of the list: what is wrong with the line, or the invitation that it makes."""
 
     number: int
-    text: str
+    cells: list[str]
     problem: str = ""
     invitation: Invitation | None = None
+
+    @property
+    def text(self) -> str:
+        return ", ".join(cell for cell in self.cells if cell)
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,22 @@ class _Known:
 def read(text: str, inviter: User) -> list[Line]:
     """The lines of `name <address>, role, extension, organization`, or the same in columns; at most 200.
 
-    Takes the same number of queries for each number of lines. Raises ValidationError for more lines.
+    Raises ValidationError for more lines.
     """
     rows = [(number, row) for number, row in enumerate(_rows(text.replace("\0", "")), 1) if any(row)]
     if len(rows) > MOST:
         raise ValidationError(
             _("These are %(number)d lines. Invite at most 200 people at once."), params={"number": len(rows)}
         )
+    return judge(rows, inviter)
+
+
+def judge(rows: list[tuple[int, list[str]]], inviter: User) -> list[Line]:
+    """The lines with these numbers and cells, by the same number of queries for each number of them."""
     known = _known(rows, inviter)
     lines, seen = [], set()
     for number, row in rows:
-        line = Line(number, ", ".join(cell for cell in row if cell))
+        line = Line(number, row)
         try:
             line.invitation = found = _invitation(row, known, inviter)
             place = (found.email, found.account_id, found.organization_id)
@@ -72,18 +81,25 @@ def read(text: str, inviter: User) -> list[Line]:
 
 
 def invite(lines: Iterable[Line], inviter: User) -> list[tuple[Invitation, str]]:
-    """Opens the invitations of the lines without a problem; returns each with its link.
+    """Opens the invitations of the lines without a problem; returns each with its link, to be passed on.
 
-    Raises ValidationError if somebody invites too many people within an hour.
+    Raises ValidationError, and opens none, if they are too many for this hour.
     """
     found = [line.invitation for line in lines if line.invitation is not None]
-    for _invitation in found:
-        if throttling.count(f"invite-many:{inviter.pk}", MOST_PER_HOUR, throttling.HOUR) is not None:
-            raise ValidationError(_("You have invited many people. Please go on in an hour."))
+    if (seconds := invitations.wait(inviter, len(found))) is not None:
+        raise ValidationError(invitations.too_many(seconds))
     with transaction.atomic(), audit.covered():
         links = [(row, invitations.link(row)) for row in found]
         audit.record_each(audit.Action.ADDED, found)
     return links
+
+
+def invite_by_mail(lines: Iterable[Line], inviter: User) -> str:
+    """Has the people of the lines without a problem invited later; returns the URL of the page about it."""
+    good = [line for line in lines if line.invitation is not None]
+    with transaction.atomic():
+        ((_receiver, page),) = inviting_many.send(sender=None, inviter=inviter, lines=good)
+    return str(page)
 
 
 def _rows(text: str) -> list[list[str]]:

@@ -148,8 +148,38 @@ def test_a_long_list_is_exported_by_a_task_for_a_day(
     assert (client.get(file)["Location"], row.parts.count()) == (page, 0)
 
 
+@pytest.fixture
+def groups(long_list: None, acme: Organization) -> None:
+    """More groups than are read at once, which are newer than the people, and one among these."""
+    Contact.objects.filter(address="+61412340020").update(is_group=True)
+    Contact.objects.bulk_create(
+        Contact(organization=acme, address=f"+6141234{place:04}, +15550100124", is_group=True)
+        for place in range(12)
+    )
+
+
+PEOPLE = [f"+6141234{place:04}" for place in range(25) if place != 20]
+
+
+def test_an_export_goes_on_behind_groups(groups: None, admin_of_acme: User) -> None:
+    row = exports.start(admin_of_acme, "contacts", "")
+    assert isinstance(row, Transfer)
+    drain.drain()
+    row.refresh_from_db()
+    assert (row.state, row.done, row.total) == ("finished", 24, 24)
+    assert sorted(cells[1] for cells in list(exports.lines(row))[1:]) == PEOPLE
+
+
+def test_an_export_at_once_goes_on_behind_groups(
+    groups: None, admin_of_acme: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "AT_ONCE", 100)
+    assert sorted(cells[1] for cells in exported(admin_of_acme, "contacts")[1:]) == PEOPLE
+
+
+@pytest.mark.parametrize("part", [1, 2, 3])
 def test_an_export_that_is_killed_goes_on_where_it_was(
-    long_list: None, admin_of_acme: User, monkeypatch: pytest.MonkeyPatch
+    groups: None, admin_of_acme: User, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
     row = exports.start(admin_of_acme, "contacts", "")
     assert isinstance(row, Transfer)
@@ -157,23 +187,23 @@ def test_an_export_that_is_killed_goes_on_where_it_was(
     class Killed(BaseException):
         pass
 
-    progress = work.progress
+    block, left = exports._block, [part]
 
-    def dies(transfer: Transfer, **values: Any) -> None:
-        progress(transfer, **values)
-        if values.get("done") == 20:
+    def dies(*args: Any) -> list[Any]:
+        if not left[0]:
             raise Killed
+        left[0] -= 1
+        return block(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(work, "progress", dies)
+        patch.setattr(exports, "_block", dies)
         with pytest.raises(Killed):
             drain.drain()
     work.release()
     drain.drain()
     row.refresh_from_db()
-    assert (row.state, row.done) == ("finished", 25)
-    found = [cells[1] for cells in exports.lines(row)][1:]
-    assert sorted(found) == [f"+6141234{place:04}" for place in range(25)]
+    assert (row.state, row.done) == ("finished", 24)
+    assert sorted(cells[1] for cells in list(exports.lines(row))[1:]) == PEOPLE
 
 
 def test_a_cancelled_export_has_no_file(long_list: None, admin_of_acme: User) -> None:

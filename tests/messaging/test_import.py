@@ -432,6 +432,21 @@ def test_an_operator_adds_users_at_once(operator: User, acme: Organization) -> N
     assert imported(operator, "users", rows).counts == {"same": 1}
 
 
+def test_an_operator_adds_somebody_with_several_roles(
+    operator: User, alice: User, acme: Organization, globex: Organization
+) -> None:
+    places = ["acme.example", "globex.example"]
+    rows = [["email", "name", "organization"], *[["zoe@x.example", "Zoe", place] for place in places]]
+    row = imported(operator, "users", [*rows, ["alice@acme.example", "Alice Smith", "acme.example"]])
+    assert (row.state, row.counts, row.problem) == ("finished", {"new": 2, "changed": 1}, "")
+    zoe = User.objects.get(email="zoe@x.example")
+    assert (zoe.name, zoe.has_usable_password()) == ("Zoe", False)
+    assert sorted(zoe.memberships.values_list("organization__domain", flat=True)) == places
+    alice.refresh_from_db()
+    assert alice.name == "Alice Smith"
+    assert imported(operator, "users", rows).counts == {"same": 2}
+
+
 def test_others_invite_people_and_learn_nothing_about_addresses(
     admin_of_acme: User, charlie: User, acme: Organization, settings: Any
 ) -> None:
@@ -534,6 +549,34 @@ def test_what_is_known_of_a_person_is_kept_in_one_place(
     assert imported(admin_of_acme, "contacts", rows).counts == {"same": 1}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_rows_about_one_person_change_them_together(
+    admin_of_acme: User, acme: Organization, order: int
+) -> None:
+    robin = Contact.objects.create(organization=acme, address="+61412345601", name="Old")
+    for address in ("+61412345602", "+61412345603"):
+        Contact.objects.create(organization=acme, address=address, merged_into=robin)
+    rows = [
+        ["acme.example", "+61412345601", "New", "", ""],
+        ["acme.example", "+61412345602", "Old", "Ito Dental", "vip"],
+        ["acme.example", "+61412345603", "Old", "", "vip"],
+    ]
+    header = ["organization", "number", "name", "company", "tags"]
+    assert imported(admin_of_acme, "contacts", [header, *rows[::order]]).counts == {"changed": 3}
+    robin.refresh_from_db()
+    assert (robin.name, robin.company, list(map(str, robin.tags.all()))) == ("New", "Ito Dental", ["vip"])
+
+
+def test_of_two_rows_that_give_one_person_other_tags_the_later_counts(
+    admin_of_acme: User, acme: Organization
+) -> None:
+    robin = Contact.objects.create(organization=acme, address="+61412345601")
+    Contact.objects.create(organization=acme, address="+61412345602", merged_into=robin)
+    rows = [["acme.example", "+61412345601", "first"], ["acme.example", "+61412345602", "second"]]
+    imported(admin_of_acme, "contacts", [["organization", "number", "tags"], *rows])
+    assert [str(tag) for tag in robin.tags.all()] == ["second"]
+
+
 def test_opt_outs_are_added_in_all_ways_in_which_a_number_is_written(
     admin_of_acme: User, private: Number
 ) -> None:
@@ -606,6 +649,35 @@ def test_an_import_that_is_killed_goes_on_where_it_was(
     assert (row.state, row.done, row.counts) == ("finished", 500, {"new": 500})
     assert Contact.objects.count() == 500
     assert AuditEntry.objects.filter(action="added", kind="messaging.contact").count() == 500
+
+
+def test_an_import_that_is_killed_before_it_invites_stores_nothing_again(
+    admin_of_acme: User, alice: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    rows = [
+        ["email", "name", "organization", "extension"],
+        ["alice@acme.example", "Alice", "acme.example", "7"],
+        ["new@acme.example", "New", "acme.example", ""],
+    ]
+    row = checked(admin_of_acme, "users", rows)
+    imports.confirm(row)
+    progress = work.progress
+
+    def dies(transfer: Transfer, **values: Any) -> None:
+        progress(transfer, **values)
+        if values.get("done") == 0:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "progress", dies)
+        with pytest.raises(Killed):
+            drain.drain()
+    Transfer.objects.update(due_at=Now())
+    drain.drain()
+    row.refresh_from_db()
+    assert (row.state, row.done, row.counts) == ("finished", 1, {"changed": 1, "invited": 1})
+    assert len(mail.outbox) == 1
 
 
 def test_an_import_stops_between_two_batches_when_it_is_cancelled(

@@ -577,6 +577,7 @@ def test_invitations_again_and_to_many_are_recorded(
     before, client = last(), signed_in(admin_of_acme)
     people = "Ann <ann@x.example>, user\nBea <bea@x.example>, user"
     client.post(reverse("admin:portal_invitation_many"), {"people": people, "confirm": "1"})
+    drain.drain()
     row = Invitation.objects.get(email="ann@x.example")
     client.post(reverse("admin:portal_invitation_again", args=[row.pk]))
     kind = "portal.invitation"

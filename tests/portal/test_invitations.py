@@ -9,15 +9,21 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
+from messaging.models import Transfer
+from messaging.transfer import drain
 from portal.models import Account, Invitation, Membership, Organization, User
-from portal.people import invite_many
+from portal.people import invitations, invite_many
+from tests.messaging.test_import import Killed, imported
 
 MANY = "/admin/portal/invitation/many/"
 LIST = "/admin/portal/invitation/"
+TRANSFER = "/admin/messaging/transfer/"
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +108,10 @@ def test_many_are_invited_after_one_confirmation(
     page = client.post(MANY, {"people": GOOD})
     assert (page.status_code, "3 people can be invited" in page.content.decode()) == (200, True)
     assert (Invitation.objects.count(), mail.outbox) == (0, [])
-    client.post(MANY, {"people": GOOD, "confirm": "1"})
+    answer = client.post(MANY, {"people": GOOD, "confirm": "1"})
+    assert (Invitation.objects.count(), mail.outbox) == (0, [])  # a request has no time for many mails
+    assert "0 of 3 people are invited" in client.get(answer["Location"]).content.decode()
+    drain.drain()
     rows = Invitation.objects.order_by("pk").values_list("email", "name", "role", "organization", "extension")
     assert list(rows) == [
         ("ann@acme.example", "Ann Lee", "user", acme.pk, "201"),
@@ -110,6 +119,115 @@ def test_many_are_invited_after_one_confirmation(
         ("cy@new.example", "Cy", "account_admin", None, ""),
     ]
     assert [letter.to for letter in mail.outbox] == [[row[0]] for row in rows]
+    assert "Finished" in client.get(answer["Location"]).content.decode()
+
+
+def test_many_are_not_invited_by_whoever_loses_their_rights_meanwhile(
+    reseller: User, admin_of_acme: User, acme: Organization, globex: Organization, account: Account
+) -> None:
+    people = "A <a@x.example>, user, , Acme\nB <b@x.example>, user, , Globex"
+    Membership.objects.create(user=admin_of_acme, organization=globex, role="organization_admin")
+    signed_in(admin_of_acme).post(MANY, {"people": people, "confirm": "1"})
+    admin_of_acme.memberships.filter(organization=globex).delete()
+    signed_in(reseller).post(MANY, {"people": people, "confirm": "1"})
+    reseller.memberships.all().delete()
+    drain.drain()
+    assert [row.email for row in Invitation.objects.all()] == ["a@x.example"]
+    assert [letter.to for letter in mail.outbox] == [["a@x.example"]]
+    page = signed_in(admin_of_acme).get(f"{TRANSFER}{Transfer.objects.earliest('pk').pk}/change/")
+    assert "You administer no organization “Globex”." in page.content.decode()
+    assert Transfer.objects.latest("pk").state == "failed"
+
+
+def test_many_are_all_invited_though_the_process_ends_meanwhile(
+    reseller: User, acme: Organization, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_in(reseller).post(MANY, {"people": GOOD, "confirm": "1"})
+    send = invitations.send
+
+    def dies(invitation: Invitation, url: str) -> bool:
+        if invitation.email == "bob@new.example":
+            raise Killed
+        return send(invitation, url)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(invitations, "send", dies)
+        drain.drain()
+    assert len(mail.outbox) == 1
+    Transfer.objects.update(due_at=Now())
+    drain.drain()
+    assert [letter.to for letter in mail.outbox] == [
+        ["ann@acme.example"],
+        ["bob@new.example"],
+        ["cy@new.example"],
+    ]
+    row = Transfer.objects.get()
+    assert (row.state, row.done, Invitation.objects.count()) == ("finished", 3, 3)
+    for letter in mail.outbox:
+        assert Client().get(f"/account/invitation/{key_in(str(letter.body))}/").status_code == 200
+
+
+def test_inviting_many_that_is_cancelled_invites_nobody_else(
+    reseller: User, acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Invitation, "MOST_PER_HOUR", 1)
+    client = signed_in(reseller)
+    page = client.post(MANY, {"people": GOOD, "confirm": "1"})["Location"]
+    drain.drain()
+    assert (
+        "1 of 3 people are invited. You can invite at most 1 in an hour" in client.get(page).content.decode()
+    )
+    client.post(reverse("admin:messaging_transfer_do", args=[Transfer.objects.get().pk]), {"do": "cancel"})
+    monkeypatch.undo()
+    drain.drain()
+    assert "1 of 3 people are invited; the others are not." in client.get(page).content.decode()
+    assert (Invitation.objects.count(), len(mail.outbox)) == (1, 1)
+
+
+def _by_hand(client: Client, acme: Organization) -> None:
+    client.post(f"{LIST}add/", {"email": "h@x.example", "name": "H", "organization": acme.pk, "role": "user"})
+
+
+def _pasted(client: Client, acme: Organization) -> None:
+    client.post(MANY, {"people": "P <p@x.example>, user, , Acme", "confirm": "1"})
+
+
+def _imported(client: Client, acme: Organization) -> None:
+    author = User.objects.get(pk=client.session["_auth_user_id"])
+    imported(author, "users", [["email", "name", "organization"], ["i@x.example", "I", "acme.example"]])
+
+
+@pytest.mark.parametrize("first", [_by_hand, _pasted, _imported])
+@pytest.mark.parametrize("second", [_by_hand, _pasted, _imported])
+def test_all_ways_to_invite_count_together(
+    reseller: User, acme: Organization, monkeypatch: pytest.MonkeyPatch, first: Any, second: Any
+) -> None:
+    monkeypatch.setattr(Invitation, "MOST_PER_HOUR", 1)
+    client = signed_in(reseller)
+    first(client, acme)
+    drain.drain()
+    assert Invitation.objects.count() == 1
+    Invitation.objects.all().delete()
+    mail.outbox.clear()
+    second(client, acme)
+    drain.drain()
+    assert (Invitation.objects.count(), mail.outbox) == (0, [])
+
+
+def test_too_many_links_in_an_hour_open_and_count_none(
+    settings: Any, reseller: User, acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMAIL_HOST = ""
+    monkeypatch.setattr(Invitation, "MOST_PER_HOUR", 3)
+    client = signed_in(reseller)
+    _by_hand(client, acme)
+    assert "at most 3 people in an hour" in client.post(MANY, {"people": GOOD}).content.decode()
+    answer = client.post(MANY, {"people": GOOD, "confirm": "1"})
+    said = "You can invite at most 3 people in an hour, by hand and in lists together. Go on in"
+    assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    assert Invitation.objects.count() == 1
+    client.post(MANY, {"people": "\n".join(GOOD.splitlines()[:2]), "confirm": "1"})
+    assert Invitation.objects.count() == 3
 
 
 def test_one_of_several_accounts_is_named(operator: User, account: Account) -> None:
@@ -167,6 +285,7 @@ def test_each_problem_is_said_and_the_others_are_invited(
     page = signed_in(reseller).post(MANY, {"people": f"{first}\n{line}"})
     assert (page.status_code, problem in page.content.decode()) == (422, True), page.content.decode()
     signed_in(reseller).post(MANY, {"people": f"{first}\n{line}", "confirm": "1"})
+    drain.drain()
     assert [row.email for row in Invitation.objects.all()] == ["z@x.example"]
 
 
@@ -200,9 +319,13 @@ def test_a_mail_server_that_stops_leaves_no_invitation_that_nobody_has(
     settings: Any, reseller: User, acme: Organization
 ) -> None:
     settings.EMAIL_BACKEND = "tests.portal.test_addresses.Broken"
-    page = signed_in(reseller).post(MANY, {"people": GOOD, "confirm": "1"}, follow=True).content.decode()
-    assert "These mails could not be sent" in page and "bob@new.example" in page
-    assert Invitation.objects.count() == 0
+    client = signed_in(reseller)
+    page = client.post(MANY, {"people": GOOD, "confirm": "1"})["Location"]
+    drain.drain()
+    text = client.get(page).content.decode()
+    assert text.count("The invitation could not be mailed. Invite them again later.") == 3
+    assert "bob@new.example" in text
+    assert (Transfer.objects.get().counts, Invitation.objects.count()) == ({"wrong": 3}, 0)
 
 
 def test_the_extension_of_an_invitation_is_the_members(
@@ -284,8 +407,9 @@ def test_an_address_that_no_mail_can_go_to_is_said_so(admin_of_acme: User) -> No
     client = Client()
     client.force_login(admin_of_acme)
     line = f"Ann\0 Lee <ann@{'ü' * 62}.example>, user"
-    answer = client.post(MANY, {"people": line, "confirm": "1"}, follow=True)
-    assert "could not be sent" in answer.content.decode()
+    page = client.post(MANY, {"people": line, "confirm": "1"})["Location"]
+    drain.drain()
+    assert "could not be mailed" in client.get(page).content.decode()
     assert not Invitation.objects.exists()
 
 
@@ -295,6 +419,7 @@ def test_a_mail_server_whose_name_no_domain_can_have_is_said_so(admin_of_acme: U
     settings.EMAIL_HOST = "ü" * 60 + ".example"
     client = Client()
     client.force_login(admin_of_acme)
-    answer = client.post(MANY, {"people": "Ann Lee <ann@acme.example>, user", "confirm": "1"}, follow=True)
-    assert "could not be sent" in answer.content.decode()
+    page = client.post(MANY, {"people": "Ann Lee <ann@acme.example>, user", "confirm": "1"})["Location"]
+    drain.drain()
+    assert "could not be mailed" in client.get(page).content.decode()
     assert not Invitation.objects.exists()
