@@ -85,9 +85,9 @@ def consent(request: SignedIn, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def writing(request: SignedIn, pk: int) -> HttpResponse:
-    """Tells the others that the user writes here now."""
-    teamwork.writes(own(request, pk), request.user)
+def typing(request: SignedIn, pk: int) -> HttpResponse:
+    """Tells the others that the user is typing here now."""
+    teamwork.types(own(request, pk), request.user)
     return HttpResponse(status=204)
 
 

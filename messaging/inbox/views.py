@@ -60,7 +60,7 @@ def conversation(request: SignedIn, pk: int) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
-            teamwork.rests(opened, request.user)
+            teamwork.stops_typing(opened, request.user)
             writing.forget(opened, request.user)
             if sent.conversation_id != opened.pk:
                 return go(request, reverse("conversation", args=[sent.conversation_id]))

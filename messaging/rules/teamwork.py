@@ -157,13 +157,13 @@ def lift_opt_out(conversation: Conversation, by: User, how: str) -> None:
         audit.record(audit.Action.CONSENT, row, name=f"{masked(row.contact.address)}, {row.number}")
 
 
-def writes(conversation: Conversation, user: User) -> None:
-    """Notes that the user is writing now; it expires by itself."""
+def types(conversation: Conversation, user: User) -> None:
+    """Notes that the user is typing now; it expires by itself."""
     until = timezone.now() + timedelta(seconds=WRITING_SECONDS)
     Reading.objects.update_or_create(conversation=conversation, user=user, defaults={"writing_until": until})
 
 
-def rests(conversation: Conversation, user: User) -> None:
+def stops_typing(conversation: Conversation, user: User) -> None:
     """Notes that the user has sent what they wrote, or given it up."""
     own = Reading.objects.filter(conversation=conversation, user=user, writing_until__isnull=False)
     own.update(writing_until=None)

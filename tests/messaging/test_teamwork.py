@@ -118,7 +118,7 @@ def test_only_users_of_the_number_get_a_conversation(talk: Conversation, alice: 
     [
         ("team", {"do": "take"}),
         ("notes", {"note": "x"}),
-        ("writing", {}),
+        ("typing", {}),
         ("consent", {"how": "x"}),
         ("block", {"do": "block"}),
         ("contact", {"name": "x"}),
@@ -300,7 +300,7 @@ def test_remarks_of_a_deleted_message_stay(talk: Conversation, alice: User) -> N
 
 
 def test_who_writes_is_seen_by_the_others_for_a_while(talk: Conversation, alice: User, bob: User) -> None:
-    assert signed_in(alice).post(f"/inbox/{talk.pk}/writing/").status_code == 204
+    assert signed_in(alice).post(f"/inbox/{talk.pk}/typing/").status_code == 204
     assert "Alice is writing…" in signed_in(bob).get(f"/inbox/{talk.pk}/team/").content.decode()
     assert "is writing" not in signed_in(alice).get(f"/inbox/{talk.pk}/team/").content.decode()
     Reading.objects.update(writing_until=timezone.now())
@@ -309,7 +309,7 @@ def test_who_writes_is_seen_by_the_others_for_a_while(talk: Conversation, alice:
 
 def test_who_has_sent_writes_no_more(talk: Conversation, alice: User, bob: User) -> None:
     client = signed_in(alice)
-    client.post(f"/inbox/{talk.pk}/writing/")
+    client.post(f"/inbox/{talk.pk}/typing/")
     client.post(
         f"/inbox/{talk.pk}/", {"text": "Done", "uuid": "7b3c3a52-5a3e-4c39-8f1e-0c2c4f6a1b11"}, headers=HTMX
     )
@@ -333,7 +333,7 @@ def stamp(user: User, talk: Conversation) -> str:
         lambda talk, alice, bob: teamwork.close(talk, bob),
         lambda talk, alice, bob: teamwork.snooze(talk, bob, timezone.now() + timedelta(hours=1)),
         lambda talk, alice, bob: teamwork.note(talk, bob, "x"),
-        lambda talk, alice, bob: teamwork.writes(talk, bob),
+        lambda talk, alice, bob: teamwork.types(talk, bob),
         lambda talk, alice, bob: pages.mark_read(talk, bob),
         lambda talk, alice, bob: contacts.block(talk.contact, bob),
         lambda talk, alice, bob: contacts.edit(talk.contact, bob, name="J", company="", note="", tags=[]),
@@ -352,7 +352,7 @@ def test_the_stamp_notices_the_end_of_a_snooze_and_of_writing(
     talk: Conversation, alice: User, bob: User
 ) -> None:
     teamwork.snooze(talk, bob, timezone.now() + timedelta(hours=1))
-    teamwork.writes(talk, bob)
+    teamwork.types(talk, bob)
     seen = {stamp(alice, talk)}
     Reading.objects.update(writing_until=timezone.now() - timedelta(seconds=1))
     seen.add(stamp(alice, talk))
@@ -368,7 +368,7 @@ def test_the_stamp_says_nothing_of_private_conversations(
     Conversation.objects.filter(pk=secret.pk).update(private_to=bob)
     before = pages.change_stamp(alice, secret.pk)
     teamwork.note(secret, bob, "secret")
-    teamwork.writes(secret, bob)
+    teamwork.types(secret, bob)
     teamwork.snooze(secret, bob, timezone.now() + timedelta(hours=1))
     assert pages.change_stamp(alice, secret.pk) == before
 

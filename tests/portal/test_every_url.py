@@ -116,7 +116,7 @@ ROWS = {
     ("inbox_thread", "pk"): "messaging.Conversation",
     ("inbox_team", "pk"): "messaging.Conversation",
     ("inbox_note", "pk"): "messaging.Conversation",
-    ("inbox_writing", "pk"): "messaging.Conversation",
+    ("inbox_typing", "pk"): "messaging.Conversation",
     ("inbox_consent", "pk"): "messaging.Conversation",
     ("inbox_contact", "pk"): "messaging.Conversation",
     ("inbox_block", "pk"): "messaging.Conversation",

@@ -7,7 +7,7 @@
   // --- Who is writing ---
   let said = 0;
   document.addEventListener("input", (event) => {
-    const url = event.target.matches("textarea[name=text]") && event.target.form.dataset.writing;
+    const url = event.target.matches("textarea[name=text]") && event.target.form.dataset.typing;
     if (!url || !event.target.value || Date.now() - said < SAY_MS) return;
     said = Date.now();
     const headers = { ...JSON.parse($(".inbox").getAttribute("hx-headers")), "HX-Request": "true" };
