@@ -15,6 +15,7 @@ from integrations.studio.cases.anonymous import Anonymizer
 from integrations.studio.example.curl import commands_in
 from integrations.studio.example.http_text import read_http
 from integrations.studio.example.sample_limits import UnreadableText
+from integrations.studio.importers import fusionpbx_rows
 from integrations.studio.preview.forms import _body
 from portal.models import User
 from tests.integrations.studio.conftest import PREVIEWED, Previewed
@@ -47,6 +48,17 @@ def test_many_commands_are_not_all_read() -> None:
     found = list(commands_in("curl x\n" * 30_000))
     assert sum(map(len, found[1:])) <= 256 * 1024
     assert len(list(commands_in("curl x\n" * 60))) == 50
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "copy v_provider_settings (provider_setting_name) from stdin;\n",
+        "insert into v_provider_settings (provider_setting_name) values ('a','",
+    ],
+)
+def test_statements_within_rows_are_not_read_again(statement: str) -> None:
+    assert len(list(fusionpbx_rows._rows(statement * 100))) <= 101
 
 
 @pytest.mark.parametrize("words", ['{"a": 1e400}', "[-1e999999]"])
