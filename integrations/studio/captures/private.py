@@ -23,13 +23,21 @@ from integrations.studio.example.words import CREDENTIAL, CREDENTIAL_ENDS, CREDE
 _OF_CONNECTIONS = re.compile(
     r"(content-length|transfer-encoding|x-forwarded-.*|x-real-ip|x-request-id|forwarded|via|connection|host)"
 )
-# name=value, "name": "value" and <name>value</name>, where they cannot be read as a document.
+# name=value, "name": "value" and <name>value</name>, where they cannot be read as a document; also
+# percent-encoded, as in a URL within a URL.
 _NAMES = "|".join((*CREDENTIAL_ENDS, *CREDENTIAL_PARTS))
+_BLANKS, _QUOTE = r"(?:\s|%20){0,9}", r"(?:[\"']|%2[27])?"
 _WRITTEN = re.compile(
-    rf"(?i)((?:(?<![a-z0-9])(?:{'|'.join(sorted(CREDENTIAL))})|{_NAMES})"
-    r"[\"']?\s{0,9}[:=>]\s{0,9}[\"']?)(?!(?:null|true|false)\b)[^\s\"'&,;<>()\[\]{}]+"
+    rf"(?i)((?:(?:(?<![a-z0-9])|(?<=%[0-9a-f]{{2}}))(?:{'|'.join(sorted(CREDENTIAL))})|{_NAMES})"
+    rf"{_QUOTE}{_BLANKS}(?:[:=>]|%3[ADE]){_BLANKS}{_QUOTE})"
+    r"(?!(?:null|true|false)\b)[^\s\"'&,;<>()\[\]{}]+"
 )
+_USER_OF_URL = re.compile(r"(?i)(?<![a-z])(https?://)[^/?#\s@\"'<>]{1,200}@")
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic|digest|token)(\s{1,9})[\w.~+/=-]{4,}")
+# What may be a name, and no credential, if there is an object below it; and a pair of a name and its value.
+_UNSURE = frozenset({"key", "auth", "hash"})
+_PAIR_NAMES, _PAIR_VALUES = ("name", "key", "@name", "@key"), frozenset({"value", "@value", "#text"})
+_LONGEST_NAME, _SHORTEST_JSON, NESTED = 60, 8, 4
 _CHARSET = re.compile(r"(?i);\s*charset\s*=[^;]*")
 
 
@@ -99,13 +107,17 @@ class _Writer:
             name, _sign, value = item.partition("=")
             known = unquote_plus(value)
             private = self._is_private(unquote_plus(name)) or self.hide.text(known) != known
-            fields.append(f"{name}={quote(MASK)}" if value and private else item)
+            fields.append(f"{name}={quote(MASK)}" if value and private else self._within_url(item))
         return self.hide.text("&".join(fields))
+
+    def _within_url(self, item: str) -> str:
+        """A field of a query without the credentials that are written in its value."""
+        clean = self._words(item)
+        return clean if clean == item else clean.replace(MASK, quote(MASK))
 
     def _words(self, source: str) -> str:
         """A text that is no document, without what looks like a credential."""
-        found = _SCHEMES.sub(rf"\1\2{MASK}", self.hide.text(source))
-        return _WRITTEN.sub(rf"\1{MASK}", found)
+        return _WRITTEN.sub(rf"\1{MASK}", _without_schemes(self.hide.text(source)))
 
     def _body(self, body: bytes, kind: str) -> dict[str, Any]:
         essence, source = bodies.essence(kind), _decoded(body, kind)
@@ -162,23 +174,54 @@ class _Writer:
         joined = "\n".join(_texts(value))
         return self.hide.text(joined) != joined
 
-    def _masked(self, value: Value, *, known: bool, private: bool = False) -> Value:
+    def _masked(self, value: Value, *, known: bool, private: bool = False, level: int = 0) -> Value:
         """The value with credentials masked; those of a `private` name are, whatever they are."""
         if isinstance(value, dict):
+            paired = any(self._is_name(value.get(each)) for each in _PAIR_NAMES)
             return {
                 self.hide.text(key) if known else key: self._masked(
-                    item, known=known, private=self._is_private(key)
+                    item,
+                    known=known,
+                    private=private or self._hides(key, item) or (paired and key in _PAIR_VALUES),
+                    level=level,
                 )
                 for key, item in value.items()
             }
         if isinstance(value, list):
-            return [self._masked(item, known=known, private=private) for item in value]
+            paired = len(value) == 2 and isinstance(value[1], str) and self._is_name(value[0])
+            return [
+                self._masked(item, known=known, private=private or (paired and place == 1), level=level)
+                for place, item in enumerate(value)
+            ]
         if not isinstance(value, str) or not value:
             return value
         if private:
             return MASK
-        clean = _SCHEMES.sub(rf"\1\2{MASK}", self.hide.text(value) if known else str(value))
+        if (inner := self._inner(value, known, level)) is not None:
+            return inner
+        clean = _without_schemes(self.hide.text(value) if known else str(value))
         return value if clean == value else clean
+
+    def _hides(self, key: str, item: Value) -> bool:
+        return self._is_private(key) and not (isinstance(item, dict) and plain(key) in _UNSURE)
+
+    def _is_name(self, value: Value) -> bool:
+        return isinstance(value, str) and len(value) <= _LONGEST_NAME and self._is_private(value)
+
+    def _inner(self, value: str, known: bool, level: int) -> str | None:
+        """A text that is JSON itself, as many providers wrap it, without credentials; None if it has none."""
+        if len(value) < _SHORTEST_JSON or level == NESTED or value.lstrip()[:1] not in ("{", "["):
+            return None
+        with suppress(ValueError, RecursionError):
+            found = load(value, as_is=True)
+            clean = self._masked(found, known=known, level=level + 1)
+            return None if clean == found else dump(clean)
+        return None
+
+
+def _without_schemes(source: str) -> str:
+    """A text without what follows the name of a scheme, and without users of URLs."""
+    return _USER_OF_URL.sub(rf"\1{MASK}@", _SCHEMES.sub(rf"\1\2{MASK}", source))
 
 
 def _decoded(body: bytes, kind: str) -> str | None:
