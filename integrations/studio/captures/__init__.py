@@ -17,7 +17,7 @@ from integrations.models import Capture, CapturedRequest, Integration, PropertyV
 from integrations.properties import combined, credentials_of
 from integrations.received import Accepted
 from integrations.redact import Redactor
-from integrations.studio.captures.private import proofs_in, written
+from integrations.studio.example.private import proofs_in, written
 from portal import audit
 from portal.models import Account, User
 

@@ -26,7 +26,7 @@ from integrations.properties import store
 from integrations.redact import Redactor
 from integrations.studio import captures
 from integrations.studio.captures import views
-from integrations.studio.captures.private import is_private, written
+from integrations.studio.example.private import is_private, written
 from messaging import retention
 from portal.models import Organization, User
 

@@ -17,7 +17,14 @@ from integrations.language.urls import encode_pairs
 from integrations.language.values import Value, dump, load, text
 from integrations.language.xml import parse_xml, render_xml
 from integrations.redact import MASK, Redactor
-from integrations.studio.example.words import CREDENTIAL, CREDENTIAL_ENDS, CREDENTIAL_PARTS, is_private, plain
+from integrations.studio.example.words import (
+    CREDENTIAL,
+    CREDENTIAL_ENDS,
+    CREDENTIAL_PARTS,
+    is_private,
+    plain,
+    stands_for_credential,
+)
 
 # What a connection and the proxies on its way add says nothing about the provider.
 _OF_CONNECTIONS = re.compile(
@@ -35,8 +42,8 @@ _WRITTEN = re.compile(
 _USER_OF_URL = re.compile(r"(?i)(?<![a-z])(https?://)[^/?#\s@\"'<>]{1,200}@")
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic|digest|token)(\s{1,9})[\w.~+/=-]{4,}")
 # What may be a name, and no credential, if there is an object below it; and a pair of a name and its value.
-_UNSURE = frozenset({"key", "auth", "hash"})
-_PAIR_NAMES, _PAIR_VALUES = ("name", "key", "@name", "@key"), frozenset({"value", "@value", "#text"})
+UNSURE = frozenset({"key", "auth", "hash"})
+PAIR_NAMES, PAIR_VALUES = ("name", "key", "@name", "@key"), frozenset({"value", "@value", "#text"})
 _LONGEST_NAME, _SHORTEST_JSON, NESTED = 60, 8, 4
 _CHARSET = re.compile(r"(?i);\s*charset\s*=[^;]*")
 
@@ -65,6 +72,17 @@ def written(request: InboundRequest, hide: Redactor, names: Container[str] = ())
     out are the headers of the connection, and those that proxies add.
     """
     return _Writer(hide, names).written(request)
+
+
+def has_credentials(source: str) -> bool:
+    """Whether a value contains a credential by its name, in JSON, a URL, or words.
+
+    Words that stand for one, such as YOUR_API_KEY, are none, but in JSON.
+    """
+    if _Writer(Redactor(()), ()).inner(source, known=False, level=0) is not None:
+        return True
+    written = (found[0].removeprefix(found[1]) for found in _WRITTEN.finditer(source))
+    return not all(map(stands_for_credential, written)) or _USER_OF_URL.search(source) is not None
 
 
 class _Writer:
@@ -177,12 +195,12 @@ class _Writer:
     def _masked(self, value: Value, *, known: bool, private: bool = False, level: int = 0) -> Value:
         """The value with credentials masked; those of a `private` name are, whatever they are."""
         if isinstance(value, dict):
-            paired = any(self._is_name(value.get(each)) for each in _PAIR_NAMES)
+            paired = any(self._is_name(value.get(each)) for each in PAIR_NAMES)
             return {
                 self.hide.text(key) if known else key: self._masked(
                     item,
                     known=known,
-                    private=private or self._hides(key, item) or (paired and key in _PAIR_VALUES),
+                    private=private or self._hides(key, item) or (paired and key in PAIR_VALUES),
                     level=level,
                 )
                 for key, item in value.items()
@@ -197,18 +215,18 @@ class _Writer:
             return value
         if private:
             return MASK
-        if (inner := self._inner(value, known, level)) is not None:
+        if (inner := self.inner(value, known=known, level=level)) is not None:
             return inner
         clean = _without_schemes(self.hide.text(value) if known else str(value))
         return value if clean == value else clean
 
     def _hides(self, key: str, item: Value) -> bool:
-        return self._is_private(key) and not (isinstance(item, dict) and plain(key) in _UNSURE)
+        return self._is_private(key) and not (isinstance(item, dict) and plain(key) in UNSURE)
 
     def _is_name(self, value: Value) -> bool:
         return isinstance(value, str) and len(value) <= _LONGEST_NAME and self._is_private(value)
 
-    def _inner(self, value: str, known: bool, level: int) -> str | None:
+    def inner(self, value: str, *, known: bool, level: int) -> str | None:
         """A text that is JSON itself, as many providers wrap it, without credentials; None if it has none."""
         if len(value) < _SHORTEST_JSON or level == NESTED or value.lstrip()[:1] not in ("{", "["):
             return None
