@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_plus
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -11,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations import case_http, webhooks
+from integrations.decoded import decoded
 from integrations.events import HttpResponse, InboundRequest
 from integrations.language.document import Template as Compiled
 from integrations.models import Capture, CapturedRequest, Integration, PropertyValues, Template
@@ -113,8 +113,7 @@ def erase(account: Account, pattern: re.Pattern[str]) -> int:
 def _text_of(row: CapturedRequest) -> str:
     """What the request says, as it came and decoded."""
     request = case_http.inbound(row.request)
-    raw = f"{request.path} {request.query} {request.body.decode('utf-8', 'replace')}"
-    return f"{raw} {unquote_plus(raw)}"
+    return decoded(f"{request.path} {request.query} {request.body.decode('utf-8', 'replace')}")
 
 
 def _redactor(capture: Capture) -> Redactor:
