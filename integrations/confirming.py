@@ -14,61 +14,24 @@ from integrations.models import Integration, PropertyValues
 from integrations.origins import Ask
 from integrations.properties import ACCESS_TOKEN, Credentials, credentials_of
 from portal import audit
+from portal.batches import batches
 from portal.models import User
 
-BATCH = 500
-Answers = Collection[tuple[str, str]]
+Answers = Collection[tuple[str, str]]  # of labels and origins
 
 
 @transaction.atomic
-def confirm_each(answers: Mapping[int, Answers], user: User) -> None:
-    """Lets secrets go where their integrations, by key, ask for it; also the secrets of the account.
+def confirm_each(answers: Mapping[int, Answers], user: User, *, for_account: bool) -> set[Ask]:
+    """Lets secrets go where their integrations, by key, ask for it; returns what was asked and is answered.
 
-    Answers are pairs of label and origin; what is not asked any more is left out. Takes the same number of
-    queries for each batch. The caller may answer for the account, and has the integrations reviewed.
+    What is not asked any more is left out, and so are secrets of the account unless the user may answer for
+    it. Takes the same number of queries for each batch. The caller has the integrations reviewed.
     """
-    keys = sorted(answers)
-    for start in range(0, len(keys), BATCH):
-        _confirm(keys[start : start + BATCH], answers, user)
+    return {ask for keys in batches(sorted(answers)) for ask in _confirm(keys, answers, user, for_account)}
 
 
-def _confirm(keys: Collection[int], answers: Mapping[int, Answers], user: User) -> None:
-    rows = list(Integration.objects.ready().filter(pk__in=keys).order_by("pk"))
-    given = _given(rows, answers)
-    if lacking := [row for row, asks in given if any(holder is None for _ask, holder in asks)]:
-        PropertyValues.objects.bulk_create(
-            [PropertyValues(integration=row, blank=True) for row in lacking], ignore_conflicts=True
-        )
-        given = _given(rows, answers)
-    reached: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    said: dict[tuple[tuple[str, str], ...], list[Integration]] = defaultdict(list)
-    for row, asks in given:
-        for ask, holder in asks:
-            assert holder is not None
-            reached[holder][ask.label].add(ask.origin)
-        said[tuple(sorted((ask.label, ask.origin) for ask, _holder in asks))].append(row)
-    _allow(reached, user)
-    for pairs, integrations in said.items():
-        changes = {f"{label} → {origin}": ("", _("confirmed")) for label, origin in pairs}
-        audit.record_each(audit.Action.ORIGINS_CONFIRMED, integrations, user, changes)
-
-
-def _given(
-    rows: Iterable[Integration], answers: Mapping[int, Answers]
-) -> list[tuple[Integration, list[tuple[Ask, int | None]]]]:
-    """What is asked and answered, each with the key of the values that hold the secret."""
-    known: dict[int, Credentials] = credentials_of(rows)
-    found = []
-    for row in rows:
-        credentials = known[row.pk]
-        asks = origins.asks_of(row.compiled, credentials, origins.fixed_for(row))
-        wanted = [ask for ask in asks if ask.origin and (ask.label, ask.origin) in answers[row.pk]]
-        if wanted:
-            found.append((row, [(ask, credentials.holders[ask.label]) for ask in wanted]))
-    return found
-
-
-def _allow(reached: Mapping[int, Mapping[str, Iterable[str]]], user: User) -> None:
+def allow(reached: Mapping[int, Mapping[str, Iterable[str]]], user: User | None) -> None:
+    """Lets secrets, by the key of their values and their label, go to these origins. Needs a transaction."""
     locked = PropertyValues.objects.select_for_update(no_key=True).only("secret_origins")  # decrypts nothing
     rows = list(locked.filter(pk__in=list(reached)).order_by(*compared_values.ORDER))
     for row in rows:
@@ -77,3 +40,42 @@ def _allow(reached: Mapping[int, Mapping[str, Iterable[str]]], user: User) -> No
                 row.confirm(label, found, user)
     PropertyValues.objects.bulk_update(rows, ["secret_origins"])
     PropertyValues.objects.filter(pk__in=list(reached)).update(changed_at=timezone.now())
+
+
+def _confirm(
+    keys: Collection[int], answers: Mapping[int, Answers], user: User, for_account: bool
+) -> set[Ask]:
+    rows = list(Integration.objects.ready().filter(pk__in=keys).order_by("pk"))
+    given = _given(rows, answers, for_account)
+    if lacking := [row for row, asks in given if any(holder is None for _ask, holder in asks)]:
+        PropertyValues.objects.bulk_create(
+            [PropertyValues(integration=row, blank=True) for row in lacking], ignore_conflicts=True
+        )
+        given = _given(rows, answers, for_account)
+    reached: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    said: dict[tuple[tuple[str, str], ...], list[Integration]] = defaultdict(list)
+    for row, asks in given:
+        for ask, holder in asks:
+            assert holder is not None
+            reached[holder][ask.label].add(ask.origin)
+        said[tuple(sorted((ask.label, ask.origin) for ask, _holder in asks))].append(row)
+    allow(reached, user)
+    for pairs, integrations in said.items():
+        changes = {f"{label} → {origin}": ("", _("confirmed")) for label, origin in pairs}
+        audit.record_each(audit.Action.ORIGINS_CONFIRMED, integrations, user, changes)
+    return {ask for _row, asks in given for ask, _holder in asks}
+
+
+def _given(
+    rows: Iterable[Integration], answers: Mapping[int, Answers], for_account: bool
+) -> list[tuple[Integration, list[tuple[Ask, int | None]]]]:
+    """What is asked and answered, each with the key of the values that hold the secret."""
+    known: dict[int, Credentials] = credentials_of(rows)
+    found = []
+    for row in rows:
+        credentials = known[row.pk]
+        asks = origins.asks_of(row.compiled, credentials, origins.fixed_for(row))
+        theirs = [ask for ask in asks if ask.origin and (for_account or not ask.inherited)]
+        if answered := [ask for ask in theirs if (ask.label, ask.origin) in answers[row.pk]]:
+            found.append((row, [(ask, credentials.holders[ask.label]) for ask in answered]))
+    return found

@@ -185,3 +185,30 @@ def from_json(stored: Mapping[str, Any]) -> InboundMessage | StatusUpdate | Cons
     if given.get("date"):
         given["date"] = datetime.fromisoformat(given["date"])
     return _EVENTS[given.pop("kind")](**given)
+
+
+# What tells events without an id apart, and what stands for a field that is not stored.
+_CONTENT: dict[str, dict[str, Any]] = {
+    "message": {
+        "type": "message",
+        "sender": "",
+        "recipients": [],
+        "text": "",
+        "urls": [],
+        "date": "",
+        "concat_id": "",
+        "concat_part": 1,
+        "members": [],
+    },
+    "consent": {"type": "", "sender": "", "recipients": []},
+}
+
+
+def content(stored: Mapping[str, Any]) -> list[Any]:
+    """What a stored message or consent says, as JSON that is the same for every version that reads it.
+
+    So it names its fields, and says itself what stands for those that `to_json` leaves out: what is new in
+    a later version, or has another default there, makes no other event.
+    """
+    kind = stored["kind"]
+    return [kind, *(stored.get(name) or nothing for name, nothing in _CONTENT[kind].items())]

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
-from django.utils.translation import gettext as _
 
 from integrations import origins
+from integrations.confirming import Answers, allow, confirm_each
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, PropertyValues, Template
 from integrations.origins import Ask
-from integrations.properties import ACCESS_TOKEN, Credentials, combined, credentials_of, store
+from integrations.properties import Credentials, combined, credentials_of, store
 from integrations.signals import credentials_changed
-from portal import audit
 from portal.batches import batches
 from portal.encryption import WrongKey
 from portal.models import User
@@ -42,30 +41,12 @@ def review_template(template: Template) -> None:
     review(Integration.objects.filter(template=template).values_list("pk", flat=True))
 
 
-def confirm(
-    integration: Integration, answers: Collection[tuple[str, str]], user: User, *, for_account: bool
-) -> int:
+def confirm(integration: Integration, answers: Answers, user: User, *, for_account: bool) -> int:
     """Lets secrets go where the integration asks for it, and goes on at once; returns how many.
 
-    `answers` are pairs of label and origin. `for_account`: the user may answer for the account's values.
+    `for_account`: the user may answer for the account's values.
     """
-    with transaction.atomic():
-        credentials = credentials_of([integration])[integration.pk]
-        found = origins.asks_of(integration.compiled, credentials, origins.fixed_for(integration))
-        given = [
-            ask
-            for ask in sorted(found, key=lambda ask: not ask.inherited)  # locked as by compared_values
-            if ask.origin and (ask.label, ask.origin) in answers and (for_account or not ask.inherited)
-        ]
-        for ask in given:
-            holder = credentials.holders[ask.label]
-            if holder is None:
-                holder = PropertyValues.objects.get_or_create(integration=integration)[0].pk
-            allow(holder, {ask.label: {ask.origin}}, user)
-        if given:
-            asked = sorted((ask.label, str(ask.origin)) for ask in given)
-            changes = {f"{label} → {origin}": ("", _("confirmed")) for label, origin in asked}
-            audit.record(audit.Action.ORIGINS_CONFIRMED, integration, changes, actor=user)
+    given = confirm_each({integration.pk: answers}, user, for_account=for_account)
     affected = Integration.objects.filter(pk=integration.pk)
     if any(ask.inherited for ask in given):
         affected = Integration.objects.filter(
@@ -74,15 +55,6 @@ def confirm(
     if given:
         review(affected.values_list("pk", flat=True))
     return len(given)
-
-
-def allow(holder: int, reached: Mapping[str, Iterable[str]], user: User | None) -> None:
-    """Lets the secrets of a row of values, by their labels, go to these origins. Needs a transaction."""
-    row = PropertyValues.objects.select_for_update(no_key=True).get(pk=holder)
-    for label, found in reached.items():
-        if (row.secret_origins or {}).get(label) is not None or label == ACCESS_TOKEN:
-            row.confirm(label, found, user)
-    row.save(update_fields=["secret_origins", "changed_at"])
 
 
 def enter(integration: Integration, values: Mapping[str, Any], user: User | None = None) -> None:
@@ -105,7 +77,7 @@ def trust(
         if ask.origin and credentials.holders[ask.label] == row.pk:
             reached.setdefault(ask.label, set()).add(ask.origin)
     if reached:
-        allow(row.pk, reached, user)
+        allow({row.pk: reached}, user)
 
 
 def adopt() -> None:

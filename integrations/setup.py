@@ -12,7 +12,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations import calls, holds, oauth, properties
+from integrations import calls, confirming, holds, oauth, properties
 from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE
 from integrations.models import (
     NOT_WORKING,
@@ -112,7 +112,7 @@ def save(integration: Integration, entered: Entered, user: User | None = None) -
         else:
             integration.save()
     row = properties.store(integration, entered.values)
-    holds.allow(row.pk, entered.confirmed, user)
+    confirming.allow({row.pk: entered.confirmed}, user)
     changes = audit.differing_labels(own, entered.values)
     if added or changes:
         audit.record(Action.ADDED if added else Action.VALUES, integration, changes)
@@ -168,7 +168,7 @@ def save_for_account(
     if changes := audit.differing_labels(row.values, entered.values):
         audit.record(Action.VALUES, template, changes, scope=(account.pk, None))
     properties.replace(row, template.published.compiled, entered.values)
-    holds.allow(row.pk, entered.confirmed, user)
+    confirming.allow({row.pk: entered.confirmed}, user)
     _apply(integrations, before)
 
 

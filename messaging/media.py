@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterable
 from datetime import timedelta
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -69,9 +69,21 @@ def copy_of(attachment: Attachment) -> Attachment:
 
 
 def duplicate(attachment: Attachment) -> Attachment:
-    """A new attachment with a file of its own, which is deleted by itself. Raises OSError as `keep` does."""
-    with attachment.file.open("rb") as content:
-        return keep(Attachment(), content, attachment.content_type, attachment.name)
+    """A new attachment with a file of its own, which is deleted by itself. Raises OSError as `keep` does.
+
+    In a media folder it is a hard link: files are never changed, and their bytes go with the last name.
+    """
+    storage, name = attachment.file.storage, str(attachment.file.name)
+    copy = copy_of(attachment)
+    copy.file.name = _place(PurePosixPath(name).name)
+    try:
+        made = Path(storage.path(copy.file.name))
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.hardlink_to(storage.path(name))
+    except (NotImplementedError, OSError):  # not in a folder, or one whose file system has no such links
+        with attachment.file.open("rb") as content:
+            return keep(Attachment(), content, attachment.content_type, attachment.name)
+    return copy
 
 
 def discard(attachments: Iterable[Attachment]) -> None:
@@ -153,13 +165,18 @@ def keep(attachment: Attachment, content: File[Any], kind: str, name: str) -> At
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePosixPath(name).stem).strip("-")[:60] or "file"
     attachment.content_type, attachment.size = kind, content.size
     attachment.name = _shown(name, kind, extension) or f"{stem}{extension}"
-    path = f"{timezone.now():%Y/%m/%d}/{uuid4()}/{stem}{extension}"
+    path = _place(f"{stem}{extension}")
     try:
         attachment.file.save(path, content, save=False)
     except OSError:
         attachment.file.storage.delete(path)
         raise
     return attachment
+
+
+def _place(name: str) -> str:
+    """Where a new file of this name is stored, in a folder of its own."""
+    return f"{timezone.now():%Y/%m/%d}/{uuid4()}/{name}"
 
 
 def _shown(name: str, kind: str, extension: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
+
+logger = logging.getLogger(__name__)
 
 
 class WrongKey(Exception):
@@ -99,7 +102,15 @@ class EncryptedBinaryField(EncryptedField):
 
 
 class EncryptedJSONField(EncryptedField):
-    """A JSON value, encrypted in the database."""
+    """A JSON value, encrypted in the database. Raises WrongKey when it is read and no key decrypts it.
+
+    With `may_be_lost`, it is logged and None instead, so that one such row keeps nobody from the others. It
+    must not be null, so that nobody stores that None in its place.
+    """
+
+    def __init__(self, *args: Any, may_be_lost: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.may_be_lost = may_be_lost
 
     def get_prep_value(self, value: Any) -> Any:
         return (
@@ -109,4 +120,12 @@ class EncryptedJSONField(EncryptedField):
         )
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        return None if value is None else json.loads(decrypt(bytes(value)))
+        if value is None:
+            return None
+        try:
+            return json.loads(decrypt(bytes(value)))
+        except WrongKey:
+            if not self.may_be_lost:
+                raise
+            logger.warning("%s: a row cannot be decrypted. See manage.py check_keys.", self)
+            return None

@@ -11,6 +11,10 @@ from django.urls import reverse
 
 logger = logging.getLogger(__name__)
 
+# What is raised if a mail cannot be sent: the errors of smtplib are the former. The latter is of domains that
+# cannot be written in ASCII, of the mail server or of an address that passed as valid.
+ERRORS = (OSError, UnicodeError)
+
 
 def is_configured() -> bool:
     """Whether mail can be sent; otherwise it would be printed to the log, and no page may promise it."""
@@ -31,7 +35,7 @@ def send(to: str, subject: str, text: str, connection: Any = None) -> bool:
     """Sends a mail; returns whether the mail server took it, and logs why not."""
     try:
         EmailMessage(" ".join(subject.split()), text, to=[to], connection=connection).send()
-    except (OSError, UnicodeError) as error:  # smtplib's are the former; of no valid host name, the latter
+    except ERRORS as error:
         failed(error)
         return False
     return True

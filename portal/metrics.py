@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
-import platform
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, values
@@ -25,11 +24,11 @@ _places: dict[int, str] = {}  # by process id: a fork takes a place of its own
 def _place_of_process() -> str:
     """Names the files of this process: it takes the first place that is free, and counts on from there.
 
-    So processes that end soon, such as commands that file mails, do not fill the folder.
+    So processes that end soon, such as commands that file mails, do not fill the folder; nor do containers,
+    each of which has another host name: they share the machine's locks with the folder.
     """
     if (pid := os.getpid()) not in _places:
-        # Containers that share the folder have names of their own.
-        places = (f"{platform.node()}-{number}" for number in itertools.count())
+        places = map(str, itertools.count())
         _places[pid] = next(place for place in places if _takes(f"{FOLDER}/{place}.lock"))
     return _places[pid]
 

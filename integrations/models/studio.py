@@ -52,14 +52,15 @@ class TemplateCase(models.Model):
 class PastedSamples(models.Model):
     """What was pasted to build a template by example, and how it was marked, without credentials.
 
-    `revision` is the document that was made of it. It is kept for 30 days after it was saved last.
+    `revision` is the document that was made of it. It is kept for 30 days after it was saved last. `fields`
+    is None if its encryption key is lost.
     """
 
     KEPT = timedelta(days=30)
 
     template = models.OneToOneField(Template, models.CASCADE, related_name="pasted")
     revision = models.ForeignKey(TemplateRevision, models.CASCADE, related_name="+")
-    fields = EncryptedJSONField()
+    fields = EncryptedJSONField(may_be_lost=True)
     saved_at = models.DateTimeField()
 
     class Meta:
@@ -129,10 +130,13 @@ class CapturedRequestQuerySet(models.QuerySet["CapturedRequest"]):
 
 
 class CapturedRequest(models.Model):
-    """A request to the URL of a capture, without credentials, as cases write requests."""
+    """A request to the URL of a capture, without credentials, as cases write requests.
+
+    `request` is None if its encryption key is lost.
+    """
 
     capture = models.ForeignKey(Capture, models.CASCADE, related_name="requests")
-    request = EncryptedJSONField()
+    request = EncryptedJSONField(may_be_lost=True)
     received_at = models.DateTimeField(auto_now_add=True)
 
     objects = CapturedRequestQuerySet.as_manager()

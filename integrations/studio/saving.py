@@ -22,18 +22,18 @@ SHOWN = 2_000  # lines of a difference
 class Overtaken(Exception):
     """An edit that is based on another revision than the `latest`, and was not saved.
 
-    `why` is a sentence about the latest, where it is not that somebody else was faster.
+    `meanwhile` is a sentence about the latest, where it is not that somebody else was faster.
     """
 
     latest: TemplateRevision
     source: str
-    why: str = ""
+    meanwhile: str = ""
 
     @property
     def sentence(self) -> str:
         """Who has saved or published what, and when."""
-        if self.why:
-            return self.why
+        if self.meanwhile:
+            return self.meanwhile
         said = {
             "number": self.latest.number,
             "author": self.latest.author or "Patchbay",

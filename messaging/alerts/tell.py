@@ -71,7 +71,7 @@ def _tell(alert: Alert, subject: str, text: str, users: Sequence[User]) -> None:
                 except (SMTPRecipientsRefused, UnicodeError) as error:
                     mail.failed(error)  # this address is refused whenever it is tried; the others are told
                 mailed_to(alert, user)
-    except OSError as error:  # the base class of smtplib's errors, too
+    except mail.ERRORS as error:
         logger.error("Administrators could not be told by email of %s: %s.", alert, error)
     else:
         told(alert)

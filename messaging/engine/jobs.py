@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model, prefetch_related_objects
 
-from integrations.events import HttpRequest
+from integrations.events import HttpRequest, Outcome
 from integrations.prepared import PreparedIntegration
 from integrations.requests import Part
 from messaging.engine.queue import Claim
@@ -43,7 +43,7 @@ class Job:
     requests: list[HttpRequest] = field(default_factory=list)
     done: int = 0
     refusal: str = ""
-    obstacle: str = ""
+    obstacle: Outcome | None = None
 
     @property
     def seconds_left(self) -> float:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from integrations import calls, http, prepared
 from integrations.calls import Call, NotNow
-from integrations.events import Fault, HttpResponse, InboundRequest, Outcome
+from integrations.events import Fault, HttpResponse, InboundRequest, Outcome, content
 from integrations.language.api_methods import RECEIVE_MESSAGES
 from integrations.models import Integration, Poll
 from integrations.polled import as_request, is_nothing
@@ -207,7 +207,7 @@ def _digests(poll: Poll, events: Sequence[VerifiedEvent]) -> list[str]:
     for event in events:
         known: Any = event.row.key
         if known is None:
-            known = json.dumps([poll.cursor, event.row.number_id, event.row.payload], sort_keys=True)
+            known = json.dumps([poll.cursor, event.row.number_id, content(event.row.payload)])
         equal[known] += 1
         found.append(hashlib.sha256(f"{known}\x1f{equal[known]}".encode()).hexdigest()[:20])
     return found

@@ -31,6 +31,9 @@ class Sent:
 
 
 _AT_NIGHT = _("It is night at the contact’s place. Wait until 8:00, or press Send again to send it now.")
+_AT_NIGHT_OF = _(
+    "It is night at the place of %(contact)s. Wait until 8:00, or press Send again to send it now."
+)
 
 
 class NewMessageForm(MessageForm):
@@ -127,7 +130,9 @@ class NewMessageForm(MessageForm):
             raise Refused(f"{self.goes} {_('Press Send again to send it.')}")
         there = None if data["later"] else writing.night(number, contacts)
         if there is not None and there.now and data["warned"] != there.contact.address:
-            raise Refused(str(_AT_NIGHT))
+            raise Refused(
+                str(_AT_NIGHT_OF) % {"contact": there.contact} if self.whom.several else str(_AT_NIGHT)
+            )
         if self.as_group or not self.whom.several:
             one = contacts[0]
             # The members of a group that was named may be none at this number yet.

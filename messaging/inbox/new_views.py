@@ -41,7 +41,7 @@ def new(request: SignedIn) -> HttpResponse:
                 return _go_on(request, sent.messages)
             form, said = _to_the_others(form, sent)
     context = {**frame(request), "form": form, "numbers": numbers, "said": said, **_about(request, form)}
-    return answer(request, "inbox/_new.html", context, refused="inbox/_new_refused.html")
+    return answer(request, "inbox/_new.html", context, problem="inbox/_new_refused.html")
 
 
 @login_required

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import (
-    BigIntegerField,
     Case,
     Count,
     Exists,
@@ -23,7 +22,7 @@ from django.db.models import (
     When,
     prefetch_related_objects,
 )
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging.inbox import filters
@@ -41,9 +40,8 @@ from messaging.models import (
 )
 from messaging.models.assignments import assigned_to, not_private
 from messaging.models.conversations import ConversationQuerySet
-from messaging.statuses import Direction
 from portal.database import plans
-from portal.models import Membership, User
+from portal.models import User
 
 CONVERSATIONS, MESSAGES = 30, 50
 MOST_UNREAD = 100  # are counted; more are shown as 99+
@@ -209,29 +207,13 @@ def unread(user: User) -> int:
 
     At most `MOST_UNREAD` are counted.
     """
-    own = Conversation.objects.for_user(user).wanted().filter(closed_at__isnull=True)
+    own = Conversation.objects.for_user(user).told_of()
     return own.unread_by(user).order_by()[:MOST_UNREAD].count()
 
 
 def unread_of(users: Collection[int]) -> dict[int, int]:
     """The same for several users, given by their keys, in one query; of those who have read all, nothing."""
-    reader = OuterRef("reader")
-    permitted = Membership.objects.filter(
-        user=reader, organization=OuterRef("organization"), status=Membership.Status.ACTIVE
-    )
-    read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=reader).values("read_to")
-    fresh = Message.objects.filter(
-        conversation=OuterRef("pk"), direction=Direction.IN, pk__gt=OuterRef("read")
-    )
-    mentions = Mention.objects.filter(conversation=OuterRef("pk"), user=reader, seen_at__isnull=True)
-    found = (
-        Conversation.objects.wanted()
-        .annotate(reader=F("number__assignments__user"))
-        .filter(Exists(permitted), reader__in=users, closed_at__isnull=True)
-        .filter(Q(private_to__isnull=True) | Q(private_to=F("reader")))
-        .annotate(read=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()))
-        .filter(Q(Exists(fresh), last_message__gt=F("read")) | Q(Exists(mentions)))
-    )
+    found = Conversation.objects.told_of().unread_by_each(users)
     counted = found.order_by().values("reader").annotate(number=Count("pk"))
     return {row["reader"]: min(row["number"], MOST_UNREAD) for row in counted}
 

@@ -12,8 +12,7 @@ from django.views.decorators.http import require_POST
 
 from messaging import wakeups
 from messaging.errors import Refused
-from messaging.inbox import team_views
-from messaging.inbox.views import SignedIn, conversation_changed
+from messaging.inbox.views import SignedIn, conversation_changed, refused
 from messaging.models import Message
 from messaging.rules import schedule
 from messaging.statuses import Direction
@@ -28,7 +27,7 @@ def cancel(request: SignedIn, uuid: UUID) -> HttpResponse:
     try:
         schedule.cancel(message, request.user)
     except Refused as refusal:
-        return _refused(request, message, refusal)
+        return refused(request, message.conversation, refusal)
     answer = conversation_changed(request, message.conversation_id)
     if message.author_id == request.user.pk:
         answer["HX-Trigger"] = json.dumps({"changed": {}, "canceled": {"message": f"m{message.pk}"}})
@@ -47,14 +46,10 @@ def reschedule(request: SignedIn, uuid: UUID) -> HttpResponse:
         else:
             schedule.reschedule(message, schedule.chosen(request.POST.get("at", "")))
     except Refused as refusal:
-        return _refused(request, message, refusal)
+        return refused(request, message.conversation, refusal)
     return conversation_changed(request, message.conversation_id)
 
 
 def _own(request: SignedIn, uuid: UUID) -> Message:
     own = Message.objects.for_user(request.user).filter(direction=Direction.OUT)
     return get_object_or_404(own.select_related("conversation"), uuid=uuid)
-
-
-def _refused(request: SignedIn, message: Message, refusal: Refused) -> HttpResponse:
-    return team_views.refused(request, message.conversation, refusal)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from messaging.errors import Refused
 from messaging.inbox import team
-from messaging.inbox.views import REFUSED, SignedIn, own
+from messaging.inbox.views import SignedIn, own, refused
 from messaging.models import Conversation
 from messaging.rules import schedule, teamwork
 from portal.account.sessions import unattended
@@ -99,9 +99,3 @@ def done(request: SignedIn, opened: Conversation, fragment: str = "inbox/_team.h
     answer = render(request, fragment, context)
     answer["HX-Trigger"] = "changed"
     return answer
-
-
-def refused(request: SignedIn, opened: Conversation, refusal: Refused) -> HttpResponse:
-    """Says why, where the page says such things."""
-    context = {"conversation": opened, "refusal": str(refusal)}
-    return render(request, "inbox/_refused.html", context, status=REFUSED)

@@ -116,12 +116,12 @@ def send_again(request: SignedIn, uuid: UUID) -> HttpResponse:
     """A new message in place of one that failed."""
     message = get_object_or_404(Message.objects.for_user(request.user), uuid=uuid)
     opened = own(request, message.conversation_id)
-    form = _form(request, opened)
     try:
         submit.resend(request.user, message)
     except Refused as refusal:
-        form.add_error(None, str(refusal))
-    return _with_thread(request, own(request, opened.pk), form)
+        return refused(request, opened, refusal)
+    opened = own(request, opened.pk)
+    return _with_thread(request, opened, _form(request, opened))
 
 
 @login_required
@@ -223,15 +223,21 @@ def _with_thread(request: SignedIn, opened: Conversation, form: MessageForm) -> 
     return answer(request, "inbox/_conversation.html", context)
 
 
+def refused(request: SignedIn, opened: Conversation, refusal: Refused) -> HttpResponse:
+    """Says why, where the page says such things."""
+    context = {"conversation": opened, "refusal": str(refusal)}
+    return render(request, "inbox/_refused.html", context, status=REFUSED)
+
+
 def answer(
-    request: SignedIn, pane: str, context: dict[str, Any], refused: str = "inbox/_problem.html"
+    request: SignedIn, pane: str, context: dict[str, Any], problem: str = "inbox/_problem.html"
 ) -> HttpResponse:
     """The pane alone for htmx, or within the whole page; 422 when the form was refused."""
     form = context["form"]
     status = REFUSED if form.errors else 200
     if request.htmx:
         if status == REFUSED:
-            return render(request, refused, context, status=status)
+            return render(request, problem, context, status=status)
         return render(request, pane, context)
     return render(request, "inbox/page.html", {**context, "pane": pane}, status=status)
 

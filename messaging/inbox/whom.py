@@ -26,10 +26,13 @@ _BETWEEN = re.compile(r"[,;\n]")
 class Whom:
     """The contacts that somebody means, each once, who may not be stored yet; and what is wrong.
 
+    Those whom the user does not write with are not stored, as far as the user can see.
+
     `last` is what they write at the moment, if it is nobody yet, and `unfinished` why.
     """
 
     number: Number
+    user: User
     contacts: tuple[Contact, ...]
     problems: tuple[str, ...]
     last: str = ""
@@ -46,9 +49,9 @@ class Whom:
 
     @property
     def group(self) -> Contact | None:
-        """The group of exactly these people, if there is one."""
+        """The group of exactly these people, if the user writes with it."""
         found = Group.of(self.number.organization_id, (contact.address for contact in self.contacts))
-        groups = Contact.objects.filter(organization=self.number.organization_id, is_group=True)
+        groups = _own(self.number, self.user).filter(is_group=True)
         return groups.filter(address=found.address).first() if found else None
 
 
@@ -72,10 +75,10 @@ def read(number: Number, user: User, written: str) -> Whom:
                 problems.append(str(error))
             continue
         found.setdefault(phones.ways(contact.address)[0], contact)
-    contacts = _stored(number, tuple(found.values()))
+    contacts = _known(number, user, tuple(found.values()))
     if len(contacts) > 1:
         problems += _unwilling(number, contacts)
-    return Whom(number, contacts, tuple(problems), nobody, unfinished)
+    return Whom(number, user, contacts, tuple(problems), nobody, unfinished)
 
 
 def suggested(number: Number, user: User, words: str) -> list[Contact]:
@@ -130,10 +133,13 @@ def _own(number: Number, user: User) -> ContactQuerySet:
     return Contact.objects.filter(known, organization=number.organization_id).distinct()
 
 
-def _stored(number: Number, contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
-    """The contacts as they are stored, as far as they are, in the order given."""
+def _known(number: Number, user: User, contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
+    """The contacts as they are stored, as far as the user writes with them, in the order given.
+
+    Of a number that only others write with, the user learns neither a name nor that it is blocked.
+    """
     ways = {way for contact in contacts for way in phones.ways(contact.address)}
-    rows = Contact.objects.filter(organization=number.organization_id, address__in=ways)
+    rows = _own(number, user).filter(address__in=ways)
     by_way = {phones.ways(row.address)[0]: row for row in rows.select_related("merged_into").order_by("-pk")}
     return tuple(by_way.get(phones.ways(contact.address)[0], contact) for contact in contacts)
 

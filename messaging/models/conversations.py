@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 from django.apps import apps
 from django.conf import settings
 from django.db import models
-from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, Subquery
+from django.db.models import BigIntegerField, Count, Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,12 +18,38 @@ from messaging.models.contacts import Contact
 from messaging.models.messages import Message, MessageQuerySet
 from messaging.models.numbers import Number, OptOut
 from messaging.statuses import Direction
-from portal.models import Organization, User
+from portal.models import Membership, Organization, User
 
 
 def is_asleep() -> Q:
     """The condition that a conversation is snoozed at this moment."""
     return Q(snoozed_until__gt=Now())
+
+
+def has_texts_for(user: User, after: int = 0) -> Q:
+    """The condition that a user has not read texts of a conversation whose keys are greater than `after`.
+
+    Found fast: most conversations end with what the user has read.
+    """
+    read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=user).values("read_to")
+    goes_on = Q(last_message__gt=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()))
+    return goes_on & Q(Exists(_fresh(user).filter(pk__gt=after)))
+
+
+def _fresh(user: User) -> MessageQuerySet:
+    """The inbound messages of a conversation that the user has not read."""
+    read_to = Reading.objects.filter(conversation=OuterRef(OuterRef("pk")), user=user).values("read_to")
+    return Message.objects.filter(
+        conversation=OuterRef("pk"),
+        direction=Direction.IN,
+        id__gt=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()),
+    )
+
+
+def _mentions(user: User | OuterRef) -> models.QuerySet[models.Model]:
+    """What is for the user in a conversation, and they have not seen."""
+    mentions = apps.get_model("messaging", "Mention")._default_manager
+    return mentions.filter(conversation=OuterRef("pk"), user=user, seen_at__isnull=True)
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -31,6 +60,13 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def wanted(self) -> ConversationQuerySet:
         """Those whose contact is not blocked: lists, counts and notifications begin here."""
         return self.filter(contact__blocked_at__isnull=True)
+
+    def told_of(self) -> ConversationQuerySet:
+        """Those of which users are told: the number of unread, notices, mail and push begin here.
+
+        One that is closed is not among them, whoever of the number's users has closed it.
+        """
+        return self.wanted().filter(closed_at__isnull=True)
 
     def open(self) -> ConversationQuerySet:
         """Those in which something may have to be done: neither closed nor snoozed."""
@@ -54,30 +90,36 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
         The latter says whether a note that the user has not seen mentions them.
         """
-        fresh = self._fresh(user).order_by().values("conversation")
+        fresh = _fresh(user).order_by().values("conversation")
         number = Subquery(fresh.annotate(number=Count("pk")).values("number"))
-        unseen = Exists(self._mentions(user))
+        unseen = Exists(_mentions(user))
         counted: ConversationQuerySet = self.annotate(unread=Coalesce(number, 0), mentioned=unseen)
         return counted
 
     def unread_by(self, user: User) -> ConversationQuerySet:
-        """Those for which `with_unread` says so, found faster: most end with what the user has read."""
-        read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=user).values("read_to")
-        goes_on = Q(last_message__gt=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()))
-        return self.filter(goes_on & Exists(self._fresh(user)) | Exists(self._mentions(user)))
+        """Those for which `with_unread` says so."""
+        return self.filter(has_texts_for(user) | Exists(_mentions(user)))
 
-    def _fresh(self, user: User) -> MessageQuerySet:
-        """The inbound messages of a conversation that the user has not read."""
-        read_to = Reading.objects.filter(conversation=OuterRef(OuterRef("pk")), user=user).values("read_to")
-        return Message.objects.filter(
-            conversation=OuterRef("pk"),
-            direction=Direction.IN,
-            id__gt=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()),
+    def unread_by_each(self, users: Collection[int]) -> models.QuerySet[Any, Any]:
+        """What `for_user` and `unread_by` return for each of several users, given by their keys.
+
+        The rows are annotated with the `reader`, and with `read`, the key up to where they have read it.
+        """
+        reader = OuterRef("reader")
+        permitted = Membership.objects.filter(
+            user=reader, organization=OuterRef("organization"), status=Membership.Status.ACTIVE
         )
-
-    def _mentions(self, user: User) -> models.QuerySet[models.Model]:
-        mentions = apps.get_model("messaging", "Mention")._default_manager
-        return mentions.filter(conversation=OuterRef("pk"), user=user, seen_at__isnull=True)
+        read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=reader).values("read_to")
+        fresh = Message.objects.filter(
+            conversation=OuterRef("pk"), direction=Direction.IN, pk__gt=OuterRef("read")
+        )
+        return (
+            self.annotate(reader=F("number__assignments__user"))
+            .filter(Exists(permitted), reader__in=users)
+            .filter(Q(private_to__isnull=True) | Q(private_to=F("reader")))
+            .annotate(read=Coalesce(Subquery(read_to), 0, output_field=BigIntegerField()))
+            .filter(Q(Exists(fresh), last_message__gt=F("read")) | Q(Exists(_mentions(reader))))
+        )
 
 
 class Conversation(models.Model):

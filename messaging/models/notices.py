@@ -93,14 +93,15 @@ class NoticeChoices(models.Model):
 class Device(models.Model):
     """A browser in which a user has switched push notices on; it is told while its session lasts.
 
-    `subscription` has the `endpoint` at the push service, the keys `p256dh` and `auth`, and the `session`.
+    `subscription` has the `endpoint` at the push service, the keys `p256dh` and `auth`, and the `session`. It
+    is None if its encryption key is lost.
     """
 
     MAX_PER_USER = 20
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="devices")
     digest = SecretCharField(max_length=64, unique=True)  # of the endpoint
-    subscription = EncryptedJSONField()
+    subscription = EncryptedJSONField(may_be_lost=True)
     name = models.CharField(_("name"), max_length=80)
     created_at = models.DateTimeField(_("since"), db_default=Now())
 

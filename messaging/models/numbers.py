@@ -191,12 +191,11 @@ class Number(models.Model):
         private.update(private_to=None, private_until=None)
 
     def _reroute(self) -> None:
-        """Makes waiting messages go through the number's current provider."""
-        if self.integration_id is not None:
-            waiting = self.organization.messages.filter(
-                conversation__number=self, direction=Direction.OUT, queue_state=QueueState.WAITING
-            )
-            waiting.exclude(integration=self.integration_id).update(integration=self.integration_id)
+        """Makes waiting messages go through the number's current provider; without one, they fail in time."""
+        waiting = self.organization.messages.filter(
+            conversation__number=self, direction=Direction.OUT, queue_state=QueueState.WAITING
+        )
+        waiting.exclude(integration=self.integration_id).update(integration=self.integration_id)
 
     def normalise(self) -> None:
         """Brings the number into the form in which it is kept. Raises ValueError with a sentence."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from messaging.models import Assignment, Conversation, Mention, Push, Reading
+from messaging.models import Conversation, Mention, Push
 
 
 def of(pushes: Sequence[Push]) -> list[Push]:
-    """Those that are neither read nor of a conversation that the user does not see; at most four queries."""
+    """Those of what the user has not read, in conversations of which they are told; at most three queries."""
     users = {push.device.user_id for push in pushes}
     conversations = {row.pk: row for push in pushes if (row := _conversation(push)) is not None}
     if not conversations:
         return list(pushes)
-    numbers = {row.number_id for row in conversations.values()}
-    users_of = Assignment.objects.permitted().filter(number__in=numbers, user__in=users).users_by_number()
-    read = Reading.objects.filter(conversation__in=conversations, user__in=users)
-    read_to = {(row.conversation_id, row.user_id): row.read_to for row in read}
+    asking = Conversation.objects.told_of().filter(pk__in=conversations).unread_by_each(users)
+    read_to: dict[tuple[int, int], int] = {
+        (row, reader): read for row, reader, read in asking.values_list("pk", "reader", "read")
+    }
     remarks = {push.remark_id for push in pushes if push.remark_id}
     unseen = Mention.objects.filter(remark__in=remarks, user__in=users, seen_at__isnull=True)
     mentioned = set(unseen.values_list("remark", "user")) if remarks else set()
@@ -27,12 +27,11 @@ def of(pushes: Sequence[Push]) -> list[Push]:
         conversation, user = _conversation(push), push.device.user_id
         if conversation is None:
             return True
-        sees = user in users_of.get(conversation.number_id, ()) and conversation.private_to_id in (None, user)
-        if not sees or conversation.contact.blocked_at is not None:
+        if (conversation.pk, user) not in read_to:
             return False
         if push.remark_id:
             return conversation.pk in woken and (push.remark_id, user) in mentioned
-        return read_to.get((conversation.pk, user), 0) < (push.message_id or 0)
+        return read_to[conversation.pk, user] < (push.message_id or 0)
 
     return [push for push in pushes if is_news(push)]
 

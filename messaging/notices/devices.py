@@ -32,7 +32,7 @@ def mark_of(session: str) -> str:
 def renew(user: User, session: str, endpoint: str) -> bool:
     """Whether the user still has the device, which belongs to the session from now on."""
     device = Device.objects.filter(user=user, digest=_digest(endpoint)).first()
-    if device is None:
+    if device is None or device.subscription is None:
         return False
     device.subscription |= {"session": session}
     device.save(update_fields=["subscription"])
@@ -85,8 +85,11 @@ def decoded(text: str) -> bytes:
 
 
 def signed_in(devices: Iterable[Device]) -> set[int]:
-    """The keys of those whose session, in which they were added, still lasts; one query."""
-    rows = list(devices)
+    """The keys of those whose session, in which they were added, still lasts; one query.
+
+    A device whose encryption key is lost has none.
+    """
+    rows = [row for row in devices if row.subscription is not None]
     lasting = sessions.lasting((row.subscription["session"], row.user) for row in rows)
     return {row.pk for row in rows if (row.subscription["session"], row.user_id) in lasting}
 
@@ -108,5 +111,8 @@ def _digest(endpoint: str) -> str:
 def _forget(request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
         for device in Device.objects.filter(user=user):
-            if device.subscription["session"] == request.session.session_key:
+            if (
+                device.subscription is not None
+                and device.subscription["session"] == request.session.session_key
+            ):
                 device.delete()

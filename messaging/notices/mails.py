@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from messaging.models import Message, NoticeChoices, Remark
 from messaging.notices import replies, wording
-from messaging.notices.unread import Told, ended, unread
+from messaging.notices.unread import CONVERSATIONS, MESSAGES, Told, ended, unread
 from portal import mail
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def send_due() -> None:
         choices = NoticeChoices.objects.select_related("user").get(pk=key)
         try:
             told = _tell(choices)
-        except OSError as error:  # the base class of smtplib's errors, too
+        except mail.ERRORS as error:
             logger.error("A notice could not be sent by mail: %s.", type(error).__name__)
             minutes = min(RETRY_MINUTES * 2**choices.mail_failures, 24 * 60)
             NoticeChoices.objects.filter(pk=key).update(
@@ -51,7 +51,7 @@ def send_due() -> None:
 def _tell(choices: NoticeChoices) -> Told:
     """Sends what is unread; returns up to where the user has been told.
 
-    Raises OSError. Each letter is noted before the next, so that it is not sent again then.
+    Raises one of `mail.ERRORS`. Each letter is noted before the next, so that it is not sent again then.
     """
     told = Told(choices.mailed_to, choices.remarks_mailed_to)
     messages, over = _untold(choices, told)
@@ -68,7 +68,8 @@ def _tell(choices: NoticeChoices) -> Told:
         return told.through(messages, over)
     with timezone.override(choices.user.time_zone), get_connection() as connection:
         for number, conversations in enumerate(letters, 1):
-            connection.send_messages([_letter(choices, conversations)])
+            more = number == len(letters) and _may_be_more(messages)
+            connection.send_messages([_letter(choices, conversations, more=more)])
             if number < len(letters):
                 _note(choices, conversations)
     return told.through(messages, over)
@@ -96,7 +97,14 @@ def _untold(choices: NoticeChoices, told: Told) -> tuple[list[Message], list[Rem
     return unread(choices.user, told.message), ended(choices.user, told.remark)
 
 
-def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message | Remark]]) -> EmailMessage:
+def _may_be_more(messages: Sequence[Message]) -> bool:
+    """Whether these are so many that others may have been left out."""
+    return len(messages) >= MESSAGES or len({row.conversation_id for row in messages}) >= CONVERSATIONS
+
+
+def _letter(
+    choices: NoticeChoices, conversations: Sequence[Sequence[Message | Remark]], *, more: bool
+) -> EmailMessage:
     first = conversations[0][0].conversation
     answerable = (
         len(conversations) == 1
@@ -117,6 +125,11 @@ def _letter(choices: NoticeChoices, conversations: Sequence[Sequence[Message | R
     ]
     if answerable:
         said.insert(0, replies.ABOVE + _("Write above this line to answer by text message."))
+    if more:
+        said.append(
+            _("These are the newest. See in your inbox what else is unread: %(url)s")
+            % {"url": mail.url("inbox")}
+        )
     said.append(_("You choose at %(url)s how you are told.") % {"url": mail.url("notifications")})
     return EmailMessage(
         " ".join(_subject(conversations).split()),

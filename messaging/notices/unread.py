@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from django.db.models import Max, OuterRef, Q, Subquery
+from django.db.models import Max, OuterRef, Q, Subquery, prefetch_related_objects
 
 from messaging.models import Conversation, Mention, Message, Number, Reading, Remark
 from messaging.models.assignments import assigned_to
+from messaging.models.conversations import has_texts_for
 from messaging.statuses import Direction
 from portal.models import User
 
@@ -51,30 +53,31 @@ def newest(user: User) -> Told:
 def unread(user: User, after: int = 0, looking_at: int | None = None) -> list[Message]:
     """The user's unread messages whose key is greater than `after`, oldest first, at most `MESSAGES`.
 
-    Those of the conversation that the user is `looking_at` are among them whether or not its page has noted
-    them as read meanwhile. Two queries read the newest conversations and their newest messages by their
-    indexes.
+    They are those of the newest `CONVERSATIONS` with such messages. Those of the conversation that the user
+    is `looking_at` are among them whether or not its page has noted them as read meanwhile. Two queries read
+    the conversations in which something was said since, and their newest messages, by their indexes.
     """
     read_to = Reading.objects.filter(conversation=OuterRef("pk"), user=user).values("read_to")
     rows = (
         Conversation.objects.for_user(user)
-        .wanted()
-        .filter(last_message__gt=after)
+        .told_of()
+        .filter(has_texts_for(user, after) | Q(pk=looking_at), last_message__gt=after)
         .order_by("-last_at")
         .annotate(read_to=Subquery(read_to))
-        .values_list("pk", "read_to", "last_message")[:CONVERSATIONS]
+        .values_list("pk", "read_to")[:CONVERSATIONS]
     )
     wanted = Q()
-    for conversation, read, last in rows:
+    for conversation, read in rows:
         seen = after if conversation == looking_at else max(read or 0, after)
-        if last > seen:
-            wanted |= Q(conversation=conversation, pk__gt=seen)
+        wanted |= Q(conversation=conversation, pk__gt=seen)
     if not wanted:
         return []
-    found = Message.objects.filter(wanted, direction=Direction.IN).order_by("-pk")
-    return list(found.select_related("sender", "conversation__contact", "conversation__number")[:MESSAGES])[
-        ::-1
-    ]
+    found = Message.objects.filter(wanted, direction=Direction.IN).select_related(
+        "sender__merged_into", "conversation__contact__merged_into", "conversation__number"
+    )
+    newest_first = list(found.order_by("-pk")[:MESSAGES])
+    _read_members(newest_first)
+    return newest_first[::-1]
 
 
 def ended(user: User, after: int = 0, looking_at: int | None = None) -> list[Remark]:
@@ -82,10 +85,17 @@ def ended(user: User, after: int = 0, looking_at: int | None = None) -> list[Rem
 
     A conversation that was taken up since is not among them.
     """
-    mine = Conversation.objects.for_user(user).wanted().snooze_over()
+    mine = Conversation.objects.for_user(user).told_of().snooze_over()
     unseen = Mention.objects.filter(Q(seen_at__isnull=True) | Q(conversation=looking_at), user=user)
     found = Remark.objects.filter(
         kind=Remark.Kind.OVER, pk__gt=after, pk__in=unseen.values("remark"), conversation__in=mine
-    )
-    related = found.select_related("conversation__contact", "conversation__number")
-    return list(related.order_by("-pk")[:MESSAGES])[::-1]
+    ).select_related("conversation__contact__merged_into", "conversation__number")
+    newest_first = list(found.order_by("-pk")[:MESSAGES])
+    _read_members(newest_first)
+    return newest_first[::-1]
+
+
+def _read_members(rows: Sequence[Message | Remark]) -> None:
+    """Reads at once the members of all groups, by which those that have no name are called."""
+    contacts = [row.conversation.contact for row in rows]
+    prefetch_related_objects([contact for contact in contacts if contact.is_group], "members__merged_into")

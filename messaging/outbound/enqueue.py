@@ -20,7 +20,7 @@ from messaging.engine.outbox import Entry, Submission, Submitted
 from messaging.engine.quotas import Quotas
 from messaging.errors import Refused
 from messaging.groups import Group, contacts_of
-from messaging.models import Contact, Conversation, Message, Number, OptOut
+from messaging.models import Assignment, Contact, Conversation, Message, Number, OptOut
 from messaging.models.contacts import members_in
 from messaging.rules import stickiness
 from messaging.wakeups import Task
@@ -182,6 +182,7 @@ def _keep_private(entries: Sequence[Entry]) -> None:
     rows = Conversation.objects.filter(pk__in={entry.facts.conversation for entry in entries}).order_by("pk")
     locked = {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
     numbers = Number.objects.in_bulk({entry.submission.number.pk for entry in entries})
+    users_of = Assignment.objects.filter(number__in=numbers).users_by_number()
     begun = {entry.facts.conversation for entry in entries if entry.begins}
     for entry in entries:
         if (
@@ -193,7 +194,11 @@ def _keep_private(entries: Sequence[Entry]) -> None:
             number = numbers[conversation.number_id]
             try:
                 stickiness.on_sent(
-                    conversation, entry.submission.author, number, started=entry.facts.conversation in begun
+                    conversation,
+                    entry.submission.author,
+                    number,
+                    started=conversation.pk in begun,
+                    shared=len(users_of[number.pk]) > 1,
                 )
             except Refused as refusal:
                 entry.result = refusal

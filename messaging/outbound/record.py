@@ -51,9 +51,9 @@ def record_unsent(jobs: Sequence[Job]) -> None:
     with transaction.atomic():
         queue.record(
             [
-                retry_policy.refusal(job.message, job.claim.fence, job.refusal)
-                if job.refusal
-                else _decide(job, Outcome("unauthorized", text=job.obstacle))
+                _decide(job, job.obstacle)
+                if job.obstacle
+                else retry_policy.refusal(job.message, job.claim.fence, job.refusal)
                 for job in jobs
             ]
         )
@@ -62,8 +62,9 @@ def record_unsent(jobs: Sequence[Job]) -> None:
         )
     for job in jobs:
         service = job.through.integration.template.service_id if job.through else "none"
-        metrics.SENDS.labels(service, "unsent" if job.refusal else "unauthorized").inc()
-    _retry_with_access({job.claim.integration for job in jobs if job.obstacle and job.claim.integration})
+        metrics.SENDS.labels(service, job.obstacle.result if job.obstacle else "unsent").inc()
+    without_access = [job for job in jobs if job.obstacle and job.obstacle.result == "unauthorized"]
+    _retry_with_access({job.claim.integration for job in without_access if job.claim.integration})
 
 
 def record(finished: Sequence[Exchange], *, stopping: bool = False) -> list[Job]:

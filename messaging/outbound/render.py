@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
 
 from integrations import prepared
+from integrations.events import Outcome
 from integrations.language.errors import RenderError
 from integrations.origins import Held, release
 from integrations.prepared import PreparedIntegration
@@ -56,7 +57,7 @@ def _prepare(claims: Sequence[Claim], known: Mapping[int, PreparedIntegration] |
         if job.through.asks:
             job.obstacle = _held(job.through)
         elif job.through.no_access:
-            job.obstacle = job.through.no_access
+            job.obstacle = Outcome("unauthorized", text=job.through.no_access)
         else:
             _render(job, job.through)
     return jobs
@@ -130,15 +131,17 @@ def _render(job: Job, service: PreparedIntegration) -> None:
         job.refusal = _("The request could not be rendered: %(reason)s") % {
             "reason": service.redactor.text(str(error))
         }
+    except OSError:
+        logger.exception("A file of %s cannot be read.", message.uuid, extra=message_id(message.uuid))
+        job.obstacle = Outcome("retry", text=_("A file of the message cannot be read at the moment."))
     except Exception:
         logger.exception("Message %s could not be rendered.", message.uuid, extra=message_id(message.uuid))
         job.refusal = _not_rendered()
 
 
-def _held(service: PreparedIntegration) -> str:
-    return _("%(provider)s waits until an administrator confirms where its credentials are sent.") % {
-        "provider": service.integration.template.name
-    }
+def _held(service: PreparedIntegration) -> Outcome:
+    said = _("%(provider)s waits until an administrator confirms where its credentials are sent.")
+    return Outcome("unauthorized", text=said % {"provider": service.integration.template.name})
 
 
 def _not_rendered() -> str:

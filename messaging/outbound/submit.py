@@ -69,6 +69,8 @@ def submit_each(
 ) -> list[Message | Refused]:
     """`submit` to each of several contacts alone, at the time in the same place: what has become of each.
 
+    It takes the same number of queries for any number of contacts.
+
     Raises Refused for what holds for all of them. `uuid` identifies what was written: who has got it before
     does not get it again.
     """
@@ -86,11 +88,17 @@ def submit_each(
     for given, result in zip(batch, results, strict=True):
         if not isinstance(result, Submitted) or result.before is not None:
             media.discard(given.attachments)
+    new = Message.objects.in_bulk(
+        [result.key for result in results if isinstance(result, Submitted) and result.before is None]
+    )
     found: list[Message | Refused] = []
     for result in results:
-        if isinstance(result, Exception) and not isinstance(result, Refused):
+        if isinstance(result, Refused):
+            found.append(result)
+        elif isinstance(result, Exception):
             raise result
-        found.append(result if isinstance(result, Refused) else result.message)
+        else:
+            found.append(result.before or new[result.key])
     return found
 
 

@@ -13,7 +13,7 @@ from messaging.statuses import Direction, QueueState
 def follow_up(numbers: Sequence[Number]) -> None:
     """Opens conversations that are private to nobody any more, and reroutes waiting messages.
 
-    As `Number.release_conversations` and saving do it, but in two statements for all.
+    As `Number.release_conversations` and saving do it, but in three statements for all.
     """
     if not numbers:
         return
@@ -27,8 +27,9 @@ def follow_up(numbers: Sequence[Number]) -> None:
     current = Conversation.objects.filter(pk=OuterRef("conversation")).values("number__integration")[:1]
     waiting = Message.objects.filter(
         organization__in={number.organization_id for number in numbers},
-        conversation__number__in=[number for number in numbers if number.integration_id],
+        conversation__number__in=numbers,
         direction=Direction.OUT,
         queue_state=QueueState.WAITING,
     )
+    waiting.filter(conversation__number__integration=None).exclude(integration=None).update(integration=None)
     waiting.exclude(integration=Subquery(current)).update(integration=Subquery(current))

@@ -23,14 +23,26 @@ from portal.models.audit_entries import Change
 MAX_TAGS = 30
 
 
-def edit(contact: Contact, by: User, *, name: str, company: str, note: str, tags: Iterable[str]) -> None:
-    """Changes what is known of the person whom the contact stands for."""
+def edit(
+    contact: Contact,
+    by: User,
+    *,
+    name: str | None = None,
+    company: str | None = None,
+    note: str | None = None,
+    tags: Iterable[str] | None = None,
+) -> None:
+    """Changes what is known of the person whom the contact stands for; None leaves it as it is."""
     with transaction.atomic(), audit.covered():
         person = Contact.objects.select_for_update(of=("self",), no_key=True).get(pk=contact.person.pk)
         before = audit.snapshot(person)
-        person.name, person.company, person.note = name, company, note
-        person.save(update_fields=["name", "company", "note"])
-        person.tags.set(tags_of(person.organization, tags))
+        given = {"name": name, "company": company, "note": note}
+        fields = {field: value for field, value in given.items() if value is not None}
+        for field, value in fields.items():
+            setattr(person, field, value)
+        person.save(update_fields=fields)
+        if tags is not None:
+            person.tags.set(tags_of(person.organization, tags))
         changed = audit.difference(before, audit.snapshot(person))
         if changed:
             _record(person, changed)

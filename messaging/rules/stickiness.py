@@ -15,14 +15,15 @@ from messaging.models import Assignment, Conversation, Number, WebhookEvent
 from portal.models import User
 
 
-def on_sent(conversation: Conversation, author: User, number: Number, *, started: bool) -> None:
+def on_sent(conversation: Conversation, author: User, number: Number, *, started: bool, shared: bool) -> None:
     """Updates, without saving, who may see a conversation in which the author sends a message.
 
-    `started` says that it is the first message. Raises Refused while the conversation is private to another
-    user; after that time it is opened to all users of the number.
+    `started` says that it is the first message, `shared` that the number has several users. Raises Refused
+    while the conversation is private to another user; after that time it is opened to all users of the
+    number.
     """
     now, hours = timezone.now(), timedelta(hours=number.sticky_hours)
-    if started and hours and number.assignments.count() > 1:
+    if started and hours and shared:
         conversation.private_to, conversation.private_until = author, now + hours
     elif conversation.private_to_id is None:
         return

@@ -6,13 +6,12 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from types import ModuleType
 from typing import IO
 
 from django.utils.translation import gettext as _
 
-from messaging.transfer.cells import MAX_CELL, MAX_COLUMNS, MAX_READ, MAX_ROWS, Unreadable
+from messaging.transfer.cells import MAX_CELL, MAX_COLUMNS, MAX_ROWS, Unreadable, bounded
 from portal.csv_lines import plain
 
 MAX_BYTES = 5 * 1024 * 1024  # of a file
@@ -26,7 +25,7 @@ def read(content: bytes) -> list[list[str]]:
     """
     rows = _workbooks().read(content) if content.startswith(b"PK") else _csv(_decoded(content))
     found = []
-    for row in islice(rows, MAX_READ):
+    for row in bounded(rows):
         if len(row) > MAX_COLUMNS and any(row[MAX_COLUMNS:]):
             raise Unreadable(_("The file has more than %(most)d columns.") % {"most": MAX_COLUMNS})
         found.append([plain(cell) for cell in row[:MAX_COLUMNS]])

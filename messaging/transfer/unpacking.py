@@ -17,13 +17,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from datetime import date, datetime
-from itertools import islice
 from typing import IO, Any
 
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
-from messaging.transfer.cells import MAX_CELL, MAX_COLUMNS, MAX_READ
+from messaging.transfer.cells import MAX_CELL, MAX_COLUMNS, bounded
 
 # The limits of the process. A table with all rows and columns that are read takes about a fifth of the
 # memory, and half of the time on a slow machine.
@@ -38,6 +37,9 @@ _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, InvalidFileException, SyntaxError),
     *(KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError, EOFError),
 )
+
+# By which number each of these parsers says that it has no memory left.
+_NO_MEMORY = {"lxml.etree": 2, "xml.etree.ElementTree": 1}
 
 
 class UnpackingError(Exception):
@@ -74,6 +76,13 @@ def _text(value: Any) -> str:
     return str(value)[: MAX_CELL + 1]
 
 
+def _is_too_large(error: Exception) -> bool:
+    """Whether what is raised means that a limit of the process was met."""
+    if isinstance(error, SyntaxError):
+        return bool(getattr(error, "code", None) == _NO_MEMORY.get(type(error).__module__, -1))
+    return isinstance(error, OSError) and error.errno == errno.EFBIG
+
+
 def main() -> None:
     """Answers one request."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
@@ -82,15 +91,14 @@ def main() -> None:
     said = ""
     try:
         with os.fdopen(0, "rb") as source, os.fdopen(1, "w", encoding="utf-8") as out:
-            for row in islice(rows(source), MAX_READ):
+            for row in bounded(rows(source)):
                 out.write(f"{json.dumps(row)}\n")
     except UnpackingError as error:
         said = str(error)
     except MemoryError:
         said = "memory"
     except _DAMAGED as error:
-        too_large = isinstance(error, OSError) and error.errno == errno.EFBIG
-        said = "memory" if too_large else type(error).__name__
+        said = "memory" if _is_too_large(error) else type(error).__name__
     sys.stderr.write(f"\n{said}\n")
 
 

@@ -32,7 +32,7 @@ OPEN = {
 }
 # The same for everybody: what makes the inbox an app, and the icon.
 OPEN_PATHS = ("/app/", "/favicon.ico")
-_GOES_ON = "after_second_factor"
+_GOES_ON = "after_second_factor"  # in the session: the page that one wanted
 
 
 class SecondFactorFirst:
@@ -75,6 +75,11 @@ class SecondFactorFirst:
 def is_missing(user: User) -> bool:
     """Whether the user must have a second factor, and has none; two queries at most."""
     return user.second_factor_required_by is not None and not has_one(user)
+
+
+def goes_on(request: HttpRequest) -> bool:
+    """Whether there is a page that the user wanted, which `page` leads on to."""
+    return _GOES_ON in request.session
 
 
 @login_required

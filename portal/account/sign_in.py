@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from math import ceil
 from types import SimpleNamespace
 from typing import Any
@@ -18,13 +17,11 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import ngettext
 
-from portal import callers
+from portal import callers, mail
 from portal.audit import sign_ins
 from portal.models import User
 from portal.models.audit_entries import Action
 from portal.throttling import SignIn
-
-logger = logging.getLogger(__name__)
 
 
 class Adapter(DefaultAccountAdapter):
@@ -79,8 +76,8 @@ class Adapter(DefaultAccountAdapter):
         """Tells people of changes to their sign-in, which the mail server cannot undo by an error."""
         try:
             super().send_notification_mail(*args, **kwargs)
-        except OSError as error:  # as are smtplib's
-            logger.error("A mail could not be sent: %s", type(error).__name__)
+        except mail.ERRORS as error:
+            mail.failed(error)
 
 
 @receiver(signals.password_reset)

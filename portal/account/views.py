@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from allauth.account import views as allauth
@@ -23,8 +22,6 @@ from django.views.decorators.http import require_POST
 from portal import mail, throttling
 from portal.account.signed_in import SignedIn
 from portal.models import Invitation, User
-
-logger = logging.getLogger(__name__)
 
 CHANGES_PER_HOUR = 5
 LINK_SECONDS = 24 * throttling.HOUR
@@ -212,8 +209,8 @@ def reset_password(request: HttpRequest) -> HttpResponseBase:
         return render(request, "account/no_mail.html")
     try:
         return allauth.password_reset(request)  # type: ignore[no-any-return]
-    except OSError as error:  # as are smtplib's
-        logger.error("A mail could not be sent: %s", type(error).__name__)
+    except mail.ERRORS as error:
+        mail.failed(error)
         return render(request, "account/no_mail.html", {"failed": True}, status=503)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
@@ -67,7 +68,7 @@ class SavedViews:
         kind, _colon, key = request.POST.get("share", "").partition(":")
         organization = Organization.objects.get(pk=key) if kind == "organization" else None
         account_key = organization.account_id if organization else int(key) if kind == "account" else None
-        with audit.covered():
+        with transaction.atomic(), audit.covered():
             row = SavedView.objects.create(
                 owner=user,
                 account_id=account_key,
@@ -76,7 +77,7 @@ class SavedViews:
                 name=name,
                 query=query,
             )
-        audit.record(audit.Action.ADDED, row)
+            audit.record(audit.Action.ADDED, row)
         messages.success(request, _("The view was saved."))
         return redirect(f"{self._list()}?{query}")
 
@@ -85,8 +86,8 @@ class SavedViews:
         if not self.in_reach(request, None):  # type: ignore[attr-defined]
             raise Http404
         row = get_object_or_404(self._saved(_user_of(request)), pk=view)
-        audit.record(audit.Action.DELETED, row)
-        with audit.covered():
+        with transaction.atomic(), audit.covered():
+            audit.record(audit.Action.DELETED, row)
             row.delete()
         messages.success(request, _("The view was deleted."))
         return redirect(self._list())

@@ -41,7 +41,7 @@ def send_many(links: Sequence[tuple[Invitation, str]]) -> int:
             for number, (invitation, url) in enumerate(links):
                 if not mail.send(invitation.email, *_letter(invitation, url), connection=connection):
                     return number
-    except OSError as error:  # as are smtplib's
+    except mail.ERRORS as error:
         mail.failed(error)
         return 0
     return len(links)

@@ -242,6 +242,20 @@ def test_an_address_that_is_refused_keeps_the_alert_from_nobody(
         assert Alert.objects.get().told
 
 
+def test_a_mail_server_whose_name_no_domain_can_have_is_tried_again(
+    service: Integration, admin_of_acme: User, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND, works = "django.core.mail.backends.smtp.EmailBackend", settings.EMAIL_BACKEND
+    settings.EMAIL_HOST = "ü" * 60 + ".example"
+    trouble(service, trouble="No credit.")
+    later(60)
+    assert (subjects(), Alert.objects.get().told) == ([], False)
+    settings.EMAIL_BACKEND = works
+    later(6)
+    assert len(subjects()) == 1
+    assert Alert.objects.get().told
+
+
 def test_another_number_in_the_reason_is_no_news(
     service: Integration, acme: Organization, admin_of_acme: User
 ) -> None:

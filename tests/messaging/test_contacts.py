@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -84,6 +86,41 @@ def test_bad_input_is_not_stored(talk: Conversation, alice: User, form: dict[str
     answer = signed_in(alice).post(f"/inbox/{talk.pk}/contact/", form)
     assert (answer.status_code, known(talk.contact)) == (422, ("", "", "", []))
     assert (ContactTag.objects.count(), Remark.objects.count()) == (0, 0)
+
+
+def filled_in(page: bytes) -> dict[str, str]:
+    """What the form of a contact sends if nothing is changed."""
+    text, values = page.decode(), {}
+    for name in ("name", "company", "tags", "note"):
+        for field in (name, f"initial-{name}"):
+            [tag] = re.findall(rf'<(?:input|textarea)[^>]* name="{field}"[^>]*>(?:[^<]*</textarea>)?', text)
+            found = re.search(r' value="([^"]*)"|>([^<]*)</textarea>', tag)
+            values[field] = html.unescape(found[1] or found[2] or "") if found else ""
+    return values
+
+
+@pytest.mark.parametrize("where", ["inbox", "admin"])
+def test_what_a_colleague_has_stored_meanwhile_stays(
+    talk: Conversation, alice: User, admin_of_acme: User, where: str
+) -> None:
+    user, own = {
+        "inbox": (alice, f"/inbox/{talk.pk}/contact/"),
+        "admin": (admin_of_acme, reverse("admin:messaging_contact_change", args=[talk.contact_id])),
+    }[where]
+    contacts.edit(talk.contact, alice, company="Doe Ltd", note="Rings\nat night", tags=["vip"])
+    one = filled_in(signed_in(user).get(own).content)
+    contacts.edit(talk.contact, alice, note="Is deaf", tags=["vip", "late"])
+    assert signed_in(user).post(own, {**one, "name": "Jane"}).status_code == 302
+    assert known(talk.contact) == ("Jane", "Doe Ltd", "Is deaf", ["late", "vip"])
+
+    answer = signed_in(user).post(own, {**one, "name": "Jane", "note": "Rings"})
+    said = "Somebody has changed this meanwhile to “Is deaf”. Save again to replace it."
+    assert said in answer.content.decode()
+    assert known(talk.contact) == ("Jane", "Doe Ltd", "Is deaf", ["late", "vip"])
+    again = filled_in(answer.content)
+    assert again["note"].strip() == "Rings"
+    assert signed_in(user).post(own, again).status_code == 302
+    assert known(talk.contact) == ("Jane", "Doe Ltd", "Rings", ["late", "vip"])
 
 
 def test_tags_belong_to_one_organization(talk: Conversation, alice: User, globex: Organization) -> None:

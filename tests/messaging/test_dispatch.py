@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +20,12 @@ from integrations import holds
 from integrations.events import Fault, HttpResponse, Outcome
 from integrations.models import Integration, PropertyValues, Template
 from integrations.sandbox import Mode, Sandbox
-from messaging import drain
+from messaging import drain, errors
 from messaging.engine import claim, queue
 from messaging.models import DeliveryAttempt, Message, Number, OptOut
 from messaging.outbound import dispatch, record, render, retry_policy
 from messaging.outbound.submit import submit
+from messaging.rules import changed_numbers
 from messaging.statuses import QueueState, Status, of_parts
 from portal.models import User
 
@@ -142,6 +144,54 @@ def _own_template(number: Number, sandbox: Sandbox, **send: Any) -> Template:
     holds.enter(integration, {"URL": sandbox.api_url, "Key": "sandbox-key"})
     Number.objects.filter(pk=number.pk).update(integration=integration)
     return template
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_waits_does_not_go_through_a_provider_that_was_taken_off_the_number(
+    sandbox: Sandbox, private: Number, alice: User, together: bool
+) -> None:
+    def choose(integration: Integration | None) -> None:
+        private.integration = integration
+        if together:
+            Number.objects.filter(pk=private.pk).update(integration=integration)
+            changed_numbers.follow_up([private])
+        else:
+            private.save()
+
+    before = private.integration
+    now, later = write(alice, private, 1), write(alice, private, 2)
+    Message.objects.filter(pk=later.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    choose(None)
+    dispatch.drain()
+    now.refresh_from_db()
+    assert (now.status, now.status_text) == (Status.FAILED, errors.no_integration())
+    choose(before)
+    Message.objects.filter(pk=later.pk).update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    dispatch.drain()
+    later.refresh_from_db()
+    assert (later.status, len(sandbox.received)) == (Status.SENT, 1)
+
+
+def test_a_message_waits_while_its_file_cannot_be_read(
+    sandbox: Sandbox, private: Number, alice: User, settings: Any, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    asked = {"from": "$from$", "to": "$to$", "content": "$content$", "file": "$media[0].content$"}
+    _own_template(private, sandbox, request_parameters=asked)
+    message = submit(alice, private, "+61412345678", text="hi", files=[SimpleUploadedFile("a.txt", b"hello")])
+    (tmp_path / "media").rename(tmp_path / "away")
+    dispatch.drain()
+    message.refresh_from_db()
+    assert (message.status, message.queue_state, sandbox.received) == (Status.SENDING, WAITING, [])
+    assert message.status_text == "A file of the message cannot be read at the moment."
+    assert 7 < seconds_until_next(message) < 13
+
+    (tmp_path / "away").rename(tmp_path / "media")
+    Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    dispatch.drain()
+    message.refresh_from_db()
+    assert message.status == Status.SENT
+    assert json.loads(sandbox.received[0].body)["file"] == "aGVsbG8="
 
 
 def test_trouble_is_shown_until_the_service_takes_a_message_again(

@@ -140,6 +140,35 @@ def _crowd() -> bytes:
     return packed.getvalue()
 
 
+def _styled() -> bytes:
+    """A workbook of some kilobytes, whose styles take hundreds of megabytes in a parser that is no Python."""
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(xlsx_of(CONTACTS))) as plain,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in plain.namelist():
+            content = plain.read(name)
+            if name == "xl/styles.xml":
+                content = content.replace(b"</fonts>", b"<font><b/></font>" * 3_000_000 + b"</fonts>")
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def _gap(form: str) -> bytes:
+    """A table with a row far below the others."""
+    if form == "csv":
+        return csv_of(CONTACTS) + b"\n" * 12_000 + csv_of(CONTACTS[1:])
+    book = openpyxl.Workbook()
+    for row in CONTACTS:
+        book.active.append(list(row))
+    for column, cell in enumerate(CONTACTS[1], 1):
+        book.active.cell(row=12_000, column=column, value=cell)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -150,6 +179,9 @@ def _crowd() -> bytes:
         (_broken("xl/worksheets/sheet1.xml", b"<worksheet><sheetData><row>"), "damaged"),
         (_bomb(), "unpacks to more than 64 MB"),
         (_crowd(), "takes too much time or memory"),
+        (_styled(), "takes too much time or memory"),
+        (_gap("csv"), "more than 10000 rows"),
+        (_gap("xlsx"), "more than 10000 rows"),
         (csv_of([["organization", "number", "color"], ["a", "b", "c"]]), "column “color” is unknown"),
         (csv_of([["organization", "name"], ["a", "b"]]), "column “number” is missing"),
         (csv_of([["organization", "number", "number"], ["a", "b", "c"]]), "comes twice"),

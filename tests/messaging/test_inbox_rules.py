@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from messaging.models import AutoReply, Conversation, Message, Number
+from messaging.models import AutoReply, Conversation, Message, Number, OptOut
 from messaging.outbound.submit import submit
 from messaging.statuses import QueueState, Status
 from portal.models import User
@@ -72,6 +72,16 @@ def test_pressing_send_again_twice_shows_the_copy(private: Number, alice: User, 
     page = text_of(answer.content)
     assert (page.count("once more"), "sent again below" in page, "Send again" in page) == (2, True, False)
     assert Message.objects.count() == 2
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_why_it_is_not_sent_again_is_said(private: Number, alice: User, headers: dict[str, str]) -> None:
+    message = submit(alice, private, CONTACT, text="once more")
+    Message.objects.update(status=Status.FAILED, queue_state=QueueState.DONE)
+    OptOut.objects.create(organization=private.organization, number=private, address=CONTACT)
+    answer = signed_in(alice).post(reverse("inbox_resend", args=[message.uuid]), headers=headers)
+    assert (answer.status_code, "opted out" in text_of(answer.content)) == (422, True)
+    assert Message.objects.count() == 1
 
 
 def test_strangers_and_colleagues_resend_nothing(

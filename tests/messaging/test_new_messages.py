@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from messaging import retention
 from messaging.inbox import whom
-from messaging.models import Assignment, Attachment, Contact, Conversation, Message, Number, OptOut
+from messaging.models import (
+    Assignment,
+    Attachment,
+    CannedReply,
+    Contact,
+    Conversation,
+    Message,
+    Number,
+    OptOut,
+)
+from messaging.outbound.submit import submit_each
 from messaging.rules import contacts, schedule
 from messaging.statuses import Status
 from portal.models import Organization, User
@@ -146,13 +159,46 @@ def test_who_gets_nothing_is_said_at_the_field(
 ) -> None:
     OptOut.objects.create(organization=number.organization, number=number, address=BERT)
     blocked = Contact.objects.create(organization=number.organization, address=CARL)
+    Conversation.objects.create(organization=number.organization, number=number, contact=blocked)
     contacts.block(blocked, alice)
     client = signed_in(alice)
     for headers in ({}, HTMX):
         answer = client.post(NEW, written(number, to), headers=headers)
         assert answer.status_code == 422 and f"To: {said}" in answer.content.decode()
-    assert (Message.objects.count(), Conversation.objects.count(), Contact.objects.count()) == (0, 0, 1)
+    assert (Message.objects.count(), Conversation.objects.count(), Contact.objects.count()) == (0, 1, 1)
     assert client.get(ABOUT, {"number": number.pk, "to": to}).status_code == 200
+
+
+def test_of_whom_only_others_write_with_nothing_is_shown(
+    number: Number, other: Number, provider: Provider, alice: User, acme: Organization
+) -> None:
+    for address, name in ((BERT, "Bert Secret"), (CARL, "Carl Secret")):
+        contact = Contact.objects.create(organization=acme, address=address, name=name)
+        Conversation.objects.create(organization=acme, number=other, contact=contact)
+    contacts.block(Contact.objects.get(address=CARL), alice)
+    client = signed_in(alice)
+    for to in (BERT, CARL, f"{ANNA}, {BERT}, {CARL}"):
+        page = client.get(ABOUT, {"number": number.pk, "to": to}).content.decode()
+        assert "Secret" not in page and "blocked" not in page
+    refused = client.post(NEW, written(number, f"{BERT}, {CARL}")).content.decode()
+    assert "Secret" not in refused and "Press Send again to send it." in refused
+    assert not Message.objects.exists()
+    Assignment.objects.create(number=other, user=alice)
+    page = client.get(ABOUT, {"number": number.pk, "to": f"{ANNA}, {BERT}, {CARL}"}).content.decode()
+    assert "Bert Secret" in page and "Carl Secret is blocked" in page
+
+
+def test_replies_do_not_name_a_group_that_others_write_with(
+    number: Number, other: Number, provider: Provider, alice: User, acme: Organization
+) -> None:
+    CannedReply.objects.create(organization=acme, name="Greeting", text="Dear {contact name}")
+    arrive(other, to=OURS_TOO, all=[BERT])
+    contacts.edit(group().contact, alice, name="Secret club", company="", note="", tags=[])
+    about = {"number": number.pk, "to": f"{ANNA}, {BERT}"}
+    client = signed_in(alice)
+    assert "Secret club" not in client.get(ABOUT, about).content.decode()
+    Assignment.objects.create(number=other, user=alice)
+    assert "Dear Secret club" in client.get(ABOUT, about).content.decode()
 
 
 def test_who_is_written_twice_gets_it_once(number: Number, alice: User, provider: Provider) -> None:
@@ -226,10 +272,43 @@ def test_each_has_files_of_its_own(one_by_one: Number, alice: User) -> None:
     form = written(one_by_one, f"{ANNA}, {BERT}", told=said, attachments=file)
     assert signed_in(alice).post(NEW, form).status_code == 302
     first, second = Attachment.objects.order_by("pk")
+    assert Path(first.file.path).samefile(second.file.path)  # whose bytes are stored once
     assert (first.name, second.name) == ("plan.txt", "plan.txt") and first.file.name != second.file.name
     list(retention.delete_messages(Message.objects.filter(pk=first.message_id)))
     with second.file.open("rb") as content:
         assert content.read() == b"Ten o'clock"
+
+
+def test_where_files_have_one_name_each_gets_a_copy(
+    one_by_one: Number, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    file = SimpleUploadedFile("plan.txt", b"Ten o'clock", "text/plain")
+    said = told(one_by_one, "alone", ANNA, BERT)
+    form = written(one_by_one, f"{ANNA}, {BERT}", told=said, attachments=file)
+    assert signed_in(alice).post(NEW, form).status_code == 302
+    first, second = (Path(row.file.path) for row in Attachment.objects.order_by("pk"))
+    assert not first.samefile(second) and first.read_bytes() == second.read_bytes() == b"Ten o'clock"
+
+
+def test_many_take_no_more_queries(one_by_one: Number, alice: User) -> None:
+    def queries(count: int, start: int) -> int:
+        crowd = [
+            Contact(organization=one_by_one.organization, address=f"+12025551{start + place:03}")
+            for place in range(count)
+        ]
+        with CaptureQueriesContext(connection) as captured:
+            sent = submit_each(alice, one_by_one, crowd, text="Hello", uuid=uuid4(), send_at=[None] * count)
+        assert [row.conversation.contact.address for row in sent if isinstance(row, Message)] == [
+            contact.address for contact in crowd
+        ]
+        return len(captured)
+
+    queries(1, 0)  # the first asks for what is known later
+    assert queries(20, 100) == queries(2, 200)
 
 
 def test_people_are_found_by_name(number: Number, alice: User, acme: Organization) -> None:
@@ -301,6 +380,8 @@ def test_a_group_begun_at_night_is_asked_about_once(
         answer = client.post(NEW, form)
         page = answer.content.decode()
         assert answer.status_code == 422 and f"It is <b>23:30</b> at the place of {abroad}." in page
+        assert f"It is night at the place of {abroad}. Wait until 8:00, or press Send again" in page
+        assert "Next 8:00 where they are" in page and "the contact’s place" not in page
         assert client.post(NEW, {**form, "later": "morning"}).status_code == 302
     sent = Message.objects.get()
     assert sent.send_at is not None and sent.send_at.isoformat() == "2026-07-02T06:00:00+00:00"

@@ -11,6 +11,7 @@ from typing import Any
 
 import http_ece
 import pytest
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.core import mail
@@ -26,6 +27,7 @@ from messaging.engine import sweep
 from messaging.inbox import pages
 from messaging.models import (
     Assignment,
+    Contact,
     Conversation,
     Device,
     Mention,
@@ -36,8 +38,9 @@ from messaging.models import (
     PushKey,
     Remark,
 )
-from messaging.notices import devices, mails, push, snoozes
-from messaging.notices.unread import newest
+from messaging.notices import devices, mails, push, snoozes, wording
+from messaging.notices.unread import CONVERSATIONS, ended, newest, unread
+from messaging.outbound.submit import submit
 from messaging.rules import contacts, teamwork
 from messaging.wakeups import Task
 from portal.models import SeenSession, User
@@ -183,6 +186,27 @@ def test_what_is_read_in_time_is_not_told(private: Number, browser: Browser, ali
     send()
     assert browser.service.came == []
     assert not Push.objects.exists()
+
+
+def test_what_a_colleague_has_closed_is_not_told(
+    shared: Number, browser: Browser, alice: User, bob: User, mail_server: None
+) -> None:
+    """The badge does not count it, and so neither notices, nor mail, nor push tell of it."""
+    choose(alice, mail="at_once")
+    receive(shared, "Hi")
+    talk = Conversation.objects.get()
+    submit(bob, shared, CONTACT, text="We are open until five.")
+    teamwork.close(talk, bob)
+    assert (pages.unread(alice), unread(alice)) == (0, [])
+    assert browser.client.get("/inbox/news/", {"after": "0"}).json()["notices"] == []
+    make_mail_due()
+    mails.send_due()
+    send()
+    assert (mail.outbox, browser.read(), Push.objects.count()) == ([], [], 0)
+    receive(shared, "And tomorrow?", "m2")
+    assert [message.text for message in unread(alice)] == ["Hi", "And tomorrow?"]
+    send()
+    assert [said["body"] for said in browser.read()] == ["And tomorrow?"]
 
 
 @pytest.mark.parametrize("reason", ["assignment", "session", "password", "blocked"])
@@ -365,6 +389,31 @@ def test_signing_out_forgets_the_device(
     Browser(service_of_browsers, alice, "two").subscribe()
     browser.client.post("/account/logout/")
     assert [device.subscription["endpoint"][-3:] for device in Device.objects.all()] == ["two"]
+
+
+def test_a_device_whose_key_is_lost_keeps_no_other_from_being_told(
+    private: Number, browser: Browser, service_of_browsers: PushService, alice: User, settings: Any
+) -> None:
+    keys = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    lost = Browser(service_of_browsers, alice, "two")
+    lost.subscribe()
+    settings.ENCRYPTION_KEYS = keys
+    receive(private, "Are you there?")
+    assert Push.objects.count() == 2
+    send()
+    assert [notice["body"] for notice in browser.read()] == ["Are you there?"]
+    assert lost.read() == [] and not Push.objects.exists()
+    # Its browser is asked for another subscription, which takes the place of the one that is lost.
+    assert (
+        lost.client.post("/account/notifications/devices/", lost.subscription(again="1")).status_code == 404
+    )
+    assert lost.subscribe().status_code == 204
+    browser.client.post("/account/notifications/test/")
+    send()
+    assert len(lost.read()) == 1
+    browser.client.post("/account/logout/")
+    assert Device.objects.get().subscription["endpoint"].endswith("two")
 
 
 def test_after_signing_in_again_a_device_is_renewed(private: Number, browser: Browser, alice: User) -> None:
@@ -576,6 +625,20 @@ def test_what_is_read_is_not_mailed(private: Number, alice: User, mail_server: N
     assert NoticeChoices.objects.get().mail_due_at is None
 
 
+@pytest.mark.parametrize(("texts", "more"), [(49, False), (51, True)])
+def test_a_mail_says_that_more_is_unread_than_it_names(
+    private: Number, alice: User, mail_server: None, texts: int, more: bool
+) -> None:
+    choose(alice, mail="daily")
+    for place in range(texts):
+        receive(private, f"Text {place}", f"m{place}")
+    make_mail_due()
+    mails.send_due()
+    [sent] = mail.outbox
+    assert ("Text 0\n" in sent.body) is not more
+    assert ("what else is unread: http://localhost:8000/inbox/" in sent.body) is more
+
+
 def test_a_mail_says_no_text_to_who_wants_none(private: Number, alice: User, mail_server: None) -> None:
     choose(alice, mail="at_once", shows_text=False)
     receive(private, "Secret")
@@ -598,6 +661,59 @@ def test_who_may_not_read_it_any_more_gets_no_mail(
     mails.send_due()
     assert mail.outbox == []
     assert NoticeChoices.objects.get().mail_due_at is None
+
+
+def test_an_unread_text_is_told_however_much_was_read_since(
+    private: Number, alice: User, mail_server: None
+) -> None:
+    choose(alice, mail="daily")
+    receive(private, "Help")
+    for place in range(CONVERSATIONS + 1):
+        receive(private, "Hi", f"m{place}", f"+614123400{place:02}")
+    waits, *talks = Conversation.objects.order_by("pk")
+    for place, talk in enumerate(talks):
+        pages.mark_read(talk, alice)
+        if place % 2:
+            teamwork.note(talk, alice, "For you, @Alice")  # counts as unread, but is no text
+    assert [message.text for message in unread(alice)] == ["Help"]
+    newest_read = talks[-1].last_message_id
+    assert [message.text for message in unread(alice, 0, looking_at=talks[-1].pk)] == ["Help", "Hi"]
+    assert unread(alice, newest_read or 0) == []
+    make_mail_due()
+    mails.send_due()
+    (letter,) = mail.outbox
+    assert f"/inbox/{waits.pk}/" in letter.body
+    assert "Hi" not in letter.body
+
+
+def test_texts_that_were_told_hide_no_later_one(private: Number, alice: User) -> None:
+    """Each of the others is unread as well, and was answered since."""
+    for place in range(CONVERSATIONS + 1):
+        receive(private, "Hi", f"m{place}", f"+614123400{place:02}")
+    told = Message.objects.latest("pk").pk
+    receive(private, "Help", "m99")
+    for place in range(CONVERSATIONS + 1):
+        submit(alice, private, f"+614123400{place:02}", text="Yes?")
+    assert [message.text for message in unread(alice, told)] == ["Help"]
+
+
+def test_an_address_that_no_mail_can_go_to_delays_nobody(
+    shared: Number, alice: User, bob: User, mail_server: None
+) -> None:
+    alice.email = f"alice@{'ü' * 60}.example"
+    alice.full_clean(exclude=["password"])  # it passes as an address
+    alice.save()
+    for user in (alice, bob):
+        choose(user, mail="at_once")
+    receive(shared, "Hi")
+    make_mail_due()
+    NoticeChoices.objects.filter(user=alice).update(mail_due_at=timezone.now() - timedelta(hours=1))  # first
+    mails.send_due()
+    assert [letter.to for letter in mail.outbox] == [[bob.email]]
+    unsent = NoticeChoices.objects.get(user=alice)
+    assert (unsent.mail_failures, unsent.mailed_to) == (1, 0)
+    assert unsent.mail_due_at is not None
+    assert unsent.mail_due_at > timezone.now()
 
 
 def test_a_mail_server_that_is_away_is_tried_again(
@@ -750,6 +866,41 @@ def test_news_cost_the_same_for_many_texts(private: Number, alice: User) -> None
     one = cost()
     for place in range(20):
         receive(private, "Hi", f"m{place}", sender=f"+614123456{place:02}")
+    assert cost() == one
+
+
+def test_people_and_groups_are_named_in_one_query(private: Number, alice: User) -> None:
+    """By the contact that they were merged into, or by members, of whom each may be merged."""
+    organization = private.organization
+    person_ = Contact.objects.create(organization=organization, address="+61412999999", name="Robin")
+
+    def arrive(place: int) -> None:
+        senders = [f"+6141234{kind}0{place:02}" for kind in range(2)]
+        for sender in senders:
+            talk = snoozed(private, alice, sender)
+            snoozes.tell_due()
+            receive(private, "Hi", f"another {sender}", sender)
+            # As if the text had come before the end.
+            Conversation.objects.filter(pk=talk.pk).update(snoozed_until=timezone.now())
+        single, group = Contact.objects.filter(address__in=senders).order_by("address")
+        Contact.objects.filter(pk=single.pk).update(merged_into=person_)
+        member = Contact.objects.create(
+            organization=organization, address=f"+614120000{place:02}", merged_into=person_
+        )
+        Contact.objects.filter(pk=group.pk).update(is_group=True)
+        group.members.add(member)
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            titles = [wording.title(row.conversation.contact) for row in [*unread(alice), *ended(alice)]]
+        assert set(titles) == {"Robin"}
+        assert len(titles) == 4 * Contact.objects.filter(is_group=True).count()
+        return len(queries)
+
+    arrive(0)
+    one = cost()
+    for place in range(1, 11):
+        arrive(place)
     assert cost() == one
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -14,6 +15,7 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from integrations import calls, holds, media_access, properties
+from integrations.events import to_json
 from integrations.models import AccessToken, Integration, Poll, Template
 from messaging import alerts
 from messaging.engine import circuit_breaker
@@ -22,7 +24,7 @@ from messaging.inbound import file_events, poll, reprocess
 from messaging.models import Message, Number, WebhookEvent, WebhookRequest
 from messaging.statuses import Verdict
 from messaging.wakeups import Task
-from messaging.webhooks import store
+from messaging.webhooks import rows, store
 from portal.models import Account, Organization, User
 from tests.local_server import LocalServer
 
@@ -175,6 +177,34 @@ def test_texts_without_an_id_are_told_apart_by_content_and_cursor(
     seen = len(texts())
     later()
     assert len(texts()) == seen
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda event: {"kind": "message", **dataclasses.asdict(event)},  # what has its default, too
+        lambda event: {**to_json(event), "new_in_a_later_version": "said"},
+    ],
+)
+def test_a_text_without_an_id_is_known_to_a_version_that_stores_events_in_another_way(
+    provider: Provider,
+    polled: Integration,
+    monkeypatch: pytest.MonkeyPatch,
+    written: Callable[[Any], dict[str, Any]],
+) -> None:
+    shape = {key: value for key, value in MESSAGE.items() if key != "id"}
+    revise(polled, provider, [{"event_type": "message", "request_parameters": {"messages": [shape]}}])
+    provider.answer = lambda query: (200, {}, {"messages": provider.inbox})
+    provider.text("yes")
+    later()
+    monkeypatch.setattr(rows, "to_json", written)
+    later()
+    assert texts() == ["yes"]
+    assert WebhookEvent.objects.count() == 1
+    provider.text("no")
+    Poll.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    poll.drain()
+    assert WebhookEvent.objects.count() == 2
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800"])

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.db.models import F
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from messaging.inbound import file_events
 from messaging.models import Assignment, Attachment, Conversation, Message, Number, WebhookEvent
-from messaging.outbound.submit import Refused, submit
+from messaging.outbound.enqueue import enqueue_many
+from messaging.outbound.submit import Refused, prepare, submit
 from portal.models import Membership, User
 from tests.messaging.rules import CONTACT, accept, receive
 
@@ -24,6 +28,20 @@ def sticky(shared: Number) -> Number:
     shared.sticky_hours = 2
     shared.save()
     return shared
+
+
+def test_a_batch_that_begins_many_conversations_takes_no_more_queries(sticky: Number, alice: User) -> None:
+    costs = []
+    for start, count in ((100, 1), (200, 12)):
+        batch = [
+            prepare(alice, sticky, f"+61412345{start + place}", text="Hi", uuid=uuid4())
+            for place in range(count)
+        ]
+        with CaptureQueriesContext(connection) as queries:
+            enqueue_many(batch)
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
+    assert Conversation.objects.filter(private_to=alice).count() == 13
 
 
 def passed(**time: int) -> None:

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrations import compared_values, holds, properties, webhooks
+from integrations import compared_values, confirming, properties, webhooks
 from integrations.models import ComparedValue, Integration, PropertyValues, Template
 from messaging.models import Number, WebhookEvent, WebhookRequest
 from messaging.webhooks import owners, refusals
@@ -410,7 +410,7 @@ def test_it_is_renewed_once_and_only_for_what_matters(account: Account, template
     row = PropertyValues.objects.get()
 
     def confirm() -> None:
-        holds.allow(row.pk, {"Key": {"https://a.example"}}, None)
+        confirming.allow({row.pk: {"Key": {"https://a.example"}}}, None)
 
     def trouble() -> None:
         item.trouble = "It does not answer."

@@ -206,6 +206,18 @@ def test_a_mail_that_was_not_sent_is_not_claimed(
     assert list(entries.values_list("action", flat=True)) == ["added", "deleted"]
 
 
+def test_an_address_that_no_mail_can_go_to_is_as_a_mail_server_that_is_away(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(email=f"alice@{'ü' * 60}.example")
+    alice.refresh_from_db()
+    answer = Client().post("/account/password/reset/", {"email": alice.email})
+    assert (answer.status_code, "could not be sent" in answer.content.decode()) == (503, True)
+    new = "another-long-enough-secret"
+    form = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    assert signed_in(alice).post("/account/password/change/", form).status_code == 302
+    assert User.objects.get(pk=alice.pk).check_password(new)
+    assert mail.outbox == []
+
+
 def test_an_invitation_is_mailed_after_its_commit(
     settings: Any, admin_of_acme: User, acme: Organization
 ) -> None:

@@ -287,3 +287,14 @@ def test_an_address_that_no_mail_can_go_to_is_said_so(admin_of_acme: User) -> No
     answer = client.post(MANY, {"people": line, "confirm": "1"}, follow=True)
     assert "could not be sent" in answer.content.decode()
     assert not Invitation.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_mail_server_whose_name_no_domain_can_have_is_said_so(admin_of_acme: User, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST = "ü" * 60 + ".example"
+    client = Client()
+    client.force_login(admin_of_acme)
+    answer = client.post(MANY, {"people": "Ann Lee <ann@acme.example>, user", "confirm": "1"}, follow=True)
+    assert "could not be sent" in answer.content.decode()
+    assert not Invitation.objects.exists()

@@ -46,6 +46,13 @@ def test_processes_that_follow_each_other_share_a_file(tmp_path: Path) -> None:
     assert files(tmp_path) == 1
 
 
+def test_containers_that_follow_each_other_share_a_file(tmp_path: Path) -> None:
+    named = [f"import platform; platform.node = lambda: '{name}'; {COUNT}" for name in ("5f3c", "a81e")]
+    said = [start(tmp_path, code).communicate("")[0] for code in named]
+    assert said == ["counted\n1.0\n", "counted\n2.0\n"]
+    assert files(tmp_path) == 1
+
+
 def test_processes_at_the_same_time_have_a_file_each(tmp_path: Path) -> None:
     one, two = start(tmp_path), start(tmp_path)
     for process in (one, two):

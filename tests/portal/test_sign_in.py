@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.test import Client
 
@@ -268,6 +271,25 @@ def test_a_request_for_a_new_password_blocks_no_second_factor(alice: User, setti
     client = sign_in(alice.email)
     client.post("/account/reauthenticate/", {"password": PASSWORD})
     assert b'id="authenticator_secret"' in client.get("/account/2fa/totp/activate/").content
+
+
+def test_pages_of_passwords_speak_as_ours_do(alice: User, settings: Any) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    client, key = Client(), default_token_generator.make_token(alice)
+    reset = f"/account/password/reset/key/{user_pk_to_url_str(alice)}-"
+    said = [client.get(f"{reset}wrong/", follow=True), client.get(f"{reset}{key}/", follow=True)]
+    new = {"password1": "another-horse-battery", "password2": "another-horse-battery"}
+    said.append(client.post(f"{reset}set-password/", new, follow=True))
+    signed_in = Client()
+    signed_in.force_login(User.objects.get(pk=alice.pk))
+    said += [signed_in.get(f"/account/{page}/") for page in ("password/change", "reauthenticate")]
+    assert [re.findall(r"<h1>\s*(.*?)\s*</h1>", page.content.decode()) for page in said] == [
+        ["This link is no longer valid"],
+        ["Change password"],
+        ["Your password is changed"],
+        ["Change password"],
+        ["Confirm that it is you"],
+    ]
 
 
 @pytest.mark.parametrize(("who", "seen"), [("alice", False), ("admin_of_acme", False), ("operator", True)])

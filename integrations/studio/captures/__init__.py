@@ -103,9 +103,12 @@ def expire() -> None:
 
 
 def erase(account: Account, pattern: re.Pattern[str]) -> int:
-    """Deletes the captured requests that the pattern is found in; returns how many there were."""
-    rows = CapturedRequest.objects.filter(capture__account=account)
-    found = [row.pk for row in rows.iterator(BATCH) if pattern.search(_text_of(row))]
+    """Deletes the captured requests that the pattern is found in; returns how many there were.
+
+    What cannot be decrypted any more may have it, and is of use to nobody: it is deleted, too.
+    """
+    rows = CapturedRequest.objects.filter(capture__account=account).iterator(BATCH)
+    found = [row.pk for row in rows if row.request is None or pattern.search(_text_of(row))]
     CapturedRequest.objects.filter(pk__in=found).delete()
     return len(found)
 

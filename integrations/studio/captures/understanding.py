@@ -48,9 +48,14 @@ class Understood:
 
 
 def all_understood(compiled: Compiled | None, rows: Iterable[CapturedRequest]) -> Iterator[Understood]:
-    """What the document understands of each request; of many large ones, the first are read."""
+    """What the document understands of each request; of many large ones, the first are read.
+
+    Those whose encryption key is lost are left out.
+    """
     left = ALL_READ
     for row in rows:
+        if row.request is None:
+            continue
         request = case_http.inbound(row.request)
         left -= len(request.body)
         yield understood(compiled, row, request, unread=left < 0 and len(request.body) > ALWAYS_READ)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -15,7 +14,6 @@ from integrations.decoded import decoded
 from integrations.models import PastedSamples, Template, TemplateRevision
 from integrations.studio.example.forms import ExampleForm
 from integrations.studio.example.without_credentials import without_credentials
-from portal.encryption import WrongKey
 from portal.models import Account
 
 MAX_CHARACTERS = 1024 * 1024
@@ -42,9 +40,8 @@ def of(template: Template) -> PastedSamples | None:
     """What was pasted for a template, unless it is older than it is kept, or its encryption key is lost."""
     since = timezone.now() - PastedSamples.KEPT
     rows = PastedSamples.objects.filter(template=template, saved_at__gt=since)
-    with suppress(WrongKey):
-        return rows.select_related("revision").first()
-    return None
+    row = rows.select_related("revision").first()
+    return row if row is not None and row.fields is not None else None
 
 
 def forget(template: Template) -> None:
@@ -58,9 +55,12 @@ def expire() -> None:
 
 
 def erase(account: Account, pattern: re.Pattern[str]) -> int:
-    """Deletes what was pasted for templates of the account where the pattern is found; returns how many."""
-    rows = PastedSamples.objects.filter(template__account=account)
-    found = [row.pk for row in rows.iterator(BATCH) if pattern.search(_text_of(row.fields))]
+    """Deletes what was pasted for templates of the account where the pattern is found; returns how many.
+
+    What cannot be decrypted any more may have it, and is of use to nobody: it is deleted, too.
+    """
+    rows = PastedSamples.objects.filter(template__account=account).iterator(BATCH)
+    found = [row.pk for row in rows if row.fields is None or pattern.search(_text_of(row.fields))]
     PastedSamples.objects.filter(pk__in=found).delete()
     return len(found)
 

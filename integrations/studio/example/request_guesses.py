@@ -43,7 +43,7 @@ def in_request(context: Context, leaf: Leaf) -> Meaning:
         return found
     name, value = plain(leaf.name), leaf.text
     written = placeholder(value)
-    if leaf.where == "path":
+    if leaf.where in ("path", "bare"):
         return _segment(context, leaf, written)
     if words.CALLBACK.search(leaf.name.casefold()) and (URL.match(value) or written is not None):
         return Meaning("webhook_url", reason=by_name(leaf))

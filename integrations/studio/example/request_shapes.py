@@ -84,7 +84,13 @@ class _Writer:
             leaf = self.leaves.get(f"path/{index}")
             value = self._value(leaf, quoted=True) if leaf is not None and segment else ""
             path += f"/{'' if value is LEFT_OUT else value}"
-        return origin + path
+        return origin + path + self._bare()
+
+    def _bare(self) -> str:
+        """What stands alone in the query; the URL has it, since a shape gives it a sign of equality."""
+        values = [self._value(leaf, quoted=True) for leaf in self.sample.leaves if leaf.where == "bare"]
+        words = [str(value) for value in values if value is not LEFT_OUT]
+        return f"?{'&'.join(words)}" if words else ""
 
     def _flat(self) -> Value:
         if self.sample.form == "form":

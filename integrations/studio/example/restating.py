@@ -37,7 +37,7 @@ def restated(sample: Sample, written: Written) -> str:
 def _is_bare(sample: Sample) -> bool:
     """Whether the body says all: of a form, its content type is read from it."""
     of_form = sample.form == "form" and all(name == "Content-Type" for name, _value in sample.headers)
-    return bool(sample.body) and not sample.query and (not sample.headers or of_form)
+    return bool(sample.body) and not sample.query and not sample.bare and (not sample.headers or of_form)
 
 
 def _heads(sample: Sample) -> list[tuple[str, str]]:
@@ -58,9 +58,10 @@ def _header(sample: Sample, name: str, value: str, written: Written) -> str:
 
 
 def _target(sample: Sample, written: Written) -> str:
-    address, _, query = sample.url.partition("#")[0].partition("?")
-    if sample.query:
-        query = encode_pairs(_tree("query", sample.query, written), "")
+    address = sample.url.partition("#")[0].partition("?")[0]
+    bare = [text(written(Leaf("bare", (index,), item))) for index, item in enumerate(sample.bare)]
+    fields = encode_pairs(_tree("query", sample.query, written), "")
+    query = "&".join(filter(None, [*(quote(item, safe="") for item in bare), fields]))
     mark = "?" if query else ""
     if sample.kind == "webhook":
         return f"/{mark}{query}"

@@ -34,7 +34,7 @@ def checked(sample: Sample) -> Sample:
         values, levels = size_of(sample.tree)
     else:
         values, levels = len(sample.parts), 1
-    count = values + len(sample.query) + len(sample.headers) + len(sample.segments)
+    count = values + len(sample.query) + len(sample.bare) + len(sample.headers) + len(sample.segments)
     if count > MAX_VALUES or levels > MAX_LEVELS:
         raise UnreadableText(
             _("The sample has more than 300 values, or more than 12 levels. Paste a shorter one.")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from integrations import bodies
 from integrations.language.errors import child
@@ -20,7 +20,7 @@ from integrations.studio.example.xml_text import XmlText
 Kind = Literal["request", "response", "webhook"]
 Form = Literal["", "json", "form", "xml", "multipart", "text"]
 Where = Literal[
-    "path", "query", "header", "user", "password", "json", "form", "xml", "multipart", "file", "text"
+    "path", "bare", "query", "header", "user", "password", "json", "form", "xml", "multipart", "file", "text"
 ]
 Path = tuple[str | int, ...]
 _SEPARATORS = re.compile(r"([\s|,;:=&]+)")
@@ -84,7 +84,20 @@ class Sample:
     @cached_property
     def query(self) -> dict[str, Value]:
         """The fields of the query; a repeated one has a list."""
-        return bodies.pairs(self.url.partition("#")[0].partition("?")[2])
+        return bodies.pairs("&".join(item for item in self._queried if "=" in item))
+
+    @cached_property
+    def bare(self) -> tuple[str, ...]:
+        """What stands alone in the query of a request, as KEY in ?KEY&to=1: a value as well as a name.
+
+        In a webhook it means nothing.
+        """
+        items = self._queried if self.kind == "request" else []
+        return tuple(unquote_plus(item) for item in items if item and "=" not in item)
+
+    @property
+    def _queried(self) -> list[str]:
+        return self.url.partition("#")[0].partition("?")[2].split("&")
 
     @cached_property
     def segments(self) -> tuple[str, ...]:
@@ -194,6 +207,8 @@ def _leaves(sample: Sample) -> Iterator[Leaf]:
         for index, segment in enumerate(sample.segments):
             if segment:
                 yield Leaf("path", (index,), segment, "".join(sample.segments[max(index - 1, 0) : index]))
+    for index, value in enumerate(sample.bare):
+        yield Leaf("bare", (index,), value)
     for path, value in scalars(sample.query):
         yield Leaf("query", path, value)
     basic = sample.basic

@@ -19,7 +19,8 @@ from integrations.studio.example.words import placeholder
 
 LONGEST = 160
 _GROUPS = {
-    "path": gettext_lazy("Address"), "query": gettext_lazy("Query"), "header": gettext_lazy("Headers"),
+    "path": gettext_lazy("Address"), "bare": gettext_lazy("Query"), "query": gettext_lazy("Query"),
+    "header": gettext_lazy("Headers"),
     "user": gettext_lazy("Basic authentication"), "password": gettext_lazy("Basic authentication"),
 }  # fmt: skip
 _BODY = gettext_lazy("Body")

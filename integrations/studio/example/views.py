@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -38,8 +38,8 @@ SHOWN = 5
 def build(request: HttpRequest, pk: int) -> HttpResponse:
     """Shows what samples are understood to mean; saves the draft that they make, and its cases.
 
-    Opened again, it goes on with what was pasted. A document that was changed meanwhile is replaced only once
-    that was said.
+    What was pasted for the template before is filled in. If somebody has changed the document since, the page
+    says so, and asks before it replaces it.
     """
     template = template_of(request, pk)
     latest = template.latest.compiled if template.latest else None
@@ -56,6 +56,8 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
         form.add()
     if chosen := request.POST.get("capture") or request.GET.get("capture"):
         captured = get_object_or_404(_captured(template), pk=key_of(chosen))
+        if captured.request is None:
+            raise Http404
         if not form.add(text_of(captured.request)):
             form.errors[WEBHOOKS[-1]] = _("There are %(count)d webhooks already.") % {"count": len(WEBHOOKS)}
     if do in ("save", "json") and form.check() and _saved(request, template, form, meanwhile):
@@ -64,8 +66,9 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
     based = saving.based_on(request, template, form.overtaken)
     if meanwhile is not None and request.method != "POST":
         based = meanwhile.based
-    asks = meanwhile is not None and based == meanwhile.based and form.overtaken is None
-    more = {"row": row, "based": based, "meanwhile": meanwhile if asks else None}
+    if meanwhile is not None and (form.overtaken is not None or based != meanwhile.based):
+        meanwhile = None  # it is said already
+    more = {"row": row, "based": based, "meanwhile": meanwhile}
     return _shown(request, template, form, more)
 
 
@@ -124,7 +127,7 @@ def _saved(
             complete = kept.keep(template, form, revision)
     except Overtaken as overtaken:
         said = meanwhile.sentence if meanwhile is not None and meanwhile.based == based else ""
-        form.overtaken = replace(overtaken, why=said)
+        form.overtaken = replace(overtaken, meanwhile=said)
         return False
     except DocumentError as error:
         form.errors["id"] = " ".join(problem.reason for problem in error.problems)

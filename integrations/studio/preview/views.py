@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -168,4 +168,7 @@ def _captured(request: HttpRequest, template: Template) -> CapturedRequest | Non
     if not key:
         return None
     own = CapturedRequest.objects.open().filter(capture__template=template)
-    return get_object_or_404(own, pk=key_of(key))
+    captured = get_object_or_404(own, pk=key_of(key))
+    if captured.request is None:
+        raise Http404
+    return captured

@@ -151,14 +151,14 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
             def settle() -> None:
                 pinned = change.template.integrations.filter(revision=change.revision)
                 _pin(pinned, None, change.revision.number)
-                confirm_each(asked, user)
+                confirm_each(asked, user, for_account=True)
 
             # It looks at who has to wait once it is known what is confirmed.
             change.template.publish(change.revision, moves=moves, settle=settle)
             return
         _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)
         change.revision.mark_published()
-        confirm_each(asked, user)
+        confirm_each(asked, user, for_account=True)
         if any(found.inherited for found in confirmed):  # others wait for the same answer
             holds.review_template(change.template)
         else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client
@@ -281,6 +283,26 @@ def test_an_expired_one_is_unknown_everywhere(url: str, capture: Capture, resell
     index = reverse("admin:integrations_studio_captures", args=[capture.template_id])
     assert page_of(capture) not in signed_in(reseller).get(index).content.decode()
     assert CapturedRequest.objects.count() == 1
+
+
+def test_what_no_key_decrypts_stops_no_other(
+    url: str, capture: Capture, reseller: User, settings: Any
+) -> None:
+    keys = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    post(url, {"from": "+61412345678"})
+    settings.ENCRYPTION_KEYS = keys
+    post(url, {"from": "+61412345678"})
+    post(url, {"from": "+61498765432"})
+    client = signed_in(reseller)
+    page = client.get(page_of(capture))
+    assert page.status_code == 200 and len(page.context["live"].requests) == 2
+    lost = CapturedRequest.objects.order_by("pk").values_list("pk", flat=True)[0]
+    for tab in ("preview", "example"):
+        opened = f"/admin/integrations/template/{capture.template_id}/studio/{tab}/?capture={lost}"
+        assert client.get(opened).status_code == 404
+    assert captures.erase(capture.account, re.compile(r"\+61412345678")) == 2
+    assert "61498765432" in json.dumps(CapturedRequest.objects.get().request)
 
 
 def test_the_night_deletes_what_has_expired(capture: Capture, url: str, reseller: User) -> None:

@@ -15,13 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations import cases
-from integrations.models import Capture, CapturedRequest, Template, TemplateCase
+from integrations.models import Capture, CapturedRequest, PastedSamples, Template, TemplateCase
 from integrations.studio.example.forms import MAX_LEAVES, ExampleForm, name_of
 from integrations.studio.example.http_text import read_text
 from integrations.studio.example.samples import Leaf
 from integrations.studio.example.tree import done, missing, pasted
 from portal.models import Account, Organization, User
+from tests.integrations.studio.conftest import signed_in
 from tests.integrations.studio.example.test_http_text import TEXTS
+from tests.integrations.studio.example_page import client, template, url_of
+
+__all__ = ["client", "template"]  # fixtures
 
 ELKS = json.loads((Path(__file__).parent / "example/samples/46elks.json").read_text())
 SECRET = ELKS["secrets"][0]
@@ -32,27 +36,6 @@ SAMPLES = {
     **{f"webhook-{index}": text for index, text in enumerate(ELKS["webhooks"])},
     **{f"known-{name}": value for name, value in ELKS["known"].items()},
 }
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def template(acme: Organization) -> Template:
-    """A template of Acme's account without any document."""
-    return Template.objects.create(account=acme.account)
-
-
-@pytest.fixture
-def client(reseller: User) -> Client:
-    return signed_in(reseller)
-
-
-def url_of(template: Template) -> str:
-    return f"/admin/integrations/template/{template.pk}/studio/example/"
 
 
 def field_of(name: str, key: str, what: str = "role") -> str:
@@ -83,6 +66,35 @@ def test_who_saves_what_is_not_finished_is_told_what_is_missing(template: Templa
     assert "Do not publish it yet. Say which value of the request is the text of the message." in page
     whole = client.post(url_of(template), {**SAMPLES, "do": "save"}, follow=True).content.decode()
     assert "Do not publish it yet" not in whole
+
+
+@pytest.mark.parametrize(
+    ("query", "url"),
+    [
+        ("Qx7Rk2Vn9Lp4Tz8Wm3Bd6Hs1", "https://api.koala.example/v1/sms?$API key$"),
+        ("json&Qx7Rk2Vn9Lp4Tz8Wm3Bd6Hs1&v=2", "https://api.koala.example/v1/sms?json&$API key$"),
+        ("Qx7R%2Fk2Vn9Lp4Tz8Wm3Bd6Hs1", "https://api.koala.example/v1/sms?$API key$"),
+    ],
+)
+def test_a_credential_that_stands_alone_in_a_query_is_not_stored(
+    template: Template, client: Client, query: str, url: str
+) -> None:
+    to = "-d to=61412345678 -d from=61855555501 -d 'text=Hello there'"
+    request = f"curl 'https://api.koala.example/v1/sms?{query}' {to}"
+    assert client.post(url_of(template), {"request": request, "do": "save"}).status_code == 302
+    template.refresh_from_db()
+    assert template.draft is not None
+    method = template.draft.compiled.document["API"]["SendMessage"]
+    assert method["request_url"].replace("|url", "") == url
+    assert method.get("request_query") == ({"v": "2"} if "v=2" in query else None)
+    kept = PastedSamples.objects.get().fields
+    assert "YOUR_API_KEY" in kept["request"][0]
+    stored = [template.draft.source, json.dumps(kept), *(case.source for case in template.cases.all())]
+    assert not [text for text in stored if "k2Vn9Lp4Tz8Wm3Bd6Hs1" in text]
+    for case in template.cases.all():
+        assert cases.run(template.draft.compiled, json.loads(case.source)) == ""
+    again = client.get(url_of(template)).context["draft"].document
+    assert again == template.draft.compiled.document
 
 
 def test_nothing_is_stored_until_it_is_saved(template: Template, client: Client) -> None:

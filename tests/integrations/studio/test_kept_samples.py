@@ -23,8 +23,11 @@ from integrations.studio.example.http_text import read_text
 from integrations.studio.example.restating import restated
 from integrations.studio.example.without_credentials import as_data, without_credentials
 from messaging import retention
-from portal.models import Organization, User
+from portal.models import User
 from tests.integrations.studio.conftest import signed_in
+from tests.integrations.studio.example_page import client, template, url_of
+
+__all__ = ["client", "template"]  # fixtures
 
 SHOWN = {
     file.stem: json.loads(file.read_text())
@@ -51,21 +54,6 @@ def field_of(form: ExampleForm, name: str, key: str, what: str = "role") -> str:
     leaf = form.samples[name].leaf(key)
     assert leaf is not None
     return name_of(what, name, leaf)
-
-
-@pytest.fixture
-def template(acme: Organization) -> Template:
-    """A template of Acme's account without any document."""
-    return Template.objects.create(account=acme.account)
-
-
-@pytest.fixture
-def client(reseller: User) -> Client:
-    return signed_in(reseller)
-
-
-def url_of(template: Template) -> str:
-    return f"/admin/integrations/template/{template.pk}/studio/example/"
 
 
 def based_in(page: str) -> str:
@@ -325,6 +313,26 @@ def test_a_number_is_erased_with_what_was_pasted(template: Template, client: Cli
     assert kept.erase(account, re.compile("99999")) == 0
     assert kept.erase(account, re.compile(r"\+46700000002")) == 1  # it is percent-encoded in a webhook
     assert not PastedSamples.objects.exists()
+
+
+def test_what_no_key_decrypts_is_erased_and_stops_no_other(
+    template: Template, client: Client, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    account, keys = template.account, settings.ENCRYPTION_KEYS
+    assert account is not None
+    others = [Template(account=account) for _ in range(2)]
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    saved(client, template)
+    settings.ENCRYPTION_KEYS = keys
+    document = template.latest.source  # type: ignore[union-attr]
+    for other, number in zip(others, ["+46700000002", "+46700000003"], strict=True):
+        other.revise(json.dumps(json.loads(document) | {"id": f"sms{number[1:]}"}))
+        PastedSamples.objects.create(
+            template=other, revision=other.latest, fields={"webhook-0": [number]}, saved_at=timezone.now()
+        )
+    assert kept.erase(account, re.compile(r"\+46700000002")) == 2
+    assert [row.template for row in PastedSamples.objects.all()] == [others[1]]
+    assert "PastedSamples.fields: a row cannot be decrypted" in caplog.text
 
 
 @pytest.mark.parametrize("who", ["member", "organization admin", "other account"])
