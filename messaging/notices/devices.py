@@ -87,9 +87,11 @@ def decoded(text: str) -> bytes:
 def signed_in(devices: Iterable[Device]) -> set[int]:
     """The keys of those whose session, in which they were added, still lasts; one query.
 
-    A device whose encryption key is lost has none.
+    A device whose encryption key is lost has none. One whose origin has been allowed since, for providers,
+    is left out, too.
     """
-    rows = [row for row in devices if row.subscription is not None]
+    known = (row for row in devices if row.subscription is not None)
+    rows = [row for row in known if not is_exempt(row.subscription["endpoint"])]
     lasting = sessions.lasting((row.subscription["session"], row.user) for row in rows)
     return {row.pk for row in rows if (row.subscription["session"], row.user_id) in lasting}
 

@@ -101,10 +101,7 @@ class _Pushes(Sending[Push]):
 
 def _letters(claimed: Sequence[Push]) -> list[tuple[Push, HttpRequest]]:
     """What is sent; what is read meanwhile, and what a device may not be told any more, is forgotten."""
-    told = {push.device_id: push.device for push in claimed}
-    # What was no origin of the operator's may have become one since.
-    reached = [each for each in told.values() if not devices.is_exempt(each.subscription["endpoint"])]
-    signed_in = devices.signed_in(reached)
+    signed_in = devices.signed_in({push.device_id: push.device for push in claimed}.values())
     news = current.of([push for push in claimed if push.device_id in signed_in])
     Push.objects.filter(pk__in={push.pk for push in claimed} - {push.pk for push in news}).delete()
     if not news:
