@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Set
 from typing import Any
-from urllib.parse import unquote_plus
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from integrations.decoded import decoded
 from integrations.language import phones
 from integrations.senders import sender
 from messaging import numbers
@@ -88,7 +88,7 @@ def _erased_from(event: WebhookEvent, ways: Collection[str], contacts: Set[int])
 def _text_of(item: WebhookRequest) -> str:
     """What the request says, as it came and decoded; its headers are the provider's."""
     raw = (bytes(item.query) + b" " + bytes(item.body)).decode("utf-8", "replace")
-    return f"{raw} {unquote_plus(raw)} {item.reason}"
+    return f"{decoded(raw)} {item.reason}"
 
 
 def _emptied(payload: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from messaging.models import (
 from messaging.models.erasures import fingerprints, masked
 from messaging.receivers import outbox
 from messaging.statuses import QueueState, Status
+from messaging.transfer import work
 from messaging.wakeups import Task
 from portal import audit
 from portal.database import text_search
@@ -124,18 +125,23 @@ def carry_out(key: int) -> bool:
         Erasure.objects.filter(pk=key).update(
             counts=+counts, address="", finished_at=Now(), claimed_until=None
         )
-    _forget_views(organization, address)
+    _forget_lists(organization, address)
     text_search.forget(Message._meta.db_table)
     return True
 
 
-def _forget_views(organization: Organization, address: str) -> None:
-    """Deletes the saved views of lists that search for the contact, of people of the account."""
+def _forget_lists(organization: Organization, address: str) -> None:
+    """Deletes the saved views that search for the contact, and lists with it that await their download."""
+    pattern = numbers.pattern(address)
+
+    def mentions(said: str) -> bool:
+        return address in said or (pattern is not None and pattern.search(said) is not None)
+
     people = Membership.objects.filter(account=organization.account).values("user")
     for view in SavedView.objects.filter(Q(account=organization.account) | Q(owner__in=people)):
-        said, pattern = unquote_plus(view.query), numbers.pattern(address)
-        if address in said or (pattern is not None and pattern.search(said)):
+        if mentions(unquote_plus(view.query)):
             view.delete()
+    work.erase(organization, mentions)
 
 
 def _claim(key: int) -> bool:

@@ -69,6 +69,9 @@ def delete_messages(messages: QuerySet[Message]) -> Iterator[Counter[str]]:
     """Deletes messages with their files and delivery attempts; yields how many of each, batch by batch."""
     while keys := list(messages.values_list("pk", flat=True)[:BATCH]):
         counts: Counter[str] = Counter()
+        # What is being fetched at this moment is discarded by who fetches it.
+        waiting = Attachment.objects.filter(message__in=keys, state=AttachmentState.WAITING)
+        waiting.update(state=AttachmentState.DELETED)
         # First the files: what a crash leaves is found again by its row.
         counts["files"] += _discard(Attachment.objects.filter(message__in=keys))
         counts["attempts"] += DeliveryAttempt.objects.filter(message__in=keys).delete()[0]

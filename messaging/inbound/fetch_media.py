@@ -233,10 +233,20 @@ def _record(attachment: Attachment, result: _Result) -> None:
             next_attempt_at=Now() + timedelta(seconds=result.delay),
         )
     else:
-        attachment.state = AttachmentState.FAILED if result.problem else AttachmentState.KEPT
-        attachment.problem = result.problem[:500]
-        attachment.save(update_fields=["state", "problem", "file", "content_type", "name", "size"])
+        _settle(attachment, result.problem)
     Message.objects.filter(pk=attachment.message_id).update(changed_at=Now())
+
+
+def _settle(attachment: Attachment, problem: str) -> None:
+    """Stores what has become of a file; it goes again if nobody waits for it any more.
+
+    Its message may have been erased meanwhile, or another process may have fetched it.
+    """
+    fields = {name: getattr(attachment, name) for name in ("file", "content_type", "name", "size")}
+    waiting = Attachment.objects.filter(pk=attachment.pk, state=AttachmentState.WAITING)
+    state = AttachmentState.FAILED if problem else AttachmentState.KEPT
+    if not waiting.update(state=state, problem=problem[:500], **fields) and attachment.file:
+        media.discard([attachment])
 
 
 def _data(uri: str) -> bytes | None:

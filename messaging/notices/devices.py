@@ -44,7 +44,7 @@ def add(user: User, session: str, endpoint: str, p256dh: str, auth: str, agent: 
 
     The endpoint is a URL that anybody may name, so it passes the address guard here and when it is called.
     """
-    if len(endpoint) > MAX_ENDPOINT or (http.is_plain_http(endpoint) and not http.is_allowed(endpoint)):
+    if len(endpoint) > MAX_ENDPOINT or http.is_plain_http(endpoint) or is_exempt(endpoint):
         raise Refused(_("The push service of this browser has no valid address."))
     if problem := http.check_url(endpoint):
         raise Refused(problem)
@@ -68,6 +68,14 @@ def add(user: User, session: str, endpoint: str, p256dh: str, auth: str, agent: 
     return found
 
 
+def is_exempt(endpoint: str) -> bool:
+    """Whether the guard would pass a URL because of PATCHBAY_ALLOWED_ORIGINS.
+
+    The operator has named these origins for providers: users may have nothing sent there.
+    """
+    return http.is_allowed(endpoint)
+
+
 def decoded(text: str) -> bytes:
     """What is written in URL-safe base64, with or without its end. Raises ValueError."""
     try:
@@ -79,9 +87,11 @@ def decoded(text: str) -> bytes:
 def signed_in(devices: Iterable[Device]) -> set[int]:
     """The keys of those whose session, in which they were added, still lasts; one query.
 
-    A device whose encryption key is lost has none.
+    A device whose encryption key is lost has none. One whose origin has been allowed since, for providers,
+    is left out, too.
     """
-    rows = [row for row in devices if row.subscription is not None]
+    known = (row for row in devices if row.subscription is not None)
+    rows = [row for row in known if not is_exempt(row.subscription["endpoint"])]
     lasting = sessions.lasting((row.subscription["session"], row.user) for row in rows)
     return {row.pk for row in rows if (row.subscription["session"], row.user_id) in lasting}
 

@@ -71,7 +71,7 @@ def start(user: User, name: str, query: str) -> Transfer | Iterator[Sequence[str
         audit.record(
             audit.Action.EXPORTED,
             name=str(rows.model._meta.verbose_name_plural),
-            changes={_("filters"): ("", query[:200])} if query else {},
+            changes=audit.filters(query),
             scope=(None, None) if user.is_operator else audit.scope_of(user),
         )
         if count > AT_ONCE:

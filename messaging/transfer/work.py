@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote_plus
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -13,6 +15,7 @@ from messaging import wakeups
 from messaging.models import Transfer
 from messaging.models.transfers import WORKING
 from messaging.wakeups import Task
+from portal.models import Membership, Organization
 
 LEASE_SECONDS = 30  # for which a process has one; it renews it with each batch
 KEPT = timedelta(hours=24)  # how long content is kept when there is nothing left to do
@@ -90,3 +93,19 @@ def forget(row: Transfer) -> None:
     """Deletes the content of what has expired; the row stays, and says what was done."""
     row.parts.all().delete()
     Transfer.objects.filter(pk=row.pk).update(due_at=None)
+
+
+def erase(organization: Organization, mentions: Callable[[str], bool]) -> None:
+    """Deletes lists that mention a contact, exported by who administers the organization, or imported.
+
+    Only those whose work has ended: what is being read now has been read without the contact.
+    """
+    theirs = Membership.objects.filter(
+        Q(organization=organization) | Q(organization=None, account=organization.account)
+    )
+    people = Q(author__in=theirs.values("user")) | Q(author__is_operator=True)
+    for row in Transfer.objects.filter(people):
+        if row.query and mentions(unquote_plus(row.query)):
+            Transfer.objects.filter(pk=row.pk).update(query="")
+        if row.finished_at is not None and any(mentions(part.decode()) for part in row.read()):
+            forget(row)

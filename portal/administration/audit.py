@@ -172,7 +172,7 @@ class AuditEntryAdmin(LogAdmin):
         audit.record(
             Action.EXPORTED,
             name=str(self.opts.verbose_name_plural),
-            changes={_("filters"): ("", filters[:200])} if filters else {},
+            changes=audit.filters(filters),
             scope=_scope_of(user_of(request)),
         )
         response = StreamingHttpResponse(export.lines(entries), content_type="text/csv; charset=utf-8")

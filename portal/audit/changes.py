@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode
 
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.utils.translation import gettext as _
@@ -175,3 +177,15 @@ def _link(model: type[models.Model], row: models.Model) -> models.ForeignKey[Any
         if isinstance(field, models.ForeignKey) and isinstance(row, field.related_model):
             return field
     raise LookupError(f"{model.__name__} does not point to {type(row).__name__}.")
+
+
+def filters(query: str) -> dict[str, Change]:
+    """The filters of a list that somebody exported, without the words of a search.
+
+    These may be a contact's name or number, which would outlive its erasure here.
+    """
+    given = parse_qsl(query, keep_blank_values=True)
+    said = [
+        f"{name}=…" if name == SEARCH_VAR and value else urlencode([(name, value)]) for name, value in given
+    ]
+    return {_("filters"): ("", "&".join(said)[:200])} if said else {}

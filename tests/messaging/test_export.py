@@ -11,10 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from messaging import erasure
 from messaging.models import Contact, Number, OptOut, Transfer
 from messaging.outbound.submit import submit
 from messaging.transfer import drain, exports, imports, tables, work
 from portal.models import AuditEntry, Membership, Organization, User
+from tests.messaging.rules import receive
 from tests.messaging.test_import import imported
 
 
@@ -91,7 +93,7 @@ def test_an_export_is_what_the_list_shows_and_is_recorded(
     ]
     entry = AuditEntry.objects.filter(action="exported").latest("pk")
     assert (entry.actor, entry.name, entry.account) == (reseller, "contacts", acme.account)
-    assert entry.changes == {"filters": ["", "q=%2B15550100123"]}
+    assert entry.changes == {"filters": ["", "q=…"]}  # a contact who is erased must not be named here
     assert exported(reseller, "numbers", "active__exact=0") == [list(imports.KINDS["numbers"].header())]
 
 
@@ -235,3 +237,35 @@ def test_an_export_takes_as_many_queries_for_many_rows_as_for_one(
             Organization.objects.create(account=acme.account, name="More", domain=f"more{place}.example")
             submit(alice, everything, f"+6141234600{place}", text="x")
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("query", ["", "q=0412+345+678"])
+def test_a_contact_who_is_erased_is_in_no_list_that_waits_to_be_downloaded(
+    private: Number,
+    globex: Organization,
+    admin_of_acme: User,
+    admin_of_globex: User,
+    reseller: User,
+    operator: User,
+    query: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exports, "AT_ONCE", 0)
+    receive(private, "Hi")
+    receive(private, "Hello", sender="+61412000000")
+    Contact.objects.create(organization=globex, address="+61412345678")
+    for user in (admin_of_acme, reseller, operator):
+        exports.start(user, "messages", query)
+    exports.start(admin_of_globex, "contacts", query)
+    exports.start(admin_of_acme, "messages", "q=%2B61412000000")
+    drain.drain()
+    erasure.start(private.organization, "+61412345678", None)
+    erasure.drain()
+    rows = list(Transfer.objects.order_by("pk"))
+    assert [row.parts.count() for row in rows] == [0, 0, 0, 1, 1]
+    assert [row.query for row in rows] == ["", "", "", query, "q=%2B61412000000"]
+    assert [line[-1] for line in exports.lines(rows[-1])][1:] == ["Hello"]
+    # The page of one whose content is gone says so.
+    page = signed_in(reseller).get(f"/admin/messaging/transfer/{rows[1].pk}/change/")
+    assert page.status_code == 200
+    assert "412345678" not in page.content.decode()

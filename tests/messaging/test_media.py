@@ -6,6 +6,7 @@ import io
 import resource
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,12 +23,13 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from messaging import media
+from messaging import erasure, media
 from messaging.inbound import fetch_media
 from messaging.models import Attachment, Message, Number
 from messaging.outbound.submit import submit
 from messaging.statuses import AttachmentState, Status
 from portal.models import User
+from tests.messaging.rules import CONTACT, receive
 
 
 @pytest.fixture(autouse=True)
@@ -465,6 +467,68 @@ def test_a_defect_with_one_file_holds_up_no_other(
     good.refresh_from_db()
     assert (bad.state, bad.attempts, good.state) == ("waiting", 1, "kept")
     assert "The server's log has the details." in bad.problem
+
+
+def test_a_file_that_comes_after_its_message_was_erased_is_not_left_behind(
+    private: Number, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(private, "Look!")
+    receive(private, "Look!", sender="+61412000000")
+    gone, kept = [
+        Attachment.objects.create(
+            message=message, source_url=f"data:text/plain,{message.pk}", state=AttachmentState.WAITING
+        )
+        for message in Message.objects.order_by("pk")
+    ]
+    real = fetch_media._record
+
+    def record(attachment: Attachment, result: Any) -> None:
+        if attachment == gone:
+            erasure.start(private.organization, CONTACT, None)
+            erasure.drain()
+        real(attachment, result)
+
+    monkeypatch.setattr(fetch_media, "_record", record)
+    fetch_media.drain()
+    row = Attachment.objects.get()
+    assert (row, row.state, content(row)) == (kept, "kept", str(kept.message_id).encode())
+    assert [path.read_bytes() for path in folder.rglob("*") if path.is_file()] == [content(row)]
+
+
+def test_what_two_processes_have_fetched_is_kept_once(
+    attachment: Attachment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = incoming(attachment, "data:text/plain,twice")
+    real = fetch_media._fetch
+
+    def fetch(waiting: Attachment, request: Any) -> Any:
+        # One that was halted for longer than its claim ends after another.
+        other = Attachment(pk=waiting.pk, message=waiting.message, source_url=waiting.source_url)
+        fetch_media._record(other, real(other, request))
+        return real(waiting, request)
+
+    monkeypatch.setattr(fetch_media, "_fetch", fetch)
+    monkeypatch.setattr(fetch_media, "ThreadPoolExecutor", Here)
+    fetch_media.drain()
+    row.refresh_from_db()
+    assert content(row) == b"twice"
+    assert [path.read_bytes() for path in folder.rglob("*.txt")] == [b"twice"]
+
+
+class Here:
+    """Works off what it is given at once, in the thread of the test, which alone has its transaction."""
+
+    def __init__(self, *_arguments: Any, **_named: Any) -> None: ...
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_raised: Any) -> None: ...
+
+    def submit(self, work: Any, *arguments: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(work(*arguments))
+        return done
 
 
 @pytest.mark.parametrize(

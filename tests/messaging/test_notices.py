@@ -21,6 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from py_vapid import Vapid02
 
+from integrations import http
 from integrations.events import HttpResponse
 from messaging.engine import sweep
 from messaging.inbox import pages
@@ -37,7 +38,7 @@ from messaging.models import (
     PushKey,
     Remark,
 )
-from messaging.notices import mails, push, snoozes, wording
+from messaging.notices import devices, mails, push, snoozes, wording
 from messaging.notices.unread import CONVERSATIONS, ended, newest, unread
 from messaging.outbound.submit import submit
 from messaging.rules import contacts, teamwork
@@ -103,9 +104,15 @@ class Browser:
 
 
 @pytest.fixture
-def service_of_browsers(settings: Any, sandbox: Any) -> Iterator[PushService]:
-    service = PushService()
+def service_of_browsers(
+    settings: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PushService]:
+    """The only one on this machine that users may name."""
+    service, real = PushService(), devices.is_exempt
     settings.PATCHBAY_ALLOWED_ORIGINS = [*settings.PATCHBAY_ALLOWED_ORIGINS, service.origin]
+    monkeypatch.setattr(
+        devices, "is_exempt", lambda endpoint: real(endpoint) and not endpoint.startswith(service.origin)
+    )
     yield service
     service.stop()
 
@@ -344,6 +351,26 @@ def test_no_subscription_leads_into_the_network(
     assert answer.status_code == 422, answer.content
     assert answer.content
     assert not Device.objects.exists()
+
+
+@pytest.mark.parametrize("origin", ["http://10.0.0.5:13013", "https://sms.internal.example"])
+def test_no_subscription_leads_to_where_only_providers_are_called(
+    service_of_browsers: PushService, alice: User, settings: Any, origin: str
+) -> None:
+    settings.PATCHBAY_ALLOWED_ORIGINS = [origin]
+    answer = Browser(service_of_browsers, alice).subscribe(endpoint=f"{origin}/cgi-bin/sendsms?to=1")
+    assert answer.status_code == 422
+    assert not Device.objects.exists()
+
+
+def test_an_origin_that_is_allowed_for_providers_later_is_not_called(
+    private: Number, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(private, "Hi")
+    monkeypatch.setattr(devices, "is_exempt", http.is_allowed)
+    send()
+    assert browser.service.came == []
+    assert not Push.objects.exists()
 
 
 def test_an_address_that_leads_inside_later_is_not_called(

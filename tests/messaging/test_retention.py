@@ -461,6 +461,34 @@ def test_captured_requests_with_the_number_go(full: Number, admin_of_acme: User,
     assert "2 captured requests" in erasure.in_words(row.counts)
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ('<?xml version="1.0" encoding="UTF-16"?><a>+61412345678</a>'.encode("utf-16"), "text/xml"),
+        ('<?xml version="1.0" encoding="UTF-16"?><a>+61412345678</a>'.encode("utf-16-be"), "text/xml"),
+        (rb'{"a": "\u002b\u0036\u0031412345678"}', "application/json"),
+        (b"<a>&#43;&#x36;1412345678</a>", "text/xml"),
+        (b'{"data": "eyJmcm9tIjoiKzYxNDEyMzQ1Njc4In0="}', "application/json"),
+        ('{"a": "\uff10\uff14\uff11\uff12 345 678"}'.encode(), "application/json"),
+        ("a=0412\xa0345\u2011678".encode(), "text/plain"),
+    ],
+)
+def test_a_number_is_erased_in_any_encoding(
+    private: Number, reseller: User, client: Client, body: bytes, kind: str
+) -> None:
+    account = private.organization.account
+    template = Template(account=account)
+    template.revise('{"id": "own", "name": "Own", "Webhook": []}')
+    capture = captures.open_for(template, reseller)
+    for content in (body, BERT.encode()):
+        captures.record(capture, InboundRequest("POST", "", "", {"content-type": kind}, content))
+        client.post(f"/services/generic/a{account.accountid}", content, content_type=kind)
+    erasure.start(private.organization, ANNA, reseller)
+    erasure.drain()
+    assert [row.request.get("text") for row in capture.requests.all()] == [BERT]
+    assert [bytes(row.body) for row in WebhookRequest.objects.order_by("pk")] == [b"", BERT.encode()]
+
+
 @pytest.mark.parametrize("name", ["ACME", "Alice@example.com", "0400"])
 def test_what_a_contact_has_sent_under_a_name_is_erased(
     private: Number, client: Client, admin_of_acme: User, name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_plus
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -11,13 +10,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations import case_http, webhooks
+from integrations.decoded import decoded
 from integrations.events import HttpResponse, InboundRequest
 from integrations.language.document import Template as Compiled
 from integrations.models import Capture, CapturedRequest, Integration, PropertyValues, Template
 from integrations.properties import combined, credentials_of
 from integrations.received import Accepted
 from integrations.redact import Redactor
-from integrations.studio.captures.private import proofs_in, written
+from integrations.studio.example.private import proofs_in, written
 from portal import audit
 from portal.models import Account, User
 
@@ -116,8 +116,7 @@ def erase(account: Account, pattern: re.Pattern[str]) -> int:
 def _text_of(row: CapturedRequest) -> str:
     """What the request says, as it came and decoded."""
     request = case_http.inbound(row.request)
-    raw = f"{request.path} {request.query} {request.body.decode('utf-8', 'replace')}"
-    return f"{raw} {unquote_plus(raw)}"
+    return decoded(f"{request.path} {request.query} {request.body.decode('utf-8', 'replace')}")
 
 
 def _redactor(capture: Capture) -> Redactor:

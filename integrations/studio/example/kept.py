@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_plus
 
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from integrations.decoded import decoded
 from integrations.models import PastedSamples, Template, TemplateRevision
 from integrations.studio.example.forms import ExampleForm
 from integrations.studio.example.without_credentials import without_credentials
@@ -66,8 +66,7 @@ def erase(account: Account, pattern: re.Pattern[str]) -> int:
 
 
 def _text_of(fields: Mapping[str, list[str]]) -> str:
-    raw = "\n".join(value for values in fields.values() for value in values)
-    return f"{raw} {unquote_plus(raw)}"
+    return decoded("\n".join(value for values in fields.values() for value in values))
 
 
 @dataclass(frozen=True)

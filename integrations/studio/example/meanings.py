@@ -20,6 +20,7 @@ Role = Literal[
     "to", "from", "text", "file", "file_type", "file_name", "messageid", "reference", "status", "date",
     "error_code", "error_text", "sendername", "credential", "property", "webhook_url", "constant", "ignore",
 ]  # fmt: skip
+_LONGEST_DATE = 100  # characters
 _DATE_FORMATS = (
     "%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",
     "%d/%b/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%a %b %d %H:%M:%S %Y",
@@ -206,6 +207,8 @@ def property_label(leaf: Leaf, role: Role) -> str:
 def date_filter(leaf: Leaf) -> str:
     """The filter that reads a date as it is written in a value; "" if it is none that can be read."""
     value = leaf.text.strip()
+    if len(value) > _LONGEST_DATE:
+        return ""
     if re.fullmatch(r"1[0-9]{9}(\.[0-9]+)?", value):
         return "epoch"
     if re.fullmatch(r"1[0-9]{12}", value):

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from integrations.language.values import Number, Value
 from integrations.redact import MIN_LENGTH, Redactor
-from integrations.studio.example import words
+from integrations.studio.example import private, words
 from integrations.studio.example.forms import KINDS, ExampleForm, name_of
 from integrations.studio.example.http_text import read_text
 from integrations.studio.example.meanings import Meaning
@@ -24,6 +24,7 @@ from integrations.studio.example.xml_text import COMMENTS, XmlText
 
 Fields = dict[str, list[str]]
 _TAG = re.compile(r"<[^>]*>")
+_INSTRUCTION = re.compile(rb"<\?(?!xml\s)")
 _MARKED = re.compile(r"(role|label)-.+-[0-9a-f]{12}|known-(to|sender|text)|shown")
 
 
@@ -54,6 +55,8 @@ def as_data(fields: Mapping[str, list[str]]) -> QueryDict:
 
 def _has_values_only(sample: Sample) -> bool:
     """Whether an XML text has no words but its values, each of which is looked at."""
+    if _INSTRUCTION.search(sample.body):
+        return False
     document, between = XmlText(COMMENTS.sub(b"", sample.body)), [""]
 
     def literal(text: str) -> str:
@@ -70,10 +73,11 @@ class _Writer:
         self.form = form
         self._stand_ins: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
+        self._texts = {(name, leaf.where, leaf.path): leaf.text for name, leaf in form.leaves()}
         for field_, leaf in form.leaves():
             meaning = self._meaning(field_, leaf)
-            if private := self._private(leaf, meaning):
-                self._name(private, meaning.label or words.label_of(leaf.name))
+            if hidden := self._private(field_, leaf, meaning):
+                self._name(hidden, meaning.label or words.label_of(leaf.name))
         long = sorted((each for each in self._stand_ins if len(each) >= MIN_LENGTH), key=len, reverse=True)
         self._any = Redactor(long)
         self._each = [Redactor([each], self._stand_ins[each]) for each in long]
@@ -95,15 +99,30 @@ class _Writer:
     def _meaning(self, name: str, leaf: Leaf) -> Meaning:
         return self.form.meanings[name][leaf.key]
 
-    @staticmethod
-    def _private(leaf: Leaf, meaning: Meaning) -> str:
+    def _private(self, field: str, leaf: Leaf, meaning: Meaning) -> str:
         """The part of a value that nobody may see; "" if there is none."""
         if leaf.value is None or isinstance(leaf.value, bool):
             return ""
-        if meaning.role != "credential" and not (meaning.role == "ignore" and words.is_private(leaf.name)):
+        named = meaning.role == "ignore" and words.is_private(leaf.name)
+        if meaning.role != "credential" and not named and not self._is_named(field, leaf, meaning):
             return ""
         value = inner(leaf, meaning)
         return "" if words.stands_for_credential(value) else value
+
+    def _is_named(self, field: str, leaf: Leaf, meaning: Meaning) -> bool:
+        """Whether a value has the name of a credential further up, or beside it as in a pair."""
+        if meaning.role not in ("ignore", "constant") or leaf.where not in ("json", "xml"):
+            return False
+        above = [step for step in leaf.path[:-1] if isinstance(step, str)]
+        if any(words.is_private(step) and words.plain(step) not in private.UNSURE for step in above):
+            return True
+        beside = (
+            self._texts.get((field, leaf.where, (*leaf.path[:place], name)), "")
+            for place, step in enumerate(leaf.path)
+            if step in private.PAIR_VALUES
+            for name in private.PAIR_NAMES
+        )
+        return any(map(words.is_private, beside))
 
     def _name(self, value: str, label: str) -> None:
         """A word for a credential: different ones have different words."""
@@ -121,9 +140,9 @@ class _Writer:
 
     def _value(self, name: str, leaf: Leaf) -> Value:
         meaning = self._meaning(name, leaf)
-        if private := self._private(leaf, meaning):
+        if hidden := self._private(name, leaf, meaning):
             before, after = around(leaf.text, meaning)
-            new = before + self._stand_ins[private] + after
+            new = before + self._stand_ins[hidden] + after
             return Number("1") if isinstance(leaf.value, Number) else new
         hidden = self._hidden(leaf.text)
         return leaf.value if hidden == leaf.text else hidden
@@ -131,6 +150,10 @@ class _Writer:
     def _sample(self, name: str, sample: Sample) -> str | None:
         """The text of a sample without credentials; None if it would read as another one."""
         if sample.form == "xml" and not _has_values_only(sample):
+            return None
+        if any(private.has_credentials(str(self._value(name, leaf))) for leaf in sample.leaves):
+            return None
+        if sample.form == "text" and private.has_credentials(sample.body.decode("utf-8", "replace")):
             return None
         wanted = [(leaf.key, self._value(name, leaf)) for leaf in sample.leaves]
         text = restated(sample, lambda leaf: self._value(name, leaf))

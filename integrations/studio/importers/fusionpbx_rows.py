@@ -16,6 +16,7 @@ from integrations.studio.importers.report import ImportProblem
 
 _INTO = r'(?:"?\w+"?\.)?"?{table}"?\s*\(([^()]{{0,2000}})\)\s*'
 _VALUE = re.compile(r"\s*(?:E?'((?:[^']|'')*+)'(?:::[\w ]+)?|([^,()']*))\s*([,)])")
+_LAST = re.compile(r"(?m)^[ \t]*\\\.[ \t]*$")
 _UNESCAPED = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\"}
 _PREFIX = "provider_setting_"
 
@@ -112,7 +113,8 @@ def _of_json(value: Any, around: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _inserted(text: str, table: str) -> Iterator[dict[str, Any]]:
     pattern = re.compile(r"(?i)\binsert\s+into\s+" + _INTO.format(table=table) + r"values\s*")
-    for statement in pattern.finditer(text):
+    position = 0
+    while statement := pattern.search(text, position):
         columns = _columns(statement[1])
         position = statement.end()
         while position < len(text) and text[position] == "(":
@@ -126,17 +128,22 @@ def _inserted(text: str, table: str) -> Iterator[dict[str, Any]]:
                     break
             yield dict(zip(columns, values, strict=False))
             after = re.compile(r"\s*,\s*").match(text, position)
-            position = after.end() if after else len(text)
+            if after is None:
+                break
+            position = after.end()
 
 
 def _copied(text: str, table: str) -> Iterator[dict[str, Any]]:
     pattern = re.compile(r"(?i)\bcopy\s+" + _INTO.format(table=table) + r"from\s+stdin[^\n]*\n")
-    for statement in pattern.finditer(text):
-        for line in text[statement.end() :].split("\n"):
-            if line.strip() == "\\.":
-                break
+    position = 0
+    while statement := pattern.search(text, position):
+        columns = _columns(statement[1])
+        last = _LAST.search(text, statement.end())
+        # What looks like a statement in its rows is none: to read it again and again would take for ever.
+        position = last.end() if last else len(text)
+        for line in text[statement.end() : last.start() if last else position].split("\n"):
             cells = ["" if cell == "\\N" else _unescaped(cell) for cell in line.split("\t")]
-            yield dict(zip(_columns(statement[1]), cells, strict=False))
+            yield dict(zip(columns, cells, strict=False))
 
 
 def _unescaped(cell: str) -> str:

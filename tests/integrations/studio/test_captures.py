@@ -28,7 +28,7 @@ from integrations.properties import store
 from integrations.redact import Redactor
 from integrations.studio import captures
 from integrations.studio.captures import views
-from integrations.studio.captures.private import is_private, written
+from integrations.studio.example.private import is_private, written
 from messaging import retention
 from portal.models import Organization, User
 
@@ -411,6 +411,16 @@ def masked(body: str, kind: str, query: str = "", headers: dict[str, str] | None
         ("<!-- token=s3cr3t --><a>1</a>", "text/xml", "<!-- token=••• --><a>1</a>"),
         ("Authorization: Bearer s3cr3t", "text/plain", "Authorization: ••• •••"),
         ("monday, the key to it", "text/plain", "monday, the key to it"),
+        (r'{"m": "{\"to\": 1, \"m\": \"{\\\"token\\\": 1}\"}"}', "application/json", r'{"m":"{\"to\":1,\"m\":\"{\\\"token\\\":\\\"•••\\\"}\"}"}'),
+        ("payload=%7B%22token%22%3A%22s3cr3t%22%7D", "application/x-www-form-urlencoded", "payload=%7B%22token%22%3A%22%E2%80%A2%E2%80%A2%E2%80%A2%22%7D"),
+        ('[{"name": "token", "value": "s3cr3t"}, {"name": "a", "value": "b"}]', "application/json", '[{"name":"token","value":"•••"},{"name":"a","value":"b"}]'),
+        ('[["Authorization", "s3cr3t"], ["a", "b"]]', "application/json", '[["Authorization","•••"],["a","b"]]'),
+        ('{"token": {"value": "s3cr3t"}}', "application/json", '{"token":{"value":"•••"}}'),
+        ('{"key": {"id": "A", "from": "+61412345678"}}', "application/json", '{"key": {"id": "A", "from": "+61412345678"}}'),
+        ("<m><p name='token' value='s3cr3t'/></m>", "text/xml", '<?xml version="1.0" encoding="UTF-8"?>\n<m><p name="token" value="•••" /></m>'),
+        ("<m><password type='a'>s3cr3t</password></m>", "text/xml", '<?xml version="1.0" encoding="UTF-8"?>\n<m><password type="•••">•••</password></m>'),
+        ('{"url": "https://user:s3cr3t@a.example/b@c"}', "application/json", '{"url":"https://•••@a.example/b@c"}'),
+        ('{"url": "https%3A%2F%2Fa.example%3Faccess_token%3Ds3cr3t"}', "application/json", '{"url": "https%3A%2F%2Fa.example%3Faccess_token%3D•••"}'),
     ],
 )  # fmt: skip
 def test_credentials_in_a_body_are_known_by_their_names(body: str, kind: str, kept: str) -> None:
@@ -423,6 +433,18 @@ def test_credentials_in_a_part_are_known_by_their_names() -> None:
     assert found["multipart"] == [{"name": "token", "text": "•••"}, {"name": "text", "text": "hello"}]
     assert "content-type" not in found["headers"]
     assert b"hello" in case_http.inbound(found).body
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("to=1&back=https%3A%2F%2Fa%2F%3Ftoken%3Ds3cr3t", "to=1&back=https%3A%2F%2Fa%2F%3Ftoken%3D{}"),
+        ("p=%7B%22api_key%22%3A%20%22s3cr3t%22%7D&a=%41", "p=%7B%22api_key%22%3A%20%22{}&a=%41"),
+        ("a=1;token=s3cr3t", "a=1;token={}"),
+    ],
+)
+def test_credentials_within_values_of_a_query_are_known_by_their_names(query: str, kept: str) -> None:
+    assert masked("", "", query)["query"] == kept.format("%E2%80%A2%E2%80%A2%E2%80%A2")
 
 
 def test_credentials_in_headers_and_query_are_known_by_their_names() -> None:

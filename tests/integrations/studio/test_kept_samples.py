@@ -346,3 +346,28 @@ def test_nobody_else_sees_or_deletes_it(
     assert other.get(url_of(template)).status_code in (403, 404)
     assert other.post(url_of(template), {"do": "forget"}).status_code in (403, 404)
     assert PastedSamples.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "kept_body"),
+    [
+        ("application/json", r'{"m": "{\"token\": \"Zx9Qw7Kp2LmN4vBt\"}"}', None),
+        ("application/json", '{"m": "https://u:Zx9Qw7Kp2LmN4vBt@a.example/b"}', None),
+        ("application/json", '{"m": "https://a.example/?token=Zx9Qw7Kp2LmN4vBt"}', None),
+        ("application/json", '{"m": "https%3A%2F%2Fa.example%3Ftoken%3DZx9Qw7Kp2LmN4vBt"}', None),
+        ("application/x-www-form-urlencoded", "m=%7B%22token%22%3A%22Zx9Qw7Kp2LmN4vBt%22%7D", None),
+        ("text/plain", "password: Zx9Qw7Kp2LmN4vBt", None),
+        ("text/xml", "<a><?b password='Zx9Qw7Kp2LmN4vBt'?><c>1</c></a>", None),
+        ("application/json", '{"token": {"value": "Zx9Qw7Kp2LmN4vBt"}}', '{"token":{"value":"YOUR_VALUE"}}'),
+        ("application/json", '[{"name": "token", "value": "Zx9Qw7Kp2LmN4vBt"}]', '[{"name":"token","value":"YOUR_VALUE"}]'),
+        ("text/xml", "<a><b name='token'>Zx9Qw7Kp2LmN4vBt</b></a>", "<a><b name='token'>YOUR_B</b></a>"),
+        ("application/json", '{"key": {"id": "Zx9Qw7Kp2LmN4vBt"}}', '{"key":{"id":"Zx9Qw7Kp2LmN4vBt"}}'),
+    ],
+)  # fmt: skip
+def test_credentials_within_values_are_not_kept(kind: str, body: str, kept_body: str | None) -> None:
+    found = without_credentials(form_of({"answer": [f"HTTP/1.1 200 OK\nContent-Type: {kind}\n\n{body}"]}))
+    assert found.left_out == ([] if kept_body else ["answer"])
+    if kept_body is None:
+        assert "Zx9Qw7Kp2LmN4vBt" not in repr(found.fields)
+    else:
+        assert found.fields["answer"][0].partition("\n\n")[2] == kept_body

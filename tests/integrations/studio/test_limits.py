@@ -14,7 +14,10 @@ from integrations.models import Capture, Template
 from integrations.studio.cases.anonymous import Anonymizer
 from integrations.studio.example.curl import commands_in
 from integrations.studio.example.http_text import read_http
+from integrations.studio.example.meanings import date_filter
 from integrations.studio.example.sample_limits import UnreadableText
+from integrations.studio.example.samples import Leaf
+from integrations.studio.importers import fusionpbx_rows
 from integrations.studio.preview.forms import _body
 from portal.models import User
 from tests.integrations.studio.conftest import PREVIEWED, Previewed
@@ -26,6 +29,11 @@ LONG = 200_000  # characters, with which what is quadratic takes minutes
 def test_long_words_are_replaced_at_once(words: str) -> None:
     anonymizer = Anonymizer(compile_document(json.dumps(PREVIEWED)), {})
     assert anonymizer.text(words) != words
+
+
+@pytest.mark.parametrize("words", ["1e9", "1.", "aA0", "1-"])
+def test_a_long_value_is_no_date(words: str) -> None:
+    assert date_filter(Leaf("text", (0,), words * LONG)) == ""
 
 
 def test_urls_within_urls_are_replaced() -> None:
@@ -47,6 +55,17 @@ def test_many_commands_are_not_all_read() -> None:
     found = list(commands_in("curl x\n" * 30_000))
     assert sum(map(len, found[1:])) <= 256 * 1024
     assert len(list(commands_in("curl x\n" * 60))) == 50
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "copy v_provider_settings (provider_setting_name) from stdin;\n",
+        "insert into v_provider_settings (provider_setting_name) values ('a','",
+    ],
+)
+def test_statements_within_rows_are_not_read_again(statement: str) -> None:
+    assert len(list(fusionpbx_rows._rows(statement * 100))) <= 101
 
 
 @pytest.mark.parametrize("words", ['{"a": 1e400}', "[-1e999999]"])

@@ -17,19 +17,34 @@ from integrations.language.urls import encode_pairs
 from integrations.language.values import Value, dump, load, text
 from integrations.language.xml import parse_xml, render_xml
 from integrations.redact import MASK, Redactor
-from integrations.studio.example.words import CREDENTIAL, CREDENTIAL_ENDS, CREDENTIAL_PARTS, is_private, plain
+from integrations.studio.example.words import (
+    CREDENTIAL,
+    CREDENTIAL_ENDS,
+    CREDENTIAL_PARTS,
+    is_private,
+    plain,
+    stands_for_credential,
+)
 
 # What a connection and the proxies on its way add says nothing about the provider.
 _OF_CONNECTIONS = re.compile(
     r"(content-length|transfer-encoding|x-forwarded-.*|x-real-ip|x-request-id|forwarded|via|connection|host)"
 )
-# name=value, "name": "value" and <name>value</name>, where they cannot be read as a document.
+# name=value, "name": "value" and <name>value</name>, where they cannot be read as a document; also
+# percent-encoded, as in a URL within a URL.
 _NAMES = "|".join((*CREDENTIAL_ENDS, *CREDENTIAL_PARTS))
+_BLANKS, _QUOTE = r"(?:\s|%20){0,9}", r"(?:[\"']|%2[27])?"
 _WRITTEN = re.compile(
-    rf"(?i)((?:(?<![a-z0-9])(?:{'|'.join(sorted(CREDENTIAL))})|{_NAMES})"
-    r"[\"']?\s{0,9}[:=>]\s{0,9}[\"']?)(?!(?:null|true|false)\b)[^\s\"'&,;<>()\[\]{}]+"
+    rf"(?i)((?:(?:(?<![a-z0-9])|(?<=%[0-9a-f]{{2}}))(?:{'|'.join(sorted(CREDENTIAL))})|{_NAMES})"
+    rf"{_QUOTE}{_BLANKS}(?:[:=>]|%3[ADE]){_BLANKS}{_QUOTE})"
+    r"(?!(?:null|true|false)\b)[^\s\"'&,;<>()\[\]{}]+"
 )
+_USER_OF_URL = re.compile(r"(?i)(?<![a-z])(https?://)[^/?#\s@\"'<>]{1,200}@")
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic|digest|token)(\s{1,9})[\w.~+/=-]{4,}")
+# What may be a name, and no credential, if there is an object below it; and a pair of a name and its value.
+UNSURE = frozenset({"key", "auth", "hash"})
+PAIR_NAMES, PAIR_VALUES = ("name", "key", "@name", "@key"), frozenset({"value", "@value", "#text"})
+_LONGEST_NAME, _SHORTEST_JSON, NESTED = 60, 8, 4
 _CHARSET = re.compile(r"(?i);\s*charset\s*=[^;]*")
 
 
@@ -57,6 +72,17 @@ def written(request: InboundRequest, hide: Redactor, names: Container[str] = ())
     out are the headers of the connection, and those that proxies add.
     """
     return _Writer(hide, names).written(request)
+
+
+def has_credentials(source: str) -> bool:
+    """Whether a value contains a credential by its name, in JSON, a URL, or words.
+
+    Words that stand for one, such as YOUR_API_KEY, are none, but in JSON.
+    """
+    if _Writer(Redactor(()), ()).inner(source, known=False, level=0) is not None:
+        return True
+    written = (found[0].removeprefix(found[1]) for found in _WRITTEN.finditer(source))
+    return not all(map(stands_for_credential, written)) or _USER_OF_URL.search(source) is not None
 
 
 class _Writer:
@@ -99,13 +125,17 @@ class _Writer:
             name, _sign, value = item.partition("=")
             known = unquote_plus(value)
             private = self._is_private(unquote_plus(name)) or self.hide.text(known) != known
-            fields.append(f"{name}={quote(MASK)}" if value and private else item)
+            fields.append(f"{name}={quote(MASK)}" if value and private else self._within_url(item))
         return self.hide.text("&".join(fields))
+
+    def _within_url(self, item: str) -> str:
+        """A field of a query without the credentials that are written in its value."""
+        clean = self._words(item)
+        return clean if clean == item else clean.replace(MASK, quote(MASK))
 
     def _words(self, source: str) -> str:
         """A text that is no document, without what looks like a credential."""
-        found = _SCHEMES.sub(rf"\1\2{MASK}", self.hide.text(source))
-        return _WRITTEN.sub(rf"\1{MASK}", found)
+        return _WRITTEN.sub(rf"\1{MASK}", _without_schemes(self.hide.text(source)))
 
     def _body(self, body: bytes, kind: str) -> dict[str, Any]:
         essence, source = bodies.essence(kind), _decoded(body, kind)
@@ -162,23 +192,54 @@ class _Writer:
         joined = "\n".join(_texts(value))
         return self.hide.text(joined) != joined
 
-    def _masked(self, value: Value, *, known: bool, private: bool = False) -> Value:
+    def _masked(self, value: Value, *, known: bool, private: bool = False, level: int = 0) -> Value:
         """The value with credentials masked; those of a `private` name are, whatever they are."""
         if isinstance(value, dict):
+            paired = any(self._is_name(value.get(each)) for each in PAIR_NAMES)
             return {
                 self.hide.text(key) if known else key: self._masked(
-                    item, known=known, private=self._is_private(key)
+                    item,
+                    known=known,
+                    private=private or self._hides(key, item) or (paired and key in PAIR_VALUES),
+                    level=level,
                 )
                 for key, item in value.items()
             }
         if isinstance(value, list):
-            return [self._masked(item, known=known, private=private) for item in value]
+            paired = len(value) == 2 and isinstance(value[1], str) and self._is_name(value[0])
+            return [
+                self._masked(item, known=known, private=private or (paired and place == 1), level=level)
+                for place, item in enumerate(value)
+            ]
         if not isinstance(value, str) or not value:
             return value
         if private:
             return MASK
-        clean = _SCHEMES.sub(rf"\1\2{MASK}", self.hide.text(value) if known else str(value))
+        if (inner := self.inner(value, known=known, level=level)) is not None:
+            return inner
+        clean = _without_schemes(self.hide.text(value) if known else str(value))
         return value if clean == value else clean
+
+    def _hides(self, key: str, item: Value) -> bool:
+        return self._is_private(key) and not (isinstance(item, dict) and plain(key) in UNSURE)
+
+    def _is_name(self, value: Value) -> bool:
+        return isinstance(value, str) and len(value) <= _LONGEST_NAME and self._is_private(value)
+
+    def inner(self, value: str, *, known: bool, level: int) -> str | None:
+        """A text that is JSON itself, as many providers wrap it, without credentials; None if it has none."""
+        if len(value) < _SHORTEST_JSON or level == NESTED or value.lstrip()[:1] not in ("{", "["):
+            return None
+        with suppress(ValueError, RecursionError):
+            found = load(value, as_is=True)
+            clean = self._masked(found, known=known, level=level + 1)
+            return None if clean == found else dump(clean)
+        return None
+
+
+def _without_schemes(source: str) -> str:
+    """A text without what follows the name of a scheme, and without users of URLs."""
+    return _USER_OF_URL.sub(rf"\1{MASK}@", _SCHEMES.sub(rf"\1\2{MASK}", source))
 
 
 def _decoded(body: bytes, kind: str) -> str | None:
