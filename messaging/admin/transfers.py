@@ -142,7 +142,9 @@ class TransferAdmin(LogAdmin):
             and sum(row.counts.values()) == row.total,
             "parts": -(-row.total // imports.BATCH),
             "only_wrong": only_wrong,
-            "available": row.state == row.State.FINISHED and row.due_at is not None,
+            "available": row.direction == Transfer.Direction.OUT
+            and row.state == row.State.FINISHED
+            and row.due_at is not None,
             "expires_at": row.due_at,
             "list_url": _list_url(row.kind),
             "next_steps": _next_steps(row),

@@ -114,7 +114,7 @@ def _meant(number: Number, user: User, piece: str, *, alone: bool) -> Contact:
 def _other(number: Number, contact: Contact) -> Contact:
     """The contact, unless it is the number itself: raises ValueError."""
     if not contact.is_group and number.number in phones.ways(contact.address):
-        raise ValueError(recipients.ourselves())
+        raise ValueError(recipients.ourselves(number))
     return contact
 
 

@@ -37,9 +37,9 @@ def too_many(count: int) -> str:
     }
 
 
-def ourselves() -> str:
+def ourselves(number: Number) -> str:
     """Why nobody writes to the number that they write from."""
-    return _("This is your own number.")
+    return _("%(number)s is your own number.") % {"number": number.number}
 
 
 def cannot_send_to_groups(number: Number) -> Refused:
@@ -62,5 +62,5 @@ def _address(number: Number, to: Recipient) -> str:
         except ValueError as error:
             raise Refused(str(error), "to") from None
     if number.number in phones.ways(address):
-        raise Refused(ourselves(), "to")
+        raise Refused(ourselves(number), "to")
     return address

@@ -35,7 +35,7 @@ _FIELDS = ("name", "company", "note")
 
 def address(row: Row, column: str, country: str) -> str:
     """The address of a contact, read with the two-letter country. Raises Wrong."""
-    given = row.need(column)
+    given = row.need_number(column)
     if any(letter.isalpha() for letter in given):
         return sender(given, country)
     try:
@@ -218,7 +218,7 @@ class OptOuts(Kind):
 
     def _number(self, row: Row) -> Number:
         organization = self.organization(row)
-        row.need("number")
+        row.need_number("number")
         if found := self.numbers.get((organization.pk, self._own(row))):
             return found
         raise Wrong(

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from messaging.models import Transfer
 from messaging.transfer import cells, tables, work
@@ -31,6 +32,7 @@ BATCH = 200  # rows in a transaction, and in a part
 PART = 512 * 1024  # bytes of a file
 # Seconds between two batches: SQLite has no queue of writers, so that others would hardly get their turn.
 PAUSE = 0.1
+MOST_NAMED = 8  # unknown columns in a sentence
 # What is kept of a row: its number, verdict, name, changes or [column, sentence], and cells.
 Kept = dict[str, Any]
 
@@ -125,11 +127,12 @@ def _rows(kind: Kind, table: Sequence[Sequence[str]]) -> list[Row]:
     names = [name.strip().lower().replace(" ", "_") for name in table[0]]
     known = kind.header()
     advice = _("The first row has to name the columns: %(columns)s.") % {"columns": ", ".join(known)}
+    if unknown := [f"“{name[:40]}”" for name in dict.fromkeys(names) if name and name not in known]:
+        said = ngettext(
+            "The column %(columns)s is unknown.", "The columns %(columns)s are unknown.", len(unknown)
+        )
+        raise cells.Unreadable(said % {"columns": ", ".join(unknown[:MOST_NAMED])} + " " + advice)
     for name in names:
-        if name and name not in known:
-            raise cells.Unreadable(
-                _("The column “%(column)s” is unknown.") % {"column": name[:40]} + " " + advice
-            )
         if name and names.count(name) > 1:
             raise cells.Unreadable(_("The column “%(column)s” comes twice.") % {"column": name})
     for column in kind.columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from portal import audit
 from portal.models import Organization, User
 
 YES, NO = "yes", "no"
+_SHORTENED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)  # how spreadsheets write what is long
 
 
 class Verdict(StrEnum):
@@ -65,6 +67,14 @@ class Row:
         if value := self.get(column):
             return value
         raise Wrong(column, _("This cell is needed. Fill it in."))
+
+    def need_number(self, column: str) -> str:
+        """The cell as a telephone number is written. Raises Wrong, also for one that has lost its digits."""
+        given = self.need(column)
+        if _SHORTENED.fullmatch(given):  # in some countries it could be read as a number, of somebody else
+            shortened = _("A spreadsheet has shortened the number to %(number)s.") % {"number": given[:40]}
+            raise Wrong(column, shortened + " " + _("Format its column as text, and enter it again."))
+        return given
 
 
 @dataclass

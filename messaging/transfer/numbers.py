@@ -114,9 +114,9 @@ class Numbers(Kind):
     def plan(self, row: Row) -> Plan:
         organization = self.organization(row)
         try:
-            read = numbers.parse(row.need("number"), row.get("country").upper())
+            read = numbers.parse(row.need_number("number"), row.get("country").upper())
         except ValueError as error:
-            raise Wrong("number", str(error)) from None
+            raise Wrong("number", _why(row, str(error))) from None
         active = yes_or_no(row, "active", default=True)
         here = organization.pk, read.number
         if not active and (*here, False) in self.mine:
@@ -286,6 +286,14 @@ def _holders(number: Any) -> set[str]:
     return {user.email for user in number.users.all()} | {
         each.invitation.email for each in number.planned.all()
     }
+
+
+def _why(row: Row, said: str) -> str:
+    """Why a number cannot be read; also that its country may be missing."""
+    given = row.get("number")
+    if not row.get("country") and any(map(str.isdigit, given)) and not any(map(str.isalpha, given)):
+        return said + " " + _("Or say its country.")
+    return said
 
 
 def _emails(row: Row) -> list[str]:

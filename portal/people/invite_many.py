@@ -104,12 +104,18 @@ def invite_by_mail(lines: Iterable[Line], inviter: User) -> str:
 
 def _rows(text: str) -> list[list[str]]:
     lines = text.splitlines()
-    delimiter = "\t" if "\t" in text else ";" if text.count(";") > text.count(",") else ","
     try:
-        rows = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), []) for line in lines]
+        rows = [
+            next(csv.reader([line], delimiter=_separator(line), skipinitialspace=True), []) for line in lines
+        ]
     except csv.Error:
         raise ValidationError(_("A line is too long.")) from None
     return [[" ".join(cell.split()) for cell in row] for row in rows]
+
+
+def _separator(line: str) -> str:
+    """What separates the cells of a line: lines that are typed and lines of a table may stand together."""
+    return "\t" if "\t" in line else ";" if line.count(";") > line.count(",") else ","
 
 
 def _known(rows: list[tuple[int, list[str]]], inviter: User) -> _Known:

@@ -1085,7 +1085,7 @@ def test_a_list_is_a_group(token: str, grouping: Number) -> None:
         ([[CONTACT]], 400, "This is neither a text nor a list of texts."),
         ({"a": CONTACT}, 400, "This is neither a text nor a list of texts."),
         ([CONTACT, "the dentist"], 422, "“the dentist” is not a phone number"),
-        ([CONTACT, "+61855555501"], 422, "This is your own number."),
+        ([CONTACT, "+61855555501"], 422, "+61855555501 is your own number."),
         ([CONTACT, "+61498765432"], 422, "has opted out of messages from this number."),
     ],
 )

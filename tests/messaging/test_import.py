@@ -183,6 +183,10 @@ def _gap(form: str) -> bytes:
         (_gap("csv"), "more than 10000 rows"),
         (_gap("xlsx"), "more than 10000 rows"),
         (csv_of([["organization", "number", "color"], ["a", "b", "c"]]), "column “color” is unknown"),
+        (
+            csv_of([["organisation", "number", "e-mail"], ["a", "b", "c"]]),
+            "The columns “organisation”, “e-mail” are unknown. The first row has to name the columns:",
+        ),
         (csv_of([["organization", "name"], ["a", "b"]]), "column “number” is missing"),
         (csv_of([["organization", "number", "number"], ["a", "b", "c"]]), "comes twice"),
         (csv_of([["organization", "number"]]), "no rows besides"),
@@ -378,6 +382,48 @@ def test_numbers_are_added_with_their_users_and_provider(
     assert list(number.users.all()) == [alice]
     entry = AuditEntry.objects.filter(kind="messaging.number").get()
     assert (entry.action, entry.actor, entry.organization) == ("added", admin_of_acme, acme)
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "said"),
+    [
+        ("6,18556E+10", "", "Format its column as text, and enter it again."),
+        (
+            "6.1856E+10",
+            "AU",
+            "shortened the number to 6.1856E+10. Format its column as text, and enter it again.",
+        ),
+        ("08 5550 5504", "", "like +61412345678. Or say its country."),
+        ("08 5550", "AU", "like +61412345678."),
+        ("a name that is too long 1", "", "like +61412345678."),
+    ],
+)
+def test_why_a_number_cannot_be_read_is_said(
+    admin_of_acme: User, acme: Organization, number: str, country: str, said: str
+) -> None:
+    row = checked(
+        admin_of_acme,
+        "numbers",
+        [["organization", "number", "country"], ["acme.example", number, country]],
+    )
+    ((kept,),) = row.rows()
+    column, problem = kept["problem"]
+    assert column == "number" and problem.endswith(said)
+    assert not Number.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"), [("contacts", "number"), ("opt-outs", "contact"), ("opt-outs", "number")]
+)
+def test_a_number_that_has_lost_its_digits_is_nobodys(
+    admin_of_acme: User, shared: Number, kind: str, column: str
+) -> None:
+    given = {"organization": "acme.example", "number": shared.number, column: "6,14123E+10"}
+    if kind == "opt-outs":
+        given.setdefault("contact", "+61412345678")
+    row = checked(admin_of_acme, kind, [list(given), list(given.values())])
+    assert outcomes(row) == [(2, "wrong", column)]
+    assert not imports.confirm(row) and not Contact.objects.exists() and not OptOut.objects.exists()
 
 
 def test_a_number_without_a_provider_is_refused(admin_of_acme: User, acme: Organization) -> None:
@@ -819,7 +865,8 @@ def test_a_file_is_uploaded_checked_confirmed_and_imported(admin_of_acme: User, 
     do = reverse("admin:messaging_transfer_do", args=[Transfer.objects.get().pk])
     assert client.post(do, {"do": "import"})["Location"] == page
     drain.drain()
-    assert "Finished" in client.get(page).content.decode()
+    finished = client.get(page).content.decode()
+    assert "Finished" in finished and "can be downloaded" not in finished
     assert Contact.objects.get().name == "Zoë"
     client.post(do, {"do": "import"})
     drain.drain()

@@ -143,7 +143,7 @@ def test_what_was_said_no_longer_holds_once_anything_is_different(
     [
         (f"{ANNA}, nobody", "“nobody” is not a phone number, and none of your contacts is called so."),
         (f"{ANNA}, 12", "“12” is not a phone number or short code."),
-        (f"{ANNA}, {OURS}", "This is your own number."),
+        (f"{ANNA}, {OURS}", f"{OURS} is your own number."),
         (f"{ANNA}, {BERT}, ", f"{BERT} has opted out of messages from this number."),
         (f"{ANNA}, {CARL}", f"{CARL} is blocked: you would not see the answer."),
         (",", "Say whom the message goes to."),

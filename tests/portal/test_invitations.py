@@ -258,6 +258,12 @@ def test_a_table_is_a_list(reseller: User, acme: Organization, text: str) -> Non
     ]
 
 
+def test_typed_lines_and_lines_of_tables_stand_together(reseller: User, acme: Organization) -> None:
+    typed = "Ann <ann@x.example>, user, 201, Acme\nBob <bob@x.example>; user; ; Acme"
+    lines = invite_many.read(f"{typed}\nCay\tcay@x.example\tuser\t\tAcme", reseller)
+    assert [line.problem for line in lines] == ["", "", ""]
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

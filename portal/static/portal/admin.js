@@ -55,6 +55,13 @@
     const words = event.target.value.toLowerCase().split(/\s+/);
     for (const item of list.children) item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word));
   });
+  // Whoever ticks some does not mean all.
+  document.addEventListener("change", ({ target }) => {
+    const choices = target.closest("[data-all-or-some]");
+    if (!choices) return;
+    if (target.type === "checkbox" && target.checked) choices.querySelector('[value="some"]').checked = true;
+    if (target.value === "all") for (const box of choices.querySelectorAll('[type="checkbox"]')) box.checked = false;
+  });
   document.addEventListener("change", (event) => {
     if (!event.target.matches("[data-all]")) return;
     for (const box of document.querySelectorAll(`input[name="${event.target.dataset.all}"]`)) box.checked = event.target.checked;

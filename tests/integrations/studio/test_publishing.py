@@ -175,12 +175,46 @@ def test_some_means_some(studio: Studio, globex: Organization, acme: Organizatio
     assert (studio.number_in_use(), Integration.objects.get().revision) == (1, None)
 
 
+def test_who_ticks_some_and_says_all_is_asked(
+    studio: Studio, acme: Organization, globex: Organization
+) -> None:
+    Integration.objects.create(organization=globex, template=studio.template)
+    studio.save(studio.document(name="Acme Text"))
+    form = {"revision": "2", "for": "all", "organization": acme.pk}
+    answer = studio.client.post(f"{studio.url}publish/", form)
+    page = answer.content.decode()
+    assert answer.status_code == 422 and "You have chosen all organizations, but ticked some of them." in page
+    assert f'value="{acme.pk}" checked>' in page and f'value="{globex.pk}">' in page
+    assert studio.number_in_use() == 1 and not Integration.objects.exclude(revision=None)
+
+
+def test_it_is_said_who_uses_what_some_try(studio: Studio, acme: Organization, globex: Organization) -> None:
+    Integration.objects.create(organization=globex, template=studio.template)
+    studio.save(studio.document(name="Acme Text"))
+    form = {"revision": "2", "for": "some", "organization": acme.pk}
+    page = studio.client.post(f"{studio.url}publish/", form, follow=True).content.decode()
+    assert "One organization now uses revision 2." in page and "used by one organization" in page
+    page = studio.page("?revision=2")
+    assert "What revision 2 changes" in page and "Go back" not in page
+    assert "All, also the one organization that does not use it yet" in page
+
+
+def test_it_is_said_whose_messages_wait(studio: Studio) -> None:
+    studio.save(studio.moved())
+    form = {"revision": "2", "for": "all"}
+    said = "The messages of one organization wait for an answer: the overview says for which."
+    assert said in studio.client.post(f"{studio.url}publish/", form, follow=True).content.decode()
+    back = {"revision": "1", "for": "all"}
+    assert said not in studio.client.post(f"{studio.url}publish/", back, follow=True).content.decode()
+
+
 def test_one_goes_back_to_an_older_revision(studio: Studio, alice: User) -> None:
     studio.save(studio.moved())
     studio.publish(answer=f"API key {studio.other.origin}")
     assert "Go back to revision 1" in studio.page("?revision=1")
     assert studio.publish(revision=1) == 302
     assert studio.number_in_use() == 1
+    assert "What revision 2 changes" in studio.page("?revision=2")
     send(alice)
     assert (len(studio.sandbox.received), studio.other.received) == (1, [])
 
@@ -209,6 +243,15 @@ def test_nothing_is_published_while_a_case_fails(studio: Studio) -> None:
     assert "One case fails" in studio.page()
     assert (studio.publish(), studio.number_in_use()) == (422, 1)
     assert (studio.publish(anyway="on"), studio.number_in_use()) == (302, 2)
+
+
+def test_cases_of_a_later_document_may_fail_on_the_way_back(studio: Studio) -> None:
+    studio.save(studio.document(name="Acme Text"))
+    assert studio.publish() == 302
+    TemplateCase.objects.create(template=studio.template, name="Wrong", source=json.dumps(WRONG))
+    assert "The cases belong to the later document" in studio.page("?revision=1")
+    studio.save(studio.document(name="Acme Chat"))
+    assert "The cases belong to the later document" not in studio.page()
 
 
 def test_a_document_is_saved_once(studio: Studio, reseller: User) -> None:
