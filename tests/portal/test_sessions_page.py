@@ -171,7 +171,7 @@ def test_who_was_made_by_an_admin_sets_up_an_authenticator_app(alice: User) -> N
     client = sign_in(alice)
     page = client.get(reverse("mfa_activate_totp"), follow=True)
     assert page.redirect_chain[-1][0].startswith("/account/reauthenticate/")
-    assert "Is it you?" in page.content.decode()
+    assert "Confirm that it is you" in page.content.decode()
     page = client.post(page.redirect_chain[-1][0], {"password": PASSWORD}, follow=True)
     form = page.context["form"]
     secret = form.secret
