@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from integrations.models import Integration
 from messaging import numbers
@@ -18,6 +19,8 @@ from messaging.models import Number
 from messaging.rules import invited
 from messaging.transfer import cells
 from portal.models import Invitation, Organization, User
+
+MOST_PROBLEMS = 10  # that are named
 
 
 class SeveralForm(forms.Form):
@@ -77,6 +80,23 @@ class SeveralForm(forms.Form):
         if len(found) > cells.MAX_ROWS:
             raise ValidationError(_("Paste at most %(most)d numbers.") % {"most": cells.MAX_ROWS})
         return found
+
+    def clean(self) -> dict[str, Any]:
+        """Refuses what is no number where it was pasted, so that it can be corrected there."""
+        wrong = []
+        for number, _name in self.cleaned_data.get("pasted", []):
+            try:
+                numbers.parse(number, self.cleaned_data.get("country", ""))
+            except ValueError as error:
+                wrong.append(f"{number}: {error}")
+        if len(wrong) > MOST_PROBLEMS:
+            more = len(wrong) - MOST_PROBLEMS
+            wrong[MOST_PROBLEMS:] = [
+                ngettext("%(n)d more is wrong.", "%(n)d more are wrong.", more) % {"n": more}
+            ]
+        if wrong:
+            self.add_error("pasted", ValidationError(wrong))
+        return self.cleaned_data
 
     def table(self) -> bytes:
         """The file to import."""

@@ -18,7 +18,7 @@ from unfold.admin import TabularInline
 from messaging.admin import leaving
 from messaging.errors import Refused
 from messaging.forms import AutoReplyForm, AutoReplyFormSet, MoveForm, NumberForm
-from messaging.models import Assignment, AutoReply, Number
+from messaging.models import Assignment, AutoReply, Number, PlannedAssignment
 from messaging.pasted_numbers import SeveralForm
 from messaging.rules import invited, move_number
 from messaging.transfer import imports
@@ -86,14 +86,21 @@ class NumberAdmin(PortalAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        users = Assignment.objects.filter(number=OuterRef("pk")).order_by().values("number")
-        counted = Subquery(users.annotate(count=Count("pk")).values("count"))
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(number_of_users=Coalesce(counted, 0))
-        return rows
+        def counted(of_number: type[Assignment | PlannedAssignment]) -> Coalesce:
+            found = of_number._default_manager.filter(number=OuterRef("pk")).order_by().values("number")
+            return Coalesce(Subquery(found.annotate(count=Count("pk")).values("count")), 0)
+
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.annotate(users_now=counted(Assignment), users_invited=counted(PlannedAssignment))
 
     @admin.display(description=gettext_lazy("users"))
-    def user_count(self, number: Any) -> int:
-        return int(number.number_of_users)
+    def user_count(self, number: Any) -> str:
+        if not number.users_invited:
+            return str(number.users_now)
+        return _("%(users)d, and %(invited)d invited") % {
+            "users": number.users_now,
+            "invited": number.users_invited,
+        }
 
     @admin.display(description=gettext_lazy("provider"))
     def provider(self, number: Number) -> str:

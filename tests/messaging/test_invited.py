@@ -106,6 +106,8 @@ def test_several_numbers_are_pasted_for_people_who_are_invited(
     client.post(reverse("admin:messaging_transfer_do", args=[Transfer.objects.get().pk]), {"do": "import"})
     drain.drain()
     assert planned() == [("+61855555577", "nora@acme.example")]
+    listed = client.get(reverse("admin:messaging_number_changelist")).content.decode()
+    assert listed.count("0, and 1 invited") == 1
 
 
 def test_a_number_that_nobody_has_says_so(private: Number, admin_of_acme: User, nora: Invitation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -99,18 +100,29 @@ def test_save_and_add_another_keeps_the_organization(
 SEVERAL = "/admin/messaging/number/several/"
 
 
+def test_what_is_no_number_is_corrected_where_it_was_pasted(private: Number, admin_of_acme: User) -> None:
+    pasted = "\n".join(["08 5555 5577, Desk", *(f"wrong {place}!" for place in range(12))])
+    sent = {"pasted": pasted, "country": "AU", "integration": private.integration_id}
+    answer = signed_in(admin_of_acme).post(SEVERAL, sent)
+    page = html.unescape(answer.content.decode())
+    assert (answer.status_code, pasted in page) == (422, True)
+    assert [f"wrong {place}!: " in page for place in (0, 9, 10)] == [True, True, False]
+    assert "2 more are wrong." in page
+    assert not Transfer.objects.exists()
+
+
 def test_several_numbers_are_pasted_and_checked_line_by_line(
     private: Number, admin_of_acme: User, alice: User
 ) -> None:
     client = signed_in(admin_of_acme)
     assert "Alice" in client.get(SEVERAL).content.decode()
-    pasted = "08 5555 5577, Desk\n\n+61855555501\nwrong!\n+61 8 5555 5578\t=Sales"
+    pasted = "08 5555 5577, Desk\n\n+61855555501\n+61 8 5555 5577\n+61 8 5555 5578\t=Sales"
     sent = {"pasted": pasted, "country": "AU", "integration": private.integration_id, "users": [alice.pk]}
     page = client.post(SEVERAL, sent)["Location"]
     drain.drain()
     row = Transfer.objects.get()
     assert row.counts == {"new": 2, "same": 1, "wrong": 1}
-    assert "is not a phone number" in client.get(page).content.decode()
+    assert "Row 2 is about the same." in client.get(page, {"rows": "wrong"}).content.decode()
     assert Number.objects.count() == 1
     client.post(reverse("admin:messaging_transfer_do", args=[row.pk]), {"do": "import"})
     drain.drain()
