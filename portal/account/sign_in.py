@@ -15,6 +15,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portal import callers, mail
@@ -35,6 +36,15 @@ class Adapter(DefaultAccountAdapter):
 
     def get_login_redirect_url(self, request: Any) -> str:
         return "/"
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, str]]:
+        """The ways in which somebody shows that it is them, in the words of our pages."""
+        words = {
+            "mfa_reauthenticate": _("Use a code"),
+            "mfa_reauthenticate:webauthn": _("Use a passkey"),
+        }
+        found = super().get_reauthentication_methods(user)
+        return [{**way, "description": words.get(way["id"], way["description"])} for way in found]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return callers.address_of(request) or "unknown"

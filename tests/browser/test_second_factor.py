@@ -51,6 +51,16 @@ def confirm(page: Page) -> list[str]:
     return found
 
 
+def again(page: Page, strict: Demo, email: str) -> None:
+    """Signs in with the password once more, up to the second factor."""
+    page.context.clear_cookies()
+    page.goto(f"{strict.url}/account/login/")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill("correct-horse-battery")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Show that it is you")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("size", "email"), [(WIDE, "alice@acme.example"), (NARROW, "bob@acme.example")], ids=["wide", "narrow"]
 )
@@ -68,10 +78,17 @@ def test_an_app_is_set_up_before_anything_else(
     code = format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
     page.get_by_label("code").fill(code)
     page.get_by_role("button", name="Done").click()
-    expect(page.get_by_label("10 codes that are not used")).to_be_visible()
+    codes = page.get_by_label("10 codes that are not used").input_value().split()
     found += problems(page)
     page.get_by_role("link", name="go on").click()
     expect(page).to_have_url(f"{strict.url}/inbox/?show=closed")
+
+    again(page, strict, email)
+    expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)
+    found += problems(page)
+    page.get_by_label("Code").fill(codes[0])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/inbox/")
     assert found == []
 
 
@@ -84,6 +101,11 @@ def test_a_passkey_is_set_up_before_anything_else(strict: Demo, people: People) 
     page.get_by_role("button", name="Add").click()
     page.get_by_role("link", name="go on").click()
     expect(page).to_have_url(f"{strict.url}/admin/")
+
+    again(page, strict, "carol@acme.example")
+    assert problems(page) == []
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url("**/admin/")
 
 
 def test_who_would_rather_not_signs_out(strict: Demo, people: People) -> None:

@@ -179,4 +179,5 @@ def test_who_was_made_by_an_admin_sets_up_an_authenticator_app(alice: User) -> N
     done = client.post(reverse("mfa_activate_totp"), {"code": code})
     assert (done.status_code, done["Location"]) == (302, reverse("mfa_view_recovery_codes"))
     assert TOTP(Authenticator.objects.get(user=alice, type="totp")) is not None
-    assert client.get(done["Location"]).status_code == 200
+    codes = Authenticator.objects.get(user=alice, type="recovery_codes").wrap().get_unused_codes()
+    assert (len(codes), "\n".join(codes) in client.get(done["Location"]).content.decode()) == (10, True)
