@@ -22,7 +22,7 @@ class Team:
     """The state of a conversation for its users; `fingerprint` changes with it."""
 
     colleagues: list[User]
-    writing: list[User]
+    typing: list[User]
     readers: list[User]
     opted_out: bool
     fingerprint: str
@@ -38,18 +38,18 @@ def of(conversation: Conversation, user: User) -> Team:
         row.user_id: row
         for row in Reading.objects.filter(conversation=conversation, user__in=[who.pk for who in colleagues])
     }
-    writing = [who for who in colleagues if who.pk in readings and _writes(readings[who.pk], now)]
+    typing = [who for who in colleagues if who.pk in readings and _types(readings[who.pk], now)]
     readers = [who for who in colleagues if who.pk in readings and readings[who.pk].read_to >= last > 0]
     opted_out = conversation.opted_out
     state = (
         *(conversation.assignee_id, conversation.closed_at, conversation.snoozed_until, conversation.asleep),
         *(opted_out, conversation.contact.blocked_at, str(conversation.contact), conversation.private_to_id),
-        *([who.pk for who in colleagues], [who.pk for who in writing], [who.pk for who in readers]),
+        *([who.pk for who in colleagues], [who.pk for who in typing], [who.pk for who in readers]),
     )
-    return Team(colleagues, writing, readers, opted_out, fingerprint([state]))
+    return Team(colleagues, typing, readers, opted_out, fingerprint([state]))
 
 
-def _writes(reading: Reading, now: datetime) -> bool:
+def _types(reading: Reading, now: datetime) -> bool:
     return reading.writing_until is not None and reading.writing_until > now
 
 

@@ -87,7 +87,7 @@ def consent(request: SignedIn, pk: int) -> HttpResponse:
 @require_POST
 def typing(request: SignedIn, pk: int) -> HttpResponse:
     """Tells the others that the user is typing here now."""
-    teamwork.types(own(request, pk), request.user)
+    teamwork.starts_typing(own(request, pk), request.user)
     return HttpResponse(status=204)
 
 

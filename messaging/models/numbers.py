@@ -191,7 +191,7 @@ class Number(models.Model):
         private.update(private_to=None, private_until=None)
 
     def _reroute(self) -> None:
-        """Makes waiting messages go through the number's current provider; without one, they fail in time."""
+        """Has waiting messages go through the number's current provider; without one, they fail when due."""
         waiting = self.organization.messages.filter(
             conversation__number=self, direction=Direction.OUT, queue_state=QueueState.WAITING
         )

@@ -64,7 +64,7 @@ def _public(key: ec.EllipticCurvePrivateKey) -> str:
 
 def send_test(user: User) -> int:
     """Has a test sent to each device of the user; returns to how many."""
-    found = list(Device.objects.filter(user=user))
+    found = [device for device in Device.objects.filter(user=user) if device.subscription is not None]
     Push.objects.filter(device__in=found, message=None).delete()
     Push.objects.bulk_create([Push(device=device, due_at=timezone.now()) for device in found])
     wakeups.after_commit(Task.SEND_PUSHES)

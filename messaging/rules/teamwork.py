@@ -24,7 +24,7 @@ from portal.database import bulk
 from portal.models import User
 
 MAX_NOTE, MAX_HOW = 5000, 300  # characters
-WRITING_SECONDS = 8  # longer than the compose box waits before it says so again
+TYPING_SECONDS = 8  # longer than the compose box waits before it says so again
 
 
 def users_of(number: Number) -> list[User]:
@@ -157,9 +157,9 @@ def lift_opt_out(conversation: Conversation, by: User, how: str) -> None:
         audit.record(audit.Action.CONSENT, row, name=f"{masked(row.contact.address)}, {row.number}")
 
 
-def types(conversation: Conversation, user: User) -> None:
+def starts_typing(conversation: Conversation, user: User) -> None:
     """Notes that the user is typing now; it expires by itself."""
-    until = timezone.now() + timedelta(seconds=WRITING_SECONDS)
+    until = timezone.now() + timedelta(seconds=TYPING_SECONDS)
     Reading.objects.update_or_create(conversation=conversation, user=user, defaults={"writing_until": until})
 
 

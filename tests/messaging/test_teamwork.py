@@ -333,7 +333,7 @@ def stamp(user: User, talk: Conversation) -> str:
         lambda talk, alice, bob: teamwork.close(talk, bob),
         lambda talk, alice, bob: teamwork.snooze(talk, bob, timezone.now() + timedelta(hours=1)),
         lambda talk, alice, bob: teamwork.note(talk, bob, "x"),
-        lambda talk, alice, bob: teamwork.types(talk, bob),
+        lambda talk, alice, bob: teamwork.starts_typing(talk, bob),
         lambda talk, alice, bob: pages.mark_read(talk, bob),
         lambda talk, alice, bob: contacts.block(talk.contact, bob),
         lambda talk, alice, bob: contacts.edit(talk.contact, bob, name="J", company="", note="", tags=[]),
@@ -352,7 +352,7 @@ def test_the_stamp_notices_the_end_of_a_snooze_and_of_writing(
     talk: Conversation, alice: User, bob: User
 ) -> None:
     teamwork.snooze(talk, bob, timezone.now() + timedelta(hours=1))
-    teamwork.types(talk, bob)
+    teamwork.starts_typing(talk, bob)
     seen = {stamp(alice, talk)}
     Reading.objects.update(writing_until=timezone.now() - timedelta(seconds=1))
     seen.add(stamp(alice, talk))
@@ -368,7 +368,7 @@ def test_the_stamp_says_nothing_of_private_conversations(
     Conversation.objects.filter(pk=secret.pk).update(private_to=bob)
     before = pages.change_stamp(alice, secret.pk)
     teamwork.note(secret, bob, "secret")
-    teamwork.types(secret, bob)
+    teamwork.starts_typing(secret, bob)
     teamwork.snooze(secret, bob, timezone.now() + timedelta(hours=1))
     assert pages.change_stamp(alice, secret.pk) == before
 

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -57,8 +57,8 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
     if chosen := request.POST.get("capture") or request.GET.get("capture"):
         captured = get_object_or_404(_captured(template), pk=key_of(chosen))
         if captured.request is None:
-            raise Http404
-        if not form.add(text_of(captured.request)):
+            form.errors[WEBHOOKS[-1]] = _("This request cannot be read any more: its encryption key is lost.")
+        elif not form.add(text_of(captured.request)):
             form.errors[WEBHOOKS[-1]] = _("There are %(count)d webhooks already.") % {"count": len(WEBHOOKS)}
     if do in ("save", "json") and form.check() and _saved(request, template, form, meanwhile):
         tab = "document" if do == "json" else "preview"
@@ -82,7 +82,7 @@ def _shown(
         "form": form,
         "fields": fields,
         "webhooks": [fields[name] for name in WEBHOOKS],
-        "captured": list(_captured(template)[:SHOWN]),
+        "captured": [row for row in _captured(template)[:SHOWN] if row.request is not None],
         "draft": draft,
         "overtaken": form.overtaken,
     }

@@ -298,9 +298,13 @@ def test_what_no_key_decrypts_stops_no_other(
     page = client.get(page_of(capture))
     assert page.status_code == 200 and len(page.context["live"].requests) == 2
     lost = CapturedRequest.objects.order_by("pk").values_list("pk", flat=True)[0]
-    for tab in ("preview", "example"):
-        opened = f"/admin/integrations/template/{capture.template_id}/studio/{tab}/?capture={lost}"
-        assert client.get(opened).status_code == 404
+    studio = f"/admin/integrations/template/{capture.template_id}/studio"
+    assert client.get(f"{studio}/preview/?capture={lost}").status_code == 404
+    answer = client.post(f"{studio}/example/", {"capture": lost, "request": "curl https://api.example.com"})
+    page_said = answer.content.decode()
+    assert (answer.status_code, "its encryption key is lost" in page_said) == (422, True)
+    assert "curl https://api.example.com" in page_said
+    assert page_said.count('name="capture"') == 2 and f'name="capture" value="{lost}"' not in page_said
     assert captures.erase(capture.account, re.compile(r"\+61412345678")) == 2
     assert "61498765432" in json.dumps(CapturedRequest.objects.get().request)
 

@@ -196,7 +196,7 @@ def test_it_is_said_who_uses_what_some_try(studio: Studio, acme: Organization, g
     assert "One organization now uses revision 2." in page and "used by one organization" in page
     page = studio.page("?revision=2")
     assert "What revision 2 changes" in page and "Go back" not in page
-    assert "All, also the one organization that does not use it yet" in page
+    assert "All that use the published revision, also the one that does not use this one yet" in page
 
 
 def test_it_is_said_whose_messages_wait(studio: Studio) -> None:
