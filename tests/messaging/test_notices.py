@@ -403,6 +403,9 @@ def test_a_device_whose_key_is_lost_keeps_no_other_from_being_told(
     assert Push.objects.count() == 2
     send()
     assert [notice["body"] for notice in browser.read()] == ["Are you there?"]
+    assert push.send_test(alice) == 1
+    send()
+    assert len(browser.read()) == 2
     assert lost.read() == [] and not Push.objects.exists()
     # Its browser is asked for another subscription, which takes the place of the one that is lost.
     assert (
@@ -423,7 +426,7 @@ def test_after_signing_in_again_a_device_is_renewed(private: Number, browser: Br
     assert browser.subscribe(again="yes").status_code == 204
     receive(private, "Hi")
     send()
-    assert len(browser.read()) == 1
+    assert len(browser.read()) == 2
     Device.objects.all().delete()
     assert browser.subscribe(again="yes").status_code == 404
     assert not Device.objects.exists()

@@ -246,7 +246,8 @@ def test_a_new_message_is_helped_as_in_a_conversation(
 ) -> None:
     reply(acme, "all")
     reply(acme, "Hi {contact name} of {number name}", number=shared)
-    Contact.objects.create(organization=acme, address=ABROAD, name="Ann")
+    ann = Contact.objects.create(organization=acme, address=ABROAD, name="Ann")
+    Conversation.objects.create(organization=acme, number=shared, contact=ann)
     client = signed_in(alice)
     page = client.get(NEW, {"number": shared.pk, "to": ABROAD}).content.decode()
     about = client.get(ABOUT, {"number": shared.pk, "to": "+49 151 12345678"}).content.decode()

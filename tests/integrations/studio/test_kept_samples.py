@@ -147,6 +147,13 @@ def test_no_secret_is_kept_wherever_it_is_written(text: str, lost: list[str]) ->
         assert form_of(kept_.fields).draft.document == form.draft.document
 
 
+@pytest.mark.parametrize("said", ["Your token: 123456 is the code", "Your password: see the letter"])
+def test_a_text_that_speaks_of_credentials_is_kept(said: str) -> None:
+    sample = f"curl {NO_REQUEST} -d from=+15005550006 -d to=+15005550001 --data-urlencode 'text={said}'"
+    kept_ = without_credentials(form_of({"request": [sample], "known-text": [said]}))
+    assert (kept_.left_out, said.split()[-1] in kept_.fields["request"][0]) == ([], True)
+
+
 def test_secrets_in_answers_and_webhooks_are_not_kept() -> None:
     fields = {
         "request": [f"curl {NO_REQUEST} -H 'X-Key: {S1}' -d to=+15005550001"],
