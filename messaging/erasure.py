@@ -104,6 +104,7 @@ def carry_out(key: int) -> bool:
     if _messages(organization, address).exists():
         Erasure.objects.filter(pk=key).update(claimed_until=None)
         return False
+    _forget_lists(organization, address)  # first, so that no import brings the contact back
     with transaction.atomic():
         ways = phones.ways(address)
         # Who was in a group is known by its number, so that groups go as a whole.
@@ -122,16 +123,16 @@ def carry_out(key: int) -> bool:
         if row.with_opt_outs:
             found = OptOut.objects.filter(organization=organization, address__in=ways)
             counts["opt-outs"] += found.delete()[0]
-        Erasure.objects.filter(pk=key).update(
-            counts=+counts, address="", finished_at=Now(), claimed_until=None
-        )
-    _forget_lists(organization, address)
+        _go_on(key, counts)
+    _forget_lists(organization, address)  # again: exports have read the contact until now
     text_search.forget(Message._meta.db_table)
+    # Last of all: without its address it cannot be repeated.
+    Erasure.objects.filter(pk=key).update(address="", finished_at=Now(), claimed_until=None)
     return True
 
 
 def _forget_lists(organization: Organization, address: str) -> None:
-    """Deletes the saved views that search for the contact, and lists with it that await their download."""
+    """Deletes the saved views that search for the contact, and the imports and exports that mention it."""
     pattern = numbers.pattern(address)
 
     def mentions(said: str) -> bool:

@@ -89,8 +89,9 @@ def check(row: Transfer) -> None:
         batch = rows[begin : begin + BATCH]
         kept = [_kept(each, plan) for each, plan in planned(kind, batch)]
         counts.update(each["verdict"] for each in kept)
-        row.add_part(place, kept)
-        work.progress(row, done=begin + len(batch), counts=dict(counts))
+        with transaction.atomic():  # no part is stored of what was cancelled meanwhile
+            row.add_part(place, kept)
+            work.progress(row, done=begin + len(batch), counts=dict(counts))
     with transaction.atomic():
         row.parts.filter(role="file").delete()
         work.finish(row, State.CHECKED)
