@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from messaging.models import Transfer
-from messaging.transfer import cells, exports, imports, tables, work
+from messaging.transfer import cells, exports, imports, inviting, tables, work
 from messaging.transfer.kinds import Verdict
 from portal.administration.base import user_of
 from portal.administration.logs import LogAdmin, exact_time
@@ -125,11 +125,15 @@ class TransferAdmin(LogAdmin):
         place = key_of(request.GET.get("part", "")) or 1
         kept = row.part(place - 1) if row.direction == Transfer.Direction.IN and not row.working else []
         only_wrong = request.GET.get("rows") == "wrong"
+        counts = {str(verdict): row.counts.get(verdict, 0) for verdict in Verdict}
+        mailed = counts["invited"] if row.state == row.State.FINISHED else row.counts.get(inviting.MAILED, 0)
         context = {
             **self.admin_site.each_context(request),
             "title": self.what(row),
             "row": row,
-            "counts": {str(verdict): row.counts.get(verdict, 0) for verdict in Verdict},
+            "counts": counts,
+            "mailed": mailed,
+            "not_mailed": counts["invited"] - mailed,
             "stored": row.state not in (row.State.CHECKING, row.State.CHECKED),
             "to_do": sum(row.counts.get(v, 0) for v in (Verdict.NEW, Verdict.CHANGED, Verdict.INVITED)),
             "kept": [each for each in kept if not only_wrong or each["verdict"] == Verdict.WRONG],
@@ -138,8 +142,9 @@ class TransferAdmin(LogAdmin):
             "part": place,
             "most_per_hour": Invitation.MOST_PER_HOUR,
             "stopped_inviting": row.state == row.State.CANCELLED
-            and row.done < row.counts.get(Verdict.INVITED, 0)
-            and sum(row.counts.values()) == row.total,
+            and mailed < counts["invited"]
+            and sum(counts.values()) == row.total,
+            "pasted": row.direction == row.Direction.IN and not row.name,
             "parts": -(-row.total // imports.BATCH),
             "only_wrong": only_wrong,
             "available": row.direction == Transfer.Direction.OUT

@@ -116,6 +116,12 @@ class Invitation(models.Model):
             email=self.email, account=self.account, organization=self.organization
         )
 
+    def is_open_already(self) -> bool:
+        """Whether an equal invitation, whose name may differ, is stored and its link still gives the role."""
+        since = timezone.now() - self.VALID
+        equal = self.like_this().filter(role=self.role, extension=self.extension, created_at__gt=since)
+        return any(row.is_allowed() for row in equal.select_related("inviter"))
+
     def is_allowed(self, by: User | None = None) -> bool:
         """Whether the inviter, or another user, may give this role."""
         giver = by or self.inviter

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -33,12 +35,19 @@ def send(invitation: Invitation, url: str) -> bool:
     return mail.send(invitation.email, *_letter(invitation, url))
 
 
+def send_over(connection: BaseEmailBackend, invitation: Invitation, url: str) -> None:
+    """Mails the link over an open connection to the mail server. Raises one of `mail.ERRORS`."""
+    subject, text = _letter(invitation, url)
+    to = [invitation.email]
+    EmailMessage(" ".join(subject.split()), text, to=to, connection=connection).send()
+
+
 def wait(inviter: User, number: int = 1) -> int | None:
     """Counts so many invitations; if they are too many, counts none and returns the seconds to wait.
 
     Each way to invite counts here, so that no other way has a limit of its own.
     """
-    counter = f"invitations:{inviter.pk}"
+    counter = _counter(inviter)
     for counted in range(1, number + 1):
         seconds = throttling.count(counter, Invitation.MOST_PER_HOUR, throttling.HOUR)
         if seconds is not None:
@@ -46,6 +55,11 @@ def wait(inviter: User, number: int = 1) -> int | None:
                 throttling.take_back(counter, throttling.HOUR)
             return seconds
     return None
+
+
+def take_back(inviter: User) -> None:
+    """Undoes the count of one invitation that nobody got."""
+    throttling.take_back(_counter(inviter), throttling.HOUR)
 
 
 def too_many(seconds: int) -> str:
@@ -61,6 +75,10 @@ def withdraw(invitations: Sequence[Invitation]) -> None:
     with transaction.atomic():
         audit.record_each(audit.Action.DELETED, invitations)
         Invitation.objects.filter(pk__in=[row.pk for row in invitations]).delete()
+
+
+def _counter(inviter: User) -> str:
+    return f"invitations:{inviter.pk}"
 
 
 def _letter(invitation: Invitation, url: str) -> tuple[str, str]:

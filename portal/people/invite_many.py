@@ -10,6 +10,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from portal import audit
@@ -119,13 +121,6 @@ def _separator(line: str) -> str:
 
 
 def _known(rows: list[tuple[int, list[str]]], inviter: User) -> _Known:
-    organizations: dict[str, list[Organization]] = {}
-    mine = list(Organization.objects.administered_by(inviter).select_related("account"))
-    for item in mine:
-        for name in {item.name.lower(), item.domain}:
-            organizations.setdefault(name, []).append(item)
-    if len(mine) == 1:
-        organizations[""] = mine
     emails = {_email(row) for _number, row in rows}
     members = Membership.objects.filter(in_reach_of(inviter), user__email__in=emails)
     cells = {cell for _number, row in rows for cell in row[:PARTS]}
@@ -134,7 +129,7 @@ def _known(rows: list[tuple[int, list[str]]], inviter: User) -> _Known:
         accounts = accounts.none()
     used = Membership.objects.filter(in_reach_of(inviter), extension__in=cells).exclude(extension="")
     return _Known(
-        organizations,
+        _organizations(cells, inviter),
         list(accounts[:2]),
         list(accounts.filter(name__in=cells)),
         set(members.values_list("organization", "user__email")),
@@ -143,6 +138,22 @@ def _known(rows: list[tuple[int, list[str]]], inviter: User) -> _Known:
             for organization, extension in used.values_list("organization", "extension")
         },
     )
+
+
+def _organizations(cells: set[str], inviter: User) -> dict[str, list[Organization]]:
+    """By name and domain in lower case, the organizations that the cells name; by "" the only one."""
+    mine = Organization.objects.administered_by(inviter).select_related("account").order_by()
+    found: dict[str, list[Organization]] = {}
+    # SQLite lowers ASCII only: of “Ärzte AG” it makes “Ärzte ag”.
+    forms = [form for cell in cells for form in (cell.lower(), cell.title(), cell.upper())]
+    names = {form.encode().lower().decode() for form in forms}
+    named = Q(lowered__in=names) | Q(domain__in={cell.lower() for cell in cells})
+    for item in mine.alias(lowered=Lower("name")).filter(named):
+        for name in {item.name.lower(), item.domain}:
+            found.setdefault(name, []).append(item)
+    if len(first := list(mine[:2])) == 1:
+        found[""] = first
+    return found
 
 
 def _invitation(row: list[str], known: _Known, inviter: User) -> Invitation:

@@ -38,6 +38,16 @@ class Broken(EmailBackend):
         raise ConnectionRefusedError
 
 
+class Away(EmailBackend):
+    """A mail server to which no connection opens; it counts how often it is asked."""
+
+    asked = 0
+
+    def open(self) -> bool:
+        Away.asked += 1
+        raise ConnectionRefusedError
+
+
 class AfterCommit(EmailBackend):
     """A mail server that may be slow: nothing that others wait for is open meanwhile."""
 
