@@ -18,7 +18,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from integrations import holds, oauth, properties
+from integrations import holds, oauth, properties, setup
 from integrations.language.errors import DocumentError
 from integrations.models import AccessToken, Integration, PropertyValues, Template
 from messaging import alerts
@@ -612,6 +612,91 @@ def test_a_code_is_not_exchanged_where_nobody_has_confirmed_it(world: World) -> 
     world.revise(lambda made: a_token_endpoint(made, world.evil.origin))
     world.client.get("/oauth/callback", {"state": state, "code": "the-code"})
     assert world.evil.seen == []
+
+
+def log_in_with(world: World, label: str) -> dict[str, Any]:
+    """The document with a method Login that sends this secret."""
+    made = world.document()
+    if len(made["properties"]) == 2:
+        made["properties"].append({"name": "Own key", "required": False})
+    made["auth"]["token"] = "$access_token$"
+    made["API"]["Login"] = {
+        "request_url": f"{world.good.origin}/login",
+        "request_parameters": {"key": f"${label}$"},
+        "response_map": {"access_token": "$access_token$"},
+    }
+    return made
+
+
+def another_login(world: World) -> None:
+    world.template.revise(json.dumps(log_in_with(world, "Own key")))
+
+
+def another_login_for_some(world: World) -> None:
+    world.template.save_draft(json.dumps(log_in_with(world, "Own key")))
+    page = f"/admin/integrations/template/{world.template.pk}/studio/publish/"
+    form = {"revision": world.template.draft.number, "for": "some", "organization": world.acme.pk}  # type: ignore[union-attr]
+    assert signed_in(world.reseller).post(page, form).status_code == 302
+
+
+def a_key_that_is_no_secret_now(world: World) -> None:
+    made = log_in_with(world, "API key")
+    made["properties"][0] = {"name": "API key", "secret": False, "required": False}
+    world.template.revise(json.dumps(made))
+
+
+def withdrawn_while_it_is_off(world: World) -> None:
+    setup.switch(world.integration, on=False)
+    assert world.template.published is not None
+    setup.save_for_account(world.acme.account, world.template, setup.Entered({}, {}), world.reseller)
+    setup.switch(world.integration, on=True)
+
+
+@pytest.mark.parametrize(
+    "change", [another_login, another_login_for_some, a_key_that_is_no_secret_now, withdrawn_while_it_is_off]
+)
+def test_a_token_of_the_account_does_not_become_the_organizations(
+    world: World, change: Callable[[World], None]
+) -> None:
+    world.template.revise(json.dumps(log_in_with(world, "API key")))
+    inherit(world)
+    world.everything()
+    assert world.good.has("granted-token-3")
+    change(world)
+    world.post({"property-0": "", "property-1": f"{world.evil.origin}/api"})
+    world.confirm()
+    world.post({"property-0": OTHER, "property-1": f"{world.evil.origin}/api", "property-2": OTHER})
+    world.confirm()
+    submit(world.alice, Number.objects.get(), "+61412345678", text="Hello")
+    dispatch.drain()
+    assert not world.evil.has("granted-token-3")
+    assert not AccessToken.objects.exclude(granted_at=None).exists()
+
+
+def another_name(world: World) -> None:
+    world.template.revise(json.dumps({**log_in_with(world, "API key"), "name": "Acme Text"}))
+
+
+@pytest.mark.parametrize("change", [another_name, a_key_that_is_no_secret_now])
+def test_a_token_of_the_account_is_kept_as_long_as_no_other_secret_obtains_it(
+    world: World, change: Callable[[World], None]
+) -> None:
+    world.template.revise(json.dumps(log_in_with(world, "API key")))
+    inherit(world)
+    world.everything()
+    change(world)
+    assert AccessToken.objects.get().secrets["access_token"] == "granted-token-3"
+
+
+def test_whoever_tries_a_revision_that_is_the_first_to_need_a_token_gets_one(world: World) -> None:
+    inherit(world)
+    world.template.save_draft(json.dumps(log_in_with(world, "API key")))
+    page = f"/admin/integrations/template/{world.template.pk}/studio/publish/"
+    form = {"revision": world.template.draft.number, "for": "some", "organization": world.acme.pk}  # type: ignore[union-attr]
+    assert signed_in(world.reseller).post(page, form).status_code == 302
+    world.confirm(signed_in(world.reseller))
+    oauth.renew_due()
+    assert AccessToken.objects.get().secrets["access_token"] == "granted-token-3"
 
 
 # Files.

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from integrations import calls, compared_values, holds, origins
+from integrations import calls, compared_values, holds, oauth, origins, shared_tokens
 from integrations.confirming import confirm_each
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template, TemplateRevision, webhook_url
@@ -178,7 +178,11 @@ def _pin(integrations: QuerySet[Integration], revision: TemplateRevision | None,
     Takes the same number of queries for each batch, and keeps what depends on the revision.
     """
     rows = Integration.objects.filter(pk__in=list(integrations.values_list("pk", flat=True)))
+    if revision is not None:
+        shared_tokens.drop_revised(rows, revision)
     rows.update(revision=revision)
+    if revision is not None:
+        oauth.request_first(rows, revision)
     compared_values.renew_for(rows)
     calls.plan(rows)
     said = ("", str(number)) if revision is not None else (str(number), "")
