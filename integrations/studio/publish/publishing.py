@@ -38,8 +38,8 @@ class NewOrigin:
 
     @property
     def answer(self) -> str:
-        """What a form sends to confirm it."""
-        return f"{self.label} {self.origin}"
+        """What a form sends to confirm it; it tells the account's secret from those of organizations."""
+        return f"{self.label} {self.origin}{' account' if self.inherited else ''}"
 
 
 @dataclass
