@@ -67,7 +67,7 @@ def carry_out(row: Transfer) -> None:
                 raise work.Stopped
             with transaction.atomic():
                 # Whoever goes on here after a stop mails what was opened before it.
-                _open(row.author, each)
+                _open(row, each)
                 row.add_part(place, kept)
             if each["verdict"] == Verdict.INVITED:
                 _mail(row.author, each)
@@ -79,12 +79,12 @@ def carry_out(row: Transfer) -> None:
     work.finish(row, State.FINISHED)
 
 
-def _open(author: User, kept: Kept) -> None:
+def _open(row: Transfer, kept: Kept) -> None:
     """Opens the invitation of one person, or notes what is in the way, in the caller's transaction."""
     if "invitation" in kept:
         return
     try:
-        invitation = _wanted(author, kept)
+        invitation = _wanted(row, kept)
     except Wrong as error:
         _note(kept, error)
         return
@@ -93,18 +93,20 @@ def _open(author: User, kept: Kept) -> None:
         return
     with audit.covered():
         invitations.link(invitation)
-        audit.record_rows([(audit.Action.ADDED, invitation, {}, None)], author)
+        audit.record_rows([(audit.Action.ADDED, invitation, {}, None)], row.author)
     kept["invitation"] = invitation.pk
 
 
-def _wanted(author: User, kept: Kept) -> Invitation | None:
+def _wanted(row: Transfer, kept: Kept) -> Invitation | None:
     """The invitation as rights and roles are now; None if it needs none any more. Raises Wrong."""
     if "line" in kept:
-        (line,) = invite_many.judge([(kept["row"], kept["line"])], author)
+        (line,) = invite_many.judge([(kept["row"], kept["line"])], row.author)
         if line.invitation is None:
             raise Wrong("", line.problem)
-        return line.invitation
-    ((_row, plan),) = planned(Users(author), [Row(kept["row"], kept["cells"])])
+        # Who presses twice has two lists with the same people.
+        meanwhile = line.invitation.like_this().filter(created_at__gt=row.created_at)
+        return None if meanwhile.exists() else line.invitation
+    ((_row, plan),) = planned(Users(row.author), [Row(kept["row"], kept["cells"])])
     if isinstance(plan, Wrong):
         raise plan
     if plan.verdict != Verdict.INVITED:
