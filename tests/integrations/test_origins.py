@@ -495,12 +495,25 @@ def test_only_an_administrator_of_the_account_confirms_for_its_values(world: Wor
     the_own_value(world)
     sentence = f"Acme SMS will now send the account's API key to {world.evil.origin}."
     assert sentence in world.page()
-    world.client.post(world.url, {"do": "confirm", "answer": [f"API key {world.evil.origin}"]})
+    answers = [f"API key {world.evil.origin}", f"API key {world.evil.origin} account"]
+    world.client.post(world.url, {"do": "confirm", "answer": answers})
     world.everything()
     assert (world.evil.has(KEY), sentence in world.page()) == (False, True)
     world.confirm(signed_in(world.reseller))
     world.everything()
     assert (world.evil.has(KEY), sentence in world.page()) == (True, False)
+
+
+def test_an_answer_for_the_accounts_key_is_none_for_an_own_one_that_was_entered_meanwhile(
+    world: World,
+) -> None:
+    inherit(world)
+    the_own_value(world)
+    (ask,) = {ask for ask in holds.asks_of(world.integration) if ask.label == "API key"}
+    properties.store(world.integration, {"API key": OTHER, "API URL": f"{world.evil.origin}/api"})
+    assert holds.confirm(world.integration, {ask.answer}, world.reseller, for_account=True) == 0
+    world.everything()
+    assert not world.evil.has(OTHER) and not world.evil.has(KEY)
 
 
 def test_a_confirmation_for_the_own_key_does_not_hold_for_the_accounts(world: World) -> None:
@@ -756,6 +769,6 @@ def test_no_value_of_ones_own_hides_where_a_secret_of_the_account_goes(
         (ask,) = [item for item in holds.asks_of(integration) if item.label == "Password"]
         asked.append((ask.origin, ask.inherited))
         assert host in ask.sentence("Masked")
-        assert holds.confirm(integration, {(ask.label, ask.origin)}, admin_of_acme, for_account=False) == 0
-        assert holds.confirm(integration, {(ask.label, ask.origin)}, reseller, for_account=True) == 1
+        assert holds.confirm(integration, {ask.answer}, admin_of_acme, for_account=False) == 0
+        assert holds.confirm(integration, {ask.answer}, reseller, for_account=True) == 1
     assert asked == [("http://127.0.0.1:9999", True), ("http://127.0.0.1:9998", True)]

@@ -38,8 +38,8 @@ class NewOrigin:
 
     @property
     def answer(self) -> str:
-        """What a form sends to confirm it; it tells the account's secret from those of organizations."""
-        return f"{self.label} {self.origin}{' account' if self.inherited else ''}"
+        """What a form sends to confirm it."""
+        return Ask(self.label, self.origin, self.inherited).answer
 
 
 @dataclass
@@ -137,10 +137,10 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
     """
     confirmed = [found for found in change.origins if found.answer in answers]
     integrations = {item.pk: item for item in change.integrations}
-    asked: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    asked: dict[int, set[str]] = defaultdict(set)
     for found in confirmed:
         for key in found.integrations:
-            asked[key].add((found.label, found.origin))
+            asked[key].add(found.answer)
     with transaction.atomic():
         compared_with = change.template.published_id
         change.template.lock()
