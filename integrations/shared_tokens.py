@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 
 from django.db.models import QuerySet
 
+from integrations.compared_values import ORDER
 from integrations.language.errors import DocumentError
-from integrations.models import AccessToken, Integration, TemplateRevision
+from integrations.models import AccessToken, Integration, PropertyValues, TemplateRevision
 from integrations.properties import ACCESS_TOKEN, Credentials, credentials_of
 from portal.batches import batches
 from portal.encryption import WrongKey
@@ -30,7 +31,13 @@ def drop_revised(integrations: QuerySet[Integration], revision: TemplateRevision
     keys = list(integrations.exclude(access_token=None).order_by("pk").values_list("pk", flat=True))
     for batch in batches(keys):
         rows = list(Integration.objects.ready().filter(pk__in=batch))
-        _delete(_readable(rows, None) - _readable(rows, revision))
+        if dropped := _readable(rows, None) - _readable(rows, revision):
+            # In the order in which publishing and confirming lock them: whoever saves values meanwhile waits.
+            values = PropertyValues.objects.filter(integration__in=dropped).order_by(*ORDER)
+            list(values.select_for_update(no_key=True).values_list("pk"))
+            using = Integration.objects.filter(pk__in=dropped).order_by("pk")
+            list(using.select_for_update(no_key=True).values_list("pk"))
+            _delete(dropped)
 
 
 def _of_account(credentials: Mapping[int, Credentials]) -> set[int]:
