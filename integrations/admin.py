@@ -243,11 +243,7 @@ class IntegrationAdmin(PortalAdmin):
 
     def _confirm(self, request: HttpRequest, integration: Integration, *, for_account: bool) -> None:
         """Lets secrets go where the page has asked for it; each answer names secret and origin."""
-        answers = {
-            (label, origin)
-            for label, mark, origin in (answer.rpartition(" ") for answer in request.POST.getlist("answer"))
-            if mark
-        }
+        answers = set(request.POST.getlist("answer"))
         given = holds.confirm(integration, answers, user_of(request), for_account=for_account)
         if given:
             messages.success(request, _("Confirmed. What was waiting is being sent."))

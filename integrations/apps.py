@@ -2,7 +2,7 @@ from typing import Any
 
 from django.apps import AppConfig
 
-from integrations.signals import published
+from integrations.signals import published, publishing
 from portal.signals import installing
 
 
@@ -14,6 +14,7 @@ class IntegrationsConfig(AppConfig):
         from integrations import calls, compared_values
 
         installing.connect(_install_catalog, dispatch_uid="catalog")
+        publishing.connect(_drop_tokens, dispatch_uid="shared tokens")
         published.connect(_review, dispatch_uid="holds")
         compared_values.connect()
         calls.connect()
@@ -27,6 +28,12 @@ def _install_catalog(**_: Any) -> None:
     compared_values.adopt()
     catalog.install()
     calls.plan(Integration.objects.all())  # the public URL may be another one now
+
+
+def _drop_tokens(template: Any, revision: Any, **_: Any) -> None:
+    from integrations import shared_tokens
+
+    shared_tokens.drop_revised(template.integrations.filter(revision=None), revision)
 
 
 def _review(template: Any, **_: Any) -> None:

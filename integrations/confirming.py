@@ -17,15 +17,16 @@ from portal import audit
 from portal.batches import batches
 from portal.models import User
 
-Answers = Collection[tuple[str, str]]  # of labels and origins
+Answers = Collection[str]  # each is an `Ask.answer`
 
 
 @transaction.atomic
 def confirm_each(answers: Mapping[int, Answers], user: User, *, for_account: bool) -> set[Ask]:
     """Lets secrets go where their integrations, by key, ask for it; returns what was asked and is answered.
 
-    What is not asked any more is left out, and so are secrets of the account unless the user may answer for
-    it. Takes the same number of queries for each batch. The caller has the integrations reviewed.
+    What is not asked any more is left out, also where an organization has replaced the account's secret by
+    its own meanwhile, and so are secrets of the account unless the user may answer for it. Takes the same
+    number of queries for each batch. The caller has the integrations reviewed.
     """
     return {ask for keys in batches(sorted(answers)) for ask in _confirm(keys, answers, user, for_account)}
 
@@ -76,6 +77,6 @@ def _given(
         credentials = known[row.pk]
         asks = origins.asks_of(row.compiled, credentials, origins.fixed_for(row))
         theirs = [ask for ask in asks if ask.origin and (for_account or not ask.inherited)]
-        if answered := [ask for ask in theirs if (ask.label, ask.origin) in answers[row.pk]]:
+        if answered := [ask for ask in theirs if ask.answer in answers[row.pk]]:
             found.append((row, [(ask, credentials.holders[ask.label]) for ask in answered]))
     return found

@@ -24,7 +24,7 @@ from integrations.language.errors import RenderError
 from integrations.language.oauth import Grant
 from integrations.language.urls import encode_pairs, merge_query
 from integrations.language.values import text
-from integrations.models import AccessToken, Integration, Template
+from integrations.models import AccessToken, Integration, Template, TemplateRevision
 from integrations.origins import Held
 from integrations.properties import ACCESS_TOKEN, credentials_of
 from integrations.signals import credentials_changed
@@ -112,9 +112,15 @@ def request_renewal(integration: Integration) -> None:
 
 def request_missing(template: Template) -> None:
     """Schedules the first token requests of integrations whose new revision is the first to need one."""
-    grant = template.published.compiled.grant if template.published is not None else None
+    if template.published is not None:
+        request_first(Integration.objects.filter(template=template, revision=None), template.published)
+
+
+def request_first(integrations: QuerySet[Integration], revision: TemplateRevision) -> None:
+    """Schedules the token requests of integrations that use the revision and have no token yet."""
+    grant = revision.compiled.grant
     if grant is not None and not grant.by_consent:
-        without = Integration.objects.filter(template=template, revision=None, access_token=None)
+        without = integrations.filter(access_token=None)
         now = timezone.now()
         rows = [AccessToken(integration_id=pk, renew_at=now) for pk in without.values_list("pk", flat=True)]
         AccessToken.objects.bulk_create(rows, BATCH, ignore_conflicts=True)

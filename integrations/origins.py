@@ -50,6 +50,11 @@ class Ask:
         """What people call the secret."""
         return _("access token") if self.label == ACCESS_TOKEN else self.label
 
+    @property
+    def answer(self) -> str:
+        """What a form sends to confirm it; it tells the account's secret from those of organizations."""
+        return f"{self.label} {self.origin}{' account' if self.inherited else ''}"
+
     def sentence(self, provider: object) -> str:
         """The question in a sentence, which names provider, secret and origin."""
         names = {"provider": provider, "label": self.name, "origin": self.origin}

@@ -135,7 +135,9 @@ def combined(
         label: given[label] for label in kept & values.keys() if not _is_blank(given[label].values[label])
     }
     if compiled.grant is not None:
-        shared = any(holders.get(name) is inherited for name in compiled.grant.reads & holders.keys())
+        # A value that is cleared has obtained the token as well, as long as no other takes its place.
+        obtaining = compiled.grant.reads & (holders.keys() | cleared)
+        shared = any(given[name] is inherited for name in obtaining)
         holders[ACCESS_TOKEN] = inherited if inherited is not None and shared else own
         if token is not None:
             private += [text(value) for value in token.secrets.values() if value]

@@ -12,7 +12,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations import calls, confirming, holds, oauth, properties
+from integrations import calls, confirming, holds, oauth, properties, shared_tokens
 from integrations.language.api_methods import RECEIVE_MESSAGES, SUBSCRIBE
 from integrations.models import (
     NOT_WORKING,
@@ -24,7 +24,6 @@ from integrations.models import (
     Subscription,
     Template,
 )
-from integrations.properties import ACCESS_TOKEN, Credentials
 from integrations.signals import credentials_changed
 from portal import audit
 from portal.audit import Action
@@ -116,7 +115,8 @@ def save(integration: Integration, entered: Entered, user: User | None = None) -
     changes = audit.differing_labels(own, entered.values)
     if added or changes:
         audit.record(Action.ADDED if added else Action.VALUES, integration, changes)
-    _apply([integration], before)
+    shared_tokens.drop(before, properties.credentials_of([integration]))
+    _apply([integration])
 
 
 def enable(template: Template, organizations: Iterable[int], user: User) -> int:
@@ -161,28 +161,21 @@ def save_for_account(
 ) -> None:
     """Stores the values that the account's organizations inherit, and retries what did not work."""
     assert template.published is not None
-    using = Integration.objects.ready().filter(organization__account=account, template=template, enabled=True)
-    integrations = list(using)
-    before = properties.credentials_of(integrations)
+    having = list(Integration.objects.ready().filter(organization__account=account, template=template))
+    before = properties.credentials_of(having)
     row, _made = PropertyValues.objects.get_or_create(account=account, template=template)
     if changes := audit.differing_labels(row.values, entered.values):
         audit.record(Action.VALUES, template, changes, scope=(account.pk, None))
     properties.replace(row, template.published.compiled, entered.values)
     confirming.allow({row.pk: entered.confirmed}, user)
-    _apply(integrations, before)
+    shared_tokens.drop(before, properties.credentials_of(having))
+    _apply([item for item in having if item.enabled])
 
 
-def _apply(integrations: Sequence[Integration], before: Mapping[int, Credentials]) -> None:
-    """Has new values used at once: to request an access token, and to send what waits.
-
-    An access token that the account's secrets have obtained does not become the organization's.
-    """
-    after = properties.credentials_of(integrations)
+def _apply(integrations: Sequence[Integration]) -> None:
+    """Has new values used at once: to request an access token, and to send what waits."""
     for item in integrations:
         if item.compiled.grant is not None:
-            was = before.get(item.pk, Credentials())
-            if ACCESS_TOKEN in was.inherited and ACCESS_TOKEN not in after[item.pk].inherited:
-                AccessToken.objects.filter(integration=item).delete()
             oauth.request_renewal(item)
     holds.review(item.pk for item in integrations)
     if integrations:

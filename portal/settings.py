@@ -320,7 +320,12 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = _public.hostname == "localhost"  # where br
 IDENTITY_PROVIDERS = identity_settings.read()
 SOCIALACCOUNT_ADAPTER = "integrations.identity.Adapter"
 SOCIALACCOUNT_LOGIN_ON_GET = True  # a form may lead to no other site (form-action of the policy)
-MFA_FORMS = {"add_webauthn": "portal.account.passkeys.AddForm"}
+MFA_FORMS = {
+    "add_webauthn": "portal.account.passkeys.AddForm",
+    "login_webauthn": "portal.account.passkeys.LoginForm",
+    "authenticate_webauthn": "portal.account.passkeys.AuthenticateForm",
+    "reauthenticate_webauthn": "portal.account.passkeys.ReauthenticateForm",
+}
 MFA_ADAPTER = "portal.account.second_factors.Adapter"
 # Nobody signs up. And whoever asks for a new password leaves an address that counts as not verified.
 MFA_ALLOW_UNVERIFIED_EMAIL = True

@@ -188,6 +188,7 @@ class Template(models.Model):
         with transaction.atomic():
             self.lock()
             self.check_id(compiled.id, moves=moves)
+            signals.publishing.send(sender=None, template=self, revision=revision)
             before = self.published.number if self.published else ""
             changes = {str(_("published revision")): (str(before), str(revision.number))}
             if self.published is not None and compiled.id != self.service_id:

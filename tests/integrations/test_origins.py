@@ -18,7 +18,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from integrations import holds, oauth, properties
+from integrations import holds, oauth, properties, setup
 from integrations.language.errors import DocumentError
 from integrations.models import AccessToken, Integration, PropertyValues, Template
 from messaging import alerts
@@ -495,12 +495,25 @@ def test_only_an_administrator_of_the_account_confirms_for_its_values(world: Wor
     the_own_value(world)
     sentence = f"Acme SMS will now send the account's API key to {world.evil.origin}."
     assert sentence in world.page()
-    world.client.post(world.url, {"do": "confirm", "answer": [f"API key {world.evil.origin}"]})
+    answers = [f"API key {world.evil.origin}", f"API key {world.evil.origin} account"]
+    world.client.post(world.url, {"do": "confirm", "answer": answers})
     world.everything()
     assert (world.evil.has(KEY), sentence in world.page()) == (False, True)
     world.confirm(signed_in(world.reseller))
     world.everything()
     assert (world.evil.has(KEY), sentence in world.page()) == (True, False)
+
+
+def test_an_answer_for_the_accounts_key_is_none_for_an_own_one_that_was_entered_meanwhile(
+    world: World,
+) -> None:
+    inherit(world)
+    the_own_value(world)
+    (ask,) = {ask for ask in holds.asks_of(world.integration) if ask.label == "API key"}
+    properties.store(world.integration, {"API key": OTHER, "API URL": f"{world.evil.origin}/api"})
+    assert holds.confirm(world.integration, {ask.answer}, world.reseller, for_account=True) == 0
+    world.everything()
+    assert not world.evil.has(OTHER) and not world.evil.has(KEY)
 
 
 def test_a_confirmation_for_the_own_key_does_not_hold_for_the_accounts(world: World) -> None:
@@ -614,6 +627,91 @@ def test_a_code_is_not_exchanged_where_nobody_has_confirmed_it(world: World) -> 
     assert world.evil.seen == []
 
 
+def log_in_with(world: World, label: str) -> dict[str, Any]:
+    """The document with a method Login that sends this secret."""
+    made = world.document()
+    if len(made["properties"]) == 2:
+        made["properties"].append({"name": "Own key", "required": False})
+    made["auth"]["token"] = "$access_token$"
+    made["API"]["Login"] = {
+        "request_url": f"{world.good.origin}/login",
+        "request_parameters": {"key": f"${label}$"},
+        "response_map": {"access_token": "$access_token$"},
+    }
+    return made
+
+
+def another_login(world: World) -> None:
+    world.template.revise(json.dumps(log_in_with(world, "Own key")))
+
+
+def another_login_for_some(world: World) -> None:
+    world.template.save_draft(json.dumps(log_in_with(world, "Own key")))
+    page = f"/admin/integrations/template/{world.template.pk}/studio/publish/"
+    form = {"revision": world.template.draft.number, "for": "some", "organization": world.acme.pk}  # type: ignore[union-attr]
+    assert signed_in(world.reseller).post(page, form).status_code == 302
+
+
+def a_key_that_is_no_secret_now(world: World) -> None:
+    made = log_in_with(world, "API key")
+    made["properties"][0] = {"name": "API key", "secret": False, "required": False}
+    world.template.revise(json.dumps(made))
+
+
+def withdrawn_while_it_is_off(world: World) -> None:
+    setup.switch(world.integration, on=False)
+    assert world.template.published is not None
+    setup.save_for_account(world.acme.account, world.template, setup.Entered({}, {}), world.reseller)
+    setup.switch(world.integration, on=True)
+
+
+@pytest.mark.parametrize(
+    "change", [another_login, another_login_for_some, a_key_that_is_no_secret_now, withdrawn_while_it_is_off]
+)
+def test_a_token_of_the_account_does_not_become_the_organizations(
+    world: World, change: Callable[[World], None]
+) -> None:
+    world.template.revise(json.dumps(log_in_with(world, "API key")))
+    inherit(world)
+    world.everything()
+    assert world.good.has("granted-token-3")
+    change(world)
+    world.post({"property-0": "", "property-1": f"{world.evil.origin}/api"})
+    world.confirm()
+    world.post({"property-0": OTHER, "property-1": f"{world.evil.origin}/api", "property-2": OTHER})
+    world.confirm()
+    submit(world.alice, Number.objects.get(), "+61412345678", text="Hello")
+    dispatch.drain()
+    assert not world.evil.has("granted-token-3")
+    assert not AccessToken.objects.exclude(granted_at=None).exists()
+
+
+def another_name(world: World) -> None:
+    world.template.revise(json.dumps({**log_in_with(world, "API key"), "name": "Acme Text"}))
+
+
+@pytest.mark.parametrize("change", [another_name, a_key_that_is_no_secret_now])
+def test_a_token_of_the_account_is_kept_as_long_as_no_other_secret_obtains_it(
+    world: World, change: Callable[[World], None]
+) -> None:
+    world.template.revise(json.dumps(log_in_with(world, "API key")))
+    inherit(world)
+    world.everything()
+    change(world)
+    assert AccessToken.objects.get().secrets["access_token"] == "granted-token-3"
+
+
+def test_whoever_tries_a_revision_that_is_the_first_to_need_a_token_gets_one(world: World) -> None:
+    inherit(world)
+    world.template.save_draft(json.dumps(log_in_with(world, "API key")))
+    page = f"/admin/integrations/template/{world.template.pk}/studio/publish/"
+    form = {"revision": world.template.draft.number, "for": "some", "organization": world.acme.pk}  # type: ignore[union-attr]
+    assert signed_in(world.reseller).post(page, form).status_code == 302
+    world.confirm(signed_in(world.reseller))
+    oauth.renew_due()
+    assert AccessToken.objects.get().secrets["access_token"] == "granted-token-3"
+
+
 # Files.
 
 
@@ -671,6 +769,6 @@ def test_no_value_of_ones_own_hides_where_a_secret_of_the_account_goes(
         (ask,) = [item for item in holds.asks_of(integration) if item.label == "Password"]
         asked.append((ask.origin, ask.inherited))
         assert host in ask.sentence("Masked")
-        assert holds.confirm(integration, {(ask.label, ask.origin)}, admin_of_acme, for_account=False) == 0
-        assert holds.confirm(integration, {(ask.label, ask.origin)}, reseller, for_account=True) == 1
+        assert holds.confirm(integration, {ask.answer}, admin_of_acme, for_account=False) == 0
+        assert holds.confirm(integration, {ask.answer}, reseller, for_account=True) == 1
     assert asked == [("http://127.0.0.1:9999", True), ("http://127.0.0.1:9998", True)]

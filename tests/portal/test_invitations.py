@@ -515,6 +515,19 @@ def test_an_address_that_is_refused_keeps_nobody_else_waiting(
     assert text.count("could not be mailed to this address. Check it") == 1
 
 
+def test_who_presses_twice_invites_everybody_once(reseller: User, acme: Organization) -> None:
+    client = signed_in(reseller)
+    for _press in range(2):
+        assert client.post(MANY, {"people": GOOD, "confirm": "1"}).status_code == 302
+    drain.drain()
+    assert (len(mail.outbox), Invitation.objects.count()) == (3, 3)
+    for letter in mail.outbox:
+        assert Invitation.objects.find(key_in(str(letter.body))) is not None
+    client.post(MANY, {"people": GOOD, "confirm": "1"})
+    drain.drain()
+    assert len(mail.outbox) == 6  # who pastes them again later means it
+
+
 def test_the_extension_of_an_invitation_is_the_members(
     admin_of_acme: User, acme: Organization, alice: User
 ) -> None:

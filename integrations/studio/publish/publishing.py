@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from integrations import calls, compared_values, holds, origins
+from integrations import calls, compared_values, holds, oauth, origins, shared_tokens
 from integrations.confirming import confirm_each
 from integrations.language.document import Template as Compiled
 from integrations.models import Integration, Template, TemplateRevision, webhook_url
@@ -39,7 +39,7 @@ class NewOrigin:
     @property
     def answer(self) -> str:
         """What a form sends to confirm it."""
-        return f"{self.label} {self.origin}"
+        return Ask(self.label, self.origin, self.inherited).answer
 
 
 @dataclass
@@ -137,10 +137,10 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
     """
     confirmed = [found for found in change.origins if found.answer in answers]
     integrations = {item.pk: item for item in change.integrations}
-    asked: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    asked: dict[int, set[str]] = defaultdict(set)
     for found in confirmed:
         for key in found.integrations:
-            asked[key].add((found.label, found.origin))
+            asked[key].add(found.answer)
     with transaction.atomic():
         compared_with = change.template.published_id
         change.template.lock()
@@ -178,7 +178,11 @@ def _pin(integrations: QuerySet[Integration], revision: TemplateRevision | None,
     Takes the same number of queries for each batch, and keeps what depends on the revision.
     """
     rows = Integration.objects.filter(pk__in=list(integrations.values_list("pk", flat=True)))
+    if revision is not None:
+        shared_tokens.drop_revised(rows, revision)
     rows.update(revision=revision)
+    if revision is not None:
+        oauth.request_first(rows, revision)
     compared_values.renew_for(rows)
     calls.plan(rows)
     said = ("", str(number)) if revision is not None else (str(number), "")

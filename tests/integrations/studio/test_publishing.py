@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from integrations import holds
+from integrations import holds, setup
 from integrations.models import Integration, PropertyValues, Template, TemplateCase, TemplateRevision
 from integrations.sandbox import Sandbox
 from integrations.studio.publish import publishing
@@ -151,6 +151,29 @@ def test_only_what_the_page_asks_can_be_confirmed(studio: Studio, alice: User, a
     assert studio.publish(answer=answer.format(studio.other.origin)) == 302
     assert send(alice).queue_state == QueueState.WAITING
     assert studio.other.received == []
+
+
+@pytest.mark.parametrize("whose", ["organization", "account"])
+def test_the_accounts_key_and_those_of_organizations_are_confirmed_one_by_one(
+    studio: Studio, globex: Organization, whose: str
+) -> None:
+    """Acme has a key of its own; Globex, of the same account, uses the account's."""
+    assert studio.template.account is not None
+    values = setup.Entered({"API key": "planted-secret-2"}, {"API key": [studio.sandbox.origin]})
+    setup.save_for_account(studio.template.account, studio.template, values)
+    Integration.objects.create(organization=globex, template=studio.template)
+    studio.save(studio.moved())
+    origin, page = studio.other.origin, studio.page()
+    assert f"The API key of one organization will be sent to <strong>{origin}</strong>." in page
+    assert f"The account's API key will be sent to <strong>{origin}</strong>, for one organization." in page
+    given = sorted(re.findall(r'name="answer" value="(.*?)"', page))
+    answers = dict(zip(("organization", "account"), given, strict=True))
+    assert studio.publish(answer=answers[whose]) == 302
+    confirmed = {
+        "account" if row.account_id else "organization": origin in row.origins_of("API key")
+        for row in PropertyValues.objects.exclude(blank=True)
+    }
+    assert confirmed == {"organization": whose == "organization", "account": whose == "account"}
 
 
 def test_some_organizations_try_it_first(studio: Studio, globex: Organization) -> None:
@@ -485,7 +508,7 @@ def test_publishing_for_a_crowd_takes_no_more_queries_than_for_a_few(
             assert call() == wanted
         return len(captured)
 
-    counts = []
+    counts, answers = [], [f"API key {studio.other.origin}", f"API key {studio.other.origin} account"]
     gallery = reverse("admin:integrations_account_gallery", args=[acme.account_id])
     for size in (3, 100):
         sid = transaction.savepoint()
@@ -493,7 +516,7 @@ def test_publishing_for_a_crowd_takes_no_more_queries_than_for_a_few(
         studio.save(studio.moved())
         page = queries(lambda: studio.client.get(f"{studio.url}publish/").status_code, 200)
         cards = queries(lambda: studio.client.get(gallery).status_code, 200)
-        done = queries(lambda: studio.publish(answer=f"API key {studio.other.origin}"), 302)
+        done = queries(lambda: studio.publish(answer=answers), 302)
         assert Integration.objects.exclude(held_reason="").count() == 0
         assert PropertyValues.objects.filter(secret_origins__has_key="API key").count() == (
             2 if inherit else size + 1
