@@ -88,7 +88,7 @@ class SeveralForm(forms.Form):
             try:
                 numbers.parse(number, self.cleaned_data.get("country", ""))
             except ValueError as error:
-                wrong.append(f"{number}: {error}")
+                wrong.append(str(error))
         if len(wrong) > MOST_PROBLEMS:
             more = len(wrong) - MOST_PROBLEMS
             wrong[MOST_PROBLEMS:] = [

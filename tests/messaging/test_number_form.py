@@ -106,7 +106,7 @@ def test_what_is_no_number_is_corrected_where_it_was_pasted(private: Number, adm
     answer = signed_in(admin_of_acme).post(SEVERAL, sent)
     page = html.unescape(answer.content.decode())
     assert (answer.status_code, pasted in page) == (422, True)
-    assert [f"wrong {place}!: " in page for place in (0, 9, 10)] == [True, True, False]
+    assert [f"'wrong {place}!' is not a phone number" in page for place in (0, 9, 10)] == [True, True, False]
     assert "2 more are wrong." in page
     assert not Transfer.objects.exists()
 
