@@ -75,7 +75,8 @@ def finish(row: Transfer, state: State, problem: str = "") -> None:
 def cancel(row: Transfer) -> bool:
     """Stops the work; what is imported already stays. Returns whether there was anything to stop."""
     waiting = Transfer.objects.filter(pk=row.pk, state__in=(*WORKING, State.CHECKED))
-    return bool(waiting.update(state=State.CANCELLED, finished_at=Now(), due_at=Now() + KEPT))
+    ended = {"state": State.CANCELLED, "problem": "", "finished_at": Now(), "due_at": Now() + KEPT}
+    return bool(waiting.update(**ended))
 
 
 def claim() -> Transfer | None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from integrations.language.filters import FILTERS
 from integrations.language.values import Number, is_string
-from integrations.studio.example import numbers, words
+from integrations.studio.example import numbers, private, words
 from integrations.studio.example.samples import Leaf, Sample, Samples
 from integrations.studio.example.words import placeholder, plain
 
@@ -67,7 +67,8 @@ class Context:
     `counts` are how often a value is in all samples, `answered` and `reported` the values of the answer and
     of the webhooks. `seen` are the roles whose values the request has just as the person says, `references`
     the values that the request names a message with, and that return. `brief` are texts of one word in
-    requests, which have no other text.
+    requests, which have no other text. `named_apart` are values of requests that a credential's name belongs
+    to which is further up or beside them.
     """
 
     def __init__(self, samples: Samples, known: SampleMessage) -> None:
@@ -84,6 +85,7 @@ class Context:
         self.seen = {meaning.role for leaf in sent if (meaning := self.used(leaf)) is not None}
         requests = [sample for sample in (samples.request, samples.file_request) if sample is not None]
         self.brief = {leaf for sample in requests for leaf in _brief_text(sample)}
+        self.named_apart = {leaf: name for sample in requests for leaf, name in named_apart(sample).items()}
 
     def number(self, leaf: Leaf) -> Meaning | None:
         """What a number is that the person used."""
@@ -188,6 +190,27 @@ def account(leaf: Leaf) -> Meaning | None:
             made = Meaning("credential") if role == "credential" else Meaning("property")
             return replace(made, label=label or "API key", reason=by_name(leaf))
     return None
+
+
+def named_apart(sample: Sample) -> dict[Leaf, str]:
+    """The values that belong to the name of a credential further up, or beside them as in a pair; with it."""
+    texts = {(leaf.where, leaf.path): leaf.text for leaf in sample.leaves}
+    found = {}
+    for leaf in sample.leaves:
+        if leaf.where not in ("json", "xml"):
+            continue
+        above = [
+            step for step in leaf.path[:-1] if isinstance(step, str) and plain(step) not in private.UNSURE
+        ]
+        beside = [
+            texts.get((leaf.where, (*leaf.path[:place], name)), "")
+            for place, step in enumerate(leaf.path)
+            if step in private.PAIR_VALUES
+            for name in private.PAIR_NAMES
+        ]
+        if name := next(filter(words.is_private, (*above, *beside)), ""):
+            found[leaf] = name
+    return found
 
 
 def is_credential(leaf: Leaf) -> bool:

@@ -7,7 +7,7 @@ import re
 from django.utils.translation import gettext as _
 
 from integrations.language.values import Number
-from integrations.studio.example import numbers, words
+from integrations.studio.example import numbers, private, words
 from integrations.studio.example.meanings import (
     URL,
     Context,
@@ -66,7 +66,17 @@ def in_request(context: Context, leaf: Leaf) -> Meaning:
         return Meaning("text", reason=by_name(leaf))
     if written and (role := _role_of_placeholder(written)):
         return Meaning(role, reason=_("The documentation writes %(value)s here.") % {"value": value[:60]})
-    return _random(leaf) or Meaning("constant")
+    return _apart(context, leaf) or _random(leaf) or Meaning("constant")
+
+
+def _apart(context: Context, leaf: Leaf) -> Meaning | None:
+    """A credential whose name is not its own: `{"token": {"value": …}}`, `{"name": "token", "value": …}`."""
+    name = context.named_apart.get(leaf, "")
+    last = leaf.path[-1] if leaf.path else ""
+    if not name or not leaf.text or not (last in private.PAIR_VALUES or isinstance(last, int)):
+        return None
+    reason = _("It is the value of “%(name)s”.") % {"name": name[:60]}
+    return Meaning("credential", words.label_of(name) or "API key", reason=reason)
 
 
 def _random(leaf: Leaf) -> Meaning | None:

@@ -14,7 +14,7 @@ from integrations.redact import MIN_LENGTH, Redactor
 from integrations.studio.example import private, words
 from integrations.studio.example.forms import KINDS, ExampleForm, name_of
 from integrations.studio.example.http_text import read_text
-from integrations.studio.example.meanings import Meaning
+from integrations.studio.example.meanings import Meaning, named_apart
 from integrations.studio.example.restating import restated
 from integrations.studio.example.roles import ROLES
 from integrations.studio.example.sample_limits import UnreadableText
@@ -73,7 +73,7 @@ class _Writer:
         self.form = form
         self._stand_ins: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
-        self._texts = {(name, leaf.where, leaf.path): leaf.text for name, leaf in form.leaves()}
+        self._apart = {name: named_apart(sample) for name, sample in form.samples.items()}
         for field_, leaf in form.leaves():
             meaning = self._meaning(field_, leaf)
             if hidden := self._private(field_, leaf, meaning):
@@ -111,18 +111,7 @@ class _Writer:
 
     def _is_named(self, field: str, leaf: Leaf, meaning: Meaning) -> bool:
         """Whether a value has the name of a credential further up, or beside it as in a pair."""
-        if meaning.role not in ("ignore", "constant") or leaf.where not in ("json", "xml"):
-            return False
-        above = [step for step in leaf.path[:-1] if isinstance(step, str)]
-        if any(words.is_private(step) and words.plain(step) not in private.UNSURE for step in above):
-            return True
-        beside = (
-            self._texts.get((field, leaf.where, (*leaf.path[:place], name)), "")
-            for place, step in enumerate(leaf.path)
-            if step in private.PAIR_VALUES
-            for name in private.PAIR_NAMES
-        )
-        return any(map(words.is_private, beside))
+        return meaning.role in ("ignore", "constant") and leaf in self._apart[field]
 
     def _name(self, value: str, label: str) -> None:
         """A word for a credential: different ones have different words."""

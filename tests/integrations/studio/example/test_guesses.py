@@ -112,3 +112,20 @@ def test_the_members_of_a_group_are_different_people(hook: dict[str, Any]) -> No
     assert len(set(digits)) == len(digits)
     assert ("15005550001" in digits) is (len(hook["to"]) == 3)  # as in the real one
     assert compile_document(draft.document)
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "role"),
+    [
+        ({"token": {"value": "sesame-open"}}, "json/token/value", "credential"),
+        ({"headers": [{"name": "api_key", "value": "sesame-open"}]}, "json/headers/0/value", "credential"),
+        ({"auth": {"value": "basic"}}, "json/auth/value", "constant"),
+        ({"headers": [{"name": "priority", "value": "high"}]}, "json/headers/0/value", "constant"),
+        ({"credentials": {"scheme": "basic"}}, "json/credentials/scheme", "constant"),
+    ],
+)
+def test_a_credential_is_known_by_a_name_further_up_or_beside_it(
+    body: dict[str, Any], place: str, role: str
+) -> None:
+    found = roles(f"curl {URL} --json '{json.dumps({**body, 'to': '+15005550001'})}'")
+    assert found[place] == role
