@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
 from django.urls import reverse
 
 logger = logging.getLogger(__name__)
@@ -31,10 +32,15 @@ def url(name: str, *args: Any) -> str:
     return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"
 
 
+def deliver(to: str, subject: str, text: str, connection: BaseEmailBackend | None = None) -> None:
+    """Sends a mail, over an open connection if there is one. Raises one of ERRORS."""
+    EmailMessage(" ".join(subject.split()), text, to=[to], connection=connection).send()
+
+
 def send(to: str, subject: str, text: str) -> bool:
     """Sends a mail; returns whether the mail server took it, and logs why not."""
     try:
-        EmailMessage(" ".join(subject.split()), text, to=[to]).send()
+        deliver(to, subject, text)
     except ERRORS as error:
         failed(error)
         return False

@@ -25,22 +25,22 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 WRONG_TOKENS_PER_MINUTE = 30
 
 
-def count(counter: str, limit: int, seconds: int = MINUTE) -> int | None:
-    """Counts once; returns the seconds until the next window if that is more than the limit (0: no limit)."""
+def count(counter: str, limit: int, seconds: int = MINUTE, times: int = 1) -> int | None:
+    """Counts; returns the seconds until the next window if that is more than the limit (0: no limit)."""
     if limit == 0:
         return None
     key, left = _window(counter, seconds)
     try:
-        number = cache.incr(key)
+        number = cache.incr(key, times)
     except ValueError:  # the first in this window, unless another thread was faster
-        number = 1 if cache.add(key, 1, 2 * seconds) else cache.incr(key)
+        number = times if cache.add(key, times, 2 * seconds) else cache.incr(key, times)
     return left if number > limit else None
 
 
-def take_back(counter: str, seconds: int) -> None:
+def take_back(counter: str, seconds: int, times: int = 1) -> None:
     """Undoes a count, unless its window has passed."""
     with suppress(ValueError):
-        cache.incr(_window(counter, seconds)[0], -1)
+        cache.incr(_window(counter, seconds)[0], -times)
 
 
 def _window(counter: str, seconds: int) -> tuple[str, int]:

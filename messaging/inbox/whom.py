@@ -56,7 +56,7 @@ class Whom:
 
 
 def read(number: Number, user: User, written: str) -> Whom:
-    """The contacts that the written words stand for, for a user who writes from the number."""
+    """The contacts whom a user names as recipients of a message from the number."""
     pieces = [piece.strip() for piece in _BETWEEN.split(written[:LONGEST].replace("\r", ""))]
     last, pieces = pieces[-1], [piece for piece in pieces if piece]
     found: dict[str, Contact] = {}

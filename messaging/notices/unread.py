@@ -42,7 +42,7 @@ class Told(NamedTuple):
 
 
 def newest(user: User) -> Told:
-    """The newest that a user has been told of who looks at the list now; an index answers for each number."""
+    """Up to where a user has been told by looking at the list now; an index answers for each number."""
     open_ones = Conversation.objects.filter(number=OuterRef("pk"), closed_at__isnull=True)
     last = open_ones.order_by("-last_at").values("last_message")[:1]
     latest = Number.objects.filter(assigned_to(user)).order_by().values_list(Subquery(last), flat=True)

@@ -110,7 +110,7 @@ def _invite(row: Transfer, connection: BaseEmailBackend) -> None:
 
 
 def _put_off(row: Transfer, seconds: int, problem: str = "") -> NoReturn:
-    """Makes the rest due in so many seconds."""
+    """Puts the rest off for this many seconds."""
     work.progress(row, lease=seconds, problem=problem)
     raise work.Stopped
 

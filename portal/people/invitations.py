@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -37,9 +36,7 @@ def send(invitation: Invitation, url: str) -> bool:
 
 def send_over(connection: BaseEmailBackend, invitation: Invitation, url: str) -> None:
     """Mails the link over an open connection to the mail server. Raises one of `mail.ERRORS`."""
-    subject, text = _letter(invitation, url)
-    to = [invitation.email]
-    EmailMessage(" ".join(subject.split()), text, to=to, connection=connection).send()
+    mail.deliver(invitation.email, *_letter(invitation, url), connection)
 
 
 def wait(inviter: User, number: int = 1) -> int | None:
@@ -48,13 +45,10 @@ def wait(inviter: User, number: int = 1) -> int | None:
     Each way to invite counts here, so that no other way has a limit of its own.
     """
     counter = _counter(inviter)
-    for counted in range(1, number + 1):
-        seconds = throttling.count(counter, Invitation.MOST_PER_HOUR, throttling.HOUR)
-        if seconds is not None:
-            for _each in range(counted):
-                throttling.take_back(counter, throttling.HOUR)
-            return seconds
-    return None
+    seconds = throttling.count(counter, Invitation.MOST_PER_HOUR, throttling.HOUR, number)
+    if seconds is not None:
+        throttling.take_back(counter, throttling.HOUR, number)
+    return seconds
 
 
 def take_back(inviter: User) -> None:

@@ -25,23 +25,6 @@ from portal.batches import batches
 from portal.models import Organization, User
 
 
-@dataclass(frozen=True)
-class NewOrigin:
-    """A secret that will be sent to another origin, and the integrations that this concerns, by key."""
-
-    label: str
-    name: str
-    origin: str
-    inherited: bool
-    integrations: frozenset[int]
-    signs: bool = False
-
-    @property
-    def answer(self) -> str:
-        """What a form sends to confirm it."""
-        return Ask(self.label, self.origin, self.inherited).answer
-
-
 @dataclass
 class Change:
     """What happens if a template's revision is published for everybody, or for some organizations."""
@@ -93,16 +76,13 @@ class Change:
         ]
 
     @cached_property
-    def origins(self) -> list[NewOrigin]:
-        """The origins that secrets will newly be sent to."""
+    def origins(self) -> dict[Ask, set[int]]:
+        """What secrets will newly be sent where, with the keys of the integrations that each concerns."""
         found: dict[Ask, set[int]] = defaultdict(set)
         for item, ask in self._asks:
             if ask.origin:
                 found[ask].add(item.pk)
-        return [
-            NewOrigin(ask.label, ask.name, ask.origin, ask.inherited, frozenset(keys), ask.signs)
-            for ask, keys in sorted(found.items())
-        ]
+        return dict(sorted(found.items()))
 
     @cached_property
     def needing(self) -> dict[str, list[Organization]]:
@@ -130,17 +110,17 @@ class Change:
 def publish(change: Change, user: User, answers: Collection[str] = (), *, moves: bool = False) -> None:
     """Has the organizations use the revision; the secrets in `answers` may go to their new origins.
 
-    `answers` are those of `NewOrigin.answer`; for all else, the integrations wait. If everybody uses it,
+    `answers` are those of `Ask.answer`; for all else, the integrations wait. If everybody uses it,
     those that were pinned to the revision follow what is published again; if only some do, they are pinned.
     Raises ValidationError for an id that is taken or, unless it `moves`, would change the webhook URL; and if
     another revision than the change is compared with has been published meanwhile.
     """
-    confirmed = [found for found in change.origins if found.answer in answers]
+    confirmed = {ask: keys for ask, keys in change.origins.items() if ask.answer in answers}
     integrations = {item.pk: item for item in change.integrations}
     asked: dict[int, set[str]] = defaultdict(set)
-    for found in confirmed:
-        for key in found.integrations:
-            asked[key].add(found.answer)
+    for ask, keys in confirmed.items():
+        for key in keys:
+            asked[key].add(ask.answer)
     with transaction.atomic():
         compared_with = change.template.published_id
         change.template.lock()
@@ -159,7 +139,7 @@ def publish(change: Change, user: User, answers: Collection[str] = (), *, moves:
         _pin(Integration.objects.filter(pk__in=integrations), change.revision, change.revision.number)
         change.revision.mark_published()
         confirm_each(asked, user, for_account=True)
-        if any(found.inherited for found in confirmed):  # others wait for the same answer
+        if any(ask.inherited for ask in confirmed):  # others wait for the same answer
             holds.review_template(change.template)
         else:
             holds.review(integrations)
