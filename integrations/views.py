@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrations import logos
 from integrations import self_test as tests
+from integrations.credentials import can_check
 from integrations.language.json_schema import schema
 from integrations.models import Integration, Template
 from portal.administration.base import user_of
@@ -66,7 +67,8 @@ def self_test(request: HttpRequest, pk: int, template: int) -> HttpResponse:
         messages.error(request, _("The self test fails. %(reason)s") % {"reason": " ".join(problems)})
     else:
         passed = _("%(provider)s passes the self test.") % {"provider": integration.template}
-        messages.success(request, passed)
+        unasked = _("The credentials were not checked: the first text shows whether they are right.")
+        messages.success(request, passed if can_check(integration) else f"{passed} {unasked}")
     if request.POST.get("back") == "health":
         return redirect("admin:messaging_servicehealth_changelist")
     return redirect(f"{reverse('admin:integrations_setup', args=[pk, template])}#self-test")

@@ -35,6 +35,7 @@ class SeveralForm(forms.Form):
     country = forms.ChoiceField(
         label=_("Country"),
         required=False,
+        widget=forms.Select(attrs={"data-countries": True}),  # the browser knows their names
         help_text=_("Numbers without a country code are taken to be in this country."),
     )
     integration: forms.ModelChoiceField[Integration] = forms.ModelChoiceField(

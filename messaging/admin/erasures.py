@@ -52,7 +52,7 @@ class ErasureForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Erasure)
 class ErasureAdmin(PortalAdmin):
     form = ErasureForm
-    only_save = True
+    only_button = gettext_lazy("Erase for good")
     list_display = ["masked", "organization", "requester", "requested_at", "state"]
     list_select_related = ["organization"]
     list_filter = [OrganizationFilter]

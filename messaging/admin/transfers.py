@@ -197,13 +197,14 @@ def _next_steps(row: Transfer) -> list[tuple[str, str]]:
     if row.direction != Transfer.Direction.IN or row.state != row.State.FINISHED:
         return []
     numbers = _("Import their numbers"), reverse("admin:messaging_import", args=["numbers"])
+    several = _("Give them numbers"), reverse("admin:messaging_number_several")
     steps = {
         "organizations": [
             (_("Set up their provider"), reverse("admin:integrations_integration_add")),
             (_("Import their people"), reverse("admin:messaging_import", args=["users"])),
             numbers,
         ],
-        "users": [numbers],
+        "users": [numbers] if row.name else [several],
         "numbers": [
             (_("See who has accepted"), reverse("admin:portal_invitation_changelist")),
             (_("Back to the overview"), reverse("admin:index")),

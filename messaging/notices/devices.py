@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from integrations import http
 from messaging.errors import Refused
 from messaging.models import Device
-from portal.account import browsers, sessions
+from portal.account import browsers, demand, sessions
 from portal.models import User
 
 MAX_ENDPOINT = 1000
@@ -85,15 +85,20 @@ def decoded(text: str) -> bytes:
 
 
 def signed_in(devices: Iterable[Device]) -> set[int]:
-    """The keys of those whose session, in which they were added, still lasts; one query.
+    """The keys of those whose session, in which they were added, still lasts and opens pages; three queries.
 
     A device whose encryption key is lost has none. One whose origin has been allowed since, for providers,
-    is left out, too.
+    is left out, too, and those of whoever must set up a second factor first.
     """
     known = (row for row in devices if row.subscription is not None)
     rows = [row for row in known if not is_exempt(row.subscription["endpoint"])]
     lasting = sessions.lasting((row.subscription["session"], row.user) for row in rows)
-    return {row.pk for row in rows if (row.subscription["session"], row.user_id) in lasting}
+    shut_out = demand.missing(row.user for row in rows)
+    return {
+        row.pk
+        for row in rows
+        if (row.subscription["session"], row.user_id) in lasting and row.user_id not in shut_out
+    }
 
 
 def named(agent: str) -> str:

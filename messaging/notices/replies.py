@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from messaging.errors import Refused
 from messaging.models import Conversation, Message
 from messaging.outbound.submit import submit
+from portal.account import demand
 from portal.models import User
 
 DAYS = 14
@@ -87,6 +88,8 @@ def receive(raw: bytes, recipient: str = "") -> Message:
     user, conversation = _bound(token or _known(_token(read.recipients)))
     if read.sender != user.email:
         raise Refused(_("Only the person who got the notice can answer it, from the same address."))
+    if demand.is_missing(user):
+        raise Refused(_("You must set up a second factor first. Sign in to do so, and answer in the inbox."))
     text = answer_of(read.text)
     if not text:
         raise Refused(_("There is no text above the quoted message."))

@@ -83,7 +83,8 @@ class Users(Kind):
         )
         self.invited = {
             (each.email, (each.account_id, each.organization_id)): (each.role, each.extension)
-            for each in invited
+            for each in invited.prefetch_related("inviter")  # one instance for all invitations of a person
+            if each.is_allowed()
         }
 
     def plan(self, row: Row) -> Plan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -13,9 +14,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from portal.account.second_factors import has_one
+from portal.account.second_factors import has_one, of_users
 from portal.account.signed_in import SignedIn
-from portal.models import User
+from portal.models import Membership, User
 
 # What one needs to set one up, or to sign out instead.
 OPEN = {
@@ -75,6 +76,19 @@ class SecondFactorFirst:
 def is_missing(user: User) -> bool:
     """Whether the user must have a second factor, and has none; two queries at most."""
     return user.second_factor_required_by is not None and not has_one(user)
+
+
+def missing(users: Iterable[User]) -> set[int]:
+    """The keys of those of the users who must have one and have none; two queries."""
+    known = {user.pk: user for user in users}
+    roles = defaultdict(list)
+    active = Membership.objects.filter(user__in=known, status=Membership.Status.ACTIVE)
+    for member in active.select_related("account"):
+        roles[member.user_id].append(member)
+    for user in known.values():
+        user.active_memberships = roles[user.pk]
+    required = {pk for pk, user in known.items() if user.second_factor_required_by is not None}
+    return required - set(of_users().filter(user__in=required).values_list("user_id", flat=True))
 
 
 def goes_on(request: HttpRequest) -> bool:

@@ -49,7 +49,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     account_lookup: ClassVar[str] = "organization__account"
     deletable: ClassVar[bool] = False
     read_only: ClassVar[bool] = False
-    only_save: ClassVar[bool] = False  # one button: nothing is left to edit afterwards
+    only_button: ClassVar[Any] = ""  # the label of the one button, where nothing is left to edit afterwards
     list_per_page = 50
     show_full_result_count = False
     compressed_fields = True
@@ -78,8 +78,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         return found
 
     def render_change_form(self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        if self.only_save:
-            context |= {"show_save_and_continue": False, "show_save_and_add_another": False}
+        context["only_button"] = self.only_button
         return super().render_change_form(request, context, *args, **kwargs)
 
     def in_reach(self, request: HttpRequest, obj: Model | None) -> bool:

@@ -67,7 +67,7 @@ class InvitationAdmin(PortalAdmin):
     form = InvitationForm
     organization_lookup, account_lookup = "organization", "account"
     deletable = True
-    only_save = True
+    only_button = _("Invite")
     list_display = ["email", "name", "organization", "role", "state", "inviter", "created_at"]
     list_select_related = ["organization", "account", "inviter"]
     list_filter = [OrganizationFilter, InvitationRoleFilter, InvitationStateFilter]

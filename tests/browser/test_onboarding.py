@@ -239,6 +239,7 @@ def test_by_hand_it_takes_less_than_60_interactions_too(served: Served, people: 
         nell.page.get_by_label("Organization of the number:").select_option(each.name)
         nell.interactions += 1
         nell.click("Continue")
+        expect(nell.page.locator("[data-countries] option[value=AU]")).to_have_text("Australia +61")
         nell.fill(Numbers="\n".join(each.numbers))
         nell.page.get_by_label("Select all invited people").check()
         nell.interactions += 1

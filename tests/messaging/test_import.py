@@ -511,6 +511,19 @@ def test_others_invite_people_and_learn_nothing_about_addresses(
     assert charlie.memberships.get(organization=acme).extension == "8"
 
 
+def test_who_has_an_invitation_that_gives_nothing_any_more_is_invited(
+    reseller: User, admin_of_acme: User, acme: Organization, settings: Any
+) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    rows = [["email", "name", "organization"], ["nora@acme.example", "N", "acme.example"]]
+    assert imported(admin_of_acme, "users", rows).counts == {"invited": 1}
+    admin_of_acme.memberships.update(status="blocked")
+    assert imported(reseller, "users", rows).counts == {"invited": 1}
+    assert Invitation.objects.get().inviter == reseller
+    assert imported(reseller, "users", rows).counts == {"same": 1}
+    assert len(mail.outbox) == 2
+
+
 def test_invitations_beyond_the_limit_of_an_hour_wait(
     admin_of_acme: User, acme: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -881,7 +894,9 @@ def test_a_file_is_uploaded_checked_confirmed_and_imported(admin_of_acme: User, 
 def test_a_finished_import_leads_to_the_next(reseller: User, kind: str, then: str | None) -> None:
     client = Client()
     client.force_login(reseller)
-    row = Transfer.objects.create(author=reseller, direction="in", kind=kind, state="importing", total=1)
+    row = Transfer.objects.create(
+        author=reseller, direction="in", kind=kind, name="a.csv", state="importing", total=1
+    )
     page = reverse("admin:messaging_transfer_change", args=[row.pk])
     assert "Next steps" not in client.get(page).content.decode()
     Transfer.objects.update(state="finished", done=1)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from messaging.errors import Refused
 from messaging.models import Assignment, Message, NoticeChoices, Number
 from messaging.notices import mails, replies
-from portal.models import User
+from portal.models import Account, User
 from tests.messaging.rules import CONTACT, receive
 
 
@@ -123,6 +123,15 @@ def test_who_may_not_write_any_more_is_refused(notice: Any, alice: User) -> None
     User.objects.filter(pk=alice.pk).update(is_active=False)
     with pytest.raises(Refused):
         replies.receive(raw)
+    assert sent() == []
+
+
+def test_who_must_set_up_a_second_factor_first_is_refused(
+    notice: Any, settings: Any, account: Account
+) -> None:
+    Account.objects.filter(pk=account.pk).update(second_factor="everybody")
+    with pytest.raises(Refused, match="set up a second factor first"):
+        replies.receive(answer(notice))
     assert sent() == []
 
 

@@ -43,7 +43,7 @@ from messaging.notices.unread import CONVERSATIONS, ended, newest, unread
 from messaging.outbound.submit import submit
 from messaging.rules import contacts, teamwork
 from messaging.wakeups import Task
-from portal.models import SeenSession, User
+from portal.models import Account, SeenSession, User
 from tests import mailbox
 from tests.conftest import person
 from tests.local_server import LocalServer
@@ -417,6 +417,15 @@ def test_a_device_whose_key_is_lost_keeps_no_other_from_being_told(
     assert len(lost.read()) == 1
     browser.client.post("/account/logout/")
     assert Device.objects.get().subscription["endpoint"].endswith("two")
+
+
+def test_whoever_must_set_up_a_second_factor_first_is_told_nothing(
+    private: Number, browser: Browser, account: Account
+) -> None:
+    Account.objects.filter(pk=account.pk).update(second_factor="everybody")
+    receive(private, "Hi")
+    send()
+    assert (browser.read(), Push.objects.count()) == ([], 0)
 
 
 def test_after_signing_in_again_a_device_is_renewed(private: Number, browser: Browser, alice: User) -> None:

@@ -97,6 +97,7 @@ def test_without_mail_the_page_shows_the_link_and_says_so(
         .content.decode()
     )
     assert ("sends no e-mail" in page, mail.outbox) == (True, [])
+    assert 'href="/admin/messaging/number/several/">Give them a number</a>' in page
     assert Client().get(f"/account/invitation/{key_in(page)}/").status_code == 200
 
 
@@ -124,7 +125,14 @@ def test_many_are_invited_after_one_confirmation(
         ("cy@new.example", "Cy", "account_admin", None, ""),
     ]
     assert [letter.to for letter in mail.outbox] == [[row[0]] for row in rows]
-    assert "Finished" in client.get(answer["Location"]).content.decode()
+    page = client.get(answer["Location"]).content.decode()
+    assert "Finished" in page
+    assert 'href="/admin/messaging/number/several/">Give them numbers</a>' in page
+
+
+def test_the_one_button_of_an_invitation_says_what_it_does(reseller: User) -> None:
+    page = signed_in(reseller).get(f"{LIST}add/").content.decode()
+    assert re.findall(r"<button[^>]*name=.(_\w+)[^>]*>\s*(\w+)", page) == [("_save", "Invite")]
 
 
 def test_many_are_not_invited_by_whoever_loses_their_rights_meanwhile(

@@ -36,7 +36,8 @@ def _rank(context: Context, leaf: Leaf) -> int:
     value, name = leaf.text, plain(leaf.name)
     if not value or isinstance(leaf.value, bool) or context.number(leaf) or leaf.where == "header":
         return _NOT_AN_ID
-    is_party = name in words.RECIPIENT | words.SENDER | words.NUMBER and numbers.is_number(value)
+    named = name in words.RECIPIENT | words.SENDER | words.NUMBER and numbers.is_number(value)
+    is_party = named or value in context.parties
     if value in context.references or (is_party and value != context.known.messageid):
         return _NOT_AN_ID
     rank = words.IDS.index(name) if name in words.IDS else _NOT_AN_ID

@@ -66,7 +66,8 @@ class Context:
 
     `counts` are how often a value is in all samples, `answered` and `reported` the values of the answer and
     of the webhooks. `seen` are the roles whose values the request has just as the person says, `references`
-    the values that the request names a message with, and that return. `brief` are texts of one word in
+    the values that the request names a message with, and that return. `parties` are the numbers that are said
+    to be whose a message is from or to. `brief` are texts of one word in
     requests, which have no other text. `named_apart` are values of requests that a credential's name belongs
     to which is further up or beside them.
     """
@@ -75,6 +76,8 @@ class Context:
         self.samples, self.known = samples, known
         leaves = [leaf for sample in samples.named().values() for leaf in sample.leaves]
         self.counts = Counter(leaf.text for leaf in leaves)
+        named = [leaf for leaf in leaves if is_party(leaf, words.SENDER | words.RECIPIENT)]
+        self.parties = {leaf.text for leaf in named if numbers.is_number(leaf.text)}
         answered = samples.answer.leaves if samples.answer is not None else ()
         self._texts = _spellings(known.text, {leaf.text.strip() for leaf in leaves})
         self.answered = {leaf.text for leaf in answered if leaf.text}

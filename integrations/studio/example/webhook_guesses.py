@@ -42,7 +42,9 @@ def in_webhook(context: Context, sample: Sample) -> dict[str, Meaning]:
     ours = next((leaf for leaf in body if leaf.text in context.references), None)
     sender = next((leaf for leaf in body if leaf.text and is_party(leaf, words.SENDER)), None)
     sender = sender or next((leaf for leaf in body if _is_anybody(leaf)), None)
-    inbound = text is not None and sender is not None and returned is None and ours is None
+    # Documentation often has one id in all its samples: a text that arrives has it, too, but no status.
+    is_new = status is None or (returned is None and ours is None)
+    inbound = text is not None and sender is not None and is_new
     if not inbound and status is None and returned is None and ours is None:
         inbound = sender is not None and any(context.is_file(leaf) for leaf in body)
     if inbound and status is not None and words.status_of(status.text) in ("delivered", "failed"):
@@ -151,7 +153,8 @@ def _returns(context: Context, leaf: Leaf) -> bool:
         return False
     is_id = re.search("[0-9]", value) is not None and not re.search(r"\s|://", value)
     named = plain(leaf.name) in words.IDS
-    return is_id and value in context.answered and (named or not numbers.is_number(value))
+    is_else = numbers.is_number(value) or bool(date_filter(leaf))
+    return is_id and value in context.answered and (named or not is_else)
 
 
 def _best_id(body: list[Leaf]) -> Leaf | None:

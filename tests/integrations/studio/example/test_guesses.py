@@ -129,3 +129,52 @@ def test_a_credential_is_known_by_a_name_further_up_or_beside_it(
 ) -> None:
     found = roles(f"curl {URL} --json '{json.dumps({**body, 'to': '+15005550001'})}'")
     assert found[place] == role
+
+
+SENT = "curl 'https://api.koala.example/send?key=sesame-open&to=447700900123&content=Hello'"
+
+
+@pytest.mark.parametrize(
+    ("answer", "hook", "found"),
+    [
+        (
+            "To: 447700900123 ID: AB_12345",
+            "GET /in?id=AB_12345&to=84433&from=447700900123&content=Hi HTTP/1.1",
+            {"query/id": "messageid", "query/to": "to", "query/from": "from", "query/content": "text"},
+        ),
+        (
+            '{"id": "s-70df", "created": "2026-07-13T13:57:23.741000"}',
+            "POST /in HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n\n"
+            "id=sf8425&from=%2B447700900123&to=%2B447700900124&message=Hi&created=2026-07-13T13:57:23.741000",
+            {
+                "form/id": "messageid", "form/from": "from", "form/to": "to", "form/message": "text",
+                "form/created": "date",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_a_text_that_arrives_may_share_an_id_or_a_date_with_the_answer(
+    answer: str, hook: str, found: dict[str, str]
+) -> None:
+    samples = Samples(
+        read_text(SENT, "request"),
+        answer=read_text(answer, "answer"),
+        webhooks=(read_text(hook, "webhook"),),
+    )
+    meanings = guess(samples, SampleMessage(), {})
+    assert {key: meaning.role for key, meaning in meanings["webhook-0"].items() if key in found} == found
+    (event,) = by_example(samples).document["Webhook"]["events"]
+    assert event["event_type"] == "message"
+
+
+def test_the_id_in_an_answer_is_not_the_number_of_the_recipient() -> None:
+    samples = Samples(
+        read_text(SENT, "request"),
+        answer=read_text("To: 447700900123 ID: AB_12345", "answer"),
+        webhooks=(read_text("GET /dlr?msg_id=AB_12345&status=DELIVRD&to=447700900123 HTTP/1.1", "webhook"),),
+    )
+    meanings = guess(samples, SampleMessage(), {})
+    values = {leaf.key: leaf.text for leaf in samples.named()["answer"].leaves}
+    assert [values[key] for key, each in meanings["answer"].items() if each.role == "messageid"] == [
+        "AB_12345"
+    ]
