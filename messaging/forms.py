@@ -98,6 +98,8 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]
         promised.label_from_instance = invitation_label
         if "integration" in self.fields:
             self._set_providers(self.fields["integration"])
+        if "country" in self.fields:
+            self.fields["country"].widget.attrs["data-countries"] = True  # the browser knows their names
         if "sticky_hours" in self.fields:
             hours = sorted({*STICKY_HOURS, self.instance.sticky_hours})
             self.fields["sticky_hours"].choices = [  # type: ignore[attr-defined]

@@ -124,6 +124,7 @@ def test_an_admin_sets_up_the_second_organization_and_texts(demo: Demo, people: 
     dave.goto(f"{demo.url}/admin/messaging/number/add/")
     dave.locator("#id_number").fill("+61 8 5555 5557")
     expect(dave.locator("#id_integration option:checked")).to_have_text("Generic HTTP SMS")
+    expect(dave.locator("#id_country option[value=AU]")).to_have_text("Australia +61")
     dave.get_by_label("Select all users").check()
     dave.get_by_role("button", name="Save", exact=True).click()
     expect(dave.locator("#result_list")).to_contain_text("+61855555557")
