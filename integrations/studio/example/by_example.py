@@ -134,6 +134,11 @@ class _Maker:
                 rules = error_rules(self.samples.error, error, self.samples.answer, self.vocabulary)
                 if rules:
                     written.method["response_errors"] = rules
+                elif self.samples.error.status < 400:
+                    text = _(
+                        "Nothing is read from the refusal. Choose its code or text, so that people learn why."
+                    )
+                    self.vocabulary.note(text)
             found[method] = written
         return found
 

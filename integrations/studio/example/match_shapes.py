@@ -146,7 +146,7 @@ def error_rules(
     It holds where there is a code, or else a text, that a success does not have, or not with this value.
     """
     if sample.form == "text":
-        return _text_rules(sample, answer, vocabulary)
+        return _text_rules(sample, meanings, answer, vocabulary)
     reads: dict[str, str] = {}
     when: dict[str, Any] = {}
     for role, key in (("error_code", "code"), ("error_text", "text")):
@@ -171,15 +171,32 @@ def error_rules(
     return [{"when": {**when, "$status$": _REFUSED if sample.status >= 400 else _NOT_UNCLEAR}, **reads}]
 
 
-def _text_rules(sample: Sample, answer: Sample | None, vocabulary: Vocabulary) -> list[dict[str, Any]]:
-    """The rule for a refusal that begins with another word than a success, whatever its status."""
-    word = tokens(sample.tree)[0]
-    success = tokens(answer.tree)[0] if answer is not None and answer.form == "text" else ""
-    if sample.status >= 400 or not word.isascii() or not word.isalpha() or word == success:
+def _text_rules(
+    sample: Sample, meanings: Mapping[str, Meaning], answer: Sample | None, vocabulary: Vocabulary
+) -> list[dict[str, Any]]:
+    """The rule for a refusal that a success is told from by a word, whatever its status.
+
+    That is its first word, or one that speaks of an error. A code is read after the word before it.
+    """
+    said = tokens(sample.tree)[::2]
+    success = tokens(answer.tree)[::2] if answer is not None and answer.form == "text" else [""]
+    by_word = (word for word in said if words.FAILURE.fullmatch(word.casefold()) and word not in success)
+    first = said[0] if said[0] != success[0] and _is_plain(said[0], vocabulary) else ""
+    place, word = ("^\\s*", first) if first else ("\\b", next(by_word, ""))
+    if sample.status >= 400 or not word:
         return []
-    if vocabulary.hides(word):
-        return []
-    return [{"when": {"$body$": {"matches": f"^\\s*{word}\\b"}, "$status$": _NOT_UNCLEAR}, "text": "$body$"}]
+    rule: dict[str, Any] = {
+        "when": {"$body$": {"matches": f"{place}{word}\\b"}, "$status$": _NOT_UNCLEAR},
+        "text": "$body$",
+    }
+    coded = [index for index in range(1, len(said)) if meanings[f"text/{2 * index}"].role == "error_code"]
+    if coded and _is_plain(before := said[coded[0] - 1], vocabulary):
+        rule["code"] = f"$body|match:'\\b{before}\\W+(\\w+)'$"
+    return [rule]
+
+
+def _is_plain(word: str, vocabulary: Vocabulary) -> bool:
+    return word.isascii() and word.isalpha() and not vocabulary.hides(word)
 
 
 def event_hint(sample: Sample, meanings: Mapping[str, Meaning]) -> str:

@@ -66,6 +66,9 @@ ERROR_TEXT = _words(
     "errormessage errordescription errormsg errortext description reason detail details message error "
     "title statusdescription statusreason failurereason faultstring msg errors"
 )
+FAILURE = re.compile(
+    r"err(or)?|fail(ed|ure)?|invalid|denied|reject(ed)?|refused|unauthori[sz]ed|forbidden|exception"
+)
 NAME = _words("sendername contactname fullname profilename displayname visitorname firstname")
 CALLBACK = re.compile(
     r"callback|webhook|notif|hook|(report|dlr|dr|delivery|status)_?-?(url|uri)|whendelivered"

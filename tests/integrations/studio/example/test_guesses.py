@@ -11,7 +11,7 @@ from integrations.language.document import compile_document
 from integrations.studio.example.by_example import by_example
 from integrations.studio.example.guesses import guess
 from integrations.studio.example.http_text import read_text
-from integrations.studio.example.meanings import SampleMessage
+from integrations.studio.example.meanings import Meaning, SampleMessage
 from integrations.studio.example.samples import Samples
 
 URL = "https://api.koala.example/v1/sms"
@@ -178,3 +178,38 @@ def test_the_id_in_an_answer_is_not_the_number_of_the_recipient() -> None:
     assert [values[key] for key, each in meanings["answer"].items() if each.role == "messageid"] == [
         "AB_12345"
     ]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code", "rules", "told"),
+    [
+        (
+            "To: zzz Error 10: Invalid 'To' Parameter",
+            "10",
+            [{"matches": r"\bError\b"}, r"$body|match:'\bError\W+(\w+)'$"],
+            False,
+        ),
+        ("To: zzz Error 10: Invalid 'To' Parameter", "", [{"matches": r"\bError\b"}, None], False),
+        ("ERR: 105, no funds", "105", [{"matches": r"^\s*ERR\b"}, r"$body|match:'\bERR\W+(\w+)'$"], False),
+        ("To: zzz ID: none", "", [], True),
+    ],
+)
+def test_a_refusal_in_plain_text_is_known_by_a_word(
+    refusal: str, code: str, rules: list[Any], told: bool
+) -> None:
+    samples = Samples(
+        read_text(SENT, "request"),
+        answer=read_text("To: 447700900123 ID: AB_12345", "answer"),
+        error=read_text(refusal, "answer"),
+    )
+    assert samples.error is not None
+    chosen = {
+        ("error", leaf.key): Meaning("error_code") for leaf in samples.error.leaves if leaf.text == code
+    }
+    draft = by_example(samples, choices=chosen)
+    made = draft.document["API"]["SendMessage"].get("response_errors", [])
+    assert [each for rule in made for each in (rule["when"]["$body$"], rule.get("code"))] == rules
+    assert any("Nothing is read from the refusal" in note for note in draft.notes) is told
+    refused = next(case for case in draft.cases if case["name"] == "A text is refused")
+    assert refused["outcome"].get("code", "") == code
+    assert compile_document(draft.document)
