@@ -76,6 +76,12 @@ def test_from_a_mistake_to_what_is_published(demo: Demo, people: People, images:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Save draft").click()
     expect(page.get_by_text("Saved as draft 2.")).to_be_visible()
+
+    # The preview leads to what it shows.
+    page.get_by_role("link", name="Preview", exact=True).click()
+    page.get_by_role("button", name="Show", exact=True).last.click()
+    expect(page).to_have_url(re.compile("/preview/#events$"))
+    expect(page.get_by_role("heading", name="What becomes of it")).to_be_in_viewport()
     page.get_by_role("link", name="Publish", exact=True).click()
     expect(page.get_by_text("SendMessage has changed.")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
