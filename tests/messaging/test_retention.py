@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -357,6 +358,17 @@ def test_an_admin_erases_a_contact_on_the_page(
     assert "+61…78" not in client.get(page, {"q": "+61412345679"}).content.decode()
     assert client.post(f"{page}{row.pk}/change/", form(full.organization)).status_code == 403
     assert client.post(f"{page}{row.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_an_erasure_has_one_button_and_then_a_way_back(full: Number, reseller: User, client: Client) -> None:
+    client.force_login(reseller)
+    row = erasure.start(full.organization, ANNA, reseller)
+    pages = [
+        client.get(f"/admin/messaging/erasure/{place}/").content.decode()
+        for place in ("add", f"{row.pk}/change")
+    ]
+    ways = [re.findall(r"(Erase for good|Save|Close)\s*</(?:button|a)>", page) for page in pages]
+    assert ways == [["Erase for good"], ["Close"]]
 
 
 @pytest.mark.parametrize("person", ["alice", "admin_of_globex"])
