@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -78,9 +77,7 @@ class Users(Kind):
                 "organization", "extension", "user__email"
             )
         } | getattr(self, "extensions", {})
-        invited = Invitation.objects.filter(
-            in_reach_of(self.user), email__in=emails, created_at__gt=timezone.now() - Invitation.VALID
-        )
+        invited = Invitation.objects.unexpired().filter(in_reach_of(self.user), email__in=emails)
         self.invited = {
             (each.email, (each.account_id, each.organization_id)): (each.role, each.extension)
             for each in invited.prefetch_related("inviter")  # one instance for all invitations of a person

@@ -79,7 +79,7 @@ def is_missing(user: User) -> bool:
 
 
 def missing(users: Iterable[User]) -> set[int]:
-    """The keys of those of the users who must have one and have none; two queries."""
+    """The keys of those of the users who must have a second factor and have none; two queries."""
     known = {user.pk: user for user in users}
     roles = defaultdict(list)
     active = Membership.objects.filter(user__in=known, status=Membership.Status.ACTIVE)

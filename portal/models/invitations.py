@@ -17,19 +17,19 @@ from portal.signals import invitation_accepted
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def unexpired(self) -> InvitationQuerySet:
+        """Those that are younger than `Invitation.VALID`."""
+        return self.filter(created_at__gt=timezone.now() - Invitation.VALID)
+
     def find(self, key: str) -> Invitation | None:
         """The open invitation with this key, if whoever wrote it may still give that role."""
-        since = timezone.now() - Invitation.VALID
-        rows = self.filter(digest=digest_of(key), created_at__gt=since)
+        rows = self.unexpired().filter(digest=digest_of(key))
         found = rows.select_related("inviter", "organization", "account").first()
         return found if found is not None and found.is_allowed() else None
 
     def open_to(self, email: str) -> list[Invitation]:
         """The open invitations of an address, newest first, whose writers may still give the roles."""
-        since = timezone.now() - Invitation.VALID
-        rows = self.filter(email=email, created_at__gt=since).select_related(
-            "inviter", "organization", "account"
-        )
+        rows = self.unexpired().filter(email=email).select_related("inviter", "organization", "account")
         return [row for row in rows if row.is_allowed()]
 
 
@@ -118,8 +118,7 @@ class Invitation(models.Model):
 
     def is_open_already(self) -> bool:
         """Whether an equal invitation, whose name may differ, is stored and its link still gives the role."""
-        since = timezone.now() - self.VALID
-        equal = self.like_this().filter(role=self.role, extension=self.extension, created_at__gt=since)
+        equal = self.like_this().unexpired().filter(role=self.role, extension=self.extension)
         return any(row.is_allowed() for row in equal.select_related("inviter"))
 
     def is_allowed(self, by: User | None = None) -> bool:

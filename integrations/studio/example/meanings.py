@@ -67,9 +67,9 @@ class Context:
     `counts` are how often a value is in all samples, `answered` and `reported` the values of the answer and
     of the webhooks. `seen` are the roles whose values the request has just as the person says, `references`
     the values that the request names a message with, and that return. `parties` are the numbers that are said
-    to be whose a message is from or to. `brief` are texts of one word in
-    requests, which have no other text. `named_apart` are values of requests that a credential's name belongs
-    to which is further up or beside them.
+    to be whose a message is from or to. `brief` are texts of one word in requests, which have no other text.
+    `named_apart` are values of requests that a credential's name belongs to which is further up or beside
+    them.
     """
 
     def __init__(self, samples: Samples, known: SampleMessage) -> None:
